@@ -1,0 +1,62 @@
+package ipc
+
+import "fmt"
+
+// The codes of JSON-RPC 2.0, section 5.1.
+const (
+	CodeParse          = -32700
+	CodeInvalidRequest = -32600
+	CodeMethodNotFound = -32601
+	CodeInvalidParams  = -32602
+	CodeInternal       = -32603
+)
+
+// The codes of iris. Each is the exit status that a command ends with when it
+// receives it, so that there is one table for scripts and protocol alike.
+const (
+	CodeFailed    = 1  // the agent failed otherwise
+	CodeUsage     = 2  // a bad argument
+	CodeDaemon    = 3  // the daemon cannot be reached or started, or is of another version
+	CodeNotFound  = 4  // no such team, process or message
+	CodeCancelled = 5  // cancelled, killed or evicted
+	CodeUnknown   = 7  // nobody can prove how the turn ended
+	CodeCannotRun = 8  // the agent cannot run
+	CodeStalled   = 12 // the turn stalled and was interrupted
+	CodeFull      = 75 // full, or would wait for itself: try again later
+)
+
+// Error is an error that crosses the wire. Two are equal to errors.Is when
+// their codes are; Reason narrows a code down in one word for programs.
+type Error struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Data    *Data  `json:"data,omitempty"`
+}
+
+// Data is what an Error carries besides its text.
+type Data struct {
+	Reason string `json:"reason,omitempty"` // one word, such as "queue-full"
+	Hint   string `json:"hint,omitempty"`   // what to do about it, one line
+	ID     string `json:"id,omitempty"`     // the message concerned
+}
+
+// Errorf returns an Error with a formatted message.
+func Errorf(code int, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Is reports whether target is an *Error of the same code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// Hint returns the hint that the error carries, if any.
+func (e *Error) Hint() string {
+	if e.Data == nil {
+		return ""
+	}
+	return e.Data.Hint
+}

@@ -1,0 +1,234 @@
+package ipc
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Version is the protocol's. Client and daemon must have the same; a change
+// that either side cannot ignore raises it.
+const Version = 1
+
+// The methods that the daemon answers. Params and results are the types named
+// beside them; an absent result is {}.
+const (
+	MethodHello     = "hello"            // Hello -> Hello
+	MethodStatus    = "status"           // {} -> Status
+	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState
+	MethodList      = "process.list"     // {} -> ProcessList
+	MethodKill      = "process.kill"     // Target -> Stopped
+	MethodEvict     = "process.evict"    // Target -> Stopped
+	MethodWake      = "process.wake"     // Target -> Process
+	MethodRestart   = "process.restart"  // Target -> Stopped
+	MethodEvents    = "events.list"      // Since -> EventList
+	MethodSubscribe = "events.subscribe" // Since -> EventList (those kept); notifies NotifyEvent
+	MethodEnv       = "config.env"       // Target -> Env
+	MethodReload    = "daemon.reload"    // {} -> Reloaded
+	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
+)
+
+// The notifications that the daemon sends.
+const (
+	NotifyState = "message.state" // MessageState
+	NotifyEvent = "event"         // Event
+	NotifyGap   = "events.gap"    // Gap
+)
+
+// Hello opens a connection: each side says who it is. It is optional for
+// people; a client that sends it with another protocol is refused everything.
+type Hello struct {
+	Protocol int    `json:"protocol"`
+	Version  string `json:"version"`
+	PID      int    `json:"pid,omitempty"`
+}
+
+// Send is one message to a team.
+type Send struct {
+	Team    string   `json:"team"`              // a name, or an absolute directory
+	Session string   `json:"session,omitempty"` // empty for the team's own
+	Text    string   `json:"text"`
+	Fresh   bool     `json:"fresh,omitempty"`    // in a conversation of its own
+	EnvKeys []string `json:"env_keys,omitempty"` // names of credential variables that the caller has, never their values
+}
+
+// MessageState tells a waiting sender how far its message is.
+type MessageState struct {
+	ID       string `json:"id"`
+	State    string `json:"state"`              // queued or running
+	Position int    `json:"position,omitempty"` // place in its queue, from 1
+	Process  string `json:"process,omitempty"`
+}
+
+// Reply is how a message ended by the agent's own word. A message that ended
+// otherwise is an Error.
+type Reply struct {
+	ID        string          `json:"id"`
+	Team      string          `json:"team"`
+	Session   string          `json:"session"`
+	SessionID string          `json:"session_id"`
+	Outcome   string          `json:"outcome"` // the words of package pool: success, denied, failed, ...
+	Text      json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
+	Error     string          `json:"error,omitempty"`
+	Hint      string          `json:"hint,omitempty"`
+	Subtype   string          `json:"subtype,omitempty"`
+	APIStatus int             `json:"api_status,omitempty"`
+	Turns     int             `json:"turns"`
+	CostUSD   float64         `json:"cost_usd"`
+	Duration  int64           `json:"duration_ms"`
+	Usage     Usage           `json:"usage"`
+	Denials   []Denial        `json:"denials,omitempty"`
+}
+
+// Usage counts tokens.
+type Usage struct {
+	Input      int64 `json:"input_tokens"`
+	Output     int64 `json:"output_tokens"`
+	CacheRead  int64 `json:"cache_read_tokens"`
+	CacheWrite int64 `json:"cache_write_tokens"`
+}
+
+// Denial is a tool call that was not permitted.
+type Denial struct {
+	Tool  string          `json:"tool"`
+	Input json.RawMessage `json:"input,omitempty"`
+}
+
+// Target names agents: one conversation; with an empty session and
+// AllSessions every session of the team; with All every agent; with Oldest the
+// least recently used idle one.
+type Target struct {
+	Team        string `json:"team,omitempty"`
+	Session     string `json:"session,omitempty"`
+	AllSessions bool   `json:"all_sessions,omitempty"`
+	All         bool   `json:"all,omitempty"`
+	Oldest      bool   `json:"oldest,omitempty"`
+}
+
+// Stopped lists the processes that a call stopped, and those that go when
+// their running turn is over.
+type Stopped struct {
+	Stopped []Process `json:"stopped"`
+	Later   []Process `json:"later"`
+}
+
+// Process is one live agent.
+type Process struct {
+	ID        string     `json:"id"`
+	PID       int        `json:"pid"`
+	Team      string     `json:"team"`
+	Session   string     `json:"session"`
+	SessionID string     `json:"session_id"`
+	State     string     `json:"state"` // starting, idle, busy, stopping
+	Message   string     `json:"message,omitempty"`
+	Messages  int        `json:"messages_processed"`
+	Queue     int        `json:"queue_length"`
+	Started   time.Time  `json:"started"`
+	LastUsed  *time.Time `json:"last_used"` // null before the first turn
+	TurnSince *time.Time `json:"turn_since,omitempty"`
+	Until     *time.Time `json:"until"`             // when its idle timeout ends it; null for never
+	Idle      *int64     `json:"idle_remaining_ms"` // the same as a duration
+	Uptime    int64      `json:"uptime_ms"`
+	Memory    int64      `json:"memory_bytes"` // PSS of the process tree at the last health check, 0 before
+	Why       string     `json:"why"`          // why it stays, or why it goes
+	Dir       string     `json:"dir"`
+}
+
+// ProcessList is the pool at one moment.
+type ProcessList struct {
+	Processes []Process `json:"processes"`
+	Total     int       `json:"total_processes"`
+	Max       int       `json:"max_processes"`
+	Queued    int       `json:"queued"`
+}
+
+// Status is the daemon and its pool.
+type Status struct {
+	PID         int       `json:"pid"`
+	Version     string    `json:"version"`
+	Protocol    int       `json:"protocol"`
+	Socket      string    `json:"socket"`
+	Since       time.Time `json:"since"`
+	Uptime      int64     `json:"uptime_ms"`
+	Config      string    `json:"config"`
+	ConfigError string    `json:"config_error,omitempty"` // why the last reload was refused
+	Log         string    `json:"log"`
+	Total       int       `json:"total_processes"`
+	Max         int       `json:"max_processes"`
+	Busy        int       `json:"busy"`
+	Queued      int       `json:"queued"`
+	Messages    int64     `json:"messages_processed"`
+	CostUSD     float64   `json:"cost_usd"`
+	Clients     int       `json:"clients"`
+	Stopping    bool      `json:"stopping,omitempty"`
+	Broken      []Broken  `json:"broken"`
+	Warnings    []string  `json:"warnings,omitempty"`
+}
+
+// Broken is a conversation whose agents do not start.
+type Broken struct {
+	Team     string `json:"team"`
+	Session  string `json:"session"`
+	Failures int    `json:"failures"`
+	Error    string `json:"error"`
+	Retry    int64  `json:"retry_ms"` // until the next try is allowed
+}
+
+// Since asks for the events after a sequence number; 0 for all that are kept.
+type Since struct {
+	After uint64 `json:"after"`
+}
+
+// Event is one thing that happened in the pool. Texts of messages and answers
+// are never in it.
+type Event struct {
+	Seq     uint64    `json:"seq"`
+	Time    time.Time `json:"time"`
+	Type    string    `json:"type"`
+	Team    string    `json:"team,omitempty"`
+	Session string    `json:"session,omitempty"`
+	Process string    `json:"process,omitempty"`
+	PID     int       `json:"pid,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Detail  string    `json:"detail,omitempty"`
+	Total   int       `json:"total,omitempty"`
+	Max     int       `json:"max,omitempty"`
+}
+
+// EventList holds events in order. Missed says how many before the first of
+// them are no longer kept.
+type EventList struct {
+	Events []Event `json:"events"`
+	Last   uint64  `json:"last"`
+	Missed uint64  `json:"missed,omitempty"`
+}
+
+// Gap ends a stream whose reader was too slow: the events after Last are lost
+// to it, and it may subscribe again from there.
+type Gap struct {
+	Last uint64 `json:"last"`
+}
+
+// Env is the environment that an agent of a team is started with.
+type Env struct {
+	Team string   `json:"team"`
+	Vars []EnvVar `json:"vars"`
+}
+
+// EnvVar is one variable and where it comes from. Values that look like
+// secrets are masked.
+type EnvVar struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+// Reloaded says what a reload changed.
+type Reloaded struct {
+	Changed bool     `json:"changed"`
+	Notes   []string `json:"notes,omitempty"`
+}
+
+// StopParams says how the daemon ends: after the running turns, or at once.
+type StopParams struct {
+	Force bool `json:"force,omitempty"`
+}

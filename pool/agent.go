@@ -1,0 +1,145 @@
+package pool
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// Key names a conversation: a team, and one session of it. The empty session
+// is the team's own. One agent serves a key, one turn at a time.
+type Key struct {
+	Team    string
+	Session string
+}
+
+// String returns "team" or "team@session", the form used in commands and logs.
+func (k Key) String() string {
+	if k.Session == "" {
+		return k.Team
+	}
+	return k.Team + "@" + k.Session
+}
+
+// ParseKey splits "team" or "team@session" at its last "@". It does not check
+// the names; package config does.
+func ParseKey(s string) Key {
+	if i := strings.LastIndexByte(s, '@'); i > 0 {
+		return Key{Team: s[:i], Session: s[i+1:]}
+	}
+	return Key{Team: s}
+}
+
+// Agent is one live agent process. The pool calls Send for one turn at a time
+// and Stop at most from one goroutine; the other methods may be called at any
+// time. An Agent is ready for its first turn when Start has returned it.
+type Agent interface {
+	// Send runs one turn and returns when it is over. A Result means that the
+	// turn ended by the agent's own word and the agent may be used again, also
+	// when Result.Outcome says that it failed. An error means that nobody can
+	// say so (the agent died, its output is garbage, it does not answer an
+	// interrupt): the pool then stops the agent. An error that wraps
+	// ErrNotDispatched promises that no byte of the turn reached the agent.
+	//
+	// When ctx ends, Send interrupts the turn and returns its result (outcome
+	// OutcomeInterrupted), or an error when the agent does not answer in time.
+	Send(ctx context.Context, t *Turn) (*Result, error)
+
+	// Stop ends the process and all that its turn started, gently first, and
+	// returns when it is gone. A turn under way ends. Safe to call twice.
+	Stop()
+
+	// Done is closed when the process is gone and its output read to the end.
+	Done() <-chan struct{}
+
+	// Exit says how the process ended, such as "exit status 1" or "signal:
+	// killed". Valid once Done is closed.
+	Exit() string
+
+	// PID is the operating system's process id.
+	PID() int
+
+	// Progress is when the agent last wrote anything.
+	Progress() time.Time
+
+	// Stale says why the agent should be replaced before its next turn, such
+	// as "CLAUDE.md changed"; empty when it need not be. It may touch the disk.
+	Stale() string
+
+	// Check asks an idle agent for a sign of life and measures it. With ping
+	// false it only measures, so that it may be called during a turn.
+	Check(ctx context.Context, ping bool) (Health, error)
+}
+
+// Health is what a health check found.
+type Health struct {
+	Memory int64 // bytes of the whole process tree (PSS where the system has it), 0 when unknown
+}
+
+// Turn is one message on its way through the pool. The caller fills it in,
+// hands it to Submit and does not change it afterwards.
+type Turn struct {
+	ID     string // the message's id, for events and Cancel; unique among live turns
+	Key    Key
+	Text   string
+	Parent string // process id of the agent whose turn waits for this one; empty for none
+	Fresh  bool   // a conversation of its own: the agent goes after this turn
+
+	// Begin runs just before the first byte goes to the agent; its error gives
+	// the turn up unstarted. Output sees each line the agent writes during the
+	// turn, in order; the slice is only valid during the call. Both may be nil;
+	// neither is called with the pool's lock held.
+	Begin  func(Process) error
+	Output func(line []byte)
+
+	// Finish is called exactly once, after the slot is free again and without
+	// the pool's lock: with a Result when the agent ended the turn by its own
+	// word, else with the error that says why not.
+	Finish func(*Result, error)
+}
+
+// Outcome says how a turn ended in one word.
+type Outcome string
+
+// The outcomes of a turn that an agent ended by its own word.
+const (
+	OutcomeSuccess     Outcome = "success"
+	OutcomeDenied      Outcome = "denied"        // answered, but a tool was denied
+	OutcomeFailed      Outcome = "failed"        // the agent says so, no better word
+	OutcomeInterrupted Outcome = "interrupted"   // aborted on request
+	OutcomeIncomplete  Outcome = "incomplete"    // stalled or partial
+	OutcomeNotLoggedIn Outcome = "not-logged-in" // no usable credentials
+	OutcomeRateLimited Outcome = "rate-limited"
+	OutcomeLimit       Outcome = "limit" // turn or budget limit
+	OutcomeAPIError    Outcome = "api-error"
+)
+
+// Result is how an agent ended a turn. Costs and counts are of this turn alone.
+type Result struct {
+	Outcome   Outcome
+	Text      string // the answer; with a failed outcome what the agent said of it
+	Err       string // one line on what went wrong; empty on success
+	SessionID string // the agent's own id of the conversation
+	Subtype   string // the agent's own words: subtype, stop reason, terminal reason
+	Stop      string
+	Terminal  string
+	Status    int // HTTP status of a failed API call, 0 for none
+	Turns     int // model calls in this turn
+	CostUSD   float64
+	Duration  time.Duration
+	API       time.Duration // of which waiting for the API
+	Usage     Usage
+	Denials   []Denial
+	Retire    string // why the agent is of no further use, empty when it is
+}
+
+// Usage counts tokens.
+type Usage struct {
+	Input, Output, CacheRead, CacheWrite int64
+}
+
+// Denial is a tool call that was not permitted.
+type Denial struct {
+	Tool  string
+	Input []byte // JSON as the agent wrote it
+}

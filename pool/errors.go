@@ -1,0 +1,46 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What a caller of the pool branches on. The texts are complete: whoever
+// prints them adds only the program's name.
+var (
+	ErrClosed        = errors.New("the pool is shutting down")
+	ErrQueueFull     = errors.New("queue is full")
+	ErrFull          = errors.New("every agent is busy and no place is free")
+	ErrKilled        = errors.New("killed")
+	ErrEvicted       = errors.New("evicted")
+	ErrCancelled     = errors.New("cancelled")
+	ErrStalled       = errors.New("stalled")
+	ErrDeadlock      = errors.New("would wait for its own turn")
+	ErrNotRunning    = errors.New("not running")
+	ErrBusy          = errors.New("busy")
+	ErrNotDispatched = errors.New("not dispatched")
+
+	// ErrUnknown says that a turn was started and nobody can prove how it ended.
+	ErrUnknown = errors.New("how the turn ended is unknown")
+)
+
+// StartError says that no agent could be started for a team. Permanent means
+// that trying again cannot help before a person has changed something (program
+// not found, bad directory); the pool then fails what is queued at once.
+type StartError struct {
+	Team      string
+	Permanent bool
+	Retry     time.Duration // until the breaker lets another start through, 0 when closed
+	Err       error
+}
+
+func (e *StartError) Error() string {
+	s := fmt.Sprintf("start agent for team %q: %v", e.Team, e.Err)
+	if e.Retry > 0 {
+		s += fmt.Sprintf(" (next try in %v)", e.Retry.Round(time.Second))
+	}
+	return s
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
