@@ -1,0 +1,88 @@
+package journal
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+func mustOpen(t *testing.T, path string) *Journal {
+	t.Helper()
+	j, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+func TestSessionsSurviveReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j := mustOpen(t, path)
+	if _, ok, err := j.Session("api"); ok || err != nil {
+		t.Fatalf("empty journal: got ok %v, err %v", ok, err)
+	}
+	want := Session{ID: "5b0c", Dir: "/srv/api", Created: time.Unix(1, 0).UTC()}
+	if err := j.SetSession("api", want); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.SetSession("api@review", Session{ID: "77aa"}); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+
+	j = mustOpen(t, path)
+	got, ok, err := j.Session("api")
+	if err != nil || !ok || got != want {
+		t.Fatalf("got %+v %v %v, want %+v", got, ok, err, want)
+	}
+	var keys []string
+	err = j.Sessions(func(key string, s Session) error { keys = append(keys, key+"="+s.ID); return nil })
+	if err != nil || strings.Join(keys, " ") != "api=5b0c api@review=77aa" {
+		t.Fatalf("got %v, %v", keys, err)
+	}
+}
+
+func TestFileIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	mustOpen(t, path)
+	fi, err := os.Stat(path)
+	if err != nil || fi.Mode().Perm() != 0o600 {
+		t.Fatalf("got %v, %v, want mode 0600", fi.Mode(), err)
+	}
+}
+
+func TestNewerVersionIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j := mustOpen(t, path)
+	err := j.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put(keyVersion, binary.BigEndian.AppendUint64(nil, version+1))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "newer iris") {
+		t.Fatalf("got %v, want a refusal that names the newer version", err)
+	}
+}
+
+func TestHeldAndDamagedAreNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	mustOpen(t, path)
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "held by another process") {
+		t.Fatalf("second open: got %v", err)
+	}
+	bad := filepath.Join(t.TempDir(), "journal.db")
+	if err := os.WriteFile(bad, []byte(strings.Repeat("not a journal ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(bad); err == nil || !strings.Contains(err.Error(), bad) {
+		t.Fatalf("damaged: got %v, want the file's name", err)
+	}
+}
