@@ -1,0 +1,153 @@
+package claudetest
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// request is the part of a Messages API request that the stub reads.
+type request struct {
+	Model     string            `json:"model"`
+	MaxTokens int               `json:"max_tokens"`
+	Stream    bool              `json:"stream"`
+	System    blocks            `json:"system"`
+	Messages  []message         `json:"messages"`
+	Tools     []json.RawMessage `json:"tools"`
+}
+
+type message struct {
+	Role    string `json:"role"`
+	Content blocks `json:"content"`
+}
+
+// block is one content block of a message.
+type block struct {
+	Type      string `json:"type"`
+	Text      string `json:"text"`
+	ToolUseID string `json:"tool_use_id"`
+	Content   blocks `json:"content"`
+	IsError   bool   `json:"is_error"`
+}
+
+// blocks is content in either of its forms: a string, or a list of blocks.
+type blocks []block
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (b *blocks) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		var text string
+		if err := json.Unmarshal(data, &text); err != nil {
+			return err
+		}
+		*b = blocks{{Type: "text", Text: text}}
+		return nil
+	}
+	var list []block
+	if err := json.Unmarshal(data, &list); err != nil {
+		return err
+	}
+	*b = list
+	return nil
+}
+
+// text joins the text blocks.
+func (b blocks) text() string {
+	var parts []string
+	for _, x := range b {
+		if x.Type == "text" {
+			parts = append(parts, x.Text)
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+// side reports whether the request is none of the main conversation: a quota
+// probe, the making of a title, a count of tokens.
+func (r *request) side() bool {
+	if r.MaxTokens == 1 || len(r.Messages) == 0 {
+		return true
+	}
+	return len(r.Tools) == 0 && !strings.Contains(r.System.text(), "interactive agent")
+}
+
+// userTexts returns what the user wrote, oldest first, one entry a text block.
+func (r *request) userTexts() []string {
+	texts := []string{}
+	for _, m := range r.Messages {
+		if m.Role != "user" {
+			continue
+		}
+		for _, b := range m.Content {
+			if text, ok := userText(b); ok {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return texts
+}
+
+// lastText is the text that steers the answer.
+func (r *request) lastText() string {
+	texts := r.userTexts()
+	if len(texts) == 0 {
+		return ""
+	}
+	return texts[len(texts)-1]
+}
+
+// toolResult returns the result of a tool when that is what the request ends
+// with. Notes of the program's own (role system) may follow it.
+func (r *request) toolResult() (string, bool) {
+	for i := len(r.Messages) - 1; i >= 0; i-- {
+		m := r.Messages[i]
+		if m.Role == "system" {
+			continue
+		}
+		for _, b := range m.Content {
+			if b.Type == "tool_result" {
+				return b.Content.text(), true
+			}
+		}
+		return "", false
+	}
+	return "", false
+}
+
+// context returns everything around the user's texts.
+func (r *request) context() string {
+	parts := []string{r.System.text()}
+	for _, m := range r.Messages {
+		for _, b := range m.Content {
+			if _, ok := userText(b); m.Role == "system" || m.Role == "user" && b.Type == "text" && !ok {
+				parts = append(parts, b.Text)
+			}
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+// userText returns the block's text without the reminders that Claude Code
+// puts before and after it; false when nothing else is in it.
+func userText(b block) (string, bool) {
+	const open, end = "<system-reminder>", "</system-reminder>"
+	if b.Type != "text" {
+		return "", false
+	}
+	text := b.Text
+	for strings.HasPrefix(text, open) {
+		i := strings.Index(text, end)
+		if i < 0 {
+			return "", false
+		}
+		text = strings.TrimLeft(text[i+len(end):], "\n")
+		if text == "" {
+			return "", false
+		}
+	}
+	if trimmed := strings.TrimRight(text, "\n"); strings.HasSuffix(trimmed, end) {
+		if i := strings.LastIndex(trimmed, "\n"+open); i >= 0 {
+			text = strings.TrimRight(trimmed[:i], "\n")
+		}
+	}
+	return text, true
+}

@@ -1,0 +1,187 @@
+package claudetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// reply answers one request for a message.
+type reply struct {
+	stub *Stub
+	req  *request
+	r    *http.Request
+	w    http.ResponseWriter
+	n    int // number of the request
+	size int // bytes of its body
+}
+
+// answer does what the user's last text asks for.
+func (p *reply) answer() {
+	if p.req.side() {
+		p.text("ok")
+		return
+	}
+	if said, ok := p.req.toolResult(); ok {
+		p.text("tool said: " + said)
+		return
+	}
+	text := p.req.lastText()
+	verb, arg, _ := strings.Cut(strings.TrimSpace(text), ":")
+	switch verb {
+	case "echo":
+		_, arg, _ = strings.Cut(text, "echo:")
+		p.text(arg)
+	case "slow":
+		p.slow(arg)
+	case "size":
+		p.text(Text(atoi(arg)))
+	case "tool":
+		p.tool(arg)
+	case "dump":
+		p.text(toJSON(p.req.userTexts()))
+	case "count":
+		p.text(strconv.Itoa(len(p.req.userTexts())))
+	case "ctx":
+		p.text(p.req.context())
+	case "status":
+		p.status(arg, text)
+	case "hang":
+		p.wait()
+	case "stall", "cut":
+		p.broken(verb)
+	default:
+		p.text("ok: " + text)
+	}
+}
+
+// text answers in one piece, or in several deltas when it is long.
+func (p *reply) text(text string) {
+	if !p.req.Stream {
+		p.whole(map[string]any{"type": "text", "text": text}, text, "end_turn")
+		return
+	}
+	s := p.stream()
+	s.open(map[string]any{"type": "text", "text": ""})
+	for _, c := range chunks(text, 16<<10) {
+		s.delta(c)
+	}
+	s.close("end_turn", text)
+}
+
+// slow answers "d0 d1 ... " with a pause after each delta.
+func (p *reply) slow(arg string) {
+	number, delay, _ := strings.Cut(arg, ":")
+	d, err := time.ParseDuration(delay)
+	n := atoi(number)
+	if err != nil || n > 100_000 {
+		p.text("bad slow:N:DELAY")
+		return
+	}
+	s := p.stream()
+	s.open(map[string]any{"type": "text", "text": ""})
+	for i := range n {
+		s.delta(fmt.Sprintf("d%d ", i))
+		if !p.pause(d) {
+			return
+		}
+	}
+	s.close("end_turn", SlowText(n))
+}
+
+// SlowText is the whole answer to slow:N.
+func SlowText(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "d%d ", i)
+	}
+	return b.String()
+}
+
+// tool answers with a call of a tool.
+func (p *reply) tool(arg string) {
+	name, input, _ := strings.Cut(arg, ":")
+	if !json.Valid([]byte(input)) {
+		p.text("bad tool:NAME:{json}")
+		return
+	}
+	id := fmt.Sprintf("toolu_stub_%d", p.n)
+	if !p.req.Stream {
+		p.whole(map[string]any{"type": "tool_use", "id": id, "name": name, "input": json.RawMessage(input)}, input, "tool_use")
+		return
+	}
+	s := p.stream()
+	s.open(map[string]any{"type": "tool_use", "id": id, "name": name, "input": map[string]any{}})
+	s.event("content_block_delta", map[string]any{
+		"index": 0, "delta": map[string]any{"type": "input_json_delta", "partial_json": input},
+	})
+	s.close("tool_use", input)
+}
+
+// status answers with an HTTP error, or with "ok" after the first tries.
+func (p *reply) status(arg, text string) {
+	parts := strings.Split(arg, ":")
+	code := atoi(parts[0])
+	if code < 400 || code > 599 {
+		p.text("bad status:CODE[:N[:RETRY-AFTER]]")
+		return
+	}
+	if len(parts) > 1 && atoi(parts[1]) > 0 {
+		key := fmt.Sprintf("%s %d %s", p.r.Header.Get("X-Claude-Code-Session-Id"), len(p.req.userTexts()), text)
+		if p.stub.try(key) > atoi(parts[1]) {
+			p.text("ok: " + text)
+			return
+		}
+	}
+	if len(parts) > 2 {
+		p.w.Header().Set("Retry-After", parts[2])
+	}
+	writeError(p.w, code, fmt.Sprintf("stub error %d", code))
+}
+
+// broken sends one delta and then nothing more, with the connection open
+// ("stall") or dropped ("cut").
+func (p *reply) broken(verb string) {
+	s := p.stream()
+	s.open(map[string]any{"type": "text", "text": ""})
+	s.delta("partial ")
+	if verb == "stall" {
+		p.wait()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// wait returns when the client goes or the stub closes, and drops the
+// connection.
+func (p *reply) wait() {
+	select {
+	case <-p.r.Context().Done():
+	case <-p.stub.closed:
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// pause waits for d; it reports false when nobody waits for the answer.
+func (p *reply) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-p.r.Context().Done():
+		return false
+	case <-p.stub.closed:
+		return false
+	}
+}
+
+func atoi(s string) int {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,197 @@
+package claudetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	maxBody = 64 << 20 // bytes of one request
+	maxLog  = 10_000   // requests kept in the log
+)
+
+// Stub is a loopback stub of the Messages API. Its methods may be called at
+// any time from any goroutine.
+type Stub struct {
+	URL string // base address, such as http://127.0.0.1:1234
+
+	server *http.Server
+	closed chan struct{} // closed by Close; ends what hangs
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex // protects the fields below
+	done   bool       // no request is let in any more
+	log    []Request
+	number int            // of the last request
+	tries  map[string]int // of status:CODE:N, by session and text
+}
+
+// Request is one request as the stub saw it.
+type Request struct {
+	Time      time.Time
+	Method    string
+	Path      string
+	Side      bool // not of the main conversation
+	Stream    bool
+	Model     string
+	Messages  int    // in the request
+	User      string // last text of the user
+	Tools     int
+	Bytes     int
+	Session   string // X-Claude-Code-Session-Id
+	UserAgent string
+	Key       string // X-Api-Key, or the Authorization header
+	Retry     string // X-Stainless-Retry-Count
+}
+
+// NewStub starts a stub on a free loopback port. It panics when there is none.
+func NewStub() *Stub {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(fmt.Sprintf("claudetest: %v", err))
+	}
+	s := &Stub{
+		URL:    "http://" + l.Addr().String(),
+		closed: make(chan struct{}),
+		tries:  map[string]int{},
+	}
+	s.server = &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
+	s.wg.Go(func() { s.server.Serve(l) })
+	return s
+}
+
+// Close ends every request, answered or not, and waits for the goroutines.
+// Closing twice does nothing.
+func (s *Stub) Close() {
+	s.mu.Lock()
+	again := s.done
+	s.done = true
+	s.mu.Unlock()
+	if !again {
+		close(s.closed)
+		s.server.Close()
+	}
+	s.wg.Wait()
+}
+
+// Env is a whole environment for an agent that talks to the stub and keeps its
+// files under home. It takes nothing but PATH from the caller's.
+func (s *Stub) Env(home string) []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + home,
+		"ANTHROPIC_BASE_URL=" + s.URL,
+		"ANTHROPIC_API_KEY=dummy",
+		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
+		"DISABLE_AUTOUPDATER=1",
+	}
+}
+
+// Requests returns the log, oldest first. The newest 10,000 are kept.
+func (s *Stub) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request(nil), s.log...)
+}
+
+// Turns returns the log's requests of the main conversation.
+func (s *Stub) Turns() []Request {
+	var out []Request
+	for _, r := range s.Requests() {
+		if r.Method == http.MethodPost && !r.Side {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.wg.Done()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		writeError(w, http.StatusRequestEntityTooLarge, err.Error())
+		return
+	}
+	var req request
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &req); err != nil {
+			writeError(w, http.StatusBadRequest, err.Error())
+			return
+		}
+	}
+	n := s.record(r, &req, len(body))
+	w.Header().Set("Request-Id", fmt.Sprintf("req_stub_%d", n))
+	s.route(w, r, &reply{stub: s, req: &req, r: r, w: w, n: n, size: len(body)})
+}
+
+// route answers by path.
+func (s *Stub) route(w http.ResponseWriter, r *http.Request, p *reply) {
+	switch {
+	case r.Method == http.MethodHead || r.Method == http.MethodGet && r.URL.Path == "/":
+		w.WriteHeader(http.StatusOK)
+	case r.Method != http.MethodPost:
+		writeError(w, http.StatusNotFound, "no such resource")
+	case strings.HasSuffix(r.URL.Path, "/count_tokens"):
+		writeJSON(w, http.StatusOK, map[string]int{"input_tokens": p.size/4 + 1})
+	case r.URL.Path == "/v1/messages":
+		p.answer()
+	default:
+		writeError(w, http.StatusNotFound, "no such resource")
+	}
+}
+
+// enter counts a request in, unless the stub is closing.
+func (s *Stub) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return false
+	}
+	s.wg.Add(1)
+	return true
+}
+
+// record appends to the log and returns the request's number.
+func (s *Stub) record(r *http.Request, req *request, size int) int {
+	key := r.Header.Get("X-Api-Key")
+	if key == "" {
+		key = r.Header.Get("Authorization")
+	}
+	entry := Request{
+		Time: time.Now(), Method: r.Method, Path: r.URL.Path,
+		Side: req.side() || strings.HasSuffix(r.URL.Path, "/count_tokens"), Stream: req.Stream, Model: req.Model,
+		Messages: len(req.Messages), User: req.lastText(), Tools: len(req.Tools), Bytes: size,
+		Session:   r.Header.Get("X-Claude-Code-Session-Id"),
+		UserAgent: r.UserAgent(), Key: key, Retry: r.Header.Get("X-Stainless-Retry-Count"),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.number++; len(s.log) >= maxLog {
+		s.log = s.log[1:]
+	}
+	s.log = append(s.log, entry)
+	return s.number
+}
+
+// try counts the tries of one message and returns which this is, from 1.
+func (s *Stub) try(key string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.tries) > maxLog {
+		clear(s.tries)
+	}
+	s.tries[key]++
+	return s.tries[key]
+}

@@ -1,0 +1,104 @@
+package claudetest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// realAgent starts the real program against a stub of its own.
+func realAgent(t *testing.T, args ...string) (*agent, *Stub) {
+	t.Helper()
+	program := realClaude(t)
+	stub := NewStub()
+	t.Cleanup(stub.Close)
+	env := append(stub.Env(t.TempDir()), "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS=1", "CLAUDE_CODE_MAX_RETRIES=1")
+	dir := workDir(t)
+	if err := os.WriteFile(filepath.Join(dir, "CLAUDE.md"), []byte("the marker is heliotrope\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, program, dir, env, args...).ready(), stub
+}
+
+func TestStubSteersTheRealProgram(t *testing.T) {
+	a, stub := realAgent(t)
+	for _, c := range []struct{ text, want string }{
+		{"echo:hello", "hello"},
+		{"echo: two\nlines ", " two\nlines "},
+		{"slow:3:5ms", SlowText(3)},
+		{"size:100000", Text(100_000)},
+		{`tool:Bash:{"command":"echo ran-$((6*7))","description":"d"}`, "tool said: ran-42"},
+		{"nothing known", "ok: nothing known"},
+		{"count", "7"},
+		{"echo:<system-reminder>x</system-reminder>", "<system-reminder>x</system-reminder>"},
+	} {
+		if got := a.ask(c.text); got.Result != c.want || got.IsError || got.Cost <= 0 {
+			t.Errorf("%.40q: got %.100q (error %v, cost %v), want %.100q", c.text, got.Result, got.IsError, got.Cost, c.want)
+		}
+	}
+	if got := a.ask("ctx").Result; !strings.Contains(got, "heliotrope") || strings.Contains(got, "nothing known") {
+		t.Errorf("ctx: got %.300q, want the text of CLAUDE.md and no user's text", got)
+	}
+	for _, r := range stub.Turns() {
+		if r.Session == "" || r.Key != "dummy" || !r.Stream || r.Tools == 0 || r.User == "" {
+			t.Errorf("log entry lacks something: %+v", r)
+		}
+	}
+	if code := a.eof(); code != 0 {
+		t.Errorf("exit status: got %d, want 0", code)
+	}
+}
+
+func TestStubKeepsContextOverResume(t *testing.T) {
+	const id = "6f1cf4d2-6f4e-4f0b-9f63-1c3f3b6f0a11"
+	a, stub := realAgent(t, "--session-id", id)
+	a.ask("echo:one")
+	a.eof()
+	b := start(t, a.cmd.Path, a.cmd.Dir, a.cmd.Env, "--resume", id).ready()
+	if got, want := b.ask("dump").Result, `["echo:one","dump"]`; got != want {
+		t.Errorf("after resume: got %s, want %s", got, want)
+	}
+	b.eof()
+	if turns := stub.Turns(); len(turns) != 2 || turns[1].Session != id {
+		t.Errorf("log: got %+v", turns)
+	}
+}
+
+func TestStubStatusCodesAgainstTheRealProgram(t *testing.T) {
+	a, stub := realAgent(t)
+	for _, code := range []int{400, 401, 403, 404, 413, 429, 500, 529} {
+		got := a.ask(fmt.Sprintf("status:%d", code))
+		if !got.IsError || got.APIStatus == nil || *got.APIStatus != code {
+			t.Errorf("status %d: got %s", code, got.raw)
+		}
+	}
+	if got := a.ask("status:500:1"); got.IsError || got.Result != "ok: status:500:1" {
+		t.Errorf("second try: got %s", got.raw)
+	}
+	before := len(stub.Turns())
+	begun := time.Now()
+	a.ask("status:429:1:1")
+	if d := time.Since(begun); d < time.Second || len(stub.Turns()) != before+2 {
+		t.Errorf("retry-after 1: took %v and %d requests", d, len(stub.Turns())-before)
+	}
+}
+
+func TestStubHangStallAndCutAgainstTheRealProgram(t *testing.T) {
+	a, _ := realAgent(t)
+	for _, text := range []string{"hang", "stall"} {
+		a.user(text)
+		a.until("init", func(l line) bool { return l.Subtype == "init" })
+		time.Sleep(200 * time.Millisecond)
+		a.control("i", `{"subtype":"interrupt"}`)
+		if got := a.result(); got.Terminal != "aborted_streaming" {
+			t.Errorf("%s: got %s", text, got.raw)
+		}
+	}
+	if got := a.ask("cut"); !got.IsError || !strings.Contains(got.Result, "Connection to the API was lost") {
+		t.Errorf("cut: got %s", got.raw)
+	}
+	a.user("hang") // Close must end it
+}
