@@ -21,7 +21,7 @@ const (
 	MethodWake      = "process.wake"     // Target -> Process
 	MethodRestart   = "process.restart"  // Target -> Stopped
 	MethodEvents    = "events.list"      // Since -> EventList
-	MethodSubscribe = "events.subscribe" // Since -> EventList (those kept); notifies NotifyEvent
+	MethodSubscribe = "events.subscribe" // Since -> Gap, when the stream ends; notifies NotifyEvent, those kept first
 	MethodEnv       = "config.env"       // Target -> Env
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
@@ -31,7 +31,6 @@ const (
 const (
 	NotifyState = "message.state" // MessageState
 	NotifyEvent = "event"         // Event
-	NotifyGap   = "events.gap"    // Gap
 )
 
 // Hello opens a connection: each side says who it is. It is optional for
@@ -202,8 +201,8 @@ type EventList struct {
 	Missed uint64  `json:"missed,omitempty"`
 }
 
-// Gap ends a stream whose reader was too slow: the events after Last are lost
-// to it, and it may subscribe again from there.
+// Gap ends a stream of events: its reader was too slow, the events after Last are lost
+// to it unless they are still kept, and it may subscribe again from there.
 type Gap struct {
 	Last uint64 `json:"last"`
 }
