@@ -1,0 +1,160 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is a configuration without mistakes. It does not change once it is
+// loaded; nobody writes to it or to what it points to.
+type Config struct {
+	MaxProcesses        int           `toml:"max_processes"`
+	WhenFull            string        `toml:"when_full"` // wait, fail or evict
+	FairWait            time.Duration `toml:"fair_wait"`
+	HealthCheckInterval time.Duration `toml:"health_check_interval"`
+	StopGrace           time.Duration `toml:"stop_grace"`
+	DrainTimeout        time.Duration `toml:"drain_timeout"` // 0: do not wait
+	OrphanTimeout       time.Duration `toml:"orphan_timeout"`
+	Umask               fs.FileMode   `toml:"umask"`
+	LogLevel            string        `toml:"log_level"`    // debug, info, warn or error
+	LogMaxSize          int64         `toml:"log_max_size"` // bytes
+	LogMaxFiles         int           `toml:"log_max_files"`
+
+	Settings // of teams that say nothing else
+
+	Teams map[string]*Team
+	Files []string // what was read, in that order
+
+	paths  Paths
+	origin map[string]string // key -> where its value is from; absent for a default
+}
+
+// Settings are the keys that may stand at the top level and in a team.
+type Settings struct {
+	Command      string            `toml:"command"` // a name for PATH, or an absolute file
+	Args         []string          `toml:"args"`
+	Env          map[string]string `toml:"env"`
+	PassEnv      []string          `toml:"pass_env"`
+	EnvFile      string            `toml:"env_file"`     // absolute, empty for none
+	IdleTimeout  time.Duration     `toml:"idle_timeout"` // 0 for never
+	StartTimeout time.Duration     `toml:"start_timeout"`
+	StallTimeout time.Duration     `toml:"stall_timeout"` // 0 for never
+	OnStall      string            `toml:"on_stall"`      // report or interrupt
+	QueueLimit   int               `toml:"queue_limit"`   // messages
+	MaxTurns     int               `toml:"max_turns"`     // 0 for no limit
+	MaxMemory    int64             `toml:"max_memory"`    // bytes, 0 for no limit
+	DeniedOK     bool              `toml:"denied_ok"`
+}
+
+// UnknownTeamError says that no team has that name.
+type UnknownTeamError struct {
+	Name    string
+	Nearest string   // what may have been meant, or empty
+	Known   []string // all teams, sorted
+}
+
+func (e *UnknownTeamError) Error() string {
+	if e.Nearest != "" {
+		return fmt.Sprintf("no team %q; did you mean %q?", e.Name, e.Nearest)
+	}
+	return fmt.Sprintf("no team %q; add one with: iris team add NAME DIR", e.Name)
+}
+
+// Lookup returns the team of that name; for an absolute directory it is ForDir.
+// The error for a name is an *UnknownTeamError.
+func (c *Config) Lookup(name string) (*Team, error) {
+	if filepath.IsAbs(name) {
+		return c.ForDir(name)
+	}
+	if t, ok := c.Teams[name]; ok {
+		return t, nil
+	}
+	known := c.TeamNames()
+	return nil, &UnknownTeamError{Name: name, Nearest: nearest(name, known), Known: known}
+}
+
+// ForDir returns the team whose directory is dir, by whatever links either of
+// them is reached. If there is none, it returns a team with the default
+// settings whose name is the directory itself, without links, so that every
+// way to write it leads to the same agent. If there is more than one the error
+// names them. The directory need not exist.
+func (c *Config) ForDir(dir string) (*Team, error) {
+	if !filepath.IsAbs(dir) {
+		return nil, fmt.Errorf("directory %q is relative; give an absolute one", dir)
+	}
+	if bad := unprintable(dir); bad != "" {
+		return nil, fmt.Errorf("directory %q holds %s, which iris does not accept in names", dir, bad)
+	}
+	dir = filepath.Clean(dir)
+	here, err := os.Stat(dir)
+	var found []string
+	for _, name := range c.TeamNames() {
+		t := c.Teams[name]
+		if t.File == "" {
+			continue // the built-in team has no directory of its own
+		}
+		if t.Dir == dir || err == nil && sameDir(t.Dir, here) {
+			found = append(found, name)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return c.adHoc(dir), nil
+	case 1:
+		return c.Teams[found[0]], nil
+	}
+	return nil, fmt.Errorf("directory %s belongs to the teams %s; give the name of one", dir, and(found))
+}
+
+// TeamNames returns the names of all teams, sorted.
+func (c *Config) TeamNames() []string {
+	return slices.Sorted(maps.Keys(c.Teams))
+}
+
+// Check returns what a person should know although it is no reason to refuse
+// the configuration: directories, files and programs of teams that are not
+// usable now. Nil when all is well.
+func (c *Config) Check() Problems {
+	var ps Problems
+	for _, name := range c.TeamNames() {
+		t := c.Teams[name]
+		if err := t.CheckDir(); err != nil {
+			ps = append(ps, t.problem("dir", err))
+		}
+		if err := t.checkEnvFile(); err != nil {
+			ps = append(ps, t.problem("env_file", err))
+		}
+		if err := t.checkCommand(); err != nil {
+			ps = append(ps, t.problem("command", err))
+		}
+	}
+	ps.sort(c.Files)
+	return ps
+}
+
+func (c *Config) adHoc(dir string) *Team {
+	if real, err := filepath.EvalSymlinks(dir); err == nil && unprintable(real) == "" {
+		dir = real
+	}
+	return &Team{Name: dir, Dir: dir, Agent: agentClaude, Settings: c.Settings}
+}
+
+func sameDir(dir string, fi fs.FileInfo) bool {
+	other, err := os.Stat(dir)
+	return err == nil && os.SameFile(other, fi)
+}
+
+// and returns `"a", "b" and "c"`.
+func and(words []string) string {
+	s := choice(words)
+	if i := strings.LastIndex(s, " or "); i >= 0 {
+		return s[:i] + " and " + s[i+len(" or "):]
+	}
+	return s
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxFile is the size in bytes of the largest file that is read.
+const maxFile = 1 << 20
+
+// readTrusted reads a regular file that belongs to us or to root and that
+// nobody else may write (or, with secret, read). It never waits for a writer,
+// as opening a pipe would.
+func readTrusted(path string, secret bool) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, plain(err)
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	if err := checkTrust(path, fi, secret); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, plain(err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("larger than %d bytes", maxFile)
+	}
+	return data, nil
+}
+
+// checkTrust says why what fi describes must not be believed. A directory with
+// the sticky bit may be written by others: they cannot replace our files in it.
+func checkTrust(path string, fi fs.FileInfo, secret bool) error {
+	mode := fi.Mode()
+	switch uid := owner(fi); {
+	case uid != os.Geteuid() && uid != 0:
+		return fmt.Errorf("belongs to uid %d, not to you (uid %d); iris reads only what you or root own", uid, os.Geteuid())
+	case secret && mode.Perm()&0o077 != 0:
+		return fmt.Errorf("others may read it (mode %04o); run: chmod 600 %s", mode.Perm(), shellQuote(path))
+	case mode.Perm()&0o022 != 0 && (!mode.IsDir() || mode&fs.ModeSticky == 0):
+		return fmt.Errorf("others may write to it (mode %04o); run: chmod go-w %s", mode.Perm(), shellQuote(path))
+	}
+	return nil
+}
+
+// owner returns the uid of a file, -1 when the system does not tell.
+func owner(fi fs.FileInfo) int {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
+}
+
+// plain takes the path and the operation off an error; whoever reports it
+// names the file.
+func plain(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// shellQuote returns s as one word for a shell.
+func shellQuote(s string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@:,", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !safe(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,220 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Key describes one key of the configuration.
+type Key struct {
+	Name    string
+	Type    string // what may be written, for people
+	Default string // as it is written in TOML; empty when there is none
+	Top     bool   // allowed at the top level of config.toml
+	Team    bool   // allowed in a [teams.NAME] table
+	Env     string // the environment variable that stands over config.toml, empty for none
+	Doc     string // one or more sentences
+}
+
+// Keys returns every key in the order in which it is documented. The slice is
+// the caller's.
+func Keys() []Key {
+	out := make([]Key, len(keys))
+	for i, k := range keys {
+		out[i] = Key{Name: k.name, Type: k.describe(), Default: k.def, Top: k.where != team, Team: k.where != top, Env: k.env(), Doc: k.doc}
+	}
+	return out
+}
+
+// key is one row of the table: a Key and the rule for its values.
+type key struct {
+	name  string
+	kind  kind
+	where scope
+	def   string   // the default as TOML, "" for the zero value
+	min   int64    // smallest value other than zero: number, bytes or nanoseconds
+	max   int64    // largest value
+	zero  string   // what 0 means; empty where 0 is not allowed
+	words []string // of kindWord
+	doc   string
+}
+
+type kind int
+
+const (
+	kindInt      kind = iota
+	kindBool          // true or false
+	kindWord          // one of words
+	kindText          // any one line
+	kindDuration      // "5m", or 0
+	kindSize          // "2GiB", or 0; bytes
+	kindUmask         // "022"
+	kindCommand       // a name to be found on PATH, or an absolute file
+	kindDir           // an absolute directory
+	kindFile          // an absolute file, "" for none
+	kindArgs          // strings
+	kindNames         // names of environment variables
+	kindEnv           // a table of strings
+)
+
+type scope int
+
+const (
+	both scope = iota
+	top
+	team
+)
+
+const (
+	second = int64(time.Second)
+	year   = 365 * 24 * int64(time.Hour)
+	mega   = 1000 * 1000
+)
+
+var keys = []key{
+	{name: "max_processes", kind: kindInt, where: top, def: "10", min: 1, max: 1000,
+		doc: "The most agents that exist at any moment, counting those that start or stop."},
+	{name: "when_full", kind: kindWord, where: top, def: `"wait"`, words: []string{"wait", "fail", "evict"},
+		doc: "What happens to a message when every agent is busy and no place is free: it waits, it fails at once (exit status 75), or the oldest busy agent is evicted and its caller told so."},
+	{name: "fair_wait", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "at once",
+		doc: "After this long a waiting team takes the place of one that has still more messages queued, between two of its turns."},
+	{name: "health_check_interval", kind: kindDuration, where: top, def: `"30s"`, min: second, max: year,
+		doc: "How often idle agents are asked for a sign of life and busy ones checked for progress."},
+	{name: "stop_grace", kind: kindDuration, where: top, def: `"5s"`, min: second / 100, max: 3600 * second,
+		doc: "How long each step of stopping an agent may take before the next, harder one."},
+	{name: "drain_timeout", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "do not wait",
+		doc: "How long a daemon that stops waits for running turns."},
+	{name: "orphan_timeout", kind: kindDuration, where: top, def: `"10m"`, min: second / 100, max: year,
+		doc: "How long a new daemon waits for an agent of a dead one that writes nothing before it stops that agent."},
+	{name: "umask", kind: kindUmask, where: top, def: `"022"`, max: 0o777,
+		doc: "The file mode creation mask of agents."},
+	{name: "log_level", kind: kindWord, where: top, def: `"info"`, words: []string{"debug", "info", "warn", "error"},
+		doc: "The least important records that the daemon's log keeps."},
+	{name: "log_max_size", kind: kindSize, where: top, def: `"10MB"`, min: mega, max: 1000 * mega,
+		doc: "The size at which the log is rotated."},
+	{name: "log_max_files", kind: kindInt, where: top, def: "5", min: 1, max: 100,
+		doc: "How many rotated logs are kept."},
+
+	{name: "dir", kind: kindDir, where: team,
+		doc: "The project directory: absolute, or beginning with ~/. Required."},
+	{name: "description", kind: kindText, where: team,
+		doc: "What the team is for, shown in lists."},
+	{name: "agent", kind: kindWord, where: team, def: `"claude"`, words: []string{"claude", "echo"},
+		doc: "Which agent serves the team: Claude Code, or the built-in one that repeats what it is told."},
+
+	{name: "command", kind: kindCommand, def: `"claude"`,
+		doc: "The Claude Code program: a name that is looked up on PATH, or an absolute file."},
+	{name: "args", kind: kindArgs,
+		doc: "More arguments for it. A team's list replaces the top-level one."},
+	{name: "env", kind: kindEnv,
+		doc: "Environment variables for agents. A team's table is added to the top-level one."},
+	{name: "pass_env", kind: kindNames,
+		doc: "Names of variables that agents get from the daemon's own environment. A team's list replaces the top-level one."},
+	{name: "env_file", kind: kindFile,
+		doc: "A file of NAME=value lines for the environment of agents, read at each start of one. It must belong to you with mode 0600. Empty for none."},
+	{name: "idle_timeout", kind: kindDuration, def: `"5m"`, min: 1, max: year, zero: "never",
+		doc: "An agent that has been idle for this long is stopped. The next message resumes its conversation."},
+	{name: "start_timeout", kind: kindDuration, def: `"60s"`, min: second / 100, max: 3600 * second,
+		doc: "How long an agent may take until it is ready for its first message."},
+	{name: "stall_timeout", kind: kindDuration, def: `"10m"`, min: 1, max: year, zero: "never",
+		doc: "A turn during which the agent has written nothing for this long counts as stalled."},
+	{name: "on_stall", kind: kindWord, def: `"report"`, words: []string{"report", "interrupt"},
+		doc: "What is done about a stalled turn."},
+	{name: "queue_limit", kind: kindInt, def: "1000", min: 1, max: 1000 * 1000,
+		doc: "How many messages may wait for one team."},
+	{name: "max_turns", kind: kindInt, def: "0", min: 1, max: 1000 * 1000, zero: "no limit",
+		doc: "How many calls of the model one message may take."},
+	{name: "max_memory", kind: kindSize, def: `"0"`, min: mega, max: 1 << 50, zero: "no limit",
+		doc: "An agent whose processes together use more memory than this is replaced after its turn."},
+	{name: "denied_ok", kind: kindBool, def: "false",
+		doc: "Whether an answer counts as a success (exit status 0, not 9) although a tool was denied during the turn."},
+}
+
+// keyNamed returns the row of that name, nil when there is none.
+func keyNamed(name string) *key {
+	for i := range keys {
+		if keys[i].name == name {
+			return &keys[i]
+		}
+	}
+	return nil
+}
+
+// keyNames returns the names of the keys that are allowed at the top level, or
+// in a team.
+func keyNames(at scope) []string {
+	var names []string
+	for _, k := range keys {
+		if k.where == both || k.where == at {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+// scalar says whether the value is one word, such as an environment variable
+// can hold.
+func (k *key) scalar() bool {
+	return k.kind != kindArgs && k.kind != kindNames && k.kind != kindEnv
+}
+
+func (k *key) env() string {
+	if k.where == team || !k.scalar() {
+		return ""
+	}
+	return "IRIS_" + strings.ToUpper(k.name)
+}
+
+// describe returns the type and range of a key in words.
+func (k *key) describe() string {
+	switch k.kind {
+	case kindInt:
+		if k.zero != "" {
+			return fmt.Sprintf("whole number up to %d, 0: %s", k.max, k.zero)
+		}
+		return fmt.Sprintf("whole number, %d to %d", k.min, k.max)
+	case kindBool:
+		return "true or false"
+	case kindWord:
+		return choice(k.words)
+	case kindDuration:
+		return "duration" + k.zeroDoc()
+	case kindSize:
+		return "size" + k.zeroDoc()
+	case kindUmask:
+		return "octal number as a string"
+	case kindDir:
+		return "directory"
+	case kindFile:
+		return "file"
+	case kindArgs, kindNames:
+		return "list of strings"
+	case kindEnv:
+		return "table of strings"
+	}
+	return "string"
+}
+
+func (k *key) zeroDoc() string {
+	if k.zero == "" {
+		return ""
+	}
+	return `, "0": ` + k.zero
+}
+
+// choice returns `"a", "b" or "c"`.
+func choice(words []string) string {
+	var b strings.Builder
+	for i, w := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q", w)
+	}
+	return b.String()
+}

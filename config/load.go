@@ -1,0 +1,302 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// Override is a setting from outside the files, by a flag as a rule. Source
+// is its name in messages, such as "--max-processes".
+type Override struct {
+	Key    string
+	Value  string // as in an environment variable, without quotes
+	Source string
+}
+
+// Load reads the configuration: the files, over them the environment, over
+// that the overrides. The error is of type Problems.
+func Load(p Paths, overrides ...Override) (*Config, error) {
+	sources, problems := readSources(p)
+	return build(p, sources, problems, slices.Concat(fromEnviron(), overrides))
+}
+
+// source is one file of the configuration.
+type source struct {
+	path   string
+	dropin bool
+	data   []byte
+}
+
+// readSources reads config.toml and the drop-ins, in the order of their names.
+// Files that are not there are left out.
+func readSources(p Paths) ([]source, Problems) {
+	var sources []source
+	var problems Problems
+	paths := []string{p.Config}
+	entries, err := os.ReadDir(p.Confd)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problems = append(problems, Problem{File: p.Confd, Msg: plain(err).Error()})
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasSuffix(name, ".toml") && name[0] != '.' {
+			paths = append(paths, filepath.Join(p.Confd, name))
+		}
+	}
+	for i, path := range paths {
+		if path == os.DevNull {
+			continue
+		}
+		data, err := readTrusted(path, false)
+		switch {
+		case err == nil:
+			sources = append(sources, source{path: path, dropin: i > 0, data: data})
+		case i > 0 || !errors.Is(err, fs.ErrNotExist):
+			problems = append(problems, Problem{File: path, Msg: err.Error()})
+		}
+	}
+	return sources, append(problems, checkDirs(p, sources)...)
+}
+
+// checkDirs looks at the directories of the files that were read: whoever may
+// write there may replace them.
+func checkDirs(p Paths, sources []source) Problems {
+	var ps Problems
+	for _, dir := range []string{filepath.Dir(p.Config), p.Confd} {
+		used := func(s source) bool { return filepath.Dir(s.path) == dir }
+		if !slices.ContainsFunc(sources, used) {
+			continue
+		}
+		fi, err := os.Stat(dir)
+		if err == nil {
+			err = checkTrust(dir, fi, false)
+		}
+		if err != nil {
+			ps = append(ps, Problem{File: dir, Msg: plain(err).Error()})
+		}
+	}
+	return ps
+}
+
+// fromEnviron returns what the environment sets, in the order of the table.
+func fromEnviron() []Override {
+	var out []Override
+	for i := range keys {
+		if name := keys[i].env(); name != "" {
+			if s := os.Getenv(name); s != "" {
+				out = append(out, Override{keys[i].name, s, name})
+			}
+		}
+	}
+	return out
+}
+
+// loader is one Load under way.
+type loader struct {
+	cfg      *Config
+	home     string
+	drafts   []draft
+	problems Problems
+}
+
+// draft is a team that has been found but not yet read: its settings need the
+// top-level ones of a file that may come later.
+type draft struct {
+	name string
+	file string
+	at   *value
+}
+
+// build makes the configuration of the files. It reads no file itself, so that
+// AddTeam can try one that does not exist yet.
+func build(p Paths, sources []source, problems Problems, overrides []Override) (*Config, error) {
+	l := &loader{cfg: &Config{paths: p, Teams: map[string]*Team{}, origin: map[string]string{}}, home: p.Home, problems: problems}
+	l.defaults()
+	for _, s := range sources {
+		l.cfg.Files = append(l.cfg.Files, s.path)
+		root, bad := parseTOML(s.path, s.data)
+		l.problems = append(l.problems, bad...)
+		l.topLevel(s, root)
+	}
+	for _, o := range overrides {
+		l.override(o)
+	}
+	for _, d := range l.drafts {
+		l.team(d)
+	}
+	l.builtIn()
+	if len(l.problems) > 0 {
+		l.problems.sort(l.cfg.Files)
+		return nil, l.problems
+	}
+	return l.cfg, nil
+}
+
+// complain returns a function that records problems in a file.
+func (l *loader) complain(file string) func(position, string) {
+	return func(at position, msg string) {
+		l.problems = append(l.problems, Problem{file, at.line, at.col, msg})
+	}
+}
+
+// defaults sets every key that has a default to it.
+func (l *loader) defaults() {
+	for i := range keys {
+		k := &keys[i]
+		if k.def == "" || k.where == team {
+			continue
+		}
+		v := k.textValue(strings.Trim(k.def, `"`))
+		assign(l.cfg, k.name, k.read(v, l.home, func(_ position, msg string) { panic("bug: default of " + msg) }))
+	}
+}
+
+func (l *loader) topLevel(s source, root *value) {
+	complain := l.complain(s.path)
+	for _, name := range root.keys {
+		v := root.table[name]
+		k := keyNamed(name)
+		switch {
+		case name == "teams":
+			l.teams(s, v)
+		case k == nil:
+			complain(v.keyAt, unknownKey(name, append(keyNames(top), "teams"), ""))
+		case k.where == team:
+			complain(v.keyAt, fmt.Sprintf("%q belongs in a [teams.NAME] table", name))
+		case s.dropin:
+			complain(v.keyAt, fmt.Sprintf("%q belongs in config.toml; a file in conf.d holds [teams.NAME] tables only", name))
+		default:
+			l.set(l.cfg, k, v, s.path, l.cfg.origin)
+		}
+	}
+}
+
+// set reads a value into the field of its key and notes where it is from.
+func (l *loader) set(into any, k *key, v *value, file string, origin map[string]string) {
+	if x := k.read(v, l.home, l.complain(file)); x != nil {
+		assign(into, k.name, x)
+		origin[k.name] = fmt.Sprintf("%s:%d", file, v.keyAt.line)
+	}
+}
+
+func (l *loader) override(o Override) {
+	say := func(_ position, msg string) {
+		_, rule, _ := strings.Cut(msg, ": ")
+		shown := o.Value
+		if unprintable(shown) != "" {
+			shown = fmt.Sprintf("%q", shown)
+		}
+		l.problems = append(l.problems, Problem{Msg: fmt.Sprintf("%s=%s: %s", o.Source, shown, rule)})
+	}
+	k := keyNamed(o.Key)
+	if k == nil || k.env() == "" {
+		panic("bug: override of " + o.Key)
+	}
+	if x := k.read(k.textValue(o.Value), l.home, say); x != nil {
+		assign(l.cfg, k.name, x)
+		l.cfg.origin[k.name] = o.Source
+	}
+}
+
+// teams notes the teams of a file and refuses those that exist already.
+func (l *loader) teams(s source, v *value) {
+	complain := l.complain(s.path)
+	if v.kind != unstable.Table {
+		complain(v.keyAt, `"teams" must be a table: write [teams.NAME]`)
+		return
+	}
+	for _, name := range v.keys {
+		d := draft{name, s.path, v.table[name]}
+		if err := CheckName("team", name); err != nil {
+			complain(d.at.keyAt, err.Error())
+			continue
+		}
+		if d.at.kind != unstable.Table {
+			complain(d.at.keyAt, fmt.Sprintf("team %q must be a table: write [teams.%s]", name, tomlKey(name)))
+			continue
+		}
+		same := func(o draft) bool { return o.name == name }
+		if i := slices.IndexFunc(l.drafts, same); i >= 0 {
+			o := l.drafts[i]
+			complain(d.at.keyAt, fmt.Sprintf("team %q is already defined at %s:%d:%d", name, o.file, o.at.keyAt.line, o.at.keyAt.col))
+			continue
+		}
+		l.drafts = append(l.drafts, d)
+	}
+}
+
+func (l *loader) team(d draft) {
+	t := &Team{Name: d.name, Agent: agentClaude, Settings: l.cfg.Settings, File: d.file, Line: d.at.keyAt.line,
+		pos: map[string]position{"": d.at.keyAt}, origin: map[string]string{}}
+	complain := l.complain(d.file)
+	for _, name := range d.at.keys {
+		v := d.at.table[name]
+		k := keyNamed(name)
+		switch {
+		case k == nil:
+			complain(v.keyAt, unknownTeamKey(d.name, name, v))
+		case k.where == top:
+			complain(v.keyAt, fmt.Sprintf("%q is no setting of a team; it belongs at the top of config.toml, before the first [table]", name))
+		default:
+			t.pos[name] = v.pos
+			l.set(t, k, v, d.file, t.origin)
+		}
+	}
+	if _, ok := d.at.table["env"]; ok {
+		env := maps.Clone(l.cfg.Env)
+		if env == nil {
+			env = map[string]string{}
+		}
+		maps.Copy(env, t.Env)
+		t.Env = env
+	}
+	if _, ok := d.at.table["dir"]; !ok {
+		complain(d.at.keyAt, fmt.Sprintf("team %q has no directory; write dir = %q", d.name, filepath.Join("~", "src", d.name)))
+	}
+	l.cfg.Teams[d.name] = t
+}
+
+// builtIn adds the team that works without any configuration.
+func (l *loader) builtIn() {
+	if _, ok := l.cfg.Teams[agentEcho]; !ok {
+		l.cfg.Teams[agentEcho] = &Team{Name: agentEcho, Agent: agentEcho, Dir: l.home,
+			Description: "built in: answers with what it is told", Settings: l.cfg.Settings}
+	}
+}
+
+func unknownKey(name string, allowed []string, where string) string {
+	if n := nearest(name, allowed); n != "" {
+		return fmt.Sprintf("unknown key %q%s; did you mean %q?", name, where, n)
+	}
+	return fmt.Sprintf("unknown key %q%s; iris-config(5) lists all keys", name, where)
+}
+
+func unknownTeamKey(of, name string, v *value) string {
+	if v.kind == unstable.Table && v.table["dir"] != nil {
+		return fmt.Sprintf("unknown key %q in team %q; a team named %q is written [teams.%s]", name, of, of+"."+name, tomlKey(of+"."+name))
+	}
+	return unknownKey(name, keyNames(team), fmt.Sprintf(" in team %q", of))
+}
+
+// assign sets the field of a Config or Team that has that key.
+func assign(into any, key string, x any) {
+	if x == nil {
+		return
+	}
+	v := reflect.ValueOf(into).Elem()
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if f.Tag.Get("toml") == key {
+			v.FieldByIndex(f.Index).Set(reflect.ValueOf(x))
+			return
+		}
+	}
+	panic("bug: no field for key " + key)
+}

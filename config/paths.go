@@ -1,0 +1,240 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/adrg/xdg"
+	"golang.org/x/sys/unix"
+)
+
+// maxSocketPath is what fits into sockaddr_un beside its closing NUL.
+const maxSocketPath = 107
+
+const socketName = "iris.sock"
+
+// Paths says where everything is. All of them are absolute; none needs to exist.
+type Paths struct {
+	Home    string // the user's home directory
+	Config  string // config.toml
+	Confd   string // directory of drop-ins, beside Config
+	State   string // directory of all that the daemon keeps
+	Lock    string // daemon.lock: held by the daemon, holds the path of its socket
+	Spool   string // directory of the agents' output
+	Journal string
+	Log     string
+	Socket  string // where a daemon started from this environment would listen
+
+	fixed bool // Socket is by flag or IRIS_SOCKET: nothing else is looked for
+}
+
+// xdgMu orders calls of xdg.Reload, which writes to that package's variables.
+var xdgMu sync.Mutex
+
+// Resolve finds the paths from the environment as it is now. A socket that is
+// not empty comes from a flag and stands over IRIS_SOCKET. Nothing is created.
+func Resolve(socket string) (Paths, error) {
+	xdgMu.Lock()
+	defer xdgMu.Unlock()
+	xdg.Reload()
+	home, err := homeDir()
+	if err != nil {
+		return Paths{}, err
+	}
+	p := Paths{Home: home}
+	if err := p.resolveConfig(); err != nil {
+		return Paths{}, err
+	}
+	p.State = filepath.Join(xdgDir("XDG_STATE_HOME", xdg.StateHome, home, ".local/state"), "iris")
+	p.Lock = filepath.Join(p.State, "daemon.lock")
+	p.Spool = filepath.Join(p.State, "spool")
+	p.Journal = filepath.Join(p.State, "journal")
+	p.Log = filepath.Join(p.State, "iris.log")
+	if err := p.resolveSocket(socket); err != nil {
+		return Paths{}, err
+	}
+	return p, nil
+}
+
+// FindSocket returns the path of the socket on which the daemon of this state
+// directory listens: the one given by flag or IRIS_SOCKET; else the one that
+// is recorded in the lock file, if a socket of ours is there; else the one a
+// daemon started now would use. After starting a daemon call it again.
+func (p Paths) FindSocket() (string, error) {
+	if !p.fixed {
+		if s := p.recorded(); s != "" {
+			return s, nil
+		}
+	}
+	return p.Socket, checkSocket(p.Socket)
+}
+
+// MakeDirs creates the state directory, the spool and the directory of the
+// socket, each 0700, and refuses those that others own or may enter. The
+// daemon calls it before it listens.
+func (p Paths) MakeDirs() error {
+	if err := checkSocket(p.Socket); err != nil {
+		return err
+	}
+	dirs := []string{p.State, p.Spool}
+	if d := filepath.Dir(p.Socket); !p.fixed || d == p.State {
+		dirs = append(dirs, d)
+	}
+	for _, d := range dirs {
+		if err := makePrivate(d); err != nil {
+			return err
+		}
+	}
+	if p.fixed {
+		return makeShared(filepath.Dir(p.Socket))
+	}
+	return nil
+}
+
+func (p *Paths) resolveConfig() error {
+	p.Config = filepath.Join(xdgDir("XDG_CONFIG_HOME", xdg.ConfigHome, p.Home, ".config"), "iris", "config.toml")
+	if s := os.Getenv("IRIS_CONFIG"); s != "" {
+		abs, err := filepath.Abs(s)
+		if err != nil {
+			return fmt.Errorf("IRIS_CONFIG=%s: %w", s, err)
+		}
+		p.Config = abs
+	}
+	p.Confd = filepath.Join(filepath.Dir(p.Config), "conf.d")
+	return nil
+}
+
+func (p *Paths) resolveSocket(flag string) error {
+	source := "--socket"
+	if flag == "" {
+		source, flag = "IRIS_SOCKET", os.Getenv("IRIS_SOCKET")
+	}
+	if flag == "" {
+		p.Socket = filepath.Join(runtimeDir(p.State), socketName)
+		return nil
+	}
+	abs, err := filepath.Abs(flag)
+	if err == nil {
+		err = checkSocket(abs)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	p.Socket, p.fixed = abs, true
+	return nil
+}
+
+// recorded returns the socket named in the lock file. A lock file that others
+// could have written, and a path where no socket of ours is, count as none.
+func (p Paths) recorded() string {
+	fi, err := os.Lstat(p.Lock)
+	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o022 != 0 || owner(fi) != os.Geteuid() || fi.Size() > 4096 {
+		return ""
+	}
+	data, err := os.ReadFile(p.Lock)
+	if err != nil {
+		return ""
+	}
+	path, _, _ := strings.Cut(string(data), "\n")
+	if !filepath.IsAbs(path) || checkSocket(path) != nil {
+		return ""
+	}
+	fi, err = os.Lstat(path)
+	if err != nil || fi.Mode().Type() != fs.ModeSocket || owner(fi) != os.Geteuid() {
+		return ""
+	}
+	return path
+}
+
+// checkSocket says whether a socket can be bound at path.
+func checkSocket(path string) error {
+	if c := unprintable(path); c != "" {
+		return fmt.Errorf("socket path %q holds %s; choose another with IRIS_SOCKET", path, c)
+	}
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("socket path %s has %d bytes and the system allows %d; set IRIS_SOCKET or XDG_RUNTIME_DIR to a shorter one",
+			path, len(path), maxSocketPath)
+	}
+	return nil
+}
+
+// homeDir returns HOME or, when it is unset (as with env -i), what the
+// password file says.
+func homeDir() (string, error) {
+	if h := os.Getenv("HOME"); filepath.IsAbs(h) {
+		return filepath.Clean(h), nil
+	}
+	uid := strconv.Itoa(os.Getuid())
+	u, err := user.LookupId(uid)
+	if err != nil || !filepath.IsAbs(u.HomeDir) {
+		return "", fmt.Errorf("no home directory: HOME is not set and the password file has none for uid %s; set HOME", uid)
+	}
+	return filepath.Clean(u.HomeDir), nil
+}
+
+// xdgDir returns what package xdg made of a variable. Without a usable HOME
+// its defaults are below "/", and are replaced.
+func xdgDir(name, dir, home, fallback string) string {
+	if filepath.IsAbs(os.Getenv("HOME")) || filepath.IsAbs(os.Getenv(name)) {
+		return dir
+	}
+	return filepath.Join(home, fallback)
+}
+
+// runtimeDir returns the directory of the socket. It is $XDG_RUNTIME_DIR/iris,
+// else /run/user/UID/iris, which cron does not know of but finds, provided
+// they are nobody else's; else a directory in the state directory.
+func runtimeDir(state string) string {
+	for _, dir := range []string{os.Getenv("XDG_RUNTIME_DIR"), filepath.Join("/run/user", strconv.Itoa(os.Getuid()))} {
+		if filepath.IsAbs(dir) && private(dir) {
+			return filepath.Join(dir, "iris")
+		}
+	}
+	return filepath.Join(state, "run")
+}
+
+// private says whether dir is a directory of ours in which nobody else can
+// create or rename anything.
+func private(dir string) bool {
+	fi, err := os.Stat(dir)
+	return err == nil && fi.IsDir() && owner(fi) == os.Geteuid() && fi.Mode().Perm()&0o022 == 0
+}
+
+// makePrivate makes dir a directory that only its owner may enter, which must
+// be us. A link to such a directory is fine if the link is ours as well.
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create directory %s: %w", dir, plain(err))
+	}
+	for _, stat := range []func(string) (fs.FileInfo, error){os.Lstat, os.Stat} {
+		fi, err := stat(dir)
+		if err != nil {
+			return fmt.Errorf("directory %s: %w", dir, plain(err))
+		}
+		if owner(fi) != os.Geteuid() {
+			return fmt.Errorf("directory %s belongs to uid %d, not to you (uid %d)", dir, owner(fi), os.Geteuid())
+		}
+		if fi.IsDir() && fi.Mode().Perm()&0o077 != 0 {
+			return fmt.Errorf("directory %s is open to others (mode %04o); run: chmod 700 %s", dir, fi.Mode().Perm(), shellQuote(dir))
+		}
+	}
+	return nil
+}
+
+// makeShared makes the directory of a socket that the user chose, which may
+// hold other things too.
+func makeShared(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create directory %s: %w", dir, plain(err))
+	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("directory %s of the socket: %w", dir, err)
+	}
+	return nil
+}

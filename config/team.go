@@ -1,0 +1,128 @@
+package config
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// The agents that may serve a team.
+const (
+	agentClaude = "claude"
+	agentEcho   = "echo"
+)
+
+// Team is a named project directory with all its settings; none is missing.
+type Team struct {
+	Name        string // or the directory, for a team that is not configured
+	Dir         string `toml:"dir"` // absolute and clean, links as they were written
+	Description string `toml:"description"`
+	Agent       string `toml:"agent"` // claude or echo
+
+	Settings
+
+	File string // where it is configured; empty for a built-in or unconfigured team
+	Line int
+
+	pos    map[string]position // of its own keys
+	origin map[string]string
+}
+
+// Stamp is a short text that differs when anything differs that an agent of
+// the team is started with. The contents of the env_file do not count.
+func (t *Team) Stamp() string {
+	h := fnv.New128a()
+	put := func(words ...string) {
+		var n [8]byte
+		binary.LittleEndian.PutUint64(n[:], uint64(len(words)))
+		h.Write(n[:])
+		for _, w := range words {
+			binary.LittleEndian.PutUint64(n[:], uint64(len(w)))
+			h.Write(n[:])
+			h.Write([]byte(w))
+		}
+	}
+	put(t.Agent, t.Dir, t.Command, t.EnvFile, fmt.Sprint(t.MaxTurns))
+	put(t.Args...)
+	put(t.PassEnv...)
+	for _, name := range slices.Sorted(maps.Keys(t.Env)) {
+		put(name, t.Env[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// CheckDir says why no agent can work in the team's directory. The error wraps
+// fs.ErrNotExist or fs.ErrPermission where that is the reason.
+func (t *Team) CheckDir() error {
+	who := fmt.Sprintf("team %q: ", t.Name)
+	if t.Name == t.Dir {
+		who = ""
+	}
+	fi, err := os.Stat(t.Dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%sdirectory %s does not exist%w", who, t.Dir, hidden{fs.ErrNotExist})
+	case err != nil:
+		return fmt.Errorf("%sdirectory %s cannot be read: %w", who, t.Dir, plain(err))
+	case !fi.IsDir():
+		return fmt.Errorf("%sdirectory %s is a file", who, t.Dir)
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, t.Dir, unix.R_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("%sdirectory %s cannot be read: %w", who, t.Dir, err)
+	}
+	return nil
+}
+
+func (t *Team) checkEnvFile() error {
+	if t.EnvFile == "" {
+		return nil
+	}
+	_, err := ReadEnvFile(t.EnvFile)
+	if err != nil {
+		return fmt.Errorf("team %q: env_file: %w", t.Name, err)
+	}
+	return nil
+}
+
+// checkCommand looks at an absolute command only: which PATH the daemon uses
+// is not known here.
+func (t *Team) checkCommand() error {
+	if t.Agent != agentClaude || !filepath.IsAbs(t.Command) {
+		return nil
+	}
+	fi, err := os.Stat(t.Command)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("team %q: command %s does not exist", t.Name, t.Command)
+	case err != nil:
+		return fmt.Errorf("team %q: command %s: %w", t.Name, t.Command, plain(err))
+	case fi.IsDir() || fi.Mode().Perm()&0o111 == 0:
+		return fmt.Errorf("team %q: command %s is not executable", t.Name, t.Command)
+	}
+	return nil
+}
+
+// problem places an error at one of the team's keys, or at the team when the
+// key is not its own.
+func (t *Team) problem(key string, err error) Problem {
+	p, ok := t.pos[key]
+	if !ok {
+		p = t.pos[""]
+	}
+	return Problem{File: t.File, Line: p.line, Col: p.col, Msg: err.Error()}
+}
+
+// hidden adds an error to a chain without a text of its own.
+type hidden struct{ error }
+
+func (h hidden) Error() string { return "" }
+func (h hidden) Unwrap() error { return h.error }

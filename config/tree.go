@@ -1,0 +1,214 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// position is a place in a file, both from 1; the column counts bytes.
+type position struct{ line, col int }
+
+// value is a value of a TOML document that remembers where it is written.
+type value struct {
+	kind  unstable.Kind // Table for every kind of table
+	pos   position
+	raw   string // as written; empty for lists and tables
+	str   string
+	num   int64
+	flag  bool
+	list  []*value
+	keys  []string // of a table, in order
+	table map[string]*value
+	keyAt position // where its key is written, first
+	head  bool     // a table with a header of its own
+}
+
+func newTable(at position) *value {
+	return &value{kind: unstable.Table, pos: at, keyAt: at, table: map[string]*value{}}
+}
+
+// set adds a member; the first one of a name stays. It returns what is there.
+func (v *value) set(name string, member *value) *value {
+	if old, ok := v.table[name]; ok {
+		return old
+	}
+	v.keys = append(v.keys, name)
+	v.table[name] = member
+	return member
+}
+
+// document builds the tree of one file.
+type document struct {
+	file     string
+	lines    []int // offsets of the lines' first bytes
+	parser   unstable.Parser
+	problems Problems
+}
+
+// parseTOML returns the tree of a file and what is wrong with it as TOML. After
+// a syntax error the tree holds what comes before it. Keys that are defined
+// twice have their first value.
+func parseTOML(file string, data []byte) (*value, Problems) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	d := &document{file: file, lines: []int{0}}
+	for i, c := range data {
+		if c == '\n' {
+			d.lines = append(d.lines, i+1)
+		}
+	}
+	root := newTable(position{1, 1})
+	at := root
+	d.parser.Reset(data)
+	for d.parser.NextExpression() {
+		switch e := d.parser.Expression(); e.Kind {
+		case unstable.Table:
+			at = d.header(root, e)
+		case unstable.ArrayTable:
+			at = d.arrayHeader(root, e)
+		case unstable.KeyValue:
+			d.keyValue(at, e)
+		}
+	}
+	d.strict(data)
+	return root, d.problems
+}
+
+// strict lets the decoder find what the parser does not: tables that are
+// defined in two ways, numbers out of range, bytes that are not UTF-8. Of its
+// complaints there is never more than one, and none is needed when a key is
+// already known to be defined twice.
+func (d *document) strict(data []byte) {
+	if len(d.problems) > 0 && d.parser.Error() == nil {
+		return
+	}
+	var into map[string]any
+	err := toml.Unmarshal(data, &into)
+	if err == nil {
+		return
+	}
+	p := Problem{File: d.file, Msg: strings.TrimPrefix(err.Error(), "toml: ")}
+	if de, ok := errors.AsType[*toml.DecodeError](err); ok {
+		p.Line, p.Col = de.Position()
+	}
+	d.problems = append(d.problems, p)
+}
+
+// header finds or makes the table of a [header].
+func (d *document) header(root *value, e *unstable.Node) *value {
+	table, names := d.descend(root, e.Key())
+	if table.head {
+		d.twice(names, d.keyPos(e.Key()), table.keyAt)
+	} else if table.kind == unstable.Table {
+		table.head, table.keyAt = true, d.keyPos(e.Key())
+	}
+	return table
+}
+
+// arrayHeader stands for a [[header]], which no key of iris allows: what
+// follows goes nowhere.
+func (d *document) arrayHeader(root *value, e *unstable.Node) *value {
+	parent, last, at := d.parent(root, e.Key())
+	parent.set(last, &value{kind: unstable.Array, pos: at, keyAt: at})
+	return newTable(at)
+}
+
+func (d *document) keyValue(in *value, e *unstable.Node) {
+	parent, last, at := d.parent(in, e.Key())
+	v := d.value(e.Value(), at)
+	if old := parent.set(last, v); old != v {
+		d.twice([]string{last}, at, old.keyAt)
+	}
+}
+
+// parent goes down all but the last part of a key and makes the tables on the
+// way.
+func (d *document) parent(v *value, key unstable.Iterator) (parent *value, last string, at position) {
+	for key.Next() {
+		n := key.Node()
+		last, at = string(n.Data), d.position(n)
+		if key.IsLast() {
+			break
+		}
+		v = d.enter(v, last, at)
+	}
+	return v, last, at
+}
+
+// descend goes down all of a key.
+func (d *document) descend(v *value, key unstable.Iterator) (*value, []string) {
+	var names []string
+	for key.Next() {
+		n := key.Node()
+		names = append(names, string(n.Data))
+		v = d.enter(v, string(n.Data), d.position(n))
+	}
+	return v, names
+}
+
+// enter returns the table of that name. When the name stands for something
+// else, which strict reports, what is below it goes nowhere.
+func (d *document) enter(v *value, name string, at position) *value {
+	t := v.set(name, newTable(at))
+	if t.kind != unstable.Table {
+		return newTable(at)
+	}
+	return t
+}
+
+func (d *document) twice(names []string, at, first position) {
+	what := fmt.Sprintf("key %q", names[len(names)-1])
+	switch {
+	case len(names) == 2 && names[0] == "teams":
+		what = fmt.Sprintf("team %q", names[1])
+	case len(names) > 1:
+		what = fmt.Sprintf("table %q", strings.Join(names, "."))
+	}
+	d.problems = append(d.problems, Problem{d.file, at.line, at.col,
+		fmt.Sprintf("%s is already defined at %s:%d:%d", what, d.file, first.line, first.col)})
+}
+
+// value turns a node into a value; key is where its key is.
+func (d *document) value(n *unstable.Node, key position) *value {
+	v := &value{kind: n.Kind, pos: key, keyAt: key}
+	if n.Raw.Length > 0 {
+		v.pos, v.raw = d.position(n), string(d.parser.Raw(n.Raw))
+	}
+	switch n.Kind {
+	case unstable.String:
+		v.str = string(n.Data)
+	case unstable.Bool:
+		v.flag = v.raw == "true"
+	case unstable.Integer:
+		// Base 0 is what TOML has; the decoder reports what does not fit.
+		v.num, _ = strconv.ParseInt(v.raw, 0, 64)
+	case unstable.Array:
+		for it := n.Children(); it.Next(); {
+			v.list = append(v.list, d.value(it.Node(), key))
+		}
+	case unstable.InlineTable:
+		v.kind, v.table, v.head = unstable.Table, map[string]*value{}, true
+		for it := n.Children(); it.Next(); {
+			d.keyValue(v, it.Node())
+		}
+	}
+	return v
+}
+
+// keyPos is where a key begins.
+func (d *document) keyPos(key unstable.Iterator) position {
+	key.Next()
+	return d.position(key.Node())
+}
+
+func (d *document) position(n *unstable.Node) position {
+	offset := int(n.Raw.Offset)
+	line := sort.Search(len(d.lines), func(i int) bool { return d.lines[i] > offset })
+	return position{line, offset - d.lines[line-1] + 1}
+}
