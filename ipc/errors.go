@@ -1,6 +1,10 @@
 package ipc
 
-import "fmt"
+import (
+	"context"
+	"errors"
+	"fmt"
+)
 
 // The codes of JSON-RPC 2.0, section 5.1.
 const (
@@ -59,4 +63,23 @@ func (e *Error) Hint() string {
 		return ""
 	}
 	return e.Data.Hint
+}
+
+func (e *Error) reason() string {
+	if e.Data == nil {
+		return ""
+	}
+	return e.Data.Reason
+}
+
+// toError makes of a handler's error what its caller gets.
+func toError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok && e != nil {
+		return e
+	}
+	code := CodeInternal
+	if errors.Is(err, context.Canceled) {
+		code = CodeCancelled
+	}
+	return Errorf(code, "%v", err)
 }

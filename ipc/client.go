@@ -1,0 +1,256 @@
+package ipc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+var (
+	// ErrNoDaemon says that nobody listens on the socket.
+	ErrNoDaemon = errors.New("no daemon is running")
+	// ErrLost says that the connection ended before the answer. What the daemon
+	// had accepted goes on.
+	ErrLost = errors.New("connection lost before the answer")
+)
+
+// A Client is one connection to the daemon. It has no goroutine of its own:
+// whoever calls also reads. It carries one call at a time; a second waits.
+type Client struct {
+	// OnNotify gets each notification of the daemon, in order, on the goroutine
+	// of Call or Follow. Set it before the first of them. params does not last
+	// beyond the call.
+	OnNotify func(method string, params json.RawMessage)
+
+	// Not changed after Dial.
+	nc     net.Conn
+	daemon Peer
+
+	turn chan struct{} // holds a token while nobody calls; guards the fields below
+	in   lines
+	out  []byte // the hello that goes ahead of the first call
+	last uint64 // id of the last call; the hello's is 0
+	told Hello
+	err  error // why no more calls are possible
+
+	closed sync.Once
+}
+
+// Dial connects to the daemon that listens at path, after checking that it is
+// ours. It sends nothing yet: hello goes out with the first call, in one write.
+// While the daemon is too busy to accept, Dial tries again until ctx ends.
+func Dial(ctx context.Context, path string, hello Hello) (*Client, error) {
+	if err := Check(path); err != nil {
+		return nil, err
+	}
+	nc, err := connect(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	peer, err := PeerOf(nc)
+	if err == nil && peer.UID != os.Geteuid() {
+		err = fmt.Errorf("%w: socket %s is served by uid %d, pid %d; this is uid %d",
+			ErrForeign, path, peer.UID, peer.PID, os.Geteuid())
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return newClient(nc, peer, hello), nil
+}
+
+func newClient(nc net.Conn, daemon Peer, hello Hello) *Client {
+	if hello.Protocol == 0 {
+		hello.Protocol = Version
+	}
+	c := &Client{nc: nc, daemon: daemon, turn: make(chan struct{}, 1)}
+	c.in = lines{r: nc, limit: MaxAnswer}
+	c.turn <- struct{}{}
+	var err error
+	if c.out, err = appendRequest(nil, []byte{'0'}, MethodHello, hello); err != nil {
+		panic("bug: a hello does not encode: " + err.Error())
+	}
+	return c
+}
+
+// connect dials until ctx ends or the answer is another than "busy".
+func connect(ctx context.Context, path string) (net.Conn, error) {
+	var d net.Dialer
+	for {
+		nc, err := d.DialContext(ctx, "unix", path)
+		switch {
+		case err == nil:
+			return nc, nil
+		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
+			return nil, fmt.Errorf("%w: %w", ErrNoDaemon, err)
+		case !errors.Is(err, syscall.EAGAIN):
+			return nil, err
+		}
+		wait(ctx, 5*time.Millisecond+rand.N(45*time.Millisecond))
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("daemon at %s is too busy to accept connections: %w", path, ctx.Err())
+		}
+	}
+}
+
+// Daemon returns the process that listens.
+func (c *Client) Daemon() Peer { return c.daemon }
+
+// Hello returns what the daemon said of itself; zero before the first call was
+// answered.
+func (c *Client) Hello() Hello {
+	<-c.turn
+	defer func() { c.turn <- struct{}{} }()
+	return c.told
+}
+
+// Close ends the connection, and with it a call under way.
+func (c *Client) Close() error {
+	var err error
+	c.closed.Do(func() { err = c.nc.Close() })
+	return err
+}
+
+// Call calls a method and decodes its result: nil drops it, a *json.RawMessage
+// and a Parser take it as it is. An error of the daemon is an *Error. When ctx
+// ends first, Call returns its error and the connection is closed, which ends
+// the wait but not what was accepted.
+func (c *Client) Call(ctx context.Context, method string, params, result any) error {
+	return c.exclusively(ctx, func() error {
+		c.last++
+		id := strconv.AppendUint(nil, c.last, 10)
+		frame, err := appendRequest(c.out, id, method, params)
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", method, err)
+		}
+		if len(frame)-len(c.out) > MaxFrame {
+			return reasoned(CodeUsage, "frame", "%s of %d bytes is over the limit of %d", method, len(frame), MaxFrame)
+		}
+		c.out = nil
+		_, werr := c.nc.Write(frame)
+		answer, err := c.await(string(id))
+		if err != nil {
+			return c.lose(errors.Join(err, werr))
+		}
+		return c.into(answer, method, result)
+	})
+}
+
+// Follow hands notifications to OnNotify until ctx ends or the daemon closes the
+// connection, which is ErrLost.
+func (c *Client) Follow(ctx context.Context) error {
+	return c.exclusively(ctx, func() error {
+		_, err := c.await("")
+		return c.lose(err)
+	})
+}
+
+// exclusively runs f when no other call is under way, and closes the connection
+// if ctx ends before f has.
+func (c *Client) exclusively(ctx context.Context, f func() error) error {
+	select {
+	case <-c.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { c.turn <- struct{}{} }()
+	if c.err != nil {
+		return c.err
+	}
+	if ctx.Done() == nil {
+		return f()
+	}
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	err := f()
+	if c.err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// lose notes why the connection is of no more use.
+func (c *Client) lose(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		c.err = e // the daemon said why
+	} else {
+		c.err = fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	c.Close()
+	return c.err
+}
+
+// An answer is the outcome of a call, as it stands in the reader's buffer.
+type answer struct{ result, err []byte }
+
+// await reads until the answer to id has come.
+func (c *Client) await(id string) (answer, error) {
+	for {
+		line, err := c.in.next()
+		if err != nil {
+			return answer{}, err
+		}
+		if blank(line) {
+			continue
+		}
+		e, err := parseEnvelope(line, MaxAnswerDepth)
+		if err == nil && e.problem != "" {
+			err = errors.New(e.problem)
+		}
+		if err != nil {
+			return answer{}, fmt.Errorf("the daemon sent what is no answer: %w", err)
+		}
+		got := answer{result: e.member[memberResult], err: e.member[memberError]}
+		switch at := string(e.member[memberID]); {
+		case e.has(memberMethod):
+			if c.OnNotify != nil {
+				c.OnNotify(unquote(e.member[memberMethod]), e.member[memberParams])
+			}
+		case at == "0":
+			if err := c.into(got, MethodHello, &c.told); err != nil {
+				return answer{}, err
+			}
+		case at == "null": // about the connection as a whole
+			if err := c.into(got, "connection", nil); err != nil {
+				return answer{}, err
+			}
+		case at == id:
+			return got, nil
+		}
+	}
+}
+
+// into decodes the result, or returns the error. What keeps the result owns it:
+// a large one takes the reader's buffer along.
+func (c *Client) into(a answer, method string, result any) error {
+	if a.err != nil {
+		e := new(Error)
+		if err := json.Unmarshal(a.err, e); err != nil {
+			return fmt.Errorf("error of %s: %w", method, err)
+		}
+		return e
+	}
+	var err error
+	switch v := result.(type) {
+	case nil:
+	case *json.RawMessage:
+		*v, _ = c.in.take(a.result)
+	case Parser:
+		data, _ := c.in.take(a.result)
+		err = v.ParseJSON(data)
+	default:
+		err = json.Unmarshal(a.result, v)
+	}
+	if err != nil {
+		return fmt.Errorf("result of %s: %w", method, err)
+	}
+	return nil
+}

@@ -1,0 +1,311 @@
+package ipc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// A conn is one client of a Server. Its life:
+//
+//	serveConn          goroutine of the connection, owned by Serve
+//	  read             a line at a time, until EOF, a limit, or the end of ctx
+//	    handle         decode, refuse
+//	      run          an inline call, here
+//	      wg.Go(run)   any other call, on its own goroutine
+//	  linger           a client that sends no more still gets its answers
+//	  wg.Wait          for the calls
+//	  out.close        when the last writer, such as Notify began, is done
+type conn struct {
+	// Not changed after serveConn has begun.
+	srv  *Server
+	nc   net.Conn
+	peer Peer
+	out  outbox          // locks itself
+	wg   sync.WaitGroup  // of the calls
+	aux  *sync.WaitGroup // of Serve, which counts this connection too
+
+	// Of the reader's goroutine.
+	in        lines
+	leading   bool   // the reader is the writer of out, and has not flushed yet
+	armed     bool   // a read deadline is set
+	condemned *Error // the answer to everything since a hello of another protocol
+
+	mu       sync.Mutex // protects the fields below
+	inFlight map[string]struct{}
+	calls    int
+	eof      bool // nothing more comes; the last call wakes the reader
+}
+
+func serveConn(ctx context.Context, s *Server, nc net.Conn, peer Peer, wg *sync.WaitGroup) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c := &conn{srv: s, nc: nc, peer: peer, aux: wg}
+	c.out.init(nc, &s.opts)
+	c.in = lines{r: nc, limit: s.opts.MaxFrame, reserve: s.reserve}
+	c.in.wait = func(begun bool) error { return c.beforeRead(ctx, begun) }
+	stop := context.AfterFunc(ctx, func() {
+		c.out.hurry(shutdownWrite)
+		nc.SetReadDeadline(past)
+	})
+	defer stop()
+
+	err := c.read(ctx)
+	c.uncork()
+	c.in.start, c.in.end = 0, 0
+	c.in.release()
+	if err == io.EOF {
+		c.linger(ctx)
+	}
+	cancel()
+	c.wg.Wait()
+	c.out.close()
+}
+
+// past is a deadline that ends a read under way.
+var past = time.Unix(1, 0)
+
+// read handles lines until there are no more.
+func (c *conn) read(ctx context.Context) error {
+	for {
+		line, err := c.in.next()
+		if err == io.ErrUnexpectedEOF { // people forget the last line feed
+			line, err = c.in.rest(), nil
+		}
+		if err != nil {
+			c.farewell(ctx, err)
+			return err
+		}
+		if !blank(line) {
+			c.handle(ctx, line)
+		}
+	}
+}
+
+func blank(line []byte) bool {
+	for _, b := range line {
+		if b != ' ' && b != '\t' && b != '\r' {
+			return false
+		}
+	}
+	return true
+}
+
+// beforeRead sends what was answered so far, before a read that may block, and
+// gives a line that has begun its time.
+func (c *conn) beforeRead(ctx context.Context, begun bool) error {
+	c.uncork()
+	if begun == c.armed {
+		return ctx.Err()
+	}
+	var deadline time.Time
+	if begun {
+		deadline = time.Now().Add(c.srv.opts.FrameTimeout)
+	}
+	c.armed = begun
+	c.nc.SetReadDeadline(deadline)
+	return ctx.Err() // asked after it was set: the end of ctx sets it too
+}
+
+// farewell tells the client which of its faults ends the connection.
+func (c *conn) farewell(ctx context.Context, err error) {
+	var e *Error
+	switch {
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, errTooLong):
+		e = reasoned(CodeInvalidRequest, "frame", "message is over the limit of %d bytes", c.srv.opts.MaxFrame)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		e = reasoned(CodeInvalidRequest, "half", "message did not end within %v: send each with its line feed", c.srv.opts.FrameTimeout)
+	case errors.As(err, &e): // a reserve that was refused
+	default:
+		return
+	}
+	c.srv.opts.Refused(c.peer, e)
+	c.reply(appendError(nil, nil, e))
+}
+
+// handle decides what becomes of one line.
+func (c *conn) handle(ctx context.Context, line []byte) {
+	r, bad := parseRequest(line)
+	if c.condemned != nil {
+		bad = c.condemned
+	} else if bad != nil && bad.Code != CodeInvalidParams {
+		c.reply(appendError(nil, r.id, bad)) // it may have been meant as a call
+		return
+	}
+	m, ok := c.srv.methods[r.method]
+	if bad == nil && !ok {
+		bad = Errorf(CodeMethodNotFound, "no method %q", clip(r.method))
+	}
+	if bad == nil {
+		bad = c.begin(r.id, m.inline)
+	}
+	switch {
+	case bad == nil && m.inline:
+		c.run(ctx, m, &Call{Method: r.method, Params: r.params, Peer: c.peer, conn: c, id: r.id}, c.reply)
+	case bad == nil:
+		c.launch(ctx, m, r)
+	case r.id == nil: // a notification has no answer
+	case bad.reason() == reasonInFlight:
+		c.reply(appendError(nil, nil, bad)) // the id belongs to the other call
+	default:
+		c.reply(appendError(nil, r.id, bad))
+	}
+}
+
+const reasonInFlight = "in-flight"
+
+// begin checks a call against those in flight, and counts it among them unless
+// it is over before the next one is read.
+func (c *conn) begin(id []byte, inline bool) *Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.inFlight[string(id)]; ok && id != nil {
+		return reasoned(CodeInvalidRequest, reasonInFlight, "id %s is that of a call in flight", clip(string(id)))
+	}
+	if inline {
+		return nil
+	}
+	if c.calls >= c.srv.opts.MaxCalls {
+		return reasoned(CodeFull, "calls", "%d calls in flight on this connection: wait for an answer", c.calls)
+	}
+	c.calls++
+	if id != nil {
+		if c.inFlight == nil {
+			c.inFlight = make(map[string]struct{})
+		}
+		c.inFlight[string(id)] = struct{}{}
+	}
+	return nil
+}
+
+// answered frees the id of a call for another one.
+func (c *conn) answered(id []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.inFlight, string(id))
+}
+
+// end counts a call out. The last one of a client that sends no more wakes the
+// reader.
+func (c *conn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls--
+	if c.calls == 0 && c.eof {
+		c.nc.SetReadDeadline(past)
+	}
+}
+
+// launch runs a call on a goroutine of its own. What it needs of the line is
+// made to last.
+func (c *conn) launch(ctx context.Context, m method, r request) {
+	call := &Call{Method: r.method, Peer: c.peer, conn: c, id: bytes.Clone(r.id)}
+	call.Params, call.held = c.in.take(r.params)
+	c.wg.Go(func() {
+		defer c.end()
+		defer call.release()
+		c.run(ctx, m, call, c.answer)
+		if call.after != nil {
+			c.guard(call, func() (any, error) { call.after(ctx); return nil, nil })
+		}
+	})
+}
+
+// run calls the handler and answers.
+func (c *conn) run(ctx context.Context, m method, call *Call, send func(frame []byte)) {
+	result, err := c.guard(call, func() (any, error) { return m.handle(ctx, call) })
+	if call.id != nil {
+		frame := c.encode(call, result, err)
+		c.answered(call.id)
+		send(frame)
+	}
+	if m.inline && call.after != nil {
+		c.later(ctx, call)
+	}
+}
+
+// later runs what an inline call left to do on a goroutine of its own.
+func (c *conn) later(ctx context.Context, call *Call) {
+	call.Params = nil // of the reader's buffer
+	c.mu.Lock()
+	c.calls++
+	c.mu.Unlock()
+	c.wg.Go(func() {
+		defer c.end()
+		c.guard(call, func() (any, error) { call.after(ctx); return nil, nil })
+	})
+}
+
+// guard calls f, and makes an error of its panic.
+func (c *conn) guard(call *Call, f func() (any, error)) (result any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.srv.opts.Panic(call.Method, v, debug.Stack())
+			result, err = nil, Errorf(CodeInternal, "the daemon failed in %s: its log has the details", call.Method)
+		}
+	}()
+	return f()
+}
+
+// encode returns the answer to a call.
+func (c *conn) encode(call *Call, result any, err error) []byte {
+	if err == nil {
+		var frame []byte
+		if frame, err = appendResult(nil, call.id, result); err == nil && len(frame) <= MaxAnswer {
+			return frame
+		}
+		if err == nil {
+			err = reasoned(CodeFailed, "frame", "the answer is over the limit of %d bytes", MaxAnswer)
+		}
+	}
+	return appendError(nil, call.id, toError(err))
+}
+
+// reply sends from the reader's goroutine: when nothing more is at hand to
+// handle, or when enough has gathered.
+func (c *conn) reply(frame []byte) {
+	if !c.leading {
+		c.leading, _ = c.out.add(frame, false, waitFull)
+		return
+	}
+	c.out.add(frame, false, passFull)
+	if c.out.much() {
+		c.uncork()
+	}
+}
+
+// uncork sends what reply has gathered.
+func (c *conn) uncork() {
+	if c.leading {
+		c.leading = false
+		c.out.flush()
+	}
+}
+
+// answer sends from a call's own goroutine, which may wait.
+func (c *conn) answer(frame []byte) {
+	if lead, err := c.out.add(frame, false, waitFull); lead && err == nil {
+		c.out.flush()
+	}
+}
+
+// linger stays for a client that has closed its sending half only, as socat
+// does at the end of its input, until it is gone or has its answers.
+func (c *conn) linger(ctx context.Context) {
+	c.nc.SetReadDeadline(time.Time{})
+	c.mu.Lock()
+	c.eof = true
+	busy := c.calls > 0
+	c.mu.Unlock()
+	if busy && ctx.Err() == nil { // asked after the deadline was lifted
+		awaitHangup(c.nc)
+	}
+}

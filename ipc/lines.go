@@ -1,0 +1,154 @@
+package ipc
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// smallBuffer is what an idle connection keeps for reading.
+const smallBuffer = 4 << 10
+
+// errTooLong says that a line is over the limit of its reader.
+var errTooLong = errors.New("line too long")
+
+// lines reads lines from a connection. It belongs to one goroutine.
+//
+// Short lines share one small buffer. A longer one is assembled in a buffer that
+// doubles up to the limit and is let go, or given away, with the line.
+type lines struct {
+	r     io.Reader
+	limit int // bytes of a line, without its line feed
+
+	// wait is called before each read that may block, with whether a line has
+	// begun; reserve before a buffer of n bytes is made, with n negative after
+	// it is gone. Either may be nil.
+	wait    func(begun bool) error
+	reserve func(n int) error
+
+	small   []byte
+	buf     []byte // small, or a larger one
+	start   int    // of what has not been returned
+	end     int    // of what has been read
+	scanned int    // no line feed before it
+}
+
+// next returns the next line without its line feed. It is valid until the next
+// call; take makes it last.
+func (l *lines) next() ([]byte, error) {
+	if l.start == l.end {
+		l.release()
+	}
+	for {
+		if i := bytes.IndexByte(l.buf[l.scanned:l.end], '\n'); i >= 0 {
+			line := l.buf[l.start : l.scanned+i]
+			l.start = l.scanned + i + 1
+			l.scanned = l.start
+			if len(line) > l.limit {
+				return nil, errTooLong
+			}
+			return bytes.TrimSuffix(line, []byte{'\r'}), nil
+		}
+		l.scanned = l.end
+		if l.end-l.start > l.limit {
+			return nil, errTooLong
+		}
+		if err := l.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// ready reports whether next returns without a read.
+func (l *lines) ready() bool {
+	return bytes.IndexByte(l.buf[l.scanned:l.end], '\n') >= 0
+}
+
+// rest returns what came before an io.ErrUnexpectedEOF.
+func (l *lines) rest() []byte {
+	line := l.buf[l.start:l.end]
+	l.start = l.end
+	return line
+}
+
+// fill makes room and reads once.
+func (l *lines) fill() error {
+	if l.end == len(l.buf) {
+		if err := l.grow(); err != nil {
+			return err
+		}
+	}
+	if l.wait != nil {
+		if err := l.wait(l.end > l.start); err != nil {
+			return err
+		}
+	}
+	n, err := l.r.Read(l.buf[l.end:])
+	l.end += n
+	if n > 0 {
+		return nil // an error comes back with the next read
+	}
+	if err == io.EOF && l.end > l.start {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// grow moves what is left to the front, or into a buffer of twice the size when
+// it fills more than half of this one.
+func (l *lines) grow() error {
+	left := l.buf[l.start:l.end]
+	to := l.buf
+	if len(to) == 0 || len(left) > len(to)/2 {
+		size := max(smallBuffer, min(2*len(to), l.limit+2))
+		if err := l.make(&to, size); err != nil {
+			return err
+		}
+	}
+	l.end = copy(to, left)
+	l.scanned -= l.start
+	l.start = 0
+	l.become(to)
+	return nil
+}
+
+func (l *lines) make(to *[]byte, size int) error {
+	if size > smallBuffer && l.reserve != nil {
+		if err := l.reserve(size); err != nil {
+			return err
+		}
+	}
+	*to = make([]byte, size)
+	return nil
+}
+
+// become replaces the buffer, and counts the old one as gone if it was large.
+func (l *lines) become(buf []byte) {
+	if len(buf) == smallBuffer {
+		l.small = buf
+	}
+	if old := len(l.buf); len(buf) != old && old > smallBuffer && l.reserve != nil {
+		l.reserve(-old)
+	}
+	l.buf = buf
+}
+
+// release lets a large buffer go. Nothing of it is still to be returned.
+func (l *lines) release() {
+	l.start, l.end, l.scanned = 0, 0, 0
+	if len(l.buf) > smallBuffer {
+		l.become(l.small)
+	}
+}
+
+// take returns a line of next as one that lasts, without a copy if it is alone
+// in a large buffer. held is what stays reserved for it.
+func (l *lines) take(line []byte) (lasting []byte, held int) {
+	if len(l.buf) <= smallBuffer || l.start < l.end {
+		return bytes.Clone(line), 0
+	}
+	held = len(l.buf)
+	l.buf = l.small
+	l.start, l.end, l.scanned = 0, 0, 0
+	return line, held
+}

@@ -1,0 +1,228 @@
+package ipc
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ErrInUse says that somebody listens on the socket already.
+var ErrInUse = errors.New("socket is in use")
+
+// A Listener accepts connections at a path, and knows whether the path is still
+// its own.
+type Listener struct {
+	*net.UnixListener
+	path  string
+	id    fileID
+	close sync.Once
+}
+
+type fileID struct{ dev, ino uint64 }
+
+// Listen makes a socket at path, for this user only. Its caller holds the lock
+// that makes it the only daemon: Listen removes the socket that a dead one has
+// left, and two at once could remove each other's.
+//
+// The socket's directory is made if it is missing, and must be ours, of mode
+// 0700 and no symbolic link. Nothing but a dead socket of ours is ever removed.
+// The socket appears at path when it already accepts connections.
+func Listen(path string) (*Listener, error) {
+	if err := checkLength(path); err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(path)
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	if err := checkDir(dir); err != nil {
+		return nil, err
+	}
+	if err := checkDead(path); err != nil {
+		return nil, err
+	}
+	temp := beside(path)
+	if err := checkDead(temp); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return bind(temp, path)
+}
+
+// bind listens at temp and moves the socket to path.
+func bind(temp, path string) (*Listener, error) {
+	ul, err := net.ListenUnix("unix", &net.UnixAddr{Name: temp, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	ul.SetUnlinkOnClose(false) // it would unlink a successor's
+	l := &Listener{UnixListener: ul, path: path}
+	if err := l.publish(temp); err != nil {
+		ul.Close()
+		os.Remove(temp)
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	return l, nil
+}
+
+func (l *Listener) publish(temp string) error {
+	if err := os.Chmod(temp, 0o600); err != nil {
+		return err
+	}
+	fi, err := os.Lstat(temp)
+	if err != nil {
+		return err
+	}
+	l.id = idOf(fi)
+	return os.Rename(temp, l.path)
+}
+
+// beside returns a name of the same length in the same directory, where the
+// socket is made: a longer one might be too long.
+func beside(path string) string {
+	end := byte('~')
+	if path[len(path)-1] == end {
+		end = '+'
+	}
+	return path[:len(path)-1] + string(end)
+}
+
+func idOf(fi fs.FileInfo) fileID {
+	st := fi.Sys().(*syscall.Stat_t)
+	return fileID{dev: uint64(st.Dev), ino: st.Ino}
+}
+
+// Present reports whether the socket is still at its path: it may have been
+// removed, or replaced, and no client finds the daemon then.
+func (l *Listener) Present() bool {
+	fi, err := os.Lstat(l.path)
+	return err == nil && idOf(fi) == l.id
+}
+
+// Close stops accepting and removes the socket, if it is still this one.
+func (l *Listener) Close() error {
+	var err error
+	l.close.Do(func() {
+		if l.Present() {
+			err = os.Remove(l.path)
+		}
+		err = errors.Join(err, l.UnixListener.Close())
+	})
+	return err
+}
+
+// Check tells a client whether it may trust the socket at path: the socket and
+// its directory are this user's, out of reach of others, and no symbolic links.
+// A missing one is ErrNoDaemon.
+func Check(path string) error {
+	if err := checkLength(path); err != nil {
+		return err
+	}
+	err := checkDir(filepath.Dir(path))
+	if err == nil {
+		err = checkSocket(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrNoDaemon, err)
+	}
+	return err
+}
+
+func checkLength(path string) error {
+	if path == "" || path[len(path)-1] == '/' {
+		return fmt.Errorf("socket path %q names no file: give the path of a file in a directory of yours", path)
+	}
+	if len(path) > maxPath {
+		return fmt.Errorf("socket path has %d bytes and the system takes %d: choose a shorter one than %s",
+			len(path), maxPath, path)
+	}
+	return nil
+}
+
+// makeDir makes a missing directory. The mode of one that is there is left
+// alone: it may well be somebody's home.
+func makeDir(dir string) error {
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("directory of the socket: %w", err)
+	}
+	return os.Chmod(dir, 0o700) // whatever the umask took away
+}
+
+// checkDir refuses a directory where another user could put a socket.
+func checkDir(dir string) error {
+	fi, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("directory of the socket: %w", err)
+	case fi.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("directory of the socket: %s is a symbolic link: use the directory it leads to", dir)
+	case !fi.IsDir():
+		return fmt.Errorf("directory of the socket: %s is not a directory: move it away, or choose another socket path", dir)
+	}
+	if err := checkOwner(dir, fi); err != nil {
+		return fmt.Errorf("directory of the socket: %w", err)
+	}
+	if perm := fi.Mode().Perm(); perm&0o077 != 0 {
+		return fmt.Errorf("directory of the socket: %s is open to others (mode %04o): chmod 700 it, or choose another socket path", dir, perm)
+	}
+	return nil
+}
+
+// checkSocket refuses what is not a socket of ours.
+func checkSocket(path string) error {
+	fi, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("socket: %w", err)
+	case fi.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("socket: %s is a symbolic link: remove it, or choose another socket path", path)
+	case fi.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("socket: %s is not a socket: move it away, or choose another socket path", path)
+	}
+	if err := checkOwner(path, fi); err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	return nil
+}
+
+func checkOwner(path string, fi fs.FileInfo) error {
+	if uid := int(fi.Sys().(*syscall.Stat_t).Uid); uid != os.Geteuid() {
+		return fmt.Errorf("%w: %s belongs to uid %d, and this is uid %d: choose another socket path",
+			ErrForeign, path, uid, os.Geteuid())
+	}
+	return nil
+}
+
+// checkDead refuses anything at path but nothing, or a socket of ours that
+// nobody serves any more.
+func checkDead(path string) error {
+	err := checkSocket(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	nc, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
+		return nil
+	case errors.Is(err, syscall.EAGAIN): // so busy that it must be alive
+	case err != nil:
+		return fmt.Errorf("socket: %s does not say whether somebody listens: %w", path, err)
+	default:
+		nc.Close()
+	}
+	return fmt.Errorf("%w: %s", ErrInUse, path)
+}

@@ -1,0 +1,124 @@
+package ipc
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv("IPC_TEST_ROLE"); role != "" {
+		os.Exit(play(role))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// echoParams are the params of the tests' methods.
+type echoParams struct {
+	Text string `json:"text"`
+	N    int    `json:"n"`
+}
+
+// testServer has a method of every kind.
+func testServer(opts Options) *Server {
+	s := NewServer(opts)
+	s.HandleInline("status", func(context.Context, *Call) (any, error) { return Status{PID: 1, Version: "1.2.3"}, nil })
+	echo := func(_ context.Context, c *Call) (any, error) {
+		var p echoParams
+		err := c.Bind(&p)
+		return p, err
+	}
+	s.HandleInline("echo", echo)
+	s.Handle("slow.echo", echo)
+	s.Handle("wait", func(ctx context.Context, _ *Call) (any, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	s.Handle("panic", func(context.Context, *Call) (any, error) { panic("oh") })
+	s.HandleInline("inline.panic", func(context.Context, *Call) (any, error) { panic("oh") })
+	s.Handle("count", func(_ context.Context, c *Call) (any, error) {
+		var p echoParams
+		if err := c.Bind(&p); err != nil {
+			return nil, err
+		}
+		for i := range p.N {
+			if err := c.Notify("tick", echoParams{N: i}); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	})
+	return s
+}
+
+// socketPath returns a path short enough for a socket, in a directory of ours.
+func socketPath(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "iris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
+}
+
+// start serves s at a socket until the test ends.
+func start(t testing.TB, s *Server) (path string) {
+	t.Helper()
+	path = socketPath(t)
+	ln, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, s, ln)
+	return path
+}
+
+func serveOn(t testing.TB, s *Server, ln net.Listener) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.Serve(ctx, ln); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	stop = func() { cancel(); wg.Wait() }
+	t.Cleanup(stop)
+	return stop
+}
+
+func dial(t testing.TB, path string) *Client {
+	t.Helper()
+	c, err := Dial(t.Context(), path, Hello{Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// soon is a context for what must not hang.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func mustCall(t testing.TB, c *Client, method string, params, result any) {
+	t.Helper()
+	if err := c.Call(soon(t), method, params, result); err != nil {
+		t.Fatalf("%s: %v", method, err)
+	}
+}
+
+var _ = json.Valid
+
+func play(string) int { return 0 }

@@ -1,0 +1,40 @@
+package ipc
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// ErrForeign says that a socket, its directory or the process at its other end
+// belongs to another user.
+var ErrForeign = errors.New("not ours")
+
+// Peer is the process at the other end of a connection, as the kernel knows it.
+// PID is that of the process which connected or listened, and 0 if unknown; it
+// may be gone by now, and its number another's.
+type Peer struct {
+	UID, PID int
+}
+
+// PeerOf returns the process at the other end of a Unix socket.
+func PeerOf(nc net.Conn) (Peer, error) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return Peer{}, fmt.Errorf("peer of a %T: not a socket", nc)
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return Peer{}, fmt.Errorf("peer credentials: %w", err)
+	}
+	var p Peer
+	var perr error
+	if err := rc.Control(func(fd uintptr) { p, perr = peerCred(int(fd)) }); err != nil {
+		perr = err
+	}
+	if perr != nil {
+		return Peer{}, fmt.Errorf("peer credentials: %w", perr)
+	}
+	return p, nil
+}

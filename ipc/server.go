@@ -1,0 +1,272 @@
+package ipc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Limits, each the default of the Options field of its name.
+const (
+	MaxFrame       = 32 << 20  // bytes of a line that the server accepts
+	MaxAssembly    = 256 << 20 // bytes of buffers for long lines, over all connections
+	MaxClients     = 1024      // connections
+	MaxCalls       = 64        // calls in flight on a connection
+	MaxQueueBytes  = 1 << 20   // bytes that wait for a client to read, beside its answers
+	MaxQueueFrames = 4096      // the same in frames
+	FrameTimeout   = 30 * time.Second
+	WriteTimeout   = 30 * time.Second
+)
+
+// Limits that are the same for all.
+const (
+	MaxDepth       = 64        // levels that a request nests
+	MaxAnswer      = 512 << 20 // bytes of a line that a client accepts
+	MaxAnswerDepth = 1024      // levels that an answer nests
+)
+
+// shutdownWrite is how long a client may leave an answer unread once the server
+// is to end.
+const shutdownWrite = time.Second
+
+// Options configure a Server. The zero value is ready for use.
+type Options struct {
+	Version string // of this program, for hello
+
+	MaxFrame       int
+	MaxAssembly    int64
+	MaxClients     int
+	MaxCalls       int
+	MaxQueueBytes  int
+	MaxQueueFrames int
+
+	FrameTimeout time.Duration // from the first byte of a line to its end, however many trickle in
+	WriteTimeout time.Duration // of a write that makes no progress
+
+	// Panic is told of a handler's panic, on the goroutine of the call.
+	Panic func(method string, value any, stack []byte)
+	// Refused is told of a connection that was refused, or dropped for what its
+	// client did, and why.
+	Refused func(peer Peer, err error)
+}
+
+func (o *Options) setDefaults() {
+	setDefault(&o.MaxFrame, MaxFrame)
+	setDefault(&o.MaxAssembly, MaxAssembly)
+	setDefault(&o.MaxClients, MaxClients)
+	setDefault(&o.MaxCalls, MaxCalls)
+	setDefault(&o.MaxQueueBytes, MaxQueueBytes)
+	setDefault(&o.MaxQueueFrames, MaxQueueFrames)
+	setDefault(&o.FrameTimeout, FrameTimeout)
+	setDefault(&o.WriteTimeout, WriteTimeout)
+	if o.Panic == nil {
+		o.Panic = func(string, any, []byte) {}
+	}
+	if o.Refused == nil {
+		o.Refused = func(Peer, error) {}
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Handler answers a call. Its error goes to the caller: an *Error as it is, any
+// other as CodeInternal with its text. A nil result is {}.
+//
+// ctx ends when the client is gone or the server is to end: the client no longer
+// waits then, and whatever was accepted from it goes on.
+type Handler func(ctx context.Context, c *Call) (any, error)
+
+// A Server answers calls. Register the methods first, then call Serve.
+type Server struct {
+	// Not changed once Serve was called.
+	opts    Options
+	methods map[string]method
+	peerOf  func(net.Conn) (Peer, error) // tests replace it
+
+	assembly atomic.Int64 // bytes reserved for long lines
+
+	mu    sync.Mutex // protects the field below
+	conns int
+}
+
+type method struct {
+	handle Handler
+	inline bool
+}
+
+// NewServer returns a server without methods but hello.
+func NewServer(opts Options) *Server {
+	opts.setDefaults()
+	s := &Server{opts: opts, methods: make(map[string]method), peerOf: PeerOf}
+	s.methods[MethodHello] = method{handle: s.hello, inline: true}
+	return s
+}
+
+// Handle registers a method whose calls may take long: each has a goroutine.
+func (s *Server) Handle(name string, h Handler) { s.register(name, method{handle: h}) }
+
+// HandleInline registers a method that answers at once, on the goroutine that
+// reads its connection: that saves two fifths of the round trip. While h runs
+// nothing else is read from that client.
+func (s *Server) HandleInline(name string, h Handler) {
+	s.register(name, method{handle: h, inline: true})
+}
+
+func (s *Server) register(name string, m method) {
+	if _, ok := s.methods[name]; ok {
+		panic(fmt.Sprintf("bug: method %q registered twice", name))
+	}
+	s.methods[name] = m
+}
+
+// Clients returns the number of connections.
+func (s *Server) Clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
+}
+
+// Serve accepts connections until ctx ends, then closes ln and waits until every
+// connection and call is gone. Calls in flight are told by their context, and
+// what they answer is still sent. Whoever closes ln before that ends accepting
+// only; the connections live on until ctx ends. Several listeners may be served
+// at a time.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(ctx, func() { ln.Close() })
+	var wg sync.WaitGroup
+	err := s.accept(ctx, ln, func(nc net.Conn, peer Peer) {
+		wg.Go(func() {
+			defer s.leave()
+			serveConn(ctx, s, nc, peer, &wg)
+		})
+	})
+	if errors.Is(err, net.ErrClosed) {
+		<-ctx.Done()
+		err = nil
+	}
+	cancel()
+	wg.Wait()
+	ln.Close() // that of AfterFunc may still be under way
+	return err
+}
+
+// accept hands every admitted connection to serve, until the listener fails.
+func (s *Server) accept(ctx context.Context, ln net.Listener, serve func(net.Conn, Peer)) error {
+	var pause time.Duration
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if !shortage(err) {
+				return fmt.Errorf("accept connections: %w", err)
+			}
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.opts.Refused(Peer{}, err)
+			wait(ctx, pause)
+			continue
+		}
+		pause = 0
+		if peer, ok := s.admit(nc); ok {
+			serve(nc, peer)
+		} else {
+			nc.Close()
+		}
+	}
+}
+
+// shortage reports whether an error of Accept passes by itself.
+func shortage(err error) bool {
+	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// admit decides about a connection before a byte of it is read.
+func (s *Server) admit(nc net.Conn) (Peer, bool) {
+	peer, err := s.peerOf(nc)
+	if err == nil && peer.UID != os.Geteuid() {
+		err = fmt.Errorf("%w: client of uid %d, pid %d", ErrForeign, peer.UID, peer.PID)
+	}
+	if err != nil {
+		s.opts.Refused(peer, err)
+		return peer, false
+	}
+	if s.enter() {
+		return peer, true
+	}
+	full := reasoned(CodeFull, "clients", "the daemon has %d clients already: try again later", s.opts.MaxClients)
+	s.opts.Refused(peer, full)
+	nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // a fresh socket has room
+	nc.Write(appendError(nil, nil, full))
+	return peer, false
+}
+
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns >= s.opts.MaxClients {
+		return false
+	}
+	s.conns++
+	return true
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns--
+}
+
+// reserve counts n bytes of buffers for long lines.
+func (s *Server) reserve(n int) error {
+	if s.assembly.Add(int64(n)) <= s.opts.MaxAssembly || n < 0 {
+		return nil
+	}
+	s.assembly.Add(int64(-n))
+	return reasoned(CodeFull, "assembly", "long messages of all clients take %d bytes already: try again later",
+		s.opts.MaxAssembly)
+}
+
+// hello answers who the daemon is, and condemns the connection if the client
+// speaks another protocol.
+func (s *Server) hello(_ context.Context, c *Call) (any, error) {
+	own := Hello{Protocol: Version, Version: s.opts.Version, PID: os.Getpid()}
+	theirs, err := helloOf(c.Params)
+	if err != nil {
+		return nil, err
+	}
+	if theirs.Protocol == Version {
+		return own, nil
+	}
+	e := reasoned(CodeDaemon, "protocol", "this iris is %s and speaks protocol %d; the running daemon is %s, pid %d, and speaks %d",
+		orUnknown(theirs.Version), theirs.Protocol, orUnknown(own.Version), own.PID, Version)
+	e.Data.Hint = "stop the daemon when its turns are done: the next call starts the other version"
+	c.conn.condemned = e
+	return nil, e
+}

@@ -1,0 +1,20 @@
+package ipc
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// maxPath is how many bytes the path of a socket may have.
+const maxPath = len(unix.RawSockaddrUnix{}.Path) - 1
+
+func peerCred(fd int) (Peer, error) {
+	cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+	if err != nil {
+		return Peer{}, err
+	}
+	pid, err := unix.GetsockoptInt(fd, unix.SOL_LOCAL, unix.LOCAL_PEERPID)
+	if err != nil {
+		pid = 0
+	}
+	return Peer{UID: int(cred.Uid), PID: pid}, nil
+}
