@@ -1,0 +1,72 @@
+package main
+
+import (
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"iris/config"
+)
+
+func newCompletionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish|powershell",
+		Short: "Print a completion script for a shell",
+		Long: `Print a script that completes commands, flags and teams.
+
+  bash        source <(iris completion bash)
+  zsh         iris completion zsh > "${fpath[1]}/_iris"
+  fish        iris completion fish > ~/.config/fish/completions/iris.fish
+  powershell  iris completion powershell | Out-String | Invoke-Expression` +
+			exitStatus(0, 2),
+		Args:      between(1, 1, "bash|zsh|fish|powershell"),
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runCompletion(cmd.Root(), args[0], cmd.OutOrStdout())
+		},
+	}
+}
+
+func runCompletion(root *cobra.Command, shell string, stdout io.Writer) error {
+	switch shell {
+	case "bash":
+		return root.GenBashCompletionV2(stdout, true)
+	case "zsh":
+		return root.GenZshCompletion(stdout)
+	case "fish":
+		return root.GenFishCompletion(stdout, true)
+	case "powershell":
+		return root.GenPowerShellCompletionWithDesc(stdout)
+	}
+	return usagef("it is one of bash, zsh, fish and powershell", "no completion for the shell %q", shell)
+}
+
+// completeTeams completes the first argument with the names of the configured
+// teams. It asks no daemon. Whatever has a slash is a directory's.
+func completeTeams(g *globals) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		switch {
+		case len(args) > 0:
+			return nil, cobra.ShellCompDirectiveDefault
+		case strings.HasPrefix(word, ".") || strings.Contains(word, "/"):
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		}
+		paths, err := g.paths()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		cfg, err := config.Load(paths)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, name := range cfg.TeamNames() {
+			if d := cfg.Teams[name].Description; d != "" {
+				name += "\t" + d
+			}
+			names = append(names, name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}

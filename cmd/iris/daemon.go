@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/config"
+	"iris/daemon"
+	"iris/ipc"
+)
+
+type daemonOptions struct {
+	*globals
+	readyFD   int
+	keys      map[string]string // flag -> key of the configuration
+	overrides []config.Override
+}
+
+// addFlags declares a flag for each key of the configuration that has a
+// variable in the environment.
+func (o *daemonOptions) addFlags(f *pflag.FlagSet) {
+	f.IntVar(&o.readyFD, "ready-fd", 0, "descriptor to say \"ok\" on")
+	f.MarkHidden("ready-fd")
+	o.keys = make(map[string]string)
+	for _, k := range config.Keys() {
+		if k.Env == "" {
+			continue
+		}
+		flag := strings.ReplaceAll(k.Name, "_", "-")
+		o.keys[flag] = k.Name
+		f.String(flag, "", "over $"+k.Env+" and "+k.Name+" in the configuration file")
+	}
+}
+
+// collect notes which keys the caller set by flag.
+func (o *daemonOptions) collect(f *pflag.FlagSet) {
+	f.Visit(func(flag *pflag.Flag) {
+		if key, ok := o.keys[flag.Name]; ok {
+			o.overrides = append(o.overrides, config.Override{Key: key, Value: flag.Value.String(), Source: "--" + flag.Name})
+		}
+	})
+}
+
+func newDaemonCmd(g *globals) *cobra.Command {
+	opts := daemonOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:        "daemon",
+		Short:      "Run the daemon in the foreground, or control the one that runs",
+		SuggestFor: []string{"server", "serve", "start"},
+		Long: `Run the daemon in the foreground, as a service manager does. Nobody needs to:
+the first command that needs a daemon starts one in the background.
+
+There is one daemon for each user and state directory. SIGTERM and SIGINT end it
+after the running turns, at most drain_timeout; a second signal ends it at once.
+SIGHUP reloads the configuration. The flags stand over the environment, which
+stands over the configuration file; iris-config(5) says what each key means.` +
+			exitStatus(0, 1, 2, 3),
+		Example: `  iris daemon --max-processes 4 --idle-timeout 30m
+  iris daemon status
+  iris daemon stop`,
+		Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts.collect(cmd.Flags())
+			return runDaemon(cmd.Context(), opts, cmd.ErrOrStderr())
+		},
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	opts.addFlags(cmd.Flags())
+	cmd.AddCommand(newDaemonStopCmd(g), newDaemonReloadCmd(g), newDaemonStatusCmd(g))
+	return cmd
+}
+
+func runDaemon(ctx context.Context, opts daemonOptions, stderr io.Writer) error {
+	paths, err := opts.paths() // before the working directory changes
+	if err != nil {
+		return err
+	}
+	var ready *os.File
+	var keep []int
+	if opts.readyFD > 2 {
+		ready = os.NewFile(uintptr(opts.readyFD), "ready")
+		keep = append(keep, opts.readyFD)
+	}
+	problems := daemon.Isolate(keep...)
+	err = daemon.Run(ctx, daemon.Options{
+		Paths: paths, Overrides: opts.overrides, Version: buildVersion(),
+		Ready: ready, Stderr: stderr, Problems: problems,
+	})
+	var wire *ipc.Error
+	switch {
+	case err == nil, errors.As(err, &wire):
+		return err
+	case errors.Is(err, daemon.ErrRunning):
+		return &ipc.Error{Code: ipc.CodeDaemon, Message: err.Error(), Data: &ipc.Data{
+			Hint: `"iris daemon status" shows it, "iris daemon stop" ends it`,
+		}}
+	}
+	return ipc.Errorf(ipc.CodeDaemon, "%s", err)
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"iris/config"
+	"iris/ipc"
+)
+
+const (
+	startTimeout = 20 * time.Second // for a daemon to become ready
+	callTimeout  = 60 * time.Second // for the answer to a call that waits for no turn
+	lockPoll     = 5 * time.Millisecond
+)
+
+// paths finds iris's files from the flags and the environment.
+func (g *globals) paths() (config.Paths, error) {
+	p, err := config.Resolve(g.socket)
+	if err != nil {
+		return p, usagef("", "%s", err)
+	}
+	if g.config == "" {
+		return p, nil
+	}
+	abs, err := filepath.Abs(g.config)
+	if err != nil {
+		return p, err
+	}
+	p.Config, p.Confd = abs, filepath.Join(filepath.Dir(abs), "conf.d")
+	return p, nil
+}
+
+// call makes one call that does not wait for a turn, on a connection of its own.
+func (g *globals) call(ctx context.Context, method string, params, result any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c, err := g.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	err = c.Call(ctx, method, params, result)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return ipc.Errorf(ipc.CodeDaemon, "the daemon does not answer")
+	}
+	return err
+}
+
+// dial connects to the daemon, and starts one first when there is none and the
+// flags allow it.
+func (g *globals) dial(ctx context.Context) (*ipc.Client, error) {
+	p, err := g.paths()
+	if err != nil {
+		return nil, err
+	}
+	c, err := connect(ctx, p)
+	if g.noStart || !errors.Is(err, ipc.ErrNoDaemon) {
+		return c, err
+	}
+	return g.startAndConnect(ctx, p)
+}
+
+func connect(ctx context.Context, p config.Paths) (*ipc.Client, error) {
+	socket, err := p.FindSocket()
+	if err != nil {
+		return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)
+	}
+	return ipc.Dial(ctx, socket, ipc.Hello{Version: buildVersion()})
+}
+
+// startAndConnect lets one of any number of clients start the daemon: the one
+// that has the start lock. The others connect as soon as its daemon listens.
+func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Client, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
+		ipc.Errorf(ipc.CodeDaemon, "the daemon was not ready within %s; its log is %s", startTimeout, p.Log))
+	defer cancel()
+	lock, err := openStartLock(p.State)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close() // and with it the lock
+	for {
+		mine, err := tryLock(lock)
+		if err != nil {
+			return nil, err
+		}
+		if c, err := connect(ctx, p); !errors.Is(err, ipc.ErrNoDaemon) {
+			return c, err
+		}
+		if mine {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(lockPoll):
+		}
+	}
+	if err := g.startDaemon(ctx, p); err != nil {
+		return nil, err
+	}
+	return connect(ctx, p)
+}
+
+func openStartLock(state string) (*os.File, error) {
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, ipc.Errorf(ipc.CodeDaemon, "make the state directory: %s", err)
+	}
+	f, err := os.OpenFile(filepath.Join(state, "start.lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, ipc.Errorf(ipc.CodeDaemon, "open the start lock: %s", err)
+	}
+	return f, nil
+}
+
+func tryLock(f *os.File) (bool, error) {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, syscall.EINTR):
+		return false, nil
+	}
+	return false, fmt.Errorf("lock %s: %w", f.Name(), err)
+}
+
+// startDaemon starts our own program as a daemon in a session of its own and
+// waits until it is ready. Nothing of the caller reaches it: see daemonEnv for
+// the environment, package daemon for what a process inherits besides.
+func (g *globals) startDaemon(ctx context.Context, p config.Paths) error {
+	self, err := program()
+	if err != nil {
+		return ipc.Errorf(ipc.CodeDaemon, "find our own program: %s", err)
+	}
+	ready, theirs, err := os.Pipe()
+	if err != nil {
+		return ipc.Errorf(ipc.CodeDaemon, "start the daemon: %s", err)
+	}
+	defer ready.Close()
+	cmd := &exec.Cmd{
+		Path:        self,
+		Args:        g.daemonArgs(p),
+		Dir:         "/",
+		Env:         daemonEnv(os.Environ()),
+		ExtraFiles:  []*os.File{theirs},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return ipc.Errorf(ipc.CodeDaemon, "start the daemon: %s", err)
+	}
+	return waitReady(ctx, cmd, ready, p)
+}
+
+// program returns the path of the running program, also when a newer one has
+// taken its place.
+func program() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(self); err != nil {
+		return "/proc/self/exe", nil
+	}
+	return self, nil
+}
+
+// readyFD is where the daemon finds the pipe of the client that started it.
+const readyFD = 3
+
+// daemonArgs passes on, as absolute paths, what the caller chose by flag or
+// environment.
+func (g *globals) daemonArgs(p config.Paths) []string {
+	args := []string{"iris", "daemon", "--ready-fd", strconv.Itoa(readyFD), "--config", p.Config}
+	if g.socket != "" || os.Getenv("IRIS_SOCKET") != "" {
+		args = append(args, "--socket", p.Socket)
+	}
+	return args
+}
+
+// passedEnv names what the daemon gets of the caller's environment: what tells
+// where its files are and whose they are. The daemon serves every later caller
+// too, so the rest (PATH, credentials) comes from the login shell.
+var passedEnv = []string{"HOME", "USER", "LOGNAME"}
+
+func daemonEnv(environ []string) []string {
+	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin"}
+	for _, kv := range environ {
+		key, value, _ := strings.Cut(kv, "=")
+		if value != "" && (strings.HasPrefix(key, "XDG_") || slices.Contains(passedEnv, key)) {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// waitReady reads what the daemon says: "ok", or "error CODE TEXT".
+func waitReady(ctx context.Context, cmd *exec.Cmd, ready *os.File, p config.Paths) error {
+	stop := context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	said, err := io.ReadAll(ready)
+	line := strings.TrimSuffix(string(said), "\n")
+	switch {
+	case line == "ok":
+		return cmd.Process.Release()
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case line == "": // it is gone, or will be at once
+		return ipc.Errorf(ipc.CodeDaemon, "the daemon ended before it was ready (%s); its log is %s", ending(cmd), p.Log)
+	}
+	return startError(line)
+}
+
+func ending(cmd *exec.Cmd) string {
+	cmd.Wait()
+	return cmd.ProcessState.String()
+}
+
+func startError(line string) error {
+	rest, _ := strings.CutPrefix(line, "error ")
+	number, text, _ := strings.Cut(rest, " ")
+	code, err := strconv.Atoi(number)
+	if err != nil || code <= 0 {
+		return ipc.Errorf(ipc.CodeDaemon, "the daemon does not start: %s", line)
+	}
+	return ipc.Errorf(code, "the daemon does not start: %s", text)
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/ipc"
+)
+
+type eventsOptions struct {
+	*globals
+	follow bool
+	since  uint64
+	json   bool
+}
+
+func (o *eventsOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.follow, "follow", false, "go on with those to come")
+	f.Uint64Var(&o.since, "since", 0, "only those after the event of this `NUMBER`")
+	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
+}
+
+func newEventsCmd(g *globals) *cobra.Command {
+	opts := eventsOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:        "events",
+		Short:      "Show what happened in the pool",
+		SuggestFor: []string{"log", "logs", "watch"},
+		Long: `Print the events that the daemon has kept, the oldest first, and with --follow
+those to come. Texts of messages and answers are never in them.
+
+Events are numbered. A reader that is too slow misses some, and is told so on
+stderr.
+
+JSON
+  one object a line: seq, time, type, team, session, process, pid, message,
+  detail, total, max; those that do not apply are left out` +
+			exitStatus(0, 2, 3),
+		Example: `  iris events --follow
+  iris events --json | jq -r 'select(.type == "process-exited") | .team'`,
+		Args: between(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runEvents(cmd.Context(), opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+func runEvents(ctx context.Context, opts eventsOptions, stdout, stderr io.Writer) error {
+	p := eventPrinter{stdout: stdout, stderr: stderr, json: opts.json, last: opts.since}
+	if opts.follow {
+		return followEvents(ctx, opts, &p)
+	}
+	var list ipc.EventList
+	if err := opts.call(ctx, ipc.MethodEvents, &ipc.Since{After: opts.since}, &list); err != nil {
+		return err
+	}
+	for i := range list.Events {
+		p.print(&list.Events[i])
+	}
+	return p.err
+}
+
+// followEvents subscribes, and again where the daemon ended the stream because
+// we were too slow.
+func followEvents(ctx context.Context, opts eventsOptions, p *eventPrinter) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c, err := opts.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.OnNotify = func(method string, params json.RawMessage) {
+		var e ipc.Event
+		if method != ipc.NotifyEvent || json.Unmarshal(params, &e) != nil {
+			return
+		}
+		if p.print(&e); p.err != nil {
+			cancel()
+		}
+	}
+	for {
+		var gap ipc.Gap
+		err := c.Call(ctx, ipc.MethodSubscribe, &ipc.Since{After: p.seen()}, &gap)
+		if err := p.failed(); err != nil {
+			return err
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// eventPrinter prints events in order. Its methods may be called from the
+// goroutine that reads the connection.
+type eventPrinter struct {
+	stdout, stderr io.Writer
+	json           bool
+
+	mu   sync.Mutex // protects the fields below
+	last uint64
+	err  error // of the first write that failed; nothing is written after it
+}
+
+func (p *eventPrinter) print(e *ipc.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return
+	}
+	if missed := e.Seq - p.last - 1; p.last > 0 && e.Seq > p.last+1 {
+		say(p.stderr, "%d events before number %d are no longer kept", missed, e.Seq)
+	}
+	p.last = e.Seq
+	if p.json {
+		p.err = printJSON(p.stdout, e)
+		return
+	}
+	_, p.err = io.WriteString(p.stdout, eventLine(e))
+}
+
+func (p *eventPrinter) seen() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
+func (p *eventPrinter) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// eventLine is an event as people read it: number, time, type, who and what.
+func eventLine(e *ipc.Event) string {
+	words := []string{
+		fmt.Sprintf("%6d  %s  %-18s", e.Seq, e.Time.Local().Format("2006-01-02 15:04:05.000"), escape(e.Type)),
+	}
+	if e.Team != "" {
+		words = append(words, escape(name(e.Team, e.Session)))
+	}
+	if e.PID > 0 {
+		words = append(words, fmt.Sprintf("pid %d", e.PID))
+	}
+	if e.Message != "" {
+		words = append(words, escape(e.Message))
+	}
+	if e.Max > 0 {
+		words = append(words, fmt.Sprintf("%d/%d", e.Total, e.Max))
+	}
+	if e.Detail != "" {
+		words = append(words, escape(e.Detail))
+	}
+	return strings.Join(words, "  ") + "\n"
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/ipc"
+)
+
+type evictOptions struct {
+	*globals
+	json bool
+}
+
+func (o *evictOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
+}
+
+func newEvictCmd(g *globals) *cobra.Command {
+	opts := evictOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:   "evict [TEAM[@SESSION]]",
+		Short: "Stop idle agents to free their memory",
+		Long: `Stop idle agents and print which ones, a TEAM[@SESSION] a line. The conversation
+is kept: the next message resumes it.
+
+Without an argument the least recently used idle agent goes, as when room is
+needed. TEAM alone stands for the team's own agent and those of all its
+sessions. A running turn is never touched; "iris kill" ends one.` + stoppedJSON +
+			exitStatus(0, 2, 3, 4),
+		Example: `  iris evict
+  iris evict api`,
+		Args:              between(0, 1, "[TEAM[@SESSION]]"),
+		ValidArgsFunction: completeTeams(g),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runEvict(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+func runEvict(ctx context.Context, opts evictOptions, args []string, stdout, stderr io.Writer) error {
+	target := ipc.Target{Oldest: true}
+	none := ipc.Errorf(ipc.CodeNotFound, "no agent is idle")
+	if len(args) == 1 {
+		var err error
+		if target, err = parseAgents(args[0]); err != nil {
+			return err
+		}
+		none = notRunning(args[0])
+	}
+	var stopped ipc.Stopped
+	if err := opts.runningOnly(ctx, ipc.MethodEvict, &target, &stopped, none); err != nil {
+		return err
+	}
+	return printStopped(stdout, stderr, opts.json, stopped, none)
+}

@@ -1,0 +1,223 @@
+package main
+
+// The rules of output.
+//
+//   - Stdout carries data and nothing else: an answer, a table, one JSON value.
+//   - Stderr carries talk, one line each: "iris: what went wrong", in lower case
+//     and without a full stop, followed by at most one "iris: hint: what to do".
+//   - A command that did what it was asked prints nothing on stderr.
+//   - Text that comes from elsewhere (answers, names, directories) cannot steer
+//     a terminal: see print.go. On stderr it never can.
+//   - The exit status tells scripts all they need: status below is the one place
+//     that turns an error into a number, hint the one that finds its remedy.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"iris/ipc"
+)
+
+// The exit statuses that no code of the protocol stands for.
+const (
+	exitOK          = 0
+	exitDenied      = 9
+	exitRateLimited = 10
+	exitLimit       = 11
+	exitAPI         = 13
+	exitTimeout     = 124
+	exitInterrupted = 130
+	exitPipe        = 141 // what a shell reports for death by SIGPIPE
+)
+
+// exitTexts says what each status means, for the help of the commands.
+var exitTexts = map[int]string{
+	exitOK:            "done",
+	ipc.CodeFailed:    "failed in a way that has no status of its own",
+	ipc.CodeUsage:     "a bad argument, flag or message",
+	ipc.CodeDaemon:    "the daemon cannot be reached or started",
+	ipc.CodeNotFound:  "no such team or agent",
+	ipc.CodeCancelled: "cancelled, killed or evicted",
+	6:                 "expired",
+	ipc.CodeUnknown:   "nobody can prove how the turn ended",
+	ipc.CodeCannotRun: "the agent cannot run: not found, not logged in, bad directory",
+	exitDenied:        "answered, but a tool was denied",
+	exitRateLimited:   "rate limited",
+	exitLimit:         "turn or budget limit reached",
+	ipc.CodeStalled:   "incomplete: the turn stalled or ended in part",
+	exitAPI:           "the API answered with an error",
+	65:                "the key belongs to another message",
+	ipc.CodeFull:      "full, or the wait would never end: try again later",
+	exitTimeout:       "the wait ended, the message lives on; its id is on stderr",
+	exitInterrupted:   "interrupted, likewise",
+}
+
+// A usageError is a bad argument, with what to type instead.
+type usageError struct {
+	text string
+	hint string
+}
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(hint, format string, args ...any) error {
+	return &usageError{text: fmt.Sprintf(format, args...), hint: hint}
+}
+
+// An outcomeError is a turn that the agent ended by its own word, but not well.
+type outcomeError struct {
+	outcome string
+	text    string
+	hint    string
+}
+
+func (e *outcomeError) Error() string { return e.text }
+
+// A waitError ends a wait for a message that lives on.
+type waitError struct {
+	cause error  // context.Canceled or context.DeadlineExceeded
+	id    string // of the message, empty when it has none
+	text  string
+}
+
+func (e *waitError) Error() string { return e.text }
+func (e *waitError) Unwrap() error { return e.cause }
+
+// A silentError only sets the exit status: all that is to be said has been.
+type silentError int
+
+func (e silentError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// status returns the exit status for err.
+func status(err error) int {
+	var (
+		quiet   silentError
+		usage   *usageError
+		outcome *outcomeError
+		wire    *ipc.Error
+	)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &quiet):
+		return int(quiet)
+	case errors.Is(err, syscall.EPIPE):
+		return exitPipe
+	case errors.As(err, &usage):
+		return ipc.CodeUsage
+	case errors.As(err, &outcome):
+		return outcomeStatus(outcome.outcome)
+	case errors.As(err, &wire):
+		return codeStatus(wire.Code)
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.Is(err, ipc.ErrNoDaemon), errors.Is(err, ipc.ErrLost), errors.Is(err, ipc.ErrForeign):
+		return ipc.CodeDaemon
+	}
+	return ipc.CodeFailed
+}
+
+// codeStatus maps the code of an error that crossed the wire. Those of iris
+// are exit statuses; those of JSON-RPC mean that the two sides do not fit.
+func codeStatus(code int) int {
+	switch {
+	case code > 0 && code < 256:
+		return code
+	case code == ipc.CodeInvalidParams:
+		return ipc.CodeUsage
+	case code == ipc.CodeMethodNotFound, code == ipc.CodeParse, code == ipc.CodeInvalidRequest:
+		return ipc.CodeDaemon
+	}
+	return ipc.CodeFailed
+}
+
+// outcomeStatus maps the outcome of a turn; the words are those of package pool.
+func outcomeStatus(outcome string) int {
+	switch outcome {
+	case "success":
+		return exitOK
+	case "denied":
+		return exitDenied
+	case "interrupted":
+		return ipc.CodeCancelled
+	case "incomplete":
+		return ipc.CodeStalled
+	case "not-logged-in":
+		return ipc.CodeCannotRun
+	case "rate-limited":
+		return exitRateLimited
+	case "limit":
+		return exitLimit
+	case "api-error":
+		return exitAPI
+	}
+	return ipc.CodeFailed
+}
+
+// hint returns what to do about err in one line, or "".
+func hint(err error) string {
+	var (
+		usage   *usageError
+		outcome *outcomeError
+		wire    *ipc.Error
+	)
+	switch {
+	case errors.As(err, &usage):
+		return usage.hint
+	case errors.As(err, &outcome):
+		return outcome.hint
+	case errors.As(err, &wire):
+		return codeHint(wire)
+	case errors.Is(err, ipc.ErrNoDaemon):
+		return "start it with \"iris daemon\", or leave --no-start out"
+	}
+	return ""
+}
+
+// codeHint returns the daemon's own hint, or one for the codes that have an
+// obvious remedy.
+func codeHint(e *ipc.Error) string {
+	switch {
+	case e.Hint() != "":
+		return e.Hint()
+	case e.Code == ipc.CodeMethodNotFound:
+		return "the running daemon is of another version: \"iris daemon stop\" ends it, the next command starts this one"
+	}
+	return ""
+}
+
+// report says err and its hint on stderr and returns the exit status.
+func report(stderr io.Writer, err error) int {
+	code := status(err)
+	var quiet silentError
+	if err == nil || code == exitPipe || errors.As(err, &quiet) {
+		return code
+	}
+	say(stderr, "%s", err)
+	if h := hint(err); h != "" {
+		say(stderr, "hint: %s", h)
+	}
+	return code
+}
+
+// say writes one line of talk.
+func say(stderr io.Writer, format string, args ...any) {
+	text := escape(fmt.Sprintf(format, args...))
+	fmt.Fprintf(stderr, "iris: %s\n", text)
+}
+
+// exitStatus is the section of a command's help that lists its statuses.
+func exitStatus(codes ...int) string {
+	var b strings.Builder
+	b.WriteString("\n\nEXIT STATUS\n")
+	for _, c := range codes {
+		fmt.Fprintf(&b, "  %3d  %s\n", c, exitTexts[c])
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,20 @@
+// Command iris keeps a bounded pool of warm agents behind a daemon and sends
+// them messages from the shell, scripts, cron jobs and systemd units.
+//
+// "iris daemon" owns the agents; every other subcommand is a short-lived client
+// of its Unix socket, which starts the daemon when there is none. A client runs
+// no goroutine of its own: one command is one connection and mostly one call.
+// There is a file for each command, in one shape: newXCmd wires it up,
+// xOptions.addFlags declares its flags, runX does the work without cobra.
+package main
+
+import (
+	"context"
+	"os"
+)
+
+func main() {
+	root := newRootCmd()
+	err := root.ExecuteContext(context.Background())
+	os.Exit(report(root.ErrOrStderr(), err))
+}

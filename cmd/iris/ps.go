@@ -1,0 +1,141 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/ipc"
+)
+
+type psOptions struct {
+	*globals
+	quiet bool
+	json  bool
+}
+
+func (o *psOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print TEAM[@SESSION] only, as other commands take it")
+	f.BoolVar(&o.json, "json", false, "print a JSON array")
+}
+
+func newPsCmd(g *globals) *cobra.Command {
+	opts := psOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:        "ps",
+		Short:      "List the live agents",
+		SuggestFor: []string{"ls", "list", "top"},
+		Long: `List the live agents, the least recently used last.
+
+STATE is starting, idle, busy or stopping. MESSAGES counts the turns it has
+ended, QUEUE those that wait for it. MEMORY is that of its whole process tree at
+the last health check. UNTIL says when its idle timeout ends it, WHY what keeps
+it or what it goes for.
+
+JSON
+  an array of objects: id, pid, team, session, session_id, state, message,
+  messages_processed, queue_length, started, last_used, turn_since, until,
+  idle_remaining_ms, uptime_ms, memory_bytes, why, dir; last_used is null
+  before the first turn, until and idle_remaining_ms are null for never` +
+			exitStatus(0, 2, 3),
+		Example: `  iris ps
+  iris ps -q | xargs -n1 iris evict
+  iris ps --json | jq -r '.[] | select(.state == "busy") | .team'`,
+		Args: between(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runPs(cmd.Context(), opts, cmd.OutOrStdout())
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+func runPs(ctx context.Context, opts psOptions, stdout io.Writer) error {
+	var list ipc.ProcessList
+	if err := opts.call(ctx, ipc.MethodList, nil, &list); err != nil {
+		return err
+	}
+	slices.SortStableFunc(list.Processes, byUse)
+	switch {
+	case opts.json:
+		return printJSON(stdout, orEmpty(list.Processes))
+	case opts.quiet:
+		return printNames(stdout, list.Processes)
+	}
+	now := time.Now()
+	rows := make([][]string, len(list.Processes))
+	for i, p := range list.Processes {
+		rows[i] = processRow(p, now)
+	}
+	return printTable(stdout, processHeader, rows)
+}
+
+// byUse orders processes as people look for them: busy ones first, then the
+// most recently used.
+func byUse(a, b ipc.Process) int {
+	if busy := cmp.Compare(rank(a), rank(b)); busy != 0 {
+		return busy
+	}
+	return used(b).Compare(used(a))
+}
+
+func rank(p ipc.Process) int {
+	if p.State == "busy" {
+		return 0
+	}
+	return 1
+}
+
+func used(p ipc.Process) time.Time {
+	if p.LastUsed == nil {
+		return p.Started
+	}
+	return *p.LastUsed
+}
+
+var processHeader = []string{
+	"TEAM", "SESSION", "STATE", "PID", "MESSAGES", "QUEUE", "MEMORY", "UPTIME", "LAST USED", "UNTIL", "WHY",
+}
+
+func processRow(p ipc.Process, now time.Time) []string {
+	lastUsed, until := ago(now, p.LastUsed), in(now, p.Until)
+	if p.State != "idle" {
+		until = "" // no idle timeout runs
+	}
+	if p.TurnSince != nil {
+		lastUsed = "now"
+	}
+	pid := ""
+	if p.PID > 0 {
+		pid = strconv.Itoa(p.PID)
+	}
+	return []string{
+		p.Team, p.Session, p.State, pid, strconv.Itoa(p.Messages), strconv.Itoa(p.Queue), size(p.Memory),
+		span(time.Duration(p.Uptime) * time.Millisecond), lastUsed, until, p.Why,
+	}
+}
+
+// printNames writes one TEAM[@SESSION] a line.
+func printNames(w io.Writer, ps []ipc.Process) error {
+	for _, p := range ps {
+		if _, err := fmt.Fprintln(w, escape(name(p.Team, p.Session))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orEmpty makes a missing list an empty one, so that it is [] in JSON.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// globals holds the flags that every command takes.
+type globals struct {
+	socket  string
+	config  string
+	noStart bool
+}
+
+func (g *globals) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&g.socket, "socket", "", "Unix socket of the daemon (default $IRIS_SOCKET, else in the runtime directory)")
+	f.StringVar(&g.config, "config", "", "configuration file (default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME)")
+	f.BoolVar(&g.noStart, "no-start", false, "do not start a daemon when there is none")
+}
+
+// newRootCmd builds the whole command tree.
+func newRootCmd() *cobra.Command {
+	g := &globals{}
+	var showVersion bool
+	root := &cobra.Command{
+		Use:   "iris COMMAND",
+		Short: "Send messages to warm agents from the shell",
+		Long: `iris keeps a bounded pool of warm Claude Code processes, one for each
+conversation of a team, and sends them messages. A team is a named project
+directory; "iris team add NAME DIR" makes one, and "echo" is always there.
+
+The first command starts a daemon that owns the agents; "iris daemon stop" ends
+it. Every command prints data on stdout and talk on stderr, and ends with a
+status that says what happened.` +
+			exitStatus(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 65, 75, 124, 130),
+		Example: `  iris send echo "hello"
+  iris team add api ~/src/api
+  git diff | iris send api "look at this"
+  iris ps`,
+		Args:              unknownCommand,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if showVersion {
+				return runVersion(versionOptions{}, cmd.OutOrStdout())
+			}
+			return cmd.Help()
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(flagError)
+	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
+	g.addFlags(root.PersistentFlags())
+	root.AddCommand(
+		newSendCmd(g), newPsCmd(g), newStatusCmd(g), newEventsCmd(g),
+		newKillCmd(g), newEvictCmd(g), newWakeCmd(g), newRestartCmd(g),
+		newTeamCmd(g), newConfigCmd(g), newDaemonCmd(g),
+		newCompletionCmd(), newVersionCmd(), newAgentCmd(),
+	)
+	return root
+}
+
+// group makes cmd one that only holds others: alone it shows its help.
+func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
+	cmd.Args = unknownCommand
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(subs...)
+	return cmd
+}
+
+// unknownCommand refuses what is not the name of a subcommand.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	help := fmt.Sprintf("%q lists the commands", cmd.CommandPath()+" --help")
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		help = fmt.Sprintf("did you mean %q?", cmd.CommandPath()+" "+near[0])
+	}
+	return usagef(help, "unknown command %q", strings.Join(append(path(cmd), args[0]), " "))
+}
+
+// path returns the names of cmd and its parents below the root.
+func path(cmd *cobra.Command) []string {
+	return strings.Fields(cmd.CommandPath())[1:]
+}
+
+// flagError makes what pflag refuses a usage error.
+func flagError(cmd *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	return usagef(fmt.Sprintf("see %q", cmd.CommandPath()+" --help"), "%s", err)
+}
+
+// between returns a check for a number of arguments; names is how they are
+// called, such as "TEAM".
+func between(least, most int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		help := fmt.Sprintf("usage: %s", strings.TrimSpace(cmd.CommandPath()+" "+names))
+		switch {
+		case len(args) < least && len(args) == 0:
+			return usagef(help, "%s needs an argument", strings.Join(path(cmd), " "))
+		case len(args) < least:
+			return usagef(help, "%s needs more arguments", strings.Join(path(cmd), " "))
+		case len(args) > most:
+			return usagef(help, "%s does not take the argument %q", strings.Join(path(cmd), " "), args[most])
+		}
+		return nil
+	}
+}

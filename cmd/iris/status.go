@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/ipc"
+)
+
+type statusOptions struct {
+	*globals
+	json bool
+}
+
+func (o *statusOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
+}
+
+const statusJSON = `
+
+JSON
+  pid, version, protocol, socket, since, uptime_ms, config, config_error, log,
+  total_processes, max_processes, busy, queued, messages_processed, cost_usd,
+  clients, stopping, broken (team, session, failures, error, retry_ms: agents
+  that do not start) and warnings`
+
+func newStatusCmd(g *globals) *cobra.Command {
+	opts := statusOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how the daemon and its pool are",
+		Long: `Show the daemon and its pool: how many agents there are and may be, what waits,
+what they did and cost, and what is wrong. It starts a daemon when there is
+none; "iris daemon status" does not.` + statusJSON + exitStatus(0, 2, 3),
+		Example: `  iris status
+  iris status --json | jq .queued`,
+		Args: between(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runStatus(cmd.Context(), opts, cmd.OutOrStdout())
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+func runStatus(ctx context.Context, opts statusOptions, stdout io.Writer) error {
+	var s ipc.Status
+	if err := opts.call(ctx, ipc.MethodStatus, nil, &s); err != nil {
+		return err
+	}
+	if opts.json {
+		s.Broken = orEmpty(s.Broken)
+		return printJSON(stdout, &s)
+	}
+	return printFields(stdout, statusFields(&s, time.Now()))
+}
+
+func statusFields(s *ipc.Status, now time.Time) [][2]string {
+	state := "running for " + span(now.Sub(s.Since))
+	if s.Stopping {
+		state = "stopping"
+	}
+	fields := [][2]string{
+		{"daemon", fmt.Sprintf("%s, pid %d, version %s", state, s.PID, s.Version)},
+		{"socket", s.Socket},
+		{"config", s.Config},
+		{"log", s.Log},
+		{"agents", fmt.Sprintf("%d of %d, %d busy", s.Total, s.Max, s.Busy)},
+		{"queued", strconv.Itoa(s.Queued)},
+		{"messages", fmt.Sprintf("%d, $%.2f", s.Messages, s.CostUSD)},
+		{"clients", strconv.Itoa(s.Clients)},
+	}
+	if s.ConfigError != "" {
+		fields = append(fields, [2]string{"config error", s.ConfigError})
+	}
+	for _, b := range s.Broken {
+		fields = append(fields, [2]string{"broken", fmt.Sprintf("%s: %s (%s, next try in %s)",
+			name(b.Team, b.Session), b.Error, plural(time.Duration(b.Failures), "failure"), span(time.Duration(b.Retry)*time.Millisecond))})
+	}
+	for _, w := range s.Warnings {
+		fields = append(fields, [2]string{"warning", w})
+	}
+	return fields
+}

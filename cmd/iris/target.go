@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// parseTarget takes TEAM[@SESSION] apart. A team is a name, or "." or anything
+// with a slash for a directory, which is made absolute: the daemon has another
+// working directory.
+//
+// The session begins at the last "@", in the last element of a path only, so
+// that "./node_modules/@types" is a directory; so is a name with an "@" in it
+// when there is such a directory.
+func parseTarget(arg string) (team, session string, err error) {
+	team = arg
+	at := strings.LastIndexByte(arg, '@')
+	if at > 0 && arg[at-1] != '/' && !strings.Contains(arg[at:], "/") {
+		team, session = arg[:at], arg[at+1:]
+		if session == "" {
+			return "", "", usagef("leave the \"@\" out for the team's own session", "no session after the \"@\" in %q", arg)
+		}
+	}
+	switch {
+	case arg == "" || team == "":
+		return "", "", usagef("a team is a name, or a directory such as \".\"", "the team's name is empty")
+	case !isPath(team):
+		return team, session, nil
+	case session != "" && isDir(arg):
+		team, session = arg, ""
+	}
+	dir, err := filepath.Abs(team)
+	return dir, session, err
+}
+
+func isPath(team string) bool {
+	return team == "." || team == ".." || strings.Contains(team, "/")
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/config"
+	"iris/ipc"
+)
+
+func newTeamCmd(g *globals) *cobra.Command {
+	return group(&cobra.Command{
+		Use:        "team",
+		Short:      "Add, list and remove teams",
+		SuggestFor: []string{"teams", "project", "projects"},
+		Long: `A team is a named project directory. "iris team add" writes it into a file of its
+own in conf.d beside the configuration file, so that nobody's comments are lost;
+everything else a team may have is added there, as iris-config(5) says. A running
+daemon takes changes up by itself.` + exitStatus(0, 2),
+	}, newTeamAddCmd(g), newTeamLsCmd(g), newTeamRmCmd(g))
+}
+
+type teamAddOptions struct {
+	*globals
+	description string
+	force       bool
+}
+
+func (o *teamAddOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.description, "description", "", "what the team is for, shown in lists")
+	f.BoolVar(&o.force, "force", false, "replace a team that was added before")
+}
+
+func newTeamAddCmd(g *globals) *cobra.Command {
+	opts := teamAddOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:   "add NAME DIR",
+		Short: "Add a team",
+		Long: `Add a team with that project directory. A name is 1 to 63 letters, digits, ".",
+"_" or "-" and begins with a letter, a digit or "_".` +
+			exitStatus(0, 1, 2),
+		Example: `  iris team add api ~/src/api
+  iris team add docs . --description "the manual"`,
+		Args: between(2, 2, "NAME DIR"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return runTeamAdd(opts, args[0], args[1])
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+func runTeamAdd(opts teamAddOptions, name, dir string) error {
+	paths, err := opts.paths()
+	if err != nil {
+		return err
+	}
+	_, err = config.AddTeam(paths, name, dir, config.TeamOptions{Description: opts.description, Force: opts.force})
+	return configError(err)
+}
+
+type teamLsOptions struct {
+	*globals
+	json bool
+}
+
+func (o *teamLsOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print a JSON array")
+}
+
+func newTeamLsCmd(g *globals) *cobra.Command {
+	opts := teamLsOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:        "ls",
+		Short:      "List the teams",
+		SuggestFor: []string{"list", "show"},
+		Long: `List the teams of the configuration, sorted by name.
+
+JSON
+  an array of objects: team, dir, description, agent, file, line; file is empty
+  for the built-in team` +
+			exitStatus(0, 1, 2),
+		Args: between(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runTeamLs(opts, cmd.OutOrStdout())
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+// teamView is a team as "team ls --json" prints it.
+type teamView struct {
+	Team        string `json:"team"`
+	Dir         string `json:"dir"`
+	Description string `json:"description"`
+	Agent       string `json:"agent"`
+	File        string `json:"file"`
+	Line        int    `json:"line"`
+}
+
+func runTeamLs(opts teamLsOptions, stdout io.Writer) error {
+	paths, err := opts.paths()
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(paths)
+	if err != nil {
+		return configError(err)
+	}
+	views := []teamView{}
+	var rows [][]string
+	for _, name := range cfg.TeamNames() {
+		t := cfg.Teams[name]
+		views = append(views, teamView{t.Name, t.Dir, t.Description, t.Agent, t.File, t.Line})
+		rows = append(rows, []string{t.Name, t.Dir, t.Description})
+	}
+	if opts.json {
+		return printJSON(stdout, views)
+	}
+	return printTable(stdout, []string{"TEAM", "DIR", "DESCRIPTION"}, rows)
+}
+
+func newTeamRmCmd(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:        "rm NAME",
+		Short:      "Remove a team that was added",
+		SuggestFor: []string{"remove", "delete", "del"},
+		Long: `Remove a team that "iris team add" made. Its directory is not touched. A team that
+is written in the configuration file is removed there.` +
+			exitStatus(0, 1, 2, 4),
+		Args:              between(1, 1, "NAME"),
+		ValidArgsFunction: completeTeams(g),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return runTeamRm(g, args[0])
+		},
+	}
+}
+
+func runTeamRm(g *globals, name string) error {
+	paths, err := g.paths()
+	if err != nil {
+		return err
+	}
+	_, err = config.RemoveTeam(paths, name)
+	return configError(err)
+}
+
+// configError gives what package config refuses its exit status.
+func configError(err error) error {
+	var problems config.Problems
+	var unknown *config.UnknownTeamError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &problems):
+		return &ipc.Error{Code: ipc.CodeFailed, Message: "bad configuration:\n" + problems.Error()}
+	case errors.As(err, &unknown):
+		return ipc.Errorf(ipc.CodeNotFound, "%s", err)
+	}
+	return usagef("", "%s", err)
+}
