@@ -86,7 +86,8 @@ type Turn struct {
 	Fresh  bool   // a conversation of its own: the agent goes after this turn
 
 	// Begin runs just before the first byte goes to the agent; its error gives
-	// the turn up unstarted. Output sees each line the agent writes during the
+	// the turn up unstarted. It runs again when the turn is taken to another
+	// agent because the first did not take it (ErrNotDispatched). Output sees each line the agent writes during the
 	// turn, in order; the slice is only valid during the call. Both may be nil;
 	// neither is called with the pool's lock held.
 	Begin  func(Process) error
@@ -94,7 +95,8 @@ type Turn struct {
 
 	// Finish is called exactly once, after the slot is free again and without
 	// the pool's lock: with a Result when the agent ended the turn by its own
-	// word, else with the error that says why not.
+	// word, else with the error that says why not. The next turn of the same
+	// key does not begin before Finish has returned.
 	Finish func(*Result, error)
 }
 

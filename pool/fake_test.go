@@ -1,0 +1,367 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"iris/pool"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house makes fake agents and watches over what no pool may ever do: have more
+// agents than allowed, or two of one key, counting from the start of Start to
+// the end of the process. Set the fields before the pool is used.
+type house struct {
+	t     testing.TB
+	max   int           // processes at a time; 0: not checked
+	start time.Duration // how long Start takes
+	stop  time.Duration // how long Stop takes
+	grow  int64         // memory that each turn adds
+
+	startErr func(k pool.Key, nth int) error // of the nth start of a key, from 1
+	stale    func(a *fake) string
+	check    func(ctx context.Context, a *fake, ping bool) error
+	send     func(ctx context.Context, a *fake, t *pool.Turn) (*pool.Result, error)
+
+	mu       sync.Mutex
+	agents   []*fake
+	live     map[pool.Key]int
+	total    int
+	starting int
+	peak     int // of starting
+	starts   map[pool.Key]int
+}
+
+var errDied = fmt.Errorf("the agent died: %w", pool.ErrUnknown)
+
+func newHouse(t testing.TB) *house {
+	return &house{t: t, start: time.Second, live: map[pool.Key]int{}, starts: map[pool.Key]int{}}
+}
+
+// pool returns a pool of fakes that is closed at the end of the test.
+func (h *house) pool(l pool.Limits, s pool.Settings) *pool.Pool {
+	h.max = l.MaxProcesses
+	p := pool.New(pool.Config{
+		Limits: l, Settings: func(string) pool.Settings { return s }, Start: h.Start, Prefix: "p", Starts: 100,
+	})
+	h.t.Cleanup(p.Close)
+	return p
+}
+
+func (h *house) add(k pool.Key, n int) {
+	h.total += n
+	h.live[k] += n
+	if h.max > 0 && h.total > h.max {
+		h.t.Errorf("%d processes, more than %d", h.total, h.max)
+	}
+	if h.live[k] > 1 {
+		h.t.Errorf("%d processes of %v", h.live[k], k)
+	}
+}
+
+func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool) (pool.Agent, error) {
+	h.mu.Lock()
+	h.add(k, 1)
+	h.starts[k]++
+	nth := h.starts[k]
+	h.starting++
+	h.peak = max(h.peak, h.starting)
+	h.mu.Unlock()
+	var err error
+	if h.start > 0 {
+		select {
+		case <-time.After(h.start):
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	if err == nil && h.startErr != nil {
+		err = h.startErr(k, nth)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.starting--
+	if err != nil {
+		h.add(k, -1)
+		return nil, err
+	}
+	a := &fake{h: h, key: k, id: id, fresh: fresh, pid: 1000 + len(h.agents), done: make(chan struct{})}
+	h.agents = append(h.agents, a)
+	return a, nil
+}
+
+// last returns the agent that was started last.
+func (h *house) last() *fake {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.agents[len(h.agents)-1]
+}
+
+func (h *house) count() (started, live int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.agents), h.total
+}
+
+// fake is an agent whose turns are told by the text of the message: a duration
+// is how long it takes, "die" ends the process, "refuse" was not dispatched,
+// "deaf" does not answer an interrupt.
+type fake struct {
+	h     *house
+	key   pool.Key
+	id    string
+	fresh bool
+	pid   int
+	done  chan struct{}
+
+	mu       sync.Mutex
+	exit     string
+	progress time.Time
+	stops    int
+	sends    int
+	pings    int
+	measures int
+	inTurn   bool
+	heard    []string
+}
+
+// quit ends the process, as a crash would.
+func (a *fake) quit(how string) {
+	a.h.mu.Lock()
+	defer a.h.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.exit != "" {
+		return
+	}
+	a.exit = how
+	a.h.add(a.key, -1)
+	close(a.done)
+}
+
+func (a *fake) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
+	a.mu.Lock()
+	if a.inTurn {
+		a.h.t.Errorf("two turns at a time on %s", a.id)
+	}
+	a.inTurn, a.progress = true, time.Now()
+	a.sends++
+	a.heard = append(a.heard, t.Text)
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.inTurn = false
+	}()
+	if a.h.send != nil {
+		return a.h.send(ctx, a, t)
+	}
+	return a.play(ctx, t)
+}
+
+func (a *fake) play(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
+	interrupt := ctx.Done()
+	switch t.Text {
+	case "die":
+		a.quit("exit status 1")
+		return nil, errDied
+	case "refuse":
+		return nil, fmt.Errorf("pipe: %w", pool.ErrNotDispatched)
+	case "deaf":
+		interrupt = nil
+	}
+	d, err := time.ParseDuration(t.Text)
+	if err != nil {
+		d = time.Second
+	}
+	select {
+	case <-time.After(d):
+		return &pool.Result{Outcome: pool.OutcomeSuccess, Text: a.key.String() + ":" + t.Text}, nil
+	case <-interrupt:
+		time.Sleep(10 * time.Millisecond)
+		return &pool.Result{Outcome: pool.OutcomeInterrupted}, nil
+	case <-a.done:
+		return nil, errDied
+	}
+}
+
+func (a *fake) Stop() {
+	a.mu.Lock()
+	a.stops++
+	if a.stops > 1 {
+		a.h.t.Errorf("%s stopped %d times", a.id, a.stops)
+	}
+	a.mu.Unlock()
+	select {
+	case <-time.After(a.h.stop):
+	case <-a.done:
+	}
+	a.quit("signal: terminated")
+}
+
+func (a *fake) Done() <-chan struct{} { return a.done }
+
+func (a *fake) Exit() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.exit
+}
+
+func (a *fake) PID() int { return a.pid }
+
+func (a *fake) Progress() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.progress
+}
+
+func (a *fake) Stale() string {
+	if a.h.stale == nil {
+		return ""
+	}
+	return a.h.stale(a)
+}
+
+func (a *fake) Check(ctx context.Context, ping bool) (pool.Health, error) {
+	a.mu.Lock()
+	if a.measures++; ping {
+		a.pings++
+	}
+	mem := int64(a.sends) * a.h.grow
+	a.mu.Unlock()
+	if a.h.check != nil {
+		if err := a.h.check(ctx, a, ping); err != nil {
+			return pool.Health{}, err
+		}
+	}
+	return pool.Health{Memory: mem}, nil
+}
+
+func key(s string) pool.Key { return pool.ParseKey(s) }
+
+func only(s string) func(pool.Key) bool { return func(k pool.Key) bool { return k == key(s) } }
+
+func all(pool.Key) bool { return true }
+
+// call is a message under way.
+type call struct {
+	id       string
+	position int
+	res      *pool.Result
+	err      error
+	proc     pool.Process
+	begun    time.Time
+	at       time.Time // when it ended
+	done     chan struct{}
+}
+
+func (c *call) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *call) wait() *call {
+	<-c.done
+	return c
+}
+
+var serial struct {
+	sync.Mutex
+	n int
+}
+
+// submit hands a message in and follows it; a refusal ends it at once.
+func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
+	serial.Lock()
+	serial.n++
+	c := &call{id: fmt.Sprintf("m%d", serial.n), done: make(chan struct{})}
+	serial.Unlock()
+	turn := &pool.Turn{
+		ID: c.id, Key: key(k), Text: text,
+		Begin: func(proc pool.Process) error {
+			c.proc, c.begun = proc, time.Now()
+			return nil
+		},
+		Finish: func(res *pool.Result, err error) {
+			c.res, c.err, c.at = res, err, time.Now()
+			close(c.done) // a second call would panic
+		},
+	}
+	for _, f := range with {
+		f(turn)
+	}
+	var err error
+	if c.position, err = p.Submit(turn); err != nil {
+		c.err = err
+		close(c.done)
+	}
+	return c
+}
+
+func from(parent *call) func(*pool.Turn) {
+	return func(t *pool.Turn) { t.Parent = parent.proc.ID }
+}
+
+func fresh(t *pool.Turn) { t.Fresh = true }
+
+// mustText fails the test unless the message was answered with text.
+func (c *call) mustText(t testing.TB, text string) {
+	t.Helper()
+	if c.wait(); c.err != nil || c.res.Text != text {
+		t.Errorf("%s: got %+v, %v, want %q", c.id, c.res, c.err, text)
+	}
+}
+
+func (c *call) mustErr(t testing.TB, want error) {
+	t.Helper()
+	if c.wait(); !errors.Is(c.err, want) {
+		t.Errorf("%s: got %v, %v, want %v", c.id, c.res, c.err, want)
+	}
+}
+
+// process returns the process of a key, zero if there is none.
+func process(p *pool.Pool, k string) pool.Process {
+	for _, proc := range p.Snapshot().Processes {
+		if proc.Key == key(k) {
+			return proc
+		}
+	}
+	return pool.Process{}
+}
+
+func mustState(t testing.TB, p *pool.Pool, k string, want pool.State) {
+	t.Helper()
+	if got := process(p, k).State; got != want {
+		t.Errorf("%s is %q, want %q", k, got, want)
+	}
+}
+
+// types returns the types of all events about a process id, or about all.
+func types(p *pool.Pool, id string) map[pool.EventType]int {
+	evs, _, _ := p.Events(0)
+	n := map[pool.EventType]int{}
+	for _, e := range evs {
+		if id == "" || e.Process == id {
+			n[e.Type]++
+		}
+	}
+	return n
+}
+
+// bubble runs a test in a bubble of its own time.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(t) })
+}

@@ -1,0 +1,93 @@
+package pool
+
+import (
+	"errors"
+	"time"
+)
+
+// restChecks is how many health checks an agent that has done nothing since
+// the last is left alone: it is still the one that was measured, and asking it
+// would only wake it up. Its exit is an event and needs no check.
+const restChecks = 9
+
+// armTick sets the next health check. There is none while there are no slots.
+func (t *table) armTick() {
+	if t.tick.i == 0 && t.HealthCheckInterval > 0 && len(t.slots) > 0 {
+		t.wakeAt(&t.tick, t.now.Add(t.HealthCheckInterval))
+	}
+}
+
+// checkAll has the agents checked that are due: busy ones are measured, idle
+// ones also have to answer. One check of a slot at a time.
+func (t *table) checkAll() {
+	t.armTick()
+	t.emit(Event{Type: HealthCheck})
+	for _, s := range t.sortedSlots() {
+		if s.checking || s.exited || s.state != Idle && s.state != Busy {
+			continue
+		}
+		if s.state == Idle && s.checked == s.turns && s.skipped < restChecks {
+			s.skipped++
+			continue
+		}
+		s.checking, s.skipped, s.checked = true, 0, s.turns
+		t.do(step{kind: stepCheck, slot: s, ping: s.state == Idle})
+	}
+}
+
+// measured takes the answer to a check. An agent that did not answer is
+// stopped, unless it has had a turn since: then the turn tells.
+func (t *table) measured(s *slot, h Health, err error) {
+	s.checking = false
+	if s.state == Busy {
+		s.checked = -1 // what it has grown to is known after the turn
+	}
+	still := s.state == Idle && s.checked == s.turns
+	if err != nil {
+		if still && !errors.Is(err, ErrBusy) {
+			t.emit(s.event(ProcessError, "health check: "+err.Error()))
+			t.stop(s, "does not answer")
+		}
+		return
+	}
+	s.memory = h.Memory
+	limit := t.settings(s.line.key.Team).MaxMemory
+	switch {
+	case limit <= 0 || h.Memory <= limit:
+	case s.state == Idle:
+		t.stop(s, overMemory)
+	case s.state == Busy:
+		s.retire = overMemory
+	}
+}
+
+const overMemory = "memory over max_memory"
+
+// probed takes the time of an agent's last progress, and decides whether its
+// turn has stalled. A stall is reported once; after progress it may be again.
+func (t *table) probed(s *slot, j *job, last time.Time) {
+	if s.job != j || s.state != Busy || j.cause != nil {
+		return
+	}
+	set := t.settings(s.line.key.Team)
+	if set.StallTimeout <= 0 {
+		return
+	}
+	if last.Before(s.turnAt) {
+		last = s.turnAt
+	}
+	if due := last.Add(set.StallTimeout); due.After(t.now) {
+		t.wakeAt(&s.alarm, due)
+		return
+	}
+	if !s.stalled.Equal(last) {
+		s.stalled = last
+		detail := "no output for " + t.now.Sub(last).Round(time.Second).String()
+		t.about(s, j, ProcessStalled, detail)
+		if set.StallInterrupt {
+			t.cancel(j, ErrStalled)
+			return
+		}
+	}
+	t.wakeAt(&s.alarm, t.now.Add(set.StallTimeout))
+}

@@ -1,0 +1,118 @@
+package pool
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrSlow ends a subscription whose reader was so slow that events were lost
+// to it. It may subscribe again from the last one it has seen.
+var ErrSlow = errors.New("events came faster than they were read")
+
+// Subscription is a reader's place in the events. It is for one goroutine.
+type Subscription struct {
+	Missed uint64 // events that were no longer kept when it began
+
+	pool *Pool
+	seen uint64
+	more chan struct{} // has room for one: there is something to read
+	err  error
+}
+
+// Events returns the kept events after a Seq, the Seq of the last one, and how
+// many in between are no longer kept.
+func (p *Pool) Events(after uint64) (evs []Event, last, missed uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := &p.table.events
+	next, missed := r.from(after)
+	for e, ok := r.after(next); ok; e, ok = r.after(next) {
+		evs = append(evs, e)
+		next = e.Seq
+	}
+	return evs, r.last, missed
+}
+
+// Subscribe returns a place after a Seq: first come the kept events, then the
+// new ones. The pool never waits for a reader. Close it.
+func (p *Pool) Subscribe(after uint64) *Subscription {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &Subscription{pool: p, more: make(chan struct{}, 1)}
+	s.seen, s.Missed = p.table.events.from(after)
+	p.subs[s] = struct{}{}
+	return s
+}
+
+// Next returns the next event, and waits for it if need be. The error is
+// ErrSlow when events were lost since the last call, ErrClosed after the last
+// event of a closed pool or after Close, else that of ctx.
+func (s *Subscription) Next(ctx context.Context) (Event, error) {
+	for {
+		e, ok, err := s.read()
+		if ok || err != nil {
+			return e, err
+		}
+		select {
+		case <-s.more:
+		case <-ctx.Done():
+			return Event{}, context.Cause(ctx)
+		}
+	}
+}
+
+// Last is the Seq of the last event that Next has returned.
+func (s *Subscription) Last() uint64 { return s.seen }
+
+func (s *Subscription) read() (Event, bool, error) {
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.err == nil && s.seen < p.table.events.kept() {
+		s.end(ErrSlow)
+	}
+	if s.err != nil {
+		return Event{}, false, s.err
+	}
+	e, ok := p.table.events.after(s.seen)
+	if ok {
+		s.seen = e.Seq
+	} else if p.over {
+		s.end(ErrClosed)
+	}
+	return e, ok, s.err
+}
+
+// end takes the reader off the list; the caller must hold the pool's lock.
+func (s *Subscription) end(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+	delete(s.pool.subs, s)
+}
+
+// Close ends the subscription. It may be called again, and while Next waits.
+func (s *Subscription) Close() {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.end(ErrClosed)
+	s.nudge()
+}
+
+func (s *Subscription) nudge() {
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// tell wakes the readers if there is news; the caller must hold the lock.
+func (p *Pool) tell() {
+	if p.told == p.table.events.last && !p.over {
+		return
+	}
+	p.told = p.table.events.last
+	for s := range p.subs {
+		s.nudge()
+	}
+}

@@ -1,0 +1,423 @@
+package pool
+
+import (
+	"cmp"
+	"container/list"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// table is every decision of the pool as pure data. It has no lock, goroutine
+// or clock: Pool.update sets now, changes the table through one of its methods
+// and then launches the steps that next yields.
+type table struct {
+	Limits
+	settings func(team string) Settings
+	jitter   func(time.Duration) time.Duration // 0 to its argument
+	prefix   string
+	starts   int // Start calls at a time
+
+	now   time.Time
+	lines map[Key]*line
+	slots map[string]*slot // by process id; the places that are taken
+	jobs  map[string]*job  // by message id, until they end
+
+	idle   list.List // of *slot, by end of last use: the front is the victim
+	busy   list.List // of *slot, by start of turn
+	ready  []*line   // an idle slot and a message for it
+	needy  heap[*line]
+	alarms heap[*alarm]
+	out    []step
+
+	starting  int // Start calls under way
+	stopping  int // slots on their way out; without the fenced ones, which may take their time
+	returning int // lines that wait for their own slot to go
+	waiting   int // messages in lines
+	queued    map[string]int
+	active    int // jobs whose Finish has not returned
+
+	seq    uint64 // of jobs, and of lines that gave way
+	serial uint64 // of processes
+	tick   alarm  // the next health check
+	closed bool
+	events ring
+}
+
+// step is something to do without the lock: the table only says what.
+type step struct {
+	kind stepKind
+	slot *slot
+	job  *job
+	res  *Result
+	err  error
+	proc Process
+	ping bool
+}
+
+type stepKind int
+
+const (
+	stepStart     stepKind = iota // Config.Start for slot
+	stepAbort                     // cancel a start that nobody wants any more
+	stepGrant                     // take job to slot's agent; proc is the slot
+	stepInterrupt                 // end job's context with err
+	stepStop                      // Agent.Stop
+	stepGone                      // slot has left: tell who waits for that
+	stepFinish                    // call job's Finish or woken with res, proc and err
+	stepProbe                     // read Agent.Progress
+	stepCheck                     // Agent.Check
+)
+
+func (t *table) do(s step) { t.out = append(t.out, s) }
+
+// next yields what is to be done now, one step at a time.
+func (t *table) next() (step, bool) {
+	for len(t.out) == 0 {
+		if !t.decide() {
+			return step{}, false
+		}
+	}
+	s := t.out[0]
+	t.out[0] = step{}
+	if t.out = t.out[1:]; len(t.out) == 0 {
+		t.out = nil
+	}
+	return s, true
+}
+
+// decide takes one decision, in this order: an idle agent goes to its next
+// message before anything could end it; what is too much goes; then those who
+// need a slot get room, or room is made for them.
+func (t *table) decide() bool {
+	return t.grant() || t.ring() || t.shrink() || t.start() || t.makeRoom()
+}
+
+// grant takes the head of a line to its idle slot.
+func (t *table) grant() bool {
+	if len(t.ready) == 0 {
+		return false
+	}
+	l := t.ready[0]
+	if t.ready = t.ready[1:]; len(t.ready) == 0 {
+		t.ready = nil
+	}
+	l.ready = false
+	s := l.slot
+	if s == nil || s.state != Idle || len(l.queue) == 0 || l.settling != nil {
+		return true // overtaken since it was put there
+	}
+	j := l.queue[0]
+	switch {
+	case j.wake:
+		t.pull(j)
+		t.finish(j, nil, nil)
+		t.out[len(t.out)-1].proc = t.process(s)
+		t.place(l)
+	case j.turn.Fresh != s.fresh:
+		t.stop(s, "not of the conversation that is wanted")
+	default:
+		t.pull(j)
+		t.run(s, j)
+	}
+	return true
+}
+
+// ring handles the alarm that is due longest.
+func (t *table) ring() bool {
+	if t.alarms.len() == 0 || t.alarms.first().at.After(t.now) {
+		return false
+	}
+	a := t.alarms.first()
+	t.alarms.remove(a)
+	switch {
+	case a.slot != nil && a.slot.state == Idle:
+		t.stop(a.slot, "idle_timeout")
+	case a.slot != nil:
+		t.do(step{kind: stepProbe, slot: a.slot, job: a.slot.job})
+	case a.line != nil:
+		t.retry(a.line)
+	default:
+		t.checkAll()
+	}
+	return true
+}
+
+// retry lets a line try again whose back-off is over, and forgets the failures
+// of one that nobody asks for.
+func (t *table) retry(l *line) {
+	if len(l.queue) == 0 {
+		l.fails, l.err = 0, nil
+	}
+	t.place(l)
+}
+
+// wakeAt sets an alarm; it rings once.
+func (t *table) wakeAt(a *alarm, at time.Time) {
+	a.at = at
+	t.alarms.put(a)
+}
+
+// due is when the table wants to be asked again; zero for not.
+func (t *table) due() time.Time {
+	if t.alarms.len() == 0 {
+		return time.Time{}
+	}
+	return t.alarms.first().at
+}
+
+// over reports that there are more slots than there may be, those on their way
+// out not counted.
+func (t *table) over() bool { return len(t.slots)-t.stopping > t.MaxProcesses }
+
+// shrink stops an idle agent when the pool drains or its bound was lowered.
+func (t *table) shrink() bool {
+	if !t.closed && !t.over() {
+		return false
+	}
+	s := t.victim()
+	if s == nil {
+		return false
+	}
+	t.stop(s, t.surplus())
+	return true
+}
+
+func (t *table) surplus() string {
+	if t.closed {
+		return "shutting down"
+	}
+	return "max_processes lowered"
+}
+
+// start gives the line that waits longest a slot. The slot takes its place
+// here, before Start is called, so that the bound cannot be overshot.
+func (t *table) start() bool {
+	if t.needy.len() == 0 || len(t.slots) >= t.MaxProcesses || t.starting >= t.starts {
+		return false
+	}
+	l := t.needy.first()
+	t.serial++
+	s := t.newSlot(l.key, t.prefix+"-"+strconv.FormatUint(t.serial, 10))
+	s.fresh, s.state, s.why = l.queue[0].turn.Fresh, Starting, l.why
+	l.slot = s
+	t.starting++
+	t.place(l)
+	t.do(step{kind: stepStart, slot: s})
+	return true
+}
+
+// short reports that someone needs room that is not on its way. Room is only
+// made for as many as may start at a time: the others would gain nothing.
+func (t *table) short() bool {
+	wanted := min(t.needy.len()+t.returning, t.starts-t.starting)
+	return wanted > 0 && wanted > t.MaxProcesses-len(t.slots)+t.stopping
+}
+
+// makeRoom stops the agent that was used least recently. A busy one is only
+// touched when the configuration says so, and never for a turn that it waits
+// for itself.
+func (t *table) makeRoom() bool {
+	if !t.short() {
+		return false
+	}
+	why := "made room"
+	if t.needy.len() > 0 {
+		why += " for " + t.needy.first().key.String()
+	}
+	if s := t.victim(); s != nil {
+		t.stop(s, why)
+		return true
+	}
+	if t.WhenFull != WhenFullEvict || t.needy.len() == 0 {
+		return false
+	}
+	for e := t.busy.Front(); e != nil; e = e.Next() {
+		s := e.Value.(*slot)
+		if !t.needy.first().queue[0].descends(s.job) {
+			t.condemn(s.job, ErrEvicted)
+			t.stop(s, why)
+			return true
+		}
+	}
+	return false
+}
+
+// victim is the idle slot that was used least recently. One whose next message
+// only waits for the Finish of the last is as good as busy.
+func (t *table) victim() *slot {
+	for e := t.idle.Front(); e != nil; e = e.Next() {
+		if s := e.Value.(*slot); len(s.line.queue) == 0 {
+			return s
+		}
+	}
+	return nil
+}
+
+// yields reports whether an agent at the end of a turn gives its place to a
+// line that has waited longer than FairWait, although its own has more. It has
+// had FairWait for itself, so that two busy teams change places at that pace
+// and not with every turn.
+func (t *table) yields(s *slot) bool {
+	if t.FairWait <= 0 || len(s.line.queue) == 0 || t.needy.len() == 0 {
+		return false
+	}
+	if t.now.Sub(s.readyAt) < t.FairWait || t.now.Sub(t.needy.first().since()) <= t.FairWait {
+		return false
+	}
+	return t.short() && t.victim() == nil
+}
+
+// admit says why a turn is refused, if it is.
+func (t *table) admit(l *line, turn *Turn, wake bool) error {
+	if t.closed {
+		return ErrClosed
+	}
+	if turn.ID != "" && t.jobs[turn.ID] != nil {
+		return fmt.Errorf("message %s is in the pool already", turn.ID)
+	}
+	if l.open(t.now) {
+		return l.refusal(t.now)
+	}
+	if t.parent(turn) != nil && t.stuck(turn) {
+		return ErrDeadlock
+	}
+	if !wake && !t.immediate(l, turn) {
+		if limit := t.settings(turn.Key.Team).QueueLimit; limit > 0 && t.queued[turn.Key.Team] >= limit {
+			return ErrQueueFull
+		}
+	}
+	if t.WhenFull == WhenFullFail && t.full(l) {
+		return ErrFull
+	}
+	return nil
+}
+
+// immediate reports that an idle agent takes the turn at once.
+func (t *table) immediate(l *line, turn *Turn) bool {
+	return l.slot != nil && l.slot.state == Idle && l.slot.fresh == turn.Fresh && len(l.queue) == 0
+}
+
+// full reports that a line without a slot would have to wait for the end of
+// somebody's turn to get one.
+func (t *table) full(l *line) bool {
+	if l.slot != nil || l.fences > 0 || len(l.queue) > 0 {
+		return false
+	}
+	free := t.MaxProcesses - len(t.slots) + t.stopping - t.needy.len() - t.returning
+	for e := t.idle.Front(); e != nil && free <= 0; e = e.Next() {
+		if len(e.Value.(*slot).line.queue) == 0 {
+			free++
+		}
+	}
+	return free <= 0
+}
+
+// submit takes a turn in. Its position is its place in the line of its key,
+// from 1; 0 when an idle agent takes it at once.
+func (t *table) submit(turn *Turn, wake bool, woken func(Process, error)) (*job, int, error) {
+	l := t.line(turn.Key)
+	if err := t.admit(l, turn, wake); err != nil {
+		t.place(l)
+		return nil, 0, err
+	}
+	now := t.immediate(l, turn)
+	j := &job{turn: turn, wake: wake, woken: woken, line: l, since: t.now}
+	t.seq++
+	j.seq = t.seq
+	t.active++
+	if turn.ID != "" {
+		t.jobs[turn.ID] = j
+	}
+	t.attach(j, t.parent(turn))
+	t.push(j, false)
+	t.place(l)
+	if now {
+		return j, 0, nil
+	}
+	if !wake {
+		t.emit(Event{Type: MessageQueued, Key: l.key, Message: turn.ID, Detail: "position " + strconv.Itoa(l.messages)})
+	}
+	return j, l.messages, nil
+}
+
+// cancel ends a job: gone at once while it waits, interrupted while it runs.
+func (t *table) cancel(j *job, cause error) error {
+	switch {
+	case j == nil || j.phase == ended:
+		return ErrNotRunning
+	case j.phase == queued:
+		t.drop(j, cause)
+	case j.cause == nil:
+		j.cause = cause
+		t.do(step{kind: stepInterrupt, job: j, err: cause})
+	}
+	return nil
+}
+
+// condemn says why the turn of an agent that we stop will end. The first
+// reason stands. One that has not reached the agent yet is not sent any more.
+func (t *table) condemn(j *job, cause error) {
+	if j.cause == nil && !j.sent {
+		t.cancel(j, cause)
+	} else if j.cause == nil {
+		j.cause = cause
+	}
+}
+
+// reconfigure takes new limits over and sets the timers anew, since the
+// settings of the teams may have changed with them.
+func (t *table) reconfigure(l Limits) {
+	t.Limits = l
+	for _, s := range t.slots {
+		t.arm(s)
+	}
+	t.alarms.remove(&t.tick)
+	t.armTick()
+	t.untangle()
+	t.emit(Event{Type: ConfigChanged})
+}
+
+// drain refuses what comes and ends what waits; what runs goes on.
+func (t *table) drain() {
+	t.closed = true
+	for _, l := range t.sortedLines() {
+		t.dropAll(l, ErrClosed)
+	}
+}
+
+// close drains and ends every agent, also the busy ones.
+func (t *table) close() {
+	t.drain()
+	for _, s := range t.sortedSlots() {
+		s.again = false
+		t.kill(s, "shutting down")
+	}
+}
+
+func (t *table) sortedLines() []*line {
+	all := make([]*line, 0, len(t.lines))
+	for _, l := range t.lines {
+		if len(l.queue) > 0 {
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, func(a, b *line) int { return cmp.Compare(a.age(), b.age()) })
+	return all
+}
+
+// sortedSlots returns the slots in the order in which they were made.
+func (t *table) sortedSlots() []*slot {
+	all := make([]*slot, 0, len(t.slots))
+	for _, s := range t.slots {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *slot) int { return cmp.Compare(a.nr, b.nr) })
+	return all
+}
+
+func (t *table) emit(e Event) {
+	e.Time, e.Total, e.Max = t.now, len(t.slots), t.MaxProcesses
+	t.events.add(e)
+}
