@@ -1,0 +1,153 @@
+package claude
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// argv is the whole command line, the program's name first.
+func (o *Options) argv() []string {
+	args := append([]string{o.Command}, o.Prefix...)
+	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose")
+	if o.Transcript && TranscriptExists(o.Env, o.SessionID) {
+		args = append(args, "--resume="+o.SessionID)
+	} else {
+		args = append(args, "--session-id="+o.SessionID)
+	}
+	return append(args, o.Args...)
+}
+
+// environ is the agent's environment: what the caller built, without what a
+// parent agent left in it and what would run a turn twice, and with what the
+// driver relies on.
+func (o *Options) environ() []string {
+	env := slices.DeleteFunc(slices.Clone(o.Env), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		switch name {
+		case mark, "PWD", "OLDPWD", "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS", "CLAUDE_CODE_RESUME_INTERRUPTED_TURN":
+			return true
+		}
+		return strings.HasPrefix(name, "CLAUDECODE")
+	})
+	if lookup(env, "DISABLE_AUTOUPDATER") == "" {
+		env = append(env, "DISABLE_AUTOUPDATER=1")
+	}
+	return append(env, mark+"="+o.ID, "PWD="+o.Dir, "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS=1")
+}
+
+// check finds what no second try would mend.
+func (o *Options) check() error {
+	if !validUUID(o.SessionID) {
+		return fmt.Errorf("session %q is not a UUID", o.SessionID)
+	}
+	info, err := os.Stat(o.Dir)
+	if err != nil {
+		return fmt.Errorf("directory %s: %w", o.Dir, reason(err))
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("directory %s: not a directory", o.Dir)
+	}
+	return nil
+}
+
+// program finds the file to run: along the agent's own PATH, and from the
+// agent's directory when the name is a relative path.
+func (o *Options) program() (string, error) {
+	if strings.Contains(o.Command, "/") {
+		path := o.Command
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(o.Dir, path)
+		}
+		if err := executable(path); err != nil {
+			return "", fmt.Errorf("program %s: %w", path, err)
+		}
+		return path, nil
+	}
+	search := lookup(o.Env, "PATH")
+	var found error
+	for _, dir := range filepath.SplitList(search) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		path := filepath.Join(dir, o.Command)
+		err := executable(path)
+		if err == nil {
+			return path, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) && found == nil {
+			found = fmt.Errorf("program %s: %w", path, err)
+		}
+	}
+	if found != nil {
+		return "", found
+	}
+	return "", fmt.Errorf("program %q not found in PATH (%s): %w", o.Command, search, fs.ErrNotExist)
+}
+
+func executable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return reason(err)
+	case info.IsDir():
+		return errors.New("is a directory")
+	case info.Mode()&0o111 == 0:
+		return fmt.Errorf("not executable: %w", fs.ErrPermission)
+	}
+	return nil
+}
+
+// reason is err without the path that the caller names anyway.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+func validUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range s {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdefABCDEF", c) {
+			return false
+		}
+	}
+	return true
+}
+
+// A program that says one of these will say it again until a person has
+// changed something.
+var permanent = []string{
+	"unknown option", "unknown command", "no conversation found", "invalid session id",
+	"cannot be used with root", "missing required argument", "argument missing", "is invalid", "exec format error",
+}
+
+func isPermanent(said string) bool {
+	said = strings.ToLower(said)
+	return slices.ContainsFunc(permanent, func(p string) bool { return strings.Contains(said, p) })
+}
+
+// lastWords picks the line of a stderr that says most: the last that speaks of
+// an error, else the last.
+func lastWords(stderr []byte) string {
+	last := ""
+	lines := strings.Split(strings.TrimSpace(string(stderr)), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		line := oneLine(lines[i])
+		if strings.Contains(strings.ToLower(line), "error") {
+			return line
+		}
+		if last == "" {
+			last = line
+		}
+	}
+	return last
+}

@@ -1,0 +1,261 @@
+package claude
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"iris/pool"
+)
+
+// Leftover is an agent of an earlier daemon that still lives: it finishes its
+// turn, writes the result into its spool and goes.
+type Leftover struct {
+	Session string
+	Process string // the pool's id of it
+	Path    string // its spool
+	PID     int    // 0 when the record is lost: then it cannot be signalled
+
+	id procID
+}
+
+// Leftovers returns the agents whose spools are in that directory and whose
+// locks are held. Called before anything is started there.
+func Leftovers(spools string) ([]Leftover, error) {
+	paths, err := filepath.Glob(filepath.Join(globQuote(spools), "*.out"))
+	if err != nil {
+		return nil, err
+	}
+	var out []Leftover
+	for _, path := range paths {
+		if held(path) {
+			out = append(out, leftover(path))
+		}
+	}
+	return out, nil
+}
+
+func leftover(path string) Leftover {
+	l := Leftover{Path: path}
+	l.Session, l.Process = splitName(path)
+	if r, err := readRecord(path); err == nil && r.Boot == bootID() {
+		l.id = procID{r.PID, r.Start}
+		if l.id.alive() {
+			l.PID = r.PID
+		}
+	}
+	return l
+}
+
+// readRecord returns the record beside a spool.
+func readRecord(path string) (record, error) {
+	var r record
+	b, err := os.ReadFile(path[:len(path)-len(filepath.Ext(path))] + ".json")
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(b, &r)
+}
+
+// Alive reports whether the agent still lives.
+func (l *Leftover) Alive() bool { return held(l.Path) }
+
+// Progress is when the agent last wrote anything.
+func (l *Leftover) Progress() time.Time {
+	info, err := os.Stat(l.Path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// Wait returns when the agent is gone, or with the cause when ctx ends.
+func (l *Leftover) Wait(ctx context.Context) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for l.Alive() {
+		if l.PID != 0 {
+			l.id.await(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// Stop ends the agent and everything below it: SIGTERM, and after grace
+// SIGKILL. Without a record it can do nothing and says so.
+func (l *Leftover) Stop(grace time.Duration) error {
+	if !l.Alive() {
+		return nil
+	}
+	if l.PID == 0 {
+		return errors.New("process id not known: no record beside " + l.Path)
+	}
+	left := newTree(l.PID)
+	left.collect(l.id)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	l.id.signal(syscall.SIGTERM)
+	if l.Wait(ctx) != nil {
+		left.collect(l.id)
+		l.id.signal(syscall.SIGKILL)
+	}
+	left.kill(l.Process)
+	ctx, cancel = context.WithTimeout(context.Background(), max(grace, time.Second))
+	defer cancel()
+	return l.Wait(ctx)
+}
+
+// Evidence is what a spool says of a turn whose daemon is gone.
+type Evidence struct {
+	Result *pool.Result // how the turn ended; nil when the agent has not said so
+
+	// Untouched says that the agent was idle when the turn was to begin and has
+	// not written a word of it. Claude Code says "running" before it calls the
+	// model, so together with a dead agent and reserved room this proves that
+	// the turn never began.
+	Untouched bool
+}
+
+// Settle looks for the end of a turn in the spool of a process of an earlier
+// daemon; offset is what Process.Spool said when the turn began. A missing
+// spool (fs.ErrNotExist) proves nothing.
+func Settle(spools, process string, offset int64) (Evidence, error) {
+	path, err := findSpool(spools, process)
+	if err != nil {
+		return Evidence{}, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Evidence{}, err
+	}
+	defer f.Close()
+	rec, _ := readRecord(path)
+	r := settler{base: rec.Base, untouched: true}
+	if err := r.before(io.NewSectionReader(f, 0, offset)); err != nil {
+		return Evidence{}, err
+	}
+	if err := r.after(io.NewSectionReader(f, offset, 1<<62-offset)); err != nil {
+		return Evidence{}, err
+	}
+	return Evidence{Result: r.result, Untouched: r.untouched}, nil
+}
+
+func findSpool(spools, process string) (string, error) {
+	paths, err := filepath.Glob(filepath.Join(globQuote(spools), "*."+globQuote(process)+".out"))
+	if err != nil {
+		return "", err
+	}
+	if len(paths) == 0 {
+		return "", &fs.PathError{Op: "settle", Path: filepath.Join(spools, "*."+process+".out"), Err: fs.ErrNotExist}
+	}
+	return paths[0], nil
+}
+
+// settler reads a spool without a process.
+type settler struct {
+	base      totals
+	result    *pool.Result
+	untouched bool
+}
+
+// before looks for the agent's state when the turn was to begin.
+func (s *settler) before(f io.ReaderAt) error {
+	r := lineReader{f: f, max: maxLine}
+	state := "idle" // no state line is ever written before the first turn
+	err := r.read(sink{
+		line: func(line []byte) {
+			if typ, sub, _ := route(line); typ == "system" && sub == "session_state_changed" {
+				var m struct{ State string }
+				decode(line, &m)
+				state = m.State
+			}
+		},
+		long: func([]byte, int64) bool { return false },
+		over: func([]byte, int64) {},
+	})
+	s.untouched = state == "idle"
+	return err
+}
+
+// after looks for the first result that answers a message, and for any word at
+// all.
+func (s *settler) after(f io.ReaderAt) error {
+	r := lineReader{f: f, max: maxLine}
+	err := r.read(sink{line: s.line, long: s.wanted, over: s.tooLong})
+	if rest := r.rest(); err == nil && len(rest) > 0 {
+		s.untouched = false
+		s.line(rest)
+	}
+	return err
+}
+
+func (s *settler) line(line []byte) {
+	typ, _, ok := route(line)
+	if ok && typ == "control_response" || len(line) == 0 {
+		return
+	}
+	s.untouched = false
+	if typ != "result" || s.result != nil {
+		return
+	}
+	if r, ok := parseResult(line); ok && !r.Origin {
+		s.result = r.result(s.base)
+	} else if ok {
+		s.base = r.Totals
+	}
+}
+
+func (s *settler) wanted(head []byte, _ int64) bool {
+	typ, _, _ := route(head)
+	if typ != "control_response" {
+		s.untouched = false
+	}
+	return typ == "result" && s.result == nil
+}
+
+func (s *settler) tooLong(head []byte, _ int64) {
+	s.untouched = false
+	if typ, _, _ := route(head); typ == "result" && s.result == nil {
+		s.result = overLimit(maxLine)
+	}
+}
+
+// CleanSpools removes the spools of dead processes, but those that keep says
+// are still needed. The directory's lock keeps it off a process that is just
+// being started.
+func CleanSpools(spools string, keep func(process string) bool) error {
+	unlock, err := lockDir(spools)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	entries, err := os.ReadDir(spools)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		path := filepath.Join(spools, e.Name())
+		out := path[:len(path)-len(filepath.Ext(path))] + ".out"
+		_, process := splitName(path)
+		if process == "" || held(out) || keep != nil && keep(process) {
+			continue
+		}
+		errs = append(errs, os.Remove(path))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,302 @@
+package claude
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"iris/pool"
+)
+
+// Options say what to start.
+type Options struct {
+	ID         string   // the pool's process id, unique over restarts of the daemon
+	Team       string   // for messages
+	Command    string   // the program, looked up in the PATH of Env
+	Prefix     []string // arguments before the driver's own
+	Args       []string // the team's arguments, after them
+	Dir        string   // working directory
+	Env        []string // complete environment, to which the driver adds its mark
+	Spools     string   // directory of spools
+	SessionID  string   // UUID of the conversation
+	Transcript bool     // the program keeps transcripts, so that a known conversation is resumed
+
+	StartTimeout time.Duration // until ready; 0 for no limit
+	Grace        time.Duration // of each rung of the stop ladder, and of an interrupt
+
+	Watch     []string        // files whose change makes the process stale
+	Stamp     func() string   // the team's configuration now; a change makes it stale too
+	OnSession func(id string) // the conversation has a new id (/clear); must not block for long
+	Follower  *Follower       // required
+	Reaper    *Reaper         // may be nil
+	Log       *slog.Logger    // may be nil
+}
+
+// Process is one live agent.
+type Process struct {
+	o       Options
+	log     *slog.Logger
+	proc    *os.Process
+	ident   procID
+	spool   *spool
+	started time.Time
+	watched watched
+
+	wg     sync.WaitGroup // wait and follow
+	kick   chan struct{}  // the spool may have grown
+	exited chan struct{}  // the process is gone
+	done   chan struct{}  // and its output read to the end
+	exit   string         // how it ended; set before exited closes
+
+	stopping atomic.Bool
+	stopOnce sync.Once
+
+	in    sync.Mutex // one whole line at a time; protects stdin and torn
+	stdin *os.File
+	torn  bool // a line was cut short: nothing may be written any more
+
+	// Used by follow alone.
+	reader lineReader
+	ended  bool   // a turn has ended since the tree was looked at
+	seen   tree   // below the agent at the end of the last turn
+	since  uint64 // when that was
+
+	mu       sync.Mutex    // protects the fields below; never held while calling out
+	state    string        // of the last state line; empty before the first
+	changed  chan struct{} // closed and renewed when state changes
+	session  string
+	totals   totals
+	turn     *turn
+	read     int64 // start of the first line not handled
+	stateAt  int64 // start of the chunk that the last state line is in, or later
+	gone     bool  // the output has been read to the end
+	untaken  bool  // a turn has ended whose result may not be on record yet
+	progress time.Time
+	answered time.Time // last result
+	garbage  int
+	calls    map[string]chan response
+	number   int
+}
+
+var _ pool.Agent = (*Process)(nil)
+
+// Start starts an agent and returns when it is ready for its first turn. A
+// *pool.StartError says why there is none; then nothing is left of it.
+func Start(ctx context.Context, o Options) (*Process, error) {
+	p, permanent, err := launch(&o)
+	if err == nil {
+		if permanent, err = p.ready(ctx); err == nil {
+			return p, nil
+		}
+		p.abort()
+	}
+	return nil, &pool.StartError{Team: o.Team, Permanent: permanent, Err: err}
+}
+
+// launch starts the process and its two goroutines.
+func launch(o *Options) (p *Process, permanent bool, err error) {
+	if err := o.check(); err != nil {
+		return nil, true, err
+	}
+	path, err := o.program()
+	if err != nil {
+		return nil, true, err
+	}
+	s, stdout, stderr, err := createSpool(o.Spools, o.SessionID, o.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	p = newProcess(o, s)
+	err = p.exec(path, stdout, stderr)
+	closeAll(stdout, stderr)
+	if err != nil {
+		closeAll(s.out)
+		s.remove()
+		return nil, notRunnable(err), fmt.Errorf("program %s: %w", path, reason(err))
+	}
+	p.o.Follower.add(s.path(".out"), p.wake)
+	p.wg.Go(p.wait)
+	p.wg.Go(p.follow)
+	return p, false, nil
+}
+
+func newProcess(o *Options, s *spool) *Process {
+	p := &Process{
+		o: *o, log: o.Log, spool: s, started: time.Now(), progress: time.Now(),
+		session: o.SessionID, watched: watch(o.Watch, o.Stamp),
+		kick: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
+		calls: map[string]chan response{}, reader: lineReader{f: s.out, max: maxLine},
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.log = p.log.With("team", o.Team, "process", o.ID)
+	return p
+}
+
+// exec starts the program with the read end of a new pipe as stdin. Only
+// descriptors 0, 1 and 2 reach it: everything else is close-on-exec.
+func (p *Process) exec(path string, stdout, stderr *os.File) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	attr := &os.ProcAttr{
+		Dir: p.o.Dir, Env: p.o.environ(), Files: []*os.File{r, stdout, stderr},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	}
+	argv := p.o.argv()
+	p.proc, err = p.o.Reaper.start(func() (*os.Process, error) { return os.StartProcess(path, argv, attr) })
+	if err != nil {
+		w.Close()
+		return err
+	}
+	p.stdin, p.ident, p.since = w, identify(p.proc.Pid), ticks()
+	p.seen = newTree(p.ident.pid)
+	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
+	p.record(func(r *record) { r.PID, r.Start, r.Boot = p.ident.pid, p.ident.start, bootID() })
+	return nil
+}
+
+// record changes the record. Without it a later daemon still sees that the
+// process lives, only cannot signal it.
+func (p *Process) record(change func(*record)) {
+	if err := p.spool.save(change); err != nil {
+		p.log.Warn("record of process not written", "err", err)
+	}
+}
+
+func notRunnable(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC)
+}
+
+// ready waits for the answer to initialize. Anything the agent prints before
+// (the phantom result of a resumed session) is no sign of it.
+func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
+	cause := fmt.Errorf("not ready after %v", p.o.StartTimeout)
+	if p.o.StartTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, p.o.StartTimeout, cause)
+		defer cancel()
+	}
+	r, err := p.call(ctx, "initialize")
+	if err == nil || r.Subtype == "error" {
+		return false, err
+	}
+	if ctx.Err() != nil {
+		return false, p.withWords(context.Cause(ctx))
+	}
+	select {
+	case <-p.done:
+		err = p.withWords(fmt.Errorf("exited before it was ready (%s)", p.exit))
+		return isPermanent(err.Error()), err
+	case <-ctx.Done():
+		return false, p.withWords(context.Cause(ctx))
+	}
+}
+
+// withWords adds the agent's last words on stderr.
+func (p *Process) withWords(err error) error {
+	if said := lastWords(p.spool.stderr(4096)); said != "" {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return err
+}
+
+// abort ends a process that never became ready: there is no conversation to
+// save yet.
+func (p *Process) abort() {
+	p.stopping.Store(true)
+	p.climb(rungTerm)
+	p.mu.Lock()
+	p.untaken = false
+	p.mu.Unlock()
+	<-p.done
+	p.wg.Wait()
+}
+
+// wake tells follow that the spool may have grown.
+func (p *Process) wake() {
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+// wait notes the end of the process.
+func (p *Process) wait() {
+	state, err := p.o.Reaper.wait(p.proc)
+	p.exit = "unknown"
+	if state != nil {
+		p.exit = state.String()
+	} else if err != nil {
+		p.exit = err.Error()
+	}
+	close(p.exited)
+}
+
+// Done is closed when the process is gone and its output read to the end.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Exit says how the process ended. Valid once Done is closed.
+func (p *Process) Exit() string {
+	<-p.done
+	return p.exit
+}
+
+// PID is the operating system's process id.
+func (p *Process) PID() int { return p.proc.Pid }
+
+// Progress is when the agent last wrote anything.
+func (p *Process) Progress() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.progress
+}
+
+// Session is the conversation's id now.
+func (p *Process) Session() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.session
+}
+
+// Spool is where the agent's output stands: the file that a later daemon finds
+// by the process id, and the offset up to which it has been handled. Called
+// from Turn.Begin, it is what Settle needs to know of the turn.
+func (p *Process) Spool() (path string, offset int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.spool.path(".out"), p.read
+}
+
+// Taken says that the result of the last turn is on record elsewhere, so that
+// the spool need not keep it. The next Send says so too.
+func (p *Process) Taken() {
+	p.mu.Lock()
+	p.untaken = false
+	gone := p.gone
+	p.mu.Unlock()
+	if gone {
+		p.spool.remove()
+		return
+	}
+	p.wake()
+}
+
+// response is the answer to a control request.
+type response struct {
+	Subtype string          `json:"subtype"`
+	ID      string          `json:"request_id"`
+	Error   string          `json:"error"`
+	Body    json.RawMessage `json:"response"`
+}

@@ -1,0 +1,139 @@
+package claude
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+)
+
+const (
+	chunk   = 64 << 10 // of one read
+	maxLine = 64 << 20 // longest line that is looked at
+)
+
+// buffers holds what a reader needs while it reads; a reader that waits holds
+// none.
+var buffers = sync.Pool{New: func() any { return new([chunk]byte) }}
+
+// lineReader cuts a growing file into lines. It keeps no bytes between two
+// calls of read, only where it stands: an unfinished line is read again.
+type lineReader struct {
+	f    io.ReaderAt
+	off  int64 // start of the first line that has not been emitted
+	seen int64 // no newline lies between off and seen
+	max  int64 // longest line, maxLine
+}
+
+// sink takes what a lineReader finds.
+type sink struct {
+	line func(line []byte)                    // a line, without its newline; valid during the call
+	long func(head []byte, length int64) bool // asked before a line longer than a chunk is loaded
+	over func(head []byte, length int64)      // a line over the limit, skipped
+}
+
+// read hands every finished line to s. An unfinished one waits for the next
+// call.
+func (r *lineReader) read(s sink) error {
+	buf := buffers.Get().(*[chunk]byte)
+	defer buffers.Put(buf)
+	for {
+		step := r.short
+		if r.seen-r.off >= chunk {
+			step = r.far
+		}
+		more, err := step(buf[:], s)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// short emits the lines that lie in one chunk from off; zeros before a line
+// are a punched hole and skipped. It reports whether there may be more to read.
+func (r *lineReader) short(buf []byte, s sink) (bool, error) {
+	n, err := readAt(r.f, buf, r.off)
+	if err != nil {
+		return false, err
+	}
+	if hole := n - len(bytes.TrimLeft(buf[:n], "\x00")); hole > 0 {
+		r.off += int64(hole)
+		r.seen = r.off
+		return n == len(buf), nil
+	}
+	start, from := 0, min(int(r.seen-r.off), n)
+	for {
+		i := bytes.IndexByte(buf[from:n], '\n')
+		if i < 0 {
+			break
+		}
+		s.line(trim(buf[start : from+i]))
+		start = from + i + 1
+		from = start
+	}
+	r.seen = r.off + int64(n)
+	r.off += int64(start)
+	return n == len(buf), nil
+}
+
+// far looks for the end of a line that is longer than a chunk, and emits it.
+func (r *lineReader) far(buf []byte, s sink) (bool, error) {
+	n, err := readAt(r.f, buf, r.seen)
+	if err != nil {
+		return false, err
+	}
+	i := bytes.IndexByte(buf[:n], '\n')
+	if i < 0 {
+		r.seen += int64(n)
+		return n == len(buf), nil
+	}
+	end := r.seen + int64(i)
+	if err := r.load(buf, end-r.off, s); err != nil {
+		return false, err
+	}
+	r.off, r.seen = end+1, end+1
+	return true, nil
+}
+
+// load emits the long line at off, if anybody wants it.
+func (r *lineReader) load(buf []byte, length int64, s sink) error {
+	n, err := readAt(r.f, buf[:4096], r.off)
+	if err != nil {
+		return err
+	}
+	if length > r.max {
+		s.over(trim(buf[:n]), length)
+		return nil
+	}
+	if !s.long(trim(buf[:n]), length) {
+		return nil
+	}
+	line := make([]byte, length)
+	if n, err := readAt(r.f, line, r.off); err != nil || int64(n) < length {
+		return errors.Join(err, io.ErrUnexpectedEOF)
+	}
+	s.line(trim(line))
+	return nil
+}
+
+// rest returns what follows the last newline, at most a chunk of it.
+func (r *lineReader) rest() []byte {
+	buf := make([]byte, min(max(r.seen-r.off, 0), chunk))
+	n, _ := readAt(r.f, buf, r.off)
+	return trim(buf[:n])
+}
+
+// trim takes off the zeros of a punched hole that ends at a line's start, and
+// the carriage return of a CRLF.
+func trim(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimLeft(line, "\x00"), []byte("\r"))
+}
+
+// readAt is f.ReadAt without io.EOF.
+func readAt(f io.ReaderAt, b []byte, off int64) (int, error) {
+	n, err := f.ReadAt(b, off)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}

@@ -1,0 +1,192 @@
+package claude
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"iris/pool"
+)
+
+const (
+	idleWait  = 30 * time.Second       // for the end of a turn that the agent began by itself
+	idleAfter = 50 * time.Millisecond  // for the state line that follows a result
+	askAgain  = 500 * time.Millisecond // between two interrupts of one turn
+)
+
+// Send runs one turn: see the package comment.
+func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
+	line, err := userLine(t.Text)
+	if err == nil {
+		err = p.prepare(ctx)
+	}
+	if err == nil && t.Begin != nil {
+		err = t.Begin(p.snapshot(t))
+	}
+	if err == nil {
+		err = p.idle(ctx, idleWait)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, err)
+	}
+	u := p.enter(t)
+	defer p.leave(u)
+	if n, err := p.write(line); err != nil {
+		if n == 0 {
+			return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, p.orExit(err))
+		}
+		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.orExit(err))
+	}
+	return p.await(ctx, u)
+}
+
+// prepare sees to it that the turn can begin: what went before is on record,
+// the agent is idle, and there is room for the answer.
+func (p *Process) prepare(ctx context.Context) error {
+	p.mu.Lock()
+	p.untaken = false
+	p.giveLocked()
+	base := p.totals
+	p.mu.Unlock()
+	if err := p.idle(ctx, idleWait); err != nil {
+		return err
+	}
+	p.spool.trimErr()
+	p.record(func(r *record) { r.Base = base })
+	return p.spool.room()
+}
+
+// idle waits until the agent's last state line says idle. A line written in a
+// turn that the agent has begun by itself would get no turn of its own.
+func (p *Process) idle(ctx context.Context, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		p.mu.Lock()
+		state, changed := p.state, p.changed
+		p.mu.Unlock()
+		switch {
+		case p.stopping.Load():
+			return errGone
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		select {
+		case <-p.done:
+			return p.orExit(errGone)
+		default:
+		}
+		if state == "" || state == "idle" {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-p.done:
+		case <-ctx.Done():
+		case <-timer.C:
+			return fmt.Errorf("the agent is busy with a turn of its own (%s)", state)
+		}
+	}
+}
+
+// snapshot is what the driver knows of the process; a pool that knows more
+// puts its own Begin in front.
+func (p *Process) snapshot(t *pool.Turn) pool.Process {
+	return pool.Process{
+		ID: p.o.ID, Key: t.Key, PID: p.PID(), State: pool.Busy, Turn: t.ID, TurnSince: time.Now(), Started: p.started, Agent: p,
+	}
+}
+
+// enter makes the turn the one whose lines and result are awaited.
+func (p *Process) enter(t *pool.Turn) *turn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turn = &turn{output: t.Output, done: make(chan struct{}), freed: (p.read/block + 16) * block}
+	return p.turn
+}
+
+// leave takes the turn off. No line reaches its watcher any more.
+func (p *Process) leave(u *turn) {
+	p.mu.Lock()
+	p.turn = nil
+	p.mu.Unlock()
+	u.mu.Lock()
+	u.output = nil
+	u.mu.Unlock()
+}
+
+// await waits for the result.
+func (p *Process) await(ctx context.Context, u *turn) (*pool.Result, error) {
+	select {
+	case <-u.done:
+		return p.over(u), nil
+	case <-p.done:
+		return p.died(u)
+	case <-ctx.Done():
+	}
+	return p.interrupt(ctx, u)
+}
+
+// over lets the state line that follows the result arrive.
+func (p *Process) over(u *turn) *pool.Result {
+	p.idle(context.Background(), idleAfter)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return u.result
+}
+
+// died looks once more: the result may have been the last thing written.
+func (p *Process) died(u *turn) (*pool.Result, error) {
+	select {
+	case <-u.done:
+		return p.over(u), nil
+	default:
+		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.orExit(errors.New("the agent exited in mid-turn")))
+	}
+}
+
+// orExit says how the process ended, if it has.
+func (p *Process) orExit(err error) error {
+	timer := time.NewTimer(100 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return p.withWords(fmt.Errorf("%w (%s)", err, p.exit))
+	case <-timer.C:
+		return err
+	}
+}
+
+// interrupt asks the agent to break off, and again when it was asked before it
+// had begun: an idle agent takes no notice.
+func (p *Process) interrupt(ctx context.Context, u *turn) (*pool.Result, error) {
+	stalled := errors.Is(context.Cause(ctx), pool.ErrStalled)
+	limit := time.NewTimer(p.o.Grace)
+	defer limit.Stop()
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for {
+		if _, id, err := p.ask("interrupt"); err == nil {
+			defer p.forget(id)
+		}
+		select {
+		case <-u.done:
+			return broken(p.over(u), stalled), nil
+		case <-p.done:
+			return p.died(u)
+		case <-limit.C:
+			return nil, fmt.Errorf("%w: no answer to an interrupt in %v", pool.ErrUnknown, p.o.Grace)
+		case <-again.C:
+		}
+	}
+}
+
+// broken is the result of a turn that we interrupted. It may have ended well
+// all the same.
+func broken(r *pool.Result, stalled bool) *pool.Result {
+	if r.Outcome == pool.OutcomeInterrupted && stalled {
+		r.Outcome, r.Err = pool.OutcomeIncomplete, "stalled and interrupted"
+	}
+	return r
+}

@@ -1,0 +1,256 @@
+package claude
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"iris/pool"
+)
+
+const (
+	reserve   = 1 << 20  // room for an answer, kept past the spool's end during a turn
+	punchStep = 4 << 20  // what is read and not needed is given back in pieces of this size
+	errLimit  = 1 << 20  // of a stderr file, beyond which only its tail is kept
+	errTail   = 64 << 10 // the tail
+	block     = 4096
+)
+
+// spool is the daemon's side of the files of one process: <session>.<process>
+// with .out (the agent's stdout), .err (its stderr) and .json (the record by
+// which a later daemon finds the process).
+type spool struct {
+	dir  string
+	out  *os.File // own open file description: reading and punching, no lock
+	free int64    // everything before it has been given back
+
+	mu  sync.Mutex // protects rec
+	rec record
+}
+
+// record is what a later daemon needs to find the process and to tell its
+// costs of one turn. It is written at start and before each turn.
+type record struct {
+	Session string `json:"session"`
+	Process string `json:"process"`
+	PID     int    `json:"pid"`
+	Start   uint64 `json:"start"` // of the process, in the system's own unit
+	Boot    string `json:"boot"`
+	Base    totals `json:"base"`
+}
+
+func (r record) base() string { return r.Session + "." + r.Process }
+
+func (s *spool) path(ext string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pathLocked(ext)
+}
+
+func (s *spool) pathLocked(ext string) string { return filepath.Join(s.dir, s.rec.base()+ext) }
+
+// createSpool makes the files of a new process. Its stdout is returned with the
+// lock held, which the agent inherits and keeps as long as it lives. It fails
+// when a live process has the same session. The directory's own lock makes
+// looking and taking one step, also between two daemons.
+func createSpool(dir, session, process string) (s *spool, stdout, stderr *os.File, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, nil, err
+	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer unlock()
+	if owner := liveOwner(dir, session); owner != "" {
+		return nil, nil, nil, fmt.Errorf("session %s is in use by process %s: %w", session, owner, pool.ErrBusy)
+	}
+	s = &spool{dir: dir, rec: record{Session: session, Process: process}}
+	if stdout, stderr, err = s.open(); err != nil {
+		closeAll(stdout, stderr, s.out)
+		s.remove()
+	}
+	return s, stdout, stderr, err
+}
+
+// open creates the files and opens our side of the spool.
+func (s *spool) open() (stdout, stderr *os.File, err error) {
+	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY | os.O_APPEND
+	if stdout, err = os.OpenFile(s.path(".out"), flags, 0o600); err != nil {
+		return nil, nil, err
+	}
+	if err = syscall.Flock(int(stdout.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return stdout, nil, fmt.Errorf("lock %s: %w", s.path(".out"), err)
+	}
+	if stderr, err = os.OpenFile(s.path(".err"), flags, 0o600); err != nil {
+		return stdout, nil, err
+	}
+	s.out, err = os.OpenFile(s.path(".out"), os.O_RDWR, 0)
+	return stdout, stderr, err
+}
+
+// lockDir takes the lock of the spool directory.
+func lockDir(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if err = syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		d.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return func() { d.Close() }, nil
+}
+
+// liveOwner returns the process id of a live process with that session.
+func liveOwner(dir, session string) string {
+	paths, _ := filepath.Glob(filepath.Join(globQuote(dir), globQuote(session)+".*.out"))
+	for _, path := range paths {
+		if held(path) {
+			_, process := splitName(path)
+			return process
+		}
+	}
+	return ""
+}
+
+// held reports whether a process holds the spool's lock, which is to say that
+// the agent lives.
+func held(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
+// splitName takes a spool's path apart into session and process id.
+func splitName(path string) (session, process string) {
+	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	session, process, _ = strings.Cut(name, ".")
+	return session, process
+}
+
+func globQuote(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
+}
+
+// save changes the record and writes it, whole or not at all.
+func (s *spool) save(change func(*record)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.rec)
+	return s.saveLocked()
+}
+
+func (s *spool) saveLocked() error {
+	b, err := json.Marshal(s.rec)
+	if err != nil {
+		return err
+	}
+	tmp := s.pathLocked(".tmp")
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, s.pathLocked(".json"))
+}
+
+// rename follows a change of the session, so that the name always says which
+// session is in use.
+func (s *spool) rename(session string) error {
+	unlock, err := lockDir(s.dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.rec
+	for _, ext := range []string{".err", ".json", ".out"} {
+		s.rec.Session = old.Session
+		from := s.pathLocked(ext)
+		s.rec.Session = session
+		if err := os.Rename(from, s.pathLocked(ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.rec.Session = old.Session
+			return err
+		}
+	}
+	return s.saveLocked()
+}
+
+// room reserves space for the answer past the spool's end, so that a disk that
+// fills up during the turn cannot swallow it.
+func (s *spool) room() error {
+	info, err := s.out.Stat()
+	if err != nil {
+		return err
+	}
+	if err := allocate(s.out, info.Size(), reserve); err != nil {
+		return fmt.Errorf("no room for the answer in %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// give returns everything before off to the disk.
+func (s *spool) give(off int64) {
+	if off > s.free && punch(s.out, s.free, off-s.free) == nil {
+		s.free = off
+	}
+}
+
+// stderr returns the last of what the agent wrote there, at most n bytes.
+func (s *spool) stderr(n int64) []byte {
+	f, err := os.Open(s.path(".err"))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	buf := make([]byte, min(n, info.Size()))
+	got, _ := f.ReadAt(buf, info.Size()-int64(len(buf)))
+	return buf[:got]
+}
+
+// trimErr keeps a flooded stderr from filling the disk.
+func (s *spool) trimErr() {
+	info, err := os.Stat(s.path(".err"))
+	if err != nil || allocated(info) <= errLimit {
+		return
+	}
+	f, err := os.OpenFile(s.path(".err"), os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	punch(f, 0, (info.Size()-errTail)/block*block)
+}
+
+// remove deletes the files.
+func (s *spool) remove() {
+	for _, ext := range []string{".tmp", ".json", ".err", ".out"} {
+		os.Remove(s.path(ext))
+	}
+}
+
+func closeAll(files ...*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package claude
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// allocate reserves n bytes from off without changing the file's size.
+func allocate(f *os.File, off, n int64) error {
+	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, off, n)
+	if !errors.Is(err, unix.EOPNOTSUPP) {
+		return err
+	}
+	return haveRoom(f, n)
+}
+
+// haveRoom is for file systems that cannot reserve.
+func haveRoom(f *os.File, n int64) error {
+	var s unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &s); err != nil {
+		return err
+	}
+	if int64(s.Bavail)*s.Bsize < n {
+		return unix.ENOSPC
+	}
+	return nil
+}
+
+// punch gives n bytes from off back to the disk; they read as zeros then.
+func punch(f *os.File, off, n int64) error {
+	return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+}
+
+// allocated is what the file takes on the disk.
+func allocated(info os.FileInfo) int64 {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return s.Blocks * 512
+	}
+	return info.Size()
+}

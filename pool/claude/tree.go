@@ -1,0 +1,36 @@
+package claude
+
+import "strings"
+
+// mark is the variable in an agent's environment, and in that of all it
+// starts, that says whose they are. It attributes a process, it does not
+// condemn it: what made itself a daemon carries it too and is left alone.
+const mark = "IRIS_PROCESS"
+
+// procID names a process for good: a number is used again, a number and a
+// start time are not.
+type procID struct {
+	pid   int
+	start uint64 // clock ticks since boot
+}
+
+// tree is what has been seen below an agent.
+type tree struct {
+	procs    map[procID]bool
+	sessions map[int]bool // of its tools, which have sessions of their own, and its own
+}
+
+func newTree(agent int) tree {
+	return tree{procs: map[procID]bool{}, sessions: map[int]bool{agent: true}}
+}
+
+// hasMark looks for the mark in an environment as /proc shows it.
+func hasMark(environ []byte, id string) bool {
+	want := mark + "=" + id
+	for v := range strings.SplitSeq(string(environ), "\x00") {
+		if v == want {
+			return true
+		}
+	}
+	return false
+}
