@@ -136,9 +136,9 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 		}
 		c.out = nil
 		_, werr := c.nc.Write(frame)
-		answer, err := c.await(string(id))
+		answer, err := c.await(string(id)) // also after a failed write: the daemon may have said why
 		if err != nil {
-			return c.lose(errors.Join(err, werr))
+			return c.lose(err, werr)
 		}
 		return c.into(answer, method, result)
 	})
@@ -149,7 +149,7 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 func (c *Client) Follow(ctx context.Context) error {
 	return c.exclusively(ctx, func() error {
 		_, err := c.await("")
-		return c.lose(err)
+		return c.lose(err, nil)
 	})
 }
 
@@ -162,8 +162,11 @@ func (c *Client) exclusively(ctx context.Context, f func() error) error {
 		return ctx.Err()
 	}
 	defer func() { c.turn <- struct{}{} }()
-	if c.err != nil {
+	switch {
+	case c.err != nil:
 		return c.err
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
 	if ctx.Done() == nil {
 		return f()
@@ -178,9 +181,11 @@ func (c *Client) exclusively(ctx context.Context, f func() error) error {
 }
 
 // lose notes why the connection is of no more use.
-func (c *Client) lose(err error) error {
+func (c *Client) lose(err, werr error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		c.err = e // the daemon said why
+	} else if werr != nil {
+		c.err = fmt.Errorf("%w: %w", ErrLost, werr)
 	} else {
 		c.err = fmt.Errorf("%w: %w", ErrLost, err)
 	}

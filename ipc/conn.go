@@ -35,7 +35,9 @@ type conn struct {
 	in        lines
 	leading   bool   // the reader is the writer of out, and has not flushed yet
 	armed     bool   // a read deadline is set
+	stale     bool   // it was for a line that has come
 	condemned *Error // the answer to everything since a hello of another protocol
+	scratch   []byte // for the answer of an inline call
 
 	mu       sync.Mutex // protects the fields below
 	inFlight map[string]struct{}
@@ -44,8 +46,6 @@ type conn struct {
 }
 
 func serveConn(ctx context.Context, s *Server, nc net.Conn, peer Peer, wg *sync.WaitGroup) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	c := &conn{srv: s, nc: nc, peer: peer, aux: wg}
 	c.out.init(nc, &s.opts)
 	c.in = lines{r: nc, limit: s.opts.MaxFrame, reserve: s.reserve}
@@ -55,15 +55,16 @@ func serveConn(ctx context.Context, s *Server, nc net.Conn, peer Peer, wg *sync.
 		nc.SetReadDeadline(past)
 	})
 	defer stop()
+	calls, gone := context.WithCancel(ctx)
+	defer gone()
 
-	err := c.read(ctx)
+	err := c.read(calls)
 	c.uncork()
-	c.in.start, c.in.end = 0, 0
-	c.in.release()
+	c.in.drop()
 	if err == io.EOF {
 		c.linger(ctx)
 	}
-	cancel()
+	gone()
 	c.wg.Wait()
 	c.out.close()
 }
@@ -82,6 +83,7 @@ func (c *conn) read(ctx context.Context) error {
 			c.farewell(ctx, err)
 			return err
 		}
+		c.stale = true
 		if !blank(line) {
 			c.handle(ctx, line)
 		}
@@ -101,15 +103,13 @@ func blank(line []byte) bool {
 // gives a line that has begun its time.
 func (c *conn) beforeRead(ctx context.Context, begun bool) error {
 	c.uncork()
-	if begun == c.armed {
-		return ctx.Err()
+	switch {
+	case begun && (c.stale || !c.armed):
+		c.nc.SetReadDeadline(time.Now().Add(c.srv.opts.FrameTimeout))
+	case !begun && c.armed:
+		c.nc.SetReadDeadline(time.Time{})
 	}
-	var deadline time.Time
-	if begun {
-		deadline = time.Now().Add(c.srv.opts.FrameTimeout)
-	}
-	c.armed = begun
-	c.nc.SetReadDeadline(deadline)
+	c.armed, c.stale = begun, false
 	return ctx.Err() // asked after it was set: the end of ctx sets it too
 }
 
@@ -136,9 +136,6 @@ func (c *conn) handle(ctx context.Context, line []byte) {
 	r, bad := parseRequest(line)
 	if c.condemned != nil {
 		bad = c.condemned
-	} else if bad != nil && bad.Code != CodeInvalidParams {
-		c.reply(appendError(nil, r.id, bad)) // it may have been meant as a call
-		return
 	}
 	m, ok := c.srv.methods[r.method]
 	if bad == nil && !ok {
@@ -148,19 +145,29 @@ func (c *conn) handle(ctx context.Context, line []byte) {
 		bad = c.begin(r.id, m.inline)
 	}
 	switch {
-	case bad == nil && m.inline:
-		c.run(ctx, m, &Call{Method: r.method, Params: r.params, Peer: c.peer, conn: c, id: r.id}, c.reply)
-	case bad == nil:
-		c.launch(ctx, m, r)
-	case r.id == nil: // a notification has no answer
-	case bad.reason() == reasonInFlight:
-		c.reply(appendError(nil, nil, bad)) // the id belongs to the other call
+	case bad != nil:
+		c.refuse(r, bad)
+	case m.inline:
+		c.inline(ctx, m, r)
 	default:
-		c.reply(appendError(nil, r.id, bad))
+		c.launch(ctx, m, r)
 	}
 }
 
-const reasonInFlight = "in-flight"
+// refuse answers what is no proper call. A notification has no answer, but
+// whoever sends what is neither may have meant a call.
+func (c *conn) refuse(r request, e *Error) {
+	id := r.id
+	if id == nil && e.Code != CodeParse && e.Code != CodeInvalidRequest {
+		return
+	}
+	c.mu.Lock()
+	if _, ok := c.inFlight[string(id)]; ok {
+		id = nil // or this would look like the answer to the other call
+	}
+	c.mu.Unlock()
+	c.reply(appendError(nil, id, e))
+}
 
 // begin checks a call against those in flight, and counts it among them unless
 // it is over before the next one is read.
@@ -168,7 +175,7 @@ func (c *conn) begin(id []byte, inline bool) *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.inFlight[string(id)]; ok && id != nil {
-		return reasoned(CodeInvalidRequest, reasonInFlight, "id %s is that of a call in flight", clip(string(id)))
+		return reasoned(CodeInvalidRequest, "in-flight", "id %s is that of a call in flight", clip(string(id)))
 	}
 	if inline {
 		return nil
@@ -204,6 +211,29 @@ func (c *conn) end() {
 	}
 }
 
+// inline runs a call on the reader's goroutine.
+func (c *conn) inline(ctx context.Context, m method, r request) {
+	call := &Call{Method: r.method, Params: r.params, Peer: c.peer, conn: c, id: r.id}
+	frame := c.respond(ctx, m, call, c.scratch[:0])
+	c.scratch = nil
+	if r.id != nil {
+		c.reply(frame)
+		if cap(frame) <= smallBuffer { // the outbox has copied it
+			c.scratch = frame
+		}
+	}
+	if call.after != nil {
+		call.Params = nil // of the reader's buffer
+		c.mu.Lock()
+		c.calls++
+		c.mu.Unlock()
+		c.wg.Go(func() {
+			defer c.end()
+			c.follow(ctx, call)
+		})
+	}
+}
+
 // launch runs a call on a goroutine of its own. What it needs of the line is
 // made to last.
 func (c *conn) launch(ctx context.Context, m method, r request) {
@@ -212,61 +242,56 @@ func (c *conn) launch(ctx context.Context, m method, r request) {
 	c.wg.Go(func() {
 		defer c.end()
 		defer call.release()
-		c.run(ctx, m, call, c.answer)
+		frame := c.respond(ctx, m, call, nil)
+		if call.id != nil {
+			c.answered(call.id)
+			c.answer(frame)
+			frame = nil // a stream may follow
+		}
 		if call.after != nil {
-			c.guard(call, func() (any, error) { call.after(ctx); return nil, nil })
+			c.follow(ctx, call)
 		}
 	})
 }
 
-// run calls the handler and answers.
-func (c *conn) run(ctx context.Context, m method, call *Call, send func(frame []byte)) {
-	result, err := c.guard(call, func() (any, error) { return m.handle(ctx, call) })
-	if call.id != nil {
-		frame := c.encode(call, result, err)
-		c.answered(call.id)
-		send(frame)
-	}
-	if m.inline && call.after != nil {
-		c.later(ctx, call)
-	}
-}
-
-// later runs what an inline call left to do on a goroutine of its own.
-func (c *conn) later(ctx context.Context, call *Call) {
-	call.Params = nil // of the reader's buffer
-	c.mu.Lock()
-	c.calls++
-	c.mu.Unlock()
-	c.wg.Go(func() {
-		defer c.end()
-		c.guard(call, func() (any, error) { call.after(ctx); return nil, nil })
-	})
-}
-
-// guard calls f, and makes an error of its panic.
-func (c *conn) guard(call *Call, f func() (any, error)) (result any, err error) {
+// respond calls the handler and appends the answer to dst. A panic in either
+// becomes an error of this call.
+func (c *conn) respond(ctx context.Context, m method, call *Call, dst []byte) (frame []byte) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.srv.opts.Panic(call.Method, v, debug.Stack())
-			result, err = nil, Errorf(CodeInternal, "the daemon failed in %s: its log has the details", call.Method)
+			frame = appendError(nil, call.id, Errorf(CodeInternal, "the daemon failed in %s: its log has the details", call.Method))
 		}
 	}()
-	return f()
+	result, err := m.handle(ctx, call)
+	if call.id == nil {
+		return nil
+	}
+	return encode(dst, call.id, result, err)
 }
 
-// encode returns the answer to a call.
-func (c *conn) encode(call *Call, result any, err error) []byte {
+// follow runs what a call left to do after its answer.
+func (c *conn) follow(ctx context.Context, call *Call) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.srv.opts.Panic(call.Method, v, debug.Stack())
+		}
+	}()
+	call.after(ctx)
+}
+
+// encode appends the answer to a call.
+func encode(dst, id []byte, result any, err error) []byte {
 	if err == nil {
 		var frame []byte
-		if frame, err = appendResult(nil, call.id, result); err == nil && len(frame) <= MaxAnswer {
+		if frame, err = appendResult(dst, id, result); err == nil && len(frame) <= MaxAnswer {
 			return frame
 		}
 		if err == nil {
 			err = reasoned(CodeFailed, "frame", "the answer is over the limit of %d bytes", MaxAnswer)
 		}
 	}
-	return appendError(nil, call.id, toError(err))
+	return appendError(dst, id, toError(err))
 }
 
 // reply sends from the reader's goroutine: when nothing more is at hand to

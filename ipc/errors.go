@@ -65,13 +65,6 @@ func (e *Error) Hint() string {
 	return e.Data.Hint
 }
 
-func (e *Error) reason() string {
-	if e.Data == nil {
-		return ""
-	}
-	return e.Data.Reason
-}
-
 // toError makes of a handler's error what its caller gets.
 func toError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok && e != nil {

@@ -141,6 +141,12 @@ func (l *lines) release() {
 	}
 }
 
+// drop forgets everything that was read.
+func (l *lines) drop() {
+	l.start = l.end
+	l.release()
+}
+
 // take returns a line of next as one that lasts, without a copy if it is alone
 // in a large buffer. held is what stays reserved for it.
 func (l *lines) take(line []byte) (lasting []byte, held int) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,7 @@ var memberNames = [members]string{"jsonrpc", "id", "method", "params", "result",
 type envelope struct {
 	member  [members][]byte
 	problem string // the first offence against the envelope, "" if none
+	twoIDs  bool
 }
 
 func (e *envelope) has(m int) bool { return e.member[m] != nil }
@@ -107,6 +109,7 @@ func (e *envelope) add(name, value []byte) {
 		}
 		if e.has(m) {
 			e.offend("member %q occurs twice", key)
+			e.twoIDs = e.twoIDs || m == memberID
 			return
 		}
 		e.member[m] = value
@@ -157,14 +160,14 @@ func parseRequest(line []byte) (request, *Error) {
 	id := e.member[memberID]
 	if id != nil && !validID(id) {
 		e.offend("member \"id\" is a string, a number or null, and at most %d bytes", maxID)
-	} else {
+	} else if !e.twoIDs {
 		r.id = id
 	}
 	if unquote(e.member[memberVersion]) != "2.0" {
 		e.offend("member \"jsonrpc\" is \"2.0\"")
 	}
-	if !isString(e.member[memberMethod]) {
-		e.offend("member \"method\" is a string")
+	if r.method = unquote(e.member[memberMethod]); r.method == "" {
+		e.offend("member \"method\" is a string, and not empty")
 	}
 	if e.has(memberResult) || e.has(memberError) {
 		e.offend("a request has no result and no error")
@@ -172,7 +175,6 @@ func parseRequest(line []byte) (request, *Error) {
 	if e.problem != "" {
 		return r, Errorf(CodeInvalidRequest, "%s", e.problem)
 	}
-	r.method = unquote(e.member[memberMethod])
 	return r, r.checkParams()
 }
 
@@ -295,6 +297,7 @@ func appendRaw(dst []byte, raw json.RawMessage) ([]byte, error) {
 		return append(dst, '{', '}'), nil
 	}
 	if bytes.IndexByte(raw, '\n') < 0 {
+		dst = slices.Grow(dst, len(raw)+16) // with room for what closes the line
 		return append(dst, raw...), nil
 	}
 	w := bytes.NewBuffer(dst)
