@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"context"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"iris/config"
+	"iris/daemon/journal"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// freshPrefix begins the session names of messages that run in a conversation
+// of their own. No name that a user may give begins with it.
+const freshPrefix = "~"
+
+// newPrefix begins the ids of this daemon's processes: short, and another one
+// for each daemon of a machine.
+func newPrefix(now time.Time) string {
+	return strconv.FormatInt(now.UnixMilli()&(1<<32-1), 36)
+}
+
+// team returns a team by its name, or by its absolute directory.
+func (d *Daemon) team(name string) (*config.Team, error) {
+	return d.config.Load().Lookup(name)
+}
+
+// startAgent is the pool's Start: it finds the team's settings, environment
+// and conversation and starts its program there.
+func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bool) (pool.Agent, error) {
+	t, err := d.team(k.Team)
+	if err == nil {
+		err = t.CheckDir()
+	}
+	if err != nil {
+		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
+	}
+	vars, err := d.env.build(t, d.opts.Paths.Socket)
+	if err != nil {
+		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
+	}
+	session, err := d.session(k, t, fresh)
+	if err != nil {
+		return nil, &pool.StartError{Team: k.Team, Err: err}
+	}
+	o := claude.Options{
+		ID: id, Team: k.Team,
+		Command: t.Command, Args: t.Args, Dir: t.Dir,
+		Spools: d.opts.Paths.Spool, SessionID: session, Transcript: true,
+		StartTimeout: t.StartTimeout, Grace: d.config.Load().StopGrace,
+		Watch:     watched(t, vars),
+		Stamp:     func() string { return d.stamp(k.Team) },
+		OnSession: func(id string) { d.setSession(k, t.Dir, id) },
+		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
+	}
+	for _, v := range vars {
+		o.Env = append(o.Env, v.Name+"="+v.Value)
+	}
+	if t.Agent == "echo" {
+		o.Command, o.Prefix, o.Transcript = d.self, []string{"agent", "echo"}, false
+	}
+	p, err := claude.Start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// stamp is the configuration of a team's agents as one word; empty when the
+// team is gone, so that its agents are stale.
+func (d *Daemon) stamp(team string) string {
+	t, err := d.team(team)
+	if err != nil {
+		return ""
+	}
+	return t.Stamp()
+}
+
+// watched lists the files that an agent reads once, at its start.
+func watched(t *config.Team, vars []ipc.EnvVar) []string {
+	files := []string{}
+	for _, name := range []string{"CLAUDE.md", "CLAUDE.local.md", ".mcp.json", ".claude/CLAUDE.md", ".claude/settings.json", ".claude/settings.local.json"} {
+		files = append(files, filepath.Join(t.Dir, name))
+	}
+	var home, dir string
+	for _, v := range vars {
+		switch v.Name {
+		case "HOME":
+			home = v.Value
+		case "CLAUDE_CONFIG_DIR":
+			dir = v.Value
+		}
+	}
+	if dir == "" && home != "" {
+		dir = filepath.Join(home, ".claude")
+	}
+	if dir != "" {
+		files = append(files, filepath.Join(dir, "CLAUDE.md"), filepath.Join(dir, "settings.json"))
+	}
+	if t.EnvFile != "" {
+		files = append(files, t.EnvFile)
+	}
+	return files
+}
+
+// session returns the conversation that an agent for k is started with: the
+// recorded one, or a new one that is recorded before its agent exists.
+func (d *Daemon) session(k pool.Key, t *config.Team, fresh bool) (string, error) {
+	if fresh {
+		return claude.NewSessionID(), nil
+	}
+	s, ok, err := d.journal.Session(k.String())
+	if err != nil || ok {
+		return s.ID, err
+	}
+	s = journal.Session{ID: claude.NewSessionID(), Dir: t.Dir, Created: time.Now()}
+	return s.ID, d.journal.SetSession(k.String(), s)
+}
+
+// setSession follows an agent that moved on to another conversation (/clear).
+func (d *Daemon) setSession(k pool.Key, dir, id string) {
+	if isFresh(k) {
+		return
+	}
+	s := journal.Session{ID: id, Dir: dir, Created: time.Now()}
+	if err := d.journal.SetSession(k.String(), s); err != nil {
+		d.log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", err)
+	}
+}
+
+func isFresh(k pool.Key) bool { return len(k.Session) > 0 && k.Session[:1] == freshPrefix }
+
+// settings is what the pool needs to know of a team. It is called under the
+// pool's lock, so it does not look at the disk: a team that is only a directory
+// has the settings of the top level, and so has one that was just removed.
+func (d *Daemon) settings(team string) pool.Settings {
+	cfg := d.config.Load()
+	t := &cfg.Settings
+	if named, ok := cfg.Teams[team]; ok {
+		t = &named.Settings
+	}
+	return pool.Settings{
+		IdleTimeout:    t.IdleTimeout,
+		StallTimeout:   t.StallTimeout,
+		StallInterrupt: t.OnStall == "interrupt",
+		QueueLimit:     t.QueueLimit,
+		MaxTurns:       t.MaxTurns,
+		MaxMemory:      t.MaxMemory,
+	}
+}
+
+func limits(cfg *config.Config) pool.Limits {
+	return pool.Limits{
+		MaxProcesses:        cfg.MaxProcesses,
+		WhenFull:            pool.WhenFull(cfg.WhenFull),
+		FairWait:            cfg.FairWait,
+		HealthCheckInterval: cfg.HealthCheckInterval,
+	}
+}

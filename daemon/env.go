@@ -1,0 +1,199 @@
+package daemon
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"os/user"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"iris/config"
+	"iris/ipc"
+	"iris/pool/claude"
+)
+
+// shellTimeout bounds the one run of the login shell.
+const shellTimeout = 2 * time.Second
+
+// fallbackPath is the search path when no login shell can be asked.
+const fallbackPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+
+// allowed names the variables that every agent gets from the base environment;
+// a trailing * stands for any ending.
+var allowed = []string{
+	"HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "PATH",
+	"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME",
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+	"SSH_AUTH_SOCK", "ANTHROPIC_*", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_USE_*",
+}
+
+// environment is the base that agents' environments are built from: that of
+// the login shell when a client started the daemon, so that no agent depends on
+// who happened to be first; the daemon's own when a person or systemd did.
+type environment struct {
+	base   func() map[string]string
+	source string // for config show --env
+}
+
+// newEnvironment asks the login shell once, in the background, when fromShell
+// is set. wg waits for that goroutine.
+func newEnvironment(fromShell bool, r *claude.Reaper, wg *sync.WaitGroup) *environment {
+	if !fromShell {
+		own := toMap(os.Environ())
+		return &environment{func() map[string]string { return own }, "the daemon's environment"}
+	}
+	e := &environment{sync.OnceValue(func() map[string]string { return loginEnv(r) }), "the login shell"}
+	wg.Go(func() { e.base() })
+	return e
+}
+
+// loginEnv runs the user's login shell and returns the environment that it
+// makes from nearly nothing. A shell that fails or takes too long gives the
+// identity and a plain search path.
+func loginEnv(r *claude.Reaper) map[string]string {
+	env := identity()
+	shell := env["SHELL"]
+	ctx, cancel := context.WithTimeout(context.Background(), shellTimeout)
+	defer cancel()
+	const mark = "iris-environment"
+	cmd := exec.CommandContext(ctx, shell, "-lc", "printf '%s\\0' "+mark+"; env -0")
+	cmd.Env = toList(env)
+	cmd.Dir = cmp.Or(env["HOME"], "/")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 100 * time.Millisecond
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	err := r.Run(cmd)
+	_, vars, ok := bytes.Cut(out.Bytes(), []byte(mark+"\x00"))
+	if err != nil && !ok {
+		return env
+	}
+	got := toMap(strings.Split(strings.TrimSuffix(string(vars), "\x00"), "\x00"))
+	// Where iris itself lives is no matter of the profile.
+	for _, name := range []string{"HOME", "USER", "LOGNAME", "SHELL"} {
+		got[name] = env[name]
+	}
+	if got["PATH"] == "" {
+		got["PATH"] = fallbackPath
+	}
+	return got
+}
+
+// identity is who the user is, and where the user's files are: HOME and XDG_*
+// as the daemon has them, since they decided which daemon this is.
+func identity() map[string]string {
+	env := map[string]string{"PATH": fallbackPath, "SHELL": "/bin/sh"}
+	if u, err := user.Current(); err == nil {
+		env["USER"], env["LOGNAME"], env["HOME"] = u.Username, u.Username, u.HomeDir
+	}
+	if shell := passwdShell(); shell != "" {
+		env["SHELL"] = shell
+	}
+	for _, kv := range os.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		if value != "" && (name == "HOME" || strings.HasPrefix(name, "XDG_")) {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// passwdShell is the user's shell in /etc/passwd, or nothing when it cannot be
+// used for a login.
+func passwdShell() string {
+	data, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return ""
+	}
+	uid := fmt.Sprint(os.Getuid())
+	for line := range strings.Lines(string(data)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) == 7 && f[2] == uid && !strings.HasSuffix(f[6], "nologin") && !strings.HasSuffix(f[6], "/false") {
+			return f[6]
+		}
+	}
+	return ""
+}
+
+// build returns the environment that an agent of a team starts with, sorted by
+// name, each variable with where it comes from.
+func (e *environment) build(t *config.Team, socket string) ([]ipc.EnvVar, error) {
+	vars := map[string]ipc.EnvVar{}
+	set := func(name, value, source string) { vars[name] = ipc.EnvVar{Name: name, Value: value, Source: source} }
+	for name, value := range e.base() {
+		if matches(allowed, name) || matches(t.PassEnv, name) {
+			set(name, value, e.source)
+		}
+	}
+	set("IRIS_SOCKET", socket, "iris")
+	if t.EnvFile != "" {
+		file, err := config.ReadEnvFile(t.EnvFile)
+		if err != nil {
+			return nil, err
+		}
+		for name, value := range file {
+			set(name, value, t.EnvFile)
+		}
+	}
+	for name, value := range t.Env {
+		set(name, value, "env of team "+t.Name)
+	}
+	list := slices.Collect(maps.Values(vars))
+	slices.SortFunc(list, func(a, b ipc.EnvVar) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// matches reports whether name is one of the patterns.
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		prefix, star := strings.CutSuffix(p, "*")
+		return p == name || star && strings.HasPrefix(name, prefix)
+	})
+}
+
+// mask hides all but the ends of a value whose name says that it is a secret.
+func mask(v ipc.EnvVar) ipc.EnvVar {
+	name := strings.ToUpper(v.Name)
+	secret := slices.ContainsFunc([]string{"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH_HEADER", "CUSTOM_HEADERS"}, func(w string) bool {
+		return strings.Contains(name, w)
+	})
+	proxy := strings.Contains(name, "PROXY") && strings.Contains(v.Value, "@")
+	switch {
+	case proxy:
+		v.Value = "****"
+	case !secret || v.Value == "":
+	case len(v.Value) < 24:
+		v.Value = "****"
+	default:
+		v.Value = v.Value[:4] + "****" + v.Value[len(v.Value)-4:]
+	}
+	return v
+}
+
+func toMap(env []string) map[string]string {
+	m := make(map[string]string, len(env))
+	for _, kv := range env {
+		if name, value, ok := strings.Cut(kv, "="); ok && name != "" {
+			m[name] = value
+		}
+	}
+	return m
+}
+
+func toList(env map[string]string) []string {
+	list := make([]string, 0, len(env))
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	return list
+}

@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"iris/ipc"
+	"iris/pool"
+)
+
+// coded gives an error the code that it crosses the wire with.
+func coded(code int, reason string, err error) *ipc.Error {
+	return &ipc.Error{Code: code, Message: err.Error(), Data: &ipc.Data{Reason: reason}}
+}
+
+func unknownTeam(err error) error { return coded(ipc.CodeNotFound, "no-such-team", err) }
+
+// failure is the one place where what the pool says becomes a code. The
+// message says which conversation it happened to.
+func (d *Daemon) failure(k pool.Key, id string, err error) error {
+	e := classify(k, err)
+	e.Data.ID = id
+	return e
+}
+
+func classify(k pool.Key, err error) *ipc.Error {
+	about := func(code int, reason, format string, args ...any) *ipc.Error {
+		return coded(code, reason, fmt.Errorf("team %s: "+format, append([]any{k}, args...)...))
+	}
+	hint := func(e *ipc.Error, text string) *ipc.Error {
+		e.Data.Hint = text
+		return e
+	}
+	var start *pool.StartError
+	switch {
+	case errors.As(err, &start):
+		return coded(ipc.CodeCannotRun, "cannot-start", err)
+	case errors.Is(err, pool.ErrKilled):
+		return about(ipc.CodeCancelled, "killed", "the agent was killed and its turn ended")
+	case errors.Is(err, pool.ErrEvicted):
+		return about(ipc.CodeCancelled, "evicted", "the agent was evicted in mid-turn to make room (when_full = \"evict\")")
+	case errors.Is(err, pool.ErrCancelled):
+		return about(ipc.CodeCancelled, "cancelled", "the message was cancelled")
+	case errors.Is(err, pool.ErrStalled):
+		return about(ipc.CodeStalled, "stalled", "the turn made no progress and was interrupted")
+	case errors.Is(err, pool.ErrDeadlock):
+		return hint(about(ipc.CodeFull, "deadlock", "this message would wait for the very turn that sends it"),
+			"send it from outside of the agent, or to a team that the waiting turns do not hold")
+	case errors.Is(err, pool.ErrQueueFull):
+		return hint(about(ipc.CodeFull, "queue-full", "%v", err), "try again later, or raise queue_limit")
+	case errors.Is(err, pool.ErrFull):
+		return hint(about(ipc.CodeFull, "pool-full", "%v", err), "try again later, or raise max_processes")
+	case errors.Is(err, pool.ErrClosed):
+		return coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
+	case errors.Is(err, pool.ErrUnknown):
+		return hint(about(ipc.CodeUnknown, "unknown", "%v", err), "see what the turn has done before you send it again; the next message resumes the conversation")
+	case errors.Is(err, pool.ErrNotRunning):
+		return about(ipc.CodeNotFound, "not-running", "no agent is running")
+	}
+	return about(ipc.CodeFailed, "failed", "%v", err)
+}

@@ -1,0 +1,255 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// handlers says who answers which method. Those that only look are answered on
+// the connection's own goroutine.
+func (d *Daemon) handlers() {
+	s := d.server
+	s.HandleInline(ipc.MethodStatus, d.status)
+	s.HandleInline(ipc.MethodList, d.list)
+	s.HandleInline(ipc.MethodEvents, d.events)
+	s.Handle(ipc.MethodSubscribe, d.subscribe)
+	s.Handle(ipc.MethodSend, d.send)
+	s.Handle(ipc.MethodKill, d.kill)
+	s.Handle(ipc.MethodEvict, d.evict)
+	s.Handle(ipc.MethodWake, d.wake)
+	s.Handle(ipc.MethodRestart, d.restart)
+	s.Handle(ipc.MethodEnv, d.showEnv)
+	s.Handle(ipc.MethodReload, d.reloadCall)
+	s.Handle(ipc.MethodStop, d.stopCall)
+}
+
+func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
+	if err := c.Bind(&struct{}{}); err != nil {
+		return nil, err
+	}
+	st := d.pool.Snapshot()
+	busy := 0
+	for _, p := range st.Processes {
+		if p.State == pool.Busy {
+			busy++
+		}
+	}
+	reply := ipc.Status{
+		PID: os.Getpid(), Version: d.opts.Version, Protocol: ipc.Version,
+		Socket: d.opts.Paths.Socket, Since: d.since, Uptime: time.Since(d.since).Milliseconds(),
+		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
+		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
+		Messages: d.messages.Load(), CostUSD: float64(d.costs.Load()) / 1e6,
+		Clients: d.server.Clients(), Warnings: d.problems(), Stopping: st.Closed, Broken: []ipc.Broken{},
+	}
+	if why := d.refused.Load(); why != nil {
+		reply.ConfigError = *why
+	}
+	for _, b := range st.Broken {
+		reply.Broken = append(reply.Broken, ipc.Broken{
+			Team: b.Key.Team, Session: b.Key.Session, Failures: b.Failures,
+			Error: b.Err.Error(), Retry: b.Retry.Milliseconds(),
+		})
+	}
+	return reply, nil
+}
+
+func (d *Daemon) list(_ context.Context, c *ipc.Call) (any, error) {
+	if err := c.Bind(&struct{}{}); err != nil {
+		return nil, err
+	}
+	st := d.pool.Snapshot()
+	list := ipc.ProcessList{Processes: d.processes(st.Processes), Total: len(st.Processes), Max: st.Max, Queued: st.Queued}
+	return list, nil
+}
+
+// processes turns what the pool knows into what clients see.
+func (d *Daemon) processes(ps []pool.Process) []ipc.Process {
+	now := time.Now()
+	list := make([]ipc.Process, 0, len(ps))
+	for _, p := range ps {
+		list = append(list, d.process(p, now))
+	}
+	return list
+}
+
+func (d *Daemon) process(p pool.Process, now time.Time) ipc.Process {
+	v := ipc.Process{
+		ID: p.ID, PID: p.PID, Team: p.Key.Team, Session: p.Key.Session,
+		State: string(p.State), Message: p.Turn, Messages: p.Messages, Queue: p.Queue,
+		Started: p.Started, LastUsed: moment(p.LastUsed), TurnSince: moment(p.TurnSince), Until: moment(p.Until),
+		Uptime: now.Sub(p.Started).Milliseconds(), Memory: p.Memory, Why: p.Why,
+	}
+	if !p.Until.IsZero() {
+		left := max(0, p.Until.Sub(now).Milliseconds())
+		v.Idle = &left
+	}
+	if a, ok := p.Agent.(*claude.Process); ok {
+		v.SessionID = a.Session()
+	}
+	if t, ok := d.config.Load().Teams[p.Key.Team]; ok {
+		v.Dir = t.Dir
+	} else {
+		v.Dir = p.Key.Team // a team that is only a directory
+	}
+	return v
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// target reads the agents that a call names.
+func (d *Daemon) target(c *ipc.Call) (ipc.Target, func(pool.Key) bool, error) {
+	var t ipc.Target
+	if err := c.Bind(&t); err != nil {
+		return t, nil, err
+	}
+	if t.All || t.Oldest {
+		return t, func(pool.Key) bool { return true }, nil
+	}
+	k, err := d.key(t.Team, t.Session)
+	if err != nil {
+		return t, nil, err
+	}
+	t.Team = k.Team
+	return t, func(o pool.Key) bool { return o == k || t.AllSessions && o.Team == k.Team }, nil
+}
+
+func (t targetName) String() string {
+	if t.All {
+		return "any team"
+	}
+	return pool.Key{Team: t.Team, Session: t.Session}.String()
+}
+
+type targetName ipc.Target
+
+func notRunning(t ipc.Target) error {
+	return coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of %s is running", targetName(t)))
+}
+
+func (d *Daemon) kill(_ context.Context, c *ipc.Call) (any, error) {
+	t, match, err := d.target(c)
+	if err != nil {
+		return nil, err
+	}
+	killed := d.pool.Kill(match)
+	if len(killed) == 0 && !t.All {
+		return nil, notRunning(t)
+	}
+	return d.stoppedReply(killed, nil), nil
+}
+
+func (d *Daemon) evict(_ context.Context, c *ipc.Call) (any, error) {
+	t, match, err := d.target(c)
+	if err != nil {
+		return nil, err
+	}
+	if t.Oldest {
+		p, err := d.pool.EvictOldest()
+		if err != nil {
+			return nil, coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent is idle"))
+		}
+		return d.stoppedReply([]pool.Process{p}, nil), nil
+	}
+	now, later := d.pool.Evict(match)
+	if len(now)+len(later) == 0 && !t.All {
+		return nil, notRunning(t)
+	}
+	return d.stoppedReply(now, later), nil
+}
+
+func (d *Daemon) restart(_ context.Context, c *ipc.Call) (any, error) {
+	t, match, err := d.target(c)
+	if err != nil {
+		return nil, err
+	}
+	now, later := d.pool.Restart(match)
+	if len(now)+len(later) == 0 && !t.All {
+		return nil, notRunning(t)
+	}
+	return d.stoppedReply(now, later), nil
+}
+
+func (d *Daemon) stoppedReply(now, later []pool.Process) ipc.Stopped {
+	return ipc.Stopped{Stopped: d.processes(now), Later: d.processes(later)}
+}
+
+func (d *Daemon) wake(ctx context.Context, c *ipc.Call) (any, error) {
+	var t ipc.Target
+	if err := c.Bind(&t); err != nil {
+		return nil, err
+	}
+	k, err := d.key(t.Team, t.Session)
+	if err != nil {
+		return nil, err
+	}
+	p, err := d.pool.Wake(ctx, k)
+	if err != nil {
+		return nil, d.failure(k, "", err)
+	}
+	return d.process(p, time.Now()), nil
+}
+
+func (d *Daemon) showEnv(_ context.Context, c *ipc.Call) (any, error) {
+	var t ipc.Target
+	if err := c.Bind(&t); err != nil {
+		return nil, err
+	}
+	k, err := d.key(t.Team, "")
+	if err != nil {
+		return nil, err
+	}
+	team, err := d.team(k.Team)
+	if err != nil {
+		return nil, unknownTeam(err)
+	}
+	vars, err := d.env.build(team, d.opts.Paths.Socket)
+	if err != nil {
+		return nil, coded(ipc.CodeCannotRun, "environment", err)
+	}
+	for i, v := range vars {
+		vars[i] = mask(v)
+	}
+	return ipc.Env{Team: team.Name, Vars: vars}, nil
+}
+
+func (d *Daemon) reloadCall(_ context.Context, c *ipc.Call) (any, error) {
+	if err := c.Bind(&struct{}{}); err != nil {
+		return nil, err
+	}
+	changed, err := d.reload()
+	if err != nil {
+		return nil, coded(ipc.CodeUsage, "bad-configuration", fmt.Errorf("the old configuration stays: %w", err))
+	}
+	return ipc.Reloaded{Changed: changed}, nil
+}
+
+// stopCall begins the end of the daemon and answers when the agents are gone.
+func (d *Daemon) stopCall(ctx context.Context, c *ipc.Call) (any, error) {
+	var p ipc.StopParams
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	d.log.Info("stop asked for", "peer", c.Peer.PID, "force", p.Force)
+	if p.Force {
+		d.forceNow()
+	}
+	d.quit()
+	select {
+	case <-d.gone:
+		return struct{}{}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,151 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Isolate undoes what whoever started this process happened to have open or
+// set: descriptors above 2 other than keep are closed, the working directory
+// is /, ignored signals are handled again, the nice value is 0 and the limits
+// on file size, processor time and memory are lifted as far as the system
+// allows. It must run before the daemon opens anything it wants to keep. The
+// error lists what could not be undone: a hard limit or a nice value, without
+// the privilege to change it. It wraps errCrippled when no daemon can work so.
+func Isolate(keep ...int) error {
+	errs := []error{closeInherited(keep), os.Chdir("/")}
+	heedIgnored()
+	if err := resetNice(); err != nil {
+		errs = append(errs, fmt.Errorf("nice value inherited from the caller stays: %w", err))
+	}
+	for _, l := range limitsToLift {
+		if err := l.lift(); err != nil {
+			errs = append(errs, fmt.Errorf("limit on %s inherited from the caller stays: %w", l.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// limit is one that a caller may have set for itself. A hard value below least
+// makes a daemon or its agents useless.
+type limit struct {
+	name  string
+	id    int
+	least uint64
+}
+
+var limitsToLift = []limit{
+	{"file size (ulimit -f)", unix.RLIMIT_FSIZE, 1 << 30},
+	{"processor time (ulimit -t)", unix.RLIMIT_CPU, unix.RLIM_INFINITY},
+	{"address space (ulimit -v)", unix.RLIMIT_AS, 2 << 30},
+	{"data (ulimit -d)", unix.RLIMIT_DATA, 1 << 30},
+}
+
+// closeInherited closes the descriptors that survived exec. Those that the Go
+// runtime has opened are close-on-exec, so they are told apart by that flag.
+func closeInherited(keep []int) error {
+	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return unix.CloseRange(3, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC)
+	}
+	defer unix.Close(dir)
+	var names []string
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.ReadDirent(dir, buf)
+		if err != nil || n <= 0 {
+			break
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+	for _, name := range names {
+		fd, err := strconv.Atoi(name)
+		if err != nil || fd <= 2 || slices.Contains(keep, fd) {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+	for _, fd := range keep {
+		unix.CloseOnExec(fd)
+	}
+	return nil
+}
+
+// heedIgnored installs handlers for signals that were ignored at the start, so
+// that the agents do not inherit the ignoring.
+func heedIgnored() {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return
+	}
+	_, rest, _ := bytes.Cut(status, []byte("\nSigIgn:\t"))
+	line, _, _ := strings.Cut(string(rest), "\n")
+	mask, _ := strconv.ParseUint(line, 16, 64)
+	drop := make(chan os.Signal, 1)
+	for sig := syscall.Signal(1); sig < 32; sig++ {
+		if mask&(1<<(sig-1)) != 0 {
+			signal.Notify(drop, sig)
+		}
+	}
+}
+
+// resetNice sets the nice value of every thread to 0: Linux keeps one a thread,
+// and a child has that of the thread which started it. Threads that appear
+// meanwhile inherit from one of those listed, so it looks until none is new.
+func resetNice() error {
+	done := map[int]bool{}
+	for {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return err
+		}
+		before := len(done)
+		for _, t := range threads {
+			tid, err := strconv.Atoi(t.Name())
+			if err != nil || done[tid] {
+				continue
+			}
+			err = unix.Setpriority(unix.PRIO_PROCESS, tid, 0)
+			if err != nil && !errors.Is(err, unix.ESRCH) {
+				return err
+			}
+			done[tid] = true
+		}
+		if len(done) == before {
+			return nil
+		}
+	}
+}
+
+// lift raises a limit to infinity, or its soft value to the hard one.
+func (l limit) lift() error {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(l.id, &r); err != nil || r.Cur == unix.RLIM_INFINITY {
+		return err
+	}
+	if unix.Setrlimit(l.id, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}) == nil {
+		return nil
+	}
+	r.Cur = r.Max
+	if err := unix.Setrlimit(l.id, &r); err != nil {
+		return err
+	}
+	switch {
+	case r.Max == unix.RLIM_INFINITY:
+		return nil
+	case r.Max < l.least:
+		return fmt.Errorf("the hard limit is %d: %w", r.Max, errCrippled)
+	}
+	return fmt.Errorf("the hard limit is %d", r.Max)
+}

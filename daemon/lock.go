@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// ErrRunning says that another daemon holds the state directory.
+var ErrRunning = errors.New("a daemon is already running")
+
+// lockWait is how long a starting daemon waits for one that is just leaving.
+const lockWait = 3 * time.Second
+
+// lock is the claim to a state directory: a flock held for the daemon's life
+// on a file that is never removed. Its one line is the path of the socket, so
+// that clients with another environment find the same daemon.
+type lock struct {
+	f *os.File
+}
+
+// acquire takes the lock at path. The error is ErrRunning when another daemon
+// has it and keeps it.
+func acquire(path string) (*lock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	deadline := time.Now().Add(lockWait)
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return &lock{f}, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		if time.Now().After(deadline) {
+			f.Close()
+			return nil, ErrRunning
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// record writes the socket's path for clients to find.
+func (l *lock) record(socket string) error {
+	line := []byte(socket + "\n")
+	if _, err := l.f.WriteAt(line, 0); err != nil {
+		return fmt.Errorf("record the socket: %w", err)
+	}
+	return l.f.Truncate(int64(len(line)))
+}
+
+// release gives the claim up.
+func (l *lock) release() { l.f.Close() }

@@ -1,0 +1,157 @@
+package daemon
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"iris/config"
+	"iris/ipc"
+	"iris/pool/echo"
+)
+
+// TestMain lets the test binary be the built-in agent, and what Isolate is tried on.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "agent" && os.Args[2] == "echo" {
+		os.Exit(echo.Run(context.Background(), os.Args[3:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "inherited" {
+		os.Exit(showInherited())
+	}
+	// lumberjack never ends the goroutine that prunes its files.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
+}
+
+// testDaemon is a daemon of its own directories, inside the test's process.
+type testDaemon struct {
+	t     *testing.T
+	paths config.Paths
+	quit  context.CancelFunc
+	wg    sync.WaitGroup
+	err   error
+}
+
+// startDaemon runs a daemon with that config.toml until the test ends.
+func startDaemon(t *testing.T, toml string) *testDaemon {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "iris") // short: the socket's path is limited
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for name, sub := range map[string]string{"HOME": "", "XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "run"} {
+		mustMkdir(t, filepath.Join(dir, sub))
+		t.Setenv(name, filepath.Join(dir, sub))
+	}
+	t.Setenv("IRIS_SOCKET", "")
+	paths, err := config.Resolve("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &testDaemon{t: t, paths: paths}
+	d.configure(toml)
+	d.run()
+	t.Cleanup(d.stop)
+	return d
+}
+
+func mustMkdir(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// noExitSleep spares each agent of a race-enabled test binary the second that
+// it sleeps at its end.
+const noExitSleep = "env = { GORACE = \"atexit_sleep_ms=0\" } # line 1\n"
+
+// configure writes config.toml as an editor does, by renaming.
+func (d *testDaemon) configure(toml string) {
+	d.t.Helper()
+	mustMkdir(d.t, filepath.Dir(d.paths.Config))
+	tmp := d.paths.Config + ".new"
+	if err := os.WriteFile(tmp, []byte(noExitSleep+toml), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := os.Rename(tmp, d.paths.Config); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// run starts the daemon and returns when it is ready.
+func (d *testDaemon) run() {
+	d.t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer r.Close()
+	ctx, quit := context.WithCancel(context.Background())
+	d.quit = quit
+	d.wg.Go(func() {
+		d.err = Run(ctx, Options{Paths: d.paths, Version: "test", Ready: w, Stderr: io.Discard})
+	})
+	line, err := io.ReadAll(r)
+	if err != nil || string(line) != "ok\n" {
+		d.t.Fatalf("daemon did not start: %q %v", line, err)
+	}
+}
+
+func (d *testDaemon) stop() {
+	d.quit()
+	d.wg.Wait()
+	if d.err != nil {
+		d.t.Errorf("daemon: %v", d.err)
+	}
+}
+
+// client connects; the connection closes with the test.
+func (d *testDaemon) client() *ipc.Client {
+	d.t.Helper()
+	c, err := ipc.Dial(d.t.Context(), d.paths.Socket, ipc.Hello{Protocol: ipc.Version, Version: "test"})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// call makes one call on a connection of its own.
+func call[T any](d *testDaemon, method string, params any) (T, error) {
+	d.t.Helper()
+	var result T
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	c := d.client()
+	defer c.Close()
+	err := c.Call(ctx, method, params, &result)
+	return result, err
+}
+
+func mustCall[T any](d *testDaemon, method string, params any) T {
+	d.t.Helper()
+	result, err := call[T](d, method, params)
+	if err != nil {
+		d.t.Fatalf("%s: %v", method, err)
+	}
+	return result
+}
+
+// eventually polls until f says true.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !f() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come within 10 s", what)
+		}
+		time.Sleep(5 * time.Millisecond) // a real process needs its time
+	}
+}

@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestIDsSortByTimeAndNeverRepeat(t *testing.T) {
+	var g ids
+	base := time.UnixMilli(1_790_000_000_000)
+	var got []string
+	for i := range 5000 {
+		got = append(got, g.next(base.Add(time.Duration(i/100)*time.Millisecond)))
+	}
+	if !slices.IsSorted(got) {
+		t.Error("ids are not in the order in which they were made")
+	}
+	if n := len(slices.Compact(slices.Clone(got))); n != len(got) {
+		t.Errorf("%d of %d ids are distinct", n, len(got))
+	}
+	for _, id := range got {
+		if len(id) != 16 {
+			t.Fatalf("id %q has %d characters, want 16", id, len(id))
+		}
+	}
+}
+
+func TestIDsSurviveAClockThatGoesBack(t *testing.T) {
+	var g ids
+	now := time.UnixMilli(1_790_000_000_000)
+	first := g.next(now)
+	if second := g.next(now.Add(-time.Hour)); second <= first {
+		t.Errorf("got %s after %s", second, first)
+	}
+}
+
+func TestIDsOfManyGoroutinesAreDistinct(t *testing.T) {
+	var g ids
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	seen := map[string]bool{}
+	for range 8 {
+		wg.Go(func() {
+			for range 1000 {
+				id := g.next(time.Now())
+				mu.Lock()
+				seen[id] = true
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if len(seen) != 8000 {
+		t.Errorf("got %d distinct ids of 8000", len(seen))
+	}
+}
