@@ -32,7 +32,7 @@ type Config struct {
 	Files []string // what was read, in that order
 
 	paths  Paths
-	origin map[string]string // key -> where its value is from; absent for a default
+	origin map[string]origin // key -> where its value is from; absent for a default
 }
 
 // Settings are the keys that may stand at the top level and in a team.
@@ -115,27 +115,6 @@ func (c *Config) ForDir(dir string) (*Team, error) {
 // TeamNames returns the names of all teams, sorted.
 func (c *Config) TeamNames() []string {
 	return slices.Sorted(maps.Keys(c.Teams))
-}
-
-// Check returns what a person should know although it is no reason to refuse
-// the configuration: directories, files and programs of teams that are not
-// usable now. Nil when all is well.
-func (c *Config) Check() Problems {
-	var ps Problems
-	for _, name := range c.TeamNames() {
-		t := c.Teams[name]
-		if err := t.CheckDir(); err != nil {
-			ps = append(ps, t.problem("dir", err))
-		}
-		if err := t.checkEnvFile(); err != nil {
-			ps = append(ps, t.problem("env_file", err))
-		}
-		if err := t.checkCommand(); err != nil {
-			ps = append(ps, t.problem("command", err))
-		}
-	}
-	ps.sort(c.Files)
-	return ps
 }
 
 func (c *Config) adHoc(dir string) *Team {

@@ -77,13 +77,13 @@ var keys = []key{
 		doc: "The most agents that exist at any moment, counting those that start or stop."},
 	{name: "when_full", kind: kindWord, where: top, def: `"wait"`, words: []string{"wait", "fail", "evict"},
 		doc: "What happens to a message when every agent is busy and no place is free: it waits, it fails at once (exit status 75), or the oldest busy agent is evicted and its caller told so."},
-	{name: "fair_wait", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "at once",
+	{name: "fair_wait", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "no wait",
 		doc: "After this long a waiting team takes the place of one that has still more messages queued, between two of its turns."},
 	{name: "health_check_interval", kind: kindDuration, where: top, def: `"30s"`, min: second, max: year,
 		doc: "How often idle agents are asked for a sign of life and busy ones checked for progress."},
 	{name: "stop_grace", kind: kindDuration, where: top, def: `"5s"`, min: second / 100, max: 3600 * second,
 		doc: "How long each step of stopping an agent may take before the next, harder one."},
-	{name: "drain_timeout", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "do not wait",
+	{name: "drain_timeout", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "no wait",
 		doc: "How long a daemon that stops waits for running turns."},
 	{name: "orphan_timeout", kind: kindDuration, where: top, def: `"10m"`, min: second / 100, max: year,
 		doc: "How long a new daemon waits for an agent of a dead one that writes nothing before it stops that agent."},
@@ -110,7 +110,7 @@ var keys = []key{
 	{name: "env", kind: kindEnv,
 		doc: "Environment variables for agents. A team's table is added to the top-level one."},
 	{name: "pass_env", kind: kindNames,
-		doc: "Names of variables that agents get from the daemon's own environment. A team's list replaces the top-level one."},
+		doc: "Names of variables that agents get from the daemon's own environment; a * at the end stands for any ending. A team's list replaces the top-level one."},
 	{name: "env_file", kind: kindFile,
 		doc: "A file of NAME=value lines for the environment of agents, read at each start of one. It must belong to you with mode 0600. Empty for none."},
 	{name: "idle_timeout", kind: kindDuration, def: `"5m"`, min: 1, max: year, zero: "never",
@@ -171,7 +171,7 @@ func (k *key) describe() string {
 	switch k.kind {
 	case kindInt:
 		if k.zero != "" {
-			return fmt.Sprintf("whole number up to %d, 0: %s", k.max, k.zero)
+			return fmt.Sprintf("whole number, %d to %d, or 0 for %s", k.min, k.max, k.zero)
 		}
 		return fmt.Sprintf("whole number, %d to %d", k.min, k.max)
 	case kindBool:
@@ -179,9 +179,9 @@ func (k *key) describe() string {
 	case kindWord:
 		return choice(k.words)
 	case kindDuration:
-		return "duration" + k.zeroDoc()
+		return "duration" + k.orZero()
 	case kindSize:
-		return "size" + k.zeroDoc()
+		return "size" + k.orZero()
 	case kindUmask:
 		return "octal number as a string"
 	case kindDir:
@@ -194,13 +194,6 @@ func (k *key) describe() string {
 		return "table of strings"
 	}
 	return "string"
-}
-
-func (k *key) zeroDoc() string {
-	if k.zero == "" {
-		return ""
-	}
-	return `, "0": ` + k.zero
 }
 
 // choice returns `"a", "b" or "c"`.

@@ -26,6 +26,7 @@ type Override struct {
 // that the overrides. The error is of type Problems.
 func Load(p Paths, overrides ...Override) (*Config, error) {
 	sources, problems := readSources(p)
+	problems = append(problems, checkDirs(p, sources)...)
 	return build(p, sources, problems, slices.Concat(fromEnviron(), overrides))
 }
 
@@ -63,19 +64,25 @@ func readSources(p Paths) ([]source, Problems) {
 			problems = append(problems, Problem{File: path, Msg: err.Error()})
 		}
 	}
-	return sources, append(problems, checkDirs(p, sources)...)
+	return sources, problems
 }
 
-// checkDirs looks at the directories of the files that were read: whoever may
+// checkDirs looks at the directories of the files that are read: whoever may
 // write there may replace them.
 func checkDirs(p Paths, sources []source) Problems {
+	dirs := []string{filepath.Dir(p.Config)}
+	if slices.ContainsFunc(sources, func(s source) bool { return s.dropin }) {
+		dirs = append(dirs, p.Confd)
+	}
+	if len(sources) == 0 {
+		return nil
+	}
 	var ps Problems
-	for _, dir := range []string{filepath.Dir(p.Config), p.Confd} {
-		used := func(s source) bool { return filepath.Dir(s.path) == dir }
-		if !slices.ContainsFunc(sources, used) {
-			continue
-		}
+	for _, dir := range dirs {
 		fi, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // about to be created
+		}
 		if err == nil {
 			err = checkTrust(dir, fi, false)
 		}
@@ -113,18 +120,19 @@ type draft struct {
 	name string
 	file string
 	at   *value
+	cut  bool // the file has a syntax error: what is missing may be behind it
 }
 
 // build makes the configuration of the files. It reads no file itself, so that
 // AddTeam can try one that does not exist yet.
 func build(p Paths, sources []source, problems Problems, overrides []Override) (*Config, error) {
-	l := &loader{cfg: &Config{paths: p, Teams: map[string]*Team{}, origin: map[string]string{}}, home: p.Home, problems: problems}
+	l := &loader{cfg: &Config{paths: p, Teams: map[string]*Team{}, origin: map[string]origin{}}, home: p.Home, problems: problems}
 	l.defaults()
 	for _, s := range sources {
 		l.cfg.Files = append(l.cfg.Files, s.path)
-		root, bad := parseTOML(s.path, s.data)
+		root, cut, bad := parseTOML(s.path, s.data)
 		l.problems = append(l.problems, bad...)
-		l.topLevel(s, root)
+		l.topLevel(s, root, cut)
 	}
 	for _, o := range overrides {
 		l.override(o)
@@ -159,14 +167,14 @@ func (l *loader) defaults() {
 	}
 }
 
-func (l *loader) topLevel(s source, root *value) {
+func (l *loader) topLevel(s source, root *value, cut bool) {
 	complain := l.complain(s.path)
 	for _, name := range root.keys {
 		v := root.table[name]
 		k := keyNamed(name)
 		switch {
 		case name == "teams":
-			l.teams(s, v)
+			l.teams(s, v, cut)
 		case k == nil:
 			complain(v.keyAt, unknownKey(name, append(keyNames(top), "teams"), ""))
 		case k.where == team:
@@ -180,10 +188,10 @@ func (l *loader) topLevel(s source, root *value) {
 }
 
 // set reads a value into the field of its key and notes where it is from.
-func (l *loader) set(into any, k *key, v *value, file string, origin map[string]string) {
+func (l *loader) set(into any, k *key, v *value, file string, origins map[string]origin) {
 	if x := k.read(v, l.home, l.complain(file)); x != nil {
 		assign(into, k.name, x)
-		origin[k.name] = fmt.Sprintf("%s:%d", file, v.keyAt.line)
+		origins[k.name] = origin{file: file, pos: v.pos}
 	}
 }
 
@@ -202,19 +210,19 @@ func (l *loader) override(o Override) {
 	}
 	if x := k.read(k.textValue(o.Value), l.home, say); x != nil {
 		assign(l.cfg, k.name, x)
-		l.cfg.origin[k.name] = o.Source
+		l.cfg.origin[k.name] = origin{name: o.Source}
 	}
 }
 
 // teams notes the teams of a file and refuses those that exist already.
-func (l *loader) teams(s source, v *value) {
+func (l *loader) teams(s source, v *value, cut bool) {
 	complain := l.complain(s.path)
 	if v.kind != unstable.Table {
 		complain(v.keyAt, `"teams" must be a table: write [teams.NAME]`)
 		return
 	}
 	for _, name := range v.keys {
-		d := draft{name, s.path, v.table[name]}
+		d := draft{name, s.path, v.table[name], cut}
 		if err := CheckName("team", name); err != nil {
 			complain(d.at.keyAt, err.Error())
 			continue
@@ -235,7 +243,7 @@ func (l *loader) teams(s source, v *value) {
 
 func (l *loader) team(d draft) {
 	t := &Team{Name: d.name, Agent: agentClaude, Settings: l.cfg.Settings, File: d.file, Line: d.at.keyAt.line,
-		pos: map[string]position{"": d.at.keyAt}, origin: map[string]string{}}
+		origin: map[string]origin{"": {file: d.file, pos: d.at.keyAt}}}
 	complain := l.complain(d.file)
 	for _, name := range d.at.keys {
 		v := d.at.table[name]
@@ -246,7 +254,6 @@ func (l *loader) team(d draft) {
 		case k.where == top:
 			complain(v.keyAt, fmt.Sprintf("%q is no setting of a team; it belongs at the top of config.toml, before the first [table]", name))
 		default:
-			t.pos[name] = v.pos
 			l.set(t, k, v, d.file, t.origin)
 		}
 	}
@@ -258,7 +265,7 @@ func (l *loader) team(d draft) {
 		maps.Copy(env, t.Env)
 		t.Env = env
 	}
-	if _, ok := d.at.table["dir"]; !ok {
+	if _, ok := d.at.table["dir"]; !ok && !d.cut {
 		complain(d.at.keyAt, fmt.Sprintf("team %q has no directory; write dir = %q", d.name, filepath.Join("~", "src", d.name)))
 	}
 	l.cfg.Teams[d.name] = t
@@ -288,14 +295,17 @@ func unknownTeamKey(of, name string, v *value) string {
 
 // assign sets the field of a Config or Team that has that key.
 func assign(into any, key string, x any) {
-	if x == nil {
-		return
+	if x != nil {
+		field(into, key).Set(reflect.ValueOf(x))
 	}
-	v := reflect.ValueOf(into).Elem()
+}
+
+// field returns the field of a Config or Team that has that key.
+func field(of any, key string) reflect.Value {
+	v := reflect.ValueOf(of).Elem()
 	for _, f := range reflect.VisibleFields(v.Type()) {
 		if f.Tag.Get("toml") == key {
-			v.FieldByIndex(f.Index).Set(reflect.ValueOf(x))
-			return
+			return v.FieldByIndex(f.Index)
 		}
 	}
 	panic("bug: no field for key " + key)

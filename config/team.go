@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -33,8 +32,7 @@ type Team struct {
 	File string // where it is configured; empty for a built-in or unconfigured team
 	Line int
 
-	pos    map[string]position // of its own keys
-	origin map[string]string
+	origin map[string]origin // of its own keys; of the team itself under ""
 }
 
 // Stamp is a short text that differs when anything differs that an agent of
@@ -80,45 +78,6 @@ func (t *Team) CheckDir() error {
 		return fmt.Errorf("%sdirectory %s cannot be read: %w", who, t.Dir, err)
 	}
 	return nil
-}
-
-func (t *Team) checkEnvFile() error {
-	if t.EnvFile == "" {
-		return nil
-	}
-	_, err := ReadEnvFile(t.EnvFile)
-	if err != nil {
-		return fmt.Errorf("team %q: env_file: %w", t.Name, err)
-	}
-	return nil
-}
-
-// checkCommand looks at an absolute command only: which PATH the daemon uses
-// is not known here.
-func (t *Team) checkCommand() error {
-	if t.Agent != agentClaude || !filepath.IsAbs(t.Command) {
-		return nil
-	}
-	fi, err := os.Stat(t.Command)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("team %q: command %s does not exist", t.Name, t.Command)
-	case err != nil:
-		return fmt.Errorf("team %q: command %s: %w", t.Name, t.Command, plain(err))
-	case fi.IsDir() || fi.Mode().Perm()&0o111 == 0:
-		return fmt.Errorf("team %q: command %s is not executable", t.Name, t.Command)
-	}
-	return nil
-}
-
-// problem places an error at one of the team's keys, or at the team when the
-// key is not its own.
-func (t *Team) problem(key string, err error) Problem {
-	p, ok := t.pos[key]
-	if !ok {
-		p = t.pos[""]
-	}
-	return Problem{File: t.File, Line: p.line, Col: p.col, Msg: err.Error()}
 }
 
 // hidden adds an error to a chain without a text of its own.

@@ -49,13 +49,14 @@ type document struct {
 	file     string
 	lines    []int // offsets of the lines' first bytes
 	parser   unstable.Parser
+	huge     bool // a number does not fit, which breaks the rule of every key
 	problems Problems
 }
 
 // parseTOML returns the tree of a file and what is wrong with it as TOML. After
 // a syntax error the tree holds what comes before it. Keys that are defined
-// twice have their first value.
-func parseTOML(file string, data []byte) (*value, Problems) {
+// twice have their first value, numbers that are too large the largest.
+func parseTOML(file string, data []byte) (root *value, cut bool, problems Problems) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	d := &document{file: file, lines: []int{0}}
 	for i, c := range data {
@@ -63,7 +64,7 @@ func parseTOML(file string, data []byte) (*value, Problems) {
 			d.lines = append(d.lines, i+1)
 		}
 	}
-	root := newTable(position{1, 1})
+	root = newTable(position{1, 1})
 	at := root
 	d.parser.Reset(data)
 	for d.parser.NextExpression() {
@@ -77,15 +78,15 @@ func parseTOML(file string, data []byte) (*value, Problems) {
 		}
 	}
 	d.strict(data)
-	return root, d.problems
+	return root, d.parser.Error() != nil, d.problems
 }
 
 // strict lets the decoder find what the parser does not: tables that are
-// defined in two ways, numbers out of range, bytes that are not UTF-8. Of its
-// complaints there is never more than one, and none is needed when a key is
-// already known to be defined twice.
+// defined in two ways, dates that do not exist, bytes that are not UTF-8. It
+// never has more than one complaint; in a file with a number that is too large
+// or a key that is defined twice it would be about what is known.
 func (d *document) strict(data []byte) {
-	if len(d.problems) > 0 && d.parser.Error() == nil {
+	if (len(d.problems) > 0 || d.huge) && d.parser.Error() == nil {
 		return
 	}
 	var into map[string]any
@@ -186,8 +187,8 @@ func (d *document) value(n *unstable.Node, key position) *value {
 	case unstable.Bool:
 		v.flag = v.raw == "true"
 	case unstable.Integer:
-		// Base 0 is what TOML has; the decoder reports what does not fit.
-		v.num, _ = strconv.ParseInt(v.raw, 0, 64)
+		num, err := strconv.ParseInt(v.raw, 0, 64) // base 0 is what TOML has
+		v.num, d.huge = num, d.huge || err != nil
 	case unstable.Array:
 		for it := n.Children(); it.Next(); {
 			v.list = append(v.list, d.value(it.Node(), key))

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -179,16 +178,16 @@ func (k *key) readList(v *value, complain func(position, string)) (any, string) 
 		return nil, `must be a list of strings, such as ["a", "b"]`
 	}
 	out := make([]string, 0, len(v.list))
-	for _, e := range v.list {
+	for i, e := range v.list {
 		rule := "must be a string, in quotes"
 		if e.kind == unstable.String {
 			rule = wordRule(e.str)
 			if k.kind == kindNames {
-				rule = envNameRule(e.str)
+				rule = envNameRule(passPrefix(e.str))
 			}
 		}
 		if rule != "" {
-			complain(e.pos, k.name+": element"+e.shown()+": "+rule)
+			complain(e.pos, fmt.Sprintf("%s[%d]%s: %s", k.name, i, e.shown(), rule))
 			continue
 		}
 		out = append(out, e.str)
@@ -229,6 +228,9 @@ func wordRule(s string) string {
 	return ""
 }
 
+// passPrefix takes off the * of a name that stands for all that begin so.
+func passPrefix(s string) string { return strings.TrimSuffix(s, "*") }
+
 func envNameRule(s string) string {
 	ok := s != ""
 	for i, r := range s {
@@ -243,15 +245,19 @@ func envNameRule(s string) string {
 	return ""
 }
 
-// shown returns " = value" for a message, or nothing for a long one.
+// shown returns " = value" for a message, nothing for a list or a table.
 func (v *value) shown() string {
 	if v.raw == "" {
 		return ""
 	}
-	if len(v.raw) > 80 || unprintable(v.raw) != "" || !utf8.ValidString(v.raw) {
-		return fmt.Sprintf(" = %q...", cut(v.raw, 60))
+	text, dots := cut(v.raw, 60), ""
+	if text != v.raw {
+		dots = "..."
 	}
-	return " = " + v.raw
+	if unprintable(text) != "" {
+		text = strconv.Quote(text)
+	}
+	return " = " + text + dots
 }
 
 // textValue is what s would be as a value of k in a file, for the environment

@@ -1,0 +1,223 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// TeamOptions are the optional parts of AddTeam.
+type TeamOptions struct {
+	Description string
+	Force       bool // replace the team's drop-in if there is one
+}
+
+// AddTeam writes a drop-in with one team and returns its file. The directory
+// must exist; relative to what it is, the working directory decides. The file
+// is complete or not there at all, and the configuration with it is known to
+// load: problems it had before are returned as they are. A team that is
+// written elsewhere is never replaced.
+func AddTeam(p Paths, name, dir string, opts TeamOptions) (file string, err error) {
+	if err := CheckName("team", name); err != nil {
+		return "", err
+	}
+	dir, err = teamDir(name, dir)
+	if err != nil {
+		return "", err
+	}
+	if !utf8.ValidString(opts.Description) || unprintable(opts.Description) != "" {
+		return "", fmt.Errorf("description %q: must be one line without control characters", opts.Description)
+	}
+	file = p.dropin(name)
+	sources, problems := readSources(p)
+	if err := mayAdd(p, name, file, sources, opts.Force); err != nil {
+		return "", err
+	}
+	data := teamTOML(name, dir, opts.Description)
+	if err := tryWith(p, source{file, true, data}, sources, problems); err != nil {
+		return "", err
+	}
+	return file, writeDropin(file, data, opts.Force)
+}
+
+// RemoveTeam removes a team's drop-in and returns the file it was. The file
+// may be broken elsewhere in the configuration, but must itself hold this team
+// and nothing else.
+func RemoveTeam(p Paths, name string) (file string, err error) {
+	if err := CheckName("team", name); err != nil {
+		return "", err
+	}
+	file = p.dropin(name)
+	data, err := readTrusted(file, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", elsewhere(p, name)
+	}
+	if err == nil {
+		err = ownDropin(file, name, data)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	if err := os.Remove(file); err != nil {
+		return "", fmt.Errorf("remove team %q: %w", name, err)
+	}
+	return file, syncDir(p.Confd)
+}
+
+func (p Paths) dropin(name string) string { return filepath.Join(p.Confd, name+".toml") }
+
+// teamDir makes dir absolute and checks that a team may have it.
+func teamDir(name, dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("directory %q: %w", dir, err)
+	case dir == "":
+		return "", errors.New("directory is empty; name the project's directory")
+	case !utf8.ValidString(abs):
+		return "", fmt.Errorf("directory %q is not UTF-8, which the configuration needs; link to it by another name", abs)
+	}
+	if bad := unprintable(abs); bad != "" {
+		return "", fmt.Errorf("directory %q holds %s, which iris does not accept in names; link to it by another name", abs, bad)
+	}
+	return abs, (&Team{Name: name, Dir: abs}).CheckDir()
+}
+
+// mayAdd refuses a team that exists, unless its drop-in is to be replaced.
+func mayAdd(p Paths, name, file string, sources []source, force bool) error {
+	cfg, _ := build(p, sources, nil, nil)
+	if cfg != nil && cfg.Teams[name] != nil && cfg.Teams[name].File != "" {
+		t := cfg.Teams[name]
+		if t.File != file {
+			return fmt.Errorf("team %q is already defined at %s:%d; edit it there", name, t.File, t.Line)
+		}
+		if !force {
+			return fmt.Errorf("team %q already exists with directory %s; replace it with --force, or remove it first", name, t.Dir)
+		}
+	}
+	i := slices.IndexFunc(sources, func(s source) bool { return s.path == file })
+	if i < 0 {
+		return nil
+	}
+	if !force {
+		return fmt.Errorf("team %q: %s already exists; replace it with --force", name, file)
+	}
+	if err := ownDropin(file, name, sources[i].data); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// ownDropin says why a file is not the drop-in of that team alone.
+func ownDropin(file, name string, data []byte) error {
+	root, _, problems := parseTOML(file, data)
+	if len(problems) > 0 {
+		return fmt.Errorf("is not valid, so what else it holds is not known; mend or remove it yourself:\n%w", problems)
+	}
+	teams := root.table["teams"]
+	if len(root.keys) != 1 || teams == nil || teams.kind != unstable.Table || len(teams.keys) != 1 || teams.keys[0] != name {
+		return fmt.Errorf("holds more or other things than team %q; edit it yourself", name)
+	}
+	return nil
+}
+
+// tryWith loads the configuration with one file added or replaced.
+func tryWith(p Paths, file source, sources []source, problems Problems) error {
+	i := slices.IndexFunc(sources, func(s source) bool { return s.path == file.path })
+	if i >= 0 {
+		sources = slices.Delete(slices.Clone(sources), i, i+1)
+	}
+	sources = append(slices.Clip(sources), file)
+	_, err := build(p, sources, append(problems, checkDirs(p, sources)...), nil)
+	return err
+}
+
+// elsewhere says why a team has no drop-in.
+func elsewhere(p Paths, name string) error {
+	cfg, err := Load(p)
+	if err != nil {
+		return err
+	}
+	t, err := cfg.Lookup(name)
+	switch {
+	case err != nil:
+		return err
+	case t.File == "":
+		return fmt.Errorf("team %q is built in and cannot be removed", name)
+	}
+	return fmt.Errorf("team %q is defined at %s:%d; remove it there", name, t.File, t.Line)
+}
+
+func teamTOML(name, dir, description string) []byte {
+	s := fmt.Sprintf("[teams.%s]\ndir = %s\n", tomlKey(name), tomlString(dir))
+	if description != "" {
+		s += fmt.Sprintf("description = %s\n", tomlString(description))
+	}
+	return []byte(s)
+}
+
+// writeDropin writes a file that is there completely or not at all, also after
+// a power failure. Unless it may replace another, two writers of one name
+// cannot both succeed.
+func writeDropin(file string, data []byte, replace bool) error {
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create directory %s: %w", dir, plain(err))
+	}
+	tmp, err := writeTemp(dir, data)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, plain(err))
+	}
+	defer os.Remove(tmp) // a second name, or nothing, by then
+	if replace {
+		err = os.Rename(tmp, file)
+	} else {
+		err = os.Link(tmp, file)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s has just been written by somebody else", file)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return syncDir(dir)
+}
+
+// writeTemp writes a file that no loader looks at, 0600, and syncs it.
+func writeTemp(dir string, data []byte) (path string, err error) {
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return "", err
+	}
+	return f.Name(), f.Sync()
+}
+
+// syncDir makes names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, plain(err))
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, plain(err))
+	}
+	return nil
+}

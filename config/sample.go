@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Sample returns a configuration for people to start from: every key with its
+// meaning and default, all of them commented out, so that it says the same as
+// no configuration.
+func Sample() string {
+	var b strings.Builder
+	b.WriteString(`# iris configuration: ~/.config/iris/config.toml
+#
+# Every key is shown with its default. A duration is a string such as "30s",
+# "5m" or "1h30m", a size one such as "800MB" or "2GiB". Keys with one value can
+# also be set in the daemon's environment, as in IRIS_MAX_PROCESSES=3, or by its
+# flags, as in --max-processes 3. "iris config check" says what is wrong;
+# iris-config(5) has the details.
+
+# The daemon and its pool.
+
+`)
+	for _, k := range keys {
+		if k.where == top {
+			k.sample(&b)
+		}
+	}
+	b.WriteString("# What every team has that says nothing else.\n\n")
+	for _, k := range keys {
+		if k.where == both {
+			k.sample(&b)
+		}
+	}
+	b.WriteString(`# A team is a project directory with a name. Everything of the second part may
+# be set for one team, too. "iris team add NAME DIR" writes such a table into a
+# file of its own in conf.d beside this file.
+
+`)
+	b.WriteString("# [teams.api]\n")
+	for _, k := range keys {
+		if k.where == team {
+			k.sample(&b)
+		}
+	}
+	b.WriteString("# [teams.api.env]\n# PORT = \"8080\"\n")
+	return b.String()
+}
+
+// sample writes one key: its meaning as a comment of two marks, so that
+// whoever takes one mark off every line has a configuration.
+func (k *key) sample(b *strings.Builder) {
+	for _, line := range wrap(k.doc+" ("+k.describe()+")", 74) {
+		fmt.Fprintf(b, "## %s\n", line)
+	}
+	fmt.Fprintf(b, "# %s = %s\n\n", k.name, k.example())
+}
+
+// example is the default, or something that shows what a value looks like.
+func (k *key) example() string {
+	switch {
+	case k.def != "":
+		return k.def
+	case k.kind == kindDir:
+		return `"~/src/api"`
+	case k.kind == kindArgs || k.kind == kindNames:
+		return "[]"
+	case k.kind == kindEnv:
+		return "{}"
+	}
+	return `""`
+}
+
+// wrap breaks text into lines of at most width bytes, at spaces.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Setting is one value of a configuration and where it is from.
+type Setting struct {
+	Key    string // such as "idle_timeout" or "teams.api.dir"
+	Value  string // as it is written in TOML; of "env" the names only
+	Source string // "default", "built in", "file:line", "IRIS_IDLE_TIMEOUT", "--idle-timeout"
+}
+
+// origin is where a value is from: a name, or a place in a file.
+type origin struct {
+	name string
+	file string
+	pos  position
+}
+
+func (o origin) String() string {
+	if o.name != "" {
+		return o.name
+	}
+	return fmt.Sprintf("%s:%d", o.file, o.pos.line)
+}
+
+// Show returns all top-level settings, then what each team says for itself.
+func (c *Config) Show() []Setting {
+	var out []Setting
+	for i := range keys {
+		k := &keys[i]
+		if k.where == team {
+			continue
+		}
+		at, ok := c.origin[k.name]
+		if !ok {
+			at.name = "default"
+		}
+		out = append(out, Setting{k.name, k.format(field(c, k.name).Interface()), at.String()})
+	}
+	for _, name := range c.TeamNames() {
+		out = append(out, c.Teams[name].show()...)
+	}
+	return out
+}
+
+func (t *Team) show() []Setting {
+	var out []Setting
+	for i := range keys {
+		k := &keys[i]
+		at, ok := t.origin[k.name]
+		if t.File == "" && k.where == team {
+			at, ok = origin{name: "built in"}, true
+		}
+		if ok {
+			key := "teams." + tomlKey(t.Name) + "." + k.name
+			out = append(out, Setting{key, k.format(field(t, k.name).Interface()), at.String()})
+		}
+	}
+	return out
+}
+
+// format writes a value as TOML, except that of variables only the names are
+// shown: the values may be secrets.
+func (k *key) format(x any) string {
+	switch x := x.(type) {
+	case string:
+		return tomlString(x)
+	case fs.FileMode:
+		return fmt.Sprintf(`"%03o"`, x)
+	case time.Duration:
+		return strconv.Quote(shortDuration(x))
+	case int64:
+		return strconv.Quote(shortSize(x))
+	case []string:
+		quoted := make([]string, len(x))
+		for i, s := range x {
+			quoted[i] = tomlString(s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case map[string]string:
+		var vars []string
+		for _, name := range slices.Sorted(maps.Keys(x)) {
+			vars = append(vars, name+" = ...")
+		}
+		return strings.TrimSpace("{ "+strings.Join(vars, ", ")) + " }"
+	}
+	return fmt.Sprint(x)
+}
