@@ -2,6 +2,7 @@ package claudetest
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -96,16 +97,19 @@ func (r *request) lastText() string {
 }
 
 // toolResult returns the result of a tool when that is what the request ends
-// with. Notes of the program's own (role system) may follow it.
+// with. Reminders and notes of the program's own (role system) may follow it;
+// a text of the user's that follows it is what counts, as after an interrupt.
 func (r *request) toolResult() (string, bool) {
-	for i := len(r.Messages) - 1; i >= 0; i-- {
-		m := r.Messages[i]
+	for _, m := range slices.Backward(r.Messages) {
 		if m.Role == "system" {
 			continue
 		}
-		for _, b := range m.Content {
+		for _, b := range slices.Backward(m.Content) {
 			if b.Type == "tool_result" {
 				return b.Content.text(), true
+			}
+			if _, ok := userText(b); ok {
+				return "", false
 			}
 		}
 		return "", false

@@ -1,0 +1,191 @@
+package echo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	maxLine  = 64 << 20 // bytes of one line of input
+	maxQuote = 200      // bytes of a malformed line that an error repeats
+)
+
+// input is one line as it comes in.
+type input struct {
+	Type      string
+	UUID      string
+	RequestID *string `json:"request_id"`
+	Message   *struct {
+		Role    string
+		Content json.RawMessage
+	}
+	Request *struct{ Subtype *string }
+}
+
+// read takes lines until the input is over or nothing more is wanted.
+func (s *Server) read() {
+	br := bufio.NewReaderSize(s.Stdin, 64<<10)
+	for {
+		line, err := readLine(br)
+		if errors.Is(err, bufio.ErrTooLong) {
+			s.die(fmt.Sprintf("Error parsing streaming input line: longer than %d bytes", maxLine))
+			return
+		}
+		if len(line) > 0 && !s.take(line) {
+			return
+		}
+		if err != nil {
+			s.change(func() { s.eof = true })
+			return
+		}
+	}
+}
+
+// readLine returns the next line without its end. The last line may lack one.
+func readLine(br *bufio.Reader) ([]byte, error) {
+	var long []byte
+	for {
+		part, err := br.ReadSlice('\n')
+		if err != bufio.ErrBufferFull && long == nil {
+			return bytes.TrimSuffix(part, []byte("\n")), err
+		}
+		long = append(long, part...)
+		if len(long) > maxLine {
+			return nil, bufio.ErrTooLong
+		}
+		if err != bufio.ErrBufferFull {
+			return bytes.TrimSuffix(long, []byte("\n")), err
+		}
+	}
+}
+
+// take acts on one line; it reports false when no more are to be read.
+func (s *Server) take(line []byte) bool {
+	var in input
+	if err := decode(line, &in); err != nil {
+		s.die(fmt.Sprintf("Error parsing streaming input line: %s: %v", quote(line), err))
+		return false
+	}
+	switch in.Type {
+	case "user":
+		return s.user(line, &in)
+	case "control_request":
+		return s.control(line, &in)
+	}
+	return true
+}
+
+// decode reads an object. As with the real program other JSON values pass as
+// objects of no type, but for null.
+func decode(line []byte, in *input) error {
+	trimmed := bytes.TrimSpace(line)
+	if len(trimmed) > 0 && trimmed[0] != '{' && json.Valid(trimmed) && !bytes.Equal(trimmed, []byte("null")) {
+		return nil
+	}
+	if err := json.Unmarshal(line, in); err != nil {
+		return err
+	}
+	if bytes.Equal(trimmed, []byte("null")) {
+		return errors.New("null is not an object")
+	}
+	return nil
+}
+
+// user queues a message.
+func (s *Server) user(line []byte, in *input) bool {
+	if in.Message == nil {
+		s.die(fmt.Sprintf("Error parsing streaming input line: %s: no message", quote(line)))
+		return false
+	}
+	if in.Message.Role != "user" {
+		s.die(fmt.Sprintf("Error: Expected message role 'user', got '%s'", in.Message.Role))
+		return false
+	}
+	m := Message{UUID: in.UUID}
+	m.Text, m.bad = contentText(in.Message.Content)
+	if s.Accept == nil || s.Accept(m) {
+		s.Enqueue(m)
+	}
+	return true
+}
+
+// contentText returns the text of content in either of its forms, or why it is
+// none.
+func contentText(content json.RawMessage) (text, bad string) {
+	if json.Unmarshal(content, &text) == nil && !bytes.Equal(content, []byte("null")) {
+		return text, ""
+	}
+	var blocks []struct{ Type, Text string }
+	if json.Unmarshal(content, &blocks) != nil || blocks == nil {
+		return "", "content is neither text nor a list of blocks"
+	}
+	var parts []string
+	for _, b := range blocks {
+		if b.Type == "text" {
+			parts = append(parts, b.Text)
+		}
+	}
+	return strings.Join(parts, "\n"), ""
+}
+
+// control answers a control request.
+func (s *Server) control(line []byte, in *input) bool {
+	if in.Request == nil {
+		s.die(fmt.Sprintf("Error parsing streaming input line: %s: no request", quote(line)))
+		return false
+	}
+	subtype := "undefined"
+	if in.Request.Subtype != nil {
+		subtype = *in.Request.Subtype
+	}
+	if s.Control != nil && !s.Control(subtype) {
+		return true
+	}
+	response := map[string]any{"subtype": "success"}
+	if in.RequestID != nil {
+		response["request_id"] = *in.RequestID
+	}
+	switch subtype {
+	case "initialize":
+		response["response"] = s.initialized()
+	case "get_binary_version":
+		response["response"] = map[string]string{"version": s.Version, "buildTime": ""}
+	case "interrupt", "end_session":
+	default:
+		response["subtype"] = "error"
+		response["error"] = "Unsupported control request subtype: " + subtype
+	}
+	s.Line(map[string]any{"type": "control_response", "response": response})
+	switch subtype {
+	case "interrupt":
+		s.Interrupt()
+	case "end_session":
+		s.End()
+		return false
+	}
+	return true
+}
+
+// die ends the session at once, without a result for the running turn.
+func (s *Server) die(message string) {
+	fmt.Fprintln(s.Stderr, message)
+	s.change(func() {
+		s.fatal = true
+		if s.cancel != nil {
+			s.cancel(context.Canceled)
+		}
+	})
+}
+
+// quote shortens a line for an error.
+func quote(line []byte) []byte {
+	if len(line) <= maxQuote {
+		return line
+	}
+	return append(bytes.ToValidUTF8(line[:maxQuote:maxQuote], nil), "..."...)
+}

@@ -1,0 +1,184 @@
+package echo
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// Turn is one turn under way. Its methods belong to the goroutine of Answer.
+type Turn struct {
+	Message Message
+
+	server  *Server
+	begun   time.Time
+	partial strings.Builder
+}
+
+// Delta writes a piece of the answer as it comes. What was written so far is
+// the partial answer of an interrupted turn.
+func (t *Turn) Delta(text string) {
+	t.partial.WriteString(text)
+	if t.server.Options.Partial {
+		t.server.Line(map[string]any{
+			"type": "stream_event", "parent_tool_use_id": nil,
+			"session_id": t.server.Options.SessionID, "uuid": NewUUID(),
+			"event": map[string]any{
+				"type": "content_block_delta", "index": 0,
+				"delta": map[string]string{"type": "text_delta", "text": text},
+			},
+		})
+	}
+}
+
+// Reply is how a turn ends.
+type Reply struct {
+	Text   string  // the answer
+	Result *Result // in place of a plain success
+	Silent bool    // whoever answered has written assistant and result
+	Busy   bool    // leave out the state line that follows
+	After  func()  // runs between the result and that state line; may be nil
+}
+
+// Assistant writes the answer, after what has to come before it.
+func (t *Turn) Assistant(text string) {
+	s := t.server
+	if s.Options.Replay && t.Message.Origin == "" {
+		s.userLine(t.Message.Text, t.Message.UUID, true)
+	}
+	if t.partial.Len() == 0 {
+		t.Delta(text)
+	}
+	s.Blocks(map[string]string{"type": "text", "text": text})
+}
+
+// Blocks writes an assistant line with one block of any kind.
+func (s *Server) Blocks(block any) {
+	s.Line(map[string]any{
+		"type": "assistant", "parent_tool_use_id": nil, "session_id": s.Options.SessionID, "uuid": NewUUID(),
+		"message": map[string]any{
+			"id": "msg_" + NewUUID(), "type": "message", "role": "assistant", "model": s.model(),
+			"content": []any{block}, "stop_reason": nil, "stop_sequence": nil, "context_management": nil, "usage": usage{},
+		},
+	})
+}
+
+// userLine writes a line in the user's name.
+func (s *Server) userLine(content any, uuid string, replay bool) {
+	if uuid == "" {
+		uuid = NewUUID()
+	}
+	line := map[string]any{
+		"type": "user", "message": map[string]any{"role": "user", "content": content}, "parent_tool_use_id": nil,
+		"session_id": s.Options.SessionID, "uuid": uuid, "timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+	}
+	if replay {
+		line["isReplay"] = true
+	}
+	s.Line(line)
+}
+
+// User writes a line in the user's name with one block, such as the result of a
+// tool.
+func (s *Server) User(block any) { s.userLine([]any{block}, "", false) }
+
+// aborted writes the lines of an interrupted turn.
+func (s *Server) aborted(t *Turn) {
+	if text := t.partial.String(); text != "" {
+		s.Blocks(map[string]string{"type": "text", "text": text})
+	}
+	s.User(map[string]string{"type": "text", "text": "[Request interrupted by user]"})
+	r := Failure("[ede_diagnostic] result_type=user last_content_type=n/a stop_reason=null")
+	r.NumTurns, r.TerminalReason, r.FastModeState = 2, "aborted_streaming", "off"
+	s.Result(t, r)
+}
+
+// stateLocked writes a state line when the state changes. The caller must hold
+// s.mu, so that the lines come in the order of the changes.
+func (s *Server) stateLocked(running bool) {
+	if s.running == running {
+		return
+	}
+	s.running = running
+	word := "idle"
+	if running {
+		word = "running"
+	}
+	if s.States {
+		s.System("session_state_changed", map[string]any{"state": word})
+	}
+}
+
+// System writes a system line with the given fields.
+func (s *Server) System(subtype string, fields map[string]any) {
+	line := map[string]any{"type": "system", "subtype": subtype, "session_id": s.Options.SessionID, "uuid": NewUUID()}
+	for k, v := range fields {
+		line[k] = v
+	}
+	s.Line(line)
+}
+
+func (s *Server) model() string {
+	if s.Options.Model != "" {
+		return s.Options.Model
+	}
+	return s.Model
+}
+
+// Line writes v as one line of JSON, in one write. An error is left out of
+// account, as the real program does.
+func (s *Server) Line(v any) { s.Raw(Encode(v)) }
+
+// Encode returns v as a line of JSON.
+func Encode(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(fmt.Sprintf("bug: echo: %v", err))
+	}
+	return b.Bytes()
+}
+
+// Raw writes bytes as they are, between lines.
+func (s *Server) Raw(p []byte) {
+	s.out.Lock()
+	defer s.out.Unlock()
+	s.Stdout.Write(p)
+}
+
+// NewUUID returns a random UUID.
+func NewUUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// initialized is the answer to initialize.
+func (s *Server) initialized() map[string]any {
+	none := []string{}
+	return map[string]any{
+		"commands": none, "agents": none, "models": none, "output_style": "default",
+		"available_output_styles": []string{"default"},
+		"account":                 map[string]string{"tokenSource": "none", "apiProvider": s.Model},
+		"pid":                     os.Getpid(),
+	}
+}
+
+// initLine is the line that opens a turn.
+func (s *Server) initLine() map[string]any {
+	cwd, _ := os.Getwd()
+	none := []string{}
+	return map[string]any{
+		"type": "system", "subtype": "init", "cwd": cwd, "session_id": s.Options.SessionID, "uuid": NewUUID(),
+		"tools": none, "mcp_servers": none, "slash_commands": none, "agents": none, "skills": none, "plugins": none,
+		"model": s.model(), "permissionMode": "default", "apiKeySource": "none", "output_style": "default",
+		"claude_code_version": s.Version, "fast_mode_state": "off",
+	}
+}

@@ -1,0 +1,51 @@
+package echo
+
+import "strings"
+
+// Options are the flags of Claude Code's that change what the lines look like.
+// All others are accepted and left alone.
+type Options struct {
+	SessionID string   // --session-id, or the id to resume; a new one when neither is given
+	Resume    bool     // --resume
+	Named     bool     // --session-id or --resume was given
+	Partial   bool     // --include-partial-messages
+	Replay    bool     // --replay-user-messages
+	Model     string   // --model
+	Args      []string // the whole command line
+}
+
+// ParseOptions reads flags in both of their forms, --x v and --x=v. It never
+// fails.
+func ParseOptions(args []string) Options {
+	o := Options{Args: args}
+	for i := 0; i < len(args); i++ {
+		name, value, joined := strings.Cut(args[i], "=")
+		switch name {
+		case "--include-partial-messages":
+			o.Partial = true
+		case "--replay-user-messages":
+			o.Replay = true
+		case "--session-id", "--resume", "-r", "--model":
+			if !joined && i+1 < len(args) {
+				i++
+				value = args[i]
+			}
+			o.set(name, value)
+		}
+	}
+	if o.SessionID == "" {
+		o.SessionID = NewUUID()
+	}
+	return o
+}
+
+func (o *Options) set(name, value string) {
+	switch name {
+	case "--model":
+		o.Model = value
+	case "--session-id":
+		o.SessionID, o.Named = value, true
+	default:
+		o.SessionID, o.Named, o.Resume = value, true, true
+	}
+}
