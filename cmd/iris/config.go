@@ -15,7 +15,7 @@ import (
 
 func newConfigCmd(g *globals) *cobra.Command {
 	return group(&cobra.Command{
-		Use:        "config",
+		Use:        "config COMMAND",
 		Short:      "Check and show the configuration",
 		SuggestFor: []string{"configuration", "settings"},
 		Long: `The configuration is $XDG_CONFIG_HOME/iris/config.toml, usually

@@ -34,8 +34,14 @@ func (o *daemonOptions) addFlags(f *pflag.FlagSet) {
 		}
 		flag := strings.ReplaceAll(k.Name, "_", "-")
 		o.keys[flag] = k.Name
-		f.String(flag, "", "over $"+k.Env+" and "+k.Name+" in the configuration file")
+		f.String(flag, "", summary(k.Doc))
 	}
+}
+
+// summary is the first sentence of a text, as the help of a flag is written.
+func summary(doc string) string {
+	first, _, _ := strings.Cut(doc, ". ")
+	return strings.ToLower(first[:1]) + strings.TrimSuffix(first[1:], ".")
 }
 
 // collect notes which keys the caller set by flag.
@@ -50,7 +56,7 @@ func (o *daemonOptions) collect(f *pflag.FlagSet) {
 func newDaemonCmd(g *globals) *cobra.Command {
 	opts := daemonOptions{globals: g}
 	cmd := &cobra.Command{
-		Use:        "daemon",
+		Use:        "daemon [COMMAND]",
 		Short:      "Run the daemon in the foreground, or control the one that runs",
 		SuggestFor: []string{"server", "serve", "start"},
 		Long: `Run the daemon in the foreground, as a service manager does. Nobody needs to:
@@ -58,8 +64,8 @@ the first command that needs a daemon starts one in the background.
 
 There is one daemon for each user and state directory. SIGTERM and SIGINT end it
 after the running turns, at most drain_timeout; a second signal ends it at once.
-SIGHUP reloads the configuration. The flags stand over the environment, which
-stands over the configuration file; iris-config(5) says what each key means.` +
+SIGHUP reloads the configuration. Each flag stands for the key of its name, over
+the environment and the configuration file; iris-config(5) has the details.` +
 			exitStatus(0, 1, 2, 3),
 		Example: `  iris daemon --max-processes 4 --idle-timeout 30m
   iris daemon status

@@ -52,7 +52,7 @@ func (g *globals) call(ctx context.Context, method string, params, result any) e
 	defer c.Close()
 	err = c.Call(ctx, method, params, result)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return ipc.Errorf(ipc.CodeDaemon, "the daemon does not answer")
+		return ipc.Errorf(ipc.CodeDaemon, "the daemon, pid %d, does not answer", c.Daemon().PID)
 	}
 	return err
 }
@@ -76,7 +76,11 @@ func connect(ctx context.Context, p config.Paths) (*ipc.Client, error) {
 	if err != nil {
 		return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 	}
-	return ipc.Dial(ctx, socket, ipc.Hello{Version: buildVersion()})
+	c, err := ipc.Dial(ctx, socket, ipc.Hello{Version: buildVersion()})
+	if err == nil || ctx.Err() != nil || errors.Is(err, ipc.ErrNoDaemon) {
+		return c, err
+	}
+	return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 }
 
 // startAndConnect lets one of any number of clients start the daemon: the one
@@ -107,10 +111,12 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 		case <-time.After(lockPoll):
 		}
 	}
-	if err := g.startDaemon(ctx, p); err != nil {
-		return nil, err
+	failed := g.startDaemon(ctx, p)
+	c, err := connect(ctx, p)
+	if failed != nil && err != nil { // else somebody started one by hand meanwhile
+		return nil, failed
 	}
-	return connect(ctx, p)
+	return c, err
 }
 
 func openStartLock(state string) (*os.File, error) {

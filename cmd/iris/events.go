@@ -22,7 +22,7 @@ type eventsOptions struct {
 }
 
 func (o *eventsOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.follow, "follow", false, "go on with those to come")
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on with those to come")
 	f.Uint64Var(&o.since, "since", 0, "only those after the event of this `NUMBER`")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }

@@ -105,20 +105,20 @@ func status(err error) int {
 		return exitOK
 	case errors.As(err, &quiet):
 		return int(quiet)
-	case errors.Is(err, syscall.EPIPE):
-		return exitPipe
 	case errors.As(err, &usage):
 		return ipc.CodeUsage
 	case errors.As(err, &outcome):
 		return outcomeStatus(outcome.outcome)
 	case errors.As(err, &wire):
 		return codeStatus(wire.Code)
+	case errors.Is(err, ipc.ErrNoDaemon), errors.Is(err, ipc.ErrLost):
+		return ipc.CodeDaemon
 	case errors.Is(err, context.DeadlineExceeded):
 		return exitTimeout
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.Is(err, ipc.ErrNoDaemon), errors.Is(err, ipc.ErrLost), errors.Is(err, ipc.ErrForeign):
-		return ipc.CodeDaemon
+	case errors.Is(err, syscall.EPIPE):
+		return exitPipe
 	}
 	return ipc.CodeFailed
 }
@@ -199,11 +199,23 @@ func report(stderr io.Writer, err error) int {
 	if err == nil || code == exitPipe || errors.As(err, &quiet) {
 		return code
 	}
-	say(stderr, "%s", err)
+	for _, line := range sentences(err) {
+		say(stderr, "%s", line)
+	}
 	if h := hint(err); h != "" {
 		say(stderr, "hint: %s", h)
 	}
 	return code
+}
+
+// sentences are the lines of an error. The daemon and the configuration may say
+// several things at once; what an agent says stays one line whatever is in it.
+func sentences(err error) []string {
+	var outcome *outcomeError
+	if errors.As(err, &outcome) {
+		return []string{err.Error()}
+	}
+	return strings.Split(strings.TrimSpace(err.Error()), "\n")
 }
 
 // say writes one line of talk.

@@ -17,8 +17,8 @@ type globals struct {
 }
 
 func (g *globals) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&g.socket, "socket", "", "Unix socket of the daemon (default $IRIS_SOCKET, else in the runtime directory)")
-	f.StringVar(&g.config, "config", "", "configuration file (default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME)")
+	f.StringVar(&g.socket, "socket", "", "Unix socket of the daemon: a `PATH` (default $IRIS_SOCKET, else in the runtime directory)")
+	f.StringVar(&g.config, "config", "", "configuration `FILE` (default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME)")
 	f.BoolVar(&g.noStart, "no-start", false, "do not start a daemon when there is none")
 }
 
@@ -57,6 +57,9 @@ status that says what happened.` +
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	g.addFlags(root.PersistentFlags())
+	root.SetHelpCommand(newHelpCmd())
+	root.SetHelpFunc(printHelp)
+	root.SetUsageFunc(printUsage)
 	root.AddCommand(
 		newSendCmd(g), newPsCmd(g), newStatusCmd(g), newEventsCmd(g),
 		newKillCmd(g), newEvictCmd(g), newWakeCmd(g), newRestartCmd(g),
@@ -64,6 +67,27 @@ status that says what happened.` +
 		newCompletionCmd(), newVersionCmd(), newAgentCmd(),
 	)
 	return root
+}
+
+// newHelpCmd is cobra's, but refuses what does not exist.
+func newHelpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Explain a command",
+		Long:  "Explain a command; \"iris COMMAND --help\" does the same." + exitStatus(0, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if err := unknownCommand(of, rest); err != nil {
+				return err
+			}
+			of.InitDefaultHelpFlag()
+			printHelp(of, nil)
+			return nil
+		},
+	}
 }
 
 // group makes cmd one that only holds others: alone it shows its help.

@@ -32,7 +32,7 @@ type sendOptions struct {
 func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.file, "file", "f", "", "read the text from `FILE` instead of standard input")
 	f.BoolVarP(&o.noStdin, "no-stdin", "n", false, "do not read standard input")
-	f.Var(&o.timeout, "timeout", "wait at most this long, such as 90s or 10m; the turn goes on")
+	f.Var(&o.timeout, "timeout", "wait at most this `TIME`, such as 90s or 10m; the turn goes on")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
 	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
@@ -86,7 +86,11 @@ JSON
 			return runSend(cmd.Context(), opts, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if !errors.As(err, &unknown) {
+			return flagError(cmd, err)
+		}
 		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", err)
 	})
 	opts.addFlags(cmd.Flags())
@@ -184,6 +188,8 @@ func notAccepted(ctx context.Context, err error) error {
 		return ipc.Errorf(ipc.CodeDaemon, "the daemon did not accept the message in time")
 	case ctx.Err() != nil:
 		return &waitError{ctx.Err(), "", "interrupted before the daemon accepted the message"}
+	case errors.Is(err, ipc.ErrLost):
+		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon before it said whether it took the message: %s", err)
 	}
 	return err
 }

@@ -13,7 +13,7 @@ import (
 
 func newTeamCmd(g *globals) *cobra.Command {
 	return group(&cobra.Command{
-		Use:        "team",
+		Use:        "team COMMAND",
 		Short:      "Add, list and remove teams",
 		SuggestFor: []string{"teams", "project", "projects"},
 		Long: `A team is a named project directory. "iris team add" writes it into a file of its
@@ -30,7 +30,7 @@ type teamAddOptions struct {
 }
 
 func (o *teamAddOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.description, "description", "", "what the team is for, shown in lists")
+	f.StringVar(&o.description, "description", "", "`TEXT` that says what the team is for, shown in lists")
 	f.BoolVar(&o.force, "force", false, "replace a team that was added before")
 }
 
