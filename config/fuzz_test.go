@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -101,4 +103,19 @@ func checkConfig(t *testing.T, cfg *Config) {
 		}
 	}
 	cfg.Show()
+}
+
+func BenchmarkLoadThousandTeams(b *testing.B) {
+	p := newHome(b)
+	var s strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&s, "[teams.t%d]\ndir = \"/srv/t%d\"\nidle_timeout = \"1m\"\n", i, i)
+	}
+	mustWrite(b, p.Config, s.String())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Load(p); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -111,6 +112,7 @@ type loader struct {
 	cfg      *Config
 	home     string
 	drafts   []draft
+	index    map[string]int // of a team in drafts
 	problems Problems
 }
 
@@ -126,7 +128,8 @@ type draft struct {
 // build makes the configuration of the files. It reads no file itself, so that
 // AddTeam can try one that does not exist yet.
 func build(p Paths, sources []source, problems Problems, overrides []Override) (*Config, error) {
-	l := &loader{cfg: &Config{paths: p, Teams: map[string]*Team{}, origin: map[string]origin{}}, home: p.Home, problems: problems}
+	cfg := &Config{paths: p, Teams: map[string]*Team{}, origin: map[string]origin{}}
+	l := &loader{cfg: cfg, home: p.Home, index: map[string]int{}, problems: problems}
 	l.defaults()
 	for _, s := range sources {
 		l.cfg.Files = append(l.cfg.Files, s.path)
@@ -231,12 +234,12 @@ func (l *loader) teams(s source, v *value, cut bool) {
 			complain(d.at.keyAt, fmt.Sprintf("team %q must be a table: write [teams.%s]", name, tomlKey(name)))
 			continue
 		}
-		same := func(o draft) bool { return o.name == name }
-		if i := slices.IndexFunc(l.drafts, same); i >= 0 {
+		if i, ok := l.index[name]; ok {
 			o := l.drafts[i]
 			complain(d.at.keyAt, fmt.Sprintf("team %q is already defined at %s:%d:%d", name, o.file, o.at.keyAt.line, o.at.keyAt.col))
 			continue
 		}
+		l.index[name] = len(l.drafts)
 		l.drafts = append(l.drafts, d)
 	}
 }
@@ -303,10 +306,25 @@ func assign(into any, key string, x any) {
 // field returns the field of a Config or Team that has that key.
 func field(of any, key string) reflect.Value {
 	v := reflect.ValueOf(of).Elem()
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if f.Tag.Get("toml") == key {
-			return v.FieldByIndex(f.Index)
+	index := configFields
+	if v.Type() == reflect.TypeFor[Team]() {
+		index = teamFields
+	}
+	return v.FieldByIndex(index()[key])
+}
+
+var (
+	configFields = sync.OnceValue(func() map[string][]int { return fieldIndex(reflect.TypeFor[Config]()) })
+	teamFields   = sync.OnceValue(func() map[string][]int { return fieldIndex(reflect.TypeFor[Team]()) })
+)
+
+// fieldIndex says which field of a struct has which key.
+func fieldIndex(t reflect.Type) map[string][]int {
+	index := map[string][]int{}
+	for _, f := range reflect.VisibleFields(t) {
+		if key := f.Tag.Get("toml"); key != "" {
+			index[key] = f.Index
 		}
 	}
-	panic("bug: no field for key " + key)
+	return index
 }
