@@ -243,6 +243,9 @@ func (c *Client) into(a answer, method string, result any) error {
 		}
 		return e
 	}
+	if a.result == nil {
+		return fmt.Errorf("answer to %s has neither result nor error", method)
+	}
 	var err error
 	switch v := result.(type) {
 	case nil:

@@ -95,11 +95,11 @@ func (l *lines) fill() error {
 }
 
 // grow moves what is left to the front, or into a buffer of twice the size when
-// it fills more than half of this one.
+// it fills more than half of this one, up to the limit.
 func (l *lines) grow() error {
 	left := l.buf[l.start:l.end]
 	to := l.buf
-	if len(to) == 0 || len(left) > len(to)/2 {
+	if len(to) == 0 || len(left) > len(to)/2 && len(to) < l.limit+2 {
 		size := max(smallBuffer, min(2*len(to), l.limit+2))
 		if err := l.make(&to, size); err != nil {
 			return err

@@ -147,18 +147,25 @@ func (u *unquoter) write(p []byte) error {
 
 // odd decodes one escape, or one character that is not ASCII.
 func (u *unquoter) odd() error {
-	var b [utf8.UTFMax]byte
 	if u.s.peek() != '\\' {
 		r, size := utf8.DecodeRune(u.s.data[u.s.pos:])
 		u.s.pos += size
-		return u.put(utf8.AppendRune(b[:0], r))
+		return u.putRune(r)
 	}
 	u.s.pos++
 	from := u.s.pos
 	if err := u.s.escape(); err != nil {
 		return err
 	}
-	return u.put(utf8.AppendRune(b[:0], u.unescape(from)))
+	return u.putRune(u.unescape(from))
+}
+
+func (u *unquoter) putRune(r rune) error {
+	u.buf = utf8.AppendRune(u.buf, r)
+	if len(u.buf) < unquoteBuffer {
+		return nil
+	}
+	return u.flush()
 }
 
 // unescape returns the character of the escape that begins at from, whose second
