@@ -29,6 +29,14 @@ func (t *table) detach(j *job) {
 	}
 }
 
+// disown takes away all edges to j, which runs no more.
+func (t *table) disown(j *job) {
+	for _, c := range j.children {
+		c.parent = nil
+	}
+	j.children = nil
+}
+
 // stuck reports whether a new turn could never run, because every place that
 // it could get is held by a turn that would, in the end, wait for it.
 func (t *table) stuck(turn *Turn) bool {
@@ -64,14 +72,16 @@ func (t *table) live(next *Turn) map[*slot]bool {
 	return live
 }
 
-// reachable reports whether a key can get an agent: it has one that is not
-// stuck, or fewer places than there are in all are held by stuck ones. Every
-// other place comes free, sooner or later.
+// reachable reports whether a key can get an agent: not all places there are
+// may be held by stuck turns, for every other comes free sooner or later, and
+// its own agent must not be stuck. One that is idle or starts proves nothing
+// by itself: it may have to be replaced.
 func (t *table) reachable(k Key, live map[*slot]bool) bool {
-	if l := t.lines[k]; l != nil && l.slot != nil {
-		return l.slot.state != Busy || live[l.slot]
+	if t.busy.Len()-len(live) >= t.MaxProcesses {
+		return false
 	}
-	return t.busy.Len()-len(live) < t.MaxProcesses
+	l := t.lines[k]
+	return l == nil || l.slot == nil || l.slot.state != Busy || live[l.slot]
 }
 
 // untangle ends waiting turns that a lower bound has made impossible.

@@ -230,10 +230,7 @@ func (t *table) finish(j *job, res *Result, err error) {
 		delete(t.jobs, j.turn.ID)
 	}
 	t.detach(j)
-	for _, c := range j.children {
-		c.parent = nil
-	}
-	j.children = nil
+	t.disown(j)
 	t.do(step{kind: stepFinish, job: j, res: res, err: err})
 }
 

@@ -82,7 +82,7 @@ type Pool struct {
 	still bool // quiet is closed
 	subs  map[*Subscription]struct{}
 	told  uint64 // last event that the subscribers know of
-	over  bool   // closed, and nothing more to come
+	over  bool   // closed, and no agent left
 }
 
 // New returns a pool without agents. Close it.
@@ -127,6 +127,9 @@ func nothing(*table) {}
 // setTimer has the table asked again at a time. An old timer that fires all
 // the same does no harm: it asks, and nothing is due.
 func (p *Pool) setTimer(at time.Time) {
+	if p.over {
+		at = time.Time{}
+	}
 	if at.Equal(p.alarm) {
 		return
 	}

@@ -167,6 +167,7 @@ func (t *table) giveBack(s *slot, j *job, why string) bool {
 		t.about(s, j, MessageResponse, why)
 	}
 	s.job = nil
+	t.disown(j)
 	t.push(j, true)
 	t.stop(s, why)
 	t.goneIfDone(s)
@@ -327,21 +328,26 @@ func (s *slot) event(typ EventType, detail string) Event {
 }
 
 // verdict is what the caller of a turn is told: the agent's own word before
-// anything else, then why we ended the turn, then what went wrong.
+// anything else, then why we ended the turn, then what went wrong. The word of
+// an agent that was interrupted because we stopped it is ours.
 func verdict(j *job, res *Result, err error) (*Result, error) {
 	switch {
 	case err == nil && res == nil:
 		return nil, errors.New("bug: the agent returned neither result nor error")
-	case err == nil && j.cause == ErrStalled && res.Outcome == OutcomeInterrupted:
+	case err != nil && j.cause != nil:
+		return nil, j.cause
+	case err != nil:
+		return nil, err
+	case res.Outcome != OutcomeInterrupted:
+		return res, nil
+	case j.cause == ErrKilled || j.cause == ErrEvicted:
+		return nil, j.cause
+	case j.cause == ErrStalled:
 		cut := *res
 		cut.Outcome = OutcomeIncomplete
 		return &cut, nil
-	case err == nil:
-		return res, nil
-	case j.cause != nil:
-		return nil, j.cause
 	}
-	return nil, err
+	return res, nil
 }
 
 // outcome is a result or an error as one word, for events.
