@@ -44,7 +44,7 @@ func (p *Process) remember() {
 		return
 	}
 	p.ended = false
-	p.seen, p.since = newTree(p.ident.pid), ticks()
+	p.seen = newTree(p.ident.pid)
 	p.seen.collect(p.ident)
 }
 
@@ -60,7 +60,11 @@ func (p *Process) drain() {
 	if p.reader.seen > before {
 		p.progress = time.Now()
 	}
-	p.read = p.reader.off
+	p.read, p.scanned = p.reader.off, p.reader.seen
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
 	p.giveLocked()
 }
 
@@ -89,12 +93,13 @@ func (p *Process) last() {
 	}
 }
 
-// finish ends what waits for the process and closes done. What the agent left
-// behind when it went without being asked to goes too.
+// finish ends what waits for the process and closes done. When the agent went
+// without being asked to, what was below it after its last turn goes too, and
+// what it has started since.
 func (p *Process) finish() {
 	p.o.Follower.remove(p.spool.path(".out"))
 	if !p.stopping.Load() {
-		p.sweepOrphans()
+		p.seen.kill(p.o.ID)
 	}
 	p.mu.Lock()
 	p.gone = true
@@ -104,10 +109,11 @@ func (p *Process) finish() {
 	p.stdin.Close()
 	p.in.Unlock()
 	p.spool.out.Close()
-	close(p.done)
+	p.words = lastWords(p.spool.stderr(4096))
 	if !keep {
 		p.spool.remove()
 	}
+	close(p.done)
 }
 
 // handle routes one line. The turn's watcher sees it before it has an effect.
@@ -193,8 +199,6 @@ func (p *Process) system(subtype string, line []byte) {
 	if subtype == "session_state_changed" {
 		p.mu.Lock()
 		p.state, p.stateAt = m.State, p.reader.off
-		close(p.changed)
-		p.changed = make(chan struct{})
 		p.mu.Unlock()
 	}
 	p.sessionIs(m.Session)

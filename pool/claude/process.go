@@ -55,6 +55,7 @@ type Process struct {
 	exited chan struct{}  // the process is gone
 	done   chan struct{}  // and its output read to the end
 	exit   string         // how it ended; set before exited closes
+	words  string         // and the last it said on stderr; set before done closes
 
 	stopping atomic.Bool
 	stopOnce sync.Once
@@ -65,17 +66,17 @@ type Process struct {
 
 	// Used by follow alone.
 	reader lineReader
-	ended  bool   // a turn has ended since the tree was looked at
-	seen   tree   // below the agent at the end of the last turn
-	since  uint64 // when that was
+	ended  bool // a turn has ended since the tree was looked at
+	seen   tree // below the agent at the end of the last turn
 
 	mu       sync.Mutex    // protects the fields below; never held while calling out
 	state    string        // of the last state line; empty before the first
-	changed  chan struct{} // closed and renewed when state changes
+	changed  chan struct{} // closed when the spool has been read; nil when nobody waits
 	session  string
 	totals   totals
 	turn     *turn
 	read     int64 // start of the first line not handled
+	scanned  int64 // and as far as its bytes have been looked at
 	stateAt  int64 // start of the chunk that the last state line is in, or later
 	gone     bool  // the output has been read to the end
 	untaken  bool  // a turn has ended whose result may not be on record yet
@@ -132,7 +133,7 @@ func newProcess(o *Options, s *spool) *Process {
 	p := &Process{
 		o: *o, log: o.Log, spool: s, started: time.Now(), progress: time.Now(),
 		session: o.SessionID, watched: watch(o.Watch, o.Stamp),
-		kick: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
+		kick: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}),
 		calls: map[string]chan response{}, reader: lineReader{f: s.out, max: maxLine},
 	}
 	if p.log == nil {
@@ -160,7 +161,7 @@ func (p *Process) exec(path string, stdout, stderr *os.File) error {
 		w.Close()
 		return err
 	}
-	p.stdin, p.ident, p.since = w, identify(p.proc.Pid), ticks()
+	p.stdin, p.ident = w, identify(p.proc.Pid)
 	p.seen = newTree(p.ident.pid)
 	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
 	p.record(func(r *record) { r.PID, r.Start, r.Boot = p.ident.pid, p.ident.start, bootID() })
@@ -206,7 +207,11 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 
 // withWords adds the agent's last words on stderr.
 func (p *Process) withWords(err error) error {
-	if said := lastWords(p.spool.stderr(4096)); said != "" {
+	said := p.words
+	if !p.isDone() {
+		said = lastWords(p.spool.stderr(4096))
+	}
+	if said != "" {
 		return fmt.Errorf("%w: %s", err, said)
 	}
 	return err

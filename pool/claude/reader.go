@@ -59,7 +59,7 @@ func (r *lineReader) short(buf []byte, s sink) (bool, error) {
 	if hole := n - len(bytes.TrimLeft(buf[:n], "\x00")); hole > 0 {
 		r.off += int64(hole)
 		r.seen = r.off
-		return n == len(buf), nil
+		return hole < n || n == len(buf), nil
 	}
 	start, from := 0, min(int(r.seen-r.off), n)
 	for {

@@ -15,17 +15,12 @@ const (
 	askAgain  = 500 * time.Millisecond // between two interrupts of one turn
 )
 
-// Send runs one turn: see the package comment.
+// Send runs one turn: see the package comment. Turn.Begin is the pool's to
+// call; by then nothing of the turn has reached the agent.
 func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
 	line, err := userLine(t.Text)
 	if err == nil {
 		err = p.prepare(ctx)
-	}
-	if err == nil && t.Begin != nil {
-		err = t.Begin(p.snapshot(t))
-	}
-	if err == nil {
-		err = p.idle(ctx, idleWait)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, err)
@@ -33,51 +28,47 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	u := p.enter(t)
 	defer p.leave(u)
 	if n, err := p.write(line); err != nil {
-		if n == 0 {
-			return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, p.orExit(err))
+		promise := pool.ErrNotDispatched
+		if n > 0 {
+			promise = pool.ErrUnknown
 		}
-		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.orExit(err))
+		return nil, fmt.Errorf("%w: %w", promise, p.orExit(err))
 	}
 	return p.await(ctx, u)
 }
 
 // prepare sees to it that the turn can begin: what went before is on record,
-// the agent is idle, and there is room for the answer.
+// there is room for the answer, and, last, the agent is idle.
 func (p *Process) prepare(ctx context.Context) error {
 	p.mu.Lock()
 	p.untaken = false
 	p.giveLocked()
 	base := p.totals
 	p.mu.Unlock()
-	if err := p.idle(ctx, idleWait); err != nil {
-		return err
-	}
 	p.spool.trimErr()
 	p.record(func(r *record) { r.Base = base })
-	return p.spool.room()
+	if err := p.spool.room(); err != nil {
+		return err
+	}
+	return p.idle(ctx, idleWait)
 }
 
-// idle waits until the agent's last state line says idle. A line written in a
-// turn that the agent has begun by itself would get no turn of its own.
+// idle waits until the agent's last state line says idle, and no line of it is
+// unread. A message written in a turn that the agent has begun by itself would
+// get no turn of its own.
 func (p *Process) idle(ctx context.Context, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
-		p.mu.Lock()
-		state, changed := p.state, p.changed
-		p.mu.Unlock()
+		state, changed := p.stateNow()
 		switch {
 		case p.stopping.Load():
 			return errGone
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		}
-		select {
-		case <-p.done:
+		case p.isDone():
 			return p.orExit(errGone)
-		default:
-		}
-		if state == "" || state == "idle" {
+		case changed == nil:
 			return nil
 		}
 		select {
@@ -90,11 +81,31 @@ func (p *Process) idle(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-// snapshot is what the driver knows of the process; a pool that knows more
-// puts its own Begin in front.
-func (p *Process) snapshot(t *pool.Turn) pool.Process {
-	return pool.Process{
-		ID: p.o.ID, Key: t.Key, PID: p.PID(), State: pool.Busy, Turn: t.ID, TurnSince: time.Now(), Started: p.started, Agent: p,
+// stateNow returns the agent's state and what is closed at the next reading of
+// the spool: nil when the agent is idle and all has been read.
+func (p *Process) stateNow() (string, <-chan struct{}) {
+	info, err := p.spool.out.Stat()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	behind := err == nil && info.Size() > p.scanned
+	if !behind && (p.state == "" || p.state == "idle") {
+		return p.state, nil
+	}
+	if behind {
+		p.wake()
+	}
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.state, p.changed
+}
+
+func (p *Process) isDone() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
 	}
 }
 

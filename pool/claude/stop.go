@@ -108,13 +108,3 @@ func (p *Process) endsIn(d time.Duration, left tree) bool {
 		}
 	}
 }
-
-// sweepOrphans ends what an agent that died by itself has left: what was below
-// it after its last turn and what was started since, as far as it was given to
-// us and not made itself a daemon before.
-func (p *Process) sweepOrphans() {
-	if p.o.Reaper != nil {
-		p.seen.orphans(p.o.ID, p.since)
-	}
-	p.seen.kill(p.o.ID)
-}

@@ -18,10 +18,11 @@ type procID struct {
 type tree struct {
 	procs    map[procID]bool
 	sessions map[int]bool // of its tools, which have sessions of their own, and its own
+	since    uint64       // what was started later and carries the mark belongs to it, too
 }
 
 func newTree(agent int) tree {
-	return tree{procs: map[procID]bool{}, sessions: map[int]bool{agent: true}}
+	return tree{procs: map[procID]bool{}, sessions: map[int]bool{agent: true}, since: ticks()}
 }
 
 // hasMark looks for the mark in an environment as /proc shows it.

@@ -99,8 +99,9 @@ func (t tree) collect(p procID) {
 	}
 }
 
-// remains returns what still lives of what was seen, of what it has started
-// since, and of the sessions, as far as it carries the mark.
+// remains returns what still lives of what was seen and of what that has
+// started; and what is in one of the sessions or younger than the tree, as far
+// as it carries the mark.
 func (t tree) remains(id string) []procID {
 	for p := range t.procs {
 		if p.alive() {
@@ -108,7 +109,8 @@ func (t tree) remains(id string) []procID {
 		}
 	}
 	for _, s := range processes() {
-		if t.sessions[s.sid] && !t.procs[s.procID] && !s.gone() && marked(s.pid, id) {
+		ours := t.sessions[s.sid] || s.start >= t.since
+		if ours && !t.procs[s.procID] && !s.gone() && marked(s.pid, id) {
 			t.procs[s.procID] = true
 		}
 	}
@@ -119,20 +121,6 @@ func (t tree) remains(id string) []procID {
 		}
 	}
 	return out
-}
-
-// orphans adds what a dead agent left to us: our children with its mark that
-// are no older than since.
-func (t tree) orphans(id string, since uint64) {
-	for _, pid := range children(os.Getpid()) {
-		s, ok := readStat(pid)
-		if ok && s.start >= since && marked(pid, id) {
-			t.procs[s.procID] = true
-			if s.sid == s.pid {
-				t.sessions[s.sid] = true
-			}
-		}
-	}
 }
 
 // kill ends what remains, until nothing does.

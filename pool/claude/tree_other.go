@@ -16,8 +16,6 @@ import (
 
 func (t tree) collect(procID) {}
 
-func (t tree) orphans(string, uint64) {}
-
 func (t tree) kill(string) {
 	for sid := range t.sessions {
 		syscall.Kill(-sid, syscall.SIGKILL)

@@ -1,0 +1,240 @@
+package claude
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"iris/pool"
+	"iris/pool/claude/claudetest"
+)
+
+// roles are what the test binary plays when a test has started it as another
+// process.
+var roles = map[string]func(){
+	"daemon": playDaemon,
+	"reaper": playReaper,
+}
+
+const roleVar = "IRIS_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if play := roles[os.Getenv(roleVar)]; play != nil {
+		play()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// realClaude returns the real program, or skips the test; with
+// IRIS_REQUIRE_CLAUDE=1 its absence is a failure.
+func realClaude(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv("IRIS_CLAUDE")
+	if path == "" && os.Getenv("IRIS_REQUIRE_CLAUDE") == "1" {
+		t.Fatal("IRIS_CLAUDE is not set")
+	}
+	if path == "" {
+		t.Skip("SKIPPED: set IRIS_CLAUDE to the real program to run this")
+	}
+	return path
+}
+
+// rig is what a test starts agents with.
+type rig struct {
+	t       testing.TB
+	stub    *claudetest.Stub // nil for the fake
+	o       Options
+	mu      sync.Mutex
+	session []string // as OnSession has told
+}
+
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	f, err := NewFollower()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	r := &rig{t: t}
+	r.o = Options{
+		ID: "p1", Team: "api", Dir: realDir(t), Spools: filepath.Join(t.TempDir(), "spool"),
+		SessionID: NewSessionID(), Transcript: true,
+		StartTimeout: 20 * time.Second, Grace: 5 * time.Second, Follower: f,
+		OnSession: r.onSession, Log: slog.New(slog.NewTextHandler(logTo{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	return r
+}
+
+// realRig starts the real program against a stub of its own.
+func realRig(t testing.TB) *rig {
+	t.Helper()
+	program := realClaude(t)
+	r := newRig(t)
+	r.stub = claudetest.NewStub()
+	t.Cleanup(r.stub.Close)
+	r.o.Command, r.o.Env = program, append(r.stub.Env(t.TempDir()), "CLAUDE_CODE_MAX_RETRIES=1")
+	r.o.Args = []string{"--allowedTools=Bash"}
+	return r
+}
+
+// logTo shows the log of a test that fails.
+type logTo struct{ t testing.TB }
+
+func (l logTo) Write(b []byte) (int, error) {
+	l.t.Logf("%s", strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
+// realDir is a directory without symbolic links in its path.
+func realDir(t testing.TB) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func (r *rig) onSession(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.session = append(r.session, id)
+}
+
+func (r *rig) sessions() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.session...)
+}
+
+// start starts an agent that ends with the test.
+func (r *rig) start() *Process {
+	r.t.Helper()
+	p, err := Start(context.Background(), r.o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		p.Stop()
+		p.Taken()
+	})
+	return p
+}
+
+// again starts another process of the same conversation.
+func (r *rig) again() *Process {
+	r.t.Helper()
+	r.o.ID += "x"
+	return r.start()
+}
+
+func send(t testing.TB, p *Process, text string) *pool.Result {
+	t.Helper()
+	res, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: text})
+	if err != nil {
+		t.Fatalf("%.60s: %v", text, err)
+	}
+	return res
+}
+
+// ask sends a text and wants that answer.
+func ask(t testing.TB, p *Process, text, want string) {
+	t.Helper()
+	if res := send(t, p, text); res.Text != want || res.Outcome != pool.OutcomeSuccess {
+		t.Errorf("%.60s: got %s %.100q, want %.100q", text, res.Outcome, res.Text, want)
+	}
+}
+
+// under is a turn that runs while the test does something else.
+type under struct {
+	res  *pool.Result
+	err  error
+	done chan struct{}
+
+	mu    sync.Mutex
+	lines []string
+}
+
+// begin sends a text in the background and returns when a line has come that
+// contains word.
+func begin(t testing.TB, ctx context.Context, p *Process, text, word string) *under {
+	t.Helper()
+	u := &under{done: make(chan struct{})}
+	seen := make(chan struct{})
+	once := sync.OnceFunc(func() { close(seen) })
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(u.done)
+		u.res, u.err = p.Send(ctx, &pool.Turn{ID: "m", Text: text, Output: func(line []byte) {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			u.lines = append(u.lines, string(line))
+			if strings.Contains(string(line), word) {
+				once()
+			}
+		}})
+	})
+	t.Cleanup(wg.Wait)
+	select {
+	case <-seen:
+	case <-u.done:
+		t.Fatalf("%s: ended before %q: %+v, %v", text, word, u.res, u.err)
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s: no %q", text, word)
+	}
+	return u
+}
+
+// wait returns how the turn ended, and fails when it takes too long.
+func (u *under) wait(t testing.TB, limit time.Duration) (*pool.Result, error) {
+	t.Helper()
+	select {
+	case <-u.done:
+		return u.res, u.err
+	case <-time.After(limit):
+		t.Fatalf("turn has not ended in %v", limit)
+		return nil, nil
+	}
+}
+
+// eventually waits until ok says yes. It is for what other processes do.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("not in 10 s: %s", what)
+		}
+	}
+}
+
+// below returns the processes with the mark of id, but for the agent itself.
+func below(id string, agent int) []int {
+	var out []int
+	for _, s := range processes() {
+		if s.pid != agent && !s.gone() && marked(s.pid, id) {
+			out = append(out, s.pid)
+		}
+	}
+	return out
+}
+
+// endAll ends processes that a test has left on purpose.
+func endAll(pids []int) {
+	for _, pid := range pids {
+		identify(pid).signal(syscall.SIGKILL)
+	}
+}

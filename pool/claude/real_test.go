@@ -1,0 +1,512 @@
+package claude
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"iris/pool"
+	"iris/pool/claude/claudetest"
+)
+
+func TestRealWarmTurns(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	ask(t, p, "echo:hi", "hi")
+	ask(t, p, "count", "2")
+	ask(t, p, "echo: two\nlines \x00\x1b[0m \u2028 <&>", " two\nlines \x00\x1b[0m \u2028 <&>")
+	res := send(t, p, "slow:3:5ms")
+	if res.Text != claudetest.SlowText(3) || res.SessionID != r.o.SessionID || res.Turns != 1 || res.Stop != "end_turn" || res.Terminal != "completed" {
+		t.Errorf("got %+v", res)
+	}
+	if got := len(r.stub.Turns()); got != 4 {
+		t.Errorf("got %d calls of the model, want 4", got)
+	}
+}
+
+func TestRealCostsAreOfOneTurn(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	a, b := send(t, p, "echo:hi"), send(t, p, "echo:hi")
+	if a.CostUSD <= 0 || b.CostUSD <= 0 || b.CostUSD > 1.5*a.CostUSD {
+		t.Errorf("costs: %v, then %v", a.CostUSD, b.CostUSD)
+	}
+	if b.Usage.Input < a.Usage.Input || b.Usage.Input > 2*a.Usage.Input || b.API <= 0 || b.API > b.Duration {
+		t.Errorf("first %+v, second %+v", a, b)
+	}
+	p.Stop()
+	p.Taken()
+	if c := send(t, r.again(), "echo:hi"); c.CostUSD <= 0 || c.CostUSD > 1.5*a.CostUSD {
+		t.Errorf("after resume: %v", c.CostUSD)
+	}
+}
+
+func TestRealOutputIsTheTurnsLines(t *testing.T) {
+	p := realRig(t).start()
+	var types []string
+	res, err := p.Send(context.Background(), &pool.Turn{Text: "echo:hi", Output: func(line []byte) {
+		if !json.Valid(line) {
+			t.Errorf("not JSON: %.100s", line)
+		}
+		typ, sub, _ := route(line)
+		types = append(types, strings.TrimSuffix(typ+" "+sub, " "))
+	}})
+	if err != nil || res.Text != "hi" {
+		t.Fatal(res, err)
+	}
+	want := "system session_state_changed, system init, assistant, result success, system session_state_changed"
+	if got := strings.Join(types, ", "); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestRealResumeAfterStop(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	ask(t, p, "echo:one", "one")
+	p.Stop()
+	if p.Exit() != "exit status 0" {
+		t.Errorf("exit: %s", p.Exit())
+	}
+	ask(t, r.again(), "dump", `["echo:one","dump"]`)
+}
+
+func TestRealClearChangesTheSession(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	ask(t, p, "echo:one", "one")
+	res := send(t, p, "/clear")
+	if res.SessionID == r.o.SessionID || p.Session() != res.SessionID || res.Turns != 0 {
+		t.Fatalf("got %+v", res)
+	}
+	if got := r.sessions(); len(got) != 1 || got[0] != res.SessionID {
+		t.Errorf("OnSession: %v", got)
+	}
+	if path, _ := p.Spool(); !strings.Contains(path, res.SessionID) {
+		t.Errorf("spool is still called %s", path)
+	}
+	if got := send(t, p, "dump").Text; strings.Contains(got, "echo:one") {
+		t.Errorf("the conversation goes on: %s", got)
+	}
+	other := r.o
+	other.ID, other.SessionID = "p2", res.SessionID
+	if _, err := Start(context.Background(), other); !errors.Is(err, pool.ErrBusy) {
+		t.Errorf("second process of the new session: %v", err)
+	}
+}
+
+func TestRealSessionInUse(t *testing.T) {
+	r := realRig(t)
+	r.start()
+	r.o.ID = "p2"
+	_, err := Start(context.Background(), r.o)
+	if !errors.Is(err, pool.ErrBusy) || !strings.Contains(err.Error(), "in use by process p1") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRealInterrupt(t *testing.T) {
+	for _, c := range []struct{ name, text, word string }{
+		{"stream", "slow:200:50ms", `"init"`},
+		{"tool", `tool:Bash:{"command":"sleep 100","description":"d"}`, `"tool_use"`},
+		{"hang", "hang", `"init"`},
+		{"retry", "status:500", `"api_retry"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := realRig(t)
+			p := r.start()
+			ctx, cancel := context.WithCancelCause(context.Background())
+			u := begin(t, ctx, p, c.text, c.word)
+			cancel(pool.ErrCancelled)
+			res, err := u.wait(t, 3*time.Second)
+			if err != nil || res.Outcome != pool.OutcomeInterrupted || res.Err != "interrupted" || !strings.HasPrefix(res.Terminal, "aborted") {
+				t.Fatalf("got %+v, %v", res, err)
+			}
+			eventually(t, "the tool is gone", func() bool { return len(below("p1", p.PID())) == 0 })
+			ask(t, p, "echo:after", "after")
+		})
+	}
+}
+
+func TestRealStalledTurnIsIncomplete(t *testing.T) {
+	p := realRig(t).start()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	u := begin(t, ctx, p, "stall", `"init"`)
+	cancel(pool.ErrStalled)
+	if res, err := u.wait(t, 3*time.Second); err != nil || res.Outcome != pool.OutcomeIncomplete {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+// An interrupt may be read before the turn has begun, and is lost then.
+func TestRealInterruptAtOnce(t *testing.T) {
+	p := realRig(t).start()
+	for i := range 10 {
+		ctx, cancel := context.WithCancel(context.Background())
+		stop := time.AfterFunc(time.Duration(i)*time.Millisecond, cancel)
+		begun := time.Now()
+		res, err := p.Send(ctx, &pool.Turn{Text: "slow:100:50ms"})
+		stop.Stop()
+		cancel()
+		if d := time.Since(begun); d > 3*time.Second {
+			t.Errorf("after %d ms: took %v", i, d)
+		}
+		if err != nil && !errors.Is(err, pool.ErrNotDispatched) || err == nil && res.Outcome != pool.OutcomeInterrupted {
+			t.Errorf("after %d ms: %+v, %v", i, res, err)
+		}
+	}
+}
+
+func TestRealStopEndsTools(t *testing.T) {
+	for _, c := range []struct{ name, command string }{
+		{"foreground", "sleep 300"},
+		{"pipeline", "sleep 301 | cat"},
+		{"background job", "(sleep 302 &); sleep 303"},
+		{"deaf", "trap '' TERM INT HUP; sleep 304; sleep 305"},
+		{"own session below", "setsid -w sleep 306"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := realRig(t).start()
+			input, _ := json.Marshal(map[string]string{"command": c.command, "description": "d"})
+			u := begin(t, context.Background(), p, "tool:Bash:"+string(input), `"tool_use"`)
+			eventually(t, "the tool runs", func() bool { return len(below("p1", p.PID())) > 1 })
+			begun := time.Now()
+			p.Stop()
+			if d := time.Since(begun); d > 3*time.Second {
+				t.Errorf("took %v", d)
+			}
+			if left := below("p1", 0); len(left) > 0 {
+				t.Errorf("left: %v", left)
+				endAll(left)
+			}
+			if res, err := u.wait(t, time.Second); err != nil || res.Outcome != pool.OutcomeInterrupted {
+				t.Errorf("turn: %+v, %v", res, err)
+			}
+		})
+	}
+}
+
+// With the gentle rungs taken away, the tool of a killed agent goes too.
+func TestRealTermLeavesNoTool(t *testing.T) {
+	p := realRig(t).start()
+	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
+	eventually(t, "the tool runs", func() bool { return len(below("p1", p.PID())) > 1 })
+	p.stopping.Store(true)
+	p.climb(rungTerm)
+	if left := below("p1", 0); len(left) > 0 {
+		t.Errorf("left: %v", left)
+		endAll(left)
+	}
+	if _, err := u.wait(t, time.Second); !errors.Is(err, pool.ErrUnknown) || !strings.Contains(err.Error(), "exit status 143") {
+		t.Errorf("turn: %v", err)
+	}
+}
+
+func TestRealDaemonOfAToolIsLeftAlone(t *testing.T) {
+	p := realRig(t).start()
+	send(t, p, `tool:Bash:{"command":"setsid nohup sleep 307 >/dev/null 2>&1 &","description":"d"}`)
+	left := below("p1", p.PID())
+	defer func() { endAll(left) }()
+	if len(left) != 1 {
+		t.Fatalf("below the agent: %v", left)
+	}
+	p.Stop()
+	if !identify(left[0]).alive() {
+		t.Error("it was ended")
+	}
+}
+
+func TestRealBackgroundBash(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	res := send(t, p, `tool:Bash:{"command":"sleep 0.4; echo bg-done","description":"d","run_in_background":true}`)
+	if res.Outcome != pool.OutcomeSuccess {
+		t.Fatalf("got %+v", res)
+	}
+	// Its end begins a turn of the agent's own, which must not be taken for
+	// the answer to any of these.
+	for i := range 60 {
+		ask(t, p, fmt.Sprintf("echo:%d", i), fmt.Sprint(i))
+	}
+}
+
+func TestRealPhantomResultOnResume(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	send(t, p, `tool:Bash:{"command":"sleep 300","description":"d","run_in_background":true}`)
+	p.Stop()
+	if left := below("p1", 0); len(left) > 0 {
+		t.Errorf("left: %v", left)
+		endAll(left)
+	}
+	q := r.again()
+	ask(t, q, "echo:first", "first")
+	ask(t, q, "echo:second", "second")
+}
+
+func TestRealAPIErrors(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	for _, c := range []struct {
+		code int
+		want pool.Outcome
+	}{
+		{400, pool.OutcomeAPIError}, {401, pool.OutcomeNotLoggedIn}, {403, pool.OutcomeNotLoggedIn}, {404, pool.OutcomeAPIError},
+		{413, pool.OutcomeAPIError}, {429, pool.OutcomeRateLimited}, {500, pool.OutcomeAPIError}, {529, pool.OutcomeAPIError},
+	} {
+		res := send(t, p, fmt.Sprintf("status:%d", c.code))
+		if res.Outcome != c.want || res.Status != c.code || res.Err == "" || strings.Contains(res.Err, "\n") {
+			t.Errorf("%d: got %+v, want %s", c.code, res, c.want)
+		}
+	}
+	ask(t, p, "echo:still there", "still there")
+}
+
+func TestRealNotLoggedIn(t *testing.T) {
+	r := realRig(t)
+	r.o.Env = deleteVar(r.o.Env, "ANTHROPIC_API_KEY")
+	if res := send(t, r.start(), "echo:hi"); res.Outcome != pool.OutcomeNotLoggedIn || !strings.Contains(res.Err, "/login") {
+		t.Errorf("got %+v", res)
+	}
+}
+
+func TestRealDeniedTool(t *testing.T) {
+	for _, args := range [][]string{nil, {"--permission-prompt-tool=stdio"}} {
+		r := realRig(t)
+		r.o.Args = args
+		res := send(t, r.start(), `tool:Bash:{"command":"touch /etc/iris-test-denied","description":"d"}`)
+		if res.Outcome != pool.OutcomeDenied || len(res.Denials) != 1 || res.Denials[0].Tool != "Bash" || res.Err != "denied: Bash" {
+			t.Errorf("%v: got %+v", args, res)
+		}
+		if res.Text == "" || !strings.Contains(string(res.Denials[0].Input), "iris-test-denied") {
+			t.Errorf("%v: answer %q, input %s", args, res.Text, res.Denials[0].Input)
+		}
+	}
+}
+
+func TestRealLimits(t *testing.T) {
+	r := realRig(t)
+	r.o.Args = []string{"--max-turns=1"}
+	res := send(t, r.start(), `tool:Bash:{"command":"echo hi","description":"d"}`)
+	if res.Outcome != pool.OutcomeLimit || res.Retire != "" || res.Err != "turn limit reached" {
+		t.Errorf("turns: got %+v", res)
+	}
+	r.o.ID, r.o.SessionID, r.o.Args = "p2", NewSessionID(), []string{"--max-budget-usd=0.0001"}
+	p := r.start()
+	send(t, p, "echo:hi")
+	res = send(t, p, "echo:hi")
+	if res.Outcome != pool.OutcomeLimit || res.Retire != "budget spent" {
+		t.Errorf("budget: got %+v", res)
+	}
+}
+
+func TestRealLargeReplyIsByteIdentical(t *testing.T) {
+	p := realRig(t).start()
+	const n = 8 << 20
+	if res := send(t, p, fmt.Sprintf("size:%d", n)); res.Text != claudetest.Text(n) {
+		t.Errorf("got %d bytes, want %d", len(res.Text), n)
+	}
+	ask(t, p, "echo:after", "after")
+	path, _ := p.Spool()
+	eventually(t, "the spool has been given back", func() bool {
+		p.Taken()
+		info, err := os.Stat(path)
+		return err == nil && info.Size() > 2*n && allocated(info) < 2<<20
+	})
+}
+
+func TestRealLargeMessage(t *testing.T) {
+	p := realRig(t).start()
+	text := claudetest.Text(5 << 20)
+	if res := send(t, p, "echo:"+text); res.Text != text {
+		t.Errorf("got %s, %d bytes, want %d: %s", res.Outcome, len(res.Text), len(text), res.Err)
+	}
+}
+
+func TestRealKilledInMidTurn(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	ask(t, p, "echo:one", "one")
+	time.Sleep(200 * time.Millisecond) // the transcript reaches the disk late
+	u := begin(t, context.Background(), p, "slow:100:50ms", `"init"`)
+	p.ident.signal(syscall.SIGKILL)
+	_, err := u.wait(t, time.Second)
+	if !errors.Is(err, pool.ErrUnknown) || errors.Is(err, pool.ErrNotDispatched) || !strings.Contains(err.Error(), "signal: killed") {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
+		t.Errorf("send to the dead: %v", err)
+	}
+	if res := send(t, r.again(), "dump"); !strings.Contains(res.Text, `"echo:one"`) {
+		t.Errorf("after resume: %s", res.Text)
+	}
+}
+
+func TestRealEOFInMidTurnFinishes(t *testing.T) {
+	p := realRig(t).start()
+	u := begin(t, context.Background(), p, "slow:20:50ms", `"init"`)
+	p.hangUp()
+	res, err := u.wait(t, 5*time.Second)
+	if err != nil || res.Text != claudetest.SlowText(20) {
+		t.Fatalf("got %+v, %v", res, err)
+	}
+	<-p.Done()
+	if p.Exit() != "exit status 0" {
+		t.Errorf("exit: %s", p.Exit())
+	}
+}
+
+func TestRealDirectories(t *testing.T) {
+	base := realDir(t)
+	plain := filepath.Join(base, "plain")
+	link := filepath.Join(base, "link")
+	for _, dir := range []string{"a.b_c", "with space", "ünï 世界", "-dash", "link", "x'y\"z$"} {
+		t.Run(dir, func(t *testing.T) {
+			r := realRig(t)
+			r.o.Dir = filepath.Join(base, dir)
+			if r.o.Dir == link {
+				os.MkdirAll(plain, 0o755)
+				os.Symlink(plain, link)
+			} else if err := os.MkdirAll(r.o.Dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			p := r.start()
+			ask(t, p, "echo:one", "one")
+			p.Stop()
+			if !TranscriptExists(r.o.Env, r.o.SessionID) {
+				t.Fatal("no transcript found")
+			}
+			q := r.again()
+			ask(t, q, "dump", `["echo:one","dump"]`)
+			ask(t, q, `tool:Bash:{"command":"pwd -P","description":"d"}`, "tool said: "+mustEval(t, r.o.Dir))
+		})
+	}
+}
+
+func mustEval(t *testing.T, dir string) string {
+	t.Helper()
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return real
+}
+
+func TestRealConfigDir(t *testing.T) {
+	r := realRig(t)
+	r.o.Env = append(r.o.Env, "CLAUDE_CONFIG_DIR="+t.TempDir())
+	p := r.start()
+	ask(t, p, "echo:one", "one")
+	p.Stop()
+	ask(t, r.again(), "count", "2")
+}
+
+func TestRealLockIsTheAgentsAlone(t *testing.T) {
+	p := realRig(t).start()
+	path, _ := p.Spool()
+	if !held(path) {
+		t.Fatal("the lock of a live agent is not held")
+	}
+	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
+	eventually(t, "the tool runs", func() bool { return len(below("p1", p.PID())) > 1 })
+	tools := below("p1", p.PID())
+	p.stopping.Store(true) // so that nobody ends the tool
+	p.ident.signal(syscall.SIGKILL)
+	u.wait(t, time.Second)
+	alive := false
+	for _, pid := range tools {
+		alive = alive || identify(pid).alive()
+	}
+	if !alive {
+		t.Error("the tool is gone, so this proves nothing")
+	}
+	if held(path) {
+		t.Error("a tool has inherited the lock")
+	}
+	endAll(tools)
+}
+
+func TestRealPingDoesNotDisturb(t *testing.T) {
+	p := realRig(t).start()
+	u := begin(t, context.Background(), p, "slow:20:20ms", `"init"`)
+	for range 5 {
+		h, err := p.Check(context.Background(), true)
+		if err != nil || h.Memory < 50<<20 {
+			t.Errorf("got %+v, %v", h, err)
+		}
+	}
+	if res, err := u.wait(t, 5*time.Second); err != nil || res.Text != claudetest.SlowText(20) {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+func TestRealStartErrors(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		change    func(*Options)
+		want      string
+		permanent bool
+	}{
+		{"option", func(o *Options) { o.Args = []string{"--nonsense"} }, "unknown option '--nonsense'", true},
+		{"resume", func(o *Options) { plantTranscript(t, o) }, "No conversation found", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := realRig(t)
+			c.change(&r.o)
+			_, err := Start(context.Background(), r.o)
+			start, ok := errors.AsType[*pool.StartError](err)
+			if !ok || start.Permanent != c.permanent || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v", err)
+			}
+			if left, _ := os.ReadDir(r.o.Spools); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+func TestRealStartIsCancelled(t *testing.T) {
+	r := realRig(t)
+	for _, after := range []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond} {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), after, pool.ErrKilled)
+		begun := time.Now()
+		_, err := Start(ctx, r.o)
+		cancel()
+		if !errors.Is(err, pool.ErrKilled) || time.Since(begun) > 2*time.Second {
+			t.Errorf("after %v: %v in %v", after, err, time.Since(begun))
+		}
+	}
+	if left := below("p1", 0); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// plantTranscript makes it look as if the conversation had been held in another
+// directory.
+func plantTranscript(t *testing.T, o *Options) {
+	t.Helper()
+	dir := filepath.Join(lookup(o.Env, "HOME"), ".claude", "projects", "-elsewhere")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, o.SessionID+".jsonl"), []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func deleteVar(env []string, name string) []string {
+	var out []string
+	for _, v := range env {
+		if !strings.HasPrefix(v, name+"=") {
+			out = append(out, v)
+		}
+	}
+	return out
+}
