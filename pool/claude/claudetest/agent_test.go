@@ -46,6 +46,7 @@ type agent struct {
 	stderr bytes.Buffer
 	wg     sync.WaitGroup
 	err    error // of Wait, valid after exit
+	bytes  int   // taken from lines so far
 }
 
 // base is the command line that the driver uses.
@@ -142,6 +143,7 @@ func (a *agent) until(what string, match func(line) bool) line {
 			if !ok {
 				a.t.Fatalf("output ended before %s; stderr: %s", what, a.stderr.String())
 			}
+			a.bytes += len(l.raw) + 1
 			if match(l) {
 				return l
 			}

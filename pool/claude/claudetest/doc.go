@@ -1,6 +1,6 @@
 // Package claudetest is test equipment for everything that drives Claude Code:
 // a loopback stub of the Messages API for the real program, and a scripted
-// fake of the program itself.
+// fake of the program itself. A test holds the fake against the real program.
 //
 // # The stub
 //
@@ -23,4 +23,45 @@
 //	anything else        "ok: TEXT"
 //
 // The stub owns its goroutines; Close ends its requests and waits for them.
+//
+// # The fake
+//
+// The fake is the test binary itself: call Main first in TestMain, and Install
+// for a path to start it by. It keeps transcripts under $CLAUDE_CONFIG_DIR or
+// $HOME/.claude, as the real program does, refuses session ids with its words,
+// counts costs from the start of the process, merges messages that come during
+// a turn and ends with its exit statuses. A message steers it:
+//
+//	echo: size: slow: dump count   as the stub; big: is size:
+//	tool:NAME:{json}               the lines of a tool call, without the tool
+//	sleep:DURATION                 "slept DURATION"
+//	env args fds cwd pid umask nice limits inherit
+//	                               what it was started with, as JSON where it is more than a word
+//	crash:WHEN[:HOW]               WHEN is read (before any line), before (the assistant line), mid (before
+//	                               the result), half (in mid-result) or after; HOW an exit status, kill or stop
+//	die:DELAY[:HOW]                answers, then crashes
+//	hang[:deaf|:partial]           no answer until interrupted; deaf to all but signals; after a delta
+//	deaf[:WHAT,...]                answers, then is deaf to WHAT: term eof end interrupt ping stdin
+//	linger                         deaf:eof,end
+//	noidle                         no idle line after the result
+//	garbage[:KIND]                 text nul utf8 badutf8 crlf blank unknown array scalar torn deep fields escape; all
+//	split:DELAY                    the result in two writes
+//	flood:MB[:line|:text|:stderr]  that much before the answer
+//	fork:KIND[:DURATION]           a child that sleeps; plain group session tied daemon hold, or tool, which
+//	                               the turn waits for; the answer is its process id
+//	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec; denied
+//	phantom, two                   a result with an origin before, or a second one after the answer
+//	spontaneous:DELAY[:LENGTH]     answers, then begins a turn of its own
+//	memory:MB                      holds on to it
+//	stderr:TEXT                    writes it to standard error
+//	anything else                  "ok: TEXT"
+//
+// Arguments of its own, of the form --fake-x=v, also taken from
+// $FAKECLAUDE_ARGS: ledger=FILE, max=N, broken=FILE (exit 1 while it exists),
+// slow-start=D, latency=D (before each answer), late=D (transcript on disk so
+// long after the result, as the real program's 100 ms), mute, phantom,
+// deaf=WHAT,... All other arguments are accepted.
+//
+// With a ledger the fake keeps its own account of what happened; ReadLedger and
+// Living read it.
 package claudetest

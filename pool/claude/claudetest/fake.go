@@ -1,0 +1,208 @@
+package claudetest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"iris/pool/echo"
+)
+
+const (
+	fakeName  = "fakeclaude"
+	childName = "fakeclaude-child"
+)
+
+// Version is what the fake says it is.
+const Version = "2.1.197"
+
+// Main becomes the fake agent, and does not return, when the running program
+// was started by the name that Install gave it. Call it first in TestMain.
+func Main() {
+	var status int
+	switch filepath.Base(os.Args[0]) {
+	case fakeName:
+		runtime.LockOSThread() // children may be tied to this thread's life
+		status = runFake(os.Args[1:])
+	case childName:
+		status = runChild(os.Args[1:])
+	default:
+		return
+	}
+	syscall.Exit(status) // without the second that the race detector waits
+}
+
+// Install makes the fake agent in dir, which must exist, and returns its path:
+// a link to the running program. It panics when that cannot be.
+func Install(dir string) string {
+	self, err := os.Executable()
+	if err != nil {
+		panic(fmt.Sprintf("claudetest: %v", err))
+	}
+	path := filepath.Join(dir, fakeName)
+	if err := os.Symlink(self, path); err != nil && !os.IsExist(err) {
+		panic(fmt.Sprintf("claudetest: %v", err))
+	}
+	return path
+}
+
+// fake is one run of the fake agent.
+type fake struct {
+	flags   flags
+	server  *echo.Server
+	ledger  *ledger
+	session *transcript
+	fds     map[string]string // open at the start
+
+	mu      sync.Mutex // protects the fields below
+	deaf    map[string]bool
+	status  int           // exit status when not the server's own, -1 for that
+	hoard   []byte        // what memory:N holds
+	ownTurn time.Duration // length of a spontaneous turn
+}
+
+// runFake is the whole life of the fake; it returns the exit status.
+func runFake(args []string) int {
+	fds := openFiles()
+	signal.Ignore(syscall.SIGPIPE)
+	flags, err := parseFlags(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "error: %v\n", err)
+		return 1
+	}
+	f := &fake{flags: flags, fds: fds, deaf: map[string]bool{}, status: -1}
+	for _, d := range flags.deaf {
+		f.deaf[d] = true
+	}
+	f.server = &echo.Server{
+		Options: echo.ParseOptions(args),
+		States:  os.Getenv("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS") == "1",
+		Model:   "claude-fake", Version: Version,
+		Stdin: f, Stdout: os.Stdout, Stderr: os.Stderr,
+		Answer: f.answer, Accept: f.accept, Control: f.control,
+	}
+	f.watchSignals()
+	f.ledger = openLedger(flags.ledger, flags.max, f.server.Options.SessionID)
+	f.ledger.write("S", echo.NewUUID(), "")
+	time.Sleep(flags.slowStart)
+	if status, stop := f.refuse(); stop {
+		return f.leave(status)
+	}
+	if flags.phantom {
+		f.phantom()
+	}
+	return f.leave(f.server.Run(context.Background()))
+}
+
+// refuse does what a start that comes to nothing does.
+func (f *fake) refuse() (status int, stop bool) {
+	if _, err := os.Stat(f.flags.broken); f.flags.broken != "" && err == nil {
+		fmt.Fprintln(os.Stderr, "fakeclaude: broken on request")
+		return 1, true
+	}
+	session, err := openTranscript(f.server.Options)
+	f.session = session
+	if err == nil {
+		return 0, false
+	}
+	fmt.Fprintln(os.Stderr, err)
+	if f.server.Options.Resume {
+		f.server.Result(nil, echo.Failure(err.Error()))
+	}
+	return 1, true
+}
+
+// leave is the last thing before the exit.
+func (f *fake) leave(status int) int {
+	for f.isDeaf("eof") {
+		time.Sleep(time.Hour)
+	}
+	f.mu.Lock()
+	if f.status >= 0 {
+		status = f.status
+	}
+	f.mu.Unlock()
+	f.session.flush()
+	f.ledger.write("X", echo.NewUUID(), fmt.Sprint(status))
+	return status
+}
+
+// watchSignals makes the fake end as the real program does: 143 and 129 at
+// once, and on SIGINT after the lines of the interrupted turn.
+func (f *fake) watchSignals() {
+	ch := make(chan os.Signal, 8)
+	signal.Notify(ch, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for s := range ch {
+			n := s.(syscall.Signal)
+			switch {
+			case f.isDeaf("term"):
+			case n == syscall.SIGINT:
+				f.mu.Lock()
+				f.status = 0
+				f.mu.Unlock()
+				f.server.End()
+			default:
+				f.session.flush()
+				f.ledger.write("X", echo.NewUUID(), fmt.Sprint(128+int(n)))
+				syscall.Exit(128 + int(n))
+			}
+		}
+	})
+}
+
+// accept sees a message before its first line.
+func (f *fake) accept(m echo.Message) bool {
+	if how, ok := crashAt(m.Text, "read"); ok {
+		f.crash(how)
+	}
+	return !f.flags.mute && !f.session.seen(m.UUID)
+}
+
+// control decides whether a control request is heard.
+func (f *fake) control(subtype string) bool {
+	switch subtype {
+	case "initialize":
+		return !f.flags.mute
+	case "end_session":
+		return !f.isDeaf("end")
+	case "interrupt":
+		return !f.isDeaf("interrupt")
+	}
+	return !f.isDeaf("ping")
+}
+
+func (f *fake) isDeaf(to string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.deaf[to]
+}
+
+func (f *fake) setDeaf(to ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range to {
+		f.deaf[d] = true
+	}
+}
+
+// Read is the fake's standard input. It never returns once the fake is deaf to
+// it, so that the pipe fills up. End of file makes a process that is deaf to it
+// wait in leave.
+func (f *fake) Read(p []byte) (int, error) {
+	for f.isDeaf("stdin") {
+		time.Sleep(time.Hour)
+	}
+	n, err := os.Stdin.Read(p)
+	for f.isDeaf("stdin") {
+		time.Sleep(time.Hour)
+	}
+	return n, err
+}

@@ -1,0 +1,210 @@
+package claudetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"iris/pool/echo"
+)
+
+// Prices of a million tokens, as the real program reckons for its usual model.
+const (
+	inputPrice  = 5.0
+	outputPrice = 25.0
+)
+
+// FakeCost is what the fake charges for a turn.
+func FakeCost(message, answer string) float64 {
+	in, out := fakeTokens(message, answer)
+	return (float64(in)*inputPrice + float64(out)*outputPrice) / 1e6
+}
+
+func fakeTokens(message, answer string) (in, out int64) {
+	return int64(len(message)/4 + 1000), int64(len(answer)/4 + 1)
+}
+
+// verb is what a message that begins with its name does.
+type verb func(f *fake, ctx context.Context, t *echo.Turn, arg string) echo.Reply
+
+// verbs are those that the fake and the stub have in common, and those that
+// tell what the fake was given. The faults are in another table.
+var verbs map[string]verb
+
+func init() {
+	verbs = map[string]verb{
+		"echo": func(_ *fake, _ context.Context, _ *echo.Turn, arg string) echo.Reply { return say(arg) },
+		"size": func(_ *fake, _ context.Context, _ *echo.Turn, arg string) echo.Reply { return say(Text(atoi(arg))) },
+		"big":  func(_ *fake, _ context.Context, _ *echo.Turn, arg string) echo.Reply { return say(Text(atoi(arg))) },
+		"dump": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
+			return say(toJSON(f.session.texts()))
+		},
+		"count": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
+			return say(strconv.Itoa(len(f.session.texts())))
+		},
+		"slow":  (*fake).slow,
+		"sleep": (*fake).sleep,
+		"tool":  (*fake).tool,
+		"env":   func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(toJSON(environ())) },
+		"args": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
+			return say(toJSON(f.server.Options.Args))
+		},
+		"fds": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(toJSON(f.fds)) },
+		"cwd": func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(getwd()) },
+		"pid": func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
+			return say(strconv.Itoa(os.Getpid()))
+		},
+		"umask":   func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(statusField("Umask")) },
+		"nice":    func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(strconv.Itoa(nice())) },
+		"limits":  func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(toJSON(limits())) },
+		"inherit": func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(toJSON(inherited())) },
+	}
+	for name, v := range faults {
+		verbs[name] = v
+	}
+}
+
+func say(text string) echo.Reply { return echo.Reply{Text: text} }
+
+// answer runs one turn: the message picks what to do, ledger and transcript
+// see its begin and its end.
+func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
+	m := t.Message
+	if m.Origin != "" {
+		echo.Sleep(ctx, f.spontaneousFor())
+		return say("task done")
+	}
+	if m.UUID == "" {
+		m.UUID = echo.NewUUID()
+	}
+	f.ledger.write("B", m.UUID, firstBytes(m.Text, 100))
+	f.session.user(m)
+	if f.flags.late == 0 {
+		f.session.flush()
+	}
+	echo.Sleep(ctx, f.flags.latency)
+	reply := f.do(ctx, t)
+	f.charge(t, &reply)
+	f.session.assistant(reply.Text)
+	f.save()
+	f.ledger.write("E", m.UUID, outcome(ctx, reply))
+	return reply
+}
+
+// do finds the verb; any other message is answered as the stub would.
+func (f *fake) do(ctx context.Context, t *echo.Turn) echo.Reply {
+	text := t.Message.Text
+	name, arg, _ := strings.Cut(text, ":")
+	if v, ok := verbs[strings.TrimSpace(name)]; ok {
+		return v(f, ctx, t, arg)
+	}
+	return say("ok: " + text)
+}
+
+// charge adds cost and tokens to the result.
+func (f *fake) charge(t *echo.Turn, reply *echo.Reply) {
+	if reply.Silent {
+		return
+	}
+	if reply.Result == nil {
+		reply.Result = echo.Success(reply.Text)
+	}
+	f.price(t, reply.Result, reply.Text)
+}
+
+func (f *fake) price(t *echo.Turn, r *echo.Result, text string) {
+	if r.IsError {
+		return
+	}
+	r.Input, r.Output = fakeTokens(t.Message.Text, text)
+	r.Cost, r.API = FakeCost(t.Message.Text, text), time.Millisecond
+}
+
+// save brings the transcript to disk, at once or as late as asked.
+func (f *fake) save() {
+	if f.flags.late == 0 {
+		f.session.flush()
+		return
+	}
+	time.AfterFunc(f.flags.late, f.session.flush)
+}
+
+// outcome is the ledger's word for how a turn ends.
+func outcome(ctx context.Context, reply echo.Reply) string {
+	switch {
+	case ctx.Err() != nil:
+		return "interrupted"
+	case reply.Result != nil && reply.Result.IsError:
+		return "error"
+	}
+	return "success"
+}
+
+// slow answers "d0 d1 ... " with a pause after each delta.
+func (f *fake) slow(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
+	number, delay, _ := strings.Cut(arg, ":")
+	d, err := time.ParseDuration(delay)
+	if err != nil {
+		return say("bad slow:N:DELAY")
+	}
+	n := atoi(number)
+	for i := range n {
+		t.Delta(fmt.Sprintf("d%d ", i))
+		if !echo.Sleep(ctx, d) {
+			return say("")
+		}
+	}
+	return say(SlowText(n))
+}
+
+// sleep answers after a delay.
+func (f *fake) sleep(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
+	d, err := time.ParseDuration(arg)
+	if err != nil {
+		return say("bad sleep:DURATION")
+	}
+	echo.Sleep(ctx, d)
+	return say("slept " + arg)
+}
+
+// tool writes the lines of a tool call, without a tool.
+func (f *fake) tool(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	name, in, _ := strings.Cut(arg, ":")
+	if !json.Valid([]byte(in)) {
+		return say("bad tool:NAME:{json}")
+	}
+	id := "toolu_" + echo.NewUUID()
+	f.server.Blocks(map[string]any{"type": "tool_use", "id": id, "name": name, "input": json.RawMessage(in)})
+	f.server.User(map[string]any{"type": "tool_result", "tool_use_id": id, "content": "ran", "is_error": false})
+	r := echo.Success("tool said: ran")
+	r.NumTurns = 2
+	return echo.Reply{Text: "tool said: ran", Result: r}
+}
+
+func environ() map[string]string {
+	out := map[string]string{}
+	for _, kv := range os.Environ() {
+		k, v, _ := strings.Cut(kv, "=")
+		out[k] = v
+	}
+	return out
+}
+
+func getwd() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return err.Error()
+	}
+	return dir
+}
+
+func firstBytes(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
+	}
+	return s
+}

@@ -1,0 +1,223 @@
+package claudetest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"iris/pool/echo"
+)
+
+// faults are the verbs that do what a good agent does not.
+var faults = map[string]verb{
+	"crash":  (*fake).crashVerb,
+	"die":    (*fake).die,
+	"hang":   (*fake).hang,
+	"deaf":   (*fake).goDeaf,
+	"linger": func(f *fake, c context.Context, t *echo.Turn, _ string) echo.Reply { return f.goDeaf(c, t, "eof,end") },
+	"noidle": func(*fake, context.Context, *echo.Turn, string) echo.Reply {
+		return echo.Reply{Text: "no idle", Busy: true}
+	},
+	"garbage": (*fake).garbage,
+	"split":   (*fake).split,
+	"flood":   (*fake).flood,
+	"fork":    (*fake).fork,
+	"fail":    (*fake).fail,
+	"phantom": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
+		f.phantom()
+		return say("after a phantom")
+	},
+	"two":         (*fake).two,
+	"spontaneous": (*fake).spontaneous,
+	"memory":      (*fake).memory,
+	"stderr": func(_ *fake, _ context.Context, _ *echo.Turn, arg string) echo.Reply {
+		fmt.Fprintln(os.Stderr, arg)
+		return say("said")
+	},
+}
+
+// crashAt takes "crash:WHEN:HOW" apart; it reports whether text asks for a
+// crash then.
+func crashAt(text, when string) (how string, ok bool) {
+	parts := strings.SplitN(text+"::", ":", 4)
+	return parts[2], parts[0] == "crash" && parts[1] == when
+}
+
+// crash ends the process: with an exit status, or by a signal.
+func (f *fake) crash(how string) {
+	signals := map[string]syscall.Signal{"kill": syscall.SIGKILL, "stop": syscall.SIGSTOP}
+	if s, ok := signals[how]; ok {
+		syscall.Kill(os.Getpid(), s)
+		time.Sleep(time.Hour)
+	}
+	status := 1
+	if n, err := strconv.Atoi(how); err == nil {
+		status = n
+	}
+	syscall.Exit(status)
+}
+
+// crashVerb crashes before the answer, between answer and result, in the middle
+// of the result's line, or after it. "crash:read" never gets here.
+func (f *fake) crashVerb(_ context.Context, t *echo.Turn, arg string) echo.Reply {
+	how, _ := crashAt("crash:"+arg, strings.SplitN(arg, ":", 2)[0])
+	switch when, _, _ := strings.Cut(arg, ":"); when {
+	case "after":
+		return echo.Reply{Text: "crashes after this", After: func() { f.crash(how) }}
+	case "half":
+		t.Assistant("crashes in mid-line")
+		line := echo.Encode(f.server.Complete(t, echo.Success("crashes in mid-line")))
+		f.server.Raw(line[:len(line)/2])
+	case "mid":
+		t.Assistant("crashes before the result")
+	}
+	f.crash(how)
+	return echo.Reply{}
+}
+
+// die answers, and crashes after a delay: "die:DELAY:HOW".
+func (f *fake) die(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	delay, how, _ := strings.Cut(arg, ":")
+	d, err := time.ParseDuration(delay)
+	if err != nil {
+		return say("bad die:DELAY[:HOW]")
+	}
+	time.AfterFunc(d, func() { f.crash(how) })
+	return say("dies in " + delay)
+}
+
+// hang is silent until it is interrupted; "hang:deaf" hears nothing but
+// signals, "hang:partial" has begun to answer.
+func (f *fake) hang(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
+	switch arg {
+	case "deaf":
+		f.setDeaf("interrupt", "end", "eof", "ping")
+		for {
+			time.Sleep(time.Hour)
+		}
+	case "partial":
+		t.Delta("partial ")
+	}
+	<-ctx.Done()
+	return say("")
+}
+
+// goDeaf answers, and hears the named things no more.
+func (f *fake) goDeaf(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	if arg == "" {
+		arg = "term,eof,end,interrupt,ping"
+	}
+	f.setDeaf(strings.Split(arg, ",")...)
+	return say("deaf to " + arg)
+}
+
+// rubbish are lines that no agent should write.
+var rubbish = map[string]string{
+	"text":    "Warning: something happened\n",
+	"nul":     "\x00\x00{\"type\":\"result\"}\x00\n",
+	"utf8":    "{\"type\":\"system\",\"subtype\":\"x\",\"text\":\"\xff\xfe\xc3\x28\"}\n",
+	"badutf8": "\xff\xfe\xc3\x28\n",
+	"crlf":    "{\"type\":\"system\",\"subtype\":\"crlf\"}\r\n\r\n",
+	"blank":   "\n\n   \n",
+	"unknown": "{\"type\":\"brand_new\",\"result\":\"no\",\"is_error\":true}\n",
+	"array":   "[1,2,3]\n",
+	"scalar":  "null\n5\n\"result\"\n",
+	"torn":    "{\"type\":\"result\",\"subtype\":\"succ\n",
+	"deep":    strings.Repeat("[", 20_000) + "\n",
+	"fields":  "{\"type\":5,\"subtype\":{},\"session_id\":[]}\n",
+	"escape":  "\x1b]0;title\x07\x1b[2J\n",
+}
+
+// garbage writes rubbish of one kind, or of all, and then a good answer.
+func (f *fake) garbage(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	if line, ok := rubbish[arg]; ok {
+		f.server.Raw([]byte(line))
+		return say("after " + arg)
+	}
+	for _, line := range rubbish {
+		f.server.Raw([]byte(line))
+	}
+	return say("after garbage")
+}
+
+// split writes the result in two halves with a pause between them.
+func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
+	d, err := time.ParseDuration(arg)
+	if err != nil {
+		return say("bad split:DELAY")
+	}
+	text := "in two halves, ü"
+	t.Assistant(text)
+	r := echo.Success(text)
+	f.price(t, r, text)
+	line := echo.Encode(f.server.Complete(t, r))
+	f.server.Raw(line[:len(line)/2])
+	time.Sleep(d)
+	f.server.Raw(line[len(line)/2:])
+	return echo.Reply{Text: text, Silent: true}
+}
+
+// flood writes N MB before the answer: of good lines, of one line, of plain
+// text, or to standard error.
+func (f *fake) flood(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	number, kind, _ := strings.Cut(arg, ":")
+	n := atoi(number)
+	data := strings.Repeat("0123456789abcdef", 4<<10)
+	line := echo.Encode(map[string]string{"type": "system", "subtype": "fake_flood", "data": data})
+	switch kind {
+	case "line":
+		f.server.Line(map[string]string{"type": "system", "subtype": "fake_flood", "data": strings.Repeat(data, 16*n)})
+		return say("flooded")
+	case "text":
+		line = []byte(data + "\n")
+	}
+	for range 16 * n {
+		if kind == "stderr" {
+			os.Stderr.WriteString(data + "\n")
+		} else {
+			f.server.Raw(line)
+		}
+	}
+	return say("flooded")
+}
+
+// fork starts a child of the kind and answers with its process id. "fork:tool"
+// waits for it and kills it when interrupted, as the real program does with a
+// tool.
+func (f *fake) fork(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
+	kind, length, _ := strings.Cut(arg, ":")
+	d, err := time.ParseDuration(length)
+	if err != nil {
+		d = time.Minute
+	}
+	tool := kind == "tool"
+	if tool {
+		kind = "session"
+	}
+	cmd, pid, err := f.spawn(kind, d)
+	if err != nil {
+		return echo.Reply{Result: echo.Failure(err.Error())}
+	}
+	if tool {
+		stop := context.AfterFunc(ctx, func() { syscall.Kill(-pid, syscall.SIGKILL) })
+		defer stop()
+		cmd.Wait()
+	}
+	return say(strconv.Itoa(pid))
+}
+
+// memory holds on to N MB.
+func (f *fake) memory(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	p := make([]byte, atoi(arg)<<20)
+	for i := 0; i < len(p); i += 4096 {
+		p[i] = 1
+	}
+	f.mu.Lock()
+	f.hoard = p
+	f.mu.Unlock()
+	return say("holds " + arg + " MB")
+}

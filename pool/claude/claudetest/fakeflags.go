@@ -1,0 +1,49 @@
+package claudetest
+
+import (
+	"flag"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// flags are the fake's own arguments; they and those in $FAKECLAUDE_ARGS are
+// read together.
+type flags struct {
+	ledger    string
+	max       int
+	broken    string
+	slowStart time.Duration
+	latency   time.Duration
+	late      time.Duration
+	mute      bool
+	phantom   bool
+	deaf      []string
+}
+
+// parseFlags takes the --fake-* arguments out of a command line.
+func parseFlags(args []string) (flags, error) {
+	var f flags
+	var own []string
+	for _, a := range append(args[:len(args):len(args)], strings.Fields(os.Getenv("FAKECLAUDE_ARGS"))...) {
+		if strings.HasPrefix(a, "--fake-") {
+			own = append(own, a)
+		}
+	}
+	fs := flag.NewFlagSet(fakeName, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVar(&f.ledger, "fake-ledger", "", "append what happens to this file")
+	fs.IntVar(&f.max, "fake-max", 0, "live fakes of this ledger that are too many when exceeded")
+	fs.StringVar(&f.broken, "fake-broken", "", "exit 1 at once while this file exists")
+	fs.DurationVar(&f.slowStart, "fake-slow-start", 0, "do nothing for so long first")
+	fs.DurationVar(&f.latency, "fake-latency", 0, "wait before each answer")
+	fs.DurationVar(&f.late, "fake-late", 0, "write the transcript so long after the result")
+	fs.BoolVar(&f.mute, "fake-mute", false, "never answer anything")
+	fs.BoolVar(&f.phantom, "fake-phantom", false, "write a result of no turn first")
+	fs.Func("fake-deaf", "what to be deaf to: term,eof,end,interrupt,ping,stdin", func(s string) error {
+		f.deaf = strings.Split(s, ",")
+		return nil
+	})
+	return f, fs.Parse(own)
+}

@@ -1,0 +1,125 @@
+package claudetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"iris/pool/echo"
+)
+
+// apiErrors are the real program's words for a failed model call, and the word
+// in the assistant line that goes before the result.
+var apiErrors = map[int][2]string{
+	400: {"API Error: 400 stub error 400", "unknown"},
+	401: {"Failed to authenticate. API Error: 401 stub error 401", "authentication_failed"},
+	403: {"Failed to authenticate. API Error: 403 stub error 403", "authentication_failed"},
+	404: {"There's an issue with the selected model (claude-fake). It may not exist or you may not have access to it. Run --model to pick a different model.", "model_not_found"},
+	413: {"Request too large (max 32MB). Try with a smaller file.", "invalid_request"},
+	429: {"API Error: Request rejected (429) · stub error 429", "rate_limit"},
+	500: {"API Error: 500 stub error 500. This is a server-side issue, usually temporary — try again in a moment.", "server_error"},
+	529: {"API Error: Repeated 529 Overloaded errors", "server_error"},
+}
+
+// fail ends the turn in an error: "fail:KIND", where the kind is an HTTP status
+// or one of login, timeout, turns, budget, exec, denied.
+func (f *fake) fail(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	switch arg {
+	case "login":
+		return f.apiFailure(0, "Not logged in · Please run /login", "authentication_failed")
+	case "timeout":
+		return f.apiFailure(0, "Request timed out", "unknown")
+	case "turns":
+		r := echo.Failure("Reached maximum number of turns (1)")
+		stop := "tool_use"
+		r.Subtype, r.TerminalReason, r.StopReason, r.NumTurns = "error_max_turns", "max_turns", &stop, 2
+		return echo.Reply{Result: r}
+	case "budget":
+		r := echo.Failure("Reached maximum budget ($0.01)")
+		r.Subtype, r.NumTurns = "error_max_budget_usd", 1
+		return echo.Reply{Result: r}
+	case "denied":
+		return f.denied()
+	}
+	if words, ok := apiErrors[atoi(arg)]; ok {
+		return f.apiFailure(atoi(arg), words[0], words[1])
+	}
+	return echo.Reply{Result: echo.Failure(strings.TrimSpace("failed on request " + arg))}
+}
+
+// apiFailure writes the assistant line of a failed call, which names no model,
+// and ends with a result that is an error in spite of its subtype.
+func (f *fake) apiFailure(status int, text, word string) echo.Reply {
+	f.server.Line(map[string]any{
+		"type": "assistant", "parent_tool_use_id": nil, "error": word,
+		"session_id": f.server.Options.SessionID, "uuid": echo.NewUUID(),
+		"message": map[string]any{
+			"id": echo.NewUUID(), "type": "message", "role": "assistant", "model": "<synthetic>",
+			"content":     []any{map[string]string{"type": "text", "text": text}},
+			"stop_reason": "stop_sequence", "stop_sequence": "", "context_management": nil,
+			"usage": map[string]int{"input_tokens": 0, "output_tokens": 0},
+		},
+	})
+	r := echo.APIFailure(status, text)
+	if status == 413 {
+		r.TerminalReason, r.NumTurns = "image_error", 2
+	}
+	return echo.Reply{Result: r}
+}
+
+// denied answers after a tool call that was not permitted.
+func (f *fake) denied() echo.Reply {
+	const why = "This command requires approval"
+	id := "toolu_" + echo.NewUUID()
+	input := json.RawMessage(`{"command":"touch /elsewhere","description":"d"}`)
+	f.server.Blocks(map[string]any{"type": "tool_use", "id": id, "name": "Bash", "input": input})
+	f.server.User(map[string]any{"type": "tool_result", "tool_use_id": id, "content": why, "is_error": true})
+	r := echo.Success("tool said: " + why)
+	r.NumTurns = 2
+	r.PermissionDenials = []echo.Denial{{ToolName: "Bash", ToolUseID: id, ToolInput: input}}
+	return echo.Reply{Text: "tool said: " + why, Result: r}
+}
+
+// phantom writes the result of a turn that was none of ours, as the real
+// program does after the resume of a session with an unfinished background task.
+func (f *fake) phantom() {
+	f.server.System("task_notification", map[string]any{
+		"task_id": "bfake", "tool_use_id": "toolu_fake", "status": "stopped", "output_file": "", "summary": "no completion record",
+	})
+	text := ""
+	r := &echo.Result{Subtype: "success", Result: &text, FastModeState: "off", Origin: &echo.Origin{Kind: "task-notification"}}
+	f.server.Result(nil, r)
+}
+
+// two writes a second result behind the first.
+func (f *fake) two(_ context.Context, t *echo.Turn, _ string) echo.Reply {
+	return echo.Reply{Text: "the first of two", After: func() { f.server.Result(t, echo.Success("the second of two")) }}
+}
+
+// spontaneous answers, and begins a turn of its own accord after a delay:
+// "spontaneous:DELAY[:LENGTH]".
+func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	delay, length, _ := strings.Cut(arg, ":")
+	d, err := time.ParseDuration(delay)
+	if err != nil {
+		return say("bad spontaneous:DELAY[:LENGTH]")
+	}
+	l, _ := time.ParseDuration(length)
+	f.mu.Lock()
+	f.ownTurn = l
+	f.mu.Unlock()
+	time.AfterFunc(d, func() {
+		f.server.System("task_updated", map[string]any{"task_id": "bfake", "patch": map[string]string{"status": "completed"}})
+		f.server.Enqueue(echo.Message{Text: "<task-notification>", Origin: "task-notification"})
+	})
+	return say(fmt.Sprintf("begins by itself in %v", d))
+}
+
+// spontaneousFor is how long a turn of the fake's own lasts.
+func (f *fake) spontaneousFor() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ownTurn
+}
