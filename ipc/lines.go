@@ -15,7 +15,7 @@ var errTooLong = errors.New("line too long")
 // lines reads lines from a connection. It belongs to one goroutine.
 //
 // Short lines share one small buffer. A longer one is assembled in a buffer that
-// doubles up to the limit and is let go, or given away, with the line.
+// grows fourfold up to the limit and is let go, or given away, with the line.
 type lines struct {
 	r     io.Reader
 	limit int // bytes of a line, without its line feed
@@ -94,13 +94,13 @@ func (l *lines) fill() error {
 	return err
 }
 
-// grow moves what is left to the front, or into a buffer of twice the size when
+// grow moves what is left to the front, or into a larger buffer when
 // it fills more than half of this one, up to the limit.
 func (l *lines) grow() error {
 	left := l.buf[l.start:l.end]
 	to := l.buf
 	if len(to) == 0 || len(left) > len(to)/2 && len(to) < l.limit+2 {
-		size := max(smallBuffer, min(2*len(to), l.limit+2))
+		size := max(smallBuffer, min(4*len(to), l.limit+2))
 		if err := l.make(&to, size); err != nil {
 			return err
 		}
@@ -147,14 +147,17 @@ func (l *lines) drop() {
 	l.release()
 }
 
-// take returns a line of next as one that lasts, without a copy if it is alone
-// in a large buffer. held is what stays reserved for it.
-func (l *lines) take(line []byte) (lasting []byte, held int) {
-	if len(l.buf) <= smallBuffer || l.start < l.end {
-		return bytes.Clone(line), 0
+// take returns a line of next, or a part of one, that lasts: without a copy if
+// the line is alone in a large buffer. held is what stays reserved for it.
+func (l *lines) take(part []byte) (lasting []byte, held int) {
+	if len(l.buf) > smallBuffer && l.start == l.end {
+		held = len(l.buf)
+		l.buf = l.small
+		l.start, l.end, l.scanned = 0, 0, 0
+		return part, held
 	}
-	held = len(l.buf)
-	l.buf = l.small
-	l.start, l.end, l.scanned = 0, 0, 0
-	return line, held
+	if n := len(part); n > smallBuffer && l.reserve != nil && l.reserve(n) == nil {
+		held = n
+	}
+	return bytes.Clone(part), held
 }

@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
@@ -118,7 +117,3 @@ func mustCall(t testing.TB, c *Client, method string, params, result any) {
 		t.Fatalf("%s: %v", method, err)
 	}
 }
-
-var _ = json.Valid
-
-func play(string) int { return 0 }
