@@ -2,9 +2,7 @@ package ipc
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +10,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 const stranger = 65534
@@ -46,32 +42,6 @@ func asStranger(t *testing.T, role, path string) (stdin io.WriteCloser, stdout i
 			t.Errorf("the other user's process: %v", err)
 		}
 	}
-}
-
-// play is what the test binary does as another user.
-func play(role string) int {
-	path := os.Getenv("IPC_TEST_SOCKET")
-	switch role {
-	case "talk":
-		nc, err := net.Dial("unix", path)
-		if err != nil {
-			fmt.Println("dial:", err)
-			return 0
-		}
-		io.WriteString(nc, statusLine)
-		got, _ := io.ReadAll(nc)
-		fmt.Printf("got %q\n", got)
-	case "listen":
-		ln, err := net.Listen("unix", path)
-		if err != nil {
-			fmt.Println("listen:", err)
-			return 1
-		}
-		fmt.Println("listening")
-		io.Copy(io.Discard, os.Stdin)
-		ln.Close()
-	}
-	return 0
 }
 
 func TestAnotherUserIsRefused(t *testing.T) {
@@ -116,19 +86,4 @@ func TestAnotherUsersDaemonIsRefused(t *testing.T) {
 	if !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "65534") {
 		t.Errorf("got %v", err)
 	}
-}
-
-// lazyListen returns a listener with the smallest backlog.
-func lazyListen(t *testing.T, path string) net.Listener {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	must(t, err)
-	must(t, unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
-	must(t, unix.Listen(fd, 1))
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close()
-	ln, err := net.FileListener(f)
-	must(t, err)
-	t.Cleanup(func() { ln.Close() })
-	return ln
 }

@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -231,41 +230,4 @@ func TestIdleConnectionsHoldNoLargeBuffer(t *testing.T) {
 		t.Errorf("%d bytes are reserved", got)
 	}
 	runtime.KeepAlive(clients)
-}
-
-func TestBusyDaemonIsNotADeadOne(t *testing.T) {
-	path := socketPath(t)
-	ln := lazyListen(t, path)
-	var queued []net.Conn
-	for {
-		nc, err := net.Dial("unix", path)
-		if err != nil {
-			break // the backlog is full
-		}
-		queued = append(queued, nc)
-		defer nc.Close()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := Dial(ctx, path, Hello{}); errors.Is(err, ErrNoDaemon) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a full backlog: got %v", err)
-	}
-	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
-		t.Errorf("Listen: got %v", err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for range queued {
-			if nc, err := ln.Accept(); err == nil {
-				nc.Close()
-			}
-		}
-	})
-	c, err := Dial(soon(t), path, Hello{})
-	if err != nil {
-		t.Errorf("when there is room again: %v", err)
-	} else {
-		c.Close()
-	}
-	wg.Wait()
 }

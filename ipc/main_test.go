@@ -2,6 +2,8 @@ package ipc
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -116,4 +118,30 @@ func mustCall(t testing.TB, c *Client, method string, params, result any) {
 	if err := c.Call(soon(t), method, params, result); err != nil {
 		t.Fatalf("%s: %v", method, err)
 	}
+}
+
+// play is what the test binary does as another user.
+func play(role string) int {
+	path := os.Getenv("IPC_TEST_SOCKET")
+	switch role {
+	case "talk":
+		nc, err := net.Dial("unix", path)
+		if err != nil {
+			fmt.Println("dial:", err)
+			return 0
+		}
+		io.WriteString(nc, statusLine)
+		got, _ := io.ReadAll(nc)
+		fmt.Printf("got %q\n", got)
+	case "listen":
+		ln, err := net.Listen("unix", path)
+		if err != nil {
+			fmt.Println("listen:", err)
+			return 1
+		}
+		fmt.Println("listening")
+		io.Copy(io.Discard, os.Stdin)
+		ln.Close()
+	}
+	return 0
 }

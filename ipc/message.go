@@ -102,19 +102,34 @@ func (s *scanner) object(f func(name, value []byte)) error {
 // add notes one member. encoding/json would match names whatever their case and
 // let the last of two win: two readers could then see two different messages.
 func (e *envelope) add(name, value []byte) {
-	key := unquote(name)
-	for m, known := range memberNames {
-		if key != known {
-			continue
-		}
-		if e.has(m) {
-			e.offend("member %q occurs twice", key)
-			e.twoIDs = e.twoIDs || m == memberID
-			return
-		}
+	m := memberOf(name)
+	switch {
+	case m == members:
+		e.stranger(unquote(name))
+	case e.has(m):
+		e.offend("member %q occurs twice", memberNames[m])
+		e.twoIDs = e.twoIDs || m == memberID
+	default:
 		e.member[m] = value
-		return
 	}
+}
+
+// memberOf returns which member a raw name is, or members for none.
+func memberOf(name []byte) int {
+	in := name[1 : len(name)-1]
+	if bytes.IndexByte(in, '\\') >= 0 {
+		in = []byte(unquote(name))
+	}
+	for m, known := range memberNames {
+		if string(in) == known {
+			return m
+		}
+	}
+	return members
+}
+
+// stranger complains about a member that no message has.
+func (e *envelope) stranger(key string) {
 	for _, known := range memberNames {
 		if strings.EqualFold(key, known) {
 			e.offend("unknown member %q: write it %q", key, known)
