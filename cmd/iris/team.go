@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -18,8 +19,7 @@ func newTeamCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"teams", "project", "projects"},
 		Long: `A team is a named project directory. "iris team add" writes it into a file of its
 own in conf.d beside the configuration file, so that nobody's comments are lost;
-everything else a team may have is added there, as iris-config(5) says. A running
-daemon takes changes up by itself.` + exitStatus(0, 2),
+everything else a team may have is added there, as iris-config(5) says.` + exitStatus(0, 2),
 	}, newTeamAddCmd(g), newTeamLsCmd(g), newTeamRmCmd(g))
 }
 
@@ -45,21 +45,34 @@ func newTeamAddCmd(g *globals) *cobra.Command {
 		Example: `  iris team add api ~/src/api
   iris team add docs . --description "the manual"`,
 		Args: between(2, 2, "NAME DIR"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return runTeamAdd(opts, args[0], args[1])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runTeamAdd(cmd.Context(), opts, args[0], args[1])
 		},
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
 }
 
-func runTeamAdd(opts teamAddOptions, name, dir string) error {
+func runTeamAdd(ctx context.Context, opts teamAddOptions, name, dir string) error {
 	paths, err := opts.paths()
 	if err != nil {
 		return err
 	}
-	_, err = config.AddTeam(paths, name, dir, config.TeamOptions{Description: opts.description, Force: opts.force})
-	return configError(err)
+	if _, err := config.AddTeam(paths, name, dir, config.TeamOptions{Description: opts.description, Force: opts.force}); err != nil {
+		return configError(err)
+	}
+	return opts.takeUp(ctx)
+}
+
+// takeUp has a running daemon know of a change before the command ends: it
+// would notice by itself, but not before the next command.
+func (g globals) takeUp(ctx context.Context) error {
+	g.noStart = true
+	err := g.call(ctx, ipc.MethodReload, nil, nil)
+	if errors.Is(err, ipc.ErrNoDaemon) {
+		return nil
+	}
+	return err
 }
 
 type teamLsOptions struct {
@@ -134,19 +147,21 @@ is written in the configuration file is removed there.` +
 			exitStatus(0, 1, 2, 4),
 		Args:              between(1, 1, "NAME"),
 		ValidArgsFunction: completeTeams(g),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return runTeamRm(g, args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runTeamRm(cmd.Context(), g, args[0])
 		},
 	}
 }
 
-func runTeamRm(g *globals, name string) error {
+func runTeamRm(ctx context.Context, g *globals, name string) error {
 	paths, err := g.paths()
 	if err != nil {
 		return err
 	}
-	_, err = config.RemoveTeam(paths, name)
-	return configError(err)
+	if _, err := config.RemoveTeam(paths, name); err != nil {
+		return configError(err)
+	}
+	return g.takeUp(ctx)
 }
 
 // configError gives what package config refuses its exit status.

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestEscapeMakesOneHarmlessLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                    "",
+		"plain text, ünïcödé": "plain text, ünïcödé",
+		"\x1b]52;c;eA==\x07":  `\x1b]52;c;eA==\x07`,
+		"a\nb\tc\rd":          `a\x0ab\x09c\x0dd`,
+		"\u009b31m":           `\u009b31m`,
+		"\x9b31m":             `\x9b31m`,
+		"del\x7f":             `del\x7f`,
+		"\u202egnp.exe":       `\u202egnp.exe`,
+		"\u2066x\u2069":       `\u2066x\u2069`,
+		"cut \xe2\x82":        `cut \xe2\x82`,
+		"\xff\xfe":            `\xff\xfe`,
+	} {
+		if got := escape(in); got != want {
+			t.Errorf("escape(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestSafeWriterKeepsLinesAndTabs(t *testing.T) {
+	const in = "a\tb\r\nc\rd\x1b[0m €\u009b\r"
+	const want = "a\tb\r\nc\\x0dd\\x1b[0m €\\u009b\\x0d"
+	for size := 1; size <= len(in); size++ {
+		if got := written(t, formText, in, size); got != want {
+			t.Fatalf("in writes of %d bytes: got %q, want %q", size, got, want)
+		}
+	}
+}
+
+func TestJSONStaysEqualAndHarmless(t *testing.T) {
+	in := "\x1b \u009b \x7f \u202e \u061c < > & \n € " + strings.Repeat("x", 5000)
+	var buf bytes.Buffer
+	if err := printJSON(&buf, map[string]string{"k": in}); err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(strings.TrimSuffix(buf.String(), "\n"), steers); i >= 0 {
+		t.Errorf("stays at %d: %.60q", i, buf.String()[i:])
+	}
+	var out map[string]string
+	if err := json.Unmarshal(buf.Bytes(), &out); err != nil || out["k"] != in {
+		t.Errorf("got %q, %v", out["k"], err)
+	}
+}
+
+// written passes text through a safeWriter in writes of a size.
+func written(t testing.TB, f form, text string, size int) string {
+	t.Helper()
+	var buf bytes.Buffer
+	w := &safeWriter{w: &buf, form: f}
+	for rest := []byte(text); len(rest) > 0; {
+		n := min(size, len(rest))
+		if _, err := w.Write(rest[:n]); err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[n:]
+	}
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.String()
+}
+
+// FuzzEscape checks that nothing gets through, that how a text is cut into
+// writes makes no difference, and that escaping twice is escaping once.
+func FuzzEscape(f *testing.F) {
+	for _, s := range []string{"a\r\nb", "\x1b[31m", "\u009b", "\xc2", "\xe2\x80", "\u202e", "\r"} {
+		f.Add(s, 1)
+	}
+	f.Fuzz(func(t *testing.T, s string, size int) {
+		size = max(1, size%7+1)
+		line := escape(s)
+		if strings.ContainsFunc(line, steers) || !utf8.ValidString(line) {
+			t.Errorf("escape(%q) = %q", s, line)
+		}
+		if again := escape(line); again != line {
+			t.Errorf("twice: %q, once: %q", again, line)
+		}
+		text := written(t, formText, s, size)
+		if whole := written(t, formText, s, len(s)+1); text != whole {
+			t.Errorf("in pieces of %d: %q, whole: %q", size, text, whole)
+		}
+		rest := strings.NewReplacer("\r\n", "", "\n", "", "\t", "").Replace(text)
+		if strings.ContainsFunc(rest, steers) || !utf8.ValidString(text) {
+			t.Errorf("text %q became %q", s, text)
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"iris/ipc"
+	"iris/pool"
+)
+
+func TestStatusOfEveryError(t *testing.T) {
+	wire := func(code int) error { return fmt.Errorf("send: %w", ipc.Errorf(code, "x")) }
+	outcome := func(o pool.Outcome) error { return &outcomeError{outcome: string(o)} }
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{errors.New("x"), 1},
+		{usagef("", "x"), 2},
+		{ipc.ErrNoDaemon, 3},
+		{fmt.Errorf("%w: %w", ipc.ErrLost, syscall.EPIPE), 3},
+		{&waitError{cause: context.DeadlineExceeded}, 124},
+		{&waitError{cause: context.Canceled}, 130},
+		{fmt.Errorf("write: %w", syscall.EPIPE), 141},
+		{silentError(77), 77},
+		{wire(ipc.CodeFailed), 1},
+		{wire(ipc.CodeUsage), 2},
+		{wire(ipc.CodeDaemon), 3},
+		{wire(ipc.CodeNotFound), 4},
+		{wire(ipc.CodeCancelled), 5},
+		{wire(6), 6},
+		{wire(ipc.CodeUnknown), 7},
+		{wire(ipc.CodeCannotRun), 8},
+		{wire(ipc.CodeStalled), 12},
+		{wire(65), 65},
+		{wire(ipc.CodeFull), 75},
+		{wire(ipc.CodeInvalidParams), 2},
+		{wire(ipc.CodeMethodNotFound), 3},
+		{wire(ipc.CodeParse), 3},
+		{wire(ipc.CodeInternal), 1},
+		{wire(1000), 1},
+		{wire(0), 1},
+		{outcome(pool.OutcomeSuccess), 0},
+		{outcome(pool.OutcomeFailed), 1},
+		{outcome(pool.OutcomeInterrupted), 5},
+		{outcome(pool.OutcomeNotLoggedIn), 8},
+		{outcome(pool.OutcomeDenied), 9},
+		{outcome(pool.OutcomeRateLimited), 10},
+		{outcome(pool.OutcomeLimit), 11},
+		{outcome(pool.OutcomeIncomplete), 12},
+		{outcome(pool.OutcomeAPIError), 13},
+		{outcome("new"), 1},
+	} {
+		if got := status(c.err); got != c.want {
+			t.Errorf("status(%v) = %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+func TestReportSaysOneHintAtMost(t *testing.T) {
+	withHint := &ipc.Error{Code: ipc.CodeFull, Message: "team api: queue is full", Data: &ipc.Data{Hint: "try again later"}}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{silentError(1), ""},
+		{fmt.Errorf("write: %w", syscall.EPIPE), ""},
+		{usagef("do this", "bad"), "iris: bad\niris: hint: do this\n"},
+		{withHint, "iris: team api: queue is full\niris: hint: try again later\n"},
+		{ipc.Errorf(2, "a\nb\x1b"), "iris: a\niris: b\\x1b\n"},
+		{&outcomeError{outcome: "failed", text: "a\nb", hint: "h"}, "iris: a\\x0ab\niris: hint: h\n"},
+	} {
+		var buf bytes.Buffer
+		report(&buf, c.err)
+		if got := buf.String(); got != c.want {
+			t.Errorf("report(%v) says %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+// TestReplies checks for every outcome what is printed where.
+func TestReplies(t *testing.T) {
+	for _, c := range []struct {
+		reply          ipc.Reply
+		stdout, stderr string
+		status         int
+	}{
+		{ipc.Reply{Outcome: "success", Text: []byte(`"hi"`)}, "hi\n", "", 0},
+		{ipc.Reply{Outcome: "success", Text: []byte(`"hi\n"`)}, "hi\n", "", 0},
+		{ipc.Reply{Outcome: "success", Text: []byte(`""`)}, "", "", 0},
+		{
+			ipc.Reply{Outcome: "denied", Text: []byte(`"hi"`), Denials: []ipc.Denial{{Tool: "Bash"}, {Tool: "Write"}}, Hint: "allow it"},
+			"hi\n", "iris: denied: Bash, Write\niris: hint: allow it\n", 9,
+		},
+		{ipc.Reply{Outcome: "incomplete", Text: []byte(`"part"`), Error: "stalled"}, "part\n", "iris: stalled\n", 12},
+		{ipc.Reply{Outcome: "failed", Text: []byte(`"oh"`), Error: "it broke"}, "", "iris: it broke\n", 1},
+		{ipc.Reply{Outcome: "api-error", Text: []byte(`"API Error: 500"`)}, "", "iris: the turn ended: api-error\n", 13},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := report(&stderr, printReply(&stdout, &c.reply, false))
+		if stdout.String() != c.stdout || stderr.String() != c.stderr || code != c.status {
+			t.Errorf("%s: got %q, %q, %d, want %q, %q, %d",
+				c.reply.Outcome, &stdout, &stderr, code, c.stdout, c.stderr, c.status)
+		}
+	}
+}
+
+// TestEveryStatusIsExplained checks that help says what each status means, and
+// that every command lists its own.
+func TestEveryStatusIsExplained(t *testing.T) {
+	for _, cmd := range allCommands(newRootCmd()) {
+		if cmd.Hidden {
+			continue
+		}
+		_, list, ok := strings.Cut(cmd.Long, "EXIT STATUS\n")
+		if !ok {
+			t.Errorf("%s has no EXIT STATUS", cmd.CommandPath())
+		}
+		for line := range strings.Lines(list) {
+			var code int
+			var rest string
+			if n, err := fmt.Sscanf(line, "%d %s", &code, &rest); n < 2 && err != io.EOF {
+				t.Errorf("%s: %q", cmd.CommandPath(), line)
+			}
+		}
+	}
+}

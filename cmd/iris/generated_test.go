@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// TestGenerated compares completions/ and man/ with what the command tree
+// makes; with -update it writes them.
+func TestGenerated(t *testing.T) {
+	checkDir(t, "../../completions", completionFiles(t))
+	checkDir(t, "../../man", manFiles(newRootCmd()))
+}
+
+func completionFiles(t *testing.T) map[string][]byte {
+	t.Helper()
+	files := make(map[string][]byte)
+	for shell, name := range map[string]string{
+		"bash": "iris.bash", "zsh": "_iris", "fish": "iris.fish", "powershell": "iris.ps1",
+	} {
+		var buf bytes.Buffer
+		if err := runCompletion(newRootCmd(), shell, &buf); err != nil {
+			t.Fatal(err)
+		}
+		files[name] = buf.Bytes()
+	}
+	return files
+}
+
+// checkDir has a directory hold these files and no others.
+func checkDir(t *testing.T, dir string, files map[string][]byte) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if _, ok := files[e.Name()]; ok || e.Name()[0] == '.' {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s/%s is not generated", dir, e.Name())
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range files {
+		path := filepath.Join(dir, name)
+		if *update {
+			if err := os.WriteFile(path, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what the commands say: go test ./cmd/iris -run Generated -update", path)
+		}
+	}
+}
+
+// allCommands returns cmd and all below it, in a fixed order.
+func allCommands(cmd *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{cmd}
+	subs := cmd.Commands()
+	slices.SortFunc(subs, func(a, b *cobra.Command) int { return bytes.Compare([]byte(a.Name()), []byte(b.Name())) })
+	for _, sub := range subs {
+		all = append(all, allCommands(sub)...)
+	}
+	return all
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write generated files and golden outputs instead of comparing")
+
+// TestMain makes the test binary be iris too, as a command of the scripts, as
+// the daemon that it starts and as the agents of that one.
+func TestMain(m *testing.M) {
+	beQuick()
+	testscript.Main(m, map[string]func(){
+		"iris":  main,
+		"exits": exits,
+	})
+}
+
+// beQuick has programs built with the race detector, which are started in great
+// numbers, not wait a second at their end.
+func beQuick() {
+	const name = "GORACE"
+	if filepath.Base(os.Args[0]) == "iris" && os.Getenv(name) == "" {
+		os.Setenv(name, "atexit_sleep_ms=0")
+		if self, err := os.Executable(); err == nil {
+			syscall.Exec(self, os.Args, os.Environ())
+		}
+	}
+}
+
+// exits runs a command and says whether it ended with a status:
+// "exits 2 iris ps x".
+func exits() {
+	want, err := strconv.Atoi(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	cmd := exec.Command(os.Args[2], os.Args[3:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	got := cmd.ProcessState.ExitCode()
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
+		got = 128 + int(ws.Signal())
+	}
+	if got != want {
+		fmt.Fprintf(os.Stderr, "exit status %d, want %d\n", got, want)
+		os.Exit(1)
+	}
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		UpdateScripts:       *update,
+		Setup:               setupScript,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"eventually": eventually,
+		},
+	})
+}
+
+// setupScript gives a script a home of its own, whose path is short enough for
+// a socket, and sees to it that its daemon and all agents are gone at the end.
+func setupScript(env *testscript.Env) error {
+	home, err := os.MkdirTemp("", "iris")
+	if err != nil {
+		return err
+	}
+	for name, sub := range map[string]string{
+		"HOME": "", "XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "run",
+	} {
+		dir := filepath.Join(home, sub)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		env.Setenv(name, dir)
+	}
+	env.Setenv("SHELL", "/bin/sh")
+	t := env.T().(testing.TB)
+	env.Defer(func() {
+		stopDaemon(t, home, env.Vars)
+		os.RemoveAll(home)
+	})
+	return nil
+}
+
+// stopDaemon ends a script's daemon and fails the test if anything is left.
+func stopDaemon(t testing.TB, home string, environ []string) {
+	cmd := exec.Command("iris", "daemon", "stop", "--force")
+	cmd.Env = environ
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("stop the daemon: %v\n%s", err, out)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		left := processesOf(home)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("left behind: %q", left)
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// processesOf lists the command lines of living processes with that HOME.
+func processesOf(home string) []string {
+	var found []string
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		environ, err := os.ReadFile(dir + "/environ")
+		if err != nil || !bytes.Contains(append([]byte{0}, environ...), []byte("\x00HOME="+home+"\x00")) {
+			continue // a zombie has no environment
+		}
+		cmdline, _ := os.ReadFile(dir + "/cmdline")
+		found = append(found, filepath.Base(dir)+": "+strings.ReplaceAll(string(cmdline), "\x00", " "))
+	}
+	return found
+}
+
+// eventually runs a shell command until it succeeds: eventually 'iris ps | grep busy'.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: eventually 'shell command'")
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for ts.Exec("sh", "-c", args[0]) != nil {
+		if time.Now().After(deadline) {
+			ts.Fatalf("did not come true: %s", args[0])
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

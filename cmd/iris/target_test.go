@@ -1,0 +1,46 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestParseTarget(t *testing.T) {
+	dir := t.TempDir()
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	t.Chdir(dir)
+	if err := os.Mkdir("web@old", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ arg, team, session string }{
+		{"api", "api", ""},
+		{"api@review", "api", "review"},
+		{"a@b@c", "a@b", "c"},
+		{"@types", "@types", ""},
+		{".", dir, ""},
+		{".@review", dir, "review"},
+		{"..", filepath.Dir(dir), ""},
+		{"./", dir, ""},
+		{"./x@review", dir + "/x", "review"},
+		{"./web@old", dir + "/web@old", ""},
+		{"./web@old@s", dir + "/web@old", "s"},
+		{"./node_modules/@types", dir + "/node_modules/@types", ""},
+		{"./a@b/c", dir + "/a@b/c", ""},
+		{"a/../b", dir + "/b", ""},
+		{"/abs/./dir/", "/abs/dir", ""},
+		{"/abs/my dir@s", "/abs/my dir", "s"},
+	} {
+		team, session, err := parseTarget(c.arg)
+		if err != nil || team != c.team || session != c.session {
+			t.Errorf("parseTarget(%q) = %q, %q, %v, want %q, %q", c.arg, team, session, err, c.team, c.session)
+		}
+	}
+	for _, arg := range []string{"", "api@", "./x@"} {
+		if team, session, err := parseTarget(arg); err == nil {
+			t.Errorf("parseTarget(%q) = %q, %q, want an error", arg, team, session)
+		}
+	}
+}
