@@ -26,8 +26,13 @@ func (o *Options) argv() []string {
 // parent agent left in it and what would run a turn twice, and with what the
 // driver relies on.
 func (o *Options) environ() []string {
-	env := slices.DeleteFunc(slices.Clone(o.Env), func(v string) bool {
+	seen := map[string]bool{}
+	env := slices.DeleteFunc(backwards(o.Env), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
+		if seen[name] {
+			return true
+		}
+		seen[name] = true
 		switch name {
 		case mark, "PWD", "OLDPWD", "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS", "CLAUDE_CODE_RESUME_INTERRUPTED_TURN":
 			return true
@@ -38,6 +43,13 @@ func (o *Options) environ() []string {
 		env = append(env, "DISABLE_AUTOUPDATER=1")
 	}
 	return append(env, mark+"="+o.ID, "PWD="+o.Dir, "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS=1")
+}
+
+// backwards is env with the last first: of two values the last counts.
+func backwards(env []string) []string {
+	env = slices.Clone(env)
+	slices.Reverse(env)
+	return env
 }
 
 // check finds what no second try would mend.

@@ -48,9 +48,9 @@ func (p *Process) write(line []byte) (n int, err error) {
 // stuck is shorter for a process that is to end.
 func (p *Process) stuck() time.Duration {
 	if p.stopping.Load() {
-		return min(stuckAfter, p.o.Grace)
+		return min(p.stuckAfter, p.o.Grace)
 	}
-	return stuckAfter
+	return p.stuckAfter
 }
 
 func (p *Process) writeError(err error) error {

@@ -101,7 +101,7 @@ func (l *Leftover) Stop(grace time.Duration) error {
 	if l.PID == 0 {
 		return errors.New("process id not known: no record beside " + l.Path)
 	}
-	left := newTree(l.PID)
+	left := newTree(l.PID, latest())
 	left.collect(l.id)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
@@ -173,7 +173,7 @@ type settler struct {
 func (s *settler) before(f io.ReaderAt) error {
 	r := lineReader{f: f, max: maxLine}
 	state := "idle" // no state line is ever written before the first turn
-	err := r.read(sink{
+	err := r.all(sink{
 		line: func(line []byte) {
 			if typ, sub, _ := route(line); typ == "system" && sub == "session_state_changed" {
 				var m struct{ State string }
@@ -192,7 +192,7 @@ func (s *settler) before(f io.ReaderAt) error {
 // all.
 func (s *settler) after(f io.ReaderAt) error {
 	r := lineReader{f: f, max: maxLine}
-	err := r.read(sink{line: s.line, long: s.wanted, over: s.tooLong})
+	err := r.all(sink{line: s.line, long: s.wanted, over: s.tooLong})
 	if rest := r.rest(); err == nil && len(rest) > 0 {
 		s.untouched = false
 		s.line(rest)

@@ -44,20 +44,28 @@ func (p *Process) remember() {
 		return
 	}
 	p.ended = false
-	p.seen = newTree(p.ident.pid)
+	p.seen = newTree(p.ident.pid, latest())
 	p.seen.collect(p.ident)
 }
 
 // drain handles every finished line.
 func (p *Process) drain() {
-	before := p.reader.seen
-	err := p.reader.read(sink{line: p.handle, long: p.wanted, over: p.tooLong})
-	if err != nil {
-		p.log.Error("spool not read", "err", err)
+	s := sink{line: p.handle, long: p.wanted, over: p.tooLong}
+	for more := true; more; {
+		before := p.reader.seen
+		var err error
+		if more, err = p.reader.read(s); err != nil {
+			p.log.Error("spool not read", "err", err)
+		}
+		p.advance(p.reader.seen > before)
 	}
+}
+
+// advance notes how far the spool has been read.
+func (p *Process) advance(news bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.reader.seen > before {
+	if news {
 		p.progress = time.Now()
 	}
 	p.read, p.scanned = p.reader.off, p.reader.seen
@@ -78,7 +86,7 @@ func (p *Process) giveLocked() {
 			p.spool.give(to)
 		}
 	case p.turn != nil && p.turn.result == nil:
-		if to := p.read / block * block; to-p.turn.freed >= punchStep {
+		if to := p.read / block * block; to-p.turn.freed >= much/2 {
 			punch(p.spool.out, p.turn.freed, to-p.turn.freed)
 			p.turn.freed = to
 		}

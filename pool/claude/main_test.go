@@ -27,6 +27,7 @@ var roles = map[string]func(){
 const roleVar = "IRIS_TEST_ROLE"
 
 func TestMain(m *testing.M) {
+	claudetest.Main()
 	if play := roles[os.Getenv(roleVar)]; play != nil {
 		play()
 		return
@@ -66,7 +67,7 @@ func newRig(t testing.TB) *rig {
 	t.Cleanup(f.Close)
 	r := &rig{t: t}
 	r.o = Options{
-		ID: "p1", Team: "api", Dir: realDir(t), Spools: filepath.Join(t.TempDir(), "spool"),
+		ID: "p" + NewSessionID()[:8], Team: "api", Dir: realDir(t), Spools: filepath.Join(t.TempDir(), "spool"),
 		SessionID: NewSessionID(), Transcript: true,
 		StartTimeout: 20 * time.Second, Grace: 5 * time.Second, Follower: f,
 		OnSession: r.onSession, Log: slog.New(slog.NewTextHandler(logTo{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -83,6 +84,16 @@ func realRig(t testing.TB) *rig {
 	t.Cleanup(r.stub.Close)
 	r.o.Command, r.o.Env = program, append(r.stub.Env(t.TempDir()), "CLAUDE_CODE_MAX_RETRIES=1")
 	r.o.Args = []string{"--allowedTools=Bash"}
+	return r
+}
+
+// fakeRig starts the scripted fake; each argument is one of its flags.
+func fakeRig(t testing.TB, flags ...string) *rig {
+	t.Helper()
+	r := newRig(t)
+	r.o.Command, r.o.Args = claudetest.Install(t.TempDir()), flags
+	r.o.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"}
+	r.o.Grace = time.Second
 	return r
 }
 

@@ -50,6 +50,9 @@ type Process struct {
 	started time.Time
 	watched watched
 
+	ownTurn    time.Duration // the constants of these names, shorter in tests
+	stuckAfter time.Duration
+
 	wg     sync.WaitGroup // wait and follow
 	kick   chan struct{}  // the spool may have grown
 	exited chan struct{}  // the process is gone
@@ -132,6 +135,7 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 func newProcess(o *Options, s *spool) *Process {
 	p := &Process{
 		o: *o, log: o.Log, spool: s, started: time.Now(), progress: time.Now(),
+		ownTurn: ownTurn, stuckAfter: stuckAfter,
 		session: o.SessionID, watched: watch(o.Watch, o.Stamp),
 		kick: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}),
 		calls: map[string]chan response{}, reader: lineReader{f: s.out, max: maxLine},
@@ -162,7 +166,7 @@ func (p *Process) exec(path string, stdout, stderr *os.File) error {
 		return err
 	}
 	p.stdin, p.ident = w, identify(p.proc.Pid)
-	p.seen = newTree(p.ident.pid)
+	p.seen = newTree(p.ident.pid, p.ident)
 	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
 	p.record(func(r *record) { r.PID, r.Start, r.Boot = p.ident.pid, p.ident.start, bootID() })
 	return nil

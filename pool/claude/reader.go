@@ -9,6 +9,7 @@ import (
 
 const (
 	chunk   = 64 << 10 // of one read
+	much    = 4 << 20  // what is read before the reader's owner looks up
 	maxLine = 64 << 20 // longest line that is looked at
 )
 
@@ -32,18 +33,27 @@ type sink struct {
 	over func(head []byte, length int64)      // a line over the limit, skipped
 }
 
-// read hands every finished line to s. An unfinished one waits for the next
-// call.
-func (r *lineReader) read(s sink) error {
+// read hands finished lines to s until there are no more, or until it has gone
+// through much; then more is true. An unfinished line waits for the next call.
+func (r *lineReader) read(s sink) (more bool, err error) {
 	buf := buffers.Get().(*[chunk]byte)
 	defer buffers.Put(buf)
-	for {
+	for from := r.seen; r.seen-from < much; {
 		step := r.short
 		if r.seen-r.off >= chunk {
 			step = r.far
 		}
-		more, err := step(buf[:], s)
-		if err != nil || !more {
+		if more, err = step(buf[:], s); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// all is read until there are no more.
+func (r *lineReader) all(s sink) error {
+	for {
+		if more, err := r.read(s); err != nil || !more {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ func events(t testing.TB, data []byte, limit int64, cuts ...int) []string {
 	}
 	for _, cut := range append(cuts, len(data)) {
 		g.shown = cut
-		if err := r.read(s); err != nil {
+		if err := r.all(s); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,7 +69,7 @@ func TestReaderDoesNotLoadWhatNobodyWants(t *testing.T) {
 	data := []byte(`{"type":"assistant",` + strings.Repeat("x", 10*chunk) + "\nshort\n")
 	r := lineReader{f: bytes.NewReader(data), max: maxLine}
 	var got []string
-	r.read(sink{
+	r.all(sink{
 		line: func(line []byte) { got = append(got, string(line)) },
 		long: func(head []byte, n int64) bool {
 			typ, _, ok := route(head)

@@ -104,10 +104,10 @@ func TestRealClearChangesTheSession(t *testing.T) {
 
 func TestRealSessionInUse(t *testing.T) {
 	r := realRig(t)
-	r.start()
+	p := r.start()
 	r.o.ID = "p2"
 	_, err := Start(context.Background(), r.o)
-	if !errors.Is(err, pool.ErrBusy) || !strings.Contains(err.Error(), "in use by process p1") {
+	if !errors.Is(err, pool.ErrBusy) || !strings.Contains(err.Error(), "in use by process "+p.o.ID) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -129,7 +129,7 @@ func TestRealInterrupt(t *testing.T) {
 			if err != nil || res.Outcome != pool.OutcomeInterrupted || res.Err != "interrupted" || !strings.HasPrefix(res.Terminal, "aborted") {
 				t.Fatalf("got %+v, %v", res, err)
 			}
-			eventually(t, "the tool is gone", func() bool { return len(below("p1", p.PID())) == 0 })
+			eventually(t, "the tool is gone", func() bool { return len(below(p.o.ID, p.PID())) == 0 })
 			ask(t, p, "echo:after", "after")
 		})
 	}
@@ -176,13 +176,13 @@ func TestRealStopEndsTools(t *testing.T) {
 			p := realRig(t).start()
 			input, _ := json.Marshal(map[string]string{"command": c.command, "description": "d"})
 			u := begin(t, context.Background(), p, "tool:Bash:"+string(input), `"tool_use"`)
-			eventually(t, "the tool runs", func() bool { return len(below("p1", p.PID())) > 1 })
+			eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
 			begun := time.Now()
 			p.Stop()
 			if d := time.Since(begun); d > 3*time.Second {
 				t.Errorf("took %v", d)
 			}
-			if left := below("p1", 0); len(left) > 0 {
+			if left := below(p.o.ID, 0); len(left) > 0 {
 				t.Errorf("left: %v", left)
 				endAll(left)
 			}
@@ -197,10 +197,10 @@ func TestRealStopEndsTools(t *testing.T) {
 func TestRealTermLeavesNoTool(t *testing.T) {
 	p := realRig(t).start()
 	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
-	eventually(t, "the tool runs", func() bool { return len(below("p1", p.PID())) > 1 })
+	eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
 	p.stopping.Store(true)
 	p.climb(rungTerm)
-	if left := below("p1", 0); len(left) > 0 {
+	if left := below(p.o.ID, 0); len(left) > 0 {
 		t.Errorf("left: %v", left)
 		endAll(left)
 	}
@@ -212,7 +212,7 @@ func TestRealTermLeavesNoTool(t *testing.T) {
 func TestRealDaemonOfAToolIsLeftAlone(t *testing.T) {
 	p := realRig(t).start()
 	send(t, p, `tool:Bash:{"command":"setsid nohup sleep 307 >/dev/null 2>&1 &","description":"d"}`)
-	left := below("p1", p.PID())
+	left := below(p.o.ID, p.PID())
 	defer func() { endAll(left) }()
 	if len(left) != 1 {
 		t.Fatalf("below the agent: %v", left)
@@ -242,7 +242,7 @@ func TestRealPhantomResultOnResume(t *testing.T) {
 	p := r.start()
 	send(t, p, `tool:Bash:{"command":"sleep 300","description":"d","run_in_background":true}`)
 	p.Stop()
-	if left := below("p1", 0); len(left) > 0 {
+	if left := below(p.o.ID, 0); len(left) > 0 {
 		t.Errorf("left: %v", left)
 		endAll(left)
 	}
@@ -415,8 +415,8 @@ func TestRealLockIsTheAgentsAlone(t *testing.T) {
 		t.Fatal("the lock of a live agent is not held")
 	}
 	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
-	eventually(t, "the tool runs", func() bool { return len(below("p1", p.PID())) > 1 })
-	tools := below("p1", p.PID())
+	eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
+	tools := below(p.o.ID, p.PID())
 	p.stopping.Store(true) // so that nobody ends the tool
 	p.ident.signal(syscall.SIGKILL)
 	u.wait(t, time.Second)
@@ -483,7 +483,7 @@ func TestRealStartIsCancelled(t *testing.T) {
 			t.Errorf("after %v: %v in %v", after, err, time.Since(begun))
 		}
 	}
-	if left := below("p1", 0); len(left) > 0 {
+	if left := below(r.o.ID, 0); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

@@ -79,7 +79,7 @@ func parseResult(line []byte) (resultLine, bool) {
 		}
 		return true
 	})
-	return r, ok
+	return r, ok && r.Subtype != ""
 }
 
 // result turns the line into the pool's words; base are the sums before the

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	idleWait  = 30 * time.Second       // for the end of a turn that the agent began by itself
+	ownTurn   = 30 * time.Second       // for the end of a turn that the agent began by itself
 	idleAfter = 50 * time.Millisecond  // for the state line that follows a result
 	askAgain  = 500 * time.Millisecond // between two interrupts of one turn
 )
@@ -50,7 +50,7 @@ func (p *Process) prepare(ctx context.Context) error {
 	if err := p.spool.room(); err != nil {
 		return err
 	}
-	return p.idle(ctx, idleWait)
+	return p.idle(ctx, p.ownTurn)
 }
 
 // idle waits until the agent's last state line says idle, and no line of it is

@@ -15,11 +15,10 @@ import (
 )
 
 const (
-	reserve   = 1 << 20  // room for an answer, kept past the spool's end during a turn
-	punchStep = 4 << 20  // what is read and not needed is given back in pieces of this size
-	errLimit  = 1 << 20  // of a stderr file, beyond which only its tail is kept
-	errTail   = 64 << 10 // the tail
-	block     = 4096
+	reserve  = 1 << 20  // room for an answer, kept past the spool's end during a turn
+	errLimit = 1 << 20  // of a stderr file, beyond which only its tail is kept
+	errTail  = 64 << 10 // the tail
+	block    = 4096
 )
 
 // spool is the daemon's side of the files of one process: <session>.<process>

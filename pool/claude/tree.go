@@ -14,15 +14,21 @@ type procID struct {
 	start uint64 // clock ticks since boot
 }
 
-// tree is what has been seen below an agent.
+// tree is what has been seen below an agent. What carries the mark and was
+// started after the tree was begun belongs to it, too.
 type tree struct {
 	procs    map[procID]bool
 	sessions map[int]bool // of its tools, which have sessions of their own, and its own
-	since    uint64       // what was started later and carries the mark belongs to it, too
+	since    procID       // the last process that is too old; its pid settles a tie of start times
 }
 
-func newTree(agent int) tree {
-	return tree{procs: map[procID]bool{}, sessions: map[int]bool{agent: true}, since: ticks()}
+func newTree(agent int, since procID) tree {
+	return tree{procs: map[procID]bool{}, sessions: map[int]bool{agent: true}, since: since}
+}
+
+// young reports whether p was started after the tree was begun.
+func (t tree) young(p procID) bool {
+	return p.start > t.since.start || p.start == t.since.start && p.pid > t.since.pid
 }
 
 // hasMark looks for the mark in an environment as /proc shows it.

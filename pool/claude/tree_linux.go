@@ -109,7 +109,7 @@ func (t tree) remains(id string) []procID {
 		}
 	}
 	for _, s := range processes() {
-		ours := t.sessions[s.sid] || s.start >= t.since
+		ours := t.sessions[s.sid] || t.young(s.procID)
 		if ours && !t.procs[s.procID] && !s.gone() && marked(s.pid, id) {
 			t.procs[s.procID] = true
 		}
@@ -203,13 +203,17 @@ func identify(pid int) procID {
 	return procID{pid, s.start}
 }
 
-// ticks is now, in the unit of start times.
-func ticks() uint64 {
+// latest stands for the youngest process of now: its pid, and the time in the
+// unit of start times.
+func latest() procID {
 	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
-		return 0
+	unix.ClockGettime(unix.CLOCK_BOOTTIME, &t)
+	p := procID{start: uint64(t.Sec)*hz + uint64(t.Nsec)*hz/1e9}
+	b, _ := os.ReadFile("/proc/loadavg")
+	if f := strings.Fields(string(b)); len(f) > 0 {
+		p.pid, _ = strconv.Atoi(f[len(f)-1])
 	}
-	return uint64(t.Sec)*hz + uint64(t.Nsec)*hz/1e9
+	return p
 }
 
 // bootID names this run of the machine.
