@@ -1,6 +1,7 @@
 // Package config knows where iris keeps its files, what the configuration says
-// and which teams there are. It starts nothing, talks to nobody and has no
-// goroutine but the one its caller lends to Watch.
+// and which teams there are. It starts nothing and talks to nobody.
+// Watch runs on its caller's goroutine; the one that reads events for it is gone
+// when it returns.
 //
 // # Files
 //

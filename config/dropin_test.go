@@ -122,6 +122,17 @@ func TestAddTeamLeavesAConfigurationThatLoads(t *testing.T) {
 	wantErr(t, p.Home, err, "<nil>")
 }
 
+// What a crash leaves behind in the middle of AddTeam is no configuration.
+func TestAHalfWrittenDropInIsNotRead(t *testing.T) {
+	p := newHome(t)
+	mustMkdir(t, p.Confd)
+	tmp, err := writeTemp(p.Confd, []byte("[teams.a]\ndi"))
+	mustDo(t, err)
+	if _, err := Load(p); err != nil {
+		t.Errorf("%s is read: %v", tmp, err)
+	}
+}
+
 func TestRemoveTeamRefuses(t *testing.T) {
 	p := newHome(t)
 	mustWrite(t, p.Config, "umask = '022'\n\n[teams.web]\ndir = '/web'\n")

@@ -3,9 +3,12 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 // FuzzLoad: whatever a file holds there are either problems, each with a place
@@ -36,7 +39,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-func checkProblems(t *testing.T, ps Problems, data []byte) {
+func checkProblems(t failer, ps Problems, data []byte) {
 	t.Helper()
 	lines := 1
 	for _, c := range data {
@@ -59,7 +62,7 @@ func checkProblems(t *testing.T, ps Problems, data []byte) {
 	}
 }
 
-func checkConfig(t *testing.T, cfg *Config) {
+func checkConfig(t failer, cfg *Config) {
 	t.Helper()
 	within := func(what string, n, low, high int64) {
 		if n < low || n > high {
@@ -118,4 +121,53 @@ func BenchmarkLoadThousandTeams(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A mutated file is seldom valid, so here every value is at least well-formed.
+func TestAValueIsWithinItsRangeOrAProblem(t *testing.T) {
+	p := Paths{Home: "/h", Config: "/h/config.toml", Confd: "/h/conf.d"}
+	number := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-2, 2000), rapid.SampledFrom([]int64{0, 1, 1000, 1001, 1 << 40}))
+	unit := rapid.SampledFrom([]string{"", "ns", "ms", "s", "m", "h", "h0m", "B", "KB", "MB", "GiB", "TiB", ".5GB"})
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "0", "wait", "evict", "info", "report", "/", "~", "$HOME/x", "echo", "/a\u202e"}))
+	value := rapid.Custom(func(rt *rapid.T) string {
+		switch rapid.IntRange(0, 4).Draw(rt, "kind") {
+		case 0:
+			return fmt.Sprint(number.Draw(rt, "number"))
+		case 1:
+			return tomlString(fmt.Sprint(number.Draw(rt, "number")) + unit.Draw(rt, "unit"))
+		case 2:
+			return tomlString(text.Draw(rt, "text"))
+		case 3:
+			return fmt.Sprint(rapid.Bool().Draw(rt, "bool"))
+		}
+		return "[" + tomlString(text.Draw(rt, "text")) + "]"
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		var file, table strings.Builder
+		table.WriteString("[teams.a]\n")
+		keys := rapid.SliceOfNDistinct(rapid.SampledFrom(Keys()), 1, 2, func(k Key) string { return k.Name }).Draw(rt, "keys")
+		if !slices.ContainsFunc(keys, func(k Key) bool { return k.Name == "dir" }) {
+			table.WriteString("dir = '/a'\n")
+		}
+		for _, k := range keys {
+			b := &table
+			if k.Top && (!k.Team || rapid.Bool().Draw(rt, "top")) {
+				b = &file
+			}
+			fmt.Fprintf(b, "%s = %s\n", k.Name, value.Draw(rt, "value"))
+		}
+		data := []byte(file.String() + table.String())
+		cfg, err := build(p, []source{{path: "f", data: data}}, nil, nil)
+		if err != nil {
+			checkProblems(rt, err.(Problems), data)
+			return
+		}
+		checkConfig(rt, cfg)
+	})
+}
+
+// failer is what testing and rapid have in common.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
@@ -345,6 +347,15 @@ func TestFilesOfOtherUsersAreRefused(t *testing.T) {
 	mustDo(t, os.Chown(p.Config, 65534, 65534))
 	_, err := Load(p)
 	wantErr(t, p.Home, err, `~/.config/iris/config.toml: belongs to uid 65534, not to you (uid 0); iris reads only what you or root own`)
+}
+
+// Opening a pipe waits for somebody who writes.
+func TestAPipeIsRefusedAtOnce(t *testing.T) {
+	p := newHome(t)
+	mustMkdir(t, p.Confd)
+	mustDo(t, unix.Mkfifo(p.Confd+"/a.toml", 0o600))
+	_, err := Load(p)
+	wantErr(t, p.Home, err, "~/.config/iris/conf.d/a.toml: not a regular file")
 }
 
 func TestAHugeFileIsRefused(t *testing.T) {

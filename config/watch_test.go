@@ -144,6 +144,23 @@ func TestWatchFollowsALinkedDirectory(t *testing.T) {
 	)
 }
 
+// The system does not say that a directory is gone while somebody is in it.
+func TestWatchNoticesThatADirectoryInUseIsReplaced(t *testing.T) {
+	t.Parallel()
+	p := tempPaths(t)
+	mustWrite(t, p.Confd+"/a.toml", "[teams.a]")
+	in, err := os.Open(p.Confd)
+	mustDo(t, err)
+	defer in.Close()
+	wantNoticed(t, p,
+		step{"another conf.d", func() {
+			mustDo(t, os.RemoveAll(p.Confd))
+			mustWrite(t, p.Confd+"/a.toml", "[teams.b]")
+		}},
+		step{"a drop-in in it", func() { mustWrite(t, p.Confd+"/a.toml", "[teams.c]") }},
+	)
+}
+
 func TestOneSaveIsOneChange(t *testing.T) {
 	t.Parallel()
 	p := tempPaths(t)
@@ -191,6 +208,29 @@ func TestWhatIsNotConfigurationIsNoChange(t *testing.T) {
 		if got := w.matters(name); got != want {
 			t.Errorf("matters(%s): got %v", name, got)
 		}
+	}
+}
+
+// A directory that is reached in two ways is watched once, and only what is
+// new or lost is watched again.
+func TestWatchAddsADirectoryOnce(t *testing.T) {
+	p := tempPaths(t)
+	dir := filepath.Dir(p.Config)
+	mustDo(t, os.Rename(dir, p.Home+"/far"))
+	mustDo(t, os.Symlink(p.Home+"/far", dir))
+	mustWrite(t, p.Confd+"/a.toml", "")
+	w := newTestWatcher(t, p)
+	mustDo(t, w.follow())
+	dirs := watchDirs(w.targets)
+	for _, d := range dirs {
+		if again, err := w.add(d); again || err != nil {
+			t.Errorf("%s of %v was not watched: %v", d, dirs, err)
+		}
+	}
+	lost := p.Home + "/far/conf.d"
+	mustDo(t, w.fw.Remove(lost)) // as the system does when it is removed
+	if again, err := w.add(lost); !again || err != nil {
+		t.Errorf("%s is taken for watched: %v", lost, err)
 	}
 }
 
