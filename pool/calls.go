@@ -15,28 +15,33 @@ func (p *Pool) Submit(t *Turn) (position int, err error) {
 
 // Send hands a turn in and waits for its end. When ctx ends the turn is
 // cancelled; Send still returns what becomes of it, which may be the result.
-func (p *Pool) Send(ctx context.Context, t *Turn) (res *Result, err error) {
-	done := make(chan struct{})
+func (p *Pool) Send(ctx context.Context, t *Turn) (*Result, error) {
+	type answer struct {
+		res *Result
+		err error
+	}
+	done := make(chan answer, 1)
 	own := *t
-	own.Finish = func(r *Result, e error) {
+	own.Finish = func(res *Result, err error) {
 		if t.Finish != nil {
-			t.Finish(r, e)
+			t.Finish(res, err)
 		}
-		res, err = r, e
-		close(done)
+		done <- answer{res, err}
 	}
 	var j *job
+	var err error
 	p.update(func(tab *table) { j, _, err = tab.submit(&own, false, nil) })
 	if err != nil {
 		return nil, err
 	}
 	select {
-	case <-done:
+	case a := <-done:
+		return a.res, a.err
 	case <-ctx.Done():
 		p.update(func(tab *table) { tab.cancel(j, ErrCancelled) })
-		<-done
+		a := <-done
+		return a.res, a.err
 	}
-	return res, err
 }
 
 // Cancel ends a turn. One that waits is gone when Cancel returns, and its

@@ -321,8 +321,8 @@ func TestD15_AStoppingAgentGetsNoTurn(t *testing.T) {
 		time.Sleep(time.Minute + time.Second)
 		mustState(t, p, "a", pool.Stopping)
 		submit(p, "a", "y").mustText(t, "a:y")
-		if old.sends != 1 {
-			t.Errorf("the stopping agent got %d turns, want 1", old.sends)
+		if old.sends.Load() != 1 {
+			t.Errorf("the stopping agent got %d turns, want 1", old.sends.Load())
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,12 +126,9 @@ type fake struct {
 	mu       sync.Mutex
 	exit     string
 	progress time.Time
-	stops    int
-	sends    int
-	pings    int
-	measures int
 	inTurn   bool
-	heard    []string
+
+	stops, sends, pings, measures atomic.Int64
 }
 
 // quit ends the process, as a crash would.
@@ -153,8 +151,7 @@ func (a *fake) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
 		a.h.t.Errorf("two turns at a time on %s", a.id)
 	}
 	a.inTurn, a.progress = true, time.Now()
-	a.sends++
-	a.heard = append(a.heard, t.Text)
+	a.sends.Add(1)
 	a.mu.Unlock()
 	defer func() {
 		a.mu.Lock()
@@ -194,12 +191,9 @@ func (a *fake) play(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
 }
 
 func (a *fake) Stop() {
-	a.mu.Lock()
-	a.stops++
-	if a.stops > 1 {
-		a.h.t.Errorf("%s stopped %d times", a.id, a.stops)
+	if n := a.stops.Add(1); n > 1 {
+		a.h.t.Errorf("%s stopped %d times", a.id, n)
 	}
-	a.mu.Unlock()
 	select {
 	case <-time.After(a.h.stop):
 	case <-a.done:
@@ -231,12 +225,10 @@ func (a *fake) Stale() string {
 }
 
 func (a *fake) Check(ctx context.Context, ping bool) (pool.Health, error) {
-	a.mu.Lock()
-	if a.measures++; ping {
-		a.pings++
+	if a.measures.Add(1); ping {
+		a.pings.Add(1)
 	}
-	mem := int64(a.sends) * a.h.grow
-	a.mu.Unlock()
+	mem := a.sends.Load() * a.h.grow
 	if a.h.check != nil {
 		if err := a.h.check(ctx, a, ping); err != nil {
 			return pool.Health{}, err
@@ -255,12 +247,14 @@ func all(pool.Key) bool { return true }
 type call struct {
 	id       string
 	position int
+	done     chan struct{} // closed when the fields below are final
 	res      *pool.Result
 	err      error
-	proc     pool.Process
-	begun    time.Time
 	at       time.Time // when it ended
-	done     chan struct{}
+
+	mu    sync.Mutex
+	proc  pool.Process // what Begin was told
+	begun time.Time
 }
 
 func (c *call) ended() bool {
@@ -291,6 +285,8 @@ func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
 	turn := &pool.Turn{
 		ID: c.id, Key: key(k), Text: text,
 		Begin: func(proc pool.Process) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
 			c.proc, c.begun = proc, time.Now()
 			return nil
 		},
@@ -302,6 +298,7 @@ func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
 	for _, f := range with {
 		f(turn)
 	}
+	c.id = turn.ID
 	var err error
 	if c.position, err = p.Submit(turn); err != nil {
 		c.err = err
@@ -311,7 +308,10 @@ func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
 }
 
 func from(parent *call) func(*pool.Turn) {
-	return func(t *pool.Turn) { t.Parent = parent.proc.ID }
+	parent.mu.Lock()
+	defer parent.mu.Unlock()
+	id := parent.proc.ID
+	return func(t *pool.Turn) { t.Parent = id }
 }
 
 func fresh(t *pool.Turn) { t.Fresh = true }

@@ -122,8 +122,6 @@ func (p *Pool) update(f func(*table)) {
 	p.tell()
 }
 
-func nothing(*table) {}
-
 // setTimer has the table asked again at a time. An old timer that fires all
 // the same does no harm: it asks, and nothing is due.
 func (p *Pool) setTimer(at time.Time) {
@@ -164,7 +162,8 @@ func (p *Pool) launch(st step) {
 		s.cancel()
 	case stepGrant:
 		j.ctx, j.cancel = context.WithCancelCause(context.Background())
-		p.wg.Go(func() { p.turn(s, j, st.proc) })
+		proc := p.table.process(s)
+		p.wg.Go(func() { p.turn(s, j, proc) })
 	case stepInterrupt:
 		j.cancel(st.err)
 	case stepStop:
@@ -172,7 +171,11 @@ func (p *Pool) launch(st step) {
 	case stepGone:
 		close(s.gone)
 	case stepFinish:
-		p.wg.Go(func() { p.finish(st) })
+		var proc Process
+		if s != nil {
+			proc = p.table.process(s)
+		}
+		p.wg.Go(func() { p.finish(st, proc) })
 	case stepProbe:
 		p.wg.Go(func() { p.probe(s, j) })
 	case stepCheck:
@@ -235,10 +238,10 @@ func (p *Pool) turn(s *slot, j *job, proc Process) {
 }
 
 // finish tells whoever handed a job in how it ended.
-func (p *Pool) finish(st step) {
+func (p *Pool) finish(st step, proc Process) {
 	switch j := st.job; {
 	case j.woken != nil:
-		j.woken(st.proc, st.err)
+		j.woken(proc, st.err)
 	case j.turn.Finish != nil:
 		j.turn.Finish(st.res, st.err)
 	}

@@ -129,7 +129,7 @@ func (t *table) run(s *slot, j *job) {
 	s.turnAt = t.now
 	t.arm(s)
 	t.place(s.line)
-	t.do(step{kind: stepGrant, slot: s, job: j, proc: t.process(s)})
+	t.do(step{kind: stepGrant, slot: s, job: j})
 }
 
 // arm sets the one timer of a slot.

@@ -3,7 +3,6 @@ package pool
 import (
 	"cmp"
 	"container/list"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -52,7 +51,6 @@ type step struct {
 	job  *job
 	res  *Result
 	err  error
-	proc Process
 	ping bool
 }
 
@@ -61,11 +59,11 @@ type stepKind int
 const (
 	stepStart     stepKind = iota // Config.Start for slot
 	stepAbort                     // cancel a start that nobody wants any more
-	stepGrant                     // take job to slot's agent; proc is the slot
+	stepGrant                     // take job to slot's agent
 	stepInterrupt                 // end job's context with err
 	stepStop                      // Agent.Stop
 	stepGone                      // slot has left: tell who waits for that
-	stepFinish                    // call job's Finish or woken with res, proc and err
+	stepFinish                    // call job's Finish with res and err, or woken with slot and err
 	stepProbe                     // read Agent.Progress
 	stepCheck                     // Agent.Check
 )
@@ -113,7 +111,7 @@ func (t *table) grant() bool {
 	case j.wake:
 		t.pull(j)
 		t.finish(j, nil, nil)
-		t.out[len(t.out)-1].proc = t.process(s)
+		t.out[len(t.out)-1].slot = s
 		t.place(l)
 	case j.turn.Fresh != s.fresh:
 		t.stop(s, "not of the conversation that is wanted")
@@ -267,103 +265,6 @@ func (t *table) yields(s *slot) bool {
 		return false
 	}
 	return t.short() && t.victim() == nil
-}
-
-// admit says why a turn is refused, if it is.
-func (t *table) admit(l *line, turn *Turn, wake bool) error {
-	if t.closed {
-		return ErrClosed
-	}
-	if turn.ID != "" && t.jobs[turn.ID] != nil {
-		return fmt.Errorf("message %s is in the pool already", turn.ID)
-	}
-	if l.open(t.now) {
-		return l.refusal(t.now)
-	}
-	if t.parent(turn) != nil && t.stuck(turn) {
-		return ErrDeadlock
-	}
-	if !wake && !t.immediate(l, turn) {
-		if limit := t.settings(turn.Key.Team).QueueLimit; limit > 0 && t.queued[turn.Key.Team] >= limit {
-			return ErrQueueFull
-		}
-	}
-	if t.WhenFull == WhenFullFail && t.full(l) {
-		return ErrFull
-	}
-	return nil
-}
-
-// immediate reports that an idle agent takes the turn at once.
-func (t *table) immediate(l *line, turn *Turn) bool {
-	return l.slot != nil && l.slot.state == Idle && l.slot.fresh == turn.Fresh && len(l.queue) == 0
-}
-
-// full reports that a line without a slot would have to wait for the end of
-// somebody's turn to get one.
-func (t *table) full(l *line) bool {
-	if l.slot != nil || l.fences > 0 || len(l.queue) > 0 {
-		return false
-	}
-	free := t.MaxProcesses - len(t.slots) + t.stopping - t.needy.len() - t.returning
-	for e := t.idle.Front(); e != nil && free <= 0; e = e.Next() {
-		if len(e.Value.(*slot).line.queue) == 0 {
-			free++
-		}
-	}
-	return free <= 0
-}
-
-// submit takes a turn in. Its position is its place in the line of its key,
-// from 1; 0 when an idle agent takes it at once.
-func (t *table) submit(turn *Turn, wake bool, woken func(Process, error)) (*job, int, error) {
-	l := t.line(turn.Key)
-	if err := t.admit(l, turn, wake); err != nil {
-		t.place(l)
-		return nil, 0, err
-	}
-	now := t.immediate(l, turn)
-	j := &job{turn: turn, wake: wake, woken: woken, line: l, since: t.now}
-	t.seq++
-	j.seq = t.seq
-	t.active++
-	if turn.ID != "" {
-		t.jobs[turn.ID] = j
-	}
-	t.attach(j, t.parent(turn))
-	t.push(j, false)
-	t.place(l)
-	if now {
-		return j, 0, nil
-	}
-	if !wake {
-		t.emit(Event{Type: MessageQueued, Key: l.key, Message: turn.ID, Detail: "position " + strconv.Itoa(l.messages)})
-	}
-	return j, l.messages, nil
-}
-
-// cancel ends a job: gone at once while it waits, interrupted while it runs.
-func (t *table) cancel(j *job, cause error) error {
-	switch {
-	case j == nil || j.phase == ended:
-		return ErrNotRunning
-	case j.phase == queued:
-		t.drop(j, cause)
-	case j.cause == nil:
-		j.cause = cause
-		t.do(step{kind: stepInterrupt, job: j, err: cause})
-	}
-	return nil
-}
-
-// condemn says why the turn of an agent that we stop will end. The first
-// reason stands. One that has not reached the agent yet is not sent any more.
-func (t *table) condemn(j *job, cause error) {
-	if j.cause == nil && !j.sent {
-		t.cancel(j, cause)
-	} else if j.cause == nil {
-		j.cause = cause
-	}
 }
 
 // reconfigure takes new limits over and sets the timers anew, since the

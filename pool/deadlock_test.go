@@ -1,0 +1,124 @@
+package pool_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"iris/pool"
+)
+
+func TestDeadlock(t *testing.T) {
+	const room = 9
+	type sent struct {
+		from, to string
+		refused  bool
+	}
+	tests := []struct {
+		name    string
+		max     int
+		running []string
+		sent    []sent
+	}{
+		{"to itself", room, []string{"a"}, []sent{{"a", "a", true}}},
+		{"to another", room, []string{"a"}, []sent{{"a", "b", false}}},
+		{"to a busy one", room, []string{"a", "b"}, []sent{{"a", "b", false}}},
+		{"to each other", room, []string{"a", "b"}, []sent{{"a", "b", false}, {"b", "a", true}}},
+		{"around a circle", room, []string{"a", "b", "c"}, []sent{{"a", "b", false}, {"b", "c", false}, {"c", "a", true}}},
+		{"down a chain", room, []string{"a", "b", "c"}, []sent{{"a", "b", false}, {"b", "c", false}, {"c", "d", false}}},
+		{"one of two", room, []string{"a", "b", "c"}, []sent{{"a", "b", false}, {"a", "c", false}, {"c", "a", true}, {"b", "c", false}}},
+		{"last place", 1, []string{"a"}, []sent{{"a", "b", true}}},
+		{"all places wait", 2, []string{"a", "b"}, []sent{{"a", "c", false}, {"b", "d", true}}},
+		{"one place is live", 3, []string{"a", "b", "c"}, []sent{{"a", "d", false}, {"b", "e", false}, {"c", "f", true}}},
+		{"room for one is room for all", 3, []string{"a", "b"}, []sent{{"a", "c", false}, {"b", "d", false}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := newHouse(t)
+				p := h.pool(pool.Limits{MaxProcesses: test.max}, pool.Settings{})
+				running := map[string]*call{}
+				for _, k := range test.running {
+					running[k] = submit(p, k, "1h")
+				}
+				time.Sleep(2 * time.Second)
+				for _, s := range test.sent {
+					c := submit(p, s.to, "2h", from(running[s.from]))
+					synctest.Wait()
+					if got := c.ended(); got != s.refused {
+						t.Errorf("from %s to %s: refused %v, want %v (%v)", s.from, s.to, got, s.refused, c.err)
+					}
+					if s.refused {
+						c.mustErr(t, pool.ErrDeadlock)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A turn that does not wait any more holds nobody, and nor does one that has
+// ended.
+func TestDeadlockEdgesGo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
+		a, b := submit(p, "a", "1h"), submit(p, "b", "1h")
+		time.Sleep(2 * time.Second)
+		c := submit(p, "b", "1h", from(a))
+		submit(p, "a", "1s", from(b)).mustErr(t, pool.ErrDeadlock)
+		p.Detach(c.id)
+		ok := submit(p, "a", "1s", from(b))
+		if ok.ended() {
+			t.Errorf("refused after the detach: %v", ok.err)
+		}
+		submit(p, "b", "1s", from(a)).mustErr(t, pool.ErrDeadlock)
+		p.Cancel(ok.id)
+		ok.mustErr(t, pool.ErrCancelled)
+		ok = submit(p, "b", "1s", from(a))
+		p.Cancel(c.id)
+		b.wait()
+		ok.mustText(t, "b:1s")
+		// b's turn has ended: what claims to come from it waits for nothing.
+		submit(p, "a", "1s", from(b)).mustText(t, "a:1s")
+	})
+}
+
+// A child that waits for a start, or for an agent of an earlier daemon, will
+// have its turn.
+func TestDeadlockKnowsWhatIsOnItsWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
+		gone := make(chan struct{})
+		p.Fence(key("old"), "old-1", 1, gone)
+		a := submit(p, "a", "1h")
+		time.Sleep(2 * time.Second)
+		starting := submit(p, "b", "1s", from(a))
+		fenced := submit(p, "old", "1s", from(a))
+		starting.mustText(t, "b:1s")
+		p.Cancel(a.id)
+		a.wait()
+		close(gone)
+		fenced.mustText(t, "old:1s")
+	})
+}
+
+// A lower bound may take away the place that a child was promised.
+func TestDeadlockByALowerBound(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.start = time.Minute
+		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
+		a, b := submit(p, "a", "1h"), submit(p, "b", "1h")
+		time.Sleep(2 * time.Minute)
+		child := submit(p, "c", "1s", from(a))
+		stranger := submit(p, "d", "1s")
+		synctest.Wait()
+		p.Reconfigure(pool.Limits{MaxProcesses: 1})
+		child.mustErr(t, pool.ErrDeadlock)
+		a.wait()
+		b.wait()
+		stranger.mustText(t, "d:1s")
+	})
+}
