@@ -265,7 +265,7 @@ func (p *Process) end(r *pool.Result) {
 	if p.turn == nil || p.turn.result != nil {
 		return
 	}
-	p.untaken, p.ended = true, true
+	p.ended = true
 	p.turn.result = r
 	close(p.turn.done)
 }

@@ -82,7 +82,7 @@ type Process struct {
 	scanned  int64 // and as far as its bytes have been looked at
 	stateAt  int64 // start of the chunk that the last state line is in, or later
 	gone     bool  // the output has been read to the end
-	untaken  bool  // a turn has ended whose result may not be on record yet
+	untaken  bool  // a turn has begun whose end may not be on record yet
 	progress time.Time
 	answered time.Time // last result
 	garbage  int
@@ -211,8 +211,10 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 
 // withWords adds the agent's last words on stderr.
 func (p *Process) withWords(err error) error {
-	said := p.words
-	if !p.isDone() {
+	var said string
+	if p.isDone() {
+		said = p.words
+	} else {
 		said = lastWords(p.spool.stderr(4096))
 	}
 	if said != "" {
@@ -226,9 +228,6 @@ func (p *Process) withWords(err error) error {
 func (p *Process) abort() {
 	p.stopping.Store(true)
 	p.climb(rungTerm)
-	p.mu.Lock()
-	p.untaken = false
-	p.mu.Unlock()
 	<-p.done
 	p.wg.Wait()
 }
@@ -291,15 +290,13 @@ func (p *Process) Spool() (path string, offset int64) {
 // Taken says that the result of the last turn is on record elsewhere, so that
 // the spool need not keep it. The next Send says so too.
 func (p *Process) Taken() {
+	p.forgetTurn()
 	p.mu.Lock()
-	p.untaken = false
 	gone := p.gone
 	p.mu.Unlock()
 	if gone {
 		p.spool.remove()
-		return
 	}
-	p.wake()
 }
 
 // response is the answer to a control request.

@@ -1,4 +1,263 @@
 package claude
 
-func playDaemon() {}
-func playReaper() {}
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"iris/pool"
+	"iris/pool/claude/claudetest"
+)
+
+// part is what playDaemon is told: an agent to start and messages to send it.
+type part struct {
+	ID, Command, Dir, Spools, SessionID string
+	Env, Args, Texts                    []string
+	Word                                string // of the last turn; printed when a line contains it
+}
+
+// playDaemon starts an agent, sends what it was told, and says on stdout where
+// the last turn begins and that it is under way.
+func playDaemon() {
+	var a part
+	if err := json.Unmarshal([]byte(os.Getenv("IRIS_TEST_PART")), &a); err != nil {
+		panic(err)
+	}
+	f, err := NewFollower()
+	if err != nil {
+		panic(err)
+	}
+	p, err := Start(context.Background(), Options{
+		ID: a.ID, Team: "api", Command: a.Command, Dir: a.Dir, Env: a.Env, Args: a.Args, Spools: a.Spools,
+		SessionID: a.SessionID, Transcript: true, StartTimeout: 20 * time.Second, Grace: time.Second, Follower: f,
+	})
+	if err != nil {
+		panic(err)
+	}
+	for i, text := range a.Texts {
+		last := i == len(a.Texts)-1
+		if _, offset := p.Spool(); last {
+			fmt.Println("offset", offset)
+		}
+		under := sync.OnceFunc(func() { fmt.Println("under way") })
+		p.Send(context.Background(), &pool.Turn{Text: text, Output: func(line []byte) {
+			if last && strings.Contains(string(line), a.Word) {
+				under()
+			}
+		}})
+	}
+	fmt.Println("over")
+	select {}
+}
+
+// doomed is a daemon in another process, killed when its last turn was under
+// way.
+type doomed struct {
+	offset int64
+}
+
+// kill runs a daemon until the word has come, and kills it.
+func killDaemon(t *testing.T, r *rig, word string, texts ...string) doomed {
+	t.Helper()
+	a := part{ID: r.o.ID, Command: r.o.Command, Dir: r.o.Dir, Spools: r.o.Spools, SessionID: r.o.SessionID, Env: r.o.Env, Args: r.o.Args, Texts: texts, Word: word}
+	told, _ := json.Marshal(a)
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVar+"=daemon", "IRIS_TEST_PART="+string(told))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	var d doomed
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		fmt.Sscanf(lines.Text(), "offset %d", &d.offset)
+		if lines.Text() == "under way" || lines.Text() == "over" {
+			return d
+		}
+	}
+	t.Fatal("the daemon has not begun")
+	return d
+}
+
+// A turn outlives its daemon: the agent finishes it, and the answer is found.
+func outlive(t *testing.T, r *rig, text, want string) {
+	d := killDaemon(t, r, `"running"`, "echo:one", text)
+	left, err := Leftovers(r.o.Spools)
+	if err != nil || len(left) != 1 || left[0].Session != r.o.SessionID || left[0].Process != r.o.ID || left[0].PID == 0 {
+		t.Fatalf("leftovers: %+v, %v", left, err)
+	}
+	o := r.o
+	o.ID = "p2"
+	if _, err := Start(context.Background(), o); !errors.Is(err, pool.ErrBusy) {
+		t.Errorf("start beside a leftover: %v", err)
+	}
+	if e, err := Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.Result != nil || e.Untouched {
+		t.Errorf("in mid-turn: %+v, %v", e, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := left[0].Wait(ctx); err != nil || left[0].Alive() {
+		t.Fatalf("wait: %v", err)
+	}
+	e, err := Settle(r.o.Spools, r.o.ID, d.offset)
+	if err != nil || e.Untouched || e.Result == nil || e.Result.Text != want || e.Result.Outcome != pool.OutcomeSuccess {
+		t.Fatalf("settled: %+v, %v", e, err)
+	}
+	if cost := e.Result.CostUSD; cost <= 0 || r.stub == nil && cost > 1.1*claudetest.FakeCost(text, want) {
+		t.Errorf("cost: %v", cost)
+	}
+	if err := CleanSpools(r.o.Spools, func(p string) bool { return p == r.o.ID }); err != nil {
+		t.Error(err)
+	}
+	if _, err := Settle(r.o.Spools, r.o.ID, d.offset); err != nil {
+		t.Errorf("a spool that was to be kept: %v", err)
+	}
+	if err := CleanSpools(r.o.Spools, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := Settle(r.o.Spools, r.o.ID, d.offset); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a spool that was cleaned: %v", err)
+	}
+	if got := send(t, r.again(), "dump").Text; !strings.Contains(got, "echo:one") || !strings.Contains(got, text[:8]) {
+		t.Errorf("after resume: %s", got)
+	}
+}
+
+func TestTurnOutlivesTheDaemon(t *testing.T) {
+	outlive(t, fakeRig(t), "slow:20:20ms", claudetest.SlowText(20))
+}
+
+func TestRealTurnOutlivesTheDaemon(t *testing.T) {
+	outlive(t, realRig(t), "slow:20:50ms", claudetest.SlowText(20))
+}
+
+func TestRealToolOutlivesTheDaemon(t *testing.T) {
+	outlive(t, realRig(t), `tool:Bash:{"command":"sleep 1; echo done","description":"d"}`, "tool said: done")
+}
+
+// A message that an agent was killed before reading was never begun.
+func TestSettleUntouched(t *testing.T) {
+	r := fakeRig(t)
+	d := killDaemon(t, r, "\x00never", "echo:one", "crash:read:1")
+	e, err := Settle(r.o.Spools, r.o.ID, d.offset)
+	if err != nil || !e.Untouched || e.Result != nil {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	d = killDaemon(t, fakeAgain(t, r), "\x00never", "crash:before:1")
+	if e, err = Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.Untouched || e.Result != nil {
+		t.Errorf("begun: got %+v, %v", e, err)
+	}
+}
+
+func fakeAgain(t *testing.T, r *rig) *rig {
+	t.Helper()
+	eventually(t, "the agent is gone", func() bool {
+		left, err := Leftovers(r.o.Spools)
+		return err == nil && len(left) == 0
+	})
+	r.o.ID += "x"
+	return r
+}
+
+func TestLeftoverStop(t *testing.T) {
+	r := fakeRig(t, "--fake-deaf=term,eof")
+	killDaemon(t, r, `"running"`, "hang")
+	left, err := Leftovers(r.o.Spools)
+	if err != nil || len(left) != 1 {
+		t.Fatal(left, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := left[0].Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("wait: %v", err)
+	}
+	if since := time.Since(left[0].Progress()); since < 0 || since > 5*time.Second {
+		t.Errorf("last progress %v ago", since)
+	}
+	if err := left[0].Stop(100 * time.Millisecond); err != nil || left[0].Alive() {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+// Without a record the agent can still be waited for.
+func TestLeftoverWithoutRecord(t *testing.T) {
+	r := fakeRig(t)
+	killDaemon(t, r, `"running"`, "slow:20:20ms")
+	json := fmt.Sprintf("%s/%s.%s.json", r.o.Spools, r.o.SessionID, r.o.ID)
+	if err := os.Remove(json); err != nil {
+		t.Fatal(err)
+	}
+	left, err := Leftovers(r.o.Spools)
+	if err != nil || len(left) != 1 || left[0].PID != 0 {
+		t.Fatal(left, err)
+	}
+	if err := left[0].Stop(time.Second); err == nil {
+		t.Error("stopped a process without knowing it")
+	}
+	if err := left[0].Wait(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// playReaper starts children and lets orphans come in between, and checks that
+// no exit status is lost and no zombie stays.
+func playReaper() {
+	r, err := NewReaper()
+	if err != nil {
+		panic(err)
+	}
+	lost := 0
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				code := (worker*50 + i) % 200
+				// The grandchild outlives its parent and becomes ours.
+				err := r.Run(exec.Command("/bin/sh", "-c", fmt.Sprintf("(sleep 0.0%d; exit 7) >/dev/null & (exit 9) & exit %d", i%10, code)))
+				exit, _ := errors.AsType[*exec.ExitError](err)
+				if code == 0 && err != nil || code != 0 && (exit == nil || exit.ExitCode() != code) {
+					mu.Lock()
+					lost++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for range 300 {
+		if len(children(os.Getpid())) == 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	left := children(os.Getpid())
+	r.Close()
+	fmt.Printf("lost %d left %d\n", lost, len(left))
+	syscall.Exit(0)
+}
+
+func TestReaperLosesNoExitStatus(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVar+"=reaper")
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != "lost 0 left 0\n" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}

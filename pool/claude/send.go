@@ -27,12 +27,13 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	}
 	u := p.enter(t)
 	defer p.leave(u)
-	if n, err := p.write(line); err != nil {
-		promise := pool.ErrNotDispatched
-		if n > 0 {
-			promise = pool.ErrUnknown
-		}
-		return nil, fmt.Errorf("%w: %w", promise, p.orExit(err))
+	n, err := p.write(line)
+	switch {
+	case err != nil && n == 0:
+		p.forgetTurn()
+		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, p.orExit(err))
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.orExit(err))
 	}
 	return p.await(ctx, u)
 }
@@ -40,17 +41,23 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 // prepare sees to it that the turn can begin: what went before is on record,
 // there is room for the answer, and, last, the agent is idle.
 func (p *Process) prepare(ctx context.Context) error {
-	p.mu.Lock()
-	p.untaken = false
-	p.giveLocked()
-	base := p.totals
-	p.mu.Unlock()
+	base := p.forgetTurn()
 	p.spool.trimErr()
 	p.record(func(r *record) { r.Base = base })
 	if err := p.spool.room(); err != nil {
 		return err
 	}
 	return p.idle(ctx, p.ownTurn)
+}
+
+// forgetTurn lets go of what the spool holds of the last turn. It returns the
+// sums so far.
+func (p *Process) forgetTurn() totals {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.untaken = false
+	p.giveLocked()
+	return p.totals
 }
 
 // idle waits until the agent's last state line says idle, and no line of it is
@@ -113,6 +120,7 @@ func (p *Process) isDone() bool {
 func (p *Process) enter(t *pool.Turn) *turn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.untaken = true
 	p.turn = &turn{output: t.Output, done: make(chan struct{}), freed: (p.read/block + 16) * block}
 	return p.turn
 }
