@@ -78,6 +78,11 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// homeDirs says which variable names which directory of a test's home.
+var homeDirs = map[string]string{
+	"HOME": "", "XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "run",
+}
+
 // setupScript gives a script a home of its own, whose path is short enough for
 // a socket, and sees to it that its daemon and all agents are gone at the end.
 func setupScript(env *testscript.Env) error {
@@ -85,9 +90,7 @@ func setupScript(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	for name, sub := range map[string]string{
-		"HOME": "", "XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "run",
-	} {
+	for name, sub := range homeDirs {
 		dir := filepath.Join(home, sub)
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
