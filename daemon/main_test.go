@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,11 +15,14 @@ import (
 
 	"iris/config"
 	"iris/ipc"
+	"iris/pool/claude/claudetest"
 	"iris/pool/echo"
 )
 
-// TestMain lets the test binary be the built-in agent, and what Isolate is tried on.
+// TestMain lets the test binary be the built-in agent, the scripted one, and
+// what Isolate is tried on.
 func TestMain(m *testing.M) {
+	claudetest.Main()
 	if len(os.Args) > 2 && os.Args[1] == "agent" && os.Args[2] == "echo" {
 		os.Exit(echo.Run(context.Background(), os.Args[3:], os.Stdin, os.Stdout, os.Stderr))
 	}
@@ -154,4 +159,10 @@ func eventually(t *testing.T, what string, f func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond) // a real process needs its time
 	}
+}
+
+// fakeTeam is a team's table whose agent is the scripted one.
+func fakeTeam(t *testing.T, name string, more ...string) string {
+	t.Helper()
+	return fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\n%s\n", name, t.TempDir(), claudetest.Install(t.TempDir()), strings.Join(more, "\n"))
 }
