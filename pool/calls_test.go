@@ -488,6 +488,22 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+func TestDrainStartsNothingAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
+		c := submit(p, "a", "1m")
+		time.Sleep(2 * time.Second)
+		p.Restart(all)
+		p.Drain(t.Context())
+		c.mustText(t, "a:1m")
+		time.Sleep(time.Minute)
+		if n, live := h.count(); n != 1 || live != 0 {
+			t.Errorf("%d started, %d live, want 1 and none", n, live)
+		}
+	})
+}
+
 func TestDrainEndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

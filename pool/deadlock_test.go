@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +102,32 @@ func TestDeadlockKnowsWhatIsOnItsWay(t *testing.T) {
 		a.wait()
 		close(gone)
 		fenced.mustText(t, "old:1s")
+	})
+}
+
+// A turn that went back to its line waits for nobody: whoever claims to have
+// been sent by it was not.
+func TestDeadlockEdgesGoWhenATurnGoesBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+			if a.id == "p-1" {
+				time.Sleep(time.Minute)
+				return nil, pool.ErrNotDispatched
+			}
+			return a.play(ctx, turn)
+		}
+		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
+		a := submit(p, "a", "1h")
+		time.Sleep(2 * time.Second)
+		b := submit(p, "b", "1h", from(a))
+		time.Sleep(2 * time.Second)
+		submit(p, "a", "1s", from(b)).mustErr(t, pool.ErrDeadlock)
+		time.Sleep(2 * time.Minute)
+		mustState(t, p, "a", pool.Busy)
+		if c := submit(p, "a", "1s", from(b)); c.ended() {
+			t.Errorf("refused: %v", c.err)
+		}
 	})
 }
 

@@ -434,6 +434,7 @@ func TestD20_QueueIsBoundedAndSettingsArrive(t *testing.T) {
 		mu.Lock()
 		set.IdleTimeout = time.Hour
 		mu.Unlock()
+		time.Sleep(10 * time.Minute)
 		p.Reconfigure(pool.Limits{MaxProcesses: 1})
 		if got := process(p, "a@other"); !got.Until.Equal(two.at.Add(time.Hour)) {
 			t.Errorf("got %+v, want it to end an hour after %v", got, two.at)

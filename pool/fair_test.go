@@ -12,6 +12,7 @@ import (
 func TestFairWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
+		h.stop = 500 * time.Millisecond
 		p := h.pool(pool.Limits{MaxProcesses: 1, FairWait: 10 * time.Second}, pool.Settings{})
 		var chatty []*call
 		for range 30 {
@@ -22,8 +23,8 @@ func TestFairWait(t *testing.T) {
 		quiet.mustText(t, "quiet:1s")
 		// The first turn ends at 3 s, then one every 2 s; the agent is ready
 		// from 1 s on. The first end after 10 s of both is that at 11 s.
-		if d := quiet.begun.Sub(begin); d != 12*time.Second {
-			t.Errorf("the quiet team began after %v, want 12 s", d)
+		if d := quiet.begun.Sub(begin); d != 12500*time.Millisecond {
+			t.Errorf("the quiet team began after %v, want 12.5 s", d)
 		}
 		for i, c := range chatty {
 			c.mustText(t, "chatty:2s")
@@ -34,23 +35,31 @@ func TestFairWait(t *testing.T) {
 	})
 }
 
-// Two teams that both have more than they can do change places once in a
-// fair_wait and not after every turn.
+// Teams that all have more than they can do change places once in a fair_wait
+// and not after every turn.
 func TestFairWaitDoesNotThrash(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1, FairWait: 30 * time.Second}, pool.Settings{})
 		var calls []*call
-		for range 100 {
-			calls = append(calls, submit(p, "a", "1s"), submit(p, "b", "1s"))
+		for range 60 {
+			for _, k := range []string{"a", "b", "c", "d"} {
+				calls = append(calls, submit(p, k, "1s"))
+			}
 		}
 		begin := time.Now()
+		first := map[string]time.Duration{}
 		for _, c := range calls {
 			c.wait()
+			if team := c.proc.Key.Team; first[team] == 0 {
+				first[team] = c.at.Sub(begin)
+			}
 		}
-		n, _ := h.count()
-		if n < 5 || n > 8 {
-			t.Errorf("200 turns of 1 s took %v and %d agents, want 5 to 8", time.Since(begin), n)
+		if n, _ := h.count(); n < 7 || n > 9 {
+			t.Errorf("240 turns of 1 s took %v and %d agents, want 7 to 9", time.Since(begin), n)
+		}
+		if d := first["d"]; d > 2*time.Minute {
+			t.Errorf("the last of four teams had its first answer after %v", d)
 		}
 	})
 }

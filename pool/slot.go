@@ -253,9 +253,6 @@ func (t *table) stop(s *slot, why string) {
 
 // kill ends a slot now, and its turn with it.
 func (t *table) kill(s *slot, why string) {
-	if s.fence {
-		return
-	}
 	if s.job != nil {
 		t.condemn(s.job, ErrKilled)
 	}

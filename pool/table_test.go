@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -458,20 +459,21 @@ func (w *world) crash() {
 
 func TestHeap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		var h heap[*alarm]
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
 		w := &world{T: rt}
+		var h heap[*alarm]
 		in := map[*alarm]bool{}
-		all := make([]*alarm, 20)
+		all := make([]*alarm, 60)
 		for i := range all {
 			all[i] = &alarm{}
 		}
-		for _, n := range rapid.SliceOf(rapid.IntRange(0, 1000)).Draw(rt, "ops") {
-			a := all[n%len(all)]
-			if n%3 == 0 {
+		for range 300 {
+			a := all[r.IntN(len(all))]
+			if r.IntN(3) == 0 {
 				h.remove(a)
 				delete(in, a)
 			} else {
-				a.at = time.Unix(int64(n), 0)
+				a.at = time.Unix(r.Int64N(1000), 0)
 				h.put(a)
 				in[a] = true
 			}
