@@ -18,10 +18,11 @@ type Call struct {
 	Params json.RawMessage // an object, or nil; inline handlers must not keep it
 	Peer   Peer            // who calls
 
-	conn  *conn
-	id    []byte // nil for a notification of the client, which has no answer
-	held  int    // bytes reserved for Params
-	after func(context.Context)
+	conn   *conn
+	id     []byte // nil for a notification of the client, which has no answer
+	held   int    // bytes reserved for Params
+	inline bool   // the handler runs on the reader's goroutine
+	after  func(context.Context)
 }
 
 // Bind decodes Params into v, a pointer to a struct, and lets go of Params, so
@@ -63,8 +64,12 @@ func (c *Call) Notify(method string, params any) error {
 }
 
 // NotifyWait is Notify for a stream: while too much waits unread it blocks its
-// caller, and nobody else, instead of dropping the client.
+// caller, and nobody else, instead of dropping the client. An inline handler
+// cannot wait: there it is Notify.
 func (c *Call) NotifyWait(method string, params any) error {
+	if c.inline {
+		return c.Notify(method, params)
+	}
 	lead, err := c.conn.notify(method, params, waitFull)
 	if err == nil && lead {
 		c.conn.out.flush()

@@ -47,8 +47,15 @@ func TestCallAnswers(t *testing.T) {
 	mustCall(t, c, "echo", nil, nil) // an error of a call ends only the call
 }
 
-func TestLargeTextsGoBothWays(t *testing.T) {
-	text := strings.Repeat("line of text\n", 700_000)
+func TestTextsGoBothWays(t *testing.T) {
+	for _, size := range []int{10, 700_000} {
+		text := strings.Repeat("line of text\n", size)
+		testText(t, text)
+	}
+}
+
+func testText(t *testing.T, text string) {
+	t.Helper()
 	s := NewServer(Options{})
 	s.Handle("send", func(_ context.Context, c *Call) (any, error) {
 		var p Send
@@ -89,12 +96,15 @@ func fakeDaemon(t *testing.T, f func(nc *net.UnixConn)) (path string) {
 }
 
 func TestHelloAndFirstCallAreOneWrite(t *testing.T) {
-	var got string
+	var got, second string
 	path := fakeDaemon(t, func(nc *net.UnixConn) {
 		buf := make([]byte, 4096)
 		n, _ := nc.Read(buf)
 		got = string(buf[:n])
 		io.WriteString(nc, `{"jsonrpc":"2.0","id":0,"result":{"protocol":1,"version":"5"}}`+"\n"+`{"jsonrpc":"2.0","id":1,"result":{}}`+"\n")
+		n, _ = nc.Read(buf)
+		second = string(buf[:n])
+		io.WriteString(nc, `{"jsonrpc":"2.0","id":2,"result":{}}`+"\n")
 	})
 	c, err := Dial(soon(t), path, Hello{Version: "4"})
 	must(t, err)
@@ -103,6 +113,10 @@ func TestHelloAndFirstCallAreOneWrite(t *testing.T) {
 	want := `{"jsonrpc":"2.0","id":0,"method":"hello","params":{"protocol":1,"version":"4"}}` + "\n" + `{"jsonrpc":"2.0","id":1,"method":"status"}` + "\n"
 	if got != want {
 		t.Errorf("got %s\nwant %s", got, want)
+	}
+	mustCall(t, c, "status", nil, nil)
+	if want := `{"jsonrpc":"2.0","id":2,"method":"status"}` + "\n"; second != want {
+		t.Errorf("the second call: got %s\nwant %s", second, want)
 	}
 	if c.Hello().Version != "5" {
 		t.Errorf("daemon's version: got %q", c.Hello().Version)

@@ -213,7 +213,7 @@ func (c *conn) end() {
 
 // inline runs a call on the reader's goroutine.
 func (c *conn) inline(ctx context.Context, m method, r request) {
-	call := &Call{Method: r.method, Params: r.params, Peer: c.peer, conn: c, id: r.id}
+	call := &Call{Method: r.method, Params: r.params, Peer: c.peer, conn: c, id: r.id, inline: true}
 	frame := c.respond(ctx, m, call, c.scratch[:0])
 	c.scratch = nil
 	if r.id != nil {
@@ -223,7 +223,7 @@ func (c *conn) inline(ctx context.Context, m method, r request) {
 		}
 	}
 	if call.after != nil {
-		call.Params = nil // of the reader's buffer
+		call.Params, call.inline = nil, false // the line is the reader's
 		c.mu.Lock()
 		c.calls++
 		c.mu.Unlock()

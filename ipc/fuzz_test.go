@@ -59,6 +59,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"result":{"text":"a"}}`))
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"a"}}`))
+	f.Add([]byte(`{"jsonrpc":"2.0","id":1}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		e, err := parseEnvelope(line, MaxAnswerDepth)
 		if err != nil || e.problem != "" {

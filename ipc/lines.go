@@ -59,11 +59,6 @@ func (l *lines) next() ([]byte, error) {
 	}
 }
 
-// ready reports whether next returns without a read.
-func (l *lines) ready() bool {
-	return bytes.IndexByte(l.buf[l.scanned:l.end], '\n') >= 0
-}
-
 // rest returns what came before an io.ErrUnexpectedEOF.
 func (l *lines) rest() []byte {
 	line := l.buf[l.start:l.end]

@@ -97,6 +97,16 @@ func TestListenTakesOverItsOwnLeftover(t *testing.T) {
 	}
 }
 
+func TestCloseLeavesASuccessorAloneThatIsJustBinding(t *testing.T) {
+	path := socketPath(t)
+	ln := mustListen(t, path)
+	deadSocket(t, beside(path))
+	ln.Close()
+	if got := names(t, filepath.Dir(path)); got != filepath.Base(beside(path)) {
+		t.Errorf("the directory has %q", got)
+	}
+}
+
 func TestPresentNoticesARemovedSocket(t *testing.T) {
 	path := socketPath(t)
 	ln := mustListen(t, path)

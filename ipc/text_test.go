@@ -13,7 +13,7 @@ var texts = []string{
 	"", "plain", `"quoted" and \ back`, "a\nb\tc\rd\x00e\x1ff", "<b>&amp;</b>", "äöü €", "\U0001F600 and more text behind it",
 	"\x7f\u0080\u009b31m\u009f\u00a0", "\u2028\u2029\u202a\u202e\u2066\u2069\u200e\u200f", "\u200d\u202f\u2065\u206a\ufeff",
 	"\xff\xfe", "a\xc3", "\xed\xa0\x80", "\ufffd", strings.Repeat("0123456789abcde\n", 5000), strings.Repeat("x", 100_000) + "\x9b",
-	"1234567\"", "12345678\"", "123456\\\x7f", "1234567\x80",
+	"\n" + strings.Repeat("y", 20_000), "1234567\"", "12345678\"", "123456\\\x7f", "1234567\x80",
 }
 
 func TestQuoteString(t *testing.T) {
