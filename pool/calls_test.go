@@ -13,6 +13,20 @@ import (
 	"iris/pool"
 )
 
+func TestKey(t *testing.T) {
+	for text, want := range map[string]pool.Key{
+		"api":          {Team: "api"},
+		"api@review":   {Team: "api", Session: "review"},
+		"a@b@c":        {Team: "a@b", Session: "c"},
+		"@api":         {Team: "@api"},
+		"/home/me@x/y": {Team: "/home/me", Session: "x/y"},
+	} {
+		if got := pool.ParseKey(text); got != want || got.String() != text {
+			t.Errorf("%q: got %+v, written %q, want %+v", text, got, got, want)
+		}
+	}
+}
+
 func TestWarmAgentIsUsedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -214,6 +228,27 @@ func TestEvictLeavesBusyOnesTheirTurn(t *testing.T) {
 		mustState(t, p, "busy", "")
 		mustState(t, p, "starting", "")
 		mustState(t, p, "idle@2", pool.Idle)
+	})
+}
+
+func TestEvictOfOneThatStartsForNobody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		c := submit(p, "a", "1s")
+		synctest.Wait()
+		p.Cancel(c.id)
+		if stopped, later := p.Evict(all); len(stopped) != 0 || len(later) != 1 {
+			t.Errorf("got %v and %v, want one that goes later", stopped, later)
+		}
+		if got := process(p, "a"); got.State != pool.Starting || got.Why != "evicted" {
+			t.Errorf("got %+v, want it to start, and marked", got)
+		}
+		time.Sleep(2 * time.Second)
+		mustState(t, p, "a", "")
+		if n := types(p, ""); n[pool.ProcessSpawned] != 1 || n[pool.ProcessTerminated] != 1 {
+			t.Errorf("got %v", n)
+		}
 	})
 }
 

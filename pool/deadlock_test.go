@@ -82,6 +82,8 @@ func TestDeadlockEdgesGo(t *testing.T) {
 		ok.mustText(t, "b:1s")
 		// b's turn has ended: what claims to come from it waits for nothing.
 		submit(p, "a", "1s", from(b)).mustText(t, "a:1s")
+		unknown := func(turn *pool.Turn) { turn.Parent = "of an earlier daemon" }
+		submit(p, "a", "1s", unknown).mustText(t, "a:1s")
 	})
 }
 

@@ -49,9 +49,8 @@
 // An agent whose own line is never empty would keep its place for ever. At the
 // end of a turn it gives way to a message of another key that has waited longer
 // than FairWait, if it has been ready for FairWait itself; its own line then
-// counts as having waited since that moment. So two teams that both have more
-// than they can do with one place change over at that pace, and not after every
-// turn.
+// counts as having waited since that moment. So teams that all have more than
+// they can do change over at that pace, and not after every turn.
 //
 // Starts that fail are tried again after 1 s to 60 s, doubling, with jitter.
 // After three in a row the messages of the key end with the [*StartError], and

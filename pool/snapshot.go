@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Process is what the pool knows of one agent at one moment.
 type Process struct {
@@ -35,7 +39,7 @@ const (
 type Status struct {
 	Processes []Process // in order of their start
 	Waiting   []Waiting // the longest first
-	Broken    []Broken
+	Broken    []Broken  // by name
 	Max       int
 	Queued    int // messages in all queues
 	Closed    bool
@@ -78,6 +82,7 @@ func (t *table) snapshot() Status {
 			st.Broken = append(st.Broken, Broken{Key: l.key, Failures: l.fails, Err: l.err, Retry: max(0, l.retryAt.Sub(t.now))})
 		}
 	}
+	slices.SortFunc(st.Broken, func(a, b Broken) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
 	return st
 }
 
