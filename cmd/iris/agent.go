@@ -12,7 +12,7 @@ import (
 )
 
 // newAgentCmd is how the daemon starts the agents that are built in.
-func newAgentCmd() *cobra.Command {
+func newAgentCmd(*globals) *cobra.Command {
 	return group(&cobra.Command{
 		Use:    "agent",
 		Short:  "Run a built-in agent",

@@ -9,7 +9,7 @@ import (
 	"iris/config"
 )
 
-func newCompletionCmd() *cobra.Command {
+func newCompletionCmd(*globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print a completion script for a shell",
@@ -18,8 +18,10 @@ func newCompletionCmd() *cobra.Command {
   bash        source <(iris completion bash)
   zsh         iris completion zsh > "${fpath[1]}/_iris"
   fish        iris completion fish > ~/.config/fish/completions/iris.fish
-  powershell  iris completion powershell | Out-String | Invoke-Expression` +
-			exitStatus(0, 2),
+  powershell  iris completion powershell | Out-String | Invoke-Expression
+
+EXIT STATUS
+0 2`,
 		Args:      between(1, 1, "bash|zsh|fish|powershell"),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -21,7 +21,10 @@ func newConfigCmd(g *globals) *cobra.Command {
 		Long: `The configuration is $XDG_CONFIG_HOME/iris/config.toml, usually
 ~/.config/iris/config.toml, and conf.d/*.toml beside it. It may be missing. Flags
 of "iris daemon" stand over the environment, which stands over the files, which
-stand over the defaults. iris-config(5) describes every key.` + exitStatus(0, 1, 2),
+stand over the defaults. iris-config(5) describes every key.
+
+EXIT STATUS
+0 1 2`,
 	}, newConfigCheckCmd(g), newConfigPathCmd(g), newConfigSampleCmd(), newConfigShowCmd(g))
 }
 
@@ -33,7 +36,10 @@ func newConfigCheckCmd(g *globals) *cobra.Command {
 		Long: `Read the configuration as the daemon would, and print every mistake as
 FILE:LINE:COLUMN: TEXT. Nothing is printed when there is none. Directories and
 programs of teams that are missing count too, although the daemon runs with them
-and only these teams do not.` + exitStatus(0, 1, 2),
+and only these teams do not.
+
+EXIT STATUS
+0 1 2`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runConfigCheck(g, cmd.OutOrStdout())
@@ -82,7 +88,10 @@ func newConfigPathCmd(g *globals) *cobra.Command {
 		Long: `Print the path of the configuration file, which need not exist.
 
 JSON
-  config, confd, state, spool, journal, log, socket` + exitStatus(0, 2),
+  config, confd, state, spool, journal, log, socket
+
+EXIT STATUS
+0 2`,
 		Example: `  $EDITOR "$(iris config path)"
   tail -f "$(iris config path --json | jq -r .log)"`,
 		Args: between(0, 0, ""),
@@ -124,7 +133,10 @@ func newConfigSampleCmd() *cobra.Command {
 		Short:      "Print a configuration file to start from",
 		SuggestFor: []string{"example", "init", "default"},
 		Long: `Print a configuration file with every key, its meaning and its default, all of it
-commented out.` + exitStatus(0, 2),
+commented out.
+
+EXIT STATUS
+0 2`,
 		Example: `  iris config sample > "$(iris config path)"`,
 		Args:    between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -160,7 +172,10 @@ and where each variable is from. Values that look like secrets are masked.
 
 JSON
   an array of objects: key, value (as in TOML), source; with --env an object:
-  team, vars (name, value, source)` + exitStatus(0, 1, 2, 3, 4),
+  team, vars (name, value, source)
+
+EXIT STATUS
+0 1 2 3 4`,
 		Example: `  iris config show
   iris config show --env api`,
 		Args: between(0, 0, ""),

@@ -65,8 +65,10 @@ the first command that needs a daemon starts one in the background.
 There is one daemon for each user and state directory. SIGTERM and SIGINT end it
 after the running turns, at most drain_timeout; a second signal ends it at once.
 SIGHUP reloads the configuration. Each flag stands for the key of its name, over
-the environment and the configuration file; iris-config(5) has the details.` +
-			exitStatus(0, 1, 2, 3),
+the environment and the configuration file; iris-config(5) has the details.
+
+EXIT STATUS
+0 1 2 3`,
 		Example: `  iris daemon --max-processes 4 --idle-timeout 30m
   iris daemon status
   iris daemon stop`,

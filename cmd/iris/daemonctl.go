@@ -27,8 +27,10 @@ func newDaemonStopCmd(g *globals) *cobra.Command {
 		Short: "Stop the daemon and its agents",
 		Long: `Stop the daemon and return when it is gone. It refuses new messages, lets running
 turns end for at most drain_timeout, then stops the agents; conversations are
-kept. When no daemon runs there is nothing to do, and that is no failure.` +
-			exitStatus(0, 2, 3),
+kept. When no daemon runs there is nothing to do, and that is no failure.
+
+EXIT STATUS
+0 2 3`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDaemonStop(cmd.Context(), opts, cmd.ErrOrStderr())
@@ -72,8 +74,10 @@ stays. Running turns are not touched; agents whose settings have changed are
 replaced between turns.
 
 JSON
-  changed, notes` +
-			exitStatus(0, 2, 3),
+  changed, notes
+
+EXIT STATUS
+0 2 3`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDaemonReload(cmd.Context(), opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -115,7 +119,10 @@ func newDaemonStatusCmd(g *globals) *cobra.Command {
 		Use:   "status",
 		Short: "Show the daemon, without starting one",
 		Long: `Show the daemon and its pool as "iris status" does, but start none: without a
-daemon the exit status is 3.` + statusJSON + exitStatus(0, 2, 3),
+daemon the exit status is 3.` + statusJSON + `
+
+EXIT STATUS
+0 2 3`,
 		Example: `  iris daemon status --json | jq .pid`,
 		Args:    between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -41,8 +41,10 @@ stderr.
 
 JSON
   one object a line: seq, time, type, team, session, process, pid, message,
-  detail, total, max; those that do not apply are left out` +
-			exitStatus(0, 2, 3),
+  detail, total, max; those that do not apply are left out
+
+EXIT STATUS
+0 2 3`,
 		Example: `  iris events --follow
   iris events --json | jq -r 'select(.type == "process-exited") | .team'`,
 		Args: between(0, 0, ""),

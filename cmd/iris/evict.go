@@ -29,8 +29,10 @@ is kept: the next message resumes it.
 
 Without an argument the least recently used idle agent goes, as when room is
 needed. TEAM alone stands for the team's own agent and those of all its
-sessions. A running turn is never touched; "iris kill" ends one.` + stoppedJSON +
-			exitStatus(0, 2, 3, 4),
+sessions. A running turn is never touched; "iris kill" ends one.` + stoppedJSON + `
+
+EXIT STATUS
+0 2 3 4`,
 		Example: `  iris evict
   iris evict api`,
 		Args:              between(0, 1, "[TEAM[@SESSION]]"),

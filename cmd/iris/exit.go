@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -34,26 +35,47 @@ const (
 	exitPipe        = 141 // what a shell reports for death by SIGPIPE
 )
 
-// exitTexts says what each status means, for the help of the commands.
-var exitTexts = map[int]string{
-	exitOK:            "done",
-	ipc.CodeFailed:    "failed in a way that has no status of its own",
-	ipc.CodeUsage:     "a bad argument, flag or message",
-	ipc.CodeDaemon:    "the daemon cannot be reached or started",
-	ipc.CodeNotFound:  "no such team or agent",
-	ipc.CodeCancelled: "cancelled, killed or evicted",
-	6:                 "expired",
-	ipc.CodeUnknown:   "nobody can prove how the turn ended",
-	ipc.CodeCannotRun: "the agent cannot run: not found, not logged in, bad directory",
-	exitDenied:        "answered, but a tool was denied",
-	exitRateLimited:   "rate limited",
-	exitLimit:         "turn or budget limit reached",
-	ipc.CodeStalled:   "incomplete: the turn stalled or ended in part",
-	exitAPI:           "the API answered with an error",
-	65:                "the key belongs to another message",
-	ipc.CodeFull:      "full, or the wait would never end: try again later",
-	exitTimeout:       "the wait ended, the message lives on; its id is on stderr",
-	exitInterrupted:   "interrupted, likewise",
+// exitText says what a status means, for the help of the commands.
+func exitText(code int) string {
+	switch code {
+	case exitOK:
+		return "done"
+	case ipc.CodeFailed:
+		return "failed in a way that has no status of its own"
+	case ipc.CodeUsage:
+		return "a bad argument, flag or message"
+	case ipc.CodeDaemon:
+		return "the daemon cannot be reached or started"
+	case ipc.CodeNotFound:
+		return "no such team or agent"
+	case ipc.CodeCancelled:
+		return "cancelled, killed or evicted"
+	case 6:
+		return "expired"
+	case ipc.CodeUnknown:
+		return "nobody can prove how the turn ended"
+	case ipc.CodeCannotRun:
+		return "the agent cannot run: not found, not logged in, bad directory"
+	case exitDenied:
+		return "answered, but a tool was denied"
+	case exitRateLimited:
+		return "rate limited"
+	case exitLimit:
+		return "turn or budget limit reached"
+	case ipc.CodeStalled:
+		return "incomplete: the turn stalled or ended in part"
+	case exitAPI:
+		return "the API answered with an error"
+	case 65:
+		return "the key belongs to another message"
+	case ipc.CodeFull:
+		return "full, or the wait would never end: try again later"
+	case exitTimeout:
+		return "the wait ended, the message lives on; its id is on stderr"
+	case exitInterrupted:
+		return "interrupted, likewise"
+	}
+	panic(fmt.Sprintf("bug: exit status %d is not explained", code))
 }
 
 // A usageError is a bad argument, with what to type instead.
@@ -224,12 +246,23 @@ func say(stderr io.Writer, format string, args ...any) {
 	fmt.Fprintf(stderr, "iris: %s\n", text)
 }
 
-// exitStatus is the section of a command's help that lists its statuses.
-func exitStatus(codes ...int) string {
+const exitHeading = "EXIT STATUS\n"
+
+// explainStatuses puts its meaning beside each of the statuses that a command
+// lists under EXIT STATUS. Help and manual do so, not every start.
+func explainStatuses(sections string) string {
+	before, list, ok := strings.Cut(sections, exitHeading)
+	if !ok {
+		return sections
+	}
 	var b strings.Builder
-	b.WriteString("\n\nEXIT STATUS\n")
-	for _, c := range codes {
-		fmt.Fprintf(&b, "  %3d  %s\n", c, exitTexts[c])
+	b.WriteString(before + exitHeading)
+	for code := range strings.FieldsSeq(list) {
+		n, err := strconv.Atoi(code)
+		if err != nil {
+			panic("bug: no exit status: " + code)
+		}
+		fmt.Fprintf(&b, "  %3d  %s\n", n, exitText(n))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -32,8 +32,10 @@ func newKillCmd(g *globals) *cobra.Command {
 A running turn fails: its caller gets status 5. The conversation is kept, the
 next message resumes it; messages that wait go on waiting. TEAM alone stops the
 team's own agent and those of all its sessions. "iris evict" stops idle agents
-only.` + stoppedJSON +
-			exitStatus(0, 2, 3, 4),
+only.` + stoppedJSON + `
+
+EXIT STATUS
+0 2 3 4`,
 		Example: `  iris kill api
   iris kill api@review
   iris kill --all`,

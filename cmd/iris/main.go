@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	root := newRootCmd()
+	root := newRootCmd(os.Args[1:]...)
 	err := root.ExecuteContext(context.Background())
 	os.Exit(report(root.ErrOrStderr(), err))
 }

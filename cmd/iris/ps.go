@@ -43,8 +43,10 @@ JSON
   an array of objects: id, pid, team, session, session_id, state, message,
   messages_processed, queue_length, started, last_used, turn_since, until,
   idle_remaining_ms, uptime_ms, memory_bytes, why, dir; last_used is null
-  before the first turn, until and idle_remaining_ms are null for never` +
-			exitStatus(0, 2, 3),
+  before the first turn, until and idle_remaining_ms are null for never
+
+EXIT STATUS
+0 2 3`,
 		Example: `  iris ps
   iris ps -q | xargs -n1 iris evict
   iris ps --json | jq -r '.[] | select(.state == "busy") | .team'`,

@@ -30,8 +30,10 @@ goes on with the same conversation. TEAM alone stands for the team's own agent
 and those of all its sessions.
 
 Changes of CLAUDE.md, settings, .mcp.json, the team's configuration or the
-program itself do the same by themselves.` + stoppedJSON +
-			exitStatus(0, 2, 3, 4),
+program itself do the same by themselves.` + stoppedJSON + `
+
+EXIT STATUS
+0 2 3 4`,
 		Example:           `  iris restart api`,
 		Args:              between(1, 1, "TEAM[@SESSION]"),
 		ValidArgsFunction: completeTeams(g),

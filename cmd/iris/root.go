@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,33 @@ func (g *globals) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&g.noStart, "no-start", false, "do not start a daemon when there is none")
 }
 
-// newRootCmd builds the whole command tree.
-func newRootCmd() *cobra.Command {
+// A constructor makes a command and those below it.
+type constructor struct {
+	name string
+	make func(*globals) *cobra.Command
+}
+
+// constructors make the commands, in the order in which people meet them.
+var constructors = []constructor{
+	{"send", newSendCmd},
+	{"ps", newPsCmd},
+	{"status", newStatusCmd},
+	{"events", newEventsCmd},
+	{"kill", newKillCmd},
+	{"evict", newEvictCmd},
+	{"wake", newWakeCmd},
+	{"restart", newRestartCmd},
+	{"team", newTeamCmd},
+	{"config", newConfigCmd},
+	{"daemon", newDaemonCmd},
+	{"completion", newCompletionCmd},
+	{"version", newVersionCmd},
+	{"agent", newAgentCmd},
+}
+
+// newRootCmd builds the command tree for these arguments. When the first one
+// names a command, the others are left out: every start would pay for them.
+func newRootCmd(args ...string) *cobra.Command {
 	g := &globals{}
 	var showVersion bool
 	root := &cobra.Command{
@@ -35,8 +61,10 @@ directory; "iris team add NAME DIR" makes one, and "echo" is always there.
 
 The first command starts a daemon that owns the agents; "iris daemon stop" ends
 it. Every command prints data on stdout and talk on stderr, and ends with a
-status that says what happened.` +
-			exitStatus(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 65, 75, 124, 130),
+status that says what happened.
+
+EXIT STATUS
+0 1 2 3 4 5 6 7 8 9 10 11 12 13 65 75 124 130`,
 		Example: `  iris send echo "hello"
   iris team add api ~/src/api
   git diff | iris send api "look at this"
@@ -60,12 +88,12 @@ status that says what happened.` +
 	root.SetHelpCommand(newHelpCmd())
 	root.SetHelpFunc(printHelp)
 	root.SetUsageFunc(printUsage)
-	root.AddCommand(
-		newSendCmd(g), newPsCmd(g), newStatusCmd(g), newEventsCmd(g),
-		newKillCmd(g), newEvictCmd(g), newWakeCmd(g), newRestartCmd(g),
-		newTeamCmd(g), newConfigCmd(g), newDaemonCmd(g),
-		newCompletionCmd(), newVersionCmd(), newAgentCmd(),
-	)
+	wanted := slices.IndexFunc(constructors, func(c constructor) bool { return len(args) > 0 && c.name == args[0] })
+	for i, c := range constructors {
+		if wanted < 0 || wanted == i {
+			root.AddCommand(c.make(g))
+		}
+	}
 	return root
 }
 
@@ -74,7 +102,10 @@ func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "Explain a command",
-		Long:  "Explain a command; \"iris COMMAND --help\" does the same." + exitStatus(0, 2),
+		Long: `Explain a command; "iris COMMAND --help" does the same.
+
+EXIT STATUS
+0 2`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			of, rest, err := cmd.Root().Find(args)
 			if err != nil {

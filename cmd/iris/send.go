@@ -69,8 +69,10 @@ JSON
   cache_read_tokens, cache_write_tokens) and denials (tool, input). outcome is
   success, denied, failed, interrupted, incomplete, not-logged-in, rate-limited,
   limit or api-error; or "none" when the agent did not end the turn by its own
-  word: then error says why, and status is the exit status` +
-			exitStatus(0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 75, 124, 130),
+  word: then error says why, and status is the exit status
+
+EXIT STATUS
+0 1 2 3 4 5 7 8 9 10 11 12 13 75 124 130`,
 		Example: `  iris send api "why does the build fail?"
   git diff | iris send api@review "look at this"
   iris send . -f question.md --timeout 10m

@@ -37,7 +37,10 @@ func newStatusCmd(g *globals) *cobra.Command {
 		Short: "Show how the daemon and its pool are",
 		Long: `Show the daemon and its pool: how many agents there are and may be, what waits,
 what they did and cost, and what is wrong. It starts a daemon when there is
-none; "iris daemon status" does not.` + statusJSON + exitStatus(0, 2, 3),
+none; "iris daemon status" does not.` + statusJSON + `
+
+EXIT STATUS
+0 2 3`,
 		Example: `  iris status
   iris status --json | jq .queued`,
 		Args: between(0, 0, ""),

@@ -19,7 +19,10 @@ func newTeamCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"teams", "project", "projects"},
 		Long: `A team is a named project directory. "iris team add" writes it into a file of its
 own in conf.d beside the configuration file, so that nobody's comments are lost;
-everything else a team may have is added there, as iris-config(5) says.` + exitStatus(0, 2),
+everything else a team may have is added there, as iris-config(5) says.
+
+EXIT STATUS
+0 2`,
 	}, newTeamAddCmd(g), newTeamLsCmd(g), newTeamRmCmd(g))
 }
 
@@ -40,8 +43,10 @@ func newTeamAddCmd(g *globals) *cobra.Command {
 		Use:   "add NAME DIR",
 		Short: "Add a team",
 		Long: `Add a team with that project directory. A name is 1 to 63 letters, digits, ".",
-"_" or "-" and begins with a letter, a digit or "_".` +
-			exitStatus(0, 1, 2),
+"_" or "-" and begins with a letter, a digit or "_".
+
+EXIT STATUS
+0 1 2`,
 		Example: `  iris team add api ~/src/api
   iris team add docs . --description "the manual"`,
 		Args: between(2, 2, "NAME DIR"),
@@ -94,8 +99,10 @@ func newTeamLsCmd(g *globals) *cobra.Command {
 
 JSON
   an array of objects: team, dir, description, agent, file, line; file is empty
-  for the built-in team` +
-			exitStatus(0, 1, 2),
+  for the built-in team
+
+EXIT STATUS
+0 1 2`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runTeamLs(opts, cmd.OutOrStdout())
@@ -143,8 +150,10 @@ func newTeamRmCmd(g *globals) *cobra.Command {
 		Short:      "Remove a team that was added",
 		SuggestFor: []string{"remove", "delete", "del"},
 		Long: `Remove a team that "iris team add" made. Its directory is not touched. A team that
-is written in the configuration file is removed there.` +
-			exitStatus(0, 1, 2, 4),
+is written in the configuration file is removed there.
+
+EXIT STATUS
+0 1 2 4`,
 		Args:              between(1, 1, "NAME"),
 		ValidArgsFunction: completeTeams(g),
 		RunE: func(cmd *cobra.Command, args []string) error {

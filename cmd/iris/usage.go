@@ -21,13 +21,13 @@ func printHelp(cmd *cobra.Command, _ []string) {
 }
 
 // splitLong takes the text of a command apart where its first section begins,
-// which has a line in capitals over it.
+// which has a line in capitals over it, and explains the statuses in it.
 func splitLong(long string) (text, sections string) {
 	at := 0
 	for line := range strings.Lines(long) {
 		title := strings.TrimSpace(line)
 		if title != "" && line[0] != ' ' && title == strings.ToUpper(title) {
-			return strings.TrimSpace(long[:at]), long[at:]
+			return strings.TrimSpace(long[:at]), explainStatuses(long[at:])
 		}
 		at += len(line)
 	}

@@ -35,7 +35,7 @@ func (o *versionOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 }
 
-func newVersionCmd() *cobra.Command {
+func newVersionCmd(*globals) *cobra.Command {
 	var opts versionOptions
 	cmd := &cobra.Command{
 		Use:   "version",
@@ -43,8 +43,10 @@ func newVersionCmd() *cobra.Command {
 		Long: `Print the version of this program. That of the running daemon is in "iris status".
 
 JSON
-  version, protocol, go, os, arch` +
-			exitStatus(0, 2),
+  version, protocol, go, os, arch
+
+EXIT STATUS
+0 2`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runVersion(opts, cmd.OutOrStdout())

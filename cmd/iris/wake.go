@@ -30,8 +30,10 @@ is ready. When the pool is full the least recently used idle agent makes room;
 when all are busy it waits for one.
 
 JSON
-  one object as "iris ps --json" prints it` +
-			exitStatus(0, 2, 3, 4, 8, 75),
+  one object as "iris ps --json" prints it
+
+EXIT STATUS
+0 2 3 4 8 75`,
 		Example:           `  iris wake api && iris send api "good morning"`,
 		Args:              between(1, 1, "TEAM[@SESSION]"),
 		ValidArgsFunction: completeTeams(g),
