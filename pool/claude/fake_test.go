@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -254,34 +255,56 @@ func TestStopInMidTurn(t *testing.T) {
 	}
 }
 
-func TestStopEndsTheTree(t *testing.T) {
-	for _, kind := range []string{"session", "group", "plain", "tied", "hold", "daemon"} {
-		t.Run(kind, func(t *testing.T) {
-			p := fakeRig(t, "--fake-deaf=end,eof").start()
-			child := identify(atoi(t, send(t, p, "fork:"+kind+":1m").Text))
-			defer child.signal(syscall.SIGKILL)
-			p.Stop()
-			if want := kind == "daemon"; child.alive() != want {
-				t.Errorf("alive: got %v, want %v", !want, want)
-			}
-		})
+// forests calls f for each kind of child, with and without a reaper.
+func forests(t *testing.T, f func(t *testing.T, p *Process, child procID, stays bool)) {
+	for _, kind := range []string{"session", "group", "plain", "hold", "daemon"} {
+		for _, reaped := range []bool{false, true} {
+			t.Run(fmt.Sprint(kind, reaped), func(t *testing.T) {
+				r := fakeRig(t, "--fake-deaf=end,eof")
+				r.o.Grace = 100 * time.Millisecond
+				if reaped {
+					reaper, err := NewReaper()
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(reaper.Close)
+					r.o.Reaper = reaper
+				}
+				p := r.start()
+				child := identify(atoi(t, send(t, p, "fork:"+kind+":1m").Text))
+				defer child.signal(syscall.SIGKILL)
+				f(t, p, child, kind == "daemon")
+				if reaped && kind != "daemon" {
+					eventually(t, "no zombie is left", func() bool { return !slices.ContainsFunc(children(os.Getpid()), zombie) })
+				}
+			})
+		}
 	}
 }
 
+func zombie(pid int) bool {
+	s, ok := readStat(pid)
+	return ok && s.gone()
+}
+
+func TestStopEndsTheTree(t *testing.T) {
+	forests(t, func(t *testing.T, p *Process, child procID, stays bool) {
+		p.Stop()
+		if child.alive() != stays {
+			t.Errorf("alive: got %v, want %v", !stays, stays)
+		}
+	})
+}
+
 func TestDeathEndsTheTree(t *testing.T) {
-	for _, kind := range []string{"session", "group", "plain", "hold", "daemon"} {
-		t.Run(kind, func(t *testing.T) {
-			p := fakeRig(t).start()
-			child := identify(atoi(t, send(t, p, "fork:"+kind+":1m").Text))
-			defer child.signal(syscall.SIGKILL)
-			time.Sleep(50 * time.Millisecond) // the tree is looked at when the turn has ended
-			p.ident.signal(syscall.SIGKILL)
-			<-p.Done()
-			if want := kind == "daemon"; child.alive() != want {
-				t.Errorf("alive: got %v, want %v", !want, want)
-			}
-		})
-	}
+	forests(t, func(t *testing.T, p *Process, child procID, stays bool) {
+		time.Sleep(50 * time.Millisecond) // the tree is looked at when the turn has ended
+		p.ident.signal(syscall.SIGKILL)
+		<-p.Done()
+		if child.alive() != stays {
+			t.Errorf("alive: got %v, want %v", !stays, stays)
+		}
+	})
 }
 
 func TestDeathInMidTurnEndsTheTool(t *testing.T) {
@@ -440,6 +463,8 @@ func TestStartErrors(t *testing.T) {
 	text := filepath.Join(dir, "text")
 	os.WriteFile(file, nil, 0o644)
 	os.WriteFile(text, []byte("no program"), 0o755)
+	script := filepath.Join(dir, "script")
+	os.WriteFile(script, []byte("#!/no/such/node\n"), 0o755)
 	for _, c := range []struct {
 		name      string
 		change    func(*Options)
@@ -452,6 +477,7 @@ func TestStartErrors(t *testing.T) {
 		{"not executable", func(o *Options) { o.Command = file }, "not executable", true},
 		{"directory", func(o *Options) { o.Command = dir }, "is a directory", true},
 		{"no program", func(o *Options) { o.Command = text }, "exec format error", true},
+		{"no interpreter", func(o *Options) { o.Command = script }, "its interpreter is missing", true},
 		{"no directory", func(o *Options) { o.Dir = "/no/such/dir" }, "directory /no/such/dir: no such file", true},
 		{"file as directory", func(o *Options) { o.Dir = file }, "not a directory", true},
 		{"bad session", func(o *Options) { o.SessionID = "x" }, "not a UUID", true},

@@ -110,7 +110,7 @@ func (l *Leftover) Stop(grace time.Duration) error {
 		left.collect(l.id)
 		l.id.signal(syscall.SIGKILL)
 	}
-	left.kill(l.Process)
+	left.kill(l.Process, nil)
 	ctx, cancel = context.WithTimeout(context.Background(), max(grace, time.Second))
 	defer cancel()
 	return l.Wait(ctx)

@@ -107,7 +107,7 @@ func (p *Process) last() {
 func (p *Process) finish() {
 	p.o.Follower.remove(p.spool.path(".out"))
 	if !p.stopping.Load() {
-		p.seen.kill(p.o.ID)
+		p.seen.kill(p.o.ID, p.o.Reaper)
 	}
 	p.mu.Lock()
 	p.gone = true

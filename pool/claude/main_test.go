@@ -20,8 +20,9 @@ import (
 // roles are what the test binary plays when a test has started it as another
 // process.
 var roles = map[string]func(){
-	"daemon": playDaemon,
-	"reaper": playReaper,
+	"daemon":   playDaemon,
+	"reaper":   playReaper,
+	"fulldisk": playFullDisk,
 }
 
 const roleVar = "IRIS_TEST_ROLE"

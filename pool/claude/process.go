@@ -124,7 +124,7 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 	if err != nil {
 		closeAll(s.out)
 		s.remove()
-		return nil, notRunnable(err), fmt.Errorf("program %s: %w", path, reason(err))
+		return nil, notRunnable(err), fmt.Errorf("program %s: %w", path, explain(path, reason(err)))
 	}
 	p.o.Follower.add(s.path(".out"), p.wake)
 	p.wg.Go(p.wait)
@@ -178,6 +178,14 @@ func (p *Process) record(change func(*record)) {
 	if err := p.spool.save(change); err != nil {
 		p.log.Warn("record of process not written", "err", err)
 	}
+}
+
+// explain adds what "no such file" means of a file that is there.
+func explain(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) && executable(path) == nil {
+		return fmt.Errorf("its interpreter is missing: %w", err)
+	}
+	return err
 }
 
 func notRunnable(err error) bool {

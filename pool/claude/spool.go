@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,8 +30,9 @@ type spool struct {
 	out  *os.File // own open file description: reading and punching, no lock
 	free int64    // everything before it has been given back
 
-	mu  sync.Mutex // protects rec
-	rec record
+	mu     sync.Mutex // protects the fields below
+	rec    record
+	recLen int // bytes of it on disk
 }
 
 // record is what a later daemon needs to find the process and to tell its
@@ -146,7 +148,7 @@ func globQuote(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }
 
-// save changes the record and writes it, whole or not at all.
+// save changes the record and writes it.
 func (s *spool) save(change func(*record)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,16 +156,22 @@ func (s *spool) save(change func(*record)) error {
 	return s.saveLocked()
 }
 
+// saveLocked writes in place and in one piece, never shorter than before: a
+// kill leaves the old record or the new one. (A rename would have the disk
+// written in each turn.)
 func (s *spool) saveLocked() error {
 	b, err := json.Marshal(s.rec)
 	if err != nil {
 		return err
 	}
-	tmp := s.pathLocked(".tmp")
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+	s.recLen = max(s.recLen, (len(b)/block+1)*block)
+	b = append(b, bytes.Repeat([]byte(" "), s.recLen-len(b))...)
+	f, err := os.OpenFile(s.pathLocked(".json"), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, s.pathLocked(".json"))
+	_, err = f.WriteAt(b, 0)
+	return errors.Join(err, f.Close())
 }
 
 // rename follows a change of the session, so that the name always says which
@@ -241,7 +249,7 @@ func (s *spool) trimErr() {
 
 // remove deletes the files.
 func (s *spool) remove() {
-	for _, ext := range []string{".tmp", ".json", ".err", ".out"} {
+	for _, ext := range []string{".json", ".err", ".out"} {
 		os.Remove(s.path(ext))
 	}
 }

@@ -40,7 +40,7 @@ func (p *Process) climb(rung int) {
 	left.collect(p.ident)
 	for ; rung <= rungKill && !p.stepOn(rung, left); rung++ {
 	}
-	left.kill(p.o.ID)
+	left.kill(p.o.ID, p.o.Reaper)
 }
 
 // stepOn does what the rung says and waits a grace for the end.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -99,19 +100,19 @@ func (t tree) collect(p procID) {
 	}
 }
 
-// remains returns what still lives of what was seen and of what that has
-// started; and what is in one of the sessions or younger than the tree, as far
-// as it carries the mark.
-func (t tree) remains(id string) []procID {
-	for p := range t.procs {
-		if p.alive() {
-			t.collect(p)
-		}
-	}
-	for _, s := range processes() {
+// remains returns what still lives of what was seen, and of the strays that are
+// in one of the sessions or younger than the tree, as far as they carry the
+// mark; and what all those have started.
+func (t tree) remains(id string, r *Reaper) []procID {
+	for _, s := range strays(r) {
 		ours := t.sessions[s.sid] || t.young(s.procID)
 		if ours && !t.procs[s.procID] && !s.gone() && marked(s.pid, id) {
 			t.procs[s.procID] = true
+		}
+	}
+	for p := range maps.Clone(t.procs) {
+		if p.alive() {
+			t.collect(p)
 		}
 	}
 	var out []procID
@@ -124,9 +125,9 @@ func (t tree) remains(id string) []procID {
 }
 
 // kill ends what remains, until nothing does.
-func (t tree) kill(id string) {
+func (t tree) kill(id string, r *Reaper) {
 	for range 20 {
-		left := t.remains(id)
+		left := t.remains(id, r)
 		if len(left) == 0 {
 			return
 		}
@@ -137,6 +138,24 @@ func (t tree) kill(id string) {
 			p.wait(time.Second)
 		}
 	}
+}
+
+// strays returns the processes that may have lost their parent: our children
+// that we have not started, when they are given to us, else all there are.
+func strays(r *Reaper) []stat {
+	if r == nil {
+		return processes()
+	}
+	var out []stat
+	for _, pid := range children(os.Getpid()) {
+		if r.ours(pid) {
+			continue
+		}
+		if s, ok := readStat(pid); ok {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // processes returns every process that can be seen.

@@ -16,7 +16,7 @@ import (
 
 func (t tree) collect(procID) {}
 
-func (t tree) kill(string) {
+func (t tree) kill(string, *Reaper) {
 	for sid := range t.sessions {
 		syscall.Kill(-sid, syscall.SIGKILL)
 	}

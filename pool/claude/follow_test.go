@@ -1,0 +1,73 @@
+package claude
+
+import (
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+func newFollower(t *testing.T) *Follower {
+	t.Helper()
+	f, err := NewFollower()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	return f
+}
+
+func TestFollowerKicks(t *testing.T) {
+	f := newFollower(t)
+	path := filepath.Join(t.TempDir(), "x")
+	file, _ := os.Create(path)
+	defer file.Close()
+	kicks := make(chan struct{}, 100)
+	f.add(path, func() { kicks <- struct{}{} })
+	<-kicks // what was there before
+	for range 3 {
+		file.WriteString("more")
+		select {
+		case <-kicks:
+		case <-time.After(5 * time.Second):
+			t.Fatal("no kick")
+		}
+	}
+	f.remove(path)
+	if f.kickAll(false) {
+		t.Error("still there")
+	}
+}
+
+// A file that cannot be watched is polled, and only that one.
+func TestFollowerPolls(t *testing.T) {
+	f := newFollower(t)
+	dir := t.TempDir()
+	watched := filepath.Join(dir, "watched")
+	os.WriteFile(watched, nil, 0o600)
+	var a, b atomic.Int32
+	f.add(watched, func() { a.Add(1) })
+	f.add(filepath.Join(dir, "not", "there"), func() { b.Add(1) })
+	eventually(t, "it is polled", func() bool { return b.Load() > 3 })
+	if a.Load() != 1 {
+		t.Errorf("the watched one was kicked %d times", a.Load())
+	}
+	f.remove(filepath.Join(dir, "not", "there"))
+	if f.kickAll(true) {
+		t.Error("still polled")
+	}
+}
+
+// When the system has dropped events, every spool is read.
+func TestFollowerOverflow(t *testing.T) {
+	f := newFollower(t)
+	path := filepath.Join(t.TempDir(), "x")
+	os.WriteFile(path, nil, 0o600)
+	var n atomic.Int32
+	f.add(path, func() { n.Add(1) })
+	f.watcher.Errors <- fsnotify.ErrEventOverflow
+	eventually(t, "it is kicked", func() bool { return n.Load() == 2 })
+}
