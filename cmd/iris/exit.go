@@ -193,11 +193,27 @@ func hint(err error) string {
 	case errors.As(err, &usage):
 		return usage.hint
 	case errors.As(err, &outcome):
-		return outcome.hint
+		return outcomeHint(outcome)
 	case errors.As(err, &wire):
 		return codeHint(wire)
 	case errors.Is(err, ipc.ErrNoDaemon):
 		return "start it with \"iris daemon\", or leave --no-start out"
+	}
+	return ""
+}
+
+// outcomeHint returns the daemon's own hint, or one for the outcomes that the
+// user can do something about.
+func outcomeHint(e *outcomeError) string {
+	switch {
+	case e.hint != "":
+		return e.hint
+	case e.outcome == "denied":
+		return "allow the tool in the project's .claude/settings.json, or set denied_ok if that is as it should be"
+	case e.outcome == "rate-limited":
+		return "try again later; the conversation is kept"
+	case e.outcome == "limit":
+		return "the next message goes on where this one ended; the limits are max_turns and those in args"
 	}
 	return ""
 }

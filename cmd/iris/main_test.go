@@ -15,17 +15,21 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"iris/pool/claude/claudetest"
 )
 
 var update = flag.Bool("update", false, "write generated files and golden outputs instead of comparing")
 
 // TestMain makes the test binary be iris too, as a command of the scripts, as
-// the daemon that it starts and as the agents of that one.
+// the daemon that it starts and as the agents of that one; and a Claude Code
+// that does as it is told.
 func TestMain(m *testing.M) {
 	beQuick()
 	testscript.Main(m, map[string]func(){
-		"iris":  main,
-		"exits": exits,
+		"iris":       main,
+		"fakeclaude": claudetest.Main,
+		"exits":      exits,
 	})
 }
 
