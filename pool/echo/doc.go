@@ -18,7 +18,7 @@
 // no permissions, no transcript, and of the control requests only initialize,
 // get_binary_version, interrupt and end_session.
 //
-// Run owns one goroutine, which reads the input. It ends with the input or with
-// end_session; after a cancelled context it may stay in its last read until the
-// process exits.
+// Run owns one goroutine, which reads the input. It ends with the input, with
+// end_session or at a malformed line; when Run returns for another reason, it
+// may stay in its last read until the process exits.
 package echo

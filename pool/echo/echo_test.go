@@ -237,8 +237,8 @@ func TestEndSessionInterruptsTheTurn(t *testing.T) {
 		if s := <-l.status; s != 1 {
 			t.Errorf("got status %d, want 1", s)
 		}
-		if got, want := l.words(t), "running system/init control_response/success user result/error_during_execution"; got != want &&
-			got != "running control_response/success system/init user result/error_during_execution" {
+		if got, want := l.words(t), "running system/init control_response/success user result/error_during_execution idle"; got != want &&
+			got != "running control_response/success system/init user result/error_during_execution idle" {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})

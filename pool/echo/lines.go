@@ -50,7 +50,7 @@ func (t *Turn) Assistant(text string) {
 	if s.Options.Replay && t.Message.Origin == "" {
 		s.userLine(t.Message.Text, t.Message.UUID, true)
 	}
-	if t.partial.Len() == 0 {
+	if s.Options.Partial && t.partial.Len() == 0 {
 		t.Delta(text)
 	}
 	s.Blocks(map[string]string{"type": "text", "text": text})

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 )
+
+// largeText is the size of a message, in bytes, after which memory is given
+// back to the system.
+const largeText = 1 << 20
 
 // Server speaks stream-json on a pair of streams and runs one turn at a time.
 // Set the fields, call Run once. As with the real program, messages that come
@@ -65,7 +70,7 @@ var errInterrupted = errors.New("interrupted")
 func (s *Server) Run(ctx context.Context) int {
 	s.wake = make(chan struct{}, 1)
 	var wg sync.WaitGroup
-	wg.Go(s.read)
+	wg.Go(s.read) // not waited for: it may be in a read that nothing ends
 	for {
 		m, more := s.next(ctx)
 		if ctx.Err() != nil {
@@ -75,8 +80,10 @@ func (s *Server) Run(ctx context.Context) int {
 			break
 		}
 		s.turn(ctx, m)
+		if len(m.Text) > largeText {
+			debug.FreeOSMemory() // or an idle agent keeps it for minutes
+		}
 	}
-	wg.Wait()
 	return s.status()
 }
 
@@ -112,6 +119,7 @@ func (s *Server) takeLocked() (Message, bool) {
 			n++
 		}
 	}
+	clear(s.queue[:n]) // lets go of the text
 	s.queue, s.merge, s.begins = s.queue[n:], true, true
 	return m, true
 }
@@ -161,7 +169,7 @@ func (s *Server) finish(t *Turn, reply Reply, interrupted bool) {
 		reply.After()
 	}
 	s.change(func() {
-		if len(s.queue) == 0 && !s.ending && !reply.Busy {
+		if (len(s.queue) == 0 || s.ending) && !reply.Busy {
 			s.merge = false
 			s.stateLocked(false)
 		}
