@@ -43,10 +43,30 @@ type agent struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	lines  chan line
-	stderr bytes.Buffer
+	stderr buffer
 	wg     sync.WaitGroup
 	err    error // of Wait, valid after exit
 	bytes  int   // taken from lines so far
+	seen   []line
+	next   *agent // what took its place
+}
+
+// buffer may be read while the process writes.
+type buffer struct {
+	mu sync.Mutex // protects b
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // base is the command line that the driver uses.
@@ -144,6 +164,7 @@ func (a *agent) until(what string, match func(line) bool) line {
 				a.t.Fatalf("output ended before %s; stderr: %s", what, a.stderr.String())
 			}
 			a.bytes += len(l.raw) + 1
+			a.seen = append(a.seen, l)
 			if match(l) {
 				return l
 			}

@@ -95,7 +95,7 @@ func runFake(args []string) int {
 		return f.leave(status)
 	}
 	if flags.phantom {
-		f.phantom()
+		f.server.Enqueue(echo.Message{Text: "phantom", Origin: "task-notification"})
 	}
 	return f.leave(f.server.Run(context.Background()))
 }
@@ -177,6 +177,13 @@ func (f *fake) control(subtype string) bool {
 		return !f.isDeaf("interrupt")
 	}
 	return !f.isDeaf("ping")
+}
+
+// signalled reports whether SIGINT ends the process.
+func (f *fake) signalled() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.status == 0
 }
 
 func (f *fake) isDeaf(to string) bool {

@@ -31,41 +31,29 @@ func fakeTokens(message, answer string) (in, out int64) {
 // verb is what a message that begins with its name does.
 type verb func(f *fake, ctx context.Context, t *echo.Turn, arg string) echo.Reply
 
-// verbs are those that the fake and the stub have in common, and those that
-// tell what the fake was given. The faults are in another table.
-var verbs map[string]verb
+// verbs are those that the fake and the stub have in common.
+var verbs = map[string]verb{
+	"slow":  (*fake).slow,
+	"sleep": (*fake).sleep,
+	"tool":  (*fake).tool,
+}
 
-func init() {
-	verbs = map[string]verb{
-		"echo": func(_ *fake, _ context.Context, _ *echo.Turn, arg string) echo.Reply { return say(arg) },
-		"size": func(_ *fake, _ context.Context, _ *echo.Turn, arg string) echo.Reply { return say(Text(atoi(arg))) },
-		"big":  func(_ *fake, _ context.Context, _ *echo.Turn, arg string) echo.Reply { return say(Text(atoi(arg))) },
-		"dump": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
-			return say(toJSON(f.session.texts()))
-		},
-		"count": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
-			return say(strconv.Itoa(len(f.session.texts())))
-		},
-		"slow":  (*fake).slow,
-		"sleep": (*fake).sleep,
-		"tool":  (*fake).tool,
-		"env":   func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(toJSON(environ())) },
-		"args": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
-			return say(toJSON(f.server.Options.Args))
-		},
-		"fds": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(toJSON(f.fds)) },
-		"cwd": func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(getwd()) },
-		"pid": func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
-			return say(strconv.Itoa(os.Getpid()))
-		},
-		"umask":   func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(statusField("Umask")) },
-		"nice":    func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(strconv.Itoa(nice())) },
-		"limits":  func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(toJSON(limits())) },
-		"inherit": func(_ *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply { return say(toJSON(inherited())) },
-	}
-	for name, v := range faults {
-		verbs[name] = v
-	}
+// tells are the verbs that only tell something.
+var tells = map[string]func(f *fake, arg string) string{
+	"echo":    func(_ *fake, arg string) string { return arg },
+	"size":    func(_ *fake, arg string) string { return Text(atoi(arg)) },
+	"big":     func(_ *fake, arg string) string { return Text(atoi(arg)) },
+	"dump":    func(f *fake, _ string) string { return toJSON(f.session.texts()) },
+	"count":   func(f *fake, _ string) string { return strconv.Itoa(len(f.session.texts())) },
+	"env":     func(*fake, string) string { return toJSON(environ()) },
+	"args":    func(f *fake, _ string) string { return toJSON(f.server.Options.Args) },
+	"fds":     func(f *fake, _ string) string { return toJSON(f.fds) },
+	"cwd":     func(*fake, string) string { return getwd() },
+	"pid":     func(*fake, string) string { return strconv.Itoa(os.Getpid()) },
+	"umask":   func(*fake, string) string { return statusField("Umask") },
+	"nice":    func(*fake, string) string { return strconv.Itoa(nice()) },
+	"limits":  func(*fake, string) string { return toJSON(limits()) },
+	"inherit": func(*fake, string) string { return toJSON(inherited()) },
 }
 
 func say(text string) echo.Reply { return echo.Reply{Text: text} }
@@ -74,6 +62,9 @@ func say(text string) echo.Reply { return echo.Reply{Text: text} }
 // see its begin and its end.
 func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 	m := t.Message
+	if m.Origin != "" && m.Text == "phantom" {
+		return echo.Reply{Result: phantomResult()}
+	}
 	if m.Origin != "" {
 		echo.Sleep(ctx, f.spontaneousFor())
 		return say("task done")
@@ -92,6 +83,7 @@ func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 	f.session.assistant(reply.Text)
 	f.save()
 	f.ledger.write("E", m.UUID, outcome(ctx, reply))
+	reply.Busy = reply.Busy || f.signalled() // the real program's last line is then the result
 	return reply
 }
 
@@ -99,8 +91,14 @@ func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 func (f *fake) do(ctx context.Context, t *echo.Turn) echo.Reply {
 	text := t.Message.Text
 	name, arg, _ := strings.Cut(text, ":")
-	if v, ok := verbs[strings.TrimSpace(name)]; ok {
-		return v(f, ctx, t, arg)
+	name = strings.TrimSpace(name)
+	if tell, ok := tells[name]; ok {
+		return say(tell(f, arg))
+	}
+	for _, table := range []map[string]verb{verbs, faults} {
+		if v, ok := table[name]; ok {
+			return v(f, ctx, t, arg)
+		}
 	}
 	return say("ok: " + text)
 }

@@ -14,30 +14,22 @@ import (
 
 // faults are the verbs that do what a good agent does not.
 var faults = map[string]verb{
-	"crash":  (*fake).crashVerb,
-	"die":    (*fake).die,
-	"hang":   (*fake).hang,
-	"deaf":   (*fake).goDeaf,
-	"linger": func(f *fake, c context.Context, t *echo.Turn, _ string) echo.Reply { return f.goDeaf(c, t, "eof,end") },
-	"noidle": func(*fake, context.Context, *echo.Turn, string) echo.Reply {
-		return echo.Reply{Text: "no idle", Busy: true}
-	},
-	"garbage": (*fake).garbage,
-	"split":   (*fake).split,
-	"flood":   (*fake).flood,
-	"fork":    (*fake).fork,
-	"fail":    (*fake).fail,
-	"phantom": func(f *fake, _ context.Context, _ *echo.Turn, _ string) echo.Reply {
-		f.phantom()
-		return say("after a phantom")
-	},
+	"crash":       (*fake).crashVerb,
+	"die":         (*fake).die,
+	"hang":        (*fake).hang,
+	"deaf":        (*fake).goDeaf,
+	"linger":      (*fake).linger,
+	"noidle":      (*fake).noIdle,
+	"garbage":     (*fake).garbage,
+	"split":       (*fake).split,
+	"flood":       (*fake).flood,
+	"fork":        (*fake).fork,
+	"fail":        (*fake).fail,
+	"phantom":     (*fake).phantom,
 	"two":         (*fake).two,
 	"spontaneous": (*fake).spontaneous,
 	"memory":      (*fake).memory,
-	"stderr": func(_ *fake, _ context.Context, _ *echo.Turn, arg string) echo.Reply {
-		fmt.Fprintln(os.Stderr, arg)
-		return say("said")
-	},
+	"stderr":      (*fake).stderr,
 }
 
 // crashAt takes "crash:WHEN:HOW" apart; it reports whether text asks for a
@@ -103,6 +95,9 @@ func (f *fake) hang(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 		t.Delta("partial ")
 	}
 	<-ctx.Done()
+	if f.signalled() && arg == "" {
+		syscall.Exit(f.leave(0)) // as the real program, which has nothing to write yet
+	}
 	return say("")
 }
 
@@ -113,6 +108,22 @@ func (f *fake) goDeaf(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	}
 	f.setDeaf(strings.Split(arg, ",")...)
 	return say("deaf to " + arg)
+}
+
+// linger answers, and then does not leave when it should.
+func (f *fake) linger(ctx context.Context, t *echo.Turn, _ string) echo.Reply {
+	return f.goDeaf(ctx, t, "eof,end")
+}
+
+// noIdle answers without the state line that follows.
+func (f *fake) noIdle(context.Context, *echo.Turn, string) echo.Reply {
+	return echo.Reply{Text: "no idle", Busy: true}
+}
+
+// stderr writes a line to standard error.
+func (f *fake) stderr(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	fmt.Fprintln(os.Stderr, arg)
+	return say("said")
 }
 
 // rubbish are lines that no agent should write.

@@ -34,11 +34,12 @@ func (f *fake) fail(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	case "turns":
 		r := echo.Failure("Reached maximum number of turns (1)")
 		stop := "tool_use"
-		r.Subtype, r.TerminalReason, r.StopReason, r.NumTurns = "error_max_turns", "max_turns", &stop, 2
+		r.Subtype, r.TerminalReason, r.StopReason, r.NumTurns, r.FastModeState = "error_max_turns", "max_turns", &stop, 2, "off"
 		return echo.Reply{Result: r}
 	case "budget":
 		r := echo.Failure("Reached maximum budget ($0.01)")
-		r.Subtype, r.NumTurns = "error_max_budget_usd", 1
+		stop := "end_turn"
+		r.Subtype, r.StopReason, r.NumTurns, r.FastModeState = "error_max_budget_usd", &stop, 1, "off"
 		return echo.Reply{Result: r}
 	case "denied":
 		return f.denied()
@@ -64,7 +65,7 @@ func (f *fake) apiFailure(status int, text, word string) echo.Reply {
 	})
 	r := echo.APIFailure(status, text)
 	if status == 413 {
-		r.TerminalReason, r.NumTurns = "image_error", 2
+		r.TerminalReason = "image_error"
 	}
 	return echo.Reply{Result: r}
 }
@@ -82,15 +83,20 @@ func (f *fake) denied() echo.Reply {
 	return echo.Reply{Text: "tool said: " + why, Result: r}
 }
 
-// phantom writes the result of a turn that was none of ours, as the real
-// program does after the resume of a session with an unfinished background task.
-func (f *fake) phantom() {
+// phantomResult is the result of a turn that was none of ours: the real program
+// writes one after the resume of a session with an unfinished background task.
+func phantomResult() *echo.Result {
+	text := ""
+	return &echo.Result{Subtype: "success", Result: &text, FastModeState: "off", Origin: &echo.Origin{Kind: "task-notification"}}
+}
+
+// phantom writes such a result before the answer.
+func (f *fake) phantom(context.Context, *echo.Turn, string) echo.Reply {
 	f.server.System("task_notification", map[string]any{
 		"task_id": "bfake", "tool_use_id": "toolu_fake", "status": "stopped", "output_file": "", "summary": "no completion record",
 	})
-	text := ""
-	r := &echo.Result{Subtype: "success", Result: &text, FastModeState: "off", Origin: &echo.Origin{Kind: "task-notification"}}
-	f.server.Result(nil, r)
+	f.server.Result(nil, phantomResult())
+	return say("after a phantom")
 }
 
 // two writes a second result behind the first.
@@ -114,7 +120,9 @@ func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Rep
 		f.server.System("task_updated", map[string]any{"task_id": "bfake", "patch": map[string]string{"status": "completed"}})
 		f.server.Enqueue(echo.Message{Text: "<task-notification>", Origin: "task-notification"})
 	})
-	return say(fmt.Sprintf("begins by itself in %v", d))
+	r := echo.Success(fmt.Sprintf("begins by itself in %v", d))
+	r.NumTurns = 2 // the first was the call of the tool
+	return echo.Reply{Text: *r.Result, Result: r}
 }
 
 // spontaneousFor is how long a turn of the fake's own lasts.

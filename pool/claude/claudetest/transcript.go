@@ -20,7 +20,6 @@ import (
 type transcript struct {
 	path    string
 	id, cwd string
-	late    time.Duration
 
 	mu      sync.Mutex // protects the fields below
 	users   []string   // texts of the user
@@ -61,15 +60,22 @@ func TranscriptPath(configDir, cwd, id string) string {
 	return filepath.Join(configDir, "projects", string(munged), id+".jsonl")
 }
 
-// openTranscript finds the session that the options name. Its errors are the
-// real program's, word for word.
+// refusal is the text with which a start is refused. It is the real program's
+// word for word, and so no error text of ours.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func refuse(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
+
+// openTranscript finds the session that the options name.
 func openTranscript(o echo.Options) (*transcript, error) {
 	valid := uuidForm.MatchString(o.SessionID)
 	switch {
 	case !valid && o.Resume:
-		return nil, fmt.Errorf("Error: --resume requires a valid session ID or session title when used with --print. Usage: claude -p --resume <session-id|title>. Provided value %q is not a UUID and does not match any session title.", o.SessionID)
+		return nil, refuse("Error: --resume requires a valid session ID or session title when used with --print. Usage: claude -p --resume <session-id|title>. Provided value %q is not a UUID and does not match any session title.", o.SessionID)
 	case !valid:
-		return nil, errors.New("Error: Invalid session ID. Must be a valid UUID.")
+		return nil, refuse("Error: Invalid session ID. Must be a valid UUID.")
 	}
 	config := os.Getenv("CLAUDE_CONFIG_DIR")
 	if config == "" {
@@ -86,9 +92,9 @@ func openTranscript(o echo.Options) (*transcript, error) {
 	err = t.load()
 	switch {
 	case err == nil && !o.Resume:
-		return nil, fmt.Errorf("Error: Session ID %s is already in use.", o.SessionID)
+		return nil, refuse("Error: Session ID %s is already in use.", o.SessionID)
 	case errors.Is(err, fs.ErrNotExist) && o.Resume:
-		return nil, fmt.Errorf("No conversation found with session ID: %s", o.SessionID)
+		return nil, refuse("No conversation found with session ID: %s", o.SessionID)
 	case errors.Is(err, fs.ErrNotExist):
 		return t, nil
 	}
