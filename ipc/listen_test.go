@@ -107,6 +107,14 @@ func TestCloseLeavesASuccessorAloneThatIsJustBinding(t *testing.T) {
 	}
 }
 
+func TestBesideIsAnotherNameOfTheSameLength(t *testing.T) {
+	for _, path := range []string{"/d/s", "/d/~", "/d/iris.sock", "/d/x~"} {
+		if got := beside(path); got == path || len(got) != len(path) || filepath.Dir(got) != "/d" {
+			t.Errorf("%s: got %s", path, got)
+		}
+	}
+}
+
 func TestPresentNoticesARemovedSocket(t *testing.T) {
 	path := socketPath(t)
 	ln := mustListen(t, path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -172,5 +173,27 @@ func TestNotifyWaitInAnInlineHandlerDoesNotWaitForItself(t *testing.T) {
 		if got := len(k.heard()); got != 40 {
 			t.Errorf("got %d lines, want 40", got)
 		}
+	})
+}
+
+func TestNotifyDoesNotKeepAnEndingConnectionOpen(t *testing.T) {
+	calls := make(chan *Call, 1)
+	s := NewServer(Options{})
+	s.HandleInline("lend", func(_ context.Context, c *Call) (any, error) { calls <- c; return nil, nil })
+	bubble(t, s, func(t *testing.T, ln *pipeListener, end func()) {
+		nc := ln.dial() // never reads
+		defer nc.Close()
+		nc.Write([]byte(`{"jsonrpc":"2.0","method":"lend"}` + "\n"))
+		c := <-calls
+		if err := c.Notify("tick", nil); err != nil {
+			t.Errorf("before: %v", err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(end)
+		time.Sleep(shutdownWrite / 2)
+		if err := c.Notify("tick", nil); err == nil {
+			t.Error("while it ends: no error")
+		}
+		wg.Wait()
 	})
 }

@@ -51,6 +51,7 @@ func TestClosedListenerLeavesConnectionsAlone(t *testing.T) {
 		k := newTalker(ln.dial())
 		defer k.close()
 		ln.Close()
+		synctest.Wait()
 		k.write(statusLine)
 		if got := digest(t, k.heard()); got != "1: ok" {
 			t.Errorf("after the listener was closed: got %q", got)
