@@ -26,7 +26,15 @@ func (d *Daemon) fenceLeftovers() error {
 			return err
 		}
 	}
-	return claude.CleanSpools(d.opts.Paths.Spool, nil)
+	d.cleanSpools()
+	return nil
+}
+
+// cleanSpools removes the files of processes that are gone.
+func (d *Daemon) cleanSpools() {
+	if err := claude.CleanSpools(d.opts.Paths.Spool, nil); err != nil {
+		d.log.Warn("spools of gone agents not all removed", "err", err)
+	}
 }
 
 func (d *Daemon) fence(left []claude.Leftover) error {
@@ -49,6 +57,7 @@ func (d *Daemon) fence(left []claude.Leftover) error {
 		d.wg.Go(func() {
 			defer close(gone)
 			d.awaitLeftover(d.serving, l)
+			d.cleanSpools()
 		})
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // version is the layout's. A journal with a higher one was written by a newer
@@ -42,7 +43,7 @@ type Journal struct {
 // newer version, damaged.
 func Open(path string) (*Journal, error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 2 * time.Second})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("journal %s is held by another process", path)
 	}
 	if errors.Is(err, fs.ErrPermission) {
