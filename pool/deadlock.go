@@ -84,7 +84,9 @@ func (t *table) reachable(k Key, live map[*slot]bool) bool {
 	return l == nil || l.slot == nil || l.slot.state != Busy || live[l.slot]
 }
 
-// untangle ends waiting turns that a lower bound has made impossible.
+// untangle ends waiting turns that a lower bound has made impossible: at once,
+// or when the agent that they had did not take them and there is no place for
+// another.
 func (t *table) untangle() {
 	live := t.live(nil)
 	if len(live) == t.busy.Len() {

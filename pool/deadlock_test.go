@@ -133,6 +133,30 @@ func TestDeadlockEdgesGoWhenATurnGoesBack(t *testing.T) {
 	})
 }
 
+// A child that runs when the bound is lowered may lose its agent before it has
+// begun, and cannot get another.
+func TestDeadlockByALowerBoundAndALostAgent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+			if turn.Text == "refuse" {
+				time.Sleep(time.Minute)
+			}
+			return a.play(ctx, turn)
+		}
+		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
+		a := submit(p, "a", "1h")
+		time.Sleep(2 * time.Second)
+		child := submit(p, "b", "refuse", from(a))
+		time.Sleep(2 * time.Second)
+		p.Reconfigure(pool.Limits{MaxProcesses: 1})
+		time.Sleep(2 * time.Second)
+		mustState(t, p, "b", pool.Busy)
+		child.mustErr(t, pool.ErrDeadlock)
+		a.mustText(t, "a:1h")
+	})
+}
+
 // A lower bound may take away the place that a child was promised.
 func TestDeadlockByALowerBound(t *testing.T) {
 	bubble(t, func(t *testing.T) {

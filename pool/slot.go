@@ -172,6 +172,9 @@ func (t *table) giveBack(s *slot, j *job, why string) bool {
 	t.stop(s, why)
 	t.goneIfDone(s)
 	t.place(s.line)
+	if j.parent != nil {
+		t.untangle()
+	}
 	return true
 }
 
