@@ -41,10 +41,22 @@ func (g *globals) paths() (config.Paths, error) {
 	return p, nil
 }
 
+// harmless are the calls that change nothing, so that they may be made again.
+var harmless = []string{ipc.MethodList, ipc.MethodStatus, ipc.MethodEvents, ipc.MethodEnv}
+
 // call makes one call that does not wait for a turn, on a connection of its own.
+// It may meet a daemon that is just dying: then a harmless call is made again.
 func (g *globals) call(ctx context.Context, method string, params, result any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	err := g.callOnce(ctx, method, params, result)
+	if errors.Is(err, ipc.ErrLost) && slices.Contains(harmless, method) {
+		return g.callOnce(ctx, method, params, result)
+	}
+	return err
+}
+
+func (g *globals) callOnce(ctx context.Context, method string, params, result any) error {
 	c, err := g.dial(ctx)
 	if err != nil {
 		return err
