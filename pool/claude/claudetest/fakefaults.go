@@ -71,15 +71,16 @@ func (f *fake) crashVerb(_ context.Context, t *echo.Turn, arg string) echo.Reply
 	return echo.Reply{}
 }
 
-// die answers, and crashes after a delay: "die:DELAY:HOW".
+// die answers, and crashes when a delay after the result is over: "die:DELAY:HOW".
 func (f *fake) die(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	delay, how, _ := strings.Cut(arg, ":")
 	d, err := time.ParseDuration(delay)
 	if err != nil {
 		return say("bad die:DELAY[:HOW]")
 	}
-	time.AfterFunc(d, func() { f.crash(how) })
-	return say("dies in " + delay)
+	return echo.Reply{Text: "dies in " + delay, After: func() {
+		time.AfterFunc(d, func() { f.crash(how) })
+	}}
 }
 
 // hang is silent until it is interrupted; "hang:deaf" hears nothing but

@@ -116,13 +116,13 @@ func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Rep
 	f.mu.Lock()
 	f.ownTurn = l
 	f.mu.Unlock()
-	time.AfterFunc(d, func() {
+	begin := func() {
 		f.server.System("task_updated", map[string]any{"task_id": "bfake", "patch": map[string]string{"status": "completed"}})
 		f.server.Enqueue(echo.Message{Text: "<task-notification>", Origin: "task-notification"})
-	})
+	}
 	r := echo.Success(fmt.Sprintf("begins by itself in %v", d))
 	r.NumTurns = 2 // the first was the call of the tool
-	return echo.Reply{Text: *r.Result, Result: r}
+	return echo.Reply{Text: *r.Result, Result: r, After: func() { time.AfterFunc(d, begin) }}
 }
 
 // spontaneousFor is how long a turn of the fake's own lasts.
