@@ -70,9 +70,21 @@
 // # Slow readers
 //
 // What a client has not read waits in a bounded queue of its connection. A
-// notification for which there is no room drops the client (Notify) or waits
-// (NotifyWait, for a stream); an answer waits. A write without any progress for
-// 30 s drops the client as well. A large answer reaches whoever keeps reading.
+// notification for which there is no room drops the client (Notify) or holds up
+// its caller (NotifyWait); an answer waits. A write without any progress for 30 s
+// drops the client as well. A large answer reaches whoever keeps reading.
+//
+// A stream belongs on NotifyWait: its source then notices that it falls behind,
+// and can say so before it ends. Notify is for callbacks, which must not wait. A
+// handler that answers first and streams afterwards does the latter in
+// Call.After.
+//
+// # Large texts
+//
+// A Reply is written and read without passing its text through encoding/json
+// (Appender, Parser), which takes 27 and 4 times as long for 8 MB. The text stays
+// the JSON string that it is on the wire until UnquoteTo writes it out. A long
+// line is let go as soon as its params are bound.
 //
 // # Goroutines
 //
