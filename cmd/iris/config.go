@@ -164,8 +164,9 @@ func newConfigShowCmd(g *globals) *cobra.Command {
 		Short:      "Print the settings in force, and where each is from",
 		SuggestFor: []string{"ls", "list", "get"},
 		Long: `Print every setting with its value and where it is from: a file and line, a
-variable of the environment, or the default. The values are those that a daemon
-started now would have.
+variable of the environment, or the default. The values are those of "iris daemon"
+run from here: a daemon that a command starts takes no IRIS_* variable but
+IRIS_CONFIG and IRIS_SOCKET from its caller.
 
 With --env the daemon is asked what environment it starts agents of a team with,
 and where each variable is from. Values that look like secrets are masked.
@@ -187,6 +188,7 @@ EXIT STATUS
 		},
 	}
 	opts.addFlags(cmd.Flags())
+	cmd.RegisterFlagCompletionFunc("env", completeTeams(g))
 	return cmd
 }
 

@@ -37,11 +37,12 @@ func TestMain(m *testing.M) {
 // numbers, not wait a second at their end.
 func beQuick() {
 	const name = "GORACE"
-	if filepath.Base(os.Args[0]) == "iris" && os.Getenv(name) == "" {
-		os.Setenv(name, "atexit_sleep_ms=0")
-		if self, err := os.Executable(); err == nil {
-			syscall.Exec(self, os.Args, os.Environ())
-		}
+	if os.Getenv(name) != "" {
+		return
+	}
+	os.Setenv(name, "atexit_sleep_ms=0")
+	if self, err := os.Executable(); err == nil && filepath.Base(os.Args[0]) == "iris" {
+		syscall.Exec(self, os.Args, os.Environ())
 	}
 }
 
@@ -102,6 +103,7 @@ func setupScript(env *testscript.Env) error {
 		env.Setenv(name, dir)
 	}
 	env.Setenv("SHELL", "/bin/sh")
+	env.Setenv("GORACE", os.Getenv("GORACE")) // so that only daemons and agents have to be quick by themselves
 	t := env.T().(testing.TB)
 	env.Defer(func() {
 		stopDaemon(t, home, env.Vars)

@@ -18,6 +18,8 @@ const maxMessage = 10 << 20
 // told what the command waits for.
 const quietInput = 2 * time.Second
 
+const stdinName = "standard input"
+
 // A source says where the text of a message is.
 type source struct {
 	args    []string // joined by spaces; a last "-" asks for standard input
@@ -40,8 +42,10 @@ func (s *source) read() (string, error) {
 		return "", usagef("-f takes the place of standard input", "\"-\" and -f cannot both be given")
 	case s.file != "" && s.file != "-":
 		text, err = readFile(s.file)
-	case dash || s.file == "-" || !s.noStdin && feeds(s.stdin, len(words) > 0):
-		text, err = s.readStdin()
+	case dash || s.file == "-":
+		text, err = readMessage(s.stdin, stdinName)
+	case !s.noStdin && feeds(s.stdin, len(words) > 0):
+		text, err = s.readStdin(len(words) > 0)
 	case len(words) == 0:
 		return "", usagef("give one after the team, in a file with -f, or through a pipe", "no message")
 	}
@@ -80,17 +84,18 @@ func feeds(stdin io.Reader, haveText bool) bool {
 	return true
 }
 
-// readStdin reads to the end. A pipe that somebody holds open without writing
-// would be a silent hang, so it is said after a while.
-func (s *source) readStdin() ([]byte, error) {
-	if !isTerminal(s.stdin) {
+// readStdin reads to the end what nobody asked for by name. Beside arguments, a
+// pipe that somebody holds open without writing would be a hang that nobody
+// expects, so it is said after a while.
+func (s *source) readStdin(haveText bool) ([]byte, error) {
+	if haveText {
 		note := time.AfterFunc(quietInput, func() {
 			say(s.stderr, "waiting for the end of standard input")
 			say(s.stderr, "hint: -n does not read it, as \"< /dev/null\" would")
 		})
 		defer note.Stop()
 	}
-	return readMessage(s.stdin, "standard input")
+	return readMessage(s.stdin, stdinName)
 }
 
 func readFile(path string) ([]byte, error) {
