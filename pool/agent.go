@@ -87,9 +87,10 @@ type Turn struct {
 
 	// Begin runs just before the first byte goes to the agent; its error gives
 	// the turn up unstarted. It runs again when the turn is taken to another
-	// agent because the first did not take it (ErrNotDispatched). Output sees each line the agent writes during the
-	// turn, in order; the slice is only valid during the call. Both may be nil;
-	// neither is called with the pool's lock held.
+	// agent because the first did not take it (ErrNotDispatched). Output sees
+	// each line the agent writes during the turn, in order; the slice is only
+	// valid during the call. Both may be nil; neither is called with the pool's
+	// lock held.
 	Begin  func(Process) error
 	Output func(line []byte)
 

@@ -230,9 +230,14 @@ func TestD10_OneLastEventPerProcess(t *testing.T) {
 // D11: terminateAll during a start left the process behind, and the pool went
 // on to take work.
 func TestD11_CloseDuringStartLeavesNothing(t *testing.T) {
+	t.Run("start gives up", func(t *testing.T) { closeDuringStart(t, false) })
+	t.Run("start comes late", func(t *testing.T) { closeDuringStart(t, true) })
+}
+
+func closeDuringStart(t *testing.T, late bool) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.start = 10 * time.Second
+		h.start, h.late = 10*time.Second, late
 		p := h.pool(pool.Limits{MaxProcesses: 2, HealthCheckInterval: time.Second}, pool.Settings{IdleTimeout: time.Minute})
 		c := submit(p, "a", "x")
 		time.Sleep(time.Second)

@@ -25,6 +25,7 @@ type house struct {
 	max   int           // processes at a time; 0: not checked
 	start time.Duration // how long Start takes
 	stop  time.Duration // how long Stop takes
+	late  bool          // Start returns an agent although its context has ended
 	grow  int64         // memory that each turn adds
 
 	startErr func(k pool.Key, nth int) error // of the nth start of a key, from 1
@@ -77,7 +78,9 @@ func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool) (p
 	h.peak = max(h.peak, h.starting)
 	h.mu.Unlock()
 	var err error
-	if h.start > 0 {
+	if h.late {
+		time.Sleep(h.start)
+	} else if h.start > 0 {
 		select {
 		case <-time.After(h.start):
 		case <-ctx.Done():
