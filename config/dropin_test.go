@@ -81,8 +81,8 @@ func TestAddTeamRefuses(t *testing.T) {
 	}{
 		{"a b", "~", TeamOptions{}, `team name "a b": " " is not allowed in it: a name is 1 to 63 letters, digits, ".", "_" or "-" and begins with a letter, a digit or "_"`},
 		{"a", "", TeamOptions{}, `directory is empty; name the project's directory`},
-		{"a", "~/none", TeamOptions{}, `team "a": directory ~/none does not exist`},
-		{"a", "~/file", TeamOptions{Force: true}, `team "a": directory ~/file is a file`},
+		{"a", "~/none", TeamOptions{}, `directory ~/none does not exist`},
+		{"a", "~/file", TeamOptions{Force: true}, `directory ~/file is a file`},
 		{"a", "~/a\u202eb", TeamOptions{}, `directory "~/a\u202eb" holds "\u202e", which iris does not accept in names; link to it by another name`},
 		{"a", "~/a\xffb", TeamOptions{}, `directory "~/a\xffb" is not UTF-8, which the configuration needs; link to it by another name`},
 		{"a", "~", TeamOptions{Description: "a\nb"}, `description "a\nb": must be one line without control characters`},

@@ -61,21 +61,17 @@ func (t *Team) Stamp() string {
 // CheckDir says why no agent can work in the team's directory. The error wraps
 // fs.ErrNotExist or fs.ErrPermission where that is the reason.
 func (t *Team) CheckDir() error {
-	who := fmt.Sprintf("team %q: ", t.Name)
-	if t.Name == t.Dir {
-		who = ""
-	}
 	fi, err := os.Stat(t.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%sdirectory %s does not exist%w", who, t.Dir, hidden{fs.ErrNotExist})
+		return fmt.Errorf("directory %s does not exist%w", t.Dir, hidden{fs.ErrNotExist})
 	case err != nil:
-		return fmt.Errorf("%sdirectory %s cannot be read: %w", who, t.Dir, plain(err))
+		return fmt.Errorf("directory %s cannot be read: %w", t.Dir, plain(err))
 	case !fi.IsDir():
-		return fmt.Errorf("%sdirectory %s is a file", who, t.Dir)
+		return fmt.Errorf("directory %s is a file", t.Dir)
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, t.Dir, unix.R_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-		return fmt.Errorf("%sdirectory %s cannot be read: %w", who, t.Dir, err)
+		return fmt.Errorf("directory %s cannot be read: %w", t.Dir, err)
 	}
 	return nil
 }

@@ -69,9 +69,9 @@ func TestCheckDir(t *testing.T) {
 	mustMkdir(t, p.Home+"/ok é")
 	for _, tt := range []struct{ dir, want string }{
 		{"ok é", "<nil>"},
-		{"none", `team "a": directory ~/none does not exist`},
-		{"file", `team "a": directory ~/file is a file`},
-		{"file/x", `team "a": directory ~/file/x cannot be read: not a directory`},
+		{"none", `directory ~/none does not exist`},
+		{"file", `directory ~/file is a file`},
+		{"file/x", `directory ~/file/x cannot be read: not a directory`},
 	} {
 		wantErr(t, p.Home, (&Team{Name: "a", Dir: p.Home + "/" + tt.dir}).CheckDir(), tt.want)
 	}
@@ -85,7 +85,7 @@ func TestCheckDir(t *testing.T) {
 	}
 	mustDo(t, os.Chmod(p.Home+"/ok é", 0o200))
 	err = (&Team{Name: "a", Dir: p.Home + "/ok é"}).CheckDir()
-	wantErr(t, p.Home, err, `team "a": directory ~/ok é cannot be read: permission denied`)
+	wantErr(t, p.Home, err, `directory ~/ok é cannot be read: permission denied`)
 }
 
 func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
@@ -145,11 +145,11 @@ env_file = "~/none"
 	mustDo(t, err)
 	wantErr(t, p.Home, cfg.Check(), `~/.config/iris/config.toml:1:11: command ~/claude does not exist
 ~/.config/iris/config.toml:2:12: env_file: ~/open: others may read it (mode 0640); run: chmod 600 ~/open
-~/.config/iris/config.toml:4:7: team "a": directory ~/none does not exist
+~/.config/iris/config.toml:4:7: directory ~/none does not exist
 ~/.config/iris/config.toml:5:11: command ~/notexec is not executable
 ~/.config/iris/config.toml:8:12: env_file: ~/bad:2: no "="; write NAME=value
 ~/.config/iris/config.toml:13:12: env_file: ~/none does not exist
-~/.config/iris/conf.d/d.toml:2:7: team "d": directory ~/notexec is a file`)
+~/.config/iris/conf.d/d.toml:2:7: directory ~/notexec is a file`)
 
 	mustWrite(t, p.Config, "")
 	mustDo(t, os.Remove(p.Confd+"/d.toml"))

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -57,8 +56,8 @@ type Daemon struct {
 	reaper   *claude.Reaper
 	pool     *pool.Pool
 	server   *ipc.Server
-	listener net.Listener
-	closers  []func() // run last to first at the end
+	listener *ipc.Listener // the one in service; after start watchSocket alone changes it
+	closers  []func()      // run last to first at the end
 
 	wg         sync.WaitGroup  // every goroutine of this package
 	serving    context.Context // ends when the socket shall be closed
@@ -91,7 +90,8 @@ func Run(ctx context.Context, o Options) error {
 		tell(o.Ready, fmt.Sprintf("error %d %v\n", exitCode(err), err))
 		return err
 	}
-	return d.run(ctx)
+	d.run(ctx)
+	return nil
 }
 
 // tell answers the client that started us and lets it go.
@@ -215,14 +215,8 @@ func (d *Daemon) openSocket() error {
 }
 
 // run serves until it is told to stop, and ends in the documented order.
-func (d *Daemon) run(ctx context.Context) error {
-	var failed error
-	d.wg.Go(func() {
-		defer d.quit()
-		if err := d.server.Serve(d.serving, d.listener); err != nil && d.serving.Err() == nil {
-			failed = err
-		}
-	})
+func (d *Daemon) run(ctx context.Context) {
+	d.listen(d.listener)
 	d.wg.Go(func() { d.watchSignals(d.serving) })
 	d.wg.Go(func() { d.watchConfig(d.serving) })
 	d.wg.Go(func() { d.logEvents(d.serving) })
@@ -236,7 +230,6 @@ func (d *Daemon) run(ctx context.Context) error {
 	d.endServing()
 	d.wg.Wait()
 	d.log.Info("stopped")
-	return failed
 }
 
 // drain refuses new messages, gives the running turns until drain_timeout or

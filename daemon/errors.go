@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"iris/ipc"
 	"iris/pool"
@@ -34,7 +35,7 @@ func classify(k pool.Key, err error) *ipc.Error {
 	var start *pool.StartError
 	switch {
 	case errors.As(err, &start):
-		return coded(ipc.CodeCannotRun, "cannot-start", err)
+		return about(ipc.CodeCannotRun, "cannot-start", "%v", startReason(start))
 	case errors.Is(err, pool.ErrKilled):
 		return about(ipc.CodeCancelled, "killed", "the agent was killed and its turn ended")
 	case errors.Is(err, pool.ErrEvicted):
@@ -58,4 +59,12 @@ func classify(k pool.Key, err error) *ipc.Error {
 		return about(ipc.CodeNotFound, "not-running", "no agent is running")
 	}
 	return about(ipc.CodeFailed, "failed", "%v", err)
+}
+
+// startReason says why no agent could be started, and when the next try is.
+func startReason(e *pool.StartError) string {
+	if e.Retry > 0 {
+		return fmt.Sprintf("%v (next try in %v)", e.Err, e.Retry.Round(time.Second))
+	}
+	return e.Err.Error()
 }

@@ -69,10 +69,13 @@ func (d *Daemon) subscribe(ctx context.Context, c *ipc.Call) (any, error) {
 		if errors.Is(err, pool.ErrSlow) {
 			return ipc.Gap{Last: last}, nil
 		}
+		if errors.Is(err, pool.ErrClosed) {
+			return nil, coded(ipc.CodeDaemon, "stopping", errors.New("the daemon has stopped"))
+		}
 		if err != nil {
 			return nil, err
 		}
-		if err := c.Notify(ipc.NotifyEvent, wireEvent(e)); err != nil {
+		if err := c.NotifyWait(ipc.NotifyEvent, wireEvent(e)); err != nil {
 			return nil, err
 		}
 		last = e.Seq

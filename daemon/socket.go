@@ -2,15 +2,15 @@ package daemon
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"iris/ipc"
 )
 
 // socketInterval is how often the daemon looks whether its socket is still
-// there: a cleaner of temporary files or a logout may take it away.
-const socketInterval = 30 * time.Second
+// there: a cleaner of temporary files or a logout may take it away. It is less
+// than a client's patience with a daemon that has the lock but no socket.
+const socketInterval = 2 * time.Second
 
 // watchSocket ends the daemon's service under a removed socket by binding it
 // anew. The lock in the state directory bars a second daemon meanwhile.
@@ -23,7 +23,7 @@ func (d *Daemon) watchSocket(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if _, err := os.Lstat(d.opts.Paths.Socket); !os.IsNotExist(err) {
+		if d.listener.Present() {
 			continue
 		}
 		d.log.Warn("the socket is gone, binding it again", "socket", d.opts.Paths.Socket)
@@ -32,7 +32,18 @@ func (d *Daemon) watchSocket(ctx context.Context) {
 			d.log.Error("socket not bound", "err", err)
 			continue
 		}
-		d.atEnd(func() { l.Close() })
-		d.wg.Go(func() { d.server.Serve(d.serving, l) })
+		d.listener.Close()
+		d.listen(l)
 	}
+}
+
+// listen serves one listener until the daemon's end.
+func (d *Daemon) listen(l *ipc.Listener) {
+	d.listener = l
+	d.wg.Go(func() {
+		if err := d.server.Serve(d.serving, l); err != nil && d.serving.Err() == nil {
+			d.log.Error("socket not served", "err", err)
+			d.quit()
+		}
+	})
 }

@@ -127,6 +127,9 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 	return c.exclusively(ctx, func() error {
 		c.last++
 		id := strconv.AppendUint(nil, c.last, 10)
+		if method == MethodStop {
+			c.out = nil // no hello: a daemon of any protocol can be stopped
+		}
 		frame, err := appendRequest(c.out, id, method, params)
 		if err != nil {
 			return fmt.Errorf("encode %s: %w", method, err)

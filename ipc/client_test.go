@@ -346,3 +346,21 @@ func TestJRPC2ClientIsUnderstood(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A daemon of another protocol refuses everything after a hello; it must be
+// possible to stop it.
+func TestStopNeedsNoHello(t *testing.T) {
+	lines := make(chan string, 1)
+	path := fakeDaemon(t, func(nc *net.UnixConn) {
+		line, err := bufio.NewReader(nc).ReadString('\n')
+		if err != nil {
+			t.Error(err)
+		}
+		lines <- line
+		io.WriteString(nc, `{"jsonrpc":"2.0","id":1,"result":{}}`+"\n")
+	})
+	mustCall(t, dial(t, path), MethodStop, StopParams{}, nil)
+	if line := <-lines; !strings.Contains(line, MethodStop) {
+		t.Errorf("the daemon was told %s first", line)
+	}
+}

@@ -27,7 +27,7 @@ func (f *fake) spawn(kind string, d time.Duration) (*exec.Cmd, int, error) {
 	case "group":
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	case "tied":
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+		cmd.SysProcAttr = tied()
 	case "hold":
 		cmd.Stdout = os.Stdout
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
