@@ -171,6 +171,9 @@ func TestMemoryOfAnAgent(t *testing.T) {
 	each := (inUse() - before) / int64(n)
 	t.Logf("%d agents: %d bytes of heap and stacks each, %d bytes of memory, %d descriptors each, %d threads",
 		n, each, (pss(os.Getpid())-rss)/int64(n), (count("/proc/self/fd")-fds)/n, count("/proc/self/task"))
+	if got := (count("/proc/self/fd") - fds) / n; got > 4 {
+		t.Errorf("an agent takes %d descriptors, more than stdin, spool and two pidfds", got)
+	}
 	if each > 30<<10 {
 		t.Errorf("an agent takes %d bytes, more than 30 KB", each)
 	}

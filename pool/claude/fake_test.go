@@ -8,10 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -90,6 +88,17 @@ func TestOnlyThreeDescriptors(t *testing.T) {
 	}
 }
 
+// An agent leads a session of its own, so that nothing sent to the daemon's
+// terminal or group reaches it.
+func TestOwnSession(t *testing.T) {
+	p := fakeRig(t).start()
+	var got struct{ PID, SID, PGID int }
+	json.Unmarshal([]byte(send(t, p, "inherit").Text), &got)
+	if got.PID != p.PID() || got.SID != got.PID || got.PGID != got.PID {
+		t.Errorf("got %+v, want %d for all", got, p.PID())
+	}
+}
+
 func TestFilesArePrivate(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
@@ -104,232 +113,18 @@ func TestFilesArePrivate(t *testing.T) {
 			t.Errorf("%s: %v", f.Name(), info.Mode())
 		}
 	}
-	if len(files) != 3 {
-		t.Errorf("files: %v", files)
+	if err := CleanSpools(r.o.Spools, nil); err != nil {
+		t.Error(err)
 	}
-}
-
-func TestCrashes(t *testing.T) {
-	for _, c := range []struct{ text, says string }{
-		{"crash:read:3", "exit status 3"},
-		{"crash:before:0", "exit status 0"},
-		{"crash:before:kill", "signal: killed"},
-		{"crash:mid:1", "exit status 1"},
-		{"crash:half:1", "exit status 1"},
-	} {
-		t.Run(c.text, func(t *testing.T) {
-			p := fakeRig(t).start()
-			begun := time.Now()
-			_, err := p.Send(context.Background(), &pool.Turn{Text: c.text})
-			if !errors.Is(err, pool.ErrUnknown) || errors.Is(err, pool.ErrNotDispatched) || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("got %v", err)
-			}
-			if d := time.Since(begun); d > time.Second {
-				t.Errorf("took %v", d)
-			}
-			<-p.Done()
-			if p.Exit() != c.says {
-				t.Errorf("exit: %s", p.Exit())
-			}
-		})
-	}
-}
-
-func TestLastWordsAreInTheError(t *testing.T) {
-	p := fakeRig(t).start()
-	ask(t, p, "stderr:Error: out of cheese", "said")
-	_, err := p.Send(context.Background(), &pool.Turn{Text: "crash:before:1"})
-	if err == nil || !strings.Contains(err.Error(), "Error: out of cheese") {
-		t.Errorf("got %v", err)
+	if left, _ := os.ReadDir(r.o.Spools); len(files) != 3 || len(left) != 3 {
+		t.Errorf("files: %v, and after cleaning %v", files, left)
 	}
 }
 
 // A result counts, whatever the agent does next.
-func TestCrashAfterResult(t *testing.T) {
-	p := fakeRig(t).start()
-	if res := send(t, p, "crash:after:1"); res.Outcome != pool.OutcomeSuccess {
-		t.Errorf("got %+v", res)
-	}
-	<-p.Done()
-}
-
-func TestDiesWhileIdle(t *testing.T) {
-	p := fakeRig(t).start()
-	ask(t, p, "die:50ms:kill", "dies in 50ms")
-	<-p.Done()
-	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
-		t.Errorf("got %v", err)
-	}
-	if _, err := p.Check(context.Background(), true); err == nil {
-		t.Error("the dead answers a ping")
-	}
-	p.Stop()
-}
-
 // The spool of a turn that has ended stays until its result is on record.
-func TestSpoolStaysUntilTaken(t *testing.T) {
-	p := fakeRig(t).start()
-	ask(t, p, "echo:one", "one")
-	p.Stop()
-	path, _ := p.Spool()
-	if _, err := os.Stat(path); err != nil {
-		t.Fatal(err)
-	}
-	p.Taken()
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) > 0 {
-		t.Errorf("left: %v", left)
-	}
-}
-
-func TestSpoolOfIdleAgentGoesWithIt(t *testing.T) {
-	r := fakeRig(t)
-	p := r.start()
-	ask(t, p, "echo:one", "one")
-	p.Taken()
-	p.Stop()
-	if left, _ := os.ReadDir(r.o.Spools); len(left) > 0 {
-		t.Errorf("left: %v", left)
-	}
-}
-
-func TestInterruptIsNotAnswered(t *testing.T) {
-	p := fakeRig(t).start()
-	ctx, cancel := context.WithCancel(context.Background())
-	u := begin(t, ctx, p, "hang:deaf", `"running"`)
-	cancel()
-	if _, err := u.wait(t, 3*time.Second); !errors.Is(err, pool.ErrUnknown) || !strings.Contains(err.Error(), "no answer to an interrupt in 1s") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestStopLadder(t *testing.T) {
-	for _, c := range []struct {
-		deaf, exit string
-		rungs      int
-	}{
-		{"ping", "exit status 0", 0},
-		{"end", "exit status 0", 1},
-		{"end,eof", "exit status 143", 2},
-		{"end,eof,term", "signal: killed", 3},
-	} {
-		t.Run(c.deaf, func(t *testing.T) {
-			r := fakeRig(t)
-			r.o.Grace = 200 * time.Millisecond
-			p := r.start()
-			ask(t, p, "deaf:"+c.deaf, "deaf to "+c.deaf)
-			begun := time.Now()
-			p.Stop()
-			d := time.Since(begun)
-			if low := time.Duration(c.rungs) * r.o.Grace; p.Exit() != c.exit || d < low || d > low+time.Second {
-				t.Errorf("%s after %v", p.Exit(), d)
-			}
-			p.Stop()
-		})
-	}
-}
-
 // The transcript is on its way to the disk: no SIGKILL just after a result.
-func TestStopSparesTheTranscript(t *testing.T) {
-	r := fakeRig(t)
-	r.o.Grace = 0
-	p := r.start()
-	ask(t, p, "deaf:end,eof,term", "deaf to end,eof,term")
-	begun := time.Now()
-	p.Stop()
-	if d := time.Since(begun); d < 100*time.Millisecond || p.Exit() != "signal: killed" {
-		t.Errorf("%s after %v", p.Exit(), d)
-	}
-}
-
-func TestStopInMidTurn(t *testing.T) {
-	for _, text := range []string{"hang", "hang:deaf", "slow:100:50ms"} {
-		r := fakeRig(t)
-		r.o.Grace = 200 * time.Millisecond
-		p := r.start()
-		u := begin(t, context.Background(), p, text, `"running"`)
-		p.Stop()
-		res, err := u.wait(t, time.Second)
-		if text == "hang:deaf" && !errors.Is(err, pool.ErrUnknown) || text != "hang:deaf" && (err != nil || res.Outcome != pool.OutcomeInterrupted) {
-			t.Errorf("%s: got %+v, %v", text, res, err)
-		}
-	}
-}
-
 // forests calls f for each kind of child, with and without a reaper.
-func forests(t *testing.T, f func(t *testing.T, p *Process, child procID, stays bool)) {
-	for _, kind := range []string{"session", "group", "plain", "hold", "daemon"} {
-		for _, reaped := range []bool{false, true} {
-			t.Run(fmt.Sprint(kind, reaped), func(t *testing.T) {
-				r := fakeRig(t, "--fake-deaf=end,eof")
-				r.o.Grace = 100 * time.Millisecond
-				if reaped {
-					reaper, err := NewReaper()
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Cleanup(reaper.Close)
-					r.o.Reaper = reaper
-				}
-				p := r.start()
-				child := identify(atoi(t, send(t, p, "fork:"+kind+":1m").Text))
-				defer child.signal(syscall.SIGKILL)
-				f(t, p, child, kind == "daemon")
-				if reaped && kind != "daemon" {
-					eventually(t, "no zombie is left", func() bool { return !slices.ContainsFunc(children(os.Getpid()), zombie) })
-				}
-			})
-		}
-	}
-}
-
-func zombie(pid int) bool {
-	s, ok := readStat(pid)
-	return ok && s.gone()
-}
-
-func TestStopEndsTheTree(t *testing.T) {
-	forests(t, func(t *testing.T, p *Process, child procID, stays bool) {
-		p.Stop()
-		if child.alive() != stays {
-			t.Errorf("alive: got %v, want %v", !stays, stays)
-		}
-	})
-}
-
-func TestDeathEndsTheTree(t *testing.T) {
-	forests(t, func(t *testing.T, p *Process, child procID, stays bool) {
-		time.Sleep(50 * time.Millisecond) // the tree is looked at when the turn has ended
-		p.ident.signal(syscall.SIGKILL)
-		<-p.Done()
-		if child.alive() != stays {
-			t.Errorf("alive: got %v, want %v", !stays, stays)
-		}
-	})
-}
-
-func TestDeathInMidTurnEndsTheTool(t *testing.T) {
-	p := fakeRig(t).start()
-	u := begin(t, context.Background(), p, "fork:tool:1m", `"running"`)
-	eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) == 1 })
-	p.ident.signal(syscall.SIGKILL)
-	if _, err := u.wait(t, time.Second); !errors.Is(err, pool.ErrUnknown) {
-		t.Errorf("got %v", err)
-	}
-	if left := below(p.o.ID, 0); len(left) > 0 {
-		t.Errorf("left: %v", left)
-		endAll(left)
-	}
-}
-
-func atoi(t *testing.T, s string) int {
-	t.Helper()
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func TestGarbageIsHarmless(t *testing.T) {
 	p := fakeRig(t).start()
 	for _, kind := range []string{"text", "nul", "utf8", "badutf8", "crlf", "blank", "unknown", "array", "scalar", "torn", "deep", "fields", "escape"} {
@@ -509,6 +304,7 @@ func TestStale(t *testing.T) {
 	os.WriteFile(settings, []byte("{}"), 0o644)
 	r.o.Watch, r.o.Stamp = []string{md, settings}, func() string { return stamp }
 	p := r.start()
+	r.o.SessionID = NewSessionID()
 	want := func(want string) {
 		t.Helper()
 		if got := p.Stale(); got != want {
@@ -523,6 +319,15 @@ func TestStale(t *testing.T) {
 	os.WriteFile(settings+".new", []byte("{}"), 0o644)
 	os.Rename(settings+".new", settings)
 	want("settings.json changed")
+	same := time.Now().Add(-time.Hour)
+	os.Chtimes(settings, same, same)
+	q := r.again()
+	os.WriteFile(settings+".new", []byte("{}"), 0o644)
+	os.Chtimes(settings+".new", same, same)
+	os.Rename(settings+".new", settings)
+	if got := q.Stale(); got != "settings.json changed" {
+		t.Errorf("same size and time: got %q", got)
+	}
 	stamp = "b"
 	want("configuration changed")
 }
@@ -570,5 +375,66 @@ func TestOutputEndsWithSend(t *testing.T) {
 	close(over)
 	if !errors.Is(err, pool.ErrUnknown) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// scriptRig starts an agent that is a few lines of shell: ready, then what is
+// given when a message has come.
+func scriptRig(t testing.TB, then string) *rig {
+	t.Helper()
+	r := newRig(t)
+	r.o.Command, r.o.Transcript, r.o.Grace = "/bin/sh", false, time.Second
+	r.o.Prefix = []string{"-c", `read l; echo '{"type":"control_response","response":{"subtype":"success","request_id":"iris-1","response":{}}}'; read l; ` + then}
+	return r
+}
+
+// A whole line counts, also when the agent went before its newline.
+func TestLastLineWithoutNewline(t *testing.T) {
+	p := scriptRig(t, `printf '{"type":"result","subtype":"success","result":"whole"}'`).start()
+	ask(t, p, "x", "whole")
+	p = scriptRig(t, `printf '{"type":"result","subtype":"success","result":"who'`).start()
+	if _, err := p.Send(context.Background(), &pool.Turn{Text: "x"}); !errors.Is(err, pool.ErrUnknown) {
+		t.Errorf("half a line: %v", err)
+	}
+}
+
+func TestTwoResultsAreOne(t *testing.T) {
+	p := scriptRig(t, `printf '{"type":"result","subtype":"success","result":"1"}\n{"type":"result","subtype":"success","result":"2"}\n'; read l; echo '{"type":"result","subtype":"success","result":"3"}'`).start()
+	ask(t, p, "x", "1")
+	ask(t, p, "x", "3")
+}
+
+// An interrupt that comes before the turn has begun is lost; the next is not.
+func TestInterruptIsRepeated(t *testing.T) {
+	r := scriptRig(t, `echo '{"type":"user"}'; read l; read l; echo '{"type":"result","subtype":"error_during_execution","is_error":true,"terminal_reason":"aborted_streaming"}'`)
+	r.o.Grace = 5 * time.Second
+	p := r.start()
+	ctx, cancel := context.WithCancel(context.Background())
+	u := begin(t, ctx, p, "x", "user")
+	cancel()
+	if res, err := u.wait(t, 2*time.Second); err != nil || res.Outcome != pool.OutcomeInterrupted {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+// After a line that was cut short nothing reaches the agent any more, not even
+// the end of its input: it would take the piece for a message.
+func TestNothingFollowsACutLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "got")
+	r := newRig(t)
+	r.o.Command, r.o.Transcript, r.o.Grace = "/bin/sh", false, time.Second
+	r.o.Prefix = []string{"-c", `read l; echo '{"type":"control_response","response":{"subtype":"success","request_id":"iris-1","response":{}}}'; sleep 0.5; cat > ` + file}
+	p := r.start()
+	p.stuckAfter = 200 * time.Millisecond
+	if _, err := p.Send(context.Background(), &pool.Turn{Text: claudetest.Text(1 << 20)}); !errors.Is(err, pool.ErrUnknown) {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, "the agent reads again", func() bool { return diskUse(file) > 0 })
+	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
+		t.Errorf("got %v", err)
+	}
+	p.Stop()
+	if got, _ := os.ReadFile(file); strings.Contains(string(got), "\n") || p.Exit() != "signal: terminated" {
+		t.Errorf("%s after %d bytes", p.Exit(), len(got))
 	}
 }

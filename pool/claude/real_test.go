@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -112,117 +111,8 @@ func TestRealSessionInUse(t *testing.T) {
 	}
 }
 
-func TestRealInterrupt(t *testing.T) {
-	for _, c := range []struct{ name, text, word string }{
-		{"stream", "slow:200:50ms", `"init"`},
-		{"tool", `tool:Bash:{"command":"sleep 100","description":"d"}`, `"tool_use"`},
-		{"hang", "hang", `"init"`},
-		{"retry", "status:500", `"api_retry"`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := realRig(t)
-			p := r.start()
-			ctx, cancel := context.WithCancelCause(context.Background())
-			u := begin(t, ctx, p, c.text, c.word)
-			cancel(pool.ErrCancelled)
-			res, err := u.wait(t, 3*time.Second)
-			if err != nil || res.Outcome != pool.OutcomeInterrupted || res.Err != "interrupted" || !strings.HasPrefix(res.Terminal, "aborted") {
-				t.Fatalf("got %+v, %v", res, err)
-			}
-			eventually(t, "the tool is gone", func() bool { return len(below(p.o.ID, p.PID())) == 0 })
-			ask(t, p, "echo:after", "after")
-		})
-	}
-}
-
-func TestRealStalledTurnIsIncomplete(t *testing.T) {
-	p := realRig(t).start()
-	ctx, cancel := context.WithCancelCause(context.Background())
-	u := begin(t, ctx, p, "stall", `"init"`)
-	cancel(pool.ErrStalled)
-	if res, err := u.wait(t, 3*time.Second); err != nil || res.Outcome != pool.OutcomeIncomplete {
-		t.Errorf("got %+v, %v", res, err)
-	}
-}
-
 // An interrupt may be read before the turn has begun, and is lost then.
-func TestRealInterruptAtOnce(t *testing.T) {
-	p := realRig(t).start()
-	for i := range 10 {
-		ctx, cancel := context.WithCancel(context.Background())
-		stop := time.AfterFunc(time.Duration(i)*time.Millisecond, cancel)
-		begun := time.Now()
-		res, err := p.Send(ctx, &pool.Turn{Text: "slow:100:50ms"})
-		stop.Stop()
-		cancel()
-		if d := time.Since(begun); d > 3*time.Second {
-			t.Errorf("after %d ms: took %v", i, d)
-		}
-		if err != nil && !errors.Is(err, pool.ErrNotDispatched) || err == nil && res.Outcome != pool.OutcomeInterrupted {
-			t.Errorf("after %d ms: %+v, %v", i, res, err)
-		}
-	}
-}
-
-func TestRealStopEndsTools(t *testing.T) {
-	for _, c := range []struct{ name, command string }{
-		{"foreground", "sleep 300"},
-		{"pipeline", "sleep 301 | cat"},
-		{"background job", "(sleep 302 &); sleep 303"},
-		{"deaf", "trap '' TERM INT HUP; sleep 304; sleep 305"},
-		{"own session below", "setsid -w sleep 306"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			p := realRig(t).start()
-			input, _ := json.Marshal(map[string]string{"command": c.command, "description": "d"})
-			u := begin(t, context.Background(), p, "tool:Bash:"+string(input), `"tool_use"`)
-			eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
-			begun := time.Now()
-			p.Stop()
-			if d := time.Since(begun); d > 3*time.Second {
-				t.Errorf("took %v", d)
-			}
-			if left := below(p.o.ID, 0); len(left) > 0 {
-				t.Errorf("left: %v", left)
-				endAll(left)
-			}
-			if res, err := u.wait(t, time.Second); err != nil || res.Outcome != pool.OutcomeInterrupted {
-				t.Errorf("turn: %+v, %v", res, err)
-			}
-		})
-	}
-}
-
 // With the gentle rungs taken away, the tool of a killed agent goes too.
-func TestRealTermLeavesNoTool(t *testing.T) {
-	p := realRig(t).start()
-	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
-	eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
-	p.stopping.Store(true)
-	p.climb(rungTerm)
-	if left := below(p.o.ID, 0); len(left) > 0 {
-		t.Errorf("left: %v", left)
-		endAll(left)
-	}
-	if _, err := u.wait(t, time.Second); !errors.Is(err, pool.ErrUnknown) || !strings.Contains(err.Error(), "exit status 143") {
-		t.Errorf("turn: %v", err)
-	}
-}
-
-func TestRealDaemonOfAToolIsLeftAlone(t *testing.T) {
-	p := realRig(t).start()
-	send(t, p, `tool:Bash:{"command":"setsid nohup sleep 307 >/dev/null 2>&1 &","description":"d"}`)
-	left := below(p.o.ID, p.PID())
-	defer func() { endAll(left) }()
-	if len(left) != 1 {
-		t.Fatalf("below the agent: %v", left)
-	}
-	p.Stop()
-	if !identify(left[0]).alive() {
-		t.Error("it was ended")
-	}
-}
-
 func TestRealBackgroundBash(t *testing.T) {
 	r := realRig(t)
 	p := r.start()
@@ -235,20 +125,6 @@ func TestRealBackgroundBash(t *testing.T) {
 	for i := range 60 {
 		ask(t, p, fmt.Sprintf("echo:%d", i), fmt.Sprint(i))
 	}
-}
-
-func TestRealPhantomResultOnResume(t *testing.T) {
-	r := realRig(t)
-	p := r.start()
-	send(t, p, `tool:Bash:{"command":"sleep 300","description":"d","run_in_background":true}`)
-	p.Stop()
-	if left := below(p.o.ID, 0); len(left) > 0 {
-		t.Errorf("left: %v", left)
-		endAll(left)
-	}
-	q := r.again()
-	ask(t, q, "echo:first", "first")
-	ask(t, q, "echo:second", "second")
 }
 
 func TestRealAPIErrors(t *testing.T) {
@@ -330,39 +206,6 @@ func TestRealLargeMessage(t *testing.T) {
 	}
 }
 
-func TestRealKilledInMidTurn(t *testing.T) {
-	r := realRig(t)
-	p := r.start()
-	ask(t, p, "echo:one", "one")
-	time.Sleep(200 * time.Millisecond) // the transcript reaches the disk late
-	u := begin(t, context.Background(), p, "slow:100:50ms", `"init"`)
-	p.ident.signal(syscall.SIGKILL)
-	_, err := u.wait(t, time.Second)
-	if !errors.Is(err, pool.ErrUnknown) || errors.Is(err, pool.ErrNotDispatched) || !strings.Contains(err.Error(), "signal: killed") {
-		t.Fatalf("got %v", err)
-	}
-	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
-		t.Errorf("send to the dead: %v", err)
-	}
-	if res := send(t, r.again(), "dump"); !strings.Contains(res.Text, `"echo:one"`) {
-		t.Errorf("after resume: %s", res.Text)
-	}
-}
-
-func TestRealEOFInMidTurnFinishes(t *testing.T) {
-	p := realRig(t).start()
-	u := begin(t, context.Background(), p, "slow:20:50ms", `"init"`)
-	p.hangUp()
-	res, err := u.wait(t, 5*time.Second)
-	if err != nil || res.Text != claudetest.SlowText(20) {
-		t.Fatalf("got %+v, %v", res, err)
-	}
-	<-p.Done()
-	if p.Exit() != "exit status 0" {
-		t.Errorf("exit: %s", p.Exit())
-	}
-}
-
 func TestRealDirectories(t *testing.T) {
 	base := realDir(t)
 	plain := filepath.Join(base, "plain")
@@ -408,31 +251,6 @@ func TestRealConfigDir(t *testing.T) {
 	ask(t, r.again(), "count", "2")
 }
 
-func TestRealLockIsTheAgentsAlone(t *testing.T) {
-	p := realRig(t).start()
-	path, _ := p.Spool()
-	if !held(path) {
-		t.Fatal("the lock of a live agent is not held")
-	}
-	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
-	eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
-	tools := below(p.o.ID, p.PID())
-	p.stopping.Store(true) // so that nobody ends the tool
-	p.ident.signal(syscall.SIGKILL)
-	u.wait(t, time.Second)
-	alive := false
-	for _, pid := range tools {
-		alive = alive || identify(pid).alive()
-	}
-	if !alive {
-		t.Error("the tool is gone, so this proves nothing")
-	}
-	if held(path) {
-		t.Error("a tool has inherited the lock")
-	}
-	endAll(tools)
-}
-
 func TestRealPingDoesNotDisturb(t *testing.T) {
 	p := realRig(t).start()
 	u := begin(t, context.Background(), p, "slow:20:20ms", `"init"`)
@@ -447,60 +265,8 @@ func TestRealPingDoesNotDisturb(t *testing.T) {
 	}
 }
 
-func TestRealStartErrors(t *testing.T) {
-	for _, c := range []struct {
-		name      string
-		change    func(*Options)
-		want      string
-		permanent bool
-	}{
-		{"option", func(o *Options) { o.Args = []string{"--nonsense"} }, "unknown option '--nonsense'", true},
-		{"resume", func(o *Options) { plantTranscript(t, o) }, "No conversation found", true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := realRig(t)
-			c.change(&r.o)
-			_, err := Start(context.Background(), r.o)
-			start, ok := errors.AsType[*pool.StartError](err)
-			if !ok || start.Permanent != c.permanent || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("got %v", err)
-			}
-			if left, _ := os.ReadDir(r.o.Spools); len(left) > 0 {
-				t.Errorf("left: %v", left)
-			}
-		})
-	}
-}
-
-func TestRealStartIsCancelled(t *testing.T) {
-	r := realRig(t)
-	for _, after := range []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond} {
-		ctx, cancel := context.WithTimeoutCause(context.Background(), after, pool.ErrKilled)
-		begun := time.Now()
-		_, err := Start(ctx, r.o)
-		cancel()
-		if !errors.Is(err, pool.ErrKilled) || time.Since(begun) > 2*time.Second {
-			t.Errorf("after %v: %v in %v", after, err, time.Since(begun))
-		}
-	}
-	if left := below(r.o.ID, 0); len(left) > 0 {
-		t.Errorf("left: %v", left)
-	}
-}
-
 // plantTranscript makes it look as if the conversation had been held in another
 // directory.
-func plantTranscript(t *testing.T, o *Options) {
-	t.Helper()
-	dir := filepath.Join(lookup(o.Env, "HOME"), ".claude", "projects", "-elsewhere")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, o.SessionID+".jsonl"), []byte("{}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func deleteVar(env []string, name string) []string {
 	var out []string
 	for _, v := range env {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"iris/pool"
@@ -134,11 +135,18 @@ func (r *resultLine) usage(base map[string]usage) pool.Usage {
 // What a failed turn says of itself, in the program's own words. API errors
 // come as subtype "success".
 var (
-	saysLogin   = regexp.MustCompile(`(?i)not logged in|please run /login|failed to authenticate|invalid api key|oauth token (has )?expired|credit balance is too low`)
-	saysRate    = regexp.MustCompile(`(?i)rate.?limit|(usage|session|weekly|5-hour) limit reached|hit your .*limit|too many requests`)
-	saysPartial = regexp.MustCompile(`(?i)stream (idle|stalled|timed? ?out)|partial response|connection to the api was lost|connection closed (mid|while)|stream ended|incomplete`)
-	saysAPI     = regexp.MustCompile(`(?i)^api error|request timed out|request too large|overloaded|selected model`)
+	saysLogin   = says(`not logged in|please run /login|failed to authenticate|invalid api key|oauth token (has )?expired|credit balance is too low`)
+	saysRate    = says(`rate.?limit|(usage|session|weekly|5-hour) limit reached|hit your .*limit|too many requests`)
+	saysPartial = says(`stream (idle|stalled|timed? ?out)|partial response|connection to the api was lost|connection closed (mid|while)|stream ended|incomplete`)
+	saysAPI     = says(`^api error|request timed out|request too large|overloaded|selected model`)
 )
+
+// says compiles a pattern when it is first needed: every command of iris links
+// this package, and would pay for it at its start.
+func says(pattern string) func(text string) bool {
+	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("(?i)" + pattern) })
+	return func(text string) bool { return compiled().MatchString(text) }
+}
 
 // outcome decides by is_error, never by the subtype.
 func (r *resultLine) outcome() pool.Outcome {
@@ -157,15 +165,15 @@ func (r *resultLine) outcome() pool.Outcome {
 	switch {
 	case strings.HasPrefix(r.Terminal, "aborted"):
 		return pool.OutcomeInterrupted
-	case r.Status == 401 || r.Status == 403 || saysLogin.MatchString(said):
+	case r.Status == 401 || r.Status == 403 || saysLogin(said):
 		return pool.OutcomeNotLoggedIn
-	case r.Status == 429 || saysRate.MatchString(said):
+	case r.Status == 429 || saysRate(said):
 		return pool.OutcomeRateLimited
 	case r.Status >= 400:
 		return pool.OutcomeAPIError
-	case saysPartial.MatchString(said):
+	case saysPartial(said):
 		return pool.OutcomeIncomplete
-	case saysAPI.MatchString(said):
+	case saysAPI(said):
 		return pool.OutcomeAPIError
 	}
 	return pool.OutcomeFailed

@@ -215,6 +215,47 @@ func TestLeftoverWithoutRecord(t *testing.T) {
 	}
 }
 
+func TestSettle(t *testing.T) {
+	const (
+		answer  = `{"type":"control_response","response":{}}` + "\n"
+		running = `{"type":"system","subtype":"session_state_changed","state":"running"}` + "\n"
+		idle    = `{"type":"system","subtype":"session_state_changed","state":"idle"}` + "\n"
+		mine    = `{"type":"result","subtype":"success","result":"mine","total_cost_usd":3}` + "\n"
+		other   = `{"type":"result","subtype":"success","result":"other","origin":{"kind":"task-notification"},"total_cost_usd":2}` + "\n"
+	)
+	hole := strings.Repeat("\x00", 3*chunk)
+	for _, c := range []struct {
+		name, before, after string
+		result              string
+		cost                float64
+		untouched           bool
+	}{
+		{"nothing", answer, "", "", 0, true},
+		{"answers only", answer + running + mine + idle, answer + answer, "", 0, true},
+		{"given back", hole + idle, "", "", 0, true},
+		{"begun", answer, running, "", 0, false},
+		{"half a line", answer, `{"type":"sys`, "", 0, false},
+		{"not idle before", answer + running, "", "", 0, false},
+		{"garbage", answer, "what\n", "", 0, false},
+		{"done", answer, running + mine + idle, "mine", 3, false},
+		{"own turn first", answer, running + other + mine, "mine", 1, false},
+		{"own turn only", answer, running + other, "", 0, false},
+		{"no newline", answer, running + strings.TrimSpace(mine), "mine", 3, false},
+		{"given back in between", answer, running + hole + mine, "mine", 3, false},
+		{"only the first", answer, mine + mine, "mine", 3, false},
+	} {
+		dir := t.TempDir()
+		os.WriteFile(dir+"/s.p1.out", []byte(c.before+c.after), 0o600)
+		e, err := Settle(dir, "p1", int64(len(c.before)))
+		if err != nil || e.Untouched != c.untouched || (e.Result != nil) != (c.result != "") {
+			t.Errorf("%s: got %+v, %v", c.name, e, err)
+		}
+		if e.Result != nil && (e.Result.Text != c.result || e.Result.CostUSD != c.cost) {
+			t.Errorf("%s: got %+v", c.name, e.Result)
+		}
+	}
+}
+
 // playReaper starts children and lets orphans come in between, and checks that
 // no exit status is lost and no zombie stays.
 func playReaper() {

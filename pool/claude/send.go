@@ -41,6 +41,9 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 // prepare sees to it that the turn can begin: what went before is on record,
 // there is room for the answer, and, last, the agent is idle.
 func (p *Process) prepare(ctx context.Context) error {
+	if p.isDone() {
+		return p.orExit(errGone)
+	}
 	base := p.forgetTurn()
 	p.spool.trimErr()
 	p.record(func(r *record) { r.Base = base })

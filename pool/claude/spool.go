@@ -30,9 +30,10 @@ type spool struct {
 	out  *os.File // own open file description: reading and punching, no lock
 	free int64    // everything before it has been given back
 
-	mu     sync.Mutex // protects the fields below
-	rec    record
-	recLen int // bytes of it on disk
+	mu      sync.Mutex // protects the fields below
+	rec     record
+	recLen  int // bytes of it on disk
+	removed bool
 }
 
 // record is what a later daemon needs to find the process and to tell its
@@ -160,6 +161,9 @@ func (s *spool) save(change func(*record)) error {
 // kill leaves the old record or the new one. (A rename would have the disk
 // written in each turn.)
 func (s *spool) saveLocked() error {
+	if s.removed {
+		return nil
+	}
 	b, err := json.Marshal(s.rec)
 	if err != nil {
 		return err
@@ -249,8 +253,11 @@ func (s *spool) trimErr() {
 
 // remove deletes the files.
 func (s *spool) remove() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removed = true
 	for _, ext := range []string{".json", ".err", ".out"} {
-		os.Remove(s.path(ext))
+		os.Remove(s.pathLocked(ext))
 	}
 }
 
