@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func (o *Options) program() (string, error) {
 	if found != nil {
 		return "", found
 	}
-	return "", fmt.Errorf("program %q not found in PATH (%s): %w", o.Command, search, fs.ErrNotExist)
+	return "", fmt.Errorf("program %q: %w (%s)", o.Command, exec.ErrNotFound, search)
 }
 
 func executable(path string) error {

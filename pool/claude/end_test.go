@@ -206,7 +206,9 @@ func TestStopEndsTheTree(t *testing.T) {
 
 func TestDeathEndsTheTree(t *testing.T) {
 	forests(t, func(t *testing.T, p *Process, child procID, stays bool) {
-		time.Sleep(50 * time.Millisecond) // the tree is looked at when the turn has ended
+		if _, err := p.Check(context.Background(), true); err != nil { // read after the tree was looked at
+			t.Fatal(err)
+		}
 		p.ident.signal(syscall.SIGKILL)
 		<-p.Done()
 		if child.alive() != stays {

@@ -266,7 +266,7 @@ func TestStartErrors(t *testing.T) {
 		want      string
 		permanent bool
 	}{
-		{"missing", func(o *Options) { o.Command = "no-such-claude" }, `program "no-such-claude" not found in PATH (`, true},
+		{"missing", func(o *Options) { o.Command = "no-such-claude" }, `program "no-such-claude": executable file not found in $PATH (`, true},
 		{"missing path", func(o *Options) { o.Command = "/no/such/claude" }, "program /no/such/claude: no such file", true},
 		{"relative", func(o *Options) { o.Command = "bin/claude" }, "/bin/claude: no such file", true},
 		{"not executable", func(o *Options) { o.Command = file }, "not executable", true},
