@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"strconv"
 	"sync"
@@ -31,15 +31,15 @@ type Client struct {
 	OnNotify func(method string, params json.RawMessage)
 
 	// Not changed after Dial.
-	nc     net.Conn
+	nc     io.ReadWriteCloser
 	daemon Peer
 
 	turn chan struct{} // holds a token while nobody calls; guards the fields below
 	in   lines
 	out  []byte // the hello that goes ahead of the first call
 	last uint64 // id of the last call; the hello's is 0
-	told Hello
-	err  error // why no more calls are possible
+	told []byte // the daemon's hello
+	err  error  // why no more calls are possible
 
 	closed sync.Once
 }
@@ -67,7 +67,7 @@ func Dial(ctx context.Context, path string, hello Hello) (*Client, error) {
 	return newClient(nc, peer, hello), nil
 }
 
-func newClient(nc net.Conn, daemon Peer, hello Hello) *Client {
+func newClient(nc io.ReadWriteCloser, daemon Peer, hello Hello) *Client {
 	if hello.Protocol == 0 {
 		hello.Protocol = Version
 	}
@@ -81,11 +81,16 @@ func newClient(nc net.Conn, daemon Peer, hello Hello) *Client {
 	return c
 }
 
+// A stream is the client's end of a connection.
+type stream interface {
+	io.ReadWriteCloser
+	syscall.Conn
+}
+
 // connect dials until ctx ends or the answer is another than "busy".
-func connect(ctx context.Context, path string) (net.Conn, error) {
-	var d net.Dialer
+func connect(ctx context.Context, path string) (stream, error) {
 	for {
-		nc, err := d.DialContext(ctx, "unix", path)
+		nc, err := dialUnix(path)
 		switch {
 		case err == nil:
 			return nc, nil
@@ -109,7 +114,11 @@ func (c *Client) Daemon() Peer { return c.daemon }
 func (c *Client) Hello() Hello {
 	<-c.turn
 	defer func() { c.turn <- struct{}{} }()
-	return c.told
+	var h Hello
+	if json.Unmarshal(c.told, &h) != nil {
+		return Hello{}
+	}
+	return h
 }
 
 // Close ends the connection, and with it a call under way.
@@ -223,7 +232,7 @@ func (c *Client) await(id string) (answer, error) {
 				c.OnNotify(unquote(e.member[memberMethod]), e.member[memberParams])
 			}
 		case at == "0":
-			if err := c.into(got, MethodHello, &c.told); err != nil {
+			if err := c.into(got, MethodHello, (*json.RawMessage)(&c.told)); err != nil {
 				return answer{}, err
 			}
 		case at == "null": // about the connection as a whole

@@ -178,7 +178,7 @@ func TestGarbageDoesNoHarm(t *testing.T) {
 func TestClientNumber1025(t *testing.T) {
 	s := testServer(Options{})
 	path := start(t, s)
-	var all []net.Conn
+	var all []io.Closer
 	defer func() {
 		for _, nc := range all {
 			nc.Close()

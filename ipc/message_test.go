@@ -116,3 +116,14 @@ func TestErrorsCrossTheWire(t *testing.T) {
 		t.Errorf("got %#v, want %#v", got, sent)
 	}
 }
+
+func TestHelloIsWrittenAsEncodingJSONWould(t *testing.T) {
+	type plain Hello
+	for _, h := range []Hello{{}, {Protocol: Version, Version: "1.2.0"}, {Protocol: -1, Version: "a \"b\"\n\u00fc", PID: 4711}} {
+		want, err := json.Marshal(plain(h))
+		must(t, err)
+		if got, err := h.AppendJSON(nil); err != nil || string(got) != string(want) {
+			t.Errorf("got %s (%v), want %s", got, err, want)
+		}
+	}
+}

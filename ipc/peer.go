@@ -3,7 +3,6 @@ package ipc
 import (
 	"errors"
 	"fmt"
-	"net"
 	"syscall"
 )
 
@@ -18,8 +17,8 @@ type Peer struct {
 	UID, PID int
 }
 
-// PeerOf returns the process at the other end of a Unix socket.
-func PeerOf(nc net.Conn) (Peer, error) {
+// PeerOf returns the process at the other end of nc, a Unix socket.
+func PeerOf(nc any) (Peer, error) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return Peer{}, fmt.Errorf("peer of a %T: not a socket", nc)

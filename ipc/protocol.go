@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -15,6 +16,7 @@ const (
 	MethodHello     = "hello"            // Hello -> Hello
 	MethodStatus    = "status"           // {} -> Status
 	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState
+	MethodCancel    = "message.cancel"   // Cancel -> MessageState: cancelled or interrupting
 	MethodList      = "process.list"     // {} -> ProcessList
 	MethodKill      = "process.kill"     // Target -> Stopped
 	MethodEvict     = "process.evict"    // Target -> Stopped
@@ -39,6 +41,23 @@ type Hello struct {
 	Protocol int    `json:"protocol"`
 	Version  string `json:"version"`
 	PID      int    `json:"pid,omitempty"`
+	Config   string `json:"config,omitempty"` // the configuration file, when the client insists on one
+}
+
+// Cancel names a message.
+type Cancel struct {
+	ID string `json:"id"`
+}
+
+// AppendJSON appends the hello. Every command sends one, and would otherwise
+// begin with a look at the type.
+func (h Hello) AppendJSON(dst []byte) ([]byte, error) {
+	dst = strconv.AppendInt(append(dst, `{"protocol":`...), int64(h.Protocol), 10)
+	dst = QuoteString(append(dst, `,"version":`...), h.Version)
+	if h.PID != 0 {
+		dst = strconv.AppendInt(append(dst, `,"pid":`...), int64(h.PID), 10)
+	}
+	return append(dst, '}'), nil
 }
 
 // Send is one message to a team.

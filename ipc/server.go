@@ -38,6 +38,7 @@ const shutdownWrite = time.Second
 // Options configure a Server. The zero value is ready for use.
 type Options struct {
 	Version string // of this program, for hello
+	Config  string // the configuration file in use, for hello
 
 	MaxFrame       int
 	MaxAssembly    int64
@@ -108,7 +109,7 @@ type method struct {
 // NewServer returns a server without methods but hello.
 func NewServer(opts Options) *Server {
 	opts.setDefaults()
-	s := &Server{opts: opts, methods: make(map[string]method), peerOf: PeerOf}
+	s := &Server{opts: opts, methods: make(map[string]method), peerOf: func(nc net.Conn) (Peer, error) { return PeerOf(nc) }}
 	s.methods[MethodHello] = method{handle: s.hello, inline: true}
 	return s
 }
@@ -254,19 +255,33 @@ func (s *Server) reserve(n int) error {
 }
 
 // hello answers who the daemon is, and condemns the connection if the client
-// speaks another protocol.
+// speaks another protocol or insists on another configuration.
 func (s *Server) hello(_ context.Context, c *Call) (any, error) {
-	own := Hello{Protocol: Version, Version: s.opts.Version, PID: os.Getpid()}
+	own := Hello{Protocol: Version, Version: s.opts.Version, PID: os.Getpid(), Config: s.opts.Config}
 	theirs, err := helloOf(c.Params)
 	if err != nil {
 		return nil, err
 	}
-	if theirs.Protocol == Version {
+	e := mismatch(own, theirs)
+	if e == nil {
 		return own, nil
+	}
+	c.conn.condemned = e
+	return nil, e
+}
+
+// mismatch says why a client and this server cannot work together.
+func mismatch(own, theirs Hello) *Error {
+	if theirs.Protocol == Version {
+		if theirs.Config == "" || theirs.Config == own.Config {
+			return nil
+		}
+		e := reasoned(CodeUsage, "other-configuration", "the running daemon, pid %d, uses %s, not %s", own.PID, own.Config, theirs.Config)
+		e.Data.Hint = `stop it with "iris daemon stop", or give the other configuration a --socket and state directory of its own`
+		return e
 	}
 	e := reasoned(CodeDaemon, "protocol", "this iris is %s and speaks protocol %d; the running daemon is %s, pid %d, and speaks %d",
 		orUnknown(theirs.Version), theirs.Protocol, orUnknown(own.Version), own.PID, Version)
 	e.Data.Hint = "stop the daemon when its turns are done: the next call starts the other version"
-	c.conn.condemned = e
-	return nil, e
+	return e
 }
