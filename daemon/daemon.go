@@ -205,6 +205,7 @@ func (d *Daemon) openSocket() error {
 	d.atEnd(func() { d.listener.Close() })
 	d.server = ipc.NewServer(ipc.Options{
 		Version: d.opts.Version,
+		Config:  d.opts.Paths.Config,
 		Panic: func(method string, v any, stack []byte) {
 			d.log.Error("handler panic", "method", method, "err", fmt.Sprint(v), "stack", string(stack))
 		},

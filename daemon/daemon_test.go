@@ -83,6 +83,9 @@ func TestMissingProgramIsNamedAtOnce(t *testing.T) {
 	begin := time.Now()
 	_, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "x"})
 	wantCode(t, err, ipc.CodeCannotRun, "no-such-program", "api")
+	if e, ok := errors.AsType[*ipc.Error](err); !ok || !strings.Contains(e.Hint(), "command") {
+		t.Errorf("no remedy: %+v", e.Data)
+	}
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
@@ -262,5 +265,61 @@ func TestEventsAreNumberedAndStreamed(t *testing.T) {
 		if e.Seq != kept.Events[i].Seq || e.Type != kept.Events[i].Type {
 			t.Errorf("streamed %+v, kept %+v", e, kept.Events[i])
 		}
+	}
+}
+
+func TestCancelTakesBackAWaitingMessageAndInterruptsARunningOne(t *testing.T) {
+	d := startDaemon(t, "")
+	ids := make(chan string, 8)
+	send := func(text string) (wait func() error) {
+		c := d.client()
+		c.OnNotify = func(_ string, params json.RawMessage) {
+			var s ipc.MessageState
+			if json.Unmarshal(params, &s) == nil && s.State == "queued" {
+				ids <- s.ID
+			}
+		}
+		var err error
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err = c.Call(context.Background(), ipc.MethodSend, ipc.Send{Team: "echo", Text: text}, nil)
+		})
+		return func() error { wg.Wait(); return err }
+	}
+	running := send("/sleep 60s")
+	first := <-ids
+	eventually(t, "the turn", func() bool {
+		p := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes
+		return len(p) == 1 && p[0].Message == first
+	})
+	pid := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes[0].PID
+	waiting := send("never")
+	second := <-ids
+	if s := mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.Cancel{ID: second}); s.State != "cancelled" {
+		t.Errorf("waiting: got %+v", s)
+	}
+	wantCode(t, waiting(), ipc.CodeCancelled, "cancelled")
+	if s := mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.Cancel{ID: first}); s.State != "interrupting" {
+		t.Errorf("running: got %+v", s)
+	}
+	wantCode(t, running(), ipc.CodeCancelled, "cancelled")
+	_, err := call[ipc.MessageState](d, ipc.MethodCancel, ipc.Cancel{ID: first})
+	wantCode(t, err, ipc.CodeNotFound, first)
+	mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "echo", Text: "on"})
+	if p := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes; len(p) != 1 || p[0].PID != pid || p[0].Messages != 2 {
+		t.Errorf("the agent was not kept: %+v", p)
+	}
+}
+
+func TestClientThatInsistsOnAnotherConfigurationIsRefused(t *testing.T) {
+	d := startDaemon(t, "")
+	c, err := ipc.Dial(t.Context(), d.paths.Socket, ipc.Hello{Protocol: ipc.Version, Config: "/elsewhere/config.toml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	wantCode(t, c.Call(t.Context(), ipc.MethodSend, ipc.Send{Team: "echo", Text: "x"}, nil), ipc.CodeUsage, "/elsewhere/config.toml", d.paths.Config)
+	if list := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}); list.Total != 0 {
+		t.Error("the call after the refused hello was carried out")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,32 +42,69 @@ var allowed = []string{
 // the login shell when a client started the daemon, so that no agent depends on
 // who happened to be first; the daemon's own when a person or systemd did.
 type environment struct {
-	base   func() map[string]string
-	source string // for config show --env
+	fromShell bool
+	reaper    *claude.Reaper
+	wg        *sync.WaitGroup // of the daemon; waits for the shell
+
+	base    atomic.Pointer[func() baseEnv]
+	problem atomic.Pointer[string] // why the shell's is a guess, nil when it is not
 }
 
-// newEnvironment asks the login shell once, in the background, when fromShell
-// is set. wg waits for that goroutine.
+// baseEnv is a base environment and what to call it.
+type baseEnv struct {
+	vars   map[string]string
+	source string
+}
+
 func newEnvironment(fromShell bool, r *claude.Reaper, wg *sync.WaitGroup) *environment {
-	if !fromShell {
-		own := toMap(os.Environ())
-		return &environment{func() map[string]string { return own }, "the daemon's environment"}
-	}
-	e := &environment{sync.OnceValue(func() map[string]string { return loginEnv(r) }), "the login shell"}
-	wg.Go(func() { e.base() })
+	e := &environment{fromShell: fromShell, reaper: r, wg: wg}
+	e.refresh()
 	return e
 }
 
-// loginEnv runs the user's login shell and returns the environment that it
-// makes from nearly nothing. A shell that fails or takes too long gives the
-// identity and a plain search path.
-func loginEnv(r *claude.Reaper) map[string]string {
+// refresh asks the login shell anew, once and in the background: whoever needs
+// the answer waits for it.
+func (e *environment) refresh() {
+	if !e.fromShell {
+		own := baseEnv{toMap(os.Environ()), "the daemon's environment"}
+		f := func() baseEnv { return own }
+		e.base.Store(&f)
+		return
+	}
+	f := sync.OnceValue(e.login)
+	e.base.Store(&f)
+	e.wg.Go(func() { f() })
+}
+
+// login asks the login shell. One that fails or takes too long gives the
+// identity and a plain search path, and a warning.
+func (e *environment) login() baseEnv {
 	env := identity()
-	shell := env["SHELL"]
+	got, err := loginEnv(env, e.reaper)
+	if err != nil {
+		why := fmt.Sprintf("agents have a plain PATH and no variables of your profile: the login shell %s: %v", env["SHELL"], err)
+		e.problem.Store(&why)
+		return baseEnv{env, "a guess (the login shell failed)"}
+	}
+	e.problem.Store(nil)
+	return baseEnv{got, "the login shell"}
+}
+
+// warning says what is wrong with the base environment, or nothing.
+func (e *environment) warning() []string {
+	if why := e.problem.Load(); why != nil {
+		return []string{*why}
+	}
+	return nil
+}
+
+// loginEnv runs the user's login shell and returns the environment that it
+// makes from nearly nothing.
+func loginEnv(env map[string]string, r *claude.Reaper) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), shellTimeout)
 	defer cancel()
 	const mark = "iris-environment"
-	cmd := exec.CommandContext(ctx, shell, "-lc", "printf '%s\\0' "+mark+"; env -0")
+	cmd := exec.CommandContext(ctx, env["SHELL"], "-lc", "printf '%s\\0' "+mark+"; env -0")
 	cmd.Env = toList(env)
 	cmd.Dir = cmp.Or(env["HOME"], "/")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -74,9 +113,15 @@ func loginEnv(r *claude.Reaper) map[string]string {
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	err := r.Run(cmd)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("no answer within %v", shellTimeout)
+	}
+	if err != nil {
+		return nil, err
+	}
 	_, vars, ok := bytes.Cut(out.Bytes(), []byte(mark+"\x00"))
-	if err != nil && !ok {
-		return env
+	if !ok {
+		return nil, errors.New("it does not run commands")
 	}
 	got := toMap(strings.Split(strings.TrimSuffix(string(vars), "\x00"), "\x00"))
 	// Where iris itself lives is no matter of the profile.
@@ -86,7 +131,7 @@ func loginEnv(r *claude.Reaper) map[string]string {
 	if got["PATH"] == "" {
 		got["PATH"] = fallbackPath
 	}
-	return got
+	return got, nil
 }
 
 // identity is who the user is, and where the user's files are: HOME and XDG_*
@@ -130,9 +175,10 @@ func passwdShell() string {
 func (e *environment) build(t *config.Team, socket string) ([]ipc.EnvVar, error) {
 	vars := map[string]ipc.EnvVar{}
 	set := func(name, value, source string) { vars[name] = ipc.EnvVar{Name: name, Value: value, Source: source} }
-	for name, value := range e.base() {
+	base := (*e.base.Load())()
+	for name, value := range base.vars {
 		if matches(allowed, name) || matches(t.PassEnv, name) {
-			set(name, value, e.source)
+			set(name, value, base.source)
 		}
 	}
 	set("IRIS_SOCKET", socket, "iris")
@@ -146,7 +192,7 @@ func (e *environment) build(t *config.Team, socket string) ([]ipc.EnvVar, error)
 		}
 	}
 	for name, value := range t.Env {
-		set(name, value, "env of team "+t.Name)
+		set(name, value, "env in the configuration")
 	}
 	list := slices.Collect(maps.Values(vars))
 	slices.SortFunc(list, func(a, b ipc.EnvVar) int { return strings.Compare(a.Name, b.Name) })

@@ -22,8 +22,13 @@ func value(vars []ipc.EnvVar, name string) (string, bool) {
 }
 
 func base(vars map[string]string) *environment {
-	return &environment{func() map[string]string { return vars }, "test"}
+	e := &environment{}
+	f := func() baseEnv { return baseEnv{vars, "test"} }
+	e.base.Store(&f)
+	return e
 }
+
+func (e *environment) vars() map[string]string { return (*e.base.Load())().vars }
 
 func TestEnvironmentIsAnAllowList(t *testing.T) {
 	e := base(map[string]string{
@@ -104,7 +109,7 @@ func TestLoginShellDecidesThePathAndNotTheCaller(t *testing.T) {
 	var wg sync.WaitGroup
 	e := newEnvironment(true, nil, &wg)
 	wg.Wait()
-	got := e.base()
+	got := e.vars()
 	if !strings.HasPrefix(got["PATH"], "/from/profile:") || got["ANTHROPIC_API_KEY"] != "from-profile" {
 		t.Errorf("got PATH=%s ANTHROPIC_API_KEY=%s, want the profile's", got["PATH"], got["ANTHROPIC_API_KEY"])
 	}
@@ -127,15 +132,28 @@ func TestLoginShellThatHangsIsGivenUp(t *testing.T) {
 	var wg sync.WaitGroup
 	e := newEnvironment(true, nil, &wg)
 	wg.Wait()
-	if got := e.base(); got["PATH"] != fallbackPath || got["HOME"] != home {
+	if got := e.vars(); got["PATH"] != fallbackPath || got["HOME"] != home {
 		t.Errorf("got PATH=%q HOME=%q, want the fallback", got["PATH"], got["HOME"])
+	}
+	if w := e.warning(); len(w) != 1 || !strings.Contains(w[0], "no answer within") {
+		t.Errorf("got warnings %q, want one that says so", w)
+	}
+	for _, name := range []string{".profile", ".bash_profile", ".zprofile"} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte("export PATH=/mended:/bin\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.refresh()
+	wg.Wait()
+	if got := e.vars()["PATH"]; got != "/mended:/bin" || e.warning() != nil {
+		t.Errorf("after the profile was mended: got PATH=%q, warnings %q", got, e.warning())
 	}
 }
 
 func TestForegroundDaemonHasItsOwnEnvironment(t *testing.T) {
 	t.Setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
 	e := newEnvironment(false, nil, nil)
-	if got := e.base()["ANTHROPIC_BASE_URL"]; got != "http://127.0.0.1:9" {
+	if got := e.vars()["ANTHROPIC_BASE_URL"]; got != "http://127.0.0.1:9" {
 		t.Errorf("got %q", got)
 	}
 }

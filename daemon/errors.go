@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"time"
 
 	"iris/ipc"
@@ -35,7 +36,7 @@ func classify(k pool.Key, err error) *ipc.Error {
 	var start *pool.StartError
 	switch {
 	case errors.As(err, &start):
-		return about(ipc.CodeCannotRun, "cannot-start", "%v", startReason(start))
+		return hint(about(ipc.CodeCannotRun, "cannot-start", "%v", startReason(start)), startHint(start))
 	case errors.Is(err, pool.ErrKilled):
 		return about(ipc.CodeCancelled, "killed", "the agent was killed and its turn ended")
 	case errors.Is(err, pool.ErrEvicted):
@@ -67,4 +68,12 @@ func startReason(e *pool.StartError) string {
 		return fmt.Sprintf("%v (next try in %v)", e.Err, e.Retry.Round(time.Second))
 	}
 	return e.Err.Error()
+}
+
+// startHint says what to do about a program that is not there.
+func startHint(e *pool.StartError) string {
+	if !errors.Is(e, exec.ErrNotFound) {
+		return ""
+	}
+	return `give its full path as "command" in the configuration, or put its directory on the PATH of your login shell and run "iris daemon reload"`
 }

@@ -20,6 +20,7 @@ func (d *Daemon) handlers() {
 	s.HandleInline(ipc.MethodEvents, d.events)
 	s.Handle(ipc.MethodSubscribe, d.subscribe)
 	s.Handle(ipc.MethodSend, d.send)
+	s.HandleInline(ipc.MethodCancel, d.cancel)
 	s.Handle(ipc.MethodKill, d.kill)
 	s.Handle(ipc.MethodEvict, d.evict)
 	s.Handle(ipc.MethodWake, d.wake)
@@ -46,7 +47,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
 		Messages: d.messages.Load(), CostUSD: float64(d.costs.Load()) / 1e6,
-		Clients: d.server.Clients(), Warnings: d.problems(), Stopping: st.Closed, Broken: []ipc.Broken{},
+		Clients: d.server.Clients(), Warnings: append(d.problems(), d.env.warning()...), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	if why := d.refused.Load(); why != nil {
 		reply.ConfigError = *why
@@ -228,6 +229,7 @@ func (d *Daemon) reloadCall(_ context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&struct{}{}); err != nil {
 		return nil, err
 	}
+	d.env.refresh()
 	changed, err := d.reload()
 	if err != nil {
 		return nil, coded(ipc.CodeUsage, "bad-configuration", fmt.Errorf("the old configuration stays: %w", err))

@@ -25,6 +25,7 @@ func (d *Daemon) watchSignals(ctx context.Context) {
 		}
 		d.log.Info("signal", "signal", sig.String())
 		if sig == syscall.SIGHUP {
+			d.env.refresh()
 			d.reload()
 			continue
 		}

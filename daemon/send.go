@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -65,6 +66,9 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	c.Notify(ipc.NotifyState, ipc.MessageState{ID: id, State: "queued", Position: place})
 	select {
 	case e := <-end:
+		if e.err == nil && e.res.Outcome == pool.OutcomeInterrupted {
+			e.err = pool.ErrCancelled
+		}
 		if e.err != nil {
 			return nil, d.failure(k, id, e.err)
 		}
@@ -120,16 +124,39 @@ func (d *Daemon) reply(k pool.Key, id string, res *pool.Result, callerKeys []str
 		ID: id, Team: k.Team, Session: k.Session, SessionID: res.SessionID,
 		Outcome: string(outcome), Text: ipc.QuoteString(nil, res.Text), Error: res.Err,
 		Subtype: res.Subtype, APIStatus: res.Status, Turns: res.Turns,
-		CostUSD: res.CostUSD, Duration: res.Duration.Milliseconds(),
+		CostUSD: math.Round(res.CostUSD*1e8) / 1e8, Duration: res.Duration.Milliseconds(),
 		Usage: ipc.Usage{Input: res.Usage.Input, Output: res.Usage.Output, CacheRead: res.Usage.CacheRead, CacheWrite: res.Usage.CacheWrite},
 	}
 	for _, x := range res.Denials {
 		r.Denials = append(r.Denials, ipc.Denial{Tool: x.Tool, Input: x.Input})
 	}
-	if outcome == pool.OutcomeNotLoggedIn && err == nil {
+	switch {
+	case err != nil:
+	case outcome == pool.OutcomeNotLoggedIn:
 		r.Hint = d.loginHint(t, callerKeys)
+	case outcome == pool.OutcomeDenied:
+		r.Hint = fmt.Sprintf("allow the tool in %s/.claude/settings.json, or by args of team %s", t.Dir, t.Name)
 	}
 	return r
+}
+
+// cancel answers message.cancel: a message that waits is gone at once, a turn
+// is interrupted and its agent kept. Whoever waits for it is told.
+func (d *Daemon) cancel(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Cancel
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	state := "cancelled"
+	for _, proc := range d.pool.Snapshot().Processes {
+		if proc.Turn == p.ID {
+			state = "interrupting"
+		}
+	}
+	if err := d.pool.Cancel(p.ID); err != nil {
+		return nil, coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q waits or runs", p.ID))
+	}
+	return ipc.MessageState{ID: p.ID, State: state}, nil
 }
 
 // loginHint says how the agents of a team get credentials; a key that the

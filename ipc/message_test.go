@@ -119,7 +119,7 @@ func TestErrorsCrossTheWire(t *testing.T) {
 
 func TestHelloIsWrittenAsEncodingJSONWould(t *testing.T) {
 	type plain Hello
-	for _, h := range []Hello{{}, {Protocol: Version, Version: "1.2.0"}, {Protocol: -1, Version: "a \"b\"\n\u00fc", PID: 4711}} {
+	for _, h := range []Hello{{}, {Protocol: Version, Version: "1.2.0"}, {Protocol: -1, Version: "a \"b\"\n\u00fc", PID: 4711, Config: "/c"}} {
 		want, err := json.Marshal(plain(h))
 		must(t, err)
 		if got, err := h.AppendJSON(nil); err != nil || string(got) != string(want) {

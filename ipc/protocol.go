@@ -57,6 +57,9 @@ func (h Hello) AppendJSON(dst []byte) ([]byte, error) {
 	if h.PID != 0 {
 		dst = strconv.AppendInt(append(dst, `,"pid":`...), int64(h.PID), 10)
 	}
+	if h.Config != "" {
+		dst = QuoteString(append(dst, `,"config":`...), h.Config)
+	}
 	return append(dst, '}'), nil
 }
 

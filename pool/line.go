@@ -30,6 +30,7 @@ type line struct {
 	yieldSeq uint64 // set when its agent gave way: its age counts from there
 	yieldAt  time.Time
 	why      string // why its last agent went, until the next is ready
+	replaced string // why its next agent takes the place of one that was not used again
 
 	fails   int // starts that failed in a row
 	err     error

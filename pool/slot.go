@@ -31,12 +31,13 @@ type slot struct {
 	ended   int       // turns ended
 	stalled time.Time // the progress that was reported as a stall
 
-	why     string // why it stops
-	retire  string // why it will, after its turn
-	again   bool   // start another when it goes
-	stopped bool   // by us
-	exited  bool   // no process any more
-	told    bool   // its last event is out
+	why      string // why it stops
+	replaced string // why the agent before it was not used again
+	retire   string // why it will, after its turn
+	again    bool   // start another when it goes
+	stopped  bool   // by us
+	exited   bool   // no process any more
+	told     bool   // its last event is out
 
 	memory   int64
 	checking bool // a check is under way
@@ -169,6 +170,7 @@ func (t *table) giveBack(s *slot, j *job, why string) bool {
 	s.job = nil
 	t.disown(j)
 	t.push(j, true)
+	s.line.replaced = why
 	t.stop(s, why)
 	t.goneIfDone(s)
 	t.place(s.line)

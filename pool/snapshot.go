@@ -104,8 +104,11 @@ func (t *table) process(s *slot) Process {
 		p.Why = s.retire
 	case s.alarm.i != 0:
 		p.Until = s.alarm.at
-	default:
+	case s.replaced == "":
 		p.Why = "never: idle_timeout is 0"
+	}
+	if p.Why == "" && s.replaced != "" {
+		p.Why = "new: " + s.replaced
 	}
 	return p
 }

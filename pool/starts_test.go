@@ -213,6 +213,10 @@ func TestStaleAgentIsReplacedBeforeTheTurn(t *testing.T) {
 		if next.begun.Before(c.at) || c.proc.ID != "p-2" {
 			t.Errorf("the order is lost: %v, %v on %s", c.at, next.begun, c.proc.ID)
 		}
+		synctest.Wait()
+		if got := process(p, "a"); !strings.Contains(got.Why, "new: CLAUDE.md changed") {
+			t.Errorf("the new agent does not say why it is there: %+v", got)
+		}
 	})
 }
 

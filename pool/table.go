@@ -199,6 +199,7 @@ func (t *table) start() bool {
 	t.serial++
 	s := t.newSlot(l.key, t.prefix+"-"+strconv.FormatUint(t.serial, 10))
 	s.fresh, s.state, s.why = l.queue[0].turn.Fresh, Starting, l.why
+	s.replaced, l.replaced = l.replaced, ""
 	l.slot = s
 	t.starting++
 	t.place(l)
