@@ -150,3 +150,15 @@ func TestInheritedByAgents(t *testing.T) {
 		}
 	}
 }
+
+func TestEvictedAgentLeavesNoFiles(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api"))
+	if _, err := ask(d, "api", "echo:x"); err != nil {
+		t.Fatal(err)
+	}
+	mustCall[ipc.Stopped](d, ipc.MethodEvict, ipc.Target{Team: "api"})
+	files, err := filepath.Glob(d.paths.Spool + "/*.*")
+	if err != nil || len(files) > 0 {
+		t.Errorf("left in the spool: %q, %v", files, err)
+	}
+}

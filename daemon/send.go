@@ -16,6 +16,7 @@ import (
 	"iris/config"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/claude"
 )
 
 // MaxMessage is the size of the largest message, in bytes.
@@ -47,15 +48,20 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 		err error
 	}
 	end := make(chan ended, 1)
+	var agent *claude.Process // whose answer it is
 	t := &pool.Turn{
 		ID: id, Key: k, Text: p.Text, Fresh: p.Fresh,
 		Parent: d.parent(c.Peer.PID),
 		Begin: func(proc pool.Process) error {
+			agent, _ = proc.Agent.(*claude.Process)
 			c.Notify(ipc.NotifyState, ipc.MessageState{ID: id, State: "running", Process: proc.ID})
 			return nil
 		},
 		Finish: func(res *pool.Result, err error) {
 			d.count(res)
+			if agent != nil {
+				agent.Taken()
+			}
 			end <- ended{res, err}
 		},
 	}
