@@ -11,36 +11,39 @@ import (
 )
 
 type killOptions struct {
-	*globals
-	all  bool
-	json bool
+	stopOptions
+	all bool
 }
 
 func (o *killOptions) addFlags(f *pflag.FlagSet) {
+	o.stopOptions.addFlags(f)
 	f.BoolVar(&o.all, "all", false, "stop every agent")
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
 }
 
 func newKillCmd(g *globals) *cobra.Command {
-	opts := killOptions{globals: g}
+	opts := killOptions{stopOptions: stopOptions{globals: g}}
 	cmd := &cobra.Command{
 		Use:        "kill TEAM[@SESSION] | --all",
 		Short:      "Stop agents now",
-		SuggestFor: []string{"stop", "terminate", "rm"},
+		SuggestFor: []string{"stop", "terminate"},
 		Long: `Stop agents now and print which ones, a TEAM[@SESSION] a line.
 
 A running turn fails: its caller gets status 5. The conversation is kept, the
-next message resumes it; messages that wait go on waiting. TEAM alone stops the
-team's own agent and those of all its sessions. "iris evict" stops idle agents
+next message resumes it; messages that wait go on waiting. TEAM alone stands for
+the team's own conversation; --sessions adds those of its sessions. With --all
+it is no failure that no agent is running.
+
+"iris cancel" ends a turn and keeps its agent, "iris evict" stops idle agents
 only.` + stoppedJSON + `
 
 EXIT STATUS
 0 2 3 4`,
 		Example: `  iris kill api
   iris kill api@review
+  iris kill api --sessions
   iris kill --all`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if opts.all != (len(args) == 0) || len(args) > 1 {
+			if opts.all != (len(args) == 0) || len(args) > 1 || opts.all && opts.sessions {
 				return usagef("usage: iris kill TEAM[@SESSION], or iris kill --all", "kill needs one team or --all")
 			}
 			return nil
@@ -56,10 +59,10 @@ EXIT STATUS
 
 func runKill(ctx context.Context, opts killOptions, args []string, stdout, stderr io.Writer) error {
 	target := ipc.Target{All: true}
-	none := ipc.Errorf(ipc.CodeNotFound, "no agent is running")
+	var none error // that no agent is left is what --all is for
 	if !opts.all {
 		var err error
-		if target, err = parseAgents(args[0]); err != nil {
+		if target, err = opts.target(args[0]); err != nil {
 			return err
 		}
 		none = notRunning(args[0])

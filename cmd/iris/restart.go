@@ -5,29 +5,19 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"iris/ipc"
 )
 
-type restartOptions struct {
-	*globals
-	json bool
-}
-
-func (o *restartOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
-}
-
 func newRestartCmd(g *globals) *cobra.Command {
-	opts := restartOptions{globals: g}
+	opts := stopOptions{globals: g}
 	cmd := &cobra.Command{
 		Use:   "restart TEAM[@SESSION]",
 		Short: "Replace agents by new ones between turns",
 		Long: `Stop idle agents now and busy ones when their turn is over, and print which ones
 are stopped, a TEAM[@SESSION] a line. The next message starts a new agent, which
-goes on with the same conversation. TEAM alone stands for the team's own agent
-and those of all its sessions.
+goes on with the same conversation. TEAM alone stands for the team's own
+conversation; --sessions adds those of its sessions.
 
 Changes of CLAUDE.md, settings, .mcp.json, the team's configuration or the
 program itself do the same by themselves.` + stoppedJSON + `
@@ -45,8 +35,8 @@ EXIT STATUS
 	return cmd
 }
 
-func runRestart(ctx context.Context, opts restartOptions, team string, stdout, stderr io.Writer) error {
-	target, err := parseAgents(team)
+func runRestart(ctx context.Context, opts stopOptions, team string, stdout, stderr io.Writer) error {
+	target, err := opts.target(team)
 	if err != nil {
 		return err
 	}

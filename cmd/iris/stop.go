@@ -5,14 +5,31 @@ import (
 	"errors"
 	"io"
 
+	"github.com/spf13/pflag"
+
 	"iris/ipc"
 )
 
-// parseAgents reads TEAM[@SESSION] for a command that stops agents: a team
-// alone stands for its own session and all of its named ones.
-func parseAgents(arg string) (ipc.Target, error) {
+// stopOptions are what the commands that stop agents have in common.
+type stopOptions struct {
+	*globals
+	sessions bool
+	json     bool
+}
+
+func (o *stopOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.sessions, "sessions", false, "all sessions of the team, not only its own")
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
+}
+
+// target reads TEAM[@SESSION] as "ps -q" prints it: exactly that conversation,
+// or with --sessions every one of the team.
+func (o *stopOptions) target(arg string) (ipc.Target, error) {
 	team, session, err := parseTarget(arg)
-	return ipc.Target{Team: team, Session: session, AllSessions: session == ""}, err
+	if err == nil && o.sessions && session != "" {
+		err = usagef("leave the session out", "--sessions stands for all sessions of a team, and %q names one", arg)
+	}
+	return ipc.Target{Team: team, Session: session, AllSessions: o.sessions}, err
 }
 
 // runningOnly has calls start no daemon: without one no agent lives, which is
@@ -32,9 +49,9 @@ func notRunning(arg string) *ipc.Error {
 }
 
 // printStopped writes which agents were stopped, one a line, and on stderr
-// which ones go later. None at all is the error none.
+// which ones go later. None at all is the error none, which may be nil.
 func printStopped(stdout, stderr io.Writer, asJSON bool, s ipc.Stopped, none error) error {
-	if len(s.Stopped)+len(s.Later) == 0 {
+	if len(s.Stopped)+len(s.Later) == 0 && none != nil {
 		return none
 	}
 	if asJSON {
