@@ -34,15 +34,26 @@ type Paths struct {
 	fixed bool // Socket is by flag or IRIS_SOCKET: nothing else is looked for
 }
 
-// xdgMu orders calls of xdg.Reload, which writes to that package's variables.
-var xdgMu sync.Mutex
+// Package xdg reads the environment at the program's start, and again only in
+// Reload.
+var (
+	xdgMu   sync.Mutex // orders calls of Reload, which writes to that package's variables
+	xdgRead = xdgEnv() // what it has read; protected by xdgMu
+)
+
+func xdgEnv() [3]string {
+	return [3]string{os.Getenv("HOME"), os.Getenv("XDG_CONFIG_HOME"), os.Getenv("XDG_STATE_HOME")}
+}
 
 // Resolve finds the paths from the environment as it is now. A socket that is
 // not empty comes from a flag and stands over IRIS_SOCKET. Nothing is created.
 func Resolve(socket string) (Paths, error) {
 	xdgMu.Lock()
 	defer xdgMu.Unlock()
-	xdg.Reload()
+	if now := xdgEnv(); now != xdgRead {
+		xdg.Reload()
+		xdgRead = now
+	}
 	home, err := homeDir()
 	if err != nil {
 		return Paths{}, err
@@ -137,11 +148,7 @@ func (p Paths) recorded() string {
 	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o022 != 0 || owner(fi) != os.Geteuid() || fi.Size() > 4096 {
 		return ""
 	}
-	data, err := os.ReadFile(p.Lock)
-	if err != nil {
-		return ""
-	}
-	path, _, _ := strings.Cut(string(data), "\n")
+	path := firstLine(p.Lock)
 	if !filepath.IsAbs(path) || checkSocket(path) != nil {
 		return ""
 	}
@@ -150,6 +157,23 @@ func (p Paths) recorded() string {
 		return ""
 	}
 	return path
+}
+
+// firstLine returns the first line of a small file, if it can be read. Every
+// command reads the lock, and os.ReadFile would set up the runtime's poller.
+func firstLine(path string) string {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 4096)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(string(buf[:n]), "\n")
+	return line
 }
 
 // checkSocket says whether a socket can be bound at path.

@@ -22,6 +22,9 @@ var (
 	ErrLost = errors.New("connection lost before the answer")
 )
 
+// busyLimit is how long a daemon is given to accept a connection.
+const busyLimit = time.Minute
+
 // A Client is one connection to the daemon. It has no goroutine of its own:
 // whoever calls also reads. It carries one call at a time; a second waits.
 type Client struct {
@@ -30,8 +33,14 @@ type Client struct {
 	// beyond the call.
 	OnNotify func(method string, params json.RawMessage)
 
+	// Patience is how long the daemon may be silent during a call, 0 for ever;
+	// then Call fails with os.ErrDeadlineExceeded. Set it before the first call.
+	// A context with a deadline does the same but for the timer, which is much
+	// for a command that makes one call.
+	Patience time.Duration
+
 	// Not changed after Dial.
-	nc     io.ReadWriteCloser
+	nc     stream
 	daemon Peer
 
 	turn chan struct{} // holds a token while nobody calls; guards the fields below
@@ -46,7 +55,8 @@ type Client struct {
 
 // Dial connects to the daemon that listens at path, after checking that it is
 // ours. It sends nothing yet: hello goes out with the first call, in one write.
-// While the daemon is too busy to accept, Dial tries again until ctx ends.
+// While the daemon is too busy to accept, Dial tries again for a minute or until
+// ctx ends.
 func Dial(ctx context.Context, path string, hello Hello) (*Client, error) {
 	if err := Check(path); err != nil {
 		return nil, err
@@ -67,7 +77,7 @@ func Dial(ctx context.Context, path string, hello Hello) (*Client, error) {
 	return newClient(nc, peer, hello), nil
 }
 
-func newClient(nc io.ReadWriteCloser, daemon Peer, hello Hello) *Client {
+func newClient(nc stream, daemon Peer, hello Hello) *Client {
 	if hello.Protocol == 0 {
 		hello.Protocol = Version
 	}
@@ -84,12 +94,14 @@ func newClient(nc io.ReadWriteCloser, daemon Peer, hello Hello) *Client {
 // A stream is the client's end of a connection.
 type stream interface {
 	io.ReadWriteCloser
-	syscall.Conn
+	// setPatience has each read and write that makes no progress for d fail with
+	// os.ErrDeadlineExceeded.
+	setPatience(d time.Duration) error
 }
 
-// connect dials until ctx ends or the answer is another than "busy".
+// connect dials until ctx or busyLimit ends or the answer is another than "busy".
 func connect(ctx context.Context, path string) (stream, error) {
-	for {
+	for begun := time.Now(); ; {
 		nc, err := dialUnix(path)
 		switch {
 		case err == nil:
@@ -100,8 +112,12 @@ func connect(ctx context.Context, path string) (stream, error) {
 			return nil, err
 		}
 		wait(ctx, 5*time.Millisecond+rand.N(45*time.Millisecond))
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("daemon at %s is too busy to accept connections: %w", path, ctx.Err())
+		err = ctx.Err()
+		if err == nil && time.Since(begun) > busyLimit {
+			err = os.ErrDeadlineExceeded
+		}
+		if err != nil {
+			return nil, fmt.Errorf("daemon at %s is too busy to accept connections: %w", path, err)
 		}
 	}
 }
@@ -147,6 +163,11 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 			return reasoned(CodeUsage, "frame", "%s of %d bytes is over the limit of %d", method, len(frame), MaxFrame)
 		}
 		c.out = nil
+		if c.Patience > 0 {
+			if err := c.nc.setPatience(c.Patience); err != nil {
+				return c.lose(err, nil)
+			}
+		}
 		_, werr := c.nc.Write(frame)
 		answer, err := c.await(string(id)) // also after a failed write: the daemon may have said why
 		if err != nil {

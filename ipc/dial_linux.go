@@ -1,8 +1,10 @@
 package ipc
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,10 +32,45 @@ func dialUnix(path string) (stream, error) {
 // blocking is a socket whose reads and writes each hold a thread.
 type blocking struct{ *os.File }
 
+func (b blocking) Read(p []byte) (int, error) {
+	n, err := b.File.Read(p)
+	return n, outOfPatience(err)
+}
+
+func (b blocking) Write(p []byte) (int, error) {
+	n, err := b.File.Write(p)
+	return n, outOfPatience(err)
+}
+
+func outOfPatience(err error) error {
+	if errors.Is(err, unix.EAGAIN) {
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+func (b blocking) setPatience(d time.Duration) error {
+	tv := unix.NsecToTimeval(d.Nanoseconds())
+	return b.control(func(fd int) error {
+		return errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv),
+			unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv))
+	})
+}
+
 // Close ends a read or write under way first, which closing alone does not.
 func (b blocking) Close() error {
-	if rc, err := b.SyscallConn(); err == nil {
-		rc.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RDWR) })
-	}
+	b.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) })
 	return b.File.Close()
+}
+
+func (b blocking) control(f func(fd int) error) error {
+	rc, err := b.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var ferr error
+	if err := rc.Control(func(fd uintptr) { ferr = f(int(fd)) }); err != nil {
+		return err
+	}
+	return ferr
 }

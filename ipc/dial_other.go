@@ -2,12 +2,20 @@
 
 package ipc
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 func dialUnix(path string) (stream, error) {
-	nc, err := net.Dial("unix", path)
+	nc, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	return nc.(*net.UnixConn), nil
+	return polled{nc}, nil
 }
+
+type polled struct{ *net.UnixConn }
+
+// setPatience sets one deadline for all that follows until the next call.
+func (p polled) setPatience(d time.Duration) error { return p.SetDeadline(time.Now().Add(d)) }

@@ -20,7 +20,7 @@ import (
 
 const (
 	startTimeout = 20 * time.Second // for a daemon to become ready
-	callTimeout  = 60 * time.Second // for the answer to a call that waits for no turn
+	patience     = 60 * time.Second // with a daemon that is silent in a call that waits for no turn
 	lockPoll     = 5 * time.Millisecond
 )
 
@@ -47,8 +47,6 @@ var harmless = []string{ipc.MethodList, ipc.MethodStatus, ipc.MethodEvents, ipc.
 // call makes one call that does not wait for a turn, on a connection of its own.
 // It may meet a daemon that is just dying: then a harmless call is made again.
 func (g *globals) call(ctx context.Context, method string, params, result any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	err := g.callOnce(ctx, method, params, result)
 	if errors.Is(err, ipc.ErrLost) && slices.Contains(harmless, method) {
 		return g.callOnce(ctx, method, params, result)
@@ -62,8 +60,9 @@ func (g *globals) callOnce(ctx context.Context, method string, params, result an
 		return err
 	}
 	defer c.Close()
+	c.Patience = patience
 	err = c.Call(ctx, method, params, result)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return ipc.Errorf(ipc.CodeDaemon, "the daemon, pid %d, does not answer", c.Daemon().PID)
 	}
 	return err
