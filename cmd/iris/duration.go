@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -33,7 +34,13 @@ func (s *seconds) String() string {
 	if *s == 0 {
 		return ""
 	}
-	return time.Duration(*s).String()
+	text := time.Duration(*s).String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 func (s *seconds) Type() string { return "duration" }

@@ -71,7 +71,7 @@ func exitText(code int) string {
 	case ipc.CodeFull:
 		return "full, or the wait would never end: try again later"
 	case exitTimeout:
-		return "the wait ended, the message lives on; its id is on stderr"
+		return "--timeout ended the wait, the message lives on; its id is on stderr"
 	case exitInterrupted:
 		return "interrupted, likewise"
 	}
@@ -104,6 +104,7 @@ type waitError struct {
 	cause error  // context.Canceled or context.DeadlineExceeded
 	id    string // of the message, empty when it has none
 	text  string
+	hint  string
 }
 
 func (e *waitError) Error() string { return e.text }
@@ -188,10 +189,13 @@ func hint(err error) string {
 		usage   *usageError
 		outcome *outcomeError
 		wire    *ipc.Error
+		wait    *waitError
 	)
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
+	case errors.As(err, &wait):
+		return wait.hint
 	case errors.As(err, &outcome):
 		return outcomeHint(outcome)
 	case errors.As(err, &wire):

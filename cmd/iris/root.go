@@ -35,6 +35,7 @@ var constructors = []constructor{
 	{"ps", newPsCmd},
 	{"status", newStatusCmd},
 	{"events", newEventsCmd},
+	{"cancel", newCancelCmd},
 	{"kill", newKillCmd},
 	{"evict", newEvictCmd},
 	{"wake", newWakeCmd},

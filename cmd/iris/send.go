@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,7 +31,7 @@ type sendOptions struct {
 func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.file, "file", "f", "", "read the text from `FILE` instead of standard input")
 	f.BoolVarP(&o.noStdin, "no-stdin", "n", false, "do not read standard input")
-	f.Var(&o.timeout, "timeout", "wait at most this `TIME`, such as 90s or 10m; the turn goes on")
+	f.Var(&o.timeout, "timeout", "wait at most this `TIME`, such as 90s or 10m; the message lives on")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
 	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
@@ -60,8 +59,11 @@ that run commands) use -n.
 
 The answer is printed as the agent gave it, with a line feed added if it ends
 without one. On a terminal, what could steer the terminal is shown as an escape
-sequence. Ctrl-C and --timeout end the wait and print the message's id; the
-turn goes on.
+sequence.
+
+Ctrl-C, SIGTERM and --timeout end the wait and nothing else: a message that
+still waits will run, a running turn goes on. Its id is on stderr, and
+"iris cancel ID" takes it back or interrupts it.
 
 JSON
   id, team, session, session_id, outcome, text, error, hint, subtype,
@@ -152,35 +154,57 @@ func (o *sendOptions) send(ctx context.Context, params ipc.Send) (*ipc.Reply, er
 		return nil, notAccepted(ctx, err)
 	}
 	defer c.Close()
-	var id atomic.Pointer[string]
-	c.OnNotify = func(method string, raw json.RawMessage) {
-		var state ipc.MessageState
-		if method == ipc.NotifyState && json.Unmarshal(raw, &state) == nil && state.ID != "" {
-			id.CompareAndSwap(nil, &state.ID)
-		}
-	}
+	var heard progress
+	c.OnNotify = heard.note
 	var reply ipc.Reply
-	if err := c.Call(ctx, ipc.MethodSend, &params, &reply); err != nil {
-		if known := id.Load(); known != nil {
-			return nil, accepted(ctx, *known, err)
-		}
+	err = c.Call(ctx, ipc.MethodSend, &params, &reply)
+	switch {
+	case err == nil:
+		return &reply, nil
+	case heard.id == "":
 		return nil, notAccepted(ctx, err)
 	}
-	return &reply, nil
+	return nil, o.accepted(ctx, heard, err)
+}
+
+// progress is what the daemon has said of a message. Only the goroutine that
+// makes the call uses it.
+type progress struct {
+	id      string
+	running bool
+}
+
+func (p *progress) note(method string, raw json.RawMessage) {
+	var state ipc.MessageState
+	if method != ipc.NotifyState || json.Unmarshal(raw, &state) != nil || state.ID == "" {
+		return
+	}
+	p.id = state.ID
+	p.running = p.running || state.State == "running" // a turn may begin before its place is told
 }
 
 // accepted says what a failed wait means for a message that has an id.
-func accepted(ctx context.Context, id string, err error) error {
+func (o *sendOptions) accepted(ctx context.Context, p progress, err error) error {
 	var wire *ipc.Error
-	switch {
-	case errors.As(err, &wire):
+	if errors.As(err, &wire) {
 		return err
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &waitError{ctx.Err(), id, fmt.Sprintf("the wait is over, message %s goes on", id)}
-	case ctx.Err() != nil:
-		return &waitError{ctx.Err(), id, fmt.Sprintf("interrupted, message %s goes on", id)}
 	}
-	return ipc.Errorf(ipc.CodeUnknown, "lost the daemon while message %s ran: %s", id, err)
+	if ctx.Err() == nil {
+		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon while message %s ran: %s", p.id, err)
+	}
+	why := "interrupted"
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		why = "no answer within " + o.timeout.String()
+	}
+	fate, remedy := "still waits and will run", "takes it back"
+	if p.running {
+		fate, remedy = "goes on", "interrupts it"
+	}
+	return &waitError{
+		cause: ctx.Err(), id: p.id,
+		text: fmt.Sprintf("%s; message %s %s", why, p.id, fate),
+		hint: fmt.Sprintf("%q %s", "iris cancel "+p.id, remedy),
+	}
 }
 
 // notAccepted says what it means that no id came back.
@@ -189,7 +213,7 @@ func notAccepted(ctx context.Context, err error) error {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return ipc.Errorf(ipc.CodeDaemon, "the daemon did not accept the message in time")
 	case ctx.Err() != nil:
-		return &waitError{ctx.Err(), "", "interrupted before the daemon accepted the message"}
+		return &waitError{cause: ctx.Err(), text: "interrupted before the daemon accepted the message"}
 	case errors.Is(err, ipc.ErrLost):
 		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon before it said whether it took the message: %s", err)
 	}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/ipc"
+)
+
+type cancelOptions struct {
+	*globals
+	json bool
+}
+
+func (o *cancelOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
+}
+
+func newCancelCmd(g *globals) *cobra.Command {
+	opts := cancelOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:        "cancel ID...",
+		Short:      "Take messages back, or interrupt their turns",
+		SuggestFor: []string{"interrupt", "abort"},
+		Long: `Cancel messages by their ids and print those ids, one a line. A message that
+still waits is gone at once and never runs. A turn that runs is interrupted as
+with Esc in Claude Code: what it has done stays done, its agent and conversation
+are kept. Whoever waits for the answer gets status 5.
+
+An id is on stderr of a "send" whose wait ended, and in the "message" of
+"iris ps --json". One that is unknown or whose message has ended is status 4;
+the others are cancelled all the same.
+
+JSON
+  one object a line: id, state; state is cancelled, or interrupting
+
+EXIT STATUS
+0 2 3 4`,
+		Example: `  iris cancel 01m848j1qq28fxdd
+  iris ps --json | jq -r '.[].message | values' | xargs -n1 iris cancel`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("usage: iris cancel ID...", "cancel needs the id of a message")
+			}
+			return nil
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runCancel(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+// runCancel cancels each message. One that is not there keeps none of the others
+// from it.
+func runCancel(ctx context.Context, opts cancelOptions, ids []string, stdout, stderr io.Writer) error {
+	var failed error
+	for _, id := range ids {
+		err := cancelOne(ctx, opts, id, stdout)
+		if err == nil {
+			continue
+		}
+		if failed != nil {
+			report(stderr, failed)
+		}
+		failed = err
+		if status(err) != ipc.CodeNotFound {
+			break
+		}
+	}
+	return failed
+}
+
+func cancelOne(ctx context.Context, opts cancelOptions, id string, stdout io.Writer) error {
+	none := ipc.Errorf(ipc.CodeNotFound, "no message %q waits or runs", id)
+	var state ipc.MessageState
+	if err := opts.runningOnly(ctx, ipc.MethodCancel, &ipc.Cancel{ID: id}, &state, none); err != nil {
+		return err
+	}
+	if opts.json {
+		return printJSON(stdout, &state)
+	}
+	_, err := fmt.Fprintln(stdout, escape(state.ID))
+	return err
+}
