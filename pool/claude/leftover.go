@@ -101,7 +101,7 @@ func (l *Leftover) Stop(grace time.Duration) error {
 	if l.PID == 0 {
 		return errors.New("process id not known: no record beside " + l.Path)
 	}
-	left := newTree(l.PID, latest())
+	left := newTree(l.PID, latest(), l.Session)
 	left.collect(l.id)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

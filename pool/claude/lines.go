@@ -44,7 +44,7 @@ func (p *Process) remember() {
 		return
 	}
 	p.ended = false
-	p.seen = newTree(p.ident.pid, latest())
+	p.seen = newTree(p.ident.pid, latest(), p.Session())
 	p.seen.collect(p.ident)
 }
 

@@ -119,12 +119,14 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 		return nil, false, err
 	}
 	p = newProcess(o, s)
-	err = p.exec(path, stdout, stderr)
+	if err = s.room(); err == nil { // else it could not even say that it is ready
+		err = p.exec(path, stdout, stderr)
+	}
 	closeAll(stdout, stderr)
 	if err != nil {
 		closeAll(s.out)
 		s.remove()
-		return nil, notRunnable(err), fmt.Errorf("program %s: %w", path, explain(path, reason(err)))
+		return nil, notRunnable(err), err
 	}
 	p.o.Follower.add(s.path(".out"), p.wake)
 	p.wg.Go(p.wait)
@@ -163,10 +165,10 @@ func (p *Process) exec(path string, stdout, stderr *os.File) error {
 	p.proc, err = p.o.Reaper.start(func() (*os.Process, error) { return os.StartProcess(path, argv, attr) })
 	if err != nil {
 		w.Close()
-		return err
+		return fmt.Errorf("program %s: %w", path, explain(path, reason(err)))
 	}
 	p.stdin, p.ident = w, identify(p.proc.Pid)
-	p.seen = newTree(p.ident.pid, p.ident)
+	p.seen = newTree(p.ident.pid, p.ident, p.session)
 	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
 	p.record(func(r *record) { r.PID, r.Start, r.Boot = p.ident.pid, p.ident.start, bootID() })
 	return nil
@@ -189,7 +191,8 @@ func explain(path string, err error) error {
 }
 
 func notRunnable(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC) ||
+		errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // ready waits for the answer to initialize. Anything the agent prints before

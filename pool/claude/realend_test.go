@@ -110,6 +110,24 @@ func TestRealTermLeavesNoTool(t *testing.T) {
 	}
 }
 
+// A tool that has ended may have put something into the background.
+func TestRealBackgroundOfAnEndedToolIsEnded(t *testing.T) {
+	for _, command := range []string{`sh -c "sleep 308 & echo ok"`, `sh -c "nohup sleep 309 & echo ok"`} {
+		p := realRig(t).start()
+		input, _ := json.Marshal(map[string]string{"command": command, "description": "d"})
+		send(t, p, "tool:Bash:"+string(input))
+		send(t, p, "echo:later") // so that it is older than the last turn
+		if left := below(p.o.ID, p.PID()); len(left) != 1 {
+			t.Fatalf("%s: below the agent: %v", command, left)
+		}
+		p.Stop()
+		if left := below(p.o.ID, 0); len(left) > 0 {
+			t.Errorf("%s: left: %v", command, left)
+			endAll(left)
+		}
+	}
+}
+
 func TestRealDaemonOfAToolIsLeftAlone(t *testing.T) {
 	p := realRig(t).start()
 	send(t, p, `tool:Bash:{"command":"setsid nohup sleep 307 >/dev/null 2>&1 &","description":"d"}`)

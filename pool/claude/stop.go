@@ -36,7 +36,7 @@ func (p *Process) Stop() {
 // climb goes up the ladder until the process is gone, and then ends what is
 // left of its tree.
 func (p *Process) climb(rung int) {
-	left := newTree(p.ident.pid, latest())
+	left := newTree(p.ident.pid, latest(), p.Session())
 	left.collect(p.ident)
 	for ; rung <= rungKill && !p.stepOn(rung, left); rung++ {
 	}

@@ -17,13 +17,14 @@ type procID struct {
 // tree is what has been seen below an agent. What carries the mark and was
 // started after the tree was begun belongs to it, too.
 type tree struct {
-	procs    map[procID]bool
-	sessions map[int]bool // of its tools, which have sessions of their own, and its own
-	since    procID       // the last process that is too old; its pid settles a tie of start times
+	conversation string // its id is in the name of the file that a tool writes to
+	procs        map[procID]bool
+	sessions     map[int]bool // of its tools, which have sessions of their own, and its own
+	since        procID       // the last process that is too old; its pid settles a tie of start times
 }
 
-func newTree(agent int, since procID) tree {
-	return tree{procs: map[procID]bool{}, sessions: map[int]bool{agent: true}, since: since}
+func newTree(agent int, since procID, conversation string) tree {
+	return tree{conversation: conversation, procs: map[procID]bool{}, sessions: map[int]bool{agent: true}, since: since}
 }
 
 // young reports whether p was started after the tree was begun.

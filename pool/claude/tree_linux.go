@@ -100,12 +100,28 @@ func (t tree) collect(p procID) {
 	}
 }
 
+// clings reports whether a stray still writes where a tool of the agent wrote
+// that has ended: it was put into the background, and has not made itself a
+// daemon, which leads a session of its own or writes elsewhere.
+func (t tree) clings(s stat) bool {
+	if s.sid == s.pid || t.conversation == "" {
+		return false
+	}
+	for _, fd := range []string{"1", "2"} {
+		to, err := os.Readlink("/proc/" + strconv.Itoa(s.pid) + "/fd/" + fd)
+		if err == nil && strings.Contains(to, t.conversation) {
+			return true
+		}
+	}
+	return false
+}
+
 // remains returns what still lives of what was seen, and of the strays that are
-// in one of the sessions or younger than the tree, as far as they carry the
-// mark; and what all those have started.
+// in one of the sessions, younger than the tree or cling to it, as far as they
+// carry the mark; and what all those have started.
 func (t tree) remains(id string, r *Reaper) []procID {
 	for _, s := range strays(r) {
-		ours := t.sessions[s.sid] || t.young(s.procID)
+		ours := t.sessions[s.sid] || t.young(s.procID) || t.clings(s)
 		if ours && !t.procs[s.procID] && !s.gone() && marked(s.pid, id) {
 			t.procs[s.procID] = true
 		}
