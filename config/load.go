@@ -61,8 +61,10 @@ func readSources(p Paths) ([]source, Problems) {
 		switch {
 		case err == nil:
 			sources = append(sources, source{path: path, dropin: i > 0, data: data})
-		case i > 0 || !errors.Is(err, fs.ErrNotExist):
+		case i > 0:
 			problems = append(problems, Problem{File: path, Msg: err.Error()})
+		default:
+			problems = append(problems, p.unread(err)...)
 		}
 	}
 	return sources, problems

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,7 +32,8 @@ type Paths struct {
 	Log     string
 	Socket  string // where a daemon started from this environment would listen
 
-	fixed bool // Socket is by flag or IRIS_SOCKET: nothing else is looked for
+	fixed  bool // Socket is by flag or IRIS_SOCKET: nothing else is looked for
+	chosen bool // Config is by flag or IRIS_CONFIG: it must exist
 }
 
 // Package xdg reads the environment at the program's start, and again only in
@@ -109,16 +111,59 @@ func (p Paths) MakeDirs() error {
 }
 
 func (p *Paths) resolveConfig() error {
-	p.Config = filepath.Join(xdgDir("XDG_CONFIG_HOME", xdg.ConfigHome, p.Home, ".config"), "iris", "config.toml")
 	if s := os.Getenv("IRIS_CONFIG"); s != "" {
-		abs, err := filepath.Abs(s)
-		if err != nil {
+		if err := p.Choose(s); err != nil {
 			return fmt.Errorf("IRIS_CONFIG=%s: %w", s, err)
 		}
-		p.Config = abs
+		return nil
 	}
-	p.Confd = filepath.Join(filepath.Dir(p.Config), "conf.d")
+	dir := filepath.Join(xdgDir("XDG_CONFIG_HOME", xdg.ConfigHome, p.Home, ".config"), "iris")
+	p.Config, p.Confd = filepath.Join(dir, "config.toml"), filepath.Join(dir, "conf.d")
 	return nil
+}
+
+// Choose makes file the configuration, as a flag does. One that was chosen, by
+// IRIS_CONFIG too, must exist: Load and CheckChosen say so.
+func (p *Paths) Choose(file string) error {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	p.Config, p.Confd, p.chosen = abs, filepath.Join(filepath.Dir(abs), "conf.d"), true
+	return nil
+}
+
+// Chosen returns the configuration file if somebody chose it, else nothing.
+func (p Paths) Chosen() string {
+	if p.chosen {
+		return p.Config
+	}
+	return ""
+}
+
+// CheckChosen says whether a file that was chosen is there. It is for those who
+// read nothing in it; the error is of type Problems.
+func (p Paths) CheckChosen() error {
+	if !p.chosen {
+		return nil
+	}
+	if _, err := os.Stat(p.Config); err != nil {
+		return p.unread(err)
+	}
+	return nil
+}
+
+// unread says what it means that config.toml could not be read: nothing, when
+// it is missing in its usual place.
+func (p Paths) unread(err error) Problems {
+	msg := plain(err).Error()
+	if errors.Is(err, fs.ErrNotExist) {
+		if !p.chosen {
+			return nil
+		}
+		msg = "this configuration file does not exist"
+	}
+	return Problems{{File: p.Config, Msg: msg}}
 }
 
 func (p *Paths) resolveSocket(flag string) error {

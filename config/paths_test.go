@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -276,5 +277,36 @@ func BenchmarkResolve(b *testing.B) {
 		if _, err := p.FindSocket(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The configuration in its usual place may be missing; one that somebody chose
+// is a mistake then, and not an empty one.
+func TestAChosenConfigurationMustExist(t *testing.T) {
+	p := newHome(t)
+	if p.Chosen() != "" || p.CheckChosen() != nil {
+		t.Errorf("nobody chose one: got %q, %v", p.Chosen(), p.CheckChosen())
+	}
+	_, err := Load(p)
+	mustDo(t, err)
+	file := filepath.Join(p.Home, "own.toml")
+	t.Setenv("IRIS_CONFIG", file)
+	byEnv := mustResolve(t, "")
+	mustDo(t, p.Choose(file))
+	for _, p := range []Paths{p, byEnv} {
+		_, err := Load(p)
+		for _, err := range []error{err, p.CheckChosen()} {
+			wantErr(t, p.Home, err, "~/own.toml: this configuration file does not exist")
+			if problems, ok := errors.AsType[Problems](err); !ok || len(problems) != 1 {
+				t.Errorf("got a %T, want Problems", err)
+			}
+		}
+	}
+	mustWrite(t, file, "max_processes = 3\n")
+	mustDo(t, p.CheckChosen())
+	cfg, err := Load(p)
+	mustDo(t, err)
+	if cfg.MaxProcesses != 3 || p.Chosen() != file {
+		t.Errorf("got max_processes %d from %q", cfg.MaxProcesses, p.Chosen())
 	}
 }

@@ -24,7 +24,7 @@ of "iris daemon" stand over the environment, which stands over the files, which
 stand over the defaults. iris-config(5) describes every key.
 
 EXIT STATUS
-0 1 2`,
+0 2 3 4`,
 	}, newConfigCheckCmd(g), newConfigPathCmd(g), newConfigSampleCmd(), newConfigShowCmd(g))
 }
 
@@ -39,7 +39,7 @@ programs of teams that are missing count too, although the daemon runs with them
 and only these teams do not.
 
 EXIT STATUS
-0 1 2`,
+0 2`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runConfigCheck(g, cmd.OutOrStdout())
@@ -66,7 +66,7 @@ func runConfigCheck(g *globals, stdout io.Writer) error {
 		}
 	}
 	if len(problems) > 0 {
-		return silentError(ipc.CodeFailed)
+		return silentError(ipc.CodeUsage)
 	}
 	return nil
 }
@@ -104,7 +104,9 @@ EXIT STATUS
 }
 
 func runConfigPath(opts configPathOptions, stdout io.Writer) error {
-	p, err := opts.paths()
+	g := *opts.globals
+	g.anyConfig = true
+	p, err := g.paths()
 	if err != nil {
 		return err
 	}
@@ -176,7 +178,7 @@ JSON
   team, vars (name, value, source)
 
 EXIT STATUS
-0 1 2 3 4`,
+0 2 3 4`,
 		Example: `  iris config show
   iris config show --env api`,
 		Args: between(0, 0, ""),

@@ -68,7 +68,7 @@ SIGHUP reloads the configuration. Each flag stands for the key of its name, over
 the environment and the configuration file; iris-config(5) has the details.
 
 EXIT STATUS
-0 1 2 3`,
+0 2 3`,
 		Example: `  iris daemon --max-processes 4 --idle-timeout 30m
   iris daemon status
   iris daemon stop`,
@@ -85,7 +85,9 @@ EXIT STATUS
 }
 
 func runDaemon(ctx context.Context, opts daemonOptions, stderr io.Writer) error {
-	paths, err := opts.paths() // before the working directory changes
+	g := *opts.globals
+	g.anyConfig = true      // whoever waits for the daemon is told by it
+	paths, err := g.paths() // before the working directory changes
 	if err != nil {
 		return err
 	}

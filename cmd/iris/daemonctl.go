@@ -42,7 +42,7 @@ EXIT STATUS
 
 func runDaemonStop(ctx context.Context, opts daemonStopOptions, stderr io.Writer) error {
 	g := *opts.globals
-	g.noStart = true
+	g.noStart, g.anyConfig = true, true
 	c, err := g.dial(ctx)
 	if errors.Is(err, ipc.ErrNoDaemon) {
 		say(stderr, "no daemon is running")
@@ -127,7 +127,7 @@ EXIT STATUS
 		Args:    between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			quiet := *g
-			quiet.noStart = true
+			quiet.noStart, quiet.anyConfig = true, true
 			opts.globals = &quiet
 			return noDaemon(runStatus(cmd.Context(), opts, cmd.OutOrStdout()))
 		},

@@ -30,14 +30,15 @@ func (g *globals) paths() (config.Paths, error) {
 	if err != nil {
 		return p, usagef("", "%s", err)
 	}
-	if g.config == "" {
-		return p, nil
+	if g.config != "" {
+		err = p.Choose(g.config)
 	}
-	abs, err := filepath.Abs(g.config)
+	if err == nil && !g.anyConfig {
+		err = p.CheckChosen()
+	}
 	if err != nil {
-		return p, err
+		return p, usagef("", "%s", err)
 	}
-	p.Config, p.Confd = abs, filepath.Join(filepath.Dir(abs), "conf.d")
 	return p, nil
 }
 
@@ -75,19 +76,23 @@ func (g *globals) dial(ctx context.Context) (*ipc.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := connect(ctx, p)
+	c, err := g.connect(ctx, p)
 	if g.noStart || !errors.Is(err, ipc.ErrNoDaemon) {
 		return c, err
 	}
 	return g.startAndConnect(ctx, p)
 }
 
-func connect(ctx context.Context, p config.Paths) (*ipc.Client, error) {
+func (g *globals) connect(ctx context.Context, p config.Paths) (*ipc.Client, error) {
 	socket, err := p.FindSocket()
 	if err != nil {
 		return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 	}
-	c, err := ipc.Dial(ctx, socket, ipc.Hello{Version: buildVersion()})
+	hello := ipc.Hello{Version: buildVersion()}
+	if !g.anyConfig {
+		hello.Config = p.Chosen()
+	}
+	c, err := ipc.Dial(ctx, socket, hello)
 	if err == nil || ctx.Err() != nil || errors.Is(err, ipc.ErrNoDaemon) {
 		return c, err
 	}
@@ -110,7 +115,7 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 		if err != nil {
 			return nil, err
 		}
-		if c, err := connect(ctx, p); !errors.Is(err, ipc.ErrNoDaemon) {
+		if c, err := g.connect(ctx, p); !errors.Is(err, ipc.ErrNoDaemon) {
 			return c, err
 		}
 		if mine {
@@ -123,7 +128,7 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 		}
 	}
 	failed := g.startDaemon(ctx, p)
-	c, err := connect(ctx, p)
+	c, err := g.connect(ctx, p)
 	if failed != nil && err != nil { // else somebody started one by hand meanwhile
 		return nil, failed
 	}
@@ -200,7 +205,10 @@ const readyFD = 3
 // daemonArgs passes on, as absolute paths, what the caller chose by flag or
 // environment.
 func (g *globals) daemonArgs(p config.Paths) []string {
-	args := []string{"iris", "daemon", "--ready-fd", strconv.Itoa(readyFD), "--config", p.Config}
+	args := []string{"iris", "daemon", "--ready-fd", strconv.Itoa(readyFD)}
+	if p.Chosen() != "" {
+		args = append(args, "--config", p.Config)
+	}
 	if g.socket != "" || os.Getenv("IRIS_SOCKET") != "" {
 		args = append(args, "--socket", p.Socket)
 	}

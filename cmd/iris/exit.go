@@ -43,15 +43,13 @@ func exitText(code int) string {
 	case ipc.CodeFailed:
 		return "failed in a way that has no status of its own"
 	case ipc.CodeUsage:
-		return "a bad argument, flag or message"
+		return "a bad argument, flag, message or configuration"
 	case ipc.CodeDaemon:
 		return "the daemon cannot be reached or started"
 	case ipc.CodeNotFound:
 		return "no such team or agent"
 	case ipc.CodeCancelled:
 		return "cancelled, killed or evicted"
-	case 6:
-		return "expired"
 	case ipc.CodeUnknown:
 		return "nobody can prove how the turn ended"
 	case ipc.CodeCannotRun:
@@ -66,8 +64,6 @@ func exitText(code int) string {
 		return "incomplete: the turn stalled or ended in part"
 	case exitAPI:
 		return "the API answered with an error"
-	case 65:
-		return "the key belongs to another message"
 	case ipc.CodeFull:
 		return "full, or the wait would never end: try again later"
 	case exitTimeout:

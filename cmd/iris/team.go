@@ -22,7 +22,7 @@ own in conf.d beside the configuration file, so that nobody's comments are lost;
 everything else a team may have is added there, as iris-config(5) says.
 
 EXIT STATUS
-0 2`,
+0 2 3 4`,
 	}, newTeamAddCmd(g), newTeamLsCmd(g), newTeamRmCmd(g))
 }
 
@@ -46,7 +46,7 @@ func newTeamAddCmd(g *globals) *cobra.Command {
 "_" or "-" and begins with a letter, a digit or "_".
 
 EXIT STATUS
-0 1 2`,
+0 2 3`,
 		Example: `  iris team add api ~/src/api
   iris team add docs . --description "the manual"`,
 		Args: between(2, 2, "NAME DIR"),
@@ -70,11 +70,14 @@ func runTeamAdd(ctx context.Context, opts teamAddOptions, name, dir string) erro
 }
 
 // takeUp has a running daemon know of a change before the command ends: it
-// would notice by itself, but not before the next command.
+// would notice by itself, but not before the next command. A daemon that runs
+// with another configuration has nothing to take up.
 func (g globals) takeUp(ctx context.Context) error {
 	g.noStart = true
 	err := g.call(ctx, ipc.MethodReload, nil, nil)
-	if errors.Is(err, ipc.ErrNoDaemon) {
+	var wire *ipc.Error
+	if errors.Is(err, ipc.ErrNoDaemon) ||
+		errors.As(err, &wire) && wire.Data != nil && wire.Data.Reason == "other-configuration" {
 		return nil
 	}
 	return err
@@ -102,7 +105,7 @@ JSON
   for the built-in team
 
 EXIT STATUS
-0 1 2`,
+0 2`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runTeamLs(opts, cmd.OutOrStdout())
@@ -153,7 +156,7 @@ func newTeamRmCmd(g *globals) *cobra.Command {
 is written in the configuration file is removed there.
 
 EXIT STATUS
-0 1 2 4`,
+0 2 3 4`,
 		Args:              between(1, 1, "NAME"),
 		ValidArgsFunction: completeTeams(g),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -181,7 +184,7 @@ func configError(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &problems):
-		return &ipc.Error{Code: ipc.CodeFailed, Message: "bad configuration:\n" + problems.Error()}
+		return ipc.Errorf(ipc.CodeUsage, "bad configuration:\n%s", problems)
 	case errors.As(err, &unknown):
 		return ipc.Errorf(ipc.CodeNotFound, "%s", err)
 	}
