@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,14 +16,15 @@ import (
 // TeamOptions are the optional parts of AddTeam.
 type TeamOptions struct {
 	Description string
-	Force       bool // replace the team's drop-in if there is one
+	Force       bool // replace what AddTeam wrote before, or the built-in team
 }
 
 // AddTeam writes a drop-in with one team and returns its file. The directory
 // must exist; relative to what it is, the working directory decides. The file
 // is complete or not there at all, and the configuration with it is known to
 // load: problems it had before are returned as they are. A team that is
-// written elsewhere is never replaced.
+// written elsewhere is never replaced, nor is a drop-in to which a person has
+// added anything.
 func AddTeam(p Paths, name, dir string, opts TeamOptions) (file string, err error) {
 	if err := CheckName("team", name); err != nil {
 		return "", err
@@ -92,12 +94,14 @@ func teamDir(name, dir string) (string, error) {
 // mayAdd refuses a team that exists, unless its drop-in is to be replaced.
 func mayAdd(p Paths, name, file string, sources []source, force bool) error {
 	cfg, _ := build(p, sources, nil, nil)
-	if cfg != nil && cfg.Teams[name] != nil && cfg.Teams[name].File != "" {
+	if cfg != nil && cfg.Teams[name] != nil {
 		t := cfg.Teams[name]
-		if t.File != file {
+		switch {
+		case t.File != file && t.File != "":
 			return fmt.Errorf("team %q is already defined at %s:%d; edit it there", name, t.File, t.Line)
-		}
-		if !force {
+		case t.File == "" && !force:
+			return fmt.Errorf("team %q is built in; take its name with --force", name)
+		case !force:
 			return fmt.Errorf("team %q already exists with directory %s; replace it with --force, or remove it first", name, t.Dir)
 		}
 	}
@@ -108,8 +112,27 @@ func mayAdd(p Paths, name, file string, sources []source, force bool) error {
 	if !force {
 		return fmt.Errorf("team %q: %s already exists; replace it with --force", name, file)
 	}
-	if err := ownDropin(file, name, sources[i].data); err != nil {
+	if err := untouched(file, name, sources[i].data); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// untouched says why a file is not as AddTeam wrote it, but for the values:
+// what a person has added to it would be lost.
+func untouched(file, name string, data []byte) error {
+	if err := ownDropin(file, name, data); err != nil {
+		return err
+	}
+	root, _, _ := parseTOML(file, data)
+	var words [2]string
+	for i, key := range []string{"dir", "description"} {
+		if v := root.table["teams"].table[name].table[key]; v != nil {
+			words[i] = v.str
+		}
+	}
+	if !bytes.Equal(data, teamTOML(name, words[0], words[1])) {
+		return errors.New(`holds more than "iris team add" has written, which would be lost; edit it yourself`)
 	}
 	return nil
 }

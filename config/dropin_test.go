@@ -118,7 +118,44 @@ func TestAddTeamLeavesAConfigurationThatLoads(t *testing.T) {
 	wantErr(t, p.Home, err, "~/.config/iris/conf.d/a.toml: is not valid, so what else it holds is not known; mend or remove it yourself:\n~/.config/iris/conf.d/a.toml:1:1: invalid character at start of key: U+003D '='")
 	t.Setenv("IRIS_UMASK", "9") // somebody else's mistake
 	mustDo(t, os.Remove(p.Confd+"/a.toml"))
-	_, err = AddTeam(p, "echo", p.Home, TeamOptions{})
+	_, err = AddTeam(p, "a", p.Home, TeamOptions{})
+	wantErr(t, p.Home, err, "<nil>")
+}
+
+// What a person has written into a drop-in is never lost to the next AddTeam.
+func TestAddTeamKeepsWhatAPersonWrote(t *testing.T) {
+	for _, text := range []string{
+		"[teams.a]\ndir = \"/\"\nargs = [\"--model\", \"opus\"]\n",
+		"[teams.a]\ndir = \"/\"\n\n[teams.a.env]\nPORT = \"80\"\n",
+		"# mine\n[teams.a]\ndir = \"/\"\n",
+		"[teams.a]\ndir = \"/\" # mine\n",
+		"[teams.a]\ndir = \"/\"\ndescription = \"x\"\n# description = \"y\"\n",
+		"[teams.a.env]\n",
+		"teams.a = 1\n",
+	} {
+		p := newHome(t)
+		file := p.Confd + "/a.toml"
+		mustWrite(t, file, text)
+		if _, err := AddTeam(p, "a", p.Home, TeamOptions{Force: true}); err == nil || !strings.Contains(err.Error(), file+": ") || !strings.Contains(err.Error(), "edit it yourself") {
+			t.Errorf("%q: got %v", text, err)
+		}
+		if data, err := os.ReadFile(file); err != nil || string(data) != text {
+			t.Errorf("got %q, %v, want %q", data, err, text)
+		}
+	}
+	p := newHome(t)
+	mustWrite(t, p.Confd+"/a.toml", "[teams.a]\ndir = \"/else\"\ndescription = \"by hand\"\n")
+	_, err := AddTeam(p, "a", p.Home, TeamOptions{Force: true})
+	wantErr(t, p.Home, err, "<nil>")
+}
+
+func TestTheBuiltInTeamIsReplacedWithForceOnly(t *testing.T) {
+	p := newHome(t)
+	_, err := AddTeam(p, "echo", p.Home, TeamOptions{})
+	wantErr(t, p.Home, err, `team "echo" is built in; take its name with --force`)
+	_, err = AddTeam(p, "echo", p.Home, TeamOptions{Force: true})
+	wantErr(t, p.Home, err, "<nil>")
+	_, err = RemoveTeam(p, "echo")
 	wantErr(t, p.Home, err, "<nil>")
 }
 

@@ -34,7 +34,7 @@ type teamAddOptions struct {
 
 func (o *teamAddOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.description, "description", "", "`TEXT` that says what the team is for, shown in lists")
-	f.BoolVar(&o.force, "force", false, "replace a team that was added before")
+	f.BoolVar(&o.force, "force", false, "replace a team that was added before, or the built-in one")
 }
 
 func newTeamAddCmd(g *globals) *cobra.Command {
@@ -44,6 +44,9 @@ func newTeamAddCmd(g *globals) *cobra.Command {
 		Short: "Add a team",
 		Long: `Add a team with that project directory. A name is 1 to 63 letters, digits, ".",
 "_" or "-" and begins with a letter, a digit or "_".
+
+--force replaces a team that was added before. A file that holds anything else,
+such as settings or comments of your own, is never replaced: edit it.
 
 EXIT STATUS
 0 2 3`,
