@@ -146,7 +146,7 @@ var conformance = []struct {
 	{"two on a line", `{"jsonrpc":"2.0","id":1,"method":"echo"}{}`, "null: -32700", "", ""},
 	{"bad number", `{"jsonrpc":"2.0","id":01,"method":"echo"}`, "null: -32700", "", ""},
 	{"NUL", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ec\x00ho\"}", "null: -32700", "", ""},
-	{"not UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", "1: -32601", "", ""},
+	{"not UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", "null: -32700", "1: -32601", "JSON is UTF-8 (RFC 8259, 8.1); a text would reach an agent changed"},
 	{"blank lines and CRLF", "\r\n\n \t\n" + `{"jsonrpc":"2.0","id":1,"method":"echo"}` + "\r", "1: ok", `null: -32700, null: -32700, null: -32700, 1: ok`, "people and scripts send them"},
 	{"deep", `{"jsonrpc":"2.0","id":1,"method":"echo","params":{"n":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `}}`, "null: -32600", `1: -32602`, "refused before it is decoded; beyond its depth the id was not looked for"},
 }

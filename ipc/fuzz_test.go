@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzDecode: no panic, no verdict on JSON but that of encoding/json, and what
@@ -19,7 +20,7 @@ func FuzzDecode(f *testing.F) {
 		if bad != nil && bad.Data != nil && bad.Data.Reason == "depth" {
 			return // the rest was not looked at
 		}
-		valid := json.Valid(line)
+		valid := json.Valid(line) && utf8.Valid(line)
 		if bad != nil && bad.Code == CodeParse == valid {
 			t.Fatalf("valid JSON: %v, answer %v", valid, bad)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // The members of a message, and their order in an envelope.
@@ -164,6 +165,9 @@ type request struct {
 // parseRequest decodes one line for the server. What it returns beside an error
 // has the id to answer under, nil for null.
 func parseRequest(line []byte) (request, *Error) {
+	if !utf8.Valid(line) {
+		return request{}, Errorf(CodeParse, "not UTF-8")
+	}
 	e, err := parseEnvelope(line, MaxDepth)
 	switch {
 	case errors.Is(err, errDepth):
