@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
@@ -19,15 +18,6 @@ func (k Key) String() string {
 		return k.Team
 	}
 	return k.Team + "@" + k.Session
-}
-
-// ParseKey splits "team" or "team@session" at its last "@". It does not check
-// the names; package config does.
-func ParseKey(s string) Key {
-	if i := strings.LastIndexByte(s, '@'); i > 0 {
-		return Key{Team: s[:i], Session: s[i+1:]}
-	}
-	return Key{Team: s}
 }
 
 // Agent is one live agent process. The pool calls Send for one turn at a time

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -240,7 +241,11 @@ func (a *fake) Check(ctx context.Context, ping bool) (pool.Health, error) {
 	return pool.Health{Memory: mem}, nil
 }
 
-func key(s string) pool.Key { return pool.ParseKey(s) }
+// key is the conversation that people call s.
+func key(s string) pool.Key {
+	team, session, _ := strings.Cut(s, "@")
+	return pool.Key{Team: team, Session: session}
+}
 
 func only(s string) func(pool.Key) bool { return func(k pool.Key) bool { return k == key(s) } }
 
