@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"iris/config"
@@ -44,7 +47,8 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 	}
 	session, err := d.session(k, t, fresh)
 	if err != nil {
-		return nil, &pool.StartError{Team: k.Team, Err: err}
+		_, moved := errors.AsType[*movedError](err)
+		return nil, &pool.StartError{Team: k.Team, Permanent: moved, Err: err}
 	}
 	o := claude.Options{
 		ID: id, Team: k.Team,
@@ -112,12 +116,39 @@ func (d *Daemon) session(k pool.Key, t *config.Team, fresh bool) (string, error)
 	if fresh {
 		return claude.NewSessionID(), nil
 	}
-	s, ok, err := d.journal.Session(k.String())
-	if err != nil || ok {
-		return s.ID, err
+	s, ok, err := d.journal.Session(record(k))
+	if err != nil {
+		return "", err
 	}
-	s = journal.Session{ID: claude.NewSessionID(), Dir: t.Dir, Created: time.Now()}
-	return s.ID, d.journal.SetSession(k.String(), s)
+	if !ok {
+		s = journal.Session{ID: claude.NewSessionID(), Dir: t.Dir, Created: time.Now()}
+		return s.ID, d.journal.SetSession(record(k), s)
+	}
+	if s.Dir != t.Dir && t.Agent == "claude" {
+		return "", &movedError{k, s.Dir, t.Dir}
+	}
+	return s.ID, nil
+}
+
+// movedError says that a conversation was begun in another directory: Claude
+// Code does not find it from anywhere else.
+type movedError struct {
+	key       pool.Key
+	from, now string
+}
+
+func (e *movedError) Error() string {
+	return fmt.Sprintf("its conversation was begun in %s, the team is in %s now", e.from, e.now)
+}
+
+// record is the name of a conversation in the journal. Directories may hold an
+// "@", so it is not the one that people see.
+func record(k pool.Key) string { return k.Team + "\x00" + k.Session }
+
+// recorded is the reverse of record.
+func recorded(name string) pool.Key {
+	team, session, _ := strings.Cut(name, "\x00")
+	return pool.Key{Team: team, Session: session}
 }
 
 // setSession follows an agent that moved on to another conversation (/clear).
@@ -126,7 +157,7 @@ func (d *Daemon) setSession(k pool.Key, dir, id string) {
 		return
 	}
 	s := journal.Session{ID: id, Dir: dir, Created: time.Now()}
-	if err := d.journal.SetSession(k.String(), s); err != nil {
+	if err := d.journal.SetSession(record(k), s); err != nil {
 		d.log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", err)
 	}
 }

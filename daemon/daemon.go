@@ -67,6 +67,8 @@ type Daemon struct {
 	endServing context.CancelFunc
 	gone       chan struct{} // closed when the last agent is
 
+	leftovers []leftover // of earlier daemons; not changed after start
+
 	config   atomic.Pointer[config.Config]
 	reloadMu sync.Mutex             // one reload at a time
 	refused  atomic.Pointer[string] // why the last reload was, nil when it was not

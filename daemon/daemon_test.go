@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"iris/config"
 	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude/claudetest"
 )
 
 // text is a reply's answer.
@@ -321,5 +324,48 @@ func TestClientThatInsistsOnAnotherConfigurationIsRefused(t *testing.T) {
 	wantCode(t, c.Call(t.Context(), ipc.MethodSend, ipc.Send{Team: "echo", Text: "x"}, nil), ipc.CodeUsage, "/elsewhere/config.toml", d.paths.Config)
 	if list := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}); list.Total != 0 {
 		t.Error("the call after the refused hello was carried out")
+	}
+}
+
+// A conversation of Claude Code is bound to the directory it was begun in.
+func TestMovedTeamIsToldAndCanBeginAnew(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	fake := claudetest.Install(t.TempDir())
+	team := func(dir string) string { return fmt.Sprintf("[teams.api]\ndir = %q\ncommand = %q\n", dir, fake) }
+	d := startDaemon(t, team(one))
+	first := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:a"})
+	d.configure(team(two))
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	_, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:b"})
+	wantCode(t, err, ipc.CodeCannotRun, one, two)
+	if e, ok := errors.AsType[*ipc.Error](err); !ok || !strings.Contains(e.Hint(), "iris session reset api") {
+		t.Errorf("no remedy: %+v", e.Data)
+	}
+	if c := mustCall[ipc.Conversation](d, ipc.MethodReset, ipc.Target{Team: "api"}); c.SessionID != first.SessionID || c.Dir != one {
+		t.Errorf("forgot %+v, want the first one", c)
+	}
+	second := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:c"})
+	if second.SessionID == first.SessionID {
+		t.Error("the conversation is the old one")
+	}
+	_, err = call[ipc.Conversation](d, ipc.MethodReset, ipc.Target{Team: "api", Session: "never"})
+	wantCode(t, err, ipc.CodeNotFound, "api@never")
+}
+
+func TestDirectoryWithAnAtSignIsNoSession(t *testing.T) {
+	d := startDaemon(t, fmt.Sprintf("command = %q\n", claudetest.Install(t.TempDir())))
+	dir := filepath.Join(t.TempDir(), "a")
+	mustMkdir(t, dir)
+	mustMkdir(t, dir+"@b")
+	one := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: dir + "@b", Text: "echo:1"})
+	two := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: dir, Session: "b", Text: "echo:2"})
+	if one.SessionID == two.SessionID {
+		t.Error("two conversations are one")
+	}
+}
+
+func TestTeamRemovedMeanwhileIsUnknown(t *testing.T) {
+	if e := classify(pool.Key{Team: "api"}, &pool.StartError{Team: "api", Err: &config.UnknownTeamError{Name: "api"}}); e.Code != ipc.CodeNotFound {
+		t.Errorf("got code %d, want %d", e.Code, ipc.CodeNotFound)
 	}
 }

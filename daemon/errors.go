@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"time"
 
+	"iris/config"
 	"iris/ipc"
 	"iris/pool"
 )
@@ -15,7 +16,13 @@ func coded(code int, reason string, err error) *ipc.Error {
 	return &ipc.Error{Code: code, Message: err.Error(), Data: &ipc.Data{Reason: reason}}
 }
 
-func unknownTeam(err error) error { return coded(ipc.CodeNotFound, "no-such-team", err) }
+// teamError is what is wrong with the name of a team or directory.
+func teamError(err error) *ipc.Error {
+	if _, ok := errors.AsType[*config.UnknownTeamError](err); ok {
+		return coded(ipc.CodeNotFound, "no-such-team", err)
+	}
+	return coded(ipc.CodeUsage, "bad-name", err)
+}
 
 // failure is the one place where what the pool says becomes a code. The
 // message says which conversation it happened to.
@@ -34,7 +41,10 @@ func classify(k pool.Key, err error) *ipc.Error {
 		return e
 	}
 	var start *pool.StartError
+	var unknown *config.UnknownTeamError
 	switch {
+	case errors.As(err, &unknown): // removed while the message waited
+		return teamError(unknown)
 	case errors.As(err, &start):
 		return hint(about(ipc.CodeCannotRun, "cannot-start", "%v", startReason(start)), startHint(start))
 	case errors.Is(err, pool.ErrKilled):
@@ -46,8 +56,8 @@ func classify(k pool.Key, err error) *ipc.Error {
 	case errors.Is(err, pool.ErrStalled):
 		return about(ipc.CodeStalled, "stalled", "the turn made no progress and was interrupted")
 	case errors.Is(err, pool.ErrDeadlock):
-		return hint(about(ipc.CodeFull, "deadlock", "this message would wait for the very turn that sends it"),
-			"send it from outside of the agent, or to a team that the waiting turns do not hold")
+		return hint(about(ipc.CodeFull, "deadlock", "the message would wait for ever: whatever could run it waits for the turn that sends it"),
+			"send it from outside of the agent, or to a team that no waiting turn holds")
 	case errors.Is(err, pool.ErrQueueFull):
 		return hint(about(ipc.CodeFull, "queue-full", "%v", err), "try again later, or raise queue_limit")
 	case errors.Is(err, pool.ErrFull):
@@ -56,6 +66,8 @@ func classify(k pool.Key, err error) *ipc.Error {
 		return coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
 	case errors.Is(err, pool.ErrUnknown):
 		return hint(about(ipc.CodeUnknown, "unknown", "%v", err), "see what the turn has done before you send it again; the next message resumes the conversation")
+	case errors.Is(err, pool.ErrNotDispatched):
+		return about(ipc.CodeFull, "not-dispatched", "%v", err)
 	case errors.Is(err, pool.ErrNotRunning):
 		return about(ipc.CodeNotFound, "not-running", "no agent is running")
 	}
@@ -70,8 +82,12 @@ func startReason(e *pool.StartError) string {
 	return e.Err.Error()
 }
 
-// startHint says what to do about a program that is not there.
+// startHint says what to do about a program that is not there, or a
+// conversation that is elsewhere.
 func startHint(e *pool.StartError) string {
+	if moved, ok := errors.AsType[*movedError](e); ok {
+		return fmt.Sprintf(`"iris session reset %s" begins a new one; to keep it, move it with Claude Code or put the directory back`, moved.key)
+	}
 	if !errors.Is(e, exec.ErrNotFound) {
 		return ""
 	}

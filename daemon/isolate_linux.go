@@ -27,6 +27,7 @@ func Isolate(keep ...int) error {
 	if err := resetNice(); err != nil {
 		errs = append(errs, fmt.Errorf("nice value inherited from the caller stays: %w", err))
 	}
+	errs = append(errs, resetStack())
 	for _, l := range limitsToLift {
 		if err := l.lift(); err != nil {
 			errs = append(errs, fmt.Errorf("limit on %s inherited from the caller stays: %w", l.name, err))
@@ -48,6 +49,20 @@ var limitsToLift = []limit{
 	{"processor time (ulimit -t)", unix.RLIMIT_CPU, unix.RLIM_INFINITY},
 	{"address space (ulimit -v)", unix.RLIMIT_AS, 2 << 30},
 	{"data (ulimit -d)", unix.RLIMIT_DATA, 1 << 30},
+	{"processes (ulimit -u)", unix.RLIMIT_NPROC, 256},
+}
+
+// stackSize is the soft limit of a login; more changes how memory is laid out.
+const stackSize = 8 << 20
+
+// resetStack gives agents the usual stack when the caller has less.
+func resetStack() error {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_STACK, &r); err != nil || r.Cur >= stackSize {
+		return err
+	}
+	r.Cur = min(stackSize, r.Max)
+	return unix.Setrlimit(unix.RLIMIT_STACK, &r)
 }
 
 // closeInherited closes the descriptors that survived exec. Those that the Go
@@ -128,7 +143,8 @@ func resetNice() error {
 	}
 }
 
-// lift raises a limit to infinity, or its soft value to the hard one.
+// lift raises a limit to infinity, or its soft value to the hard one. A hard
+// one that the system itself sets, as it does for processes, is no problem.
 func (l limit) lift() error {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(l.id, &r); err != nil || r.Cur == unix.RLIM_INFINITY {
@@ -142,7 +158,7 @@ func (l limit) lift() error {
 		return err
 	}
 	switch {
-	case r.Max == unix.RLIM_INFINITY:
+	case r.Max == unix.RLIM_INFINITY, l.id == unix.RLIMIT_NPROC && r.Max >= l.least:
 		return nil
 	case r.Max < l.least:
 		return fmt.Errorf("the hard limit is %d: %w", r.Max, errCrippled)

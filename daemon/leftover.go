@@ -13,6 +13,35 @@ import (
 // orphanLook is how often a leftover agent is looked at for progress.
 const orphanLook = 10 * time.Second
 
+// leftover is an agent of an earlier daemon; gone is closed when it has left.
+type leftover struct {
+	key pool.Key
+	claude.Leftover
+	gone <-chan struct{}
+}
+
+// killLeftovers ends those that match, with their tools, and returns them.
+func (d *Daemon) killLeftovers(match func(pool.Key) bool) []pool.Process {
+	var killed []pool.Process
+	for _, l := range d.leftovers {
+		select {
+		case <-l.gone:
+			continue
+		default:
+		}
+		if !match(l.key) {
+			continue
+		}
+		if err := l.Stop(d.config.Load().StopGrace); err != nil {
+			d.log.Error("leftover agent not ended", "process", l.Process, "pid", l.PID, "err", err)
+			continue
+		}
+		<-l.gone
+		killed = append(killed, pool.Process{ID: l.Process, Key: l.key, PID: l.PID, State: pool.Stopping, Started: l.Progress()})
+	}
+	return killed
+}
+
 // fenceLeftovers finds the agents of an earlier daemon that still finish their
 // turn. They count against the bound, and their conversations wait, until they
 // are gone: nobody else may resume a session that is still being written.
@@ -40,7 +69,7 @@ func (d *Daemon) cleanSpools() {
 func (d *Daemon) fence(left []claude.Leftover) error {
 	keys := map[string]pool.Key{}
 	err := d.journal.Sessions(func(key string, s journal.Session) error {
-		keys[s.ID] = pool.ParseKey(key)
+		keys[s.ID] = recorded(key)
 		return nil
 	})
 	if err != nil {
@@ -54,6 +83,7 @@ func (d *Daemon) fence(left []claude.Leftover) error {
 		d.log.Info("an agent of an earlier daemon finishes its turn", "team", k.Team, "session", k.Session, "process", l.Process, "pid", l.PID)
 		gone := make(chan struct{})
 		d.pool.Fence(k, l.Process, l.PID, gone)
+		d.leftovers = append(d.leftovers, leftover{k, l, gone})
 		d.wg.Go(func() {
 			defer close(gone)
 			d.awaitLeftover(d.serving, l)

@@ -2,15 +2,16 @@ package daemon
 
 import (
 	"bytes"
-	"fmt"
 	"os"
+	"strconv"
 )
 
-// parent returns the id of the agent whose tool is the peer, by the mark that
-// iris put into the agent's environment; empty when it has none. The mark only
-// says whose turn may be waiting: it grants and forbids nothing by itself.
+// parent returns the id of the agent whose tool the peer is, or nothing. It is
+// told by the mark that iris put into the agent's environment, or, when the
+// peer's was cleared, by its ancestors. It only says whose turn may be waiting:
+// it grants and forbids nothing by itself.
 func (d *Daemon) parent(pid int) string {
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
 		return ""
 	}
@@ -19,5 +20,42 @@ func (d *Daemon) parent(pid int) string {
 			return string(id)
 		}
 	}
+	if child := ancestorBelow(pid, os.Getpid()); child != 0 {
+		for _, p := range d.pool.Snapshot().Processes {
+			if p.PID == child {
+				return p.ID
+			}
+		}
+	}
 	return ""
+}
+
+// ancestorBelow returns the ancestor of pid, or pid itself, whose parent is
+// top; 0 when there is none.
+func ancestorBelow(pid, top int) int {
+	for range 64 {
+		above := parentOf(pid)
+		if above == top {
+			return pid
+		}
+		if above <= 1 {
+			return 0
+		}
+		pid = above
+	}
+	return 0
+}
+
+// parentOf reads the parent from /proc/<pid>/stat; 0 when there is none.
+func parentOf(pid int) int {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 2 {
+		return 0
+	}
+	ppid, _ := strconv.Atoi(string(fields[1]))
+	return ppid
 }

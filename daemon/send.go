@@ -114,7 +114,7 @@ func (d *Daemon) key(team, session string) (pool.Key, error) {
 	}
 	t, err := d.team(team)
 	if err != nil {
-		return pool.Key{}, unknownTeam(err)
+		return pool.Key{}, teamError(err)
 	}
 	return pool.Key{Team: t.Name, Session: session}, nil
 }

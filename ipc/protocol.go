@@ -24,6 +24,7 @@ const (
 	MethodRestart   = "process.restart"  // Target -> Stopped
 	MethodEvents    = "events.list"      // Since -> EventList
 	MethodSubscribe = "events.subscribe" // Since -> Gap, when the stream ends; notifies NotifyEvent, those kept first
+	MethodReset     = "session.reset"    // Target -> Conversation, the one forgotten
 	MethodEnv       = "config.env"       // Target -> Env
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
@@ -152,6 +153,16 @@ type Process struct {
 	Memory    int64      `json:"memory_bytes"` // PSS of the process tree at the last health check, 0 before
 	Why       string     `json:"why"`          // why it stays, or why it goes
 	Dir       string     `json:"dir"`
+}
+
+// Conversation is what a team or a session of it has with its agent. It
+// outlives the agent's processes.
+type Conversation struct {
+	Team      string    `json:"team"`
+	Session   string    `json:"session"`
+	SessionID string    `json:"session_id"`
+	Dir       string    `json:"dir"`
+	Created   time.Time `json:"created"`
 }
 
 // ProcessList is the pool at one moment.

@@ -146,3 +146,15 @@ func (j *Journal) Sessions(f func(key string, s Session) error) error {
 		})
 	})
 }
+
+// DeleteSession forgets the conversation of a key; one that it has not is no
+// error.
+func (j *Journal) DeleteSession(key string) error {
+	err := j.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketSessions).Delete([]byte(key))
+	})
+	if err != nil {
+		return fmt.Errorf("forget the session of %q: %w", key, err)
+	}
+	return nil
+}
