@@ -1,7 +1,3 @@
-// Package journal is iris' durable record, one bbolt file in the state
-// directory: which conversation each team@session has. It survives every
-// daemon. It owns no goroutines; one Journal is open at a time (bbolt locks
-// the file) and its methods may be called from any goroutine.
 package journal
 
 import (
@@ -10,6 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -18,13 +19,14 @@ import (
 
 // version is the layout's. A journal with a higher one was written by a newer
 // iris and is refused.
-const version = 1
+const version = 2
 
-var (
-	bucketMeta     = []byte("meta")
-	bucketSessions = []byte("sessions")
-	keyVersion     = []byte("version")
-)
+// mapSize is how much of the address space the file gets at first, so that it
+// seldom grows out of it: only then a writer waits for readers.
+const mapSize = 64 << 20
+
+// growSize is how much room the file takes at a time; each takes one more fsync.
+const growSize = 4 << 20
 
 // Session is the conversation that a key has.
 type Session struct {
@@ -35,82 +37,224 @@ type Session struct {
 
 // Journal is an open record. Close it.
 type Journal struct {
-	db *bolt.DB
+	path  string
+	dir   string         // of large bodies and results
+	wake  chan struct{}  // to the committer
+	wg    sync.WaitGroup // the committer
+	named bool           // the file's directory has been synced; the committer's own
+
+	stopped atomic.Pointer[StoppedError]
+	wrecked atomic.Bool // bbolt panicked, perhaps with locks held
+
+	life sync.RWMutex // held for reading while db is used; protects db, raw, file
+	db   *bolt.DB     // nil when closed
+	raw  *os.File     // its file
+	file os.FileInfo
+
+	mu      sync.Mutex // protects the fields below; held for a moment
+	waiting []*change
+	closed  bool
 }
 
 // Open opens the record at path, or makes it with mode 0600. The error names
 // the file and what is wrong with it: held by another process, written by a
-// newer version, damaged.
+// newer version, damaged. An older version is migrated, whole or not at all.
 func Open(path string) (*Journal, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 2 * time.Second})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("journal %s is held by another process", path)
+	j := &Journal{
+		path: path, dir: filepath.Join(filepath.Dir(path), "bodies"),
+		wake: make(chan struct{}, 1),
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, err
+	err := j.open()
+	if err == nil {
+		err = j.prepare()
+	}
+	if err == nil {
+		err = j.sweep()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("journal %s cannot be read: %w", path, err)
+		j.release()
+		return nil, err
 	}
-	j := &Journal{db: db}
-	if err := j.prepare(); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("journal %s: %w", path, err)
-	}
+	j.wg.Go(j.commitAll)
 	return j, nil
 }
 
-// prepare checks the version, and writes the buckets of a new journal.
-func (j *Journal) prepare() error {
-	var have uint64
-	err := j.db.View(func(tx *bolt.Tx) error {
-		if b := tx.Bucket(bucketMeta); b != nil {
-			have = decodeVersion(b.Get(keyVersion))
+// open opens the file itself and checks that all of it is there.
+func (j *Journal) open() (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			j.wrecked.Store(true)
+			err = &DamageError{Path: j.path, What: fmt.Sprint(p)}
 		}
+	}()
+	j.db, err = bolt.Open(j.path, 0o600, &bolt.Options{
+		Timeout: 2 * time.Second, InitialMmapSize: mapSize, NoStatistics: true,
+		FreelistType: bolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			var err error
+			j.raw, err = os.OpenFile(name, flag, mode)
+			return j.raw, err
+		},
+	})
+	if err != nil {
+		return j.notOpened(err)
+	}
+	j.db.AllocSize = growSize
+	if j.file, err = j.raw.Stat(); err != nil {
+		return err
+	}
+	return j.db.View(func(tx *bolt.Tx) error {
+		if have := j.file.Size(); have < tx.Size() {
+			return &DamageError{Path: j.path, What: fmt.Sprintf("%d of its %d bytes are missing", tx.Size()-have, tx.Size())}
+		}
+		return nil
+	})
+}
+
+func (j *Journal) notOpened(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return fmt.Errorf("journal %s is held by another process", j.path)
+	case errors.Is(err, fs.ErrPermission):
+		return err
+	}
+	return fmt.Errorf("journal %s cannot be read: %w", j.path, err)
+}
+
+// prepare checks the version, writes the buckets of a new journal and migrates
+// an old one.
+func (j *Journal) prepare() (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer j.rescue(&err)
+	var have uint64
+	err = j.db.View(func(tx *bolt.Tx) error {
+		have, err = readVersion(tx)
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("journal %s: %w", j.path, err)
+	case have == version:
+		return j.db.View(j.complete)
+	case have > version:
+		return fmt.Errorf("journal %s: version %d was written by a newer iris (this one knows %d)", j.path, have, version)
+	}
+	err = j.db.Update(func(tx *bolt.Tx) error { return migrate(tx, have) })
+	if err != nil {
+		return fmt.Errorf("journal %s: bring version %d to %d: %w", j.path, have, version, err)
+	}
+	return nil
+}
+
+// readVersion returns 0 for a journal that has nothing in it yet.
+func readVersion(tx *bolt.Tx) (uint64, error) {
+	b := tx.Bucket(bucketMeta)
+	if b == nil {
+		if k, _ := tx.Cursor().First(); k != nil {
+			return 0, &DamageError{Path: tx.DB().Path(), What: "it has no version"}
+		}
+		return 0, nil
+	}
+	v := b.Get(keyVersion)
+	if len(v) != 8 || binary.BigEndian.Uint64(v) == 0 {
+		return 0, &DamageError{Path: tx.DB().Path(), What: "it has no version"}
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// complete checks that every bucket is there, and the counts with them.
+func (j *Journal) complete(tx *bolt.Tx) error {
+	for _, name := range buckets {
+		if tx.Bucket(name) == nil {
+			return &DamageError{Path: j.path, What: fmt.Sprintf("%s is missing", name)}
+		}
+	}
+	_, err := getCounts(tx)
+	return err
+}
+
+// migrate writes the present layout. Version 1 had sessions only, as plain
+// JSON.
+func migrate(tx *bolt.Tx, have uint64) error {
+	for _, name := range buckets {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	if have == 1 {
+		if err := sealSessions(tx); err != nil {
+			return err
+		}
+	}
+	if err := new(counts).put(tx); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketMeta).Put(keyVersion, binary.BigEndian.AppendUint64(nil, version))
+}
+
+func sealSessions(tx *bolt.Tx) error {
+	old := map[string]Session{}
+	err := tx.Bucket(bucketSessions).ForEach(func(k, v []byte) error {
+		var s Session
+		if err := json.Unmarshal(v, &s); err != nil {
+			return fmt.Errorf("session of %q: %w", k, err)
+		}
+		old[string(k)] = s
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	switch {
-	case have == version:
+	for k, s := range old {
+		if err := putJSON(tx, bucketSessions, []byte(k), s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close commits what was handed over before it, ends the committer and closes
+// the file. The Journal is of no use afterwards; a second Close does nothing.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if !j.closed {
+		j.closed = true
+		close(j.wake)
+	}
+	j.mu.Unlock()
+	j.wg.Wait()
+	return j.release()
+}
+
+// release closes the file. After a panic inside bbolt its locks may be held
+// for ever, so then only the descriptor goes, and with it the file's lock.
+func (j *Journal) release() error {
+	j.life.Lock()
+	defer j.life.Unlock()
+	db := j.db
+	j.db = nil
+	if j.wrecked.Load() {
+		if j.raw == nil {
+			return nil
+		}
+		raw := j.raw
+		j.raw = nil
+		return raw.Close()
+	}
+	if db == nil {
 		return nil
-	case have > version:
-		return fmt.Errorf("version %d was written by a newer iris (this one knows %d)", have, version)
 	}
-	return j.db.Update(func(tx *bolt.Tx) error {
-		if _, err := tx.CreateBucketIfNotExists(bucketSessions); err != nil {
-			return err
-		}
-		meta, err := tx.CreateBucketIfNotExists(bucketMeta)
-		if err != nil {
-			return err
-		}
-		return meta.Put(keyVersion, binary.BigEndian.AppendUint64(nil, version))
-	})
+	return db.Close()
 }
-
-func decodeVersion(b []byte) uint64 {
-	if len(b) != 8 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(b)
-}
-
-// Close closes the file. The Journal is of no use afterwards.
-func (j *Journal) Close() error { return j.db.Close() }
 
 // Session returns the conversation of a key; false when it has none yet.
 func (j *Journal) Session(key string) (Session, bool, error) {
 	var s Session
 	var ok bool
-	err := j.db.View(func(tx *bolt.Tx) error {
-		v := tx.Bucket(bucketSessions).Get([]byte(key))
-		if v == nil {
-			return nil
-		}
-		ok = true
-		return json.Unmarshal(v, &s)
+	err := j.view(func(tx *bolt.Tx) (err error) {
+		ok, err = getJSON(tx, bucketSessions, []byte(key), &s)
+		return err
 	})
 	if err != nil {
 		return Session{}, false, fmt.Errorf("session of %q: %w", key, err)
@@ -121,40 +265,23 @@ func (j *Journal) Session(key string) (Session, bool, error) {
 // SetSession records the conversation of a key. It is on disk when SetSession
 // returns.
 func (j *Journal) SetSession(key string, s Session) error {
-	v, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	err = j.db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketSessions).Put([]byte(key), v)
-	})
+	err := j.update(func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte(key), s) })
 	if err != nil {
 		return fmt.Errorf("record the session of %q: %w", key, err)
 	}
 	return nil
 }
 
-// Sessions calls f for each key and its conversation, in the order of keys.
-func (j *Journal) Sessions(f func(key string, s Session) error) error {
-	return j.db.View(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketSessions).ForEach(func(k, v []byte) error {
-			var s Session
-			if err := json.Unmarshal(v, &s); err != nil {
-				return fmt.Errorf("session of %q: %w", k, err)
-			}
-			return f(string(k), s)
-		})
-	})
-}
-
-// DeleteSession forgets the conversation of a key; one that it has not is no
-// error.
+// DeleteSession forgets the conversation of a key.
 func (j *Journal) DeleteSession(key string) error {
-	err := j.db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketSessions).Delete([]byte(key))
-	})
+	err := j.update(func(tx *bolt.Tx) error { return del(tx, bucketSessions, []byte(key)) })
 	if err != nil {
 		return fmt.Errorf("forget the session of %q: %w", key, err)
 	}
 	return nil
+}
+
+// Sessions calls f for each key and its conversation, in the order of keys.
+func (j *Journal) Sessions(f func(key string, s Session) error) error {
+	return each(j, bucketSessions, f)
 }

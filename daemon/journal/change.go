@@ -1,0 +1,212 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// End says how a message ended.
+type End struct {
+	State  State
+	Result *Result // nil when there is none
+	At     time.Time
+	By     string // who or what says so, when it is not the agent's own word
+	Note   string // and why
+
+	// How far the process's output is on record with this; see Process.Taken.
+	Process string
+	Taken   int64
+}
+
+// Dispatch records that a queued message is about to be written to an agent;
+// it is on disk when Dispatch returns, and only then the first byte may be
+// written. When the deadline has passed the message is recorded as expired
+// instead, and the error is ErrExpired.
+func (j *Journal) Dispatch(id string, a Attempt) (Message, error) {
+	var late error
+	m, err := j.move(id, func(_ *bolt.Tx, m *Message, _ *counts) error {
+		if err := m.may(Running); err != nil {
+			return err
+		}
+		late = m.dispatch(a)
+		return nil
+	})
+	if err != nil {
+		return m, fmt.Errorf("dispatch message %s: %w", id, err)
+	}
+	return m, late
+}
+
+// dispatch turns a queued message into a running one, or an expired one.
+func (m *Message) dispatch(a Attempt) error {
+	if d := m.Options.Deadline; !d.IsZero() && a.At.After(d) {
+		m.step(Change{State: Expired, At: a.At})
+		return fmt.Errorf("message %s: %w", m.ID, ErrExpired)
+	}
+	m.step(Change{State: Running, At: a.At})
+	m.Attempts = append(m.Attempts, a)
+	return nil
+}
+
+// Requeue puts a running message back to its place in the queue. The caller
+// has proof that its turn never began; why names it.
+func (j *Journal) Requeue(id, why string, at time.Time) (Message, error) {
+	m, err := j.move(id, func(_ *bolt.Tx, m *Message, _ *counts) error {
+		if err := m.may(Queued); err != nil {
+			return err
+		}
+		m.step(Change{State: Queued, At: at, Note: why})
+		return nil
+	})
+	if err != nil {
+		return m, fmt.Errorf("requeue message %s: %w", id, err)
+	}
+	return m, nil
+}
+
+// End records the end of a queued or running message; it is on disk when End
+// returns. The same end once more, with the same result, changes nothing and
+// is no error, so that End may be repeated when its fate is open.
+func (j *Journal) End(id string, e End) (Message, error) {
+	if !e.State.Ended() || stateCodes[e.State] == 0 {
+		return Message{}, fmt.Errorf("end message %s: %q is not an end", id, e.State)
+	}
+	return j.end(id, e, func(m *Message) error {
+		if m.State == Unknown {
+			return &StateError{m.ID, m.State, e.State}
+		}
+		return m.may(e.State)
+	})
+}
+
+// Resolve records how a message really ended that was unknown: by evidence, or
+// because a person says so. By names which.
+func (j *Journal) Resolve(id string, e End) (Message, error) {
+	if e.By == "" {
+		return Message{}, fmt.Errorf("resolve message %s: nobody says so", id)
+	}
+	return j.end(id, e, func(m *Message) error {
+		if m.State != Unknown {
+			return &StateError{m.ID, m.State, e.State}
+		}
+		return m.may(e.State)
+	})
+}
+
+func (j *Journal) end(id string, e End, may func(*Message) error) (Message, error) {
+	if err := checkID(id); err != nil {
+		return Message{}, err
+	}
+	var text []byte
+	var result Content
+	var err error
+	if e.Result != nil {
+		if text, err = json.Marshal(e.Result); err == nil {
+			result, err = j.store(id, "result", text)
+		}
+	}
+	if err != nil {
+		return Message{}, fmt.Errorf("end message %s as %s: %w", id, e.State, err)
+	}
+	repeated := false
+	m, err := j.move(id, func(tx *bolt.Tx, m *Message, c *counts) error {
+		if repeated = m.is(e, result); repeated {
+			return nil
+		}
+		if err := may(m); err != nil {
+			return err
+		}
+		return m.finish(tx, e, result, text, c)
+	})
+	if repeated || refused(err) {
+		j.discard(result)
+	}
+	if err != nil {
+		return m, fmt.Errorf("end message %s as %s: %w", id, e.State, err)
+	}
+	return m, nil
+}
+
+// is reports whether the message has that end already.
+func (m *Message) is(e End, result Content) bool {
+	last := m.History[len(m.History)-1]
+	return m.State == e.State && last.By == e.By && m.Result.Sum == result.Sum
+}
+
+func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *counts) error {
+	if err := taken(tx, e.Process, e.Taken); err != nil {
+		return err
+	}
+	m.step(Change{State: e.State, At: e.At, By: e.By, Note: e.Note})
+	if e.Result == nil {
+		return nil
+	}
+	m.Result = result
+	m.Outcome, m.Error, m.CostUSD = e.Result.Outcome, short(e.Result.Error), e.Result.CostUSD
+	return keep(tx, bucketResults, m.ID, result, text, c)
+}
+
+// short cuts what a list shows.
+func short(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	n := most
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}
+
+// may says whether the message can become s, as a typed error.
+func (m *Message) may(s State) error {
+	if !slices.Contains(leads[m.State], s) {
+		return &StateError{m.ID, m.State, s}
+	}
+	return nil
+}
+
+func (m *Message) step(c Change) {
+	m.State = c.State
+	m.History = append(m.History, c)
+}
+
+// move changes one message in a transaction: f checks, then changes it.
+func (j *Journal) move(id string, f func(*bolt.Tx, *Message, *counts) error) (Message, error) {
+	var got Message
+	err := j.update(func(tx *bolt.Tx) error {
+		m, err := getMessage(tx, id)
+		if err != nil {
+			return err
+		}
+		c, err := getCounts(tx)
+		if err != nil {
+			return err
+		}
+		was, steps := m.State, len(m.History)
+		if err := f(tx, m, c); err != nil {
+			return err
+		}
+		got = *m
+		if len(m.History) == steps {
+			return nil
+		}
+		if err := putMessage(tx, m, was, c); err != nil {
+			return err
+		}
+		return c.put(tx)
+	})
+	if err != nil {
+		if s, ok := errors.AsType[*StateError](err); ok {
+			got.ID, got.State = id, s.From
+		}
+		return Message{ID: got.ID, State: got.State}, err
+	}
+	return got, nil
+}

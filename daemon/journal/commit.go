@@ -1,0 +1,228 @@
+package journal
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// maxGroup bounds a transaction, so that the first caller of a long queue does
+// not wait for the last.
+const maxGroup = 256
+
+// change is one caller's part of a transaction. run looks before it changes
+// anything; an error that it returns after a change is a halfway. It may run
+// more than once.
+type change struct {
+	run  func(*bolt.Tx) error
+	err  error
+	done chan struct{}
+}
+
+// update has a change committed and returns when it is on disk, or refused.
+func (j *Journal) update(run func(*bolt.Tx) error) error {
+	c := &change{run: run, done: make(chan struct{})}
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return ErrClosed
+	}
+	j.waiting = append(j.waiting, c)
+	select {
+	case j.wake <- struct{}{}:
+	default: // the committer has not yet taken what it was woken for
+	}
+	j.mu.Unlock()
+	<-c.done
+	return c.err
+}
+
+// commitAll is the committer: it commits what waits, all that has gathered
+// during one commit in the next, until Close.
+func (j *Journal) commitAll() {
+	debug.SetPanicOnFault(true)
+	for range j.wake {
+		for {
+			group := j.take()
+			if len(group) == 0 {
+				break
+			}
+			j.commit(group)
+		}
+	}
+}
+
+func (j *Journal) take() []*change {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := min(len(j.waiting), maxGroup)
+	group := j.waiting[:n:n]
+	j.waiting = j.waiting[n:]
+	if len(j.waiting) == 0 {
+		j.waiting = nil
+	}
+	return group
+}
+
+// commit answers every change of the group: after the commit, or after the
+// journal has stopped.
+func (j *Journal) commit(group []*change) {
+	for len(group) > 0 {
+		bad, err := j.attempt(group)
+		if err == nil && bad >= 0 {
+			close(group[bad].done)
+			group = append(group[:bad:bad], group[bad+1:]...)
+			continue
+		}
+		for _, c := range group {
+			if err != nil { // a refusal too may rest on what was not committed
+				c.err = err
+			}
+			close(c.done)
+		}
+		return
+	}
+}
+
+// attempt runs a group in one transaction. bad is the change that failed
+// halfway, for which the transaction was given up; -1 for none. An error means
+// that the journal has stopped.
+func (j *Journal) attempt(group []*change) (bad int, err error) {
+	j.life.RLock()
+	defer j.life.RUnlock()
+	if s := j.stopped.Load(); s != nil {
+		return -1, s
+	}
+	defer j.rescue(&err)
+	tx, err := j.db.Begin(true)
+	if err != nil {
+		return -1, j.stop(err)
+	}
+	wanted := false
+	for i, c := range group {
+		c.err = c.run(tx)
+		if _, ok := c.err.(halfway); ok {
+			return i, tx.Rollback()
+		}
+		wanted = wanted || c.err == nil
+	}
+	if !wanted {
+		return -1, tx.Rollback()
+	}
+	if err := j.present(); err != nil {
+		tx.Rollback()
+		return -1, j.stop(err)
+	}
+	if err := tx.Commit(); err != nil {
+		return -1, j.stop(err)
+	}
+	return -1, nil
+}
+
+// present checks that the file is still the one at its path, and has its name
+// synced once.
+func (j *Journal) present() error {
+	now, err := os.Stat(j.path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(j.file, now) {
+		return fmt.Errorf("%s was replaced while iris used it", j.path)
+	}
+	if j.named {
+		return nil
+	}
+	if err := syncDir(filepath.Dir(j.path)); err != nil {
+		return err
+	}
+	j.named = true
+	return nil
+}
+
+// stop makes err the answer to every call from now on.
+func (j *Journal) stop(err error) error {
+	s := &StoppedError{Path: j.path, Full: noRoom(err), Err: err}
+	j.stopped.CompareAndSwap(nil, s)
+	return j.stopped.Load()
+}
+
+// rescue turns a panic of bbolt, which is how it meets a broken structure, and
+// a fault in the mapped file, into an error. Locks inside bbolt may stay held,
+// so the journal stops and is not closed the usual way.
+func (j *Journal) rescue(err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	j.wrecked.Store(true)
+	*err = j.stop(&DamageError{Path: j.path, What: fmt.Sprint(p)})
+}
+
+// view runs f in a read transaction. f is short: a writer that must remap the
+// file waits for it.
+func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
+	j.life.RLock()
+	defer j.life.RUnlock()
+	if j.db == nil {
+		return ErrClosed
+	}
+	if s := j.stopped.Load(); s != nil {
+		return s
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer j.rescue(&err)
+	return j.db.View(f)
+}
+
+// Retry takes up a journal again that stopped for want of room: it opens the
+// file anew and tries a write. It returns nil when the journal serves again,
+// and otherwise why it does not. A journal that stopped for any other reason
+// stays stopped: what a failed fsync was to write may be lost, though reading
+// shows it.
+func (j *Journal) Retry() error {
+	j.life.Lock()
+	defer j.life.Unlock()
+	s := j.stopped.Load()
+	if j.db == nil {
+		return ErrClosed
+	}
+	if s == nil {
+		return nil
+	}
+	if !s.Full || j.wrecked.Load() {
+		return s
+	}
+	if err := j.db.Close(); err != nil {
+		return j.fail(err)
+	}
+	if err := j.open(); err != nil {
+		return j.fail(err)
+	}
+	if err := j.probe(); err != nil {
+		return j.fail(err)
+	}
+	j.stopped.Store(nil)
+	return nil
+}
+
+// probe writes a transaction that changes nothing.
+func (j *Journal) probe() (err error) {
+	defer j.rescue(&err)
+	return j.db.Update(func(tx *bolt.Tx) error {
+		c, err := getCounts(tx)
+		if err != nil {
+			return err
+		}
+		return c.put(tx)
+	})
+}
+
+// fail replaces why the journal stopped.
+func (j *Journal) fail(err error) error {
+	s := &StoppedError{Path: j.path, Full: noRoom(err), Err: err}
+	j.stopped.Store(s)
+	return s
+}

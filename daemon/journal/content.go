@@ -1,0 +1,217 @@
+package journal
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// inFile is the size above which a body or result gets a file of its own:
+// bbolt never gives the room of large values back.
+const inFile = 64 << 10
+
+// Content describes a body or a result. It is read by Body and Result.
+type Content struct {
+	Size int64  `json:"size"`
+	Sum  string `json:"sha256,omitempty"`
+	File string `json:"file,omitempty"` // name in bodies/, empty when it is in the journal
+}
+
+func describe(b []byte) Content {
+	s := sha256.Sum256(b)
+	return Content{Size: int64(len(b)), Sum: hex.EncodeToString(s[:])}
+}
+
+// check says what is wrong with b as this content.
+func (c Content) check(b []byte) error {
+	switch got := describe(b); {
+	case got.Size != c.Size:
+		return fmt.Errorf("it has %d bytes instead of %d", got.Size, c.Size)
+	case got.Sum != c.Sum:
+		return errSum
+	}
+	return nil
+}
+
+// store describes b, and when it is large writes its file, synced and with its
+// name synced. The file's name is new each time: one that a lost transaction
+// has left is never written over.
+func (j *Journal) store(id, kind string, b []byte) (Content, error) {
+	c := describe(b)
+	if len(b) <= inFile {
+		return c, nil
+	}
+	if s := j.stopped.Load(); s != nil {
+		return c, s
+	}
+	if err := j.makeDir(); err != nil {
+		return c, err
+	}
+	c.File = id + "." + kind + "." + rand.Text()[:8]
+	return c, j.writeFile(c.File, b)
+}
+
+func (j *Journal) makeDir() error {
+	err := os.Mkdir(j.dir, 0o700)
+	if err == nil {
+		return j.synced(filepath.Dir(j.dir))
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+func (j *Journal) writeFile(name string, b []byte) error {
+	path := filepath.Join(j.dir, name)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		if err = f.Sync(); err != nil {
+			err = j.stop(err)
+		}
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = j.synced(j.dir)
+	}
+	if err != nil {
+		os.Remove(path)
+	}
+	if noRoom(err) {
+		return &StoppedError{Path: path, Full: true, Err: err}
+	}
+	return err
+}
+
+// synced syncs a directory; the journal stops when it cannot.
+func (j *Journal) synced(dir string) error {
+	if err := syncDir(dir); err != nil {
+		return j.stop(err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// discard removes the file of content that no record names.
+func (j *Journal) discard(c Content) {
+	if c.File != "" {
+		os.Remove(filepath.Join(j.dir, c.File))
+	}
+}
+
+// keep stores content that is not in a file of its own.
+func keep(tx *bolt.Tx, bucket []byte, id string, c Content, b []byte, n *counts) error {
+	if c.File != "" {
+		n.Files += c.Size
+		return nil
+	}
+	return put(tx, bucket, []byte(id), b)
+}
+
+// load returns the content of a message, checked.
+func (j *Journal) load(id string, bucket []byte, of func(*Message) Content) (b []byte, c Content, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		m, err := getMessage(tx, id)
+		if err != nil {
+			return err
+		}
+		if c = of(m); c.File != "" || c.Sum == "" {
+			return nil
+		}
+		v, err := get(tx, bucket, []byte(id))
+		if err == nil && v == nil {
+			err = errMissing
+		}
+		if err != nil {
+			return damaged(tx, id, fmt.Errorf("%s: %w", bucket, err))
+		}
+		b = append(b, v...)
+		return nil
+	})
+	if err != nil || c.Sum == "" {
+		return nil, c, err
+	}
+	if c.File != "" {
+		if b, err = os.ReadFile(filepath.Join(j.dir, c.File)); err != nil {
+			return nil, c, j.unreadable(id, c, err)
+		}
+	}
+	if err := c.check(b); err != nil {
+		return nil, c, &DamageError{Path: j.where(c), ID: id, What: err.Error()}
+	}
+	return b, c, nil
+}
+
+func (j *Journal) where(c Content) string {
+	if c.File != "" {
+		return filepath.Join(j.dir, c.File)
+	}
+	return j.path
+}
+
+// unreadable tells a file that was lost from one that was pruned meanwhile.
+func (j *Journal) unreadable(id string, c Content, err error) error {
+	if _, gone := j.Message(id); errors.Is(gone, ErrNotFound) {
+		return gone
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return &DamageError{Path: j.where(c), ID: id, What: "the file is missing"}
+	}
+	return err
+}
+
+// sweep removes the files that no record names: their transactions were lost.
+func (j *Journal) sweep() (err error) {
+	entries, err := os.ReadDir(j.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("journal %s: %w", j.path, err)
+	}
+	for _, e := range entries {
+		id, _, ok := strings.Cut(e.Name(), ".")
+		if !ok || checkID(id) != nil || !e.Type().IsRegular() {
+			continue // not ours
+		}
+		var m *Message
+		err := j.view(func(tx *bolt.Tx) (err error) {
+			m, err = getMessage(tx, id)
+			return err
+		})
+		if errors.Is(err, ErrNotFound) || err == nil && m.Body.File != e.Name() && m.Result.File != e.Name() {
+			err = os.Remove(filepath.Join(j.dir, e.Name()))
+		} else if isDamage(err) {
+			err = nil // it may well be this one's: kept for a person
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("journal %s: %w", j.path, err)
+		}
+	}
+	return nil
+}
+
+func isDamage(err error) bool {
+	d, ok := errors.AsType[*DamageError](err)
+	return ok && d.ID != ""
+}

@@ -1,0 +1,166 @@
+package journal
+
+import (
+	"fmt"
+	"time"
+)
+
+// State is where a message is on its way.
+type State string
+
+// The states of a message. The last five are ends.
+const (
+	Queued    State = "queued"
+	Running   State = "running"
+	Done      State = "done"      // the agent answered
+	Failed    State = "failed"    // the agent, or iris before it, says that it cannot
+	Cancelled State = "cancelled" // by a person
+	Expired   State = "expired"   // its deadline passed before its turn began
+	Unknown   State = "unknown"   // it began, and nobody can prove how it ended
+)
+
+// stateCodes gives each state its byte in records and indexes: never change one.
+var stateCodes = map[State]byte{
+	Queued: 'q', Running: 'r', Done: 'd', Failed: 'f', Cancelled: 'c', Expired: 'e', Unknown: 'u',
+}
+
+// Ended reports whether s is an end.
+func (s State) Ended() bool { return s != Queued && s != Running }
+
+// indexed reports whether messages in state s are found without a scan.
+func (s State) indexed() bool { return s == Queued || s == Running || s == Unknown }
+
+// leads says which changes there are. The way out of unknown is Resolve alone.
+var leads = map[State][]State{
+	Queued:  {Running, Failed, Cancelled, Expired},
+	Running: {Done, Failed, Cancelled, Unknown, Queued},
+	Unknown: {Done, Failed, Cancelled},
+}
+
+// Options are what a sender asked for. The journal keeps them and acts on two:
+// Deadline and Key.
+type Options struct {
+	Key       string    `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
+	Deadline  time.Time `json:"deadline,omitzero"`    // expired when its turn has not begun by then
+	Fresh     bool      `json:"fresh,omitempty"`      // in a conversation of its own
+	Parent    string    `json:"parent,omitempty"`     // process whose turn waits for this one
+	OnUnknown string    `json:"on_unknown,omitempty"` // hold, continue, retry
+	RetryOf   string    `json:"retry_of,omitempty"`   // id of the message that this one repeats
+	DeniedOK  bool      `json:"denied_ok,omitempty"`
+	Detached  bool      `json:"detached,omitempty"` // nobody waited when it was accepted
+	Origin    string    `json:"origin,omitempty"`   // who sent it, for people
+}
+
+// New is a message to accept.
+type New struct {
+	ID      string // letters, digits, "-" and "_", at most 64; sorts by time
+	Team    string
+	Session string
+	Body    []byte
+	Options Options
+	At      time.Time
+}
+
+// Attempt is one dispatch: enough to find what the agent wrote of it.
+type Attempt struct {
+	Process string    `json:"process"`
+	Spool   string    `json:"spool"`
+	Offset  int64     `json:"offset"`
+	Boot    string    `json:"boot,omitempty"`     // boot id, so that a reboot is noticed
+	Idle    bool      `json:"idle,omitempty"`     // the agent's last state line was idle
+	Room    bool      `json:"reserved,omitempty"` // room past the spool's end was reserved
+	At      time.Time `json:"at"`
+}
+
+// Change is one step of a message's history.
+type Change struct {
+	State State     `json:"state"`
+	At    time.Time `json:"at"`
+	By    string    `json:"by,omitempty"`   // who, when it was not the agent or the sender
+	Note  string    `json:"note,omitempty"` // and why
+}
+
+// Message is the record of one message; its body and result are read apart.
+type Message struct {
+	ID       string    `json:"id"`
+	Seq      uint64    `json:"seq"` // first come, first served, whatever clocks say
+	Team     string    `json:"team"`
+	Session  string    `json:"session,omitempty"`
+	State    State     `json:"state"`
+	Options  Options   `json:"options,omitzero"`
+	History  []Change  `json:"history"`
+	Attempts []Attempt `json:"attempts,omitempty"`
+	Body     Content   `json:"body"`
+	Result   Content   `json:"result,omitzero"`
+
+	// Of the result, for lists.
+	Outcome string  `json:"outcome,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	CostUSD float64 `json:"cost_usd,omitempty"`
+}
+
+// Accepted is when the message was accepted.
+func (m *Message) Accepted() time.Time { return m.History[0].At }
+
+// Ended is when the message reached its first end; zero while it has none.
+func (m *Message) Ended() time.Time {
+	for _, c := range m.History {
+		if c.State.Ended() {
+			return c.At
+		}
+	}
+	return time.Time{}
+}
+
+// Last is the latest attempt; the zero Attempt when there was none.
+func (m *Message) Last() Attempt {
+	if len(m.Attempts) == 0 {
+		return Attempt{}
+	}
+	return m.Attempts[len(m.Attempts)-1]
+}
+
+// Result is how a turn ended.
+type Result struct {
+	Outcome   string        `json:"outcome"`
+	Text      string        `json:"text,omitempty"`
+	Error     string        `json:"error,omitempty"`
+	SessionID string        `json:"session_id,omitempty"`
+	Subtype   string        `json:"subtype,omitempty"`
+	Stop      string        `json:"stop,omitempty"`
+	Terminal  string        `json:"terminal,omitempty"`
+	Status    int           `json:"status,omitempty"` // HTTP status of a failed API call
+	Turns     int           `json:"turns,omitempty"`
+	CostUSD   float64       `json:"cost_usd,omitempty"`
+	Duration  time.Duration `json:"duration,omitempty"`
+	API       time.Duration `json:"api,omitempty"`
+	Usage     Usage         `json:"usage,omitzero"`
+	Denials   []Denial      `json:"denials,omitempty"`
+	Retire    string        `json:"retire,omitempty"`
+}
+
+// Usage counts tokens.
+type Usage struct {
+	Input      int64 `json:"input,omitempty"`
+	Output     int64 `json:"output,omitempty"`
+	CacheRead  int64 `json:"cache_read,omitempty"`
+	CacheWrite int64 `json:"cache_write,omitempty"`
+}
+
+// Denial is a tool call that was not permitted.
+type Denial struct {
+	Tool  string `json:"tool"`
+	Input []byte `json:"input,omitempty"` // as the agent wrote it
+}
+
+func checkID(id string) error {
+	if len(id) == 0 || len(id) > 64 {
+		return fmt.Errorf("message id %q has %d characters, not 1 to 64", id, len(id))
+	}
+	for _, c := range []byte(id) {
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return fmt.Errorf("message id %q has a character that is not a letter, digit, %q or %q", id, "-", "_")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package journal
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Retention is how long messages and keys are kept by default.
+const Retention = 35 * 24 * time.Hour
+
+// pruneGroup bounds the messages that one transaction removes.
+const pruneGroup = 200
+
+// Pruned counts what Prune removed.
+type Pruned struct {
+	Messages int
+	Keys     int
+}
+
+// Prune removes the messages that ended before ended, with their bodies and
+// results, and the keys of ended messages that were accepted before keys. It
+// works in short transactions and may run beside everything else. What cannot
+// be read is kept.
+func (j *Journal) Prune(ended, keys time.Time) (Pruned, error) {
+	var p Pruned
+	var err error
+	for at, more := []byte(nil), true; more; {
+		var ids [][]byte
+		if ids, at, more, err = j.old(ended, at); err != nil {
+			return p, err
+		}
+		n, err := j.prune(ids, ended)
+		p.Messages += n
+		if err != nil {
+			return p, err
+		}
+	}
+	for at, more := []byte(nil), true; more; {
+		var names [][]byte
+		if names, at, more, err = j.oldKeys(keys, at); err != nil {
+			return p, err
+		}
+		n, err := j.pruneKeys(names, keys)
+		p.Keys += n
+		if err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// walk looks at a chunk of a bucket after the key at, and returns the keys that
+// want picks, at most pruneGroup.
+func (j *Journal) walk(bucket, at []byte, want func(k, v []byte) bool) (found [][]byte, last []byte, more bool, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucket).Cursor()
+		k, v := c.First()
+		if at != nil {
+			if k, v = c.Seek(at); string(k) == string(at) {
+				k, v = c.Next()
+			}
+		}
+		for n := 0; k != nil; k, v = c.Next() {
+			if n == chunk || len(found) == pruneGroup {
+				more = true
+				return nil
+			}
+			n++
+			last = append(last[:0], k...)
+			if want(k, v) {
+				found = append(found, append([]byte(nil), k...))
+			}
+		}
+		return nil
+	})
+	return found, last, more, err
+}
+
+func (j *Journal) old(ended time.Time, at []byte) ([][]byte, []byte, bool, error) {
+	return j.walk(bucketMessages, at, func(k, v []byte) bool {
+		b, err := unseal(bucketMessages, k, v)
+		if err != nil {
+			return false
+		}
+		h, err := decodeHead(b)
+		return err == nil && h.end != 0 && h.end < ended.UnixNano()
+	})
+}
+
+// prune removes those of the messages that still are to be removed, and then
+// their files.
+func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	var files []string
+	err = j.update(func(tx *bolt.Tx) error {
+		n, files = 0, nil
+		c, err := getCounts(tx)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			m, err := getMessage(tx, string(id))
+			if err != nil || !m.State.Ended() || !m.Ended().Before(ended) {
+				continue
+			}
+			if err := m.remove(tx, c); err != nil {
+				return err
+			}
+			n++
+			for _, f := range []string{m.Body.File, m.Result.File} {
+				if f != "" {
+					files = append(files, f)
+				}
+			}
+		}
+		return c.put(tx)
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range files {
+		os.Remove(filepath.Join(j.dir, f)) // what stays is swept at the next Open
+	}
+	return n, nil
+}
+
+// remove deletes a message; its key, if any, remembers how it ended.
+func (m *Message) remove(tx *bolt.Tx, c *counts) error {
+	c.of(m.State, -1)
+	c.Messages--
+	for _, of := range []Content{m.Body, m.Result} {
+		if of.File != "" {
+			c.Files -= of.Size
+		}
+	}
+	if m.State.indexed() {
+		if err := del(tx, bucketLive, liveKey(m.State, m.Seq)); err != nil {
+			return err
+		}
+	}
+	for _, bucket := range [][]byte{bucketMessages, bucketBodies, bucketResults} {
+		if err := del(tx, bucket, []byte(m.ID)); err != nil {
+			return err
+		}
+	}
+	name := []byte(m.Options.Key)
+	if len(name) == 0 {
+		return nil
+	}
+	var k keyRecord
+	if ok, err := getJSON(tx, bucketKeys, name, &k); !ok || err != nil || k.ID != m.ID {
+		return nil
+	}
+	k.State = m.State
+	return putJSON(tx, bucketKeys, name, k)
+}
+
+func (j *Journal) oldKeys(before time.Time, at []byte) ([][]byte, []byte, bool, error) {
+	return j.walk(bucketKeys, at, func(k, v []byte) bool {
+		b, err := unseal(bucketKeys, k, v)
+		var r keyRecord
+		return err == nil && json.Unmarshal(b, &r) == nil && r.At.Before(before)
+	})
+}
+
+func (j *Journal) pruneKeys(names [][]byte, before time.Time) (n int, err error) {
+	if len(names) == 0 {
+		return 0, nil
+	}
+	err = j.update(func(tx *bolt.Tx) error {
+		n = 0
+		for _, name := range names {
+			var k keyRecord
+			if ok, err := getJSON(tx, bucketKeys, name, &k); !ok || err != nil || !k.At.Before(before) {
+				continue
+			}
+			if m, err := getMessage(tx, k.ID); k.State == "" && (err != nil || !m.State.Ended()) {
+				continue
+			}
+			if err := del(tx, bucketKeys, name); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// Size says how much there is.
+type Size struct {
+	File     int64 // bytes that the journal has on disk
+	Bodies   int64 // and the files beside it
+	Messages int64
+	Queued   int64
+	Running  int64
+	Unknown  int64
+}
+
+// Size returns what status shows; it is cheap.
+func (j *Journal) Size() (Size, error) {
+	var s Size
+	err := j.view(func(tx *bolt.Tx) error {
+		c, err := getCounts(tx)
+		if err != nil {
+			return err
+		}
+		s = Size{File: tx.Size(), Bodies: c.Files, Messages: c.Messages, Queued: c.Queued, Running: c.Running, Unknown: c.Unknown}
+		return nil
+	})
+	return s, err
+}
