@@ -341,6 +341,9 @@ func TestMovedTeamIsToldAndCanBeginAnew(t *testing.T) {
 	if e, ok := errors.AsType[*ipc.Error](err); !ok || !strings.Contains(e.Hint(), "iris session reset api") {
 		t.Errorf("no remedy: %+v", e.Data)
 	}
+	if l := mustCall[ipc.ConversationList](d, ipc.MethodSessions, struct{}{}).Conversations; len(l) != 1 || l[0].Team != "api" || l[0].SessionID != first.SessionID {
+		t.Errorf("listed %+v, want the one conversation", l)
+	}
 	if c := mustCall[ipc.Conversation](d, ipc.MethodReset, ipc.Target{Team: "api"}); c.SessionID != first.SessionID || c.Dir != one {
 		t.Errorf("forgot %+v, want the first one", c)
 	}

@@ -25,6 +25,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodEvict, d.evict)
 	s.Handle(ipc.MethodWake, d.wake)
 	s.Handle(ipc.MethodRestart, d.restart)
+	s.Handle(ipc.MethodSessions, d.sessions)
 	s.Handle(ipc.MethodReset, d.reset)
 	s.Handle(ipc.MethodEnv, d.showEnv)
 	s.Handle(ipc.MethodReload, d.reloadCall)
@@ -201,31 +202,6 @@ func (d *Daemon) wake(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, d.failure(k, "", err)
 	}
 	return d.process(p, time.Now()), nil
-}
-
-// reset forgets a conversation, so that the next message begins a new one. Its
-// agent leaves first; a busy one is in the way.
-func (d *Daemon) reset(_ context.Context, c *ipc.Call) (any, error) {
-	var t ipc.Target
-	if err := c.Bind(&t); err != nil {
-		return nil, err
-	}
-	k, err := d.key(t.Team, t.Session)
-	if err != nil {
-		return nil, err
-	}
-	_, busy := d.pool.Evict(func(o pool.Key) bool { return o == k })
-	if len(busy) > 0 {
-		return nil, coded(ipc.CodeFull, "busy", fmt.Errorf("team %s: its agent is in the middle of a turn", k))
-	}
-	s, ok, err := d.journal.Session(record(k))
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, coded(ipc.CodeNotFound, "no-conversation", fmt.Errorf("team %s has no conversation", k))
-	}
-	return ipc.Conversation{Team: k.Team, Session: k.Session, SessionID: s.ID, Dir: s.Dir, Created: s.Created}, d.journal.DeleteSession(record(k))
 }
 
 func (d *Daemon) showEnv(_ context.Context, c *ipc.Call) (any, error) {

@@ -24,6 +24,7 @@ const (
 	MethodRestart   = "process.restart"  // Target -> Stopped
 	MethodEvents    = "events.list"      // Since -> EventList
 	MethodSubscribe = "events.subscribe" // Since -> Gap, when the stream ends; notifies NotifyEvent, those kept first
+	MethodSessions  = "session.list"     // {} -> ConversationList
 	MethodReset     = "session.reset"    // Target -> Conversation, the one forgotten
 	MethodEnv       = "config.env"       // Target -> Env
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
@@ -163,6 +164,11 @@ type Conversation struct {
 	SessionID string    `json:"session_id"`
 	Dir       string    `json:"dir"`
 	Created   time.Time `json:"created"`
+}
+
+// ConversationList is all of them, by team and session.
+type ConversationList struct {
+	Conversations []Conversation `json:"conversations"`
 }
 
 // ProcessList is the pool at one moment.

@@ -34,6 +34,7 @@ type constructor struct {
 // constructors make the commands, in the order in which people meet them.
 var constructors = []constructor{
 	{"send", newSendCmd},
+	{"session", newSessionCmd},
 	{"ps", newPsCmd},
 	{"status", newStatusCmd},
 	{"events", newEventsCmd},

@@ -1,0 +1,52 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"iris/daemon/journal"
+	"iris/ipc"
+	"iris/pool"
+)
+
+// sessions lists the conversations on record.
+func (d *Daemon) sessions(_ context.Context, c *ipc.Call) (any, error) {
+	if err := c.Bind(&struct{}{}); err != nil {
+		return nil, err
+	}
+	list := ipc.ConversationList{Conversations: []ipc.Conversation{}}
+	err := d.journal.Sessions(func(key string, s journal.Session) error {
+		list.Conversations = append(list.Conversations, conversation(recorded(key), s))
+		return nil
+	})
+	return list, err
+}
+
+func conversation(k pool.Key, s journal.Session) ipc.Conversation {
+	return ipc.Conversation{Team: k.Team, Session: k.Session, SessionID: s.ID, Dir: s.Dir, Created: s.Created}
+}
+
+// reset forgets a conversation, so that the next message begins a new one. Its
+// agent leaves first; a busy one is in the way.
+func (d *Daemon) reset(_ context.Context, c *ipc.Call) (any, error) {
+	var t ipc.Target
+	if err := c.Bind(&t); err != nil {
+		return nil, err
+	}
+	k, err := d.key(t.Team, t.Session)
+	if err != nil {
+		return nil, err
+	}
+	_, busy := d.pool.Evict(func(o pool.Key) bool { return o == k })
+	if len(busy) > 0 {
+		return nil, coded(ipc.CodeFull, "busy", fmt.Errorf("team %s: its agent is in the middle of a turn", k))
+	}
+	s, ok, err := d.journal.Session(record(k))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, coded(ipc.CodeNotFound, "no-conversation", fmt.Errorf("team %s has no conversation", k))
+	}
+	return conversation(k, s), d.journal.DeleteSession(record(k))
+}
