@@ -105,7 +105,7 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
 		ipc.Errorf(ipc.CodeDaemon, "the daemon was not ready within %s; its log is %s", startTimeout, p.Log))
 	defer cancel()
-	lock, err := openStartLock(p.State)
+	lock, err := openStartLock(p)
 	if err != nil {
 		return nil, err
 	}
@@ -135,11 +135,11 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 	return c, err
 }
 
-func openStartLock(state string) (*os.File, error) {
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return nil, ipc.Errorf(ipc.CodeDaemon, "make the state directory: %s", err)
+func openStartLock(p config.Paths) (*os.File, error) {
+	if err := p.MakeDirs(); err != nil { // refuses a link, and what is not ours
+		return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 	}
-	f, err := os.OpenFile(filepath.Join(state, "start.lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(filepath.Join(p.State, "start.lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, ipc.Errorf(ipc.CodeDaemon, "open the start lock: %s", err)
 	}

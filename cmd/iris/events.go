@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -17,13 +20,15 @@ import (
 type eventsOptions struct {
 	*globals
 	follow bool
-	since  uint64
+	since  numberFlag
+	all    bool
 	json   bool
 }
 
 func (o *eventsOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with those to come")
-	f.Uint64Var(&o.since, "since", 0, "only those after the event of this `NUMBER`")
+	f.Var(&o.since, "since", "only those after the event of this number")
+	f.BoolVar(&o.all, "all", false, "health checks too; JSON always has them")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }
 
@@ -36,8 +41,22 @@ func newEventsCmd(g *globals) *cobra.Command {
 		Long: `Print the events that the daemon has kept, the oldest first, and with --follow
 those to come. Texts of messages and answers are never in them.
 
-Events are numbered. A reader that is too slow misses some, and is told so on
-stderr.
+Events are numbered, from 1 anew with each daemon. A reader that is too slow
+misses some, and is told so on stderr.
+
+TYPES
+  process-spawned      an agent was started
+  process-terminated   iris stopped it; detail says why
+  process-exited       it left by itself; detail says how
+  process-error        it did not start, or does not answer a check
+  process-stalled      its turn makes no progress
+  process-fenced       it is left over from an earlier daemon
+  message-queued       a message has to wait; detail is its position
+  message-sent         its turn began
+  message-response     its turn ended; detail is the outcome or the reason
+  message-dropped      it left the queue unsent; detail is the reason
+  health-check         all agents were checked
+  config-changed       the configuration was read anew
 
 JSON
   one object a line: seq, time, type, team, session, process, pid, message,
@@ -46,7 +65,7 @@ JSON
 EXIT STATUS
 0 2 3`,
 		Example: `  iris events --follow
-  iris events --json | jq -r 'select(.type == "process-exited") | .team'`,
+  iris events --json | jq -r 'select(.type == "message-response") | .detail'`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runEvents(cmd.Context(), opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -57,12 +76,12 @@ EXIT STATUS
 }
 
 func runEvents(ctx context.Context, opts eventsOptions, stdout, stderr io.Writer) error {
-	p := eventPrinter{stdout: stdout, stderr: stderr, json: opts.json, last: opts.since}
+	p := eventPrinter{stdout: stdout, stderr: stderr, json: opts.json, all: opts.all, last: uint64(opts.since)}
 	if opts.follow {
 		return followEvents(ctx, opts, &p)
 	}
 	var list ipc.EventList
-	if err := opts.call(ctx, ipc.MethodEvents, &ipc.Since{After: opts.since}, &list); err != nil {
+	if err := opts.call(ctx, ipc.MethodEvents, &ipc.Since{After: uint64(opts.since)}, &list); err != nil {
 		return err
 	}
 	for i := range list.Events {
@@ -74,6 +93,19 @@ func runEvents(ctx context.Context, opts eventsOptions, stdout, stderr io.Writer
 // followEvents subscribes, and again where the daemon ended the stream because
 // we were too slow.
 func followEvents(ctx context.Context, opts eventsOptions, p *eventPrinter) error {
+	for {
+		before := p.seen()
+		err := followOnce(ctx, opts, p)
+		// A daemon drops whoever is far behind. While it lives there is more.
+		if !errors.Is(err, ipc.ErrLost) || p.seen() == before {
+			return err
+		}
+		opts.noStart = true
+	}
+}
+
+// followOnce prints what comes on one connection.
+func followOnce(ctx context.Context, opts eventsOptions, p *eventPrinter) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c, err := opts.dial(ctx)
@@ -106,7 +138,7 @@ func followEvents(ctx context.Context, opts eventsOptions, p *eventPrinter) erro
 // goroutine that reads the connection.
 type eventPrinter struct {
 	stdout, stderr io.Writer
-	json           bool
+	json, all      bool
 
 	mu   sync.Mutex // protects the fields below
 	last uint64
@@ -127,7 +159,9 @@ func (p *eventPrinter) print(e *ipc.Event) {
 		p.err = printJSON(p.stdout, e)
 		return
 	}
-	_, p.err = io.WriteString(p.stdout, eventLine(e))
+	if e.Type != "health-check" || p.all {
+		_, p.err = io.WriteString(p.stdout, eventLine(e, time.Now()))
+	}
 }
 
 func (p *eventPrinter) seen() uint64 {
@@ -142,25 +176,33 @@ func (p *eventPrinter) failed() error {
 	return p.err
 }
 
-// eventLine is an event as people read it: number, time, type, who and what.
-func eventLine(e *ipc.Event) string {
-	words := []string{
-		fmt.Sprintf("%6d  %s  %-18s", e.Seq, e.Time.Local().Format("2006-01-02 15:04:05.000"), escape(e.Type)),
-	}
+// eventLine is an event as people read it: number, time, type, who and what. The
+// process of a message is left to JSON.
+func eventLine(e *ipc.Event, now time.Time) string {
+	words := []string{fmt.Sprintf("%4d  %s  %-18s", e.Seq, clock(e.Time, now), escape(e.Type))}
 	if e.Team != "" {
-		words = append(words, escape(name(e.Team, e.Session)))
+		words = append(words, escape(tilde(name(e.Team, e.Session), os.Getenv("HOME"))))
 	}
-	if e.PID > 0 {
+	switch {
+	case e.Message != "":
+		words = append(words, escape(e.Message))
+	case e.PID > 0:
 		words = append(words, fmt.Sprintf("pid %d", e.PID))
 	}
-	if e.Message != "" {
-		words = append(words, escape(e.Message))
-	}
-	if e.Max > 0 {
+	if strings.HasPrefix(e.Type, "process-") {
 		words = append(words, fmt.Sprintf("%d/%d", e.Total, e.Max))
 	}
 	if e.Detail != "" {
 		words = append(words, escape(e.Detail))
 	}
 	return strings.Join(words, "  ") + "\n"
+}
+
+// clock is the time of day, or the day when that is another than today.
+func clock(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format("01-02 15:04")
 }

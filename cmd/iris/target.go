@@ -31,7 +31,10 @@ func parseTarget(arg string) (team, session string, err error) {
 		team, session = arg, ""
 	}
 	dir, err := filepath.Abs(team)
-	return dir, session, err
+	if err != nil {
+		return "", "", usagef("name the directory by its full path", "the working directory is gone")
+	}
+	return dir, session, nil
 }
 
 func isPath(team string) bool {
