@@ -9,12 +9,13 @@ import (
 // Key describes one key of the configuration.
 type Key struct {
 	Name    string
-	Type    string // what may be written, for people
-	Default string // as it is written in TOML; empty when there is none
-	Top     bool   // allowed at the top level of config.toml
-	Team    bool   // allowed in a [teams.NAME] table
-	Env     string // the environment variable that stands over config.toml, empty for none
-	Doc     string // one or more sentences
+	Type    string   // what may be written, for people
+	Default string   // as it is written in TOML; empty when there is none
+	Top     bool     // allowed at the top level of config.toml
+	Team    bool     // allowed in a [teams.NAME] table
+	Env     string   // the environment variable that stands over config.toml, empty for none
+	Words   []string // what it may be, for one of a few words; not to be changed
+	Doc     string   // one or more sentences
 }
 
 // Keys returns every key in the order in which it is documented. The slice is
@@ -22,7 +23,7 @@ type Key struct {
 func Keys() []Key {
 	out := make([]Key, len(keys))
 	for i, k := range keys {
-		out[i] = Key{Name: k.name, Type: k.describe(), Default: k.def, Top: k.where != team, Team: k.where != top, Env: k.env(), Doc: k.doc}
+		out[i] = Key{Name: k.name, Type: k.describe(), Default: k.def, Top: k.where != team, Team: k.where != top, Env: k.env(), Words: k.choices(), Doc: k.doc}
 	}
 	return out
 }
@@ -157,6 +158,14 @@ func keyNames(at scope) []string {
 // can hold.
 func (k *key) scalar() bool {
 	return k.kind != kindArgs && k.kind != kindNames && k.kind != kindEnv
+}
+
+// choices are the values of a key that has only a few.
+func (k *key) choices() []string {
+	if k.kind == kindBool {
+		return []string{"true", "false"}
+	}
+	return k.words
 }
 
 func (k *key) env() string {

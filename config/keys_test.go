@@ -50,7 +50,7 @@ func TestKeyDescriptions(t *testing.T) {
 	for name, want := range map[string]Key{
 		"max_processes": {Type: "whole number, 1 to 1000", Default: "10", Top: true, Env: "IRIS_MAX_PROCESSES"},
 		"max_turns":     {Type: "whole number, 1 to 1000000, or 0 for no limit", Default: "0", Top: true, Team: true, Env: "IRIS_MAX_TURNS"},
-		"when_full":     {Type: `"wait", "fail" or "evict"`, Default: `"wait"`, Top: true, Env: "IRIS_WHEN_FULL"},
+		"when_full":     {Type: `"wait", "fail" or "evict"`, Default: `"wait"`, Top: true, Env: "IRIS_WHEN_FULL", Words: []string{"wait", "fail", "evict"}},
 		"idle_timeout":  {Type: `duration, or "0" for never`, Default: `"5m"`, Top: true, Team: true, Env: "IRIS_IDLE_TIMEOUT"},
 		"stop_grace":    {Type: "duration", Default: `"5s"`, Top: true, Env: "IRIS_STOP_GRACE"},
 		"max_memory":    {Type: `size, or "0" for no limit`, Default: `"0"`, Top: true, Team: true, Env: "IRIS_MAX_MEMORY"},
@@ -60,7 +60,7 @@ func TestKeyDescriptions(t *testing.T) {
 		for _, k := range Keys() {
 			if k.Name == name {
 				want.Name, want.Doc = name, k.Doc
-				if k != want {
+				if !reflect.DeepEqual(k, want) {
 					t.Errorf("got %+v, want %+v", k, want)
 				}
 			}
