@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,9 +20,10 @@ func newConfigCmd(g *globals) *cobra.Command {
 		Short:      "Check and show the configuration",
 		SuggestFor: []string{"configuration", "settings"},
 		Long: `The configuration is $XDG_CONFIG_HOME/iris/config.toml, usually
-~/.config/iris/config.toml, and conf.d/*.toml beside it. It may be missing. Flags
-of "iris daemon" stand over the environment, which stands over the files, which
-stand over the defaults. iris-config(5) describes every key.
+~/.config/iris/config.toml, and conf.d/*.toml beside it. It may be missing,
+unless --config or IRIS_CONFIG names it. Flags of "iris daemon" stand over the
+environment, which stands over the files, which stand over the defaults.
+iris-config(5) describes every key.
 
 EXIT STATUS
 0 2 3 4`,
@@ -92,7 +94,7 @@ JSON
 
 EXIT STATUS
 0 2`,
-		Example: `  $EDITOR "$(iris config path)"
+		Example: `  ls -l "$(dirname "$(iris config path)")"
   tail -f "$(iris config path --json | jq -r .log)"`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -134,13 +136,14 @@ func newConfigSampleCmd() *cobra.Command {
 		Use:        "sample",
 		Short:      "Print a configuration file to start from",
 		SuggestFor: []string{"example", "init", "default"},
-		Long: `Print a configuration file with every key, its meaning and its default, all of it
-commented out.
+		Long: `Print a configuration file with every key, its meaning and its default, all of
+it commented out.
 
 EXIT STATUS
 0 2`,
-		Example: `  iris config sample > "$(iris config path)"`,
-		Args:    between(0, 0, ""),
+		Example: `  f=$(iris config path); mkdir -p -m 700 "${f%/*}"
+  (umask 077; set -C; iris config sample > "$f")`,
+		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := io.WriteString(cmd.OutOrStdout(), config.Sample())
 			return err
@@ -155,7 +158,7 @@ type configShowOptions struct {
 }
 
 func (o *configShowOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.env, "env", "", "show the environment that agents of `TEAM` are started with")
+	textVar(f, &o.env, "env", "TEAM", "show the environment that agents of TEAM are started with")
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 }
 
@@ -166,9 +169,10 @@ func newConfigShowCmd(g *globals) *cobra.Command {
 		Short:      "Print the settings in force, and where each is from",
 		SuggestFor: []string{"ls", "list", "get"},
 		Long: `Print every setting with its value and where it is from: a file and line, a
-variable of the environment, or the default. The values are those of "iris daemon"
-run from here: a daemon that a command starts takes no IRIS_* variable but
-IRIS_CONFIG and IRIS_SOCKET from its caller.
+variable of the environment, or the default. The values are those of a daemon
+that is started in the foreground, by "iris daemon" run from here: one that a
+command starts takes no IRIS_* variable but IRIS_CONFIG and IRIS_SOCKET from its
+caller. What it would not take is marked with "iris daemon" only.
 
 With --env the daemon is asked what environment it starts agents of a team with,
 and where each variable is from. Values that look like secrets are masked.
@@ -212,6 +216,9 @@ func runConfigShow(opts configShowOptions, stdout io.Writer) error {
 	var rows [][]string
 	for _, s := range cfg.Show() {
 		settings = append(settings, setting(s))
+		if strings.HasPrefix(s.Source, "IRIS_") {
+			s.Source += ` ("iris daemon" only)`
+		}
 		rows = append(rows, []string{s.Key, s.Value, s.Source})
 	}
 	if opts.json {

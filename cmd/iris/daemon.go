@@ -32,11 +32,22 @@ func (o *daemonOptions) addFlags(f *pflag.FlagSet) {
 		if k.Env == "" {
 			continue
 		}
-		flag := strings.ReplaceAll(k.Name, "_", "-")
+		flag := flagName(k)
 		o.keys[flag] = k.Name
-		f.String(flag, "", summary(k.Doc))
+		textVar(f, new(string), flag, "VALUE", summary(k.Doc))
 	}
 }
+
+// completeValues completes the flags that take one of a few words.
+func completeValues(cmd *cobra.Command) {
+	for _, k := range config.Keys() {
+		if k.Env != "" && len(k.Words) > 0 {
+			cmd.RegisterFlagCompletionFunc(flagName(k), cobra.FixedCompletions(k.Words, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+}
+
+func flagName(k config.Key) string { return strings.ReplaceAll(k.Name, "_", "-") }
 
 // summary is the first sentence of a text, as the help of a flag is written.
 func summary(doc string) string {
@@ -65,7 +76,9 @@ the first command that needs a daemon starts one in the background.
 There is one daemon for each user and state directory. SIGTERM and SIGINT end it
 after the running turns, at most drain_timeout; a second signal ends it at once.
 SIGHUP reloads the configuration. Each flag stands for the key of its name, over
-the environment and the configuration file; iris-config(5) has the details.
+its variable in the environment, such as IRIS_MAX_PROCESSES, and over the
+configuration file; iris-config(5) has the details. A daemon that a command
+starts gets none of them.
 
 EXIT STATUS
 0 2 3`,
@@ -80,6 +93,7 @@ EXIT STATUS
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	opts.addFlags(cmd.Flags())
+	completeValues(cmd)
 	cmd.AddCommand(newDaemonStopCmd(g), newDaemonReloadCmd(g), newDaemonStatusCmd(g))
 	return cmd
 }

@@ -25,9 +25,10 @@ func newDaemonStopCmd(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stop",
 		Short: "Stop the daemon and its agents",
-		Long: `Stop the daemon and return when it is gone. It refuses new messages, lets running
-turns end for at most drain_timeout, then stops the agents; conversations are
-kept. When no daemon runs there is nothing to do, and that is no failure.
+		Long: `Stop the daemon and return when it is gone. It refuses new messages, lets
+running turns end for at most drain_timeout, then stops the agents;
+conversations are kept. When no daemon runs there is nothing to do, and that is
+no failure.
 
 EXIT STATUS
 0 2 3`,
@@ -68,9 +69,9 @@ func newDaemonReloadCmd(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Have the daemon read its configuration again",
-		Long: `Have the daemon read its configuration again, as it does by itself when the files
-change. A configuration with a mistake is refused as a whole and the old one
-stays. Running turns are not touched; agents whose settings have changed are
+		Long: `Have the daemon read its configuration again, as it does by itself when the
+files change. A configuration with a mistake is refused as a whole and the old
+one stays. Running turns are not touched; agents whose settings have changed are
 replaced between turns.
 
 JSON

@@ -43,4 +43,4 @@ func (s *seconds) String() string {
 	return text
 }
 
-func (s *seconds) Type() string { return "duration" }
+func (s *seconds) Type() string { return "TIME" }

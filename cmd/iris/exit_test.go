@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"iris/ipc"
 	"iris/pool"
 )
@@ -107,6 +109,27 @@ func TestReplies(t *testing.T) {
 			t.Errorf("%s: got %q, %q, %d, want %q, %q, %d",
 				c.reply.Outcome, &stdout, &stderr, code, c.stdout, c.stderr, c.status)
 		}
+	}
+}
+
+// TestHelpFitsTheTerminal looks for lines that a terminal would break, and for
+// words that are marked in a way which completion scripts would show.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	for _, cmd := range allCommands(newRootCmd()) {
+		var buf bytes.Buffer
+		cmd.InitDefaultHelpFlag()
+		cmd.SetOut(&buf)
+		printHelp(cmd, nil)
+		for line := range strings.Lines(buf.String()) {
+			if n := len([]rune(line)) - 1; n > columns {
+				t.Errorf("%s: %d columns: %s", cmd.CommandPath(), n, line)
+			}
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if strings.Contains(f.Usage, "`") {
+				t.Errorf("%s --%s: a backquote in %q", cmd.CommandPath(), f.Name, f.Usage)
+			}
+		})
 	}
 }
 

@@ -71,7 +71,7 @@ func printJSON(w io.Writer, v any) error {
 // line and in its column whatever is in it.
 func printTable(w io.Writer, header []string, rows [][]string) error {
 	buf := bufio.NewWriter(w)
-	tab := tabwriter.NewWriter(buf, 0, 0, 3, ' ', tabwriter.TabIndent)
+	tab := tabwriter.NewWriter(buf, 0, 0, 2, ' ', tabwriter.TabIndent)
 	fmt.Fprintln(tab, strings.Join(header, "\t"))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -117,17 +117,26 @@ func name(team, session string) string {
 }
 
 // span says a duration in one unit, as people do.
-func span(d time.Duration) string {
+func span(d time.Duration) string { return plural(rough(d)) }
+
+// short is span for a column of a table: "41s", "3m", "2h" or "5d".
+func short(d time.Duration) string {
+	n, unit := rough(d)
+	return strconv.Itoa(int(n)) + unit[:1]
+}
+
+// rough rounds a duration to the unit that people would use.
+func rough(d time.Duration) (n time.Duration, unit string) {
 	d = max(d, 0)
 	switch {
 	case d < 90*time.Second:
-		return plural(d.Round(time.Second)/time.Second, "second")
+		return d.Round(time.Second) / time.Second, "second"
 	case d < 90*time.Minute:
-		return plural(d.Round(time.Minute)/time.Minute, "minute")
+		return d.Round(time.Minute) / time.Minute, "minute"
 	case d < 48*time.Hour:
-		return plural(d.Round(time.Hour)/time.Hour, "hour")
+		return d.Round(time.Hour) / time.Hour, "hour"
 	}
-	return plural(d/(24*time.Hour), "day")
+	return d / (24 * time.Hour), "day"
 }
 
 func plural(n time.Duration, unit string) string {
@@ -145,7 +154,7 @@ func ago(now time.Time, t *time.Time) string {
 	case now.Sub(*t) < time.Second:
 		return "now"
 	}
-	return span(now.Sub(*t)) + " ago"
+	return short(now.Sub(*t)) + " ago"
 }
 
 // in says how long after now t is; "never" for no time at all.
@@ -156,7 +165,7 @@ func in(now time.Time, t *time.Time) string {
 	case t.Sub(now) < time.Second:
 		return "now"
 	}
-	return "in " + span(t.Sub(now))
+	return "in " + short(t.Sub(now))
 }
 
 // size says a number of bytes in three digits; "" for none.

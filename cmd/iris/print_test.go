@@ -27,6 +27,10 @@ func TestSpansAreSaidInOneUnit(t *testing.T) {
 		if got := span(d); got != want {
 			t.Errorf("span(%v) = %q, want %q", d, got, want)
 		}
+		n, unit, _ := strings.Cut(want, " ")
+		if got, want := short(d), n+unit[:1]; got != want {
+			t.Errorf("short(%v) = %q, want %q", d, got, want)
+		}
 	}
 }
 
@@ -37,10 +41,10 @@ func TestMomentsAreSaidRelativeToNow(t *testing.T) {
 		{ago(now, nil), "never"},
 		{ago(now, at(0)), "now"},
 		{ago(now, at(time.Hour)), "now"},
-		{ago(now, at(-3*time.Minute)), "3 minutes ago"},
+		{ago(now, at(-3*time.Minute)), "3m ago"},
 		{in(now, nil), "never"},
 		{in(now, at(-time.Hour)), "now"},
-		{in(now, at(4*time.Minute)), "in 4 minutes"},
+		{in(now, at(4*time.Minute)), "in 4m"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
@@ -62,29 +66,42 @@ func TestSizesHaveThreeDigits(t *testing.T) {
 func TestProcessRows(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	used, until := now.Add(-3*time.Minute), now.Add(2*time.Minute)
-	rows := [][]string{
-		processRow(ipc.Process{
+	turn := now.Add(-12 * time.Second)
+	var rows [][]string
+	for _, p := range []ipc.Process{
+		{
 			Team: "api", State: "idle", PID: 4711, Messages: 12, LastUsed: &used, Until: &until,
-			Uptime: 3_600_000, Memory: 312 << 20, Why: "used",
-		}, now),
-		processRow(ipc.Process{
-			Team: "api", Session: "review", State: "busy", PID: 4712, Queue: 2, LastUsed: &used, TurnSince: &used,
-			Uptime: 240_000, Why: "turn of 01abc",
-		}, now),
-		processRow(ipc.Process{Team: "/home/me/a b\n", State: "starting", Why: "message"}, now),
+			Uptime: 3_600_000, Memory: 312 << 20, Why: "new: CLAUDE.md",
+		},
+		{
+			Team: "api", Session: "review", State: "busy", PID: 4194303, Messages: 1234, Queue: 1000, LastUsed: &used, TurnSince: &turn,
+			Uptime: 240_000, Memory: 1023 << 10, Why: "restart",
+		},
+		{Team: "docs", State: "idle", PID: 4711, LastUsed: &used, Why: "never: idle"},
+		{Team: "/home/me/a b\n", State: "starting", Why: "message"},
+		{Team: "/home/me", Session: "s", State: "starting"},
+		{Team: "/home/mean", State: "starting"},
+	} {
+		rows = append(rows, processRow(p, now, "/home/me"))
 	}
 	var buf bytes.Buffer
 	if err := printTable(&buf, processHeader, rows); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.TrimPrefix(`
-TEAM               SESSION   STATE      PID    MESSAGES   QUEUE   MEMORY    UPTIME       LAST USED       UNTIL          WHY
-api                -         idle       4711   12         0       312 MiB   60 minutes   3 minutes ago   in 2 minutes   used
-api                review    busy       4712   0          2       -         4 minutes    now             -              turn of 01abc
-/home/me/a b\x0a   -         starting   -      0          0       -         0 seconds    never           -              message
+NAME        STATE     PID      MSGS  QUEUE  MEMORY   UP   USED    UNTIL  WHY
+api         idle      4711     12    0      312 MiB  60m  3m ago  in 2m  new: CLAUDE.md
+api@review  busy 12s  4194303  1234  1000   1.0 MiB  4m   now     -      restart
+docs        idle      4711     0     0      -        0s   3m ago  never  idle
+~/a b\x0a   starting  -        0     0      -        0s   never   -      message
+~@s         starting  -        0     0      -        0s   never   -      -
+/home/mean  starting  -        0     0      -        0s   never   -      -
 `, "\n")
 	if got := buf.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if at := strings.Index(want, "WHY"); at > 74 {
+		t.Errorf("%d columns of 80 are used up by the rest", at)
 	}
 }
 
@@ -93,7 +110,7 @@ func TestTableIsAlignedByCharacters(t *testing.T) {
 	if err := printTable(&buf, []string{"A", "B"}, [][]string{{"ünïcödé", "x"}, {"", "y"}}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := buf.String(), "A         B\nünïcödé   x\n-         y\n"; got != want {
+	if got, want := buf.String(), "A        B\nünïcödé  x\n-        y\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

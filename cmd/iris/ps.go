@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,10 +36,12 @@ func newPsCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"ls", "list", "top"},
 		Long: `List the live agents, the least recently used last.
 
-STATE is starting, idle, busy or stopping. MESSAGES counts the turns it has
-ended, QUEUE those that wait for it. MEMORY is that of its whole process tree at
-the last health check. UNTIL says when its idle timeout ends it, WHY what keeps
-it or what it goes for.
+NAME is a TEAM or TEAM@SESSION; a directory below your home begins with ~.
+STATE is starting, idle, stopping, or busy and for how long its turn has run.
+MSGS counts the turns that it has ended, QUEUE the messages that wait for it.
+MEMORY is that of its whole process tree at the last health check, UP how long
+it has been there, USED when its last turn ended. UNTIL says when its idle
+timeout ends it, WHY what keeps it or what it goes for.
 
 JSON
   an array of objects: id, pid, team, session, session_id, state, message,
@@ -48,7 +52,7 @@ JSON
 EXIT STATUS
 0 2 3`,
 		Example: `  iris ps
-  iris ps -q | xargs -n1 iris evict
+  iris ps -q | xargs -I{} iris evict {}
   iris ps --json | jq -r '.[] | select(.state == "busy") | .team'`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,7 +78,7 @@ func runPs(ctx context.Context, opts psOptions, stdout io.Writer) error {
 	now := time.Now()
 	rows := make([][]string, len(list.Processes))
 	for i, p := range list.Processes {
-		rows[i] = processRow(p, now)
+		rows[i] = processRow(p, now, os.Getenv("HOME"))
 	}
 	return printTable(stdout, processHeader, rows)
 }
@@ -102,16 +106,16 @@ func used(p ipc.Process) time.Time {
 	return *p.LastUsed
 }
 
-var processHeader = []string{
-	"TEAM", "SESSION", "STATE", "PID", "MESSAGES", "QUEUE", "MEMORY", "UPTIME", "LAST USED", "UNTIL", "WHY",
-}
+var processHeader = []string{"NAME", "STATE", "PID", "MSGS", "QUEUE", "MEMORY", "UP", "USED", "UNTIL", "WHY"}
 
-func processRow(p ipc.Process, now time.Time) []string {
-	lastUsed, until := ago(now, p.LastUsed), in(now, p.Until)
+// processRow is an agent in the width of a terminal.
+func processRow(p ipc.Process, now time.Time, home string) []string {
+	state, lastUsed, until := p.State, ago(now, p.LastUsed), in(now, p.Until)
 	if p.State != "idle" {
 		until = "" // no idle timeout runs
 	}
 	if p.TurnSince != nil {
+		state += " " + short(now.Sub(*p.TurnSince))
 		lastUsed = "now"
 	}
 	pid := ""
@@ -119,9 +123,17 @@ func processRow(p ipc.Process, now time.Time) []string {
 		pid = strconv.Itoa(p.PID)
 	}
 	return []string{
-		p.Team, p.Session, p.State, pid, strconv.Itoa(p.Messages), strconv.Itoa(p.Queue), size(p.Memory),
-		span(time.Duration(p.Uptime) * time.Millisecond), lastUsed, until, p.Why,
+		tilde(name(p.Team, p.Session), home), state, pid, strconv.Itoa(p.Messages), strconv.Itoa(p.Queue), size(p.Memory),
+		short(time.Duration(p.Uptime) * time.Millisecond), lastUsed, until, strings.TrimPrefix(p.Why, "never: "),
 	}
+}
+
+// tilde shortens a directory below home.
+func tilde(path, home string) string {
+	if rest, ok := strings.CutPrefix(path, home); ok && len(home) > 1 && (rest == "" || rest[0] == '/' || rest[0] == '@') {
+		return "~" + rest
+	}
+	return path
 }
 
 // printNames writes one TEAM[@SESSION] a line.

@@ -20,8 +20,8 @@ type globals struct {
 }
 
 func (g *globals) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&g.socket, "socket", "", "Unix socket of the daemon: a `PATH` (default $IRIS_SOCKET, else in the runtime directory)")
-	f.StringVar(&g.config, "config", "", "configuration `FILE` (default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME)")
+	textVar(f, &g.socket, "socket", "PATH", "Unix socket of the daemon (default $IRIS_SOCKET, else in the runtime directory, else in the state directory)")
+	textVar(f, &g.config, "config", "FILE", "configuration file (default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME)")
 	f.BoolVar(&g.noStart, "no-start", false, "do not start a daemon when there is none")
 }
 

@@ -29,9 +29,9 @@ type sendOptions struct {
 }
 
 func (o *sendOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.file, "file", "f", "", "read the text from `FILE` instead of standard input")
+	f.VarP(textFlag{&o.file, "FILE"}, "file", "f", "read the text from FILE instead of standard input")
 	f.BoolVarP(&o.noStdin, "no-stdin", "n", false, "do not read standard input")
-	f.Var(&o.timeout, "timeout", "wait at most this `TIME`, such as 90s or 10m; the message lives on")
+	f.Var(&o.timeout, "timeout", "wait at most this long, such as 90s or 10m; the message lives on")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
 	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")

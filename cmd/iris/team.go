@@ -17,9 +17,9 @@ func newTeamCmd(g *globals) *cobra.Command {
 		Use:        "team COMMAND",
 		Short:      "Add, list and remove teams",
 		SuggestFor: []string{"teams", "project", "projects"},
-		Long: `A team is a named project directory. "iris team add" writes it into a file of its
-own in conf.d beside the configuration file, so that nobody's comments are lost;
-everything else a team may have is added there, as iris-config(5) says.
+		Long: `A team is a named project directory. "iris team add" writes it into a file of
+its own in conf.d beside the configuration file, so that nobody's comments are
+lost; everything else a team may have is added there, as iris-config(5) says.
 
 EXIT STATUS
 0 2 3 4`,
@@ -33,7 +33,7 @@ type teamAddOptions struct {
 }
 
 func (o *teamAddOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.description, "description", "", "`TEXT` that says what the team is for, shown in lists")
+	textVar(f, &o.description, "description", "TEXT", "what the team is for, shown in lists")
 	f.BoolVar(&o.force, "force", false, "replace a team that was added before, or the built-in one")
 }
 
@@ -155,8 +155,8 @@ func newTeamRmCmd(g *globals) *cobra.Command {
 		Use:        "rm NAME",
 		Short:      "Remove a team that was added",
 		SuggestFor: []string{"remove", "delete", "del"},
-		Long: `Remove a team that "iris team add" made. Its directory is not touched. A team that
-is written in the configuration file is removed there.
+		Long: `Remove a team that "iris team add" made. Its directory is not touched. A team
+that is written in the configuration file is removed there.
 
 EXIT STATUS
 0 2 3 4`,

@@ -64,8 +64,32 @@ func section(b *strings.Builder, title string, rows [][2]string) {
 	}
 	fmt.Fprintf(b, "\n%s:\n", title)
 	for _, r := range rows {
-		fmt.Fprintf(b, "  %-*s   %s\n", width, r[0], r[1])
+		left := r[0]
+		for _, line := range wrap(r[1], columns-width-5) {
+			fmt.Fprintf(b, "  %-*s   %s\n", width, left, line)
+			left = ""
+		}
 	}
+}
+
+// columns is how wide a terminal at least is.
+const columns = 80
+
+// wrap breaks text at spaces into lines of at most width bytes.
+func wrap(text string, width int) []string {
+	lines := []string{""}
+	for word := range strings.FieldsSeq(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case len(*last)+1+len(word) <= width:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 // flagRows is how each flag is written, and what it means.
@@ -75,24 +99,14 @@ func flagRows(flags *pflag.FlagSet) [][2]string {
 		if f.Hidden {
 			return
 		}
-		value, meaning := pflag.UnquoteUsage(f)
 		left := "    --" + f.Name
 		if f.Shorthand != "" {
 			left = "-" + f.Shorthand + ", --" + f.Name
 		}
 		if f.Value.Type() != "bool" {
-			left += " " + placeholder(value)
+			left += " " + f.Value.Type()
 		}
-		rows = append(rows, [2]string{left, meaning})
+		rows = append(rows, [2]string{left, f.Usage})
 	})
 	return rows
-}
-
-// placeholder is how the value of a flag is written when its usage has no word
-// for it.
-func placeholder(kind string) string {
-	if kind == "string" {
-		return "VALUE"
-	}
-	return kind
 }

@@ -40,7 +40,8 @@ func newVersionCmd(*globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Long: `Print the version of this program. That of the running daemon is in "iris status".
+		Long: `Print the version of this program. That of the running daemon is in
+"iris status".
 
 JSON
   version, protocol, go, os, arch
