@@ -204,6 +204,7 @@ func TestPhantomResults(t *testing.T) {
 func TestAgentsOwnTurn(t *testing.T) {
 	p := fakeRig(t).start()
 	send(t, p, "spontaneous:10ms:300ms")
+	p.idle(t.Context(), time.Second)
 	eventually(t, "the agent has begun a turn", func() bool { state, _ := p.stateNow(); return state == "running" })
 	begun := time.Now()
 	ask(t, p, "echo:mine", "mine")

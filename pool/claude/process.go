@@ -291,8 +291,10 @@ func (p *Process) Session() string {
 
 // Spool is where the agent's output stands: the file that a later daemon finds
 // by the process id, and the offset up to which it has been handled. Called
-// from Turn.Begin, it is what Settle needs to know of the turn.
+// from Turn.Begin, it is what Settle needs to know of the turn: it lets the
+// state line that follows the last result arrive, so that it is before the turn.
 func (p *Process) Spool() (path string, offset int64) {
+	p.idle(context.Background(), idleAfter)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.spool.path(".out"), p.read

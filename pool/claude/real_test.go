@@ -60,7 +60,7 @@ func TestRealOutputIsTheTurnsLines(t *testing.T) {
 	if err != nil || res.Text != "hi" {
 		t.Fatal(res, err)
 	}
-	want := "system session_state_changed, system init, assistant, result success, system session_state_changed"
+	want := "system session_state_changed, system init, assistant, result success"
 	if got := strings.Join(types, ", "); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -150,9 +150,9 @@ func (p *Process) await(ctx context.Context, u *turn) (*pool.Result, error) {
 	return p.interrupt(ctx, u)
 }
 
-// over lets the state line that follows the result arrive.
+// over does not wait for the state line that follows the result: whoever waits
+// for the answer would wait for it too. The next turn does, in Spool and Send.
 func (p *Process) over(u *turn) *pool.Result {
-	p.idle(context.Background(), idleAfter)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return u.result
