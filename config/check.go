@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
 // Check returns what a person should know although it is no reason to refuse
 // the configuration: directories, files and programs that are not usable now.
-// Nil when all is well. A command that is only a name is not looked for, since
-// which PATH the daemon has is not known here.
+// Nil when all is well. A command that is only a name is looked for on the
+// caller's PATH, which may be another than the daemon's, and says so.
 func (c *Config) Check() Problems {
 	var ps Problems
 	add := func(at origin, err error) {
@@ -22,7 +23,7 @@ func (c *Config) Check() Problems {
 	if at, ok := c.origin["env_file"]; ok {
 		add(at, checkEnvFile(c.EnvFile))
 	}
-	if at, ok := c.origin["command"]; ok {
+	if at, ok := c.origin["command"]; ok && filepath.IsAbs(c.Command) || c.needsCommand() {
 		add(at, checkCommand(c.Command))
 	}
 	for _, name := range c.TeamNames() {
@@ -39,6 +40,17 @@ func (c *Config) Check() Problems {
 	}
 	ps.sort(c.Files)
 	return ps
+}
+
+// needsCommand says whether a team that is configured uses the command that
+// stands for all.
+func (c *Config) needsCommand() bool {
+	for _, t := range c.Teams {
+		if _, own := t.origin["command"]; !own && t.File != "" && t.Agent == agentClaude {
+			return true
+		}
+	}
+	return false
 }
 
 // problem places an error where the value is from.
@@ -61,6 +73,9 @@ func checkEnvFile(file string) error {
 
 func checkCommand(command string) error {
 	if !filepath.IsAbs(command) {
+		if _, err := exec.LookPath(command); err != nil {
+			return fmt.Errorf("command %q is not on your PATH; the daemon looks on the PATH of your login shell", command)
+		}
 		return nil
 	}
 	fi, err := os.Stat(command)
