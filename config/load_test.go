@@ -364,3 +364,22 @@ func TestAHugeFileIsRefused(t *testing.T) {
 	_, err := Load(p)
 	wantErr(t, p.Home, err, `~/.config/iris/config.toml: larger than 1048576 bytes`)
 }
+
+// A key without a value is the commonest half-done edit.
+func TestAKeyWithoutAValueIsNamed(t *testing.T) {
+	const rule = ` has no value; write one after the "=", or put a # before the line`
+	for text, want := range map[string]string{
+		"max_processes =\n":                              ":1:16: max_processes" + rule,
+		"max_processes = # later\n":                      ":1:17: max_processes" + rule,
+		"umask = \"022\"\n[teams.a]\n  dir =\nargs = []": ":3:8: dir" + rule,
+		"max_processes =":                                ":1:15: max_processes" + rule,
+		"max_processes = ten\n":                          "",
+	} {
+		p := newHome(t)
+		mustWrite(t, p.Config, text)
+		_, err := Load(p)
+		if err == nil || want == "" && strings.Contains(err.Error(), rule) || want != "" && !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: got %v, want ...%s", text, err, want)
+		}
+	}
+}

@@ -97,8 +97,25 @@ func (d *document) strict(data []byte) {
 	p := Problem{File: d.file, Msg: strings.TrimPrefix(err.Error(), "toml: ")}
 	if de, ok := errors.AsType[*toml.DecodeError](err); ok {
 		p.Line, p.Col = de.Position()
+		if key := d.lacksValue(data, p.Line); key != "" {
+			p.Msg = fmt.Sprintf("%s has no value; write one after the \"=\", or put a # before the line", key)
+		}
 	}
 	d.problems = append(d.problems, p)
+}
+
+// lacksValue returns the key of a line that has nothing after its "=".
+func (d *document) lacksValue(data []byte, line int) string {
+	if line < 1 || line > len(d.lines) {
+		return ""
+	}
+	text, _, _ := strings.Cut(string(data[d.lines[line-1]:]), "\n")
+	key, rest, ok := strings.Cut(text, "=")
+	rest, _, _ = strings.Cut(rest, "#")
+	if key = strings.TrimSpace(key); !ok || strings.TrimSpace(rest) != "" || unprintable(key) != "" {
+		return ""
+	}
+	return key
 }
 
 // header finds or makes the table of a [header].
