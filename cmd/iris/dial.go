@@ -93,7 +93,10 @@ func (g *globals) connect(ctx context.Context, p config.Paths) (*ipc.Client, err
 		hello.Config = p.Chosen()
 	}
 	c, err := ipc.Dial(ctx, socket, hello)
-	if err == nil || ctx.Err() != nil || errors.Is(err, ipc.ErrNoDaemon) {
+	switch {
+	case errors.Is(err, ipc.ErrNoDaemon):
+		return nil, ipc.ErrNoDaemon // how the system says so is no news
+	case err == nil, ctx.Err() != nil:
 		return c, err
 	}
 	return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)

@@ -46,8 +46,9 @@ func newSendCmd(g *globals) *cobra.Command {
 		Long: `Send a message to a team and print the answer, and nothing else, on stdout.
 
 TEAM is the name of a team, or a directory: "." or anything with a slash. A
-directory stands for its team, or for itself when no team has it. SESSION names
-another conversation of the team; each has its own agent and its own order.
+directory stands for the team that has this very directory, not one above it,
+or for itself when there is none. SESSION names another conversation of the
+team; each has its own agent and its own order.
 
 The message is the arguments joined by spaces. A pipe or a file on standard
 input is read to its end and added after a blank line; with -f the text comes
@@ -68,10 +69,19 @@ still waits will run, a running turn goes on. Its id is on stderr, and
 JSON
   id, team, session, session_id, outcome, text, error, hint, subtype,
   api_status, turns, cost_usd, duration_ms, usage (input_tokens, output_tokens,
-  cache_read_tokens, cache_write_tokens) and denials (tool, input). outcome is
-  success, denied, failed, interrupted, incomplete, not-logged-in, rate-limited,
-  limit or api-error; or "none" when the agent did not end the turn by its own
-  word: then error says why, and status is the exit status
+  cache_read_tokens, cache_write_tokens), denials (tool, input) and status, the
+  exit status. outcome is success, denied, failed, interrupted, incomplete,
+  not-logged-in, rate-limited, limit or api-error.
+
+  When the agent did not end the turn by its own word: id, team, session,
+  outcome "none", error, hint, reason and status. Empty ones are left out.
+  reason is one word: no-such-team, bad-name, cannot-start, not-dispatched,
+  pool-full, queue-full, deadlock, cancelled, killed, evicted, stalled,
+  stopping, unknown, not-running or failed; other-configuration or protocol when
+  the running daemon is another; and there is none when the wait has ended or no
+  daemon could be reached.
+
+  Errors of usage that are found before anything is sent print no JSON.
 
 EXIT STATUS
 0 1 2 3 4 5 7 8 9 10 11 12 13 75 124 130`,

@@ -21,14 +21,21 @@ type noReply struct {
 	Status  int    `json:"status"`
 }
 
+// statusReply is a reply and the status that the command ends with.
+type statusReply struct {
+	*ipc.Reply
+	Status int `json:"status"`
+}
+
 // printReplyJSON prints one object, whatever happened, and returns err or how
 // the turn ended.
 func printReplyJSON(stdout io.Writer, params ipc.Send, reply *ipc.Reply, err error) error {
 	if err == nil {
-		if err := printJSON(stdout, reply); err != nil {
+		ended := replyError(reply)
+		if err := printJSON(stdout, statusReply{reply, status(ended)}); err != nil {
 			return err
 		}
-		return replyError(reply)
+		return ended
 	}
 	none := noReply{
 		Team: params.Team, Session: params.Session, Outcome: "none",

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestHelpKnowsEveryReason compares the words that the daemon gives senders with
+// those in the help of send.
+func TestHelpKnowsEveryReason(t *testing.T) {
+	source, err := os.ReadFile("../../daemon/errors.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?:coded|about)\(ipc\.\w+, "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(found) < 10 {
+		t.Fatalf("found %d words only", len(found))
+	}
+	send, _, err := newRootCmd().Find([]string{"send"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(send.Long, "reason is one word:")
+	text, _, _ = strings.Cut(text, "EXIT")
+	known := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,.;\n", r) })
+	for _, m := range found {
+		if !contains(known, m[1]) {
+			t.Errorf("the help of send has no %q", m[1])
+		}
+	}
+}
+
+func contains(words []string, word string) bool {
+	return strings.Contains(" "+strings.Join(words, " ")+" ", " "+word+" ")
+}
