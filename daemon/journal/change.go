@@ -113,6 +113,7 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 	if err != nil {
 		return Message{}, fmt.Errorf("end message %s as %s: %w", id, e.State, err)
 	}
+	var old Content // what an unknown message had as its result
 	repeated := false
 	m, err := j.move(id, func(tx *bolt.Tx, m *Message, c *counts) error {
 		if repeated = m.is(e, result); repeated {
@@ -121,10 +122,14 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 		if err := may(m); err != nil {
 			return err
 		}
+		old = m.Result
 		return m.finish(tx, e, result, text, c)
 	})
-	if repeated || refused(err) {
+	switch {
+	case repeated || refused(err):
 		j.discard(result)
+	case err == nil && m.Result != old:
+		j.discard(old)
 	}
 	if err != nil {
 		return m, fmt.Errorf("end message %s as %s: %w", id, e.State, err)
@@ -145,6 +150,11 @@ func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *cou
 	m.step(Change{State: e.State, At: e.At, By: e.By, Note: e.Note})
 	if e.Result == nil {
 		return nil
+	}
+	if m.Result.File != "" {
+		c.Files -= m.Result.Size
+	} else if err := del(tx, bucketResults, []byte(m.ID)); err != nil {
+		return err
 	}
 	m.Result = result
 	m.Outcome, m.Error, m.CostUSD = e.Result.Outcome, short(e.Result.Error), e.Result.CostUSD

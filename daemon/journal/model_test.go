@@ -1,0 +1,269 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// machine runs a journal beside a map that cannot fail.
+type machine struct {
+	path  string
+	j     *Journal
+	clock int
+	seq   uint64
+	all   map[string]*modelled
+	keys  map[string]*modelled // also of pruned ones
+}
+
+type modelled struct {
+	n        New
+	seq      uint64
+	state    State
+	result   string
+	attempts int
+	ended    int // clock of the first end, 0 for none
+	by       string
+	steps    int
+	pruned   bool
+}
+
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "journal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		m := &machine{path: filepath.Join(dir, "journal"), all: map[string]*modelled{}, keys: map[string]*modelled{}}
+		m.reopen(t)
+		defer func() { m.j.Close() }()
+		t.Repeat(map[string]func(*rapid.T){
+			"accept": m.accept, "dispatch": m.dispatch, "end": m.end, "requeue": m.requeue,
+			"resolve": m.resolve, "reopen": m.reopen, "prune": m.prune, "": m.check,
+		})
+	})
+}
+
+func (m *machine) reopen(t *rapid.T) {
+	if m.j != nil {
+		m.j.Close()
+	}
+	var err error
+	if m.j, err = Open(m.path); err != nil {
+		t.Fatal(err)
+	}
+	m.j.db.NoSync = true // the model says nothing of power cuts
+}
+
+func (m *machine) tick() int { m.clock++; return m.clock }
+
+// pick draws a message, now and then one that is not there.
+func (m *machine) pick(t *rapid.T) (string, *modelled) {
+	ids := slices.Sorted(maps.Keys(m.all))
+	id := rapid.SampledFrom(append(ids, "nosuch")).Draw(t, "id")
+	return id, m.all[id]
+}
+
+var bodies = [][]byte{[]byte("a"), []byte("b"), {}, bytes.Repeat([]byte("big"), inFile)}
+
+func (m *machine) accept(t *rapid.T) {
+	now := m.tick()
+	n := New{
+		ID:   fmt.Sprintf("m%d", rapid.IntRange(0, 40).Draw(t, "id")),
+		Team: rapid.SampledFrom([]string{"api", "web"}).Draw(t, "team"),
+		Body: bodies[rapid.IntRange(0, len(bodies)-1).Draw(t, "body")], At: at(now),
+		Options: Options{Key: rapid.SampledFrom([]string{"", "", "k1", "k2"}).Draw(t, "key")},
+	}
+	if rapid.Bool().Draw(t, "ttl") {
+		n.Options.Deadline = at(now + rapid.IntRange(-1, 9).Draw(t, "deadline"))
+	}
+	var got Accepted
+	var err error
+	both := rapid.Bool().Draw(t, "and dispatch")
+	if both {
+		got, err = m.j.AcceptAndDispatch(n, attempt(now))
+	} else {
+		got, err = m.j.Accept(n)
+	}
+	old, want := m.existing(n)
+	switch {
+	case want != nil:
+		if !errors.Is(err, want) {
+			t.Fatalf("got %v, want %v", err, want)
+		}
+	case old != nil:
+		if err != nil || !got.Existing || got.ID != old.n.ID || got.State != old.state || got.Pruned != old.pruned {
+			t.Fatalf("got %+v, %v, want the existing %+v", got, err, old)
+		}
+	default:
+		m.seq++
+		x := &modelled{n: n, seq: m.seq, state: Queued, steps: 1}
+		m.all[n.ID] = x
+		if n.Options.Key != "" {
+			m.keys[n.Options.Key] = x
+		}
+		if both {
+			x.dispatch(t, now, err)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (m *machine) existing(n New) (*modelled, error) {
+	if x := m.keys[n.Options.Key]; x != nil {
+		if x.n.Team != n.Team || !bytes.Equal(x.n.Body, n.Body) {
+			return nil, ErrConflict
+		}
+		return x, nil
+	}
+	x := m.all[n.ID]
+	if x != nil && (x.n.Team != n.Team || !bytes.Equal(x.n.Body, n.Body) || x.n.Options.Key != n.Options.Key) {
+		return nil, ErrExists
+	}
+	return x, nil
+}
+
+func (x *modelled) dispatch(t *rapid.T, now int, err error) {
+	if d := x.n.Options.Deadline; !d.IsZero() && at(now).After(d) {
+		if !errors.Is(err, ErrExpired) {
+			t.Fatalf("got %v, want %v", err, ErrExpired)
+		}
+		x.to(Expired, now)
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.attempts++
+	x.to(Running, now)
+}
+
+func (x *modelled) to(s State, now int) {
+	x.state = s
+	x.steps++
+	if s.Ended() && x.ended == 0 {
+		x.ended = now
+	}
+}
+
+// refuse checks that a change that there is not was refused.
+func refuse(t *rapid.T, x *modelled, err error) {
+	if x == nil {
+		if !errors.Is(err, ErrNotFound) {
+			t.Fatalf("got %v, want %v", err, ErrNotFound)
+		}
+		return
+	}
+	s, ok := errors.AsType[*StateError](err)
+	if !ok || s.From != x.state {
+		t.Fatalf("from %s: got %v, want a refusal", x.state, err)
+	}
+}
+
+func (m *machine) dispatch(t *rapid.T) {
+	id, x := m.pick(t)
+	now := m.tick()
+	_, err := m.j.Dispatch(id, attempt(now))
+	if x == nil || x.state != Queued {
+		refuse(t, x, err)
+		return
+	}
+	x.dispatch(t, now, err)
+}
+
+func (m *machine) requeue(t *rapid.T) {
+	id, x := m.pick(t)
+	now := m.tick()
+	_, err := m.j.Requeue(id, "test", at(now))
+	if x == nil || x.state != Running {
+		refuse(t, x, err)
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.to(Queued, now)
+}
+
+var results = []string{"", "short", string(bytes.Repeat([]byte("long"), inFile))}
+
+func (m *machine) drawEnd(t *rapid.T, states ...State) (End, string) {
+	e := End{State: rapid.SampledFrom(states).Draw(t, "end"), At: at(m.tick())}
+	text := results[rapid.IntRange(0, len(results)-1).Draw(t, "result")]
+	if text != "" {
+		e.Result = &Result{Outcome: "success", Text: text}
+	}
+	return e, text
+}
+
+func (m *machine) end(t *rapid.T) {
+	id, x := m.pick(t)
+	e, text := m.drawEnd(t, Done, Failed, Cancelled, Expired, Unknown)
+	_, err := m.j.End(id, e)
+	ways := map[State][]State{Queued: {Failed, Cancelled, Expired}, Running: {Done, Failed, Cancelled, Unknown}}
+	switch {
+	case x != nil && x.state == e.State && x.result == text && x.by == "":
+		if err != nil {
+			t.Fatal("the same end again:", err)
+		}
+	case x == nil || !slices.Contains(ways[x.state], e.State):
+		refuse(t, x, err)
+	case err != nil:
+		t.Fatal(err)
+	default:
+		x.result = text
+		x.to(e.State, m.clock)
+	}
+}
+
+func (m *machine) resolve(t *rapid.T) {
+	id, x := m.pick(t)
+	e, text := m.drawEnd(t, Done, Failed, Cancelled)
+	e.By = "a person"
+	_, err := m.j.Resolve(id, e)
+	switch {
+	case x != nil && x.state == e.State && x.by == e.By && x.result == text:
+		if err != nil {
+			t.Fatal("the same again:", err)
+		}
+	case x == nil || x.state != Unknown:
+		refuse(t, x, err)
+	case err != nil:
+		t.Fatal(err)
+	default:
+		x.by = e.By
+		if text != "" {
+			x.result = text
+		}
+		x.to(e.State, m.clock)
+	}
+}
+
+func (m *machine) prune(t *rapid.T) {
+	before := rapid.IntRange(0, m.clock+1).Draw(t, "before")
+	p, err := m.j.Prune(at(before), at(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for id, x := range m.all {
+		if x.ended == 0 || x.ended >= before {
+			continue
+		}
+		n++
+		delete(m.all, id)
+		x.pruned = true
+	}
+	if p.Messages != n || p.Keys != 0 {
+		t.Fatalf("pruned %+v, want %d messages", p, n)
+	}
+}
