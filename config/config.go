@@ -117,6 +117,18 @@ func (c *Config) TeamNames() []string {
 	return slices.Sorted(maps.Keys(c.Teams))
 }
 
+// AddedTeams returns the names of the teams that RemoveTeam can remove, sorted.
+func (c *Config) AddedTeams() []string {
+	teams := map[string]int{} // of a file
+	for _, t := range c.Teams {
+		teams[t.File]++
+	}
+	return slices.DeleteFunc(c.TeamNames(), func(name string) bool {
+		file := c.Teams[name].File
+		return file != c.paths.dropin(name) || teams[file] > 1
+	})
+}
+
 func (c *Config) adHoc(dir string) *Team {
 	if real, err := filepath.EvalSymlinks(dir); err == nil && unprintable(real) == "" {
 		dir = real

@@ -10,7 +10,9 @@
 //	$XDG_CONFIG_HOME/iris/config.toml     settings and teams
 //	$XDG_CONFIG_HOME/iris/conf.d/*.toml   more teams, one drop-in each
 //	$XDG_STATE_HOME/iris/                 daemon.lock, journal, spool/, iris.log
-//	$XDG_RUNTIME_DIR/iris/iris.sock       the daemon's socket
+//	$XDG_RUNTIME_DIR/iris/iris.sock       the daemon's socket; without such a
+//	                                      directory of ours, /run/user/UID stands
+//	                                      for it, else run/ in that of the state
 //
 // A missing configuration is an empty one. A client finds the daemon with
 // Paths.FindSocket: the daemon writes the path of its socket into daemon.lock,

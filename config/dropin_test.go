@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -167,6 +168,29 @@ func TestAHalfWrittenDropInIsNotRead(t *testing.T) {
 	mustDo(t, err)
 	if _, err := Load(p); err != nil {
 		t.Errorf("%s is read: %v", tmp, err)
+	}
+}
+
+// AddedTeams and RemoveTeam agree.
+func TestAddedTeamsCanBeRemoved(t *testing.T) {
+	p := newHome(t)
+	mustWrite(t, p.Config, "[teams.web]\ndir = '/web'\n")
+	mustWrite(t, p.Confd+"/two.toml", "[teams.two]\ndir='/'\n[teams.three]\ndir='/'\n")
+	mustWrite(t, p.Confd+"/other.toml", "[teams.another]\ndir='/'\n")
+	for _, name := range []string{"b", "a"} {
+		_, err := AddTeam(p, name, p.Home, TeamOptions{})
+		mustDo(t, err)
+	}
+	cfg, err := Load(p)
+	mustDo(t, err)
+	added := cfg.AddedTeams()
+	if strings.Join(added, " ") != "a b" {
+		t.Errorf("got %q, want a and b", added)
+	}
+	for _, name := range cfg.TeamNames() {
+		if _, err := RemoveTeam(p, name); (err == nil) != slices.Contains(added, name) {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 

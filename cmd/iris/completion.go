@@ -16,8 +16,8 @@ func newCompletionCmd(*globals) *cobra.Command {
 		Long: `Print a script that completes commands, flags and teams.
 
   bash        source <(iris completion bash)
-  zsh         iris completion zsh > "${fpath[1]}/_iris"
-  fish        iris completion fish > ~/.config/fish/completions/iris.fish
+  zsh         source <(iris completion zsh), after compinit
+  fish        iris completion fish | source
   powershell  iris completion powershell | Out-String | Invoke-Expression
 
 EXIT STATUS
@@ -44,6 +44,32 @@ func runCompletion(root *cobra.Command, shell string, stdout io.Writer) error {
 	return usagef("it is one of bash, zsh, fish and powershell", "no completion for the shell %q", shell)
 }
 
+// completeCommands completes the names of commands, and below them of theirs.
+func completeCommands(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	of, rest, err := cmd.Root().Find(args)
+	if err != nil || len(rest) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, sub := range of.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name()+"\t"+sub.Short)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeAdded completes a team that "team rm" can remove.
+func completeAdded(g *globals) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		cfg := g.load()
+		if cfg == nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return describe(cfg, cfg.AddedTeams()), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
 // completeTeams completes the first argument with the names of the configured
 // teams. It asks no daemon. Whatever has a slash is a directory's.
 func completeTeams(g *globals) cobra.CompletionFunc {
@@ -54,21 +80,33 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 		case strings.HasPrefix(word, ".") || strings.Contains(word, "/"):
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		}
-		paths, err := g.paths()
-		if err != nil {
+		cfg := g.load()
+		if cfg == nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		cfg, err := config.Load(paths)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var names []string
-		for _, name := range cfg.TeamNames() {
-			if d := cfg.Teams[name].Description; d != "" {
-				name += "\t" + d
-			}
-			names = append(names, name)
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return describe(cfg, cfg.TeamNames()), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// load returns the configuration, nil when it has a mistake.
+func (g *globals) load() *config.Config {
+	paths, err := g.paths()
+	if err != nil {
+		return nil
+	}
+	cfg, err := config.Load(paths)
+	if err != nil {
+		return nil
+	}
+	return cfg
+}
+
+// describe puts its description beside each name.
+func describe(cfg *config.Config, names []string) []string {
+	for i, name := range names {
+		if d := cfg.Teams[name].Description; d != "" {
+			names[i] += "\t" + d
+		}
+	}
+	return names
 }

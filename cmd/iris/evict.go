@@ -54,7 +54,7 @@ func runEvict(ctx context.Context, opts stopOptions, args []string, stdout, stde
 	}
 	var stopped ipc.Stopped
 	if err := opts.runningOnly(ctx, ipc.MethodEvict, &target, &stopped, none); err != nil {
-		return err
+		return orDirectory(target.Team, err)
 	}
 	return printStopped(stdout, stderr, opts.json, stopped, none)
 }

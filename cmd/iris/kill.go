@@ -69,7 +69,7 @@ func runKill(ctx context.Context, opts killOptions, args []string, stdout, stder
 	}
 	var stopped ipc.Stopped
 	if err := opts.runningOnly(ctx, ipc.MethodKill, &target, &stopped, none); err != nil {
-		return err
+		return orDirectory(target.Team, err)
 	}
 	return printStopped(stdout, stderr, opts.json, stopped, none)
 }

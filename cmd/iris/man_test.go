@@ -166,7 +166,9 @@ const rootSections = `ENVIRONMENT
                     takes nothing from its caller but where its files are
   XDG_CONFIG_HOME   for the configuration, by default ~/.config
   XDG_STATE_HOME    for the state, by default ~/.local/state
-  XDG_RUNTIME_DIR   for the socket, by default /run/user/UID
+  XDG_RUNTIME_DIR   for the socket, by default /run/user/UID; when neither is a
+                    directory of yours alone, the socket is in the state
+                    directory
   HOME              for these defaults
 
 FILES
@@ -175,7 +177,8 @@ FILES
   ~/.local/state/iris/iris.log    the daemon's log, rotated
   ~/.local/state/iris/spool/      what agents write
   ~/.local/state/iris/journal     which conversation belongs to whom
-  /run/user/UID/iris/iris.sock    the daemon's socket`
+  /run/user/UID/iris/iris.sock    the daemon's socket, or else
+  ~/.local/state/iris/run/iris.sock`
 
 // configPage describes every key of the configuration.
 func configPage() []byte {

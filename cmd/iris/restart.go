@@ -43,7 +43,7 @@ func runRestart(ctx context.Context, opts stopOptions, team string, stdout, stde
 	none := notRunning(team)
 	var stopped ipc.Stopped
 	if err := opts.runningOnly(ctx, ipc.MethodRestart, &target, &stopped, none); err != nil {
-		return err
+		return orDirectory(target.Team, err)
 	}
 	return printStopped(stdout, stderr, opts.json, stopped, none)
 }

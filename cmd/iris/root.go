@@ -110,10 +110,15 @@ func newHelpCmd() *cobra.Command {
 
 EXIT STATUS
 0 2`,
+		ValidArgsFunction: completeCommands,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			of, rest, err := cmd.Root().Find(args)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case len(rest) > 0 && !of.HasSubCommands():
+				return usagef(fmt.Sprintf("%q explains it", "iris help "+strings.Join(path(of), " ")),
+					"%s has no command %q below it", strings.Join(path(of), " "), rest[0])
 			}
 			if err := unknownCommand(of, rest); err != nil {
 				return err
@@ -140,10 +145,32 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	help := fmt.Sprintf("%q lists the commands", cmd.CommandPath()+" --help")
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		help = fmt.Sprintf("did you mean %q?", cmd.CommandPath()+" "+near[0])
+	if near := meant(cmd, args[0]); near != "" {
+		help = fmt.Sprintf("did you mean %q?", cmd.CommandPath()+" "+near)
 	}
 	return usagef(help, "unknown command %q", strings.Join(append(path(cmd), args[0]), " "))
+}
+
+// meant returns the command below cmd that word most likely stands for: another
+// word for one, the name of one further down, or a slip of the finger.
+func meant(cmd *cobra.Command, word string) string {
+	same := func(name string) bool { return strings.EqualFold(name, word) }
+	for _, sub := range cmd.Commands() {
+		if slices.ContainsFunc(sub.SuggestFor, same) {
+			return sub.Name()
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		for _, below := range sub.Commands() {
+			if same(below.Name()) && below.IsAvailableCommand() {
+				return sub.Name() + " " + below.Name()
+			}
+		}
+	}
+	if near := cmd.SuggestionsFor(word); len(near) > 0 {
+		return near[0]
+	}
+	return ""
 }
 
 // path returns the names of cmd and its parents below the root.

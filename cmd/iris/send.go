@@ -130,6 +130,7 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	}
 	params := ipc.Send{Team: team, Session: session, Text: text, Fresh: opts.fresh, EnvKeys: credentialKeys(os.Environ())}
 	reply, err := opts.send(ctx, params)
+	err = orDirectory(team, err)
 	if opts.json {
 		return printReplyJSON(stdout, params, reply, err)
 	}

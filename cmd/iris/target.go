@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"iris/config"
+	"iris/ipc"
 )
 
 // parseTarget takes TEAM[@SESSION] apart. A team is a name, or "." or anything
@@ -26,6 +30,9 @@ func parseTarget(arg string) (team, session string, err error) {
 	case arg == "" || team == "":
 		return "", "", usagef("a team is a name, or a directory such as \".\"", "the team's name is empty")
 	case !isPath(team):
+		if err := config.CheckName("team", team); err != nil {
+			return "", "", usagef("write TEAM or TEAM@SESSION, or ./DIR for a directory", "%s", err)
+		}
 		return team, session, nil
 	case session != "" && isDir(arg):
 		team, session = arg, ""
@@ -44,4 +51,14 @@ func isPath(team string) bool {
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
+}
+
+// orDirectory adds to an error about a team that does not exist how the
+// directory of that name is meant, if there is one here.
+func orDirectory(team string, err error) error {
+	var wire *ipc.Error
+	if errors.As(err, &wire) && wire.Data != nil && wire.Data.Reason == "no-such-team" && !isPath(team) && isDir(team) {
+		wire.Data.Hint = "./" + team + " means the directory"
+	}
+	return err
 }

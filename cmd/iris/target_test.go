@@ -18,8 +18,6 @@ func TestParseTarget(t *testing.T) {
 	for _, c := range []struct{ arg, team, session string }{
 		{"api", "api", ""},
 		{"api@review", "api", "review"},
-		{"a@b@c", "a@b", "c"},
-		{"@types", "@types", ""},
 		{".", dir, ""},
 		{".@review", dir, "review"},
 		{"..", filepath.Dir(dir), ""},
@@ -38,7 +36,7 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("parseTarget(%q) = %q, %q, %v, want %q, %q", c.arg, team, session, err, c.team, c.session)
 		}
 	}
-	for _, arg := range []string{"", "api@", "./x@"} {
+	for _, arg := range []string{"", "api@", "./x@", "@types", "a@b@c", "a b", "-x"} {
 		if team, session, err := parseTarget(arg); err == nil {
 			t.Errorf("parseTarget(%q) = %q, %q, want an error", arg, team, session)
 		}

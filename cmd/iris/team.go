@@ -161,7 +161,7 @@ that is written in the configuration file is removed there.
 EXIT STATUS
 0 2 3 4`,
 		Args:              between(1, 1, "NAME"),
-		ValidArgsFunction: completeTeams(g),
+		ValidArgsFunction: completeAdded(g),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTeamRm(cmd.Context(), g, args[0])
 		},

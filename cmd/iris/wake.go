@@ -57,7 +57,7 @@ func runWake(ctx context.Context, opts wakeOptions, arg string, stdout io.Writer
 	defer c.Close()
 	var p ipc.Process
 	if err := c.Call(ctx, ipc.MethodWake, &ipc.Target{Team: team, Session: session}, &p); err != nil {
-		return err
+		return orDirectory(team, err)
 	}
 	if opts.json {
 		return printJSON(stdout, &p)
