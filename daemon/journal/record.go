@@ -28,16 +28,19 @@ var (
 )
 
 var (
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 	errSum     = errors.New("its checksum does not match")
 	errMissing = errors.New("its record is missing")
 )
 
+// castagnoli returns the table of the checksum, which the first call makes: in
+// a variable every command of iris would make it at its start.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
 // sum covers bucket and key too, so that a value under a wrong key is noticed.
 func sum(bucket, key, payload []byte) uint32 {
-	c := crc32.Update(0, castagnoli, bucket)
-	c = crc32.Update(c, castagnoli, key)
-	return crc32.Update(c, castagnoli, payload)
+	c := crc32.Update(0, castagnoli(), bucket)
+	c = crc32.Update(c, castagnoli(), key)
+	return crc32.Update(c, castagnoli(), payload)
 }
 
 // put seals a value and stores it.
