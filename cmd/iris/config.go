@@ -94,7 +94,7 @@ JSON
 
 EXIT STATUS
 0 2`,
-		Example: `  ls -l "$(dirname "$(iris config path)")"
+		Example: `  iris config path
   tail -f "$(iris config path --json | jq -r .log)"`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {

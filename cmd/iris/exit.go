@@ -47,7 +47,7 @@ func exitText(code int) string {
 	case ipc.CodeDaemon:
 		return "the daemon cannot be reached or started"
 	case ipc.CodeNotFound:
-		return "no such team or agent"
+		return "no such team, agent or message"
 	case ipc.CodeCancelled:
 		return "cancelled, killed or evicted"
 	case ipc.CodeUnknown:
