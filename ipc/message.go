@@ -100,6 +100,41 @@ func (s *scanner) object(f func(name, value []byte)) error {
 	}
 }
 
+// array passes over an array and calls f with each value.
+func (s *scanner) array(f func(value []byte)) error {
+	if s.peek() != '[' {
+		return s.unexpected()
+	}
+	if err := s.push(false); err != nil {
+		return err
+	}
+	base := s.depth - 1
+	if s.space(); s.peek() == ']' {
+		s.pos++
+		s.depth = base
+		return nil
+	}
+	for {
+		s.space()
+		from := s.pos
+		if err := s.value(); err != nil {
+			return err
+		}
+		f(s.data[from:s.pos])
+		s.space()
+		switch s.peek() {
+		case ',':
+			s.pos++
+		case ']':
+			s.pos++
+			s.depth = base
+			return nil
+		default:
+			return s.unexpected()
+		}
+	}
+}
+
 // add notes one member. encoding/json would match names whatever their case and
 // let the last of two win: two readers could then see two different messages.
 func (e *envelope) add(name, value []byte) {

@@ -74,6 +74,30 @@ type Send struct {
 	EnvKeys []string `json:"env_keys,omitempty"` // names of credential variables that the caller has, never their values
 }
 
+// AppendJSON appends the message.
+func (m Send) AppendJSON(dst []byte) ([]byte, error) {
+	dst = QuoteString(append(dst, `{"team":`...), m.Team)
+	if m.Session != "" {
+		dst = QuoteString(append(dst, `,"session":`...), m.Session)
+	}
+	dst = QuoteString(append(dst, `,"text":`...), m.Text)
+	if m.Fresh {
+		dst = append(dst, `,"fresh":true`...)
+	}
+	for i, key := range m.EnvKeys {
+		if i == 0 {
+			dst = append(dst, `,"env_keys":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = QuoteString(dst, key)
+	}
+	if len(m.EnvKeys) > 0 {
+		dst = append(dst, ']')
+	}
+	return append(dst, '}'), nil
+}
+
 // MessageState tells a waiting sender how far its message is.
 type MessageState struct {
 	ID       string `json:"id"`

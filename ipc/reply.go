@@ -1,9 +1,6 @@
 package ipc
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "errors"
 
 // AppendJSON appends the reply. The text is appended as it is: encoding/json
 // would read through its many megabytes again to see whether they are JSON.
@@ -27,29 +24,11 @@ func (r Reply) AppendJSON(dst []byte) ([]byte, error) {
 
 // ParseJSON reads a reply; its Text is a part of data, not a copy.
 func (r *Reply) ParseJSON(data []byte) error {
-	var text json.RawMessage
-	rest := []byte{'{'}
-	s := scanner{data: data, max: MaxAnswerDepth}
-	s.space()
-	err := s.finish(s.object(func(name, value []byte) {
-		if string(name) == `"text"` {
-			text = value
-			return
-		}
-		if len(rest) > 1 {
-			rest = append(rest, ',')
-		}
-		rest = append(append(append(rest, name...), ':'), value...)
-	}))
-	if err != nil {
+	if err := parseRecord(data, r); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(append(rest, '}'), r); err != nil {
-		return err
+	if r.Text != nil && !isString(r.Text) {
+		return errors.New("text is not a string")
 	}
-	if text != nil && !isString(text) {
-		return fmt.Errorf("text is not a string")
-	}
-	r.Text = text
 	return nil
 }

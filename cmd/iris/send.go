@@ -187,7 +187,7 @@ type progress struct {
 
 func (p *progress) note(method string, raw json.RawMessage) {
 	var state ipc.MessageState
-	if method != ipc.NotifyState || json.Unmarshal(raw, &state) != nil || state.ID == "" {
+	if method != ipc.NotifyState || state.ParseJSON(raw) != nil || state.ID == "" {
 		return
 	}
 	p.id = state.ID
