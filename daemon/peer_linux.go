@@ -11,6 +11,9 @@ import (
 // peer's was cleared, by its ancestors. It only says whose turn may be waiting:
 // it grants and forbids nothing by itself.
 func (d *Daemon) parent(pid int) string {
+	if !d.pool.Busy() { // no turn waits for anybody
+		return ""
+	}
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
 		return ""

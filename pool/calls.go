@@ -200,6 +200,18 @@ func (p *Pool) Reconfigure(l Limits) {
 	p.update(func(t *table) { t.reconfigure(l) })
 }
 
+// Busy reports whether a turn is running.
+func (p *Pool) Busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.table.slots {
+		if s.job != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Snapshot returns the state of the pool. It changes nothing, also not the
 // order of use.
 func (p *Pool) Snapshot() Status {

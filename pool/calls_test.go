@@ -50,6 +50,9 @@ func TestPositions(t *testing.T) {
 			}
 		}
 		time.Sleep(1500 * time.Millisecond)
+		if !p.Busy() {
+			t.Error("not busy in a turn")
+		}
 		st := p.Snapshot()
 		if st.Queued != 3 || st.Max != 1 || st.Processes[0].Queue != 2 || len(st.Waiting) != 2 {
 			t.Fatalf("got %+v, want two messages behind a, one of b", st)
@@ -72,6 +75,9 @@ func TestLookingChangesNoOrder(t *testing.T) {
 		}
 		p.Snapshot()
 		p.Events(0)
+		if p.Busy() {
+			t.Error("busy after its turns")
+		}
 		if got, err := p.Wake(t.Context(), key("a")); err != nil || got.State != pool.Idle || got.Key != key("a") {
 			t.Errorf("wake: got %+v, %v", got, err)
 		}
