@@ -33,6 +33,10 @@ type Client struct {
 	// beyond the call.
 	OnNotify func(method string, params json.RawMessage)
 
+	// OnSent runs in each call once its request is written: a place for what is
+	// needed only while the daemon is at work. Set it before the first call.
+	OnSent func()
+
 	// Patience is how long the daemon may be silent during a call, 0 for ever;
 	// then Call fails with os.ErrDeadlineExceeded. Set it before the first call.
 	// A context with a deadline does the same but for the timer, which is much
@@ -169,6 +173,9 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 			}
 		}
 		_, werr := c.nc.Write(frame)
+		if c.OnSent != nil {
+			c.OnSent()
+		}
 		answer, err := c.await(string(id)) // also after a failed write: the daemon may have said why
 		if err != nil {
 			return c.lose(err, werr)

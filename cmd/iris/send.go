@@ -121,8 +121,6 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible(ctx)
-	defer stop()
 	if opts.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(opts.timeout))
@@ -140,10 +138,10 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	return printReply(stdout, reply, opts.raw)
 }
 
-// interruptible ends ctx at the first Ctrl-C or SIGTERM; the second one has its
+// onInterrupt calls f at the first Ctrl-C or SIGTERM; the second one has its
 // usual effect. A signal that the caller ignores, as shells do for what they
 // run in the background, stays ignored.
-func interruptible(ctx context.Context) (context.Context, func()) {
+func onInterrupt(f func()) {
 	var signals []os.Signal
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		if !signal.Ignored(s) {
@@ -151,11 +149,13 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 		}
 	}
 	if len(signals) == 0 {
-		return ctx, func() {}
+		return
 	}
-	ctx, stop := signal.NotifyContext(ctx, signals...)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, func() {
+		stop()
+		f()
+	})
 }
 
 // send makes the call and waits for the end of the turn.
@@ -165,6 +165,11 @@ func (o *sendOptions) send(ctx context.Context, params ipc.Send) (*ipc.Reply, er
 		return nil, notAccepted(ctx, err)
 	}
 	defer c.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Not before: it takes as long as the call itself, and until the message is
+	// on its way there is nothing to say of it.
+	c.OnSent = func() { onInterrupt(cancel) }
 	var heard progress
 	c.OnNotify = heard.note
 	var reply ipc.Reply
