@@ -101,6 +101,8 @@ type stream interface {
 	// setPatience has each read and write that makes no progress for d fail with
 	// os.ErrDeadlineExceeded.
 	setPatience(d time.Duration) error
+	// interrupt ends the reading, but for what has arrived already.
+	interrupt()
 }
 
 // connect dials until ctx or busyLimit ends or the answer is another than "busy".
@@ -211,7 +213,7 @@ func (c *Client) exclusively(ctx context.Context, f func() error) error {
 	if ctx.Done() == nil {
 		return f()
 	}
-	stop := context.AfterFunc(ctx, func() { c.Close() })
+	stop := context.AfterFunc(ctx, c.nc.interrupt)
 	defer stop()
 	err := f()
 	if c.err != nil && ctx.Err() != nil {

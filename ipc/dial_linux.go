@@ -57,9 +57,13 @@ func (b blocking) setPatience(d time.Duration) error {
 	})
 }
 
+func (b blocking) interrupt() {
+	b.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) })
+}
+
 // Close ends a read or write under way first, which closing alone does not.
 func (b blocking) Close() error {
-	b.control(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) })
+	b.interrupt()
 	return b.File.Close()
 }
 

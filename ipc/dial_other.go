@@ -19,3 +19,6 @@ type polled struct{ *net.UnixConn }
 
 // setPatience sets one deadline for all that follows until the next call.
 func (p polled) setPatience(d time.Duration) error { return p.SetDeadline(time.Now().Add(d)) }
+
+// interrupt does not spare here what has arrived.
+func (p polled) interrupt() { p.Close() }
