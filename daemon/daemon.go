@@ -140,6 +140,7 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.atEnd(d.lock.release)
+	opened := d.openJournal() // its syncs go on while the processor works
 	cfg, err := config.Load(d.opts.Paths, d.opts.Overrides...)
 	if err != nil {
 		return ipc.Errorf(ipc.CodeUsage, "%v", err)
@@ -150,7 +151,31 @@ func (d *Daemon) open() error {
 	if err := d.openAgents(); err != nil {
 		return err
 	}
+	if err := opened(); err != nil {
+		return err
+	}
+	if err := d.fenceLeftovers(); err != nil {
+		return err
+	}
 	return d.openSocket()
+}
+
+// openJournal opens the journal in the background; the function it returns
+// waits for that. Nothing uses d.journal before.
+func (d *Daemon) openJournal() (wait func() error) {
+	var err error
+	done := make(chan struct{})
+	d.atEnd(func() {
+		<-done
+		if d.journal != nil {
+			d.journal.Close()
+		}
+	})
+	d.wg.Go(func() {
+		defer close(done)
+		d.journal, err = journal.Open(d.opts.Paths.Journal)
+	})
+	return func() error { <-done; return err }
 }
 
 func (d *Daemon) openLog(cfg *config.Config) {
@@ -171,13 +196,9 @@ func (d *Daemon) problems() []string {
 	return strings.Split(d.opts.Problems.Error(), "\n")
 }
 
-// openAgents opens the journal and the pool with what drives its processes.
+// openAgents opens the pool with what drives its processes.
 func (d *Daemon) openAgents() error {
 	var err error
-	if d.journal, err = journal.Open(d.opts.Paths.Journal); err != nil {
-		return err
-	}
-	d.atEnd(func() { d.journal.Close() })
 	if d.reaper, err = claude.NewReaper(); err != nil {
 		return err
 	}
@@ -196,7 +217,7 @@ func (d *Daemon) openAgents() error {
 		Prefix:   newPrefix(d.since),
 	})
 	d.atEnd(d.pool.Close)
-	return d.fenceLeftovers()
+	return nil
 }
 
 func (d *Daemon) openSocket() error {
