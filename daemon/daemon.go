@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,10 @@ import (
 
 // errCrippled says that a limit of the caller bars a daemon from working.
 var errCrippled = errors.New("too little for a daemon")
+
+// tidyAfter is how long after a large text the memory that it took is given
+// back to the system; the runtime by itself would keep it while it idles.
+const tidyAfter = 10 * time.Second
 
 // Options says how a daemon runs.
 type Options struct {
@@ -74,6 +79,7 @@ type Daemon struct {
 	refused  atomic.Pointer[string] // why the last reload was, nil when it was not
 
 	ids      ids
+	tidy     *time.Timer // gives memory back a while after the last large text
 	messages atomic.Int64
 	costs    atomic.Int64 // millionths of a dollar
 }
@@ -83,10 +89,13 @@ type Daemon struct {
 // SIGHUP reloads the configuration. The error is ErrRunning when the state
 // directory has a daemon already, an *ipc.Error where it has a code.
 func Run(ctx context.Context, o Options) error {
+	debug.SetGCPercent(50) // it mostly waits: memory counts more than the collector's time
 	d := &Daemon{opts: o, since: time.Now(), gone: make(chan struct{})}
 	d.serving, d.endServing = context.WithCancel(context.Background())
 	d.force, d.forceNow = context.WithCancel(context.Background())
 	ctx, d.quit = context.WithCancel(ctx)
+	d.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
+	defer d.tidy.Stop()
 	defer d.end()
 	if err := d.open(); err != nil {
 		tell(o.Ready, fmt.Sprintf("error %d %v\n", exitCode(err), err))

@@ -58,7 +58,7 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 			return nil
 		},
 		Finish: func(res *pool.Result, err error) {
-			d.count(res)
+			d.count(p.Text, res)
 			if agent != nil {
 				agent.Taken()
 			}
@@ -85,7 +85,13 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	}
 }
 
-func (d *Daemon) count(res *pool.Result) {
+// large is the size of a text from which on memory is given back afterwards.
+const large = 64 << 10
+
+func (d *Daemon) count(t string, res *pool.Result) {
+	if len(t) > large || res != nil && len(res.Text) > large {
+		d.tidy.Reset(tidyAfter)
+	}
 	if res != nil {
 		d.messages.Add(1)
 		d.costs.Add(int64(res.CostUSD*1e6 + 0.5))

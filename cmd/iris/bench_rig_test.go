@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,5 +186,5 @@ func publish(b *testing.B, figures map[string]float64, format string, args ...an
 	for unit, value := range figures {
 		b.ReportMetric(value, unit)
 	}
-	b.Log(fmt.Sprintf(format, args...))
+	b.Logf(format, args...)
 }
