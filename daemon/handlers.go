@@ -252,8 +252,12 @@ func (d *Daemon) stopCall(ctx context.Context, c *ipc.Call) (any, error) {
 	d.quit()
 	select {
 	case <-d.gone:
-		return struct{}{}, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-ctx.Done(): // also when the daemon has just ended
+		select {
+		case <-d.gone:
+		default:
+			return nil, ctx.Err()
+		}
 	}
+	return struct{}{}, nil
 }

@@ -70,19 +70,24 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, d.failure(k, id, err)
 	}
 	c.Notify(ipc.NotifyState, ipc.MessageState{ID: id, State: "queued", Position: place})
+	var e ended
 	select {
-	case e := <-end:
-		if e.err == nil && e.res.Outcome == pool.OutcomeInterrupted {
-			e.err = pool.ErrCancelled
-		}
-		if e.err != nil {
-			return nil, d.failure(k, id, e.err)
-		}
-		return d.reply(k, id, e.res, p.EnvKeys), nil
+	case e = <-end:
 	case <-ctx.Done():
-		d.pool.Detach(id)
-		return nil, ctx.Err()
+		select {
+		case e = <-end: // the daemon stops, and that is how this turn ended
+		default:
+			d.pool.Detach(id)
+			return nil, ctx.Err()
+		}
 	}
+	if e.err == nil && e.res.Outcome == pool.OutcomeInterrupted {
+		e.err = pool.ErrCancelled
+	}
+	if e.err != nil {
+		return nil, d.failure(k, id, e.err)
+	}
+	return d.reply(k, id, e.res, p.EnvKeys), nil
 }
 
 // large is the size of a text from which on memory is given back afterwards.
