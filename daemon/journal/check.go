@@ -55,7 +55,7 @@ func checkBucket(tx *bolt.Tx, name []byte, note func(error)) {
 			note(&DamageError{Path: tx.DB().Path(), ID: messageOf(name, k), What: fmt.Sprintf("%s %q: %v", name, k, err)})
 		}
 		if last != nil && string(k) <= string(last) || string(b.Get(k)) != string(v) {
-			note(&DamageError{Path: tx.DB().Path(), What: fmt.Sprintf("%s: %q is out of order", name, k)})
+			note(disorder(tx.DB().Path(), name, k))
 		}
 		last = k
 		return nil

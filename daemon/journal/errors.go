@@ -52,6 +52,9 @@ type StoppedError struct {
 }
 
 func (e *StoppedError) Error() string {
+	if d, ok := errors.AsType[*DamageError](e.Err); ok {
+		return d.Error()
+	}
 	if e.Full {
 		return fmt.Sprintf("journal %s cannot be written, make room on its disk: %v", e.Path, e.Err)
 	}

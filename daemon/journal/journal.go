@@ -1,8 +1,6 @@
 package journal
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +9,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -64,7 +63,10 @@ func Open(path string) (*Journal, error) {
 		path: path, dir: filepath.Join(filepath.Dir(path), "bodies"),
 		wake: make(chan struct{}, 1),
 	}
-	err := j.open()
+	err := j.create()
+	if err == nil {
+		err = j.open()
+	}
 	if err == nil {
 		err = j.prepare()
 	}
@@ -89,8 +91,7 @@ func (j *Journal) open() (err error) {
 		}
 	}()
 	j.db, err = bolt.Open(j.path, 0o600, &bolt.Options{
-		Timeout: 2 * time.Second, InitialMmapSize: mapSize, NoStatistics: true,
-		FreelistType: bolt.FreelistMapType,
+		Timeout: 2 * time.Second, InitialMmapSize: mapSize, NoStatistics: true, FreelistType: bolt.FreelistMapType,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			var err error
 			j.raw, err = os.OpenFile(name, flag, mode)
@@ -122,98 +123,6 @@ func (j *Journal) notOpened(err error) error {
 	return fmt.Errorf("journal %s cannot be read: %w", j.path, err)
 }
 
-// prepare checks the version, writes the buckets of a new journal and migrates
-// an old one.
-func (j *Journal) prepare() (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer j.rescue(&err)
-	var have uint64
-	err = j.db.View(func(tx *bolt.Tx) error {
-		have, err = readVersion(tx)
-		return err
-	})
-	switch {
-	case err != nil:
-		return fmt.Errorf("journal %s: %w", j.path, err)
-	case have == version:
-		return j.db.View(j.complete)
-	case have > version:
-		return fmt.Errorf("journal %s: version %d was written by a newer iris (this one knows %d)", j.path, have, version)
-	}
-	err = j.db.Update(func(tx *bolt.Tx) error { return migrate(tx, have) })
-	if err != nil {
-		return fmt.Errorf("journal %s: bring version %d to %d: %w", j.path, have, version, err)
-	}
-	return nil
-}
-
-// readVersion returns 0 for a journal that has nothing in it yet.
-func readVersion(tx *bolt.Tx) (uint64, error) {
-	b := tx.Bucket(bucketMeta)
-	if b == nil {
-		if k, _ := tx.Cursor().First(); k != nil {
-			return 0, &DamageError{Path: tx.DB().Path(), What: "it has no version"}
-		}
-		return 0, nil
-	}
-	v := b.Get(keyVersion)
-	if len(v) != 8 || binary.BigEndian.Uint64(v) == 0 {
-		return 0, &DamageError{Path: tx.DB().Path(), What: "it has no version"}
-	}
-	return binary.BigEndian.Uint64(v), nil
-}
-
-// complete checks that every bucket is there, and the counts with them.
-func (j *Journal) complete(tx *bolt.Tx) error {
-	for _, name := range buckets {
-		if tx.Bucket(name) == nil {
-			return &DamageError{Path: j.path, What: fmt.Sprintf("%s is missing", name)}
-		}
-	}
-	_, err := getCounts(tx)
-	return err
-}
-
-// migrate writes the present layout. Version 1 had sessions only, as plain
-// JSON.
-func migrate(tx *bolt.Tx, have uint64) error {
-	for _, name := range buckets {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	if have == 1 {
-		if err := sealSessions(tx); err != nil {
-			return err
-		}
-	}
-	if err := new(counts).put(tx); err != nil {
-		return err
-	}
-	return tx.Bucket(bucketMeta).Put(keyVersion, binary.BigEndian.AppendUint64(nil, version))
-}
-
-func sealSessions(tx *bolt.Tx) error {
-	old := map[string]Session{}
-	err := tx.Bucket(bucketSessions).ForEach(func(k, v []byte) error {
-		var s Session
-		if err := json.Unmarshal(v, &s); err != nil {
-			return fmt.Errorf("session of %q: %w", k, err)
-		}
-		old[string(k)] = s
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for k, s := range old {
-		if err := putJSON(tx, bucketSessions, []byte(k), s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Close commits what was handed over before it, ends the committer and closes
 // the file. The Journal is of no use afterwards; a second Close does nothing.
 func (j *Journal) Close() error {
@@ -228,7 +137,8 @@ func (j *Journal) Close() error {
 }
 
 // release closes the file. After a panic inside bbolt its locks may be held
-// for ever, so then only the descriptor goes, and with it the file's lock.
+// for ever, so then only the descriptor goes, and before it the file's lock,
+// which the mapping would keep.
 func (j *Journal) release() error {
 	j.life.Lock()
 	defer j.life.Unlock()
@@ -240,7 +150,7 @@ func (j *Journal) release() error {
 		}
 		raw := j.raw
 		j.raw = nil
-		return raw.Close()
+		return errors.Join(syscall.Flock(int(raw.Fd()), syscall.LOCK_UN), raw.Close())
 	}
 	if db == nil {
 		return nil

@@ -118,7 +118,7 @@ func (j *Journal) scan(f Filter, codes []byte, at string) (found []hit, next str
 		most = min(most, f.Limit)
 	}
 	err = j.view(func(tx *bolt.Tx) error {
-		found, more = nil, false
+		found, next, more = nil, at, false
 		c := tx.Bucket(bucketMessages).Cursor()
 		k, v := c.Last()
 		if at != "" {
@@ -135,6 +135,9 @@ func (j *Journal) scan(f Filter, codes []byte, at string) (found []hit, next str
 				break
 			}
 			n++
+			if next != "" && string(k) >= next {
+				return disorder(j.path, bucketMessages, k)
+			}
 			next = string(k)
 			if h, ok := f.match(k, v, codes); ok {
 				found = append(found, h)
@@ -143,6 +146,12 @@ func (j *Journal) scan(f Filter, codes []byte, at string) (found []hit, next str
 		return nil
 	})
 	return found, next, more, err
+}
+
+// disorder is the damage of keys that are not sorted, which a loop over them
+// might never leave.
+func disorder(path string, bucket, k []byte) error {
+	return &DamageError{Path: path, What: fmt.Sprintf("%s: %q is out of order", bucket, k)}
 }
 
 func (f *Filter) match(k, v, codes []byte) (hit, bool) {
@@ -204,7 +213,11 @@ func (j *Journal) liveChunk(s State, after uint64) (found []hit, last uint64, er
 			if len(k) != 9 {
 				return &DamageError{Path: j.path, What: fmt.Sprintf("index of %s messages: bad key", s)}
 			}
-			last = binary.BigEndian.Uint64(k[1:])
+			seq := binary.BigEndian.Uint64(k[1:])
+			if seq <= max(last, after) {
+				return disorder(j.path, bucketLive, k)
+			}
+			last = seq
 			found = append(found, liveHit(tx, s, k, v))
 		}
 		if len(found) > 0 {

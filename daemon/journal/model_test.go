@@ -72,7 +72,7 @@ func (m *machine) pick(t *rapid.T) (string, *modelled) {
 	return id, m.all[id]
 }
 
-var bodies = [][]byte{[]byte("a"), []byte("b"), {}, bytes.Repeat([]byte("big"), inFile)}
+var bodies = [][]byte{[]byte("a"), []byte("b"), {}, bytes.Repeat([]byte("b"), inFile+1)}
 
 func (m *machine) accept(t *rapid.T) {
 	now := m.tick()
@@ -194,7 +194,7 @@ func (m *machine) requeue(t *rapid.T) {
 	x.to(Queued, now)
 }
 
-var results = []string{"", "short", string(bytes.Repeat([]byte("long"), inFile))}
+var results = []string{"", "short", string(bytes.Repeat([]byte("l"), inFile))}
 
 func (m *machine) drawEnd(t *rapid.T, states ...State) (End, string) {
 	e := End{State: rapid.SampledFrom(states).Draw(t, "end"), At: at(m.tick())}

@@ -57,6 +57,7 @@ func (j *Journal) Prune(ended, keys time.Time) (Pruned, error) {
 // want picks, at most pruneGroup.
 func (j *Journal) walk(bucket, at []byte, want func(k, v []byte) bool) (found [][]byte, last []byte, more bool, err error) {
 	err = j.view(func(tx *bolt.Tx) error {
+		last = append([]byte(nil), at...)
 		c := tx.Bucket(bucket).Cursor()
 		k, v := c.First()
 		if at != nil {
@@ -70,6 +71,9 @@ func (j *Journal) walk(bucket, at []byte, want func(k, v []byte) bool) (found []
 				return nil
 			}
 			n++
+			if last != nil && string(k) <= string(last) {
+				return disorder(j.path, bucket, k)
+			}
 			last = append(last[:0], k...)
 			if want(k, v) {
 				found = append(found, append([]byte(nil), k...))

@@ -1,0 +1,145 @@
+package journal
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// create makes an empty journal when there is none. It gets its name when it
+// is whole, so that a power cut leaves no half of one; whoever gives the name
+// first wins.
+func (j *Journal) create() error {
+	if _, err := os.Lstat(j.path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // open says what is wrong with it
+	}
+	j.clean()
+	name := j.path + ".new." + rand.Text()[:8]
+	defer os.Remove(name)
+	db, err := bolt.Open(name, 0o600, &bolt.Options{NoSync: true, NoGrowSync: true, NoStatistics: true})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bolt.Tx) error { return migrate(tx, 0) })
+	if err == nil {
+		err = db.Sync()
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("make journal %s: %w", j.path, err)
+	}
+	if err := os.Link(name, j.path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// clean removes what a crash left of making a journal.
+func (j *Journal) clean() {
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(j.path), filepath.Base(j.path)+".new.????????"))
+	for _, name := range left {
+		if info, err := os.Lstat(name); err == nil && time.Since(info.ModTime()) > time.Minute {
+			os.Remove(name)
+		}
+	}
+}
+
+// prepare checks the version, writes the buckets of a new journal and migrates
+// an old one.
+func (j *Journal) prepare() (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer j.rescue(&err)
+	var have uint64
+	err = j.db.View(func(tx *bolt.Tx) error {
+		have, err = readVersion(tx)
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("journal %s: %w", j.path, err)
+	case have == version:
+		return j.db.View(j.complete)
+	case have > version:
+		return fmt.Errorf("journal %s: version %d was written by a newer iris (this one knows %d)", j.path, have, version)
+	}
+	err = j.db.Update(func(tx *bolt.Tx) error { return migrate(tx, have) })
+	if err != nil {
+		return fmt.Errorf("journal %s: bring version %d to %d: %w", j.path, have, version, err)
+	}
+	return nil
+}
+
+// readVersion returns 0 for a journal that has nothing in it yet.
+func readVersion(tx *bolt.Tx) (uint64, error) {
+	b := tx.Bucket(bucketMeta)
+	if b == nil {
+		if k, _ := tx.Cursor().First(); k != nil {
+			return 0, &DamageError{Path: tx.DB().Path(), What: "it has no version"}
+		}
+		return 0, nil
+	}
+	v := b.Get(keyVersion)
+	if len(v) != 8 || binary.BigEndian.Uint64(v) == 0 {
+		return 0, &DamageError{Path: tx.DB().Path(), What: "it has no version"}
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// complete checks that every bucket is there, and the counts with them.
+func (j *Journal) complete(tx *bolt.Tx) error {
+	for _, name := range buckets {
+		if tx.Bucket(name) == nil {
+			return &DamageError{Path: j.path, What: fmt.Sprintf("%s is missing", name)}
+		}
+	}
+	_, err := getCounts(tx)
+	return err
+}
+
+// migrate writes the present layout. Version 1 had sessions only, as plain
+// JSON.
+func migrate(tx *bolt.Tx, have uint64) error {
+	for _, name := range buckets {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	if have == 1 {
+		if err := sealSessions(tx); err != nil {
+			return err
+		}
+	}
+	if err := new(counts).put(tx); err != nil {
+		return err
+	}
+	return tx.Bucket(bucketMeta).Put(keyVersion, binary.BigEndian.AppendUint64(nil, version))
+}
+
+func sealSessions(tx *bolt.Tx) error {
+	old := map[string]Session{}
+	err := tx.Bucket(bucketSessions).ForEach(func(k, v []byte) error {
+		var s Session
+		if err := json.Unmarshal(v, &s); err != nil {
+			return fmt.Errorf("session of %q: %w", k, err)
+		}
+		old[string(k)] = s
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for k, s := range old {
+		if err := putJSON(tx, bucketSessions, []byte(k), s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
