@@ -25,6 +25,10 @@ import (
 // shellTimeout bounds the one run of the login shell.
 const shellTimeout = 2 * time.Second
 
+// headStart is what the login shell leaves to the rest of a daemon that starts,
+// and to the command that waits for it: they would share the processors.
+const headStart = 20 * time.Millisecond
+
 // fallbackPath is the search path when no login shell can be asked.
 const fallbackPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -63,7 +67,7 @@ func newEnvironment(fromShell bool, r *claude.Reaper, wg *sync.WaitGroup) *envir
 }
 
 // refresh asks the login shell anew, once and in the background: whoever needs
-// the answer waits for it.
+// the answer asks it at once, or waits for it.
 func (e *environment) refresh() {
 	if !e.fromShell {
 		own := baseEnv{toMap(os.Environ()), "the daemon's environment"}
@@ -73,7 +77,10 @@ func (e *environment) refresh() {
 	}
 	f := sync.OnceValue(e.login)
 	e.base.Store(&f)
-	e.wg.Go(func() { f() })
+	e.wg.Go(func() {
+		time.Sleep(headStart)
+		f()
+	})
 }
 
 // login asks the login shell. One that fails or takes too long gives the
