@@ -43,28 +43,8 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	if p.Fresh {
 		k.Session = freshPrefix + id
 	}
-	type ended struct {
-		res *pool.Result
-		err error
-	}
 	end := make(chan ended, 1)
-	var agent *claude.Process // whose answer it is
-	t := &pool.Turn{
-		ID: id, Key: k, Text: p.Text, Fresh: p.Fresh,
-		Parent: d.parent(c.Peer.PID),
-		Begin: func(proc pool.Process) error {
-			agent, _ = proc.Agent.(*claude.Process)
-			c.Notify(ipc.NotifyState, ipc.MessageState{ID: id, State: "running", Process: proc.ID})
-			return nil
-		},
-		Finish: func(res *pool.Result, err error) {
-			d.count(p.Text, res)
-			if agent != nil {
-				agent.Taken()
-			}
-			end <- ended{res, err}
-		},
-	}
+	t := d.turn(c, &p, k, id, end)
 	place, err := d.pool.Submit(t)
 	if err != nil {
 		return nil, d.failure(k, id, err)
@@ -90,11 +70,40 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	return d.reply(k, id, e.res, p.EnvKeys), nil
 }
 
+// ended is how a turn did.
+type ended struct {
+	res *pool.Result
+	err error
+}
+
+// turn makes the pool's turn of a message: its sender hears when it runs, end
+// gets how it ended.
+func (d *Daemon) turn(c *ipc.Call, p *ipc.Send, k pool.Key, id string, end chan<- ended) *pool.Turn {
+	var agent *claude.Process // whose answer it is
+	size := len(p.Text)
+	return &pool.Turn{
+		ID: id, Key: k, Text: p.Text, Fresh: p.Fresh,
+		Parent: d.parent(c.Peer.PID),
+		Begin: func(proc pool.Process) error {
+			agent, _ = proc.Agent.(*claude.Process)
+			c.Notify(ipc.NotifyState, ipc.MessageState{ID: id, State: "running", Process: proc.ID})
+			return nil
+		},
+		Finish: func(res *pool.Result, err error) {
+			d.count(size, res)
+			if agent != nil {
+				agent.Taken()
+			}
+			end <- ended{res, err}
+		},
+	}
+}
+
 // large is the size of a text from which on memory is given back afterwards.
 const large = 64 << 10
 
-func (d *Daemon) count(t string, res *pool.Result) {
-	if len(t) > large || res != nil && len(res.Text) > large {
+func (d *Daemon) count(size int, res *pool.Result) {
+	if size > large || res != nil && len(res.Text) > large {
 		d.tidy.Reset(tidyAfter)
 	}
 	if res != nil {
