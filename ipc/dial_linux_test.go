@@ -25,6 +25,7 @@ func TestWhatArrivedBeforeAnInterruptIsHeard(t *testing.T) {
 	c.OnNotify = func(string, json.RawMessage) { heard++ }
 	c.OnSent = func() {
 		<-said
+		time.Sleep(20 * time.Millisecond) // another writer may have it still
 		cancel()
 		time.Sleep(20 * time.Millisecond) // for what the end of the context calls
 	}
