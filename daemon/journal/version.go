@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,21 +26,46 @@ func (j *Journal) create() error {
 	j.clean()
 	name := j.path + ".new." + rand.Text()[:8]
 	defer os.Remove(name)
-	db, err := bolt.Open(name, 0o600, &bolt.Options{NoSync: true, NoGrowSync: true, NoStatistics: true})
-	if err != nil {
-		return err
-	}
-	err = db.Update(func(tx *bolt.Tx) error { return migrate(tx, 0) })
-	if err == nil {
-		err = db.Sync()
-	}
-	if err = errors.Join(err, db.Close()); err != nil {
+	if err := j.write(name); err != nil {
 		return fmt.Errorf("make journal %s: %w", j.path, err)
 	}
 	if err := os.Link(name, j.path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil
+}
+
+// write writes an empty journal to a new file. It is made in a scratch file
+// first: bbolt would sync it three times.
+func (j *Journal) write(name string) (err error) {
+	mem, err := scratch(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	db, err := bolt.Open(name, 0o600, &bolt.Options{
+		NoSync: true, NoGrowSync: true, NoStatistics: true,
+		OpenFile: func(string, int, os.FileMode) (*os.File, error) { return mem, nil },
+	})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := db.Update(func(tx *bolt.Tx) error { return migrate(tx, 0) }); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := mem.Stat()
+	if err == nil {
+		_, err = io.Copy(f, io.NewSectionReader(mem, 0, info.Size()))
+	}
+	if err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 // clean removes what a crash left of making a journal.

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package journal
+
+import "os"
+
+// scratch returns an empty file that has no name any more.
+func scratch(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "journal.scratch.")
+	if err == nil {
+		os.Remove(f.Name())
+	}
+	return f, err
+}
