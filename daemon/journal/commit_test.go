@@ -180,3 +180,37 @@ func TestASnapshotIsAJournal(t *testing.T) {
 		t.Fatal(fmt.Sprint("over an existing file: ", err))
 	}
 }
+
+func TestAChangeThatWaitsAtCloseIsCommitted(t *testing.T) {
+	j, path := tempJournal(t)
+	begun, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var once sync.Once
+		j.update(func(*bolt.Tx) error {
+			once.Do(func() { close(begun) })
+			<-release
+			return errors.New("refused")
+		})
+	})
+	<-begun // the committer is busy
+	c := &change{run: func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte("late"), Session{}) }, done: make(chan struct{})}
+	j.mu.Lock()
+	j.waiting = append(j.waiting, c)
+	j.wake <- struct{}{}
+	j.mu.Unlock()
+	wg.Go(func() { j.Close() })
+	for closed := false; !closed; {
+		j.mu.Lock()
+		closed = j.closed
+		j.mu.Unlock()
+	}
+	close(release)
+	wg.Wait()
+	if <-c.done; c.err != nil {
+		t.Fatal(c.err)
+	}
+	if _, ok, err := mustOpen(t, path).Session("late"); !ok || err != nil {
+		t.Fatalf("acknowledged and lost: %v", err)
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // damageable makes a journal with all there is in it, and returns its file and
@@ -177,4 +179,27 @@ func TestADamagedFileIsThatOfOneMessage(t *testing.T) {
 		t.Fatalf("check: got %v", err)
 	}
 	must1(j.End(messageID(3), End{State: Failed, At: at(1), Note: "its body is lost"}))(t)
+}
+
+func TestAValueInAWrongPlaceIsNoticed(t *testing.T) {
+	j, _ := tempJournal(t)
+	mustAccept(t, j, message(1))
+	if err := j.SetSession("p1", Session{ID: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	err := j.db.Update(func(tx *bolt.Tx) error {
+		m := tx.Bucket(bucketMessages)
+		v := slices.Clone(m.Get([]byte(messageID(1))))
+		s := slices.Clone(tx.Bucket(bucketSessions).Get([]byte("p1")))
+		return errors.Join(m.Put([]byte(messageID(2)), v), tx.Bucket(bucketProcesses).Put([]byte("p1"), s))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Message(messageID(2)); !isDamage(err) {
+		t.Errorf("under another key: got %v", err)
+	}
+	if err := j.Processes(func(Process) error { return nil }); err == nil {
+		t.Error("in another bucket: not noticed")
+	}
 }

@@ -2,13 +2,16 @@ package journal
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
+	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -79,7 +82,25 @@ func TestAFailedFsyncStopsTheJournalForGood(t *testing.T) {
 	}
 }
 
+// alone runs a test in a process of its own, for a limit that is of a process.
+// It reports whether it is that process.
+func alone(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv("IRIS_TEST_ALONE") == t.Name() {
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+	cmd.Env = append(os.Environ(), "IRIS_TEST_ALONE="+t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return false
+}
+
 func TestAFullDiskStopsAndIsRetried(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	j, path := tempJournal(t)
 	mustReach(t, j, 1, Running)
 	var old unix.Rlimit
@@ -124,6 +145,9 @@ func TestAFullDiskStopsAndIsRetried(t *testing.T) {
 }
 
 func TestAFullDiskRefusesALargeBodyAlone(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	j, _ := tempJournal(t)
 	mustAccept(t, j, message(1))
 	if err := os.WriteFile(filepath.Join(filepath.Dir(j.path), "full"), nil, 0o600); err != nil {
@@ -146,5 +170,38 @@ func TestAFullDiskRefusesALargeBodyAlone(t *testing.T) {
 	mustAccept(t, j, message(2))
 	if files := must1(os.ReadDir(j.dir))(t); len(files) != 0 {
 		t.Fatalf("left: %v", files)
+	}
+}
+
+func TestARefusalIsNotAnAnswerWhenItsGroupIsLost(t *testing.T) {
+	j, _ := tempJournal(t)
+	mustAccept(t, j, message(1))
+	defer breakWrites(t, j, "/dev/full")()
+	refusal := errors.New("refused, because of the change before it")
+	errs := group(j,
+		func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte("k"), Session{}) },
+		func(*bolt.Tx) error { return refusal },
+	)
+	for _, err := range errs {
+		if _, ok := errors.AsType[*StoppedError](err); !ok {
+			t.Fatalf("got %v", errs)
+		}
+	}
+}
+
+func TestOnlyAFailedWriteCanBeForWantOfRoom(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&fs.PathError{Op: "write", Err: syscall.ENOSPC}, true},
+		{&fs.PathError{Op: "write", Err: syscall.EDQUOT}, true},
+		{&fs.PathError{Op: "write", Err: syscall.EIO}, false},
+		{&fs.PathError{Op: "sync", Err: syscall.ENOSPC}, false},
+		{syscall.ENOSPC, false}, // bbolt's fdatasync
+	} {
+		if got := noRoom(c.err); got != c.want {
+			t.Errorf("%v: got %v", c.err, got)
+		}
 	}
 }
