@@ -3,7 +3,6 @@ package journal
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
@@ -44,6 +43,7 @@ func (j *Journal) update(run func(*bolt.Tx) error) error {
 // during one commit in the next, until Close.
 func (j *Journal) commitAll() {
 	debug.SetPanicOnFault(true)
+	j.begin()
 	for range j.wake {
 		for {
 			group := j.take()
@@ -53,6 +53,14 @@ func (j *Journal) commitAll() {
 			j.commit(group)
 		}
 	}
+}
+
+// begin settles a new journal. When that fails the first commit tries again and
+// says why.
+func (j *Journal) begin() {
+	j.life.RLock()
+	defer j.life.RUnlock()
+	j.settle()
 }
 
 func (j *Journal) take() []*change {
@@ -122,9 +130,11 @@ func (j *Journal) attempt(group []*change) (bad int, err error) {
 	return -1, nil
 }
 
-// present checks that the file is still the one at its path, and has its name
-// synced once.
+// present checks that the file is still the one at its path.
 func (j *Journal) present() error {
+	if err := j.settle(); err != nil {
+		return err
+	}
 	now, err := os.Stat(j.path)
 	if err != nil {
 		return err
@@ -132,13 +142,6 @@ func (j *Journal) present() error {
 	if !os.SameFile(j.file, now) {
 		return fmt.Errorf("%s was replaced while iris used it", j.path)
 	}
-	if j.named {
-		return nil
-	}
-	if err := syncDir(filepath.Dir(j.path)); err != nil {
-		return err
-	}
-	j.named = true
 	return nil
 }
 

@@ -84,7 +84,7 @@ func parseCall(name, args string) (call, bool) {
 		c.off, _ = strconv.ParseInt(last, 10, 64)
 	case "ftruncate":
 		c.off, _ = strconv.ParseInt(last, 10, 64)
-	case "linkat":
+	case "linkat", "renameat", "renameat2":
 		c.to = string(unhex(strs[1][1]))
 	}
 	return c, true
@@ -160,6 +160,9 @@ func (d *disk) apply(c call) {
 		d.name(c.path, nil)
 	case "linkat":
 		d.name(c.to, ino)
+	case "renameat", "renameat2":
+		d.name(c.to, ino)
+		d.name(c.path, nil)
 	case "fsync", "fdatasync":
 		d.sync(c.path, ino)
 	case "write":

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,11 +37,12 @@ type Session struct {
 
 // Journal is an open record. Close it.
 type Journal struct {
-	path  string
-	dir   string         // of large bodies and results
-	wake  chan struct{}  // to the committer
-	wg    sync.WaitGroup // the committer
-	named bool           // the file's directory has been synced; the committer's own
+	path    string
+	dir     string         // of large bodies and results
+	wake    chan struct{}  // to the committer
+	wg      sync.WaitGroup // the committer
+	unnamed string         // what the file of a new journal is called until it is on disk
+	named   bool           // its directory has been synced; both are the committer's own after Open
 
 	stopped atomic.Pointer[StoppedError]
 	wrecked atomic.Bool // bbolt panicked, perhaps with locks held
@@ -94,7 +96,7 @@ func (j *Journal) open() (err error) {
 		Timeout: 2 * time.Second, InitialMmapSize: mapSize, NoStatistics: true, FreelistType: bolt.FreelistMapType,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			var err error
-			j.raw, err = os.OpenFile(name, flag, mode)
+			j.raw, err = os.OpenFile(cmp.Or(j.unnamed, name), flag, mode)
 			return j.raw, err
 		},
 	})
@@ -142,6 +144,9 @@ func (j *Journal) Close() error {
 func (j *Journal) release() error {
 	j.life.Lock()
 	defer j.life.Unlock()
+	if j.unnamed != "" { // nothing in it was acknowledged
+		os.Remove(j.unnamed)
+	}
 	db := j.db
 	j.db = nil
 	if j.wrecked.Load() {

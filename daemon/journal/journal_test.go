@@ -48,9 +48,36 @@ func TestSessionsSurviveReopen(t *testing.T) {
 	}
 }
 
+// mustSession writes something, so that a new journal has its name.
+func mustSession(t *testing.T, j *Journal) {
+	t.Helper()
+	if err := j.SetSession("api", Session{ID: "5b0c"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOneOfTwoNewJournalsGetsTheName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	a, b := mustOpen(t, path), mustOpen(t, path)
+	errs := []error{a.SetSession("api", Session{ID: "a"}), b.SetSession("api", Session{ID: "b"})}
+	if (errs[0] == nil) == (errs[1] == nil) {
+		t.Fatalf("got %v and %v, want one of them to be refused", errs[0], errs[1])
+	}
+	for i, j := range []*Journal{a, b} {
+		if s, ok, err := j.Session("api"); errs[i] == nil && (err != nil || !ok || s.ID != string("ab"[i])) {
+			t.Errorf("the one that has the name: got %+v, %v, %v", s, ok, err)
+		}
+		j.Close()
+	}
+	left, _ := filepath.Glob(path + "*")
+	if len(left) != 1 {
+		t.Errorf("left: %q", left)
+	}
+}
+
 func TestFileIsPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
-	mustOpen(t, path)
+	mustSession(t, mustOpen(t, path))
 	fi, err := os.Stat(path)
 	if err != nil || fi.Mode().Perm() != 0o600 {
 		t.Fatalf("got %v, %v, want mode 0600", fi.Mode(), err)
@@ -74,7 +101,7 @@ func TestNewerVersionIsRefused(t *testing.T) {
 
 func TestHeldAndDamagedAreNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
-	mustOpen(t, path)
+	mustSession(t, mustOpen(t, path))
 	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "held by another process") {
 		t.Fatalf("second open: got %v", err)
 	}

@@ -15,3 +15,15 @@ func scratch(string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(fd), "journal"), nil
 }
+
+// renameNew gives a file another name that nothing has yet.
+func renameNew(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if err == unix.EINVAL { // the file system cannot
+		return relink(from, to)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}

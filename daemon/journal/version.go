@@ -16,26 +16,52 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// create makes an empty journal when there is none. It gets its name when it
-// is whole, so that a power cut leaves no half of one; whoever gives the name
-// first wins.
+// create makes an empty journal when there is none. It has a name of its own
+// until it is on disk, so that a power cut leaves no half of one.
 func (j *Journal) create() error {
 	if _, err := os.Lstat(j.path); !errors.Is(err, fs.ErrNotExist) {
 		return nil // open says what is wrong with it
 	}
 	j.clean()
-	name := j.path + ".new." + rand.Text()[:8]
-	defer os.Remove(name)
-	if err := j.write(name); err != nil {
+	j.unnamed = j.path + ".new." + rand.Text()[:8]
+	if err := j.write(j.unnamed); err != nil {
+		os.Remove(j.unnamed)
 		return fmt.Errorf("make journal %s: %w", j.path, err)
-	}
-	if err := os.Link(name, j.path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
 	}
 	return nil
 }
 
-// write writes an empty journal to a new file. It is made in a scratch file
+// settle has a new journal on disk under its name. Nothing is acknowledged
+// before, but whoever opened it need not wait: it is the committer's first work.
+func (j *Journal) settle() error {
+	if j.unnamed != "" {
+		if err := j.raw.Sync(); err != nil {
+			return err
+		}
+		if err := renameNew(j.unnamed, j.path); err != nil {
+			return err
+		}
+		j.unnamed = ""
+	}
+	if j.named {
+		return nil
+	}
+	if err := syncDir(filepath.Dir(j.path)); err != nil {
+		return err
+	}
+	j.named = true
+	return nil
+}
+
+// relink is renameNew in two steps.
+func relink(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
+}
+
+// write writes an empty journal to a new file, not synced. It is made in a scratch file
 // first: bbolt would sync it three times.
 func (j *Journal) write(name string) (err error) {
 	mem, err := scratch(filepath.Dir(name))
@@ -62,10 +88,7 @@ func (j *Journal) write(name string) (err error) {
 	if err == nil {
 		_, err = io.Copy(f, io.NewSectionReader(mem, 0, info.Size()))
 	}
-	if err != nil {
-		return err
-	}
-	return f.Sync()
+	return err
 }
 
 // clean removes what a crash left of making a journal.
