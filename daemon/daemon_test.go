@@ -372,3 +372,17 @@ func TestTeamRemovedMeanwhileIsUnknown(t *testing.T) {
 		t.Errorf("got code %d, want %d", e.Code, ipc.CodeNotFound)
 	}
 }
+
+func TestRemovedSocketIsBoundAgain(t *testing.T) {
+	d := startDaemon(t, "")
+	for range 3 {
+		if err := os.Remove(d.paths.Socket); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the socket", func() bool { _, err := os.Lstat(d.paths.Socket); return err == nil })
+		mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{})
+	}
+	os.RemoveAll(filepath.Dir(d.paths.Socket)) // in vain if the daemon is quick enough
+	eventually(t, "the socket and its directory", func() bool { _, err := os.Lstat(d.paths.Socket); return err == nil })
+	mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{})
+}

@@ -4,37 +4,66 @@ import (
 	"context"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
+
 	"iris/ipc"
 )
 
-// socketInterval is how often the daemon looks whether its socket is still
-// there: a cleaner of temporary files or a logout may take it away. It is less
-// than a client's patience with a daemon that has the lock but no socket.
-const socketInterval = 2 * time.Second
+// The daemon is told when its socket is removed or moved: a cleaner of temporary
+// files or a logout may take it away. What it may not be told of, such as a new
+// name of the directory, it sees by itself after watchedLook; without a watch it
+// looks often enough for a client's patience with a daemon that has the lock but
+// no socket.
+const (
+	watchedLook   = time.Minute
+	unwatchedLook = 2 * time.Second
+)
 
 // watchSocket ends the daemon's service under a removed socket by binding it
 // anew. The lock in the state directory bars a second daemon meanwhile.
 func (d *Daemon) watchSocket(ctx context.Context) {
-	tick := time.NewTicker(socketInterval)
+	var events chan fsnotify.Event
+	var errs chan error
+	w, err := fsnotify.NewWatcher()
+	if err == nil {
+		defer w.Close()
+		events, errs = w.Events, w.Errors
+	}
+	tick := time.NewTicker(unwatchedLook)
 	defer tick.Stop()
-	for {
+	for watched := false; ; {
+		if !watched && w != nil && w.Add(d.opts.Paths.Socket) == nil {
+			watched = true
+			tick.Reset(watchedLook)
+		}
+		if !d.listener.Present() && d.rebind() { // looked at after it is watched
+			if watched {
+				w.Remove(d.opts.Paths.Socket)
+			}
+			watched = false
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-events:
+		case <-errs:
 		case <-tick.C:
 		}
-		if d.listener.Present() {
-			continue
-		}
-		d.log.Warn("the socket is gone, binding it again", "socket", d.opts.Paths.Socket)
-		l, err := ipc.Listen(d.opts.Paths.Socket)
-		if err != nil {
-			d.log.Error("socket not bound", "err", err)
-			continue
-		}
-		d.listener.Close()
-		d.listen(l)
 	}
+}
+
+// rebind makes the socket again, and reports whether it could.
+func (d *Daemon) rebind() bool {
+	d.log.Warn("the socket is gone, binding it again", "socket", d.opts.Paths.Socket)
+	l, err := ipc.Listen(d.opts.Paths.Socket)
+	if err != nil {
+		d.log.Error("socket not bound", "err", err)
+		return false
+	}
+	d.listener.Close()
+	d.listen(l)
+	return true
 }
 
 // listen serves one listener until the daemon's end.

@@ -32,7 +32,7 @@ func anonymous(b *testing.B, pid int) float64 {
 }
 
 // work is what the threads of a process have done so far: processor time, and
-// how often one of them was woken.
+// how often one of them went to sleep or was made to wait.
 func work(b *testing.B, pid int) (cpu time.Duration, wakes int) {
 	b.Helper()
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
@@ -44,9 +44,12 @@ func work(b *testing.B, pid int) (cpu time.Duration, wakes int) {
 		ns, _ := strconv.ParseInt(strings.Fields(string(stat))[0], 10, 64)
 		cpu += time.Duration(ns)
 		status, _ := os.ReadFile(t + "/status")
-		_, rest, _ := strings.Cut(string(status), "\nvoluntary_ctxt_switches:")
-		n, _ := strconv.Atoi(strings.Fields(rest)[0])
-		wakes += n
+		for line := range strings.Lines(string(status)) {
+			if name, n, _ := strings.Cut(line, ":"); strings.HasSuffix(name, "voluntary_ctxt_switches") {
+				k, _ := strconv.Atoi(strings.TrimSpace(n))
+				wakes += k
+			}
+		}
 	}
 	return cpu, wakes
 }
@@ -106,7 +109,8 @@ func BenchmarkMemoryAfterAnswers(b *testing.B) {
 	}
 }
 
-// BenchmarkIdle measures what a daemon with ten idle agents does in a minute.
+// BenchmarkIdle measures what a daemon with ten idle agents does in a minute,
+// once it is at rest: the health check after their last turn is over.
 func BenchmarkIdle(b *testing.B) {
 	h := newHouse(b, buildIris(b), "idle_timeout = \"0\"\n")
 	for b.Loop() {
@@ -114,7 +118,7 @@ func BenchmarkIdle(b *testing.B) {
 			h.run("send", fmt.Sprintf("echo@s%d", i), "hi")
 		}
 		pid := h.daemon()
-		time.Sleep(few2(5*time.Second, 100*time.Millisecond))
+		time.Sleep(few2(40*time.Second, 100*time.Millisecond))
 		d := few2(time.Minute, time.Second)
 		cpu, wakes := work(b, pid)
 		time.Sleep(d)

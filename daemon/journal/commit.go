@@ -43,7 +43,6 @@ func (j *Journal) update(run func(*bolt.Tx) error) error {
 // during one commit in the next, until Close.
 func (j *Journal) commitAll() {
 	debug.SetPanicOnFault(true)
-	j.begin()
 	for range j.wake {
 		for {
 			group := j.take()
@@ -53,14 +52,6 @@ func (j *Journal) commitAll() {
 			j.commit(group)
 		}
 	}
-}
-
-// begin settles a new journal. When that fails the first commit tries again and
-// says why.
-func (j *Journal) begin() {
-	j.life.RLock()
-	defer j.life.RUnlock()
-	j.settle()
 }
 
 func (j *Journal) take() []*change {

@@ -31,8 +31,9 @@ func (j *Journal) create() error {
 	return nil
 }
 
-// settle has a new journal on disk under its name. Nothing is acknowledged
-// before, but whoever opened it need not wait: it is the committer's first work.
+// settle has a new journal on disk under its name. It is part of the first
+// commit: nothing is acknowledged before, and whoever only opened the journal
+// does not wait for the disk.
 func (j *Journal) settle() error {
 	if j.unnamed != "" {
 		if err := j.raw.Sync(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,7 +79,7 @@ func TestRealStopEndsTools(t *testing.T) {
 			p := realRig(t).start()
 			input, _ := json.Marshal(map[string]string{"command": c.command, "description": "d"})
 			u := begin(t, context.Background(), p, "tool:Bash:"+string(input), `"tool_use"`)
-			eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
+			sleeping(t, p)
 			begun := time.Now()
 			p.Stop()
 			if d := time.Since(begun); d > 3*time.Second {
@@ -98,7 +99,7 @@ func TestRealStopEndsTools(t *testing.T) {
 func TestRealTermLeavesNoTool(t *testing.T) {
 	p := realRig(t).start()
 	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
-	eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
+	sleeping(t, p)
 	p.stopping.Store(true)
 	p.climb(rungTerm)
 	if left := below(p.o.ID, 0); len(left) > 0 {
@@ -196,16 +197,12 @@ func TestRealLockIsTheAgentsAlone(t *testing.T) {
 		t.Fatal("the lock of a live agent is not held")
 	}
 	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
-	eventually(t, "the tool runs", func() bool { return len(below(p.o.ID, p.PID())) > 1 })
+	tool := sleeping(t, p)
 	tools := below(p.o.ID, p.PID())
 	p.stopping.Store(true) // so that nobody ends the tool
 	p.ident.signal(syscall.SIGKILL)
 	u.wait(t, time.Second)
-	alive := false
-	for _, pid := range tools {
-		alive = alive || identify(pid).alive()
-	}
-	if !alive {
+	if !identify(tool).alive() {
 		t.Error("the tool is gone, so this proves nothing")
 	}
 	if held(path) {
@@ -253,6 +250,21 @@ func TestRealStartIsCancelled(t *testing.T) {
 	if left := below(r.o.ID, 0); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
+}
+
+// sleeping waits until a tool has come to its sleep and returns that. Before,
+// the agent has other children too, which do not last.
+func sleeping(t *testing.T, p *Process) (pid int) {
+	t.Helper()
+	eventually(t, "the tool sleeps", func() bool {
+		for _, child := range below(p.o.ID, p.PID()) {
+			if b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", child)); string(b) == "sleep\n" {
+				pid = child
+			}
+		}
+		return pid != 0
+	})
+	return pid
 }
 
 func plantTranscript(t *testing.T, o *Options) {
