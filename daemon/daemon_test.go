@@ -298,15 +298,15 @@ func TestCancelTakesBackAWaitingMessageAndInterruptsARunningOne(t *testing.T) {
 	pid := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes[0].PID
 	waiting := send("never")
 	second := <-ids
-	if s := mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.Cancel{ID: second}); s.State != "cancelled" {
+	if s := mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: second}); s.State != "cancelled" {
 		t.Errorf("waiting: got %+v", s)
 	}
 	wantCode(t, waiting(), ipc.CodeCancelled, "cancelled")
-	if s := mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.Cancel{ID: first}); s.State != "interrupting" {
+	if s := mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: first}); s.State != "interrupting" {
 		t.Errorf("running: got %+v", s)
 	}
 	wantCode(t, running(), ipc.CodeCancelled, "cancelled")
-	_, err := call[ipc.MessageState](d, ipc.MethodCancel, ipc.Cancel{ID: first})
+	_, err := call[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: first})
 	wantCode(t, err, ipc.CodeNotFound, first)
 	mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "echo", Text: "on"})
 	if p := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes; len(p) != 1 || p[0].PID != pid || p[0].Messages != 2 {

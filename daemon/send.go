@@ -169,7 +169,7 @@ func (d *Daemon) reply(k pool.Key, id string, res *pool.Result, callerKeys []str
 // cancel answers message.cancel: a message that waits is gone at once, a turn
 // is interrupted and its agent kept. Whoever waits for it is told.
 func (d *Daemon) cancel(_ context.Context, c *ipc.Call) (any, error) {
-	var p ipc.Cancel
+	var p ipc.MessageID
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}

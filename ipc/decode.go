@@ -52,6 +52,10 @@ func setMember(dst any, value []byte) error {
 		if *dst, err = strconv.ParseFloat(string(value), 64); err == nil {
 			return nil
 		}
+	case *bool:
+		if *dst, err = strconv.ParseBool(string(value)); err == nil {
+			return nil
+		}
 	case **int64:
 		if string(value) != "null" {
 			*dst = new(int64)
@@ -166,6 +170,8 @@ func (m *MessageState) member(name string) any {
 		return &m.Position
 	case "process":
 		return &m.Process
+	case "existing":
+		return &m.Existing
 	}
 	return nil
 }

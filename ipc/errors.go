@@ -23,9 +23,11 @@ const (
 	CodeDaemon    = 3  // the daemon cannot be reached or started, or is of another version
 	CodeNotFound  = 4  // no such team, process or message
 	CodeCancelled = 5  // cancelled, killed or evicted
+	CodeExpired   = 6  // its turn had not begun in time
 	CodeUnknown   = 7  // nobody can prove how the turn ended
 	CodeCannotRun = 8  // the agent cannot run
 	CodeStalled   = 12 // the turn stalled and was interrupted
+	CodeConflict  = 65 // the key belongs to another message
 	CodeFull      = 75 // full, or would wait for itself: try again later
 )
 

@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -16,7 +15,14 @@ const (
 	MethodHello     = "hello"            // Hello -> Hello
 	MethodStatus    = "status"           // {} -> Status
 	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState
-	MethodCancel    = "message.cancel"   // Cancel -> MessageState: cancelled or interrupting
+	MethodSubmit    = "message.submit"   // Send -> MessageState, once the message is on disk
+	MethodWait      = "message.wait"     // Wait -> MessageState of the first that has ended; notifies NotifyState
+	MethodResult    = "message.result"   // Which -> Reply, or the error that message.send would have answered
+	MethodMessages  = "message.list"     // List -> MessageList
+	MethodShow      = "message.show"     // Which -> Message, with its history
+	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
+	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, once it is on disk
+	MethodResolve   = "message.resolve"  // Resolve -> MessageState
 	MethodList      = "process.list"     // {} -> ProcessList
 	MethodKill      = "process.kill"     // Target -> Stopped
 	MethodEvict     = "process.evict"    // Target -> Stopped
@@ -46,11 +52,6 @@ type Hello struct {
 	Config   string `json:"config,omitempty"` // the configuration file, when the client insists on one
 }
 
-// Cancel names a message.
-type Cancel struct {
-	ID string `json:"id"`
-}
-
 // AppendJSON appends the hello. Every command sends one, and would otherwise
 // begin with a look at the type.
 func (h Hello) AppendJSON(dst []byte) ([]byte, error) {
@@ -63,81 +64,6 @@ func (h Hello) AppendJSON(dst []byte) ([]byte, error) {
 		dst = QuoteString(append(dst, `,"config":`...), h.Config)
 	}
 	return append(dst, '}'), nil
-}
-
-// Send is one message to a team.
-type Send struct {
-	Team    string   `json:"team"`              // a name, or an absolute directory
-	Session string   `json:"session,omitempty"` // empty for the team's own
-	Text    string   `json:"text"`
-	Fresh   bool     `json:"fresh,omitempty"`    // in a conversation of its own
-	EnvKeys []string `json:"env_keys,omitempty"` // names of credential variables that the caller has, never their values
-}
-
-// AppendJSON appends the message.
-func (m Send) AppendJSON(dst []byte) ([]byte, error) {
-	dst = QuoteString(append(dst, `{"team":`...), m.Team)
-	if m.Session != "" {
-		dst = QuoteString(append(dst, `,"session":`...), m.Session)
-	}
-	dst = QuoteString(append(dst, `,"text":`...), m.Text)
-	if m.Fresh {
-		dst = append(dst, `,"fresh":true`...)
-	}
-	for i, key := range m.EnvKeys {
-		if i == 0 {
-			dst = append(dst, `,"env_keys":[`...)
-		} else {
-			dst = append(dst, ',')
-		}
-		dst = QuoteString(dst, key)
-	}
-	if len(m.EnvKeys) > 0 {
-		dst = append(dst, ']')
-	}
-	return append(dst, '}'), nil
-}
-
-// MessageState tells a waiting sender how far its message is.
-type MessageState struct {
-	ID       string `json:"id"`
-	State    string `json:"state"`              // queued or running
-	Position int    `json:"position,omitempty"` // place in its queue, from 1
-	Process  string `json:"process,omitempty"`
-}
-
-// Reply is how a message ended by the agent's own word. A message that ended
-// otherwise is an Error.
-type Reply struct {
-	ID        string          `json:"id"`
-	Team      string          `json:"team"`
-	Session   string          `json:"session"`
-	SessionID string          `json:"session_id"`
-	Outcome   string          `json:"outcome"` // the words of package pool: success, denied, failed, ...
-	Text      json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
-	Error     string          `json:"error,omitempty"`
-	Hint      string          `json:"hint,omitempty"`
-	Subtype   string          `json:"subtype,omitempty"`
-	APIStatus int             `json:"api_status,omitempty"`
-	Turns     int             `json:"turns"`
-	CostUSD   float64         `json:"cost_usd"`
-	Duration  int64           `json:"duration_ms"`
-	Usage     Usage           `json:"usage"`
-	Denials   []Denial        `json:"denials,omitempty"`
-}
-
-// Usage counts tokens.
-type Usage struct {
-	Input      int64 `json:"input_tokens"`
-	Output     int64 `json:"output_tokens"`
-	CacheRead  int64 `json:"cache_read_tokens"`
-	CacheWrite int64 `json:"cache_write_tokens"`
-}
-
-// Denial is a tool call that was not permitted.
-type Denial struct {
-	Tool  string          `json:"tool"`
-	Input json.RawMessage `json:"input,omitempty"`
 }
 
 // Target names agents: one conversation; with an empty session and
@@ -221,9 +147,21 @@ type Status struct {
 	Messages    int64     `json:"messages_processed"`
 	CostUSD     float64   `json:"cost_usd"`
 	Clients     int       `json:"clients"`
+	Journal     Journal   `json:"journal"`
 	Stopping    bool      `json:"stopping,omitempty"`
 	Broken      []Broken  `json:"broken"`
 	Warnings    []string  `json:"warnings,omitempty"`
+}
+
+// Journal is how much is on record.
+type Journal struct {
+	Path     string `json:"path"`
+	Bytes    int64  `json:"bytes"` // of the file and those beside it
+	Messages int64  `json:"messages"`
+	Queued   int64  `json:"queued"`
+	Running  int64  `json:"running"`
+	Unknown  int64  `json:"unknown"`
+	Error    string `json:"error,omitempty"` // why nothing is accepted now
 }
 
 // Broken is a conversation whose agents do not start.
@@ -292,5 +230,6 @@ type Reloaded struct {
 
 // StopParams says how the daemon ends: after the running turns, or at once.
 type StopParams struct {
-	Force bool `json:"force,omitempty"`
+	Force      bool `json:"force,omitempty"`
+	LeaveTurns bool `json:"leave_turns,omitempty"` // at the drain deadline, or at once with Force, running turns go on without a daemon; the next one settles them
 }

@@ -80,7 +80,7 @@ func runCancel(ctx context.Context, opts cancelOptions, ids []string, stdout, st
 func cancelOne(ctx context.Context, opts cancelOptions, id string, stdout io.Writer) error {
 	none := ipc.Errorf(ipc.CodeNotFound, "no message %q waits or runs", id)
 	var state ipc.MessageState
-	if err := opts.runningOnly(ctx, ipc.MethodCancel, &ipc.Cancel{ID: id}, &state, none); err != nil {
+	if err := opts.runningOnly(ctx, ipc.MethodCancel, &ipc.MessageID{ID: id}, &state, none); err != nil {
 		return err
 	}
 	if opts.json {

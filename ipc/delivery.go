@@ -1,0 +1,190 @@
+package ipc
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// MessageID names a message.
+type MessageID struct {
+	ID string `json:"id"`
+}
+
+// Send is one message to a team.
+type Send struct {
+	Team    string   `json:"team"`              // a name, or an absolute directory
+	Session string   `json:"session,omitempty"` // empty for the team's own
+	Text    string   `json:"text"`
+	Fresh   bool     `json:"fresh,omitempty"`    // in a conversation of its own
+	EnvKeys []string `json:"env_keys,omitempty"` // names of credential variables that the caller has, never their values
+
+	Key       string `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
+	TTL       int64  `json:"ttl_ms,omitempty"`     // expired when its turn has not begun by then
+	IfBusy    string `json:"if_busy,omitempty"`    // "fail": refused with CodeFull, reason "busy", when its conversation has a turn or a queue
+	OnUnknown string `json:"on_unknown,omitempty"` // what follows when nobody can prove how the turn ended: continue (default), hold, retry
+	Origin    string `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
+}
+
+// AppendJSON appends the message.
+func (m Send) AppendJSON(dst []byte) ([]byte, error) {
+	dst = QuoteString(append(dst, `{"team":`...), m.Team)
+	if m.Session != "" {
+		dst = QuoteString(append(dst, `,"session":`...), m.Session)
+	}
+	dst = QuoteString(append(dst, `,"text":`...), m.Text)
+	if m.Fresh {
+		dst = append(dst, `,"fresh":true`...)
+	}
+	for i, key := range m.EnvKeys {
+		if i == 0 {
+			dst = append(dst, `,"env_keys":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = QuoteString(dst, key)
+	}
+	if len(m.EnvKeys) > 0 {
+		dst = append(dst, ']')
+	}
+	for _, f := range []struct{ name, value string }{
+		{"key", m.Key}, {"if_busy", m.IfBusy}, {"on_unknown", m.OnUnknown}, {"origin", m.Origin},
+	} {
+		if f.value != "" {
+			dst = QuoteString(append(append(append(dst, `,"`...), f.name...), `":`...), f.value)
+		}
+	}
+	if m.TTL != 0 {
+		dst = strconv.AppendInt(append(dst, `,"ttl_ms":`...), m.TTL, 10)
+	}
+	return append(dst, '}'), nil
+}
+
+// MessageState tells a sender or a waiter how far a message is.
+type MessageState struct {
+	ID       string `json:"id"`
+	State    string `json:"state"`              // those of Message
+	Position int    `json:"position,omitempty"` // place in its queue, from 1
+	Process  string `json:"process,omitempty"`
+	Existing bool   `json:"existing,omitempty"` // its key was known: nothing new was accepted
+}
+
+// Wait waits for one of some messages to end. One that has ended already is
+// answered at once.
+type Wait struct {
+	IDs []string `json:"ids"`
+}
+
+// Which names a message by its id, or the last one of a conversation that has
+// ended: with an empty ID, Team and Session.
+type Which struct {
+	ID      string `json:"id,omitempty"`
+	Team    string `json:"team,omitempty"`
+	Session string `json:"session,omitempty"`
+}
+
+// Retry has an ended message run again: a new one with the same text, for the
+// same conversation. The old one stays as it is.
+type Retry struct {
+	ID  string `json:"id"`
+	Key string `json:"key,omitempty"` // of the new message
+}
+
+// Resolve says how a message ended that is unknown: a person has looked.
+type Resolve struct {
+	ID    string `json:"id"`
+	State string `json:"state"` // done, failed or cancelled
+	Note  string `json:"note,omitempty"`
+}
+
+// List chooses messages; a zero field does not filter.
+type List struct {
+	Team    string    `json:"team,omitempty"`
+	Session *string   `json:"session,omitempty"` // the empty one is the team's own
+	States  []string  `json:"states,omitempty"`
+	Since   time.Time `json:"since,omitzero"`   // accepted then or later
+	Before  string    `json:"before,omitempty"` // older than the message of this id
+	Limit   int       `json:"limit,omitempty"`  // at most 1,000, which is also the meaning of 0
+}
+
+// MessageList is a page of messages, newest first. More says that there are
+// older ones: ask again with the last id as Before. Damaged names the records
+// that cannot be believed.
+type MessageList struct {
+	Messages []Message `json:"messages"`
+	More     bool      `json:"more,omitempty"`
+	Damaged  []string  `json:"damaged,omitempty"`
+}
+
+// Message is what is on record of a message. Its text and answer are not in it.
+type Message struct {
+	ID       string     `json:"id"`
+	Team     string     `json:"team"`
+	Session  string     `json:"session"`
+	State    string     `json:"state"` // queued, running, done, failed, cancelled, expired, unknown
+	Accepted time.Time  `json:"accepted"`
+	Started  *time.Time `json:"started,omitempty"` // of the last attempt
+	Ended    *time.Time `json:"ended,omitempty"`
+	Outcome  string     `json:"outcome,omitempty"`
+	Error    string     `json:"error,omitempty"` // one line, cut in a list
+	CostUSD  float64    `json:"cost_usd,omitempty"`
+	Key      string     `json:"key,omitempty"`
+	Deadline *time.Time `json:"deadline,omitempty"`
+	RetryOf  string     `json:"retry_of,omitempty"`
+	Attempts int        `json:"attempts,omitempty"`
+	Bytes    int64      `json:"bytes"` // of its text
+
+	// Of message.show alone.
+	SessionID  string   `json:"session_id,omitempty"` // the agent's own id of the conversation
+	Dir        string   `json:"dir,omitempty"`
+	Transcript string   `json:"transcript,omitempty"` // where Claude Code keeps it, if there is one
+	Process    string   `json:"process,omitempty"`    // of the last attempt
+	Position   int      `json:"position,omitempty"`   // while it is queued
+	Fresh      bool     `json:"fresh,omitempty"`
+	OnUnknown  string   `json:"on_unknown,omitempty"`
+	Origin     string   `json:"origin,omitempty"`
+	Usage      *Usage   `json:"usage,omitempty"`
+	History    []Change `json:"history,omitempty"`
+}
+
+// Change is one step of a message on its way.
+type Change struct {
+	State string    `json:"state"`
+	At    time.Time `json:"at"`
+	By    string    `json:"by,omitempty"` // who, when it was neither sender nor agent
+	Note  string    `json:"note,omitempty"`
+}
+
+// Reply is how a message ended by the agent's own word. A message that ended
+// otherwise is an Error.
+type Reply struct {
+	ID        string          `json:"id"`
+	Team      string          `json:"team"`
+	Session   string          `json:"session"`
+	SessionID string          `json:"session_id"`
+	Outcome   string          `json:"outcome"` // the words of package pool: success, denied, failed, ...
+	Text      json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
+	Error     string          `json:"error,omitempty"`
+	Hint      string          `json:"hint,omitempty"`
+	Subtype   string          `json:"subtype,omitempty"`
+	APIStatus int             `json:"api_status,omitempty"`
+	Turns     int             `json:"turns"`
+	CostUSD   float64         `json:"cost_usd"`
+	Duration  int64           `json:"duration_ms"`
+	Usage     Usage           `json:"usage"`
+	Denials   []Denial        `json:"denials,omitempty"`
+}
+
+// Usage counts tokens.
+type Usage struct {
+	Input      int64 `json:"input_tokens"`
+	Output     int64 `json:"output_tokens"`
+	CacheRead  int64 `json:"cache_read_tokens"`
+	CacheWrite int64 `json:"cache_write_tokens"`
+}
+
+// Denial is a tool call that was not permitted.
+type Denial struct {
+	Tool  string          `json:"tool"`
+	Input json.RawMessage `json:"input,omitempty"`
+}
