@@ -13,7 +13,7 @@ func (t *table) admit(l *line, turn *Turn, wake bool) error {
 	if turn.ID != "" && t.jobs[turn.ID] != nil {
 		return fmt.Errorf("message %s is in the pool already", turn.ID)
 	}
-	if turn.Kept {
+	if turn.Kept > 0 {
 		return nil // it was admitted once, and whoever could be told is gone
 	}
 	if turn.IfIdle && l.busy() {

@@ -75,12 +75,13 @@ type Turn struct {
 	Parent string // process id of the agent whose turn waits for this one; empty for none
 	Fresh  bool   // a conversation of its own: the agent goes after this turn
 
-	// Kept says that an earlier daemon accepted the message. Submit does not
-	// refuse it for want of room: it counts against QueueLimit and may exceed
-	// it, waits for a place also with WhenFullFail, and for the next try where
-	// starts fail. ErrClosed remains. Once it waits, it is a message like any
-	// other. Its Parent is empty, and IfIdle is not asked again.
-	Kept bool
+	// Kept, when it is not 0, says that an earlier daemon accepted the message,
+	// and is its place in the order of acceptance. It waits before those of its
+	// key that are new or have a later place. Submit does not refuse it for want
+	// of room: it counts against QueueLimit and may exceed it, waits for a place
+	// also with WhenFullFail, and for the next try where starts fail. ErrClosed
+	// remains. Its Parent is empty, and IfIdle is not asked again.
+	Kept uint64
 
 	// IfIdle has Submit refuse the message with ErrBusy unless its conversation
 	// has nothing to do: no turn runs, no message waits, every Finish has

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"iris/pool"
 )
 
-func kept(t *pool.Turn) { t.Kept = true }
+func kept(t *pool.Turn) { t.Kept = 1 }
 
 func ifIdle(t *pool.Turn) { t.IfIdle = true }
 
@@ -204,6 +205,33 @@ func TestBeginSetsTheText(t *testing.T) {
 		late(sent)
 		if res, err := p.Send(t.Context(), sent); err != nil || res.Text != "a:3s" {
 			t.Errorf("Send: got %+v, %v", res, err)
+		}
+	})
+}
+
+func TestKeptComesInTheOrderOfAcceptance(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newHouse(t).pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		k := pool.Key{Team: "a"}
+		p.Hold(k)
+		var got []string
+		for _, m := range []struct {
+			id   string
+			kept uint64
+		}{{"new", 0}, {"third", 30}, {"first", 10}, {"second", 20}} {
+			begin := func(pool.Process) error { got = append(got, m.id); return nil }
+			if _, err := p.Submit(&pool.Turn{ID: m.id, Key: k, Text: "1s", Kept: m.kept, Begin: begin}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := p.Position("first"); n != 1 {
+			t.Errorf("the first one has place %d", n)
+		}
+		p.Release(k)
+		time.Sleep(time.Minute)
+		p.Snapshot() // after what the turns have done
+		if want := []string{"first", "second", "third", "new"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }

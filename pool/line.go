@@ -213,17 +213,31 @@ func (t *table) position(j *job) int {
 }
 
 // push puts a job at the end of its line, or, when it comes back from an
-// agent that did not take it, at the head.
+// agent that did not take it, at the head. One that an earlier daemon accepted
+// comes before those that were accepted later, and is as old as the one whose
+// place it takes.
 func (t *table) push(j *job, head bool) {
 	l := j.line
 	j.phase, j.slot = queued, nil
-	if head {
-		l.queue = slices.Insert(l.queue, 0, j)
-	} else {
-		l.queue = append(l.queue, j)
+	at := len(l.queue)
+	switch {
+	case head:
+		at = 0
+	case j.turn.Kept > 0:
+		for at > 0 && !l.queue[at-1].precedes(j) {
+			at--
+		}
+		if at < len(l.queue) {
+			j.seq, j.since = l.queue[at].seq, l.queue[at].since
+		}
 	}
+	l.queue = slices.Insert(l.queue, at, j)
 	t.count(j, 1)
 }
+
+// precedes reports whether j, which waits, was accepted before k, which an
+// earlier daemon accepted.
+func (j *job) precedes(k *job) bool { return j.turn.Kept > 0 && j.turn.Kept <= k.turn.Kept }
 
 // pull takes a job out of its line.
 func (t *table) pull(j *job) {

@@ -29,7 +29,8 @@ type world struct {
 
 	settings Settings
 	serial   int
-	owed     map[Key][]string // the model: messages of a key, in order
+	owed     map[Key][]string  // the model: messages of a key, in order
+	kept     map[string]uint64 // and those of an earlier daemon, by id
 	running  map[Key]string
 	held     map[Key]bool
 	ended    map[string]int
@@ -42,7 +43,7 @@ type world struct {
 
 func newWorld(rt *rapid.T, max, starts int) *world {
 	w := &world{
-		T: rt, aborted: map[*slot]bool{}, owed: map[Key][]string{}, running: map[Key]string{},
+		T: rt, aborted: map[*slot]bool{}, owed: map[Key][]string{}, kept: map[string]uint64{}, running: map[Key]string{},
 		held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{},
 	}
 	w.t = &table{
@@ -258,21 +259,34 @@ func (w *world) submit() {
 	case how < 2 && len(w.turns) > 0:
 		turn.Parent = rapid.SampledFrom(w.turns).Draw(w.T, "parent").slot.id
 	case how == 2:
-		turn.Kept = true
+		turn.Kept = uint64(rapid.IntRange(1, 9).Draw(w.T, "kept"))
 	case how == 3:
 		turn.IfIdle = true
 	}
 	busy := w.busy(turn.Key)
-	w.owed[turn.Key] = append(w.owed[turn.Key], turn.ID)
+	owed := slices.Clone(w.owed[turn.Key])
+	w.owe(turn)
 	var err error
 	w.update(func(t *table) {
 		if _, _, err = t.submit(turn, false, nil); err != nil {
-			w.owed[turn.Key] = w.owed[turn.Key][:len(w.owed[turn.Key])-1]
+			w.owed[turn.Key] = owed
 		}
 	})
-	if turn.Kept && err != nil || errors.Is(err, ErrBusy) != (turn.IfIdle && busy) {
+	if turn.Kept > 0 && err != nil || errors.Is(err, ErrBusy) != (turn.IfIdle && busy) {
 		w.Fatalf("%+v: refused with %v, busy: %v", turn, err, busy)
 	}
+}
+
+// owe puts a message at its place: at the end, or, when an earlier daemon
+// accepted it, before the first that is new or was accepted later.
+func (w *world) owe(turn *Turn) {
+	w.kept[turn.ID] = turn.Kept
+	queue := w.owed[turn.Key]
+	at := len(queue)
+	for turn.Kept > 0 && at > 0 && (w.kept[queue[at-1]] == 0 || w.kept[queue[at-1]] > turn.Kept) {
+		at--
+	}
+	w.owed[turn.Key] = slices.Insert(queue, at, turn.ID)
 }
 
 // busy is the model of a conversation with something to do.
