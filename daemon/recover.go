@@ -185,5 +185,5 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) 
 		why = "the output of its agent cannot be read: " + err.Error()
 	}
 	unknown := d.failure(m.key, m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
-	return ended{journal.Unknown, nil, unknown}, false
+	return ended{state: journal.Unknown, err: unknown}, false
 }
