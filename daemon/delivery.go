@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"iris/daemon/journal"
@@ -33,9 +34,7 @@ type delivery struct {
 	recorded chan struct{} // closed when the message is on disk, or will not be
 	done     chan struct{} // closed when it has ended, or this daemon can do no more for it
 
-	// Of one that runs in an agent of an earlier daemon.
-	orphan  bool
-	attempt journal.Attempt
+	orphan atomic.Pointer[journal.Attempt] // set while it runs in an agent of an earlier daemon
 
 	mu       sync.Mutex // one step at a time; held during a commit
 	accepted bool
