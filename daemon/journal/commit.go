@@ -22,6 +22,8 @@ type change struct {
 }
 
 // update has a change committed and returns when it is on disk, or refused.
+// Whoever finds nobody at work commits by itself, and hands what has come
+// meanwhile to the committer: a lone caller is woken by nobody.
 func (j *Journal) update(run func(*bolt.Tx) error) error {
 	c := &change{run: run, done: make(chan struct{})}
 	j.mu.Lock()
@@ -30,33 +32,68 @@ func (j *Journal) update(run func(*bolt.Tx) error) error {
 		return ErrClosed
 	}
 	j.waiting = append(j.waiting, c)
-	select {
-	case j.wake <- struct{}{}:
-	default: // the committer has not yet taken what it was woken for
+	alone := !j.busy
+	if alone {
+		j.busy = true
+		j.wg.Add(1)
 	}
 	j.mu.Unlock()
+	if alone {
+		j.commit(j.take())
+		j.handOver()
+		j.wg.Done()
+	}
 	<-c.done
 	return c.err
 }
 
-// commitAll is the committer: it commits what waits, all that has gathered
-// during one commit in the next, until Close.
-func (j *Journal) commitAll() {
-	debug.SetPanicOnFault(true)
-	for range j.wake {
-		for {
-			group := j.take()
-			if len(group) == 0 {
-				break
-			}
-			j.commit(group)
-		}
+// handOver leaves what waits to the committer, unless that is to end.
+func (j *Journal) handOver() {
+	j.mu.Lock()
+	ending := j.closed
+	switch {
+	case len(j.waiting) == 0:
+		j.busy, ending = false, false
+	case !ending:
+		j.wake <- struct{}{} // it has room: one is at work at a time
 	}
+	j.mu.Unlock()
+	if ending {
+		j.commitWaiting()
+	}
+}
+
+// commitAll is the committer, until Close.
+func (j *Journal) commitAll() {
+	for range j.wake {
+		j.commitWaiting()
+	}
+}
+
+// commitWaiting commits what waits, all that has gathered during one commit in
+// the next.
+func (j *Journal) commitWaiting() {
+	for group := j.next(); len(group) > 0; group = j.next() {
+		j.commit(group)
+	}
+}
+
+// next takes the next group; when there is none the work is over.
+func (j *Journal) next() []*change {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	group := j.takeLocked()
+	j.busy = len(group) > 0
+	return group
 }
 
 func (j *Journal) take() []*change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.takeLocked()
+}
+
+func (j *Journal) takeLocked() []*change {
 	n := min(len(j.waiting), maxGroup)
 	group := j.waiting[:n:n]
 	j.waiting = j.waiting[n:]
@@ -95,6 +132,7 @@ func (j *Journal) attempt(group []*change) (bad int, err error) {
 	if s := j.stopped.Load(); s != nil {
 		return -1, s
 	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer j.rescue(&err)
 	tx, err := j.db.Begin(true)
 	if err != nil {

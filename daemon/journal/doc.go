@@ -29,7 +29,8 @@
 // let waiters and the next message of the key see the end (End).
 //
 // Open starts one goroutine, the committer, and Close waits for it; nothing
-// else is started. A call hands its change over and waits. The committer takes
+// else is started. A call that finds nobody at work commits its own change;
+// the others hand theirs over and wait. The committer takes
 // all that waits and commits it in one transaction; what arrives during the
 // fsync is the next group. A lone caller waits for its fsync and nothing else.
 // A change that is refused does not touch the others of its group. Methods may

@@ -33,9 +33,9 @@ type Journal struct {
 	path    string
 	dir     string         // of large bodies and results
 	wake    chan struct{}  // to the committer
-	wg      sync.WaitGroup // the committer
+	wg      sync.WaitGroup // the committer, and a caller that commits
 	unnamed string         // what the file of a new journal is called until it is on disk
-	named   bool           // its directory has been synced; both are the committer's own after Open
+	named   bool           // its directory has been synced; both are of whoever commits, after Open
 
 	stopped atomic.Pointer[StoppedError]
 	wrecked atomic.Bool // bbolt panicked, perhaps with locks held
@@ -47,6 +47,7 @@ type Journal struct {
 
 	mu      sync.Mutex // protects the fields below; held for a moment
 	waiting []*change
+	busy    bool // somebody commits what waits
 	closed  bool
 }
 
