@@ -88,6 +88,11 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 	}
 }
 
+// completeWords completes a flag that takes one of a few words.
+func completeWords(cmd *cobra.Command, flag string, words []string) {
+	cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
 // load returns the configuration, nil when it has a mistake.
 func (g *globals) load() *config.Config {
 	paths, err := g.paths()

@@ -42,7 +42,7 @@ func (o *daemonOptions) addFlags(f *pflag.FlagSet) {
 func completeValues(cmd *cobra.Command) {
 	for _, k := range config.Keys() {
 		if k.Env != "" && len(k.Words) > 0 {
-			cmd.RegisterFlagCompletionFunc(flagName(k), cobra.FixedCompletions(k.Words, cobra.ShellCompDirectiveNoFileComp))
+			completeWords(cmd, flagName(k), k.Words)
 		}
 	}
 }
