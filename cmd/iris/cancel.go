@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -31,9 +30,10 @@ still waits is gone at once and never runs. A turn that runs is interrupted as
 with Esc in Claude Code: what it has done stays done, its agent and conversation
 are kept. Whoever waits for the answer gets status 5.
 
-An id is on stderr of a "send" whose wait ended, and in the "message" of
-"iris ps --json". One that is unknown or whose message has ended is status 4;
-the others are cancelled all the same.
+An id is what "iris send --detach" and "iris messages" print, what is on stderr
+of a "send" whose wait ended, and the "message" of "iris ps --json". One that is
+unknown or whose message has ended is status 4; the others are cancelled all the
+same. A message that waits does so without a daemon too: one is started.
 
 JSON
   one object a line: id, state; state is cancelled, or interrupting
@@ -41,14 +41,14 @@ JSON
 EXIT STATUS
 0 2 3 4`,
 		Example: `  iris cancel 01m848j1qq28fxdd
-  iris ps --json | jq -r '.[].message | values' | xargs -n1 iris cancel`,
+  iris messages api --state queued -q | xargs iris cancel`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("usage: iris cancel ID...", "cancel needs the id of a message")
 			}
 			return nil
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeMessages(g, many, "queued", "running"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCancel(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -78,14 +78,9 @@ func runCancel(ctx context.Context, opts cancelOptions, ids []string, stdout, st
 }
 
 func cancelOne(ctx context.Context, opts cancelOptions, id string, stdout io.Writer) error {
-	none := ipc.Errorf(ipc.CodeNotFound, "no message %q waits or runs", id)
 	var state ipc.MessageState
-	if err := opts.runningOnly(ctx, ipc.MethodCancel, &ipc.MessageID{ID: id}, &state, none); err != nil {
+	if err := opts.call(ctx, ipc.MethodCancel, &ipc.MessageID{ID: id}, &state); err != nil {
 		return err
 	}
-	if opts.json {
-		return printJSON(stdout, &state)
-	}
-	_, err := fmt.Fprintln(stdout, escape(state.ID))
-	return err
+	return printState(stdout, &state, opts.json)
 }

@@ -34,11 +34,17 @@ type constructor struct {
 // constructors make the commands, in the order in which people meet them.
 var constructors = []constructor{
 	{"send", newSendCmd},
+	{"wait", newWaitCmd},
+	{"result", newResultCmd},
+	{"messages", newMessagesCmd},
+	{"show", newShowCmd},
+	{"cancel", newCancelCmd},
+	{"retry", newRetryCmd},
+	{"resolve", newResolveCmd},
 	{"session", newSessionCmd},
 	{"ps", newPsCmd},
 	{"status", newStatusCmd},
 	{"events", newEventsCmd},
-	{"cancel", newCancelCmd},
 	{"kill", newKillCmd},
 	{"evict", newEvictCmd},
 	{"wake", newWakeCmd},
