@@ -94,7 +94,7 @@ EXIT STATUS
 	cmd.SuggestionsMinimumDistance = 2
 	opts.addFlags(cmd.Flags())
 	completeValues(cmd)
-	cmd.AddCommand(newDaemonStopCmd(g), newDaemonReloadCmd(g), newDaemonStatusCmd(g))
+	cmd.AddCommand(newDaemonStopCmd(g), newDaemonRestartCmd(g), newDaemonReloadCmd(g), newDaemonStatusCmd(g))
 	return cmd
 }
 
