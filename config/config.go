@@ -20,7 +20,9 @@ type Config struct {
 	HealthCheckInterval time.Duration `toml:"health_check_interval"`
 	StopGrace           time.Duration `toml:"stop_grace"`
 	DrainTimeout        time.Duration `toml:"drain_timeout"` // 0: do not wait
+	LeaveTurns          bool          `toml:"leave_turns"`
 	OrphanTimeout       time.Duration `toml:"orphan_timeout"`
+	Retention           time.Duration `toml:"retention"`
 	Umask               fs.FileMode   `toml:"umask"`
 	LogLevel            string        `toml:"log_level"`    // debug, info, warn or error
 	LogMaxSize          int64         `toml:"log_max_size"` // bytes
@@ -50,6 +52,8 @@ type Settings struct {
 	MaxTurns     int               `toml:"max_turns"`     // 0 for no limit
 	MaxMemory    int64             `toml:"max_memory"`    // bytes, 0 for no limit
 	DeniedOK     bool              `toml:"denied_ok"`
+
+	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
 }
 
 // UnknownTeamError says that no team has that name.

@@ -86,8 +86,12 @@ var keys = []key{
 		doc: "How long each step of stopping an agent may take before the next, harder one."},
 	{name: "drain_timeout", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "no wait",
 		doc: "How long a daemon that stops waits for running turns."},
+	{name: "leave_turns", kind: kindBool, where: top, def: "false",
+		doc: "Whether turns that still run after drain_timeout are left to end by themselves. Their agents leave with them, and the next daemon has the answers. Otherwise they are interrupted."},
 	{name: "orphan_timeout", kind: kindDuration, where: top, def: `"10m"`, min: second / 100, max: year,
 		doc: "How long a new daemon waits for an agent of a dead one that writes nothing before it stops that agent."},
+	{name: "retention", kind: kindDuration, where: top, def: `"840h"`, min: 3600 * second, max: year,
+		doc: "How long messages that have ended are kept, with their texts, answers and keys. 840h are 35 days."},
 	{name: "umask", kind: kindUmask, where: top, def: `"022"`, max: 0o777,
 		doc: "The file mode creation mask of agents."},
 	{name: "log_level", kind: kindWord, where: top, def: `"info"`, words: []string{"debug", "info", "warn", "error"},
@@ -130,6 +134,8 @@ var keys = []key{
 		doc: "An agent whose processes together use more memory than this is replaced after its turn."},
 	{name: "denied_ok", kind: kindBool, def: "false",
 		doc: "Whether an answer counts as a success (exit status 0, not 9) although a tool was denied during the turn."},
+	{name: "on_resume_failure", kind: kindWord, def: `"stop"`, words: []string{"stop", "fresh"},
+		doc: "What happens when a conversation cannot be resumed, because its transcript is gone or cannot be read, or its directory has moved: the message fails and says so, or a new conversation is begun for it."},
 }
 
 // keyNamed returns the row of that name, nil when there is none.

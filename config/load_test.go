@@ -17,10 +17,10 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 	mustDo(t, err)
 	want := &Config{
 		MaxProcesses: 10, WhenFull: "wait", FairWait: 30 * time.Second, HealthCheckInterval: 30 * time.Second,
-		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute,
+		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute, Retention: 35 * 24 * time.Hour,
 		Umask: 0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
 		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, StartTimeout: time.Minute,
-			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000},
+			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000, OnResumeFailure: "stop"},
 		paths: p, origin: map[string]origin{},
 	}
 	want.Teams = map[string]*Team{"echo": {Name: "echo", Agent: "echo", Dir: p.Home,
@@ -39,6 +39,8 @@ health_check_interval = "1s"
 stop_grace = "1m30s"
 drain_timeout = 0
 orphan_timeout = "1h"
+leave_turns = true
+retention = "48h"
 umask = "077"
 log_level = "debug"
 log_max_size = "1.5MB"
@@ -56,6 +58,7 @@ queue_limit = 1
 max_turns = 12
 max_memory = "2GiB"
 denied_ok = true
+on_resume_failure = "fresh"
 
 [teams."api.v2"]
 dir = "/srv//api/../api"
@@ -73,6 +76,7 @@ queue_limit = 2
 max_turns = 0
 max_memory = 0
 denied_ok = false
+on_resume_failure = "stop"
 [teams."api.v2".env]
 B = "three"
 C = "x\ny"
@@ -84,6 +88,7 @@ dir = "~"
 		Command: cfg.paths.Home + "/bin/claude", Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
 		PassEnv: []string{"SSH_AUTH_SOCK", "AWS_*"}, EnvFile: cfg.paths.Home + "/secrets",
 		StartTimeout: 90 * time.Second, OnStall: "interrupt", QueueLimit: 1, MaxTurns: 12, MaxMemory: 2 << 30, DeniedOK: true,
+		OnResumeFailure: "fresh",
 	}
 	if !reflect.DeepEqual(cfg.Settings, want) {
 		t.Errorf("top level\n got %+v\nwant %+v", cfg.Settings, want)
@@ -91,15 +96,15 @@ dir = "~"
 	got := *cfg
 	got.Settings, got.Teams, got.Files, got.paths, got.origin = Settings{}, nil, nil, Paths{}, nil
 	if top := (Config{MaxProcesses: 3, WhenFull: "evict", HealthCheckInterval: time.Second, StopGrace: 90 * time.Second,
-		OrphanTimeout: time.Hour, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
+		LeaveTurns: true, OrphanTimeout: time.Hour, Retention: 48 * time.Hour, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
 		t.Errorf("top level\n got %+v\nwant %+v", got, top)
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 27,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 30,
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, StartTimeout: time.Second, StallTimeout: time.Minute,
-			OnStall: "report", QueueLimit: 2}}); !reflect.DeepEqual(api, want) {
+			OnStall: "report", QueueLimit: 2, OnResumeFailure: "stop"}}); !reflect.DeepEqual(api, want) {
 		t.Errorf("team api.v2\n got %+v\nwant %+v", api, want)
 	}
 	web := cfg.Teams["web"]

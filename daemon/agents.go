@@ -53,15 +53,13 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 	o := claude.Options{
 		ID: id, Team: k.Team,
 		Command: t.Command, Args: t.Args, Dir: t.Dir,
+		Env:    assignments(vars),
 		Spools: d.opts.Paths.Spool, SessionID: session, Transcript: true,
 		StartTimeout: t.StartTimeout, Grace: d.config.Load().StopGrace,
 		Watch:     watched(t, vars),
 		Stamp:     func() string { return d.stamp(k.Team) },
 		OnSession: func(id string) { d.setSession(k, t.Dir, id) },
 		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
-	}
-	for _, v := range vars {
-		o.Env = append(o.Env, v.Name+"="+v.Value)
 	}
 	if t.Agent == "echo" {
 		o.Command, o.Prefix, o.Transcript = d.self, []string{"agent", "echo"}, false
@@ -71,6 +69,24 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 		return nil, err
 	}
 	return p, nil
+}
+
+// assignments is an environment as processes get it.
+func assignments(vars []ipc.EnvVar) []string {
+	env := make([]string, 0, len(vars))
+	for _, v := range vars {
+		env = append(env, v.Name+"="+v.Value)
+	}
+	return env
+}
+
+// transcript is the file of a conversation, if it is there.
+func (d *Daemon) transcript(t *config.Team, sessionID string) string {
+	vars, err := d.env.build(t, d.opts.Paths.Socket)
+	if err != nil {
+		return ""
+	}
+	return claude.Transcript(assignments(vars), sessionID)
 }
 
 // stamp is the configuration of a team's agents as one word; empty when the

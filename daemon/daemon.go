@@ -78,7 +78,21 @@ type Daemon struct {
 	reloadMu sync.Mutex             // one reload at a time
 	refused  atomic.Pointer[string] // why the last reload was, nil when it was not
 
-	ids      ids
+	boot    string // of the machine
+	ids     ids
+	keys    keyLocks
+	live    live
+	room    room
+	damage  atomic.Pointer[string] // what Check found in the journal
+	fatal   atomic.Pointer[error]  // why the daemon ends, when that is the journal's fault
+	leave   atomic.Bool            // running turns are left to their agents
+	follows atomic.Bool            // another daemon follows at once: waiting clients come back to it
+	left    chan struct{}          // closed when running turns have been left
+
+	// patient ends when this daemon can no longer wait for room on the disk.
+	patient   context.Context
+	impatient context.CancelFunc
+
 	tidy     *time.Timer // gives memory back a while after the last large text
 	messages atomic.Int64
 	costs    atomic.Int64 // millionths of a dollar
@@ -90,9 +104,10 @@ type Daemon struct {
 // directory has a daemon already, an *ipc.Error where it has a code.
 func Run(ctx context.Context, o Options) error {
 	debug.SetGCPercent(50) // it mostly waits: memory counts more than the collector's time
-	d := &Daemon{opts: o, since: time.Now(), gone: make(chan struct{})}
+	d := &Daemon{opts: o, since: time.Now(), gone: make(chan struct{}), left: make(chan struct{}), boot: claude.BootID()}
 	d.serving, d.endServing = context.WithCancel(context.Background())
 	d.force, d.forceNow = context.WithCancel(context.Background())
+	d.patient, d.impatient = context.WithCancel(context.Background())
 	ctx, d.quit = context.WithCancel(ctx)
 	d.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
 	defer d.tidy.Stop()
@@ -102,6 +117,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	d.run(ctx)
+	if fatal := d.fatal.Load(); fatal != nil {
+		return *fatal
+	}
 	return nil
 }
 
@@ -127,6 +145,7 @@ func (d *Daemon) atEnd(f func()) { d.closers = append(d.closers, f) }
 func (d *Daemon) end() {
 	d.quit()
 	d.forceNow()
+	d.impatient()
 	d.endServing()
 	for i := len(d.closers) - 1; i >= 0; i-- {
 		d.closers[i]()
@@ -163,7 +182,7 @@ func (d *Daemon) open() error {
 	if err := opened(); err != nil {
 		return err
 	}
-	if err := d.fenceLeftovers(); err != nil {
+	if err := d.recover(); err != nil {
 		return err
 	}
 	return d.openSocket()
@@ -211,11 +230,11 @@ func (d *Daemon) openAgents() error {
 	if d.reaper, err = claude.NewReaper(); err != nil {
 		return err
 	}
-	d.atEnd(d.reaper.Close)
+	d.atEnd(d.closeAgents(d.reaper.Close))
 	if d.follower, err = claude.NewFollower(); err != nil {
 		return fmt.Errorf("follow the agents' output: %w", err)
 	}
-	d.atEnd(d.follower.Close)
+	d.atEnd(d.closeAgents(d.follower.Close))
 	d.env = newEnvironment(d.opts.Ready != nil, d.reaper, &d.wg)
 	d.atEnd(d.wg.Wait)
 	cfg := d.config.Load()
@@ -225,7 +244,7 @@ func (d *Daemon) openAgents() error {
 		Start:    d.startAgent,
 		Prefix:   newPrefix(d.since),
 	})
-	d.atEnd(d.pool.Close)
+	d.atEnd(d.closeAgents(d.pool.Close))
 	return nil
 }
 
@@ -254,6 +273,7 @@ func (d *Daemon) run(ctx context.Context) {
 	d.wg.Go(func() { d.watchConfig(d.serving) })
 	d.wg.Go(func() { d.logEvents(d.serving) })
 	d.wg.Go(func() { d.watchSocket(ctx) })
+	d.wg.Go(func() { d.pruneJournal(d.serving) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
 	tell(d.opts.Ready, "ok\n")
 
@@ -266,12 +286,30 @@ func (d *Daemon) run(ctx context.Context) {
 }
 
 // drain refuses new messages, gives the running turns until drain_timeout or
-// the second signal, and stops every agent.
+// the second signal, and stops every agent; or leaves those that still run to
+// themselves: their input ends with this process, and they with their turn.
 func (d *Daemon) drain() {
-	timeout := d.config.Load().DrainTimeout
-	d.log.Info("stopping", "drain_timeout", timeout.String())
-	ctx, cancel := context.WithTimeout(d.force, timeout)
+	cfg := d.config.Load()
+	d.log.Info("stopping", "drain_timeout", cfg.DrainTimeout.String())
+	ctx, cancel := context.WithTimeout(d.force, cfg.DrainTimeout)
 	defer cancel()
 	d.pool.Drain(ctx)
+	d.impatient()
+	if (d.leave.Load() || cfg.LeaveTurns) && d.pool.Busy() {
+		d.log.Info("running turns are left to their agents and the next daemon")
+		close(d.left)
+		return
+	}
 	d.pool.Close()
+}
+
+// closeAgents ends what drives the agents, unless they were left.
+func (d *Daemon) closeAgents(f func()) func() {
+	return func() {
+		select {
+		case <-d.left:
+		default:
+			f()
+		}
+	}
 }

@@ -26,10 +26,8 @@ func teamError(err error) *ipc.Error {
 
 // failure is the one place where what the pool says becomes a code. The
 // message says which conversation it happened to.
-func (d *Daemon) failure(k pool.Key, id string, err error) error {
-	e := classify(k, err)
-	e.Data.ID = id
-	return e
+func (d *Daemon) failure(k pool.Key, id string, err error) *ipc.Error {
+	return withID(classify(k, err), id)
 }
 
 func classify(k pool.Key, err error) *ipc.Error {
@@ -60,6 +58,8 @@ func classify(k pool.Key, err error) *ipc.Error {
 			"send it from outside of the agent, or to a team that no waiting turn holds")
 	case errors.Is(err, pool.ErrQueueFull):
 		return hint(about(ipc.CodeFull, "queue-full", "%v", err), "try again later, or raise queue_limit")
+	case errors.Is(err, pool.ErrBusy):
+		return hint(about(ipc.CodeFull, "busy", "the conversation is busy"), "leave --if-busy out to wait for its turn")
 	case errors.Is(err, pool.ErrFull):
 		return hint(about(ipc.CodeFull, "pool-full", "%v", err), "try again later, or raise max_processes")
 	case errors.Is(err, pool.ErrClosed):

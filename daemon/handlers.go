@@ -20,7 +20,14 @@ func (d *Daemon) handlers() {
 	s.HandleInline(ipc.MethodEvents, d.events)
 	s.Handle(ipc.MethodSubscribe, d.subscribe)
 	s.Handle(ipc.MethodSend, d.send)
-	s.HandleInline(ipc.MethodCancel, d.cancel)
+	s.Handle(ipc.MethodSubmit, d.submit)
+	s.Handle(ipc.MethodWait, d.wait)
+	s.Handle(ipc.MethodResult, d.result)
+	s.Handle(ipc.MethodMessages, d.listMessages)
+	s.Handle(ipc.MethodShow, d.show)
+	s.Handle(ipc.MethodCancel, d.cancel)
+	s.Handle(ipc.MethodRetry, d.retry)
+	s.Handle(ipc.MethodResolve, d.resolve)
 	s.Handle(ipc.MethodKill, d.kill)
 	s.Handle(ipc.MethodEvict, d.evict)
 	s.Handle(ipc.MethodWake, d.wake)
@@ -51,6 +58,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		Messages: d.messages.Load(), CostUSD: float64(d.costs.Load()) / 1e6,
 		Clients: d.server.Clients(), Warnings: append(d.problems(), d.env.warning()...), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
+	reply.Journal = d.journalStatus()
 	if why := d.refused.Load(); why != nil {
 		reply.ConfigError = *why
 	}
@@ -61,6 +69,24 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		})
 	}
 	return reply, nil
+}
+
+// journalStatus says how much is on record, and why nothing is accepted now.
+func (d *Daemon) journalStatus() ipc.Journal {
+	j := ipc.Journal{Path: d.opts.Paths.Journal, Error: d.waitsForRoom()}
+	if damage := d.damage.Load(); damage != nil && j.Error == "" {
+		j.Error = *damage
+	}
+	size, err := d.journal.Size()
+	if err != nil {
+		if j.Error == "" {
+			j.Error = err.Error()
+		}
+		return j
+	}
+	j.Bytes, j.Messages = size.File+size.Bodies, size.Messages
+	j.Queued, j.Running, j.Unknown = size.Queued, size.Running, size.Unknown
+	return j
 }
 
 func (d *Daemon) list(_ context.Context, c *ipc.Call) (any, error) {
@@ -246,6 +272,8 @@ func (d *Daemon) stopCall(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	d.log.Info("stop asked for", "peer", c.Peer.PID, "force", p.Force)
+	d.leave.Store(p.LeaveTurns)
+	d.follows.Store(p.Restart)
 	if p.Force {
 		d.forceNow()
 	}

@@ -13,11 +13,13 @@ import (
 // orphanLook is how often a leftover agent is looked at for progress.
 const orphanLook = 10 * time.Second
 
-// leftover is an agent of an earlier daemon; gone is closed when it has left.
+// leftover is an agent of an earlier daemon; gone is closed when it has left and
+// the message that it ran is settled.
 type leftover struct {
 	key pool.Key
 	claude.Leftover
-	gone <-chan struct{}
+	gone    <-chan struct{}
+	message *delivery // nil when it ran none
 }
 
 // killLeftovers ends those that match, with their tools, and returns them.
@@ -42,68 +44,70 @@ func (d *Daemon) killLeftovers(match func(pool.Key) bool) []pool.Process {
 	return killed
 }
 
-// fenceLeftovers finds the agents of an earlier daemon that still finish their
-// turn. They count against the bound, and their conversations wait, until they
-// are gone: nobody else may resume a session that is still being written.
-func (d *Daemon) fenceLeftovers() error {
-	left, err := claude.Leftovers(d.opts.Paths.Spool)
+// findLeftovers lists the agents of an earlier daemon that still finish their
+// turn, by process id, each with its conversation.
+func (d *Daemon) findLeftovers() (map[string]*leftover, error) {
+	found, err := claude.Leftovers(d.opts.Paths.Spool)
 	if err != nil {
-		return fmt.Errorf("look for agents of an earlier daemon: %w", err)
+		return nil, fmt.Errorf("look for agents of an earlier daemon: %w", err)
 	}
-	if len(left) > 0 {
-		if err := d.fence(left); err != nil {
-			return err
-		}
+	all := map[string]*leftover{}
+	if len(found) == 0 {
+		return all, nil
 	}
-	d.cleanSpools()
-	return nil
-}
-
-// cleanSpools removes the files of processes that are gone.
-func (d *Daemon) cleanSpools() {
-	if err := claude.CleanSpools(d.opts.Paths.Spool, nil); err != nil {
-		d.log.Warn("spools of gone agents not all removed", "err", err)
-	}
-}
-
-func (d *Daemon) fence(left []claude.Leftover) error {
 	keys := map[string]pool.Key{}
-	err := d.journal.Sessions(func(key string, s journal.Session) error {
+	err = d.journal.Sessions(func(key string, s journal.Session) error {
 		keys[s.ID] = recorded(key)
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, l := range left {
+	for _, l := range found {
 		k, ok := keys[l.Session]
-		if !ok { // a conversation for one message
+		if !ok { // a conversation for one message; what it ran says whose
 			k = pool.Key{Team: "?", Session: freshPrefix + l.Session}
 		}
-		d.log.Info("an agent of an earlier daemon finishes its turn", "team", k.Team, "session", k.Session, "process", l.Process, "pid", l.PID)
-		gone := make(chan struct{})
-		d.pool.Fence(k, l.Process, l.PID, gone)
-		d.leftovers = append(d.leftovers, leftover{k, l, gone})
-		d.wg.Go(func() {
-			defer close(gone)
-			d.awaitLeftover(d.serving, l)
-			d.cleanSpools()
-		})
+		all[l.Process] = &leftover{key: k, Leftover: l}
 	}
-	return nil
+	return all, nil
 }
 
-// awaitLeftover returns when the agent is gone; one that writes nothing for
+// fence takes a place for a leftover and bars its conversation until it is gone
+// and its message is settled: nobody else may resume what is still being
+// written.
+func (d *Daemon) fence(l *leftover) {
+	d.log.Info("an agent of an earlier daemon finishes its turn", "team", l.key.Team, "session", l.key.Session, "process", l.Process, "pid", l.PID)
+	gone := make(chan struct{})
+	l.gone = gone
+	d.pool.Fence(l.key, l.Process, l.PID, gone)
+	d.leftovers = append(d.leftovers, *l)
+	d.wg.Go(func() {
+		defer close(gone)
+		if !d.awaitLeftover(d.serving, l.Leftover) {
+			return
+		}
+		if l.message != nil {
+			l.message.settleOrphan()
+		}
+		d.cleanSpools()
+	})
+}
+
+// awaitLeftover returns true when the agent is gone; one that writes nothing for
 // orphan_timeout is ended, with its tools. When this daemon ends first it
 // leaves the agent to its turn and to the next daemon.
-func (d *Daemon) awaitLeftover(ctx context.Context, l claude.Leftover) {
+func (d *Daemon) awaitLeftover(ctx context.Context, l claude.Leftover) bool {
 	seen := time.Now()
 	for {
 		look, cancel := context.WithTimeout(ctx, orphanLook)
 		err := l.Wait(look)
 		cancel()
-		if err == nil || ctx.Err() != nil {
-			return
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
 		}
 		if p := l.Progress(); p.After(seen) {
 			seen = p
@@ -117,5 +121,13 @@ func (d *Daemon) awaitLeftover(ctx context.Context, l claude.Leftover) {
 			d.log.Error("leftover agent not ended", "process", l.Process, "pid", l.PID, "err", err)
 			seen = time.Now()
 		}
+	}
+}
+
+// cleanSpools removes the files of processes that are gone, but those that a
+// message may still have to be settled from.
+func (d *Daemon) cleanSpools() {
+	if err := claude.CleanSpools(d.opts.Paths.Spool, d.live.process); err != nil {
+		d.log.Warn("spools of gone agents not all removed", "err", err)
 	}
 }

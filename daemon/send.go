@@ -2,107 +2,234 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"iris/config"
+	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
-	"iris/pool/claude"
 )
 
 // MaxMessage is the size of the largest message, in bytes.
 const MaxMessage = 10 << 20
 
-// send answers message.send: it queues the message, says its id and place at
-// once, and waits for the end. A caller that goes away ends only the waiting.
+// send answers message.send: it accepts the message, says its id and place, and
+// waits for the end. A caller that goes away ends only the waiting.
 func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Send
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
-	if err := checkText(p.Text); err != nil {
+	n, err := d.newMessage(&p)
+	if err != nil {
 		return nil, err
+	}
+	m, st, err := d.accept(c, n, p.IfBusy == "fail", true)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil { // its key is that of a message that has ended
+		c.Notify(ipc.NotifyState, st)
+		return d.recall(st.ID, p.EnvKeys)
+	}
+	return d.outcome(ctx, m, p.EnvKeys)
+}
+
+// submit answers message.submit: the message is on disk, and nobody waits.
+func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Send
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	n, err := d.newMessage(&p)
+	if err != nil {
+		return nil, err
+	}
+	_, st, err := d.accept(c, n, p.IfBusy == "fail", false)
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// outcome waits for the end of a message and answers with it.
+func (d *Daemon) outcome(ctx context.Context, m *delivery, callerKeys []string) (any, error) {
+	for {
+		select {
+		case <-m.done:
+		case <-d.left:
+			return d.comeBack(ctx, leftError(m.key, m.new.ID))
+		case <-ctx.Done():
+			select {
+			case <-m.done: // the daemon stops, and that is how this turn ended
+			default:
+				d.pool.Detach(m.new.ID)
+				return nil, ctx.Err()
+			}
+		}
+		if m.next == nil {
+			break
+		}
+		m = m.next
+	}
+	if m.end.err != nil && m.end.state == "" {
+		return d.comeBack(ctx, m.end.err)
+	}
+	if m.end.err != nil {
+		return nil, m.end.err
+	}
+	return d.reply(m.key, m.new.ID, m.end.res, callerKeys), nil
+}
+
+// comeBack tells a client that its message lives on without this daemon. When
+// another one follows it is not told, but cut off: it asks that one.
+func (d *Daemon) comeBack(ctx context.Context, err error) (any, error) {
+	if d.follows.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return nil, err
+}
+
+// accept takes a message in. The delivery is nil when the message has the key of
+// one that has ended already.
+func (d *Daemon) accept(c *ipc.Call, n journal.New, ifIdle, waits bool) (*delivery, ipc.MessageState, error) {
+	defer d.keys.lock(n.Options.Key)()
+	if n.Options.Key != "" {
+		found, err := d.journal.Find(n)
+		if err != nil {
+			return nil, ipc.MessageState{}, d.notRecorded("", err)
+		}
+		if found.Existing {
+			return d.existing(c, &found, waits)
+		}
+	}
+	m := d.newDelivery(n)
+	t := &pool.Turn{IfIdle: ifIdle}
+	m.eager = !waits // whoever does not wait for the answer gets the id at once
+	if waits {
+		t.Parent = d.parent(c.Peer.PID)
+		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
+	}
+	place, err := m.submit(t)
+	if err != nil {
+		return nil, ipc.MessageState{}, d.refusal(m, err)
+	}
+	st := ipc.MessageState{ID: n.ID, State: string(journal.Queued), Position: place}
+	if place > 0 {
+		m.notify(st)
+	}
+	return m, st, nil
+}
+
+// refusal is what the sender of a message is told that the pool or the journal
+// has not taken. It has no id: nothing of it is left.
+func (d *Daemon) refusal(m *delivery, err error) error {
+	if e, ok := errors.AsType[*ipc.Error](err); ok {
+		return e
+	}
+	return d.failure(m.key, "", err)
+}
+
+// existing answers for a message whose key is known.
+func (d *Daemon) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*delivery, ipc.MessageState, error) {
+	st := ipc.MessageState{ID: found.ID, State: string(found.State), Existing: true}
+	if found.Pruned && waits {
+		err := fmt.Errorf("message %s with that key is %s, and its answer is no longer kept", found.ID, found.State)
+		return nil, st, withID(coded(ipc.CodeNotFound, "pruned", err), found.ID)
+	}
+	m := d.live.get(found.ID)
+	if m != nil && waits {
+		c.Notify(ipc.NotifyState, st)
+	}
+	return m, st, nil
+}
+
+// newMessage checks what is to be sent, and makes its record.
+func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
+	var n journal.New
+	if err := checkText(p.Text); err != nil {
+		return n, err
+	}
+	if err := checkOptions(p); err != nil {
+		return n, err
 	}
 	k, err := d.key(p.Team, p.Session)
 	if err != nil {
-		return nil, err
+		return n, err
 	}
 	if isFresh(k) {
-		return nil, coded(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
+		return n, coded(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
 	}
-	id := d.ids.next(time.Now())
+	now := time.Now()
+	n = journal.New{
+		ID: d.ids.next(now), Team: k.Team, Session: k.Session, Body: []byte(p.Text), At: now,
+		Options: journal.Options{Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin},
+	}
 	if p.Fresh {
-		k.Session = freshPrefix + id
+		n.Session = freshPrefix + n.ID
 	}
-	end := make(chan ended, 1)
-	t := d.turn(c, &p, k, id, end)
-	place, err := d.pool.Submit(t)
+	if p.TTL > 0 {
+		n.Options.Deadline = now.Add(time.Duration(p.TTL) * time.Millisecond)
+	}
+	return n, nil
+}
+
+// maxTTL is the longest time that a message may wait for its turn.
+const maxTTL = journal.Retention
+
+func checkOptions(p *ipc.Send) error {
+	usage := func(format string, args ...any) error {
+		return coded(ipc.CodeUsage, "bad-option", fmt.Errorf(format, args...))
+	}
+	switch {
+	case len(p.Key) > 1024 || !utf8.ValidString(p.Key):
+		return usage("the key has %d bytes: it must be valid UTF-8 of at most 1024", len(p.Key))
+	case p.TTL < 0 || p.TTL > maxTTL.Milliseconds():
+		return usage("ttl_ms is %d: it must be between 1 and %d (35 days)", p.TTL, maxTTL.Milliseconds())
+	case !slices.Contains([]string{"", "wait", "fail"}, p.IfBusy):
+		return usage("if_busy is %q: it must be wait or fail", p.IfBusy)
+	case !slices.Contains([]string{"", "continue", "hold", "retry"}, p.OnUnknown):
+		return usage("on_unknown is %q: it must be continue, hold or retry", p.OnUnknown)
+	case len(p.Origin) > 256:
+		return usage("origin has %d bytes, more than 256", len(p.Origin))
+	}
+	return nil
+}
+
+// again has a message run once more: its sender wanted that if nobody can prove
+// how it ended. The second time there is no third.
+func (d *Daemon) again(old journal.New) *delivery {
+	body, err := d.journal.Body(old.ID)
 	if err != nil {
-		return nil, d.failure(k, id, err)
+		d.log.Error("message not sent again", "message", old.ID, "err", d.journalError(err))
+		return nil
 	}
-	c.Notify(ipc.NotifyState, ipc.MessageState{ID: id, State: "queued", Position: place})
-	var e ended
-	select {
-	case e = <-end:
-	case <-ctx.Done():
-		select {
-		case e = <-end: // the daemon stops, and that is how this turn ended
-		default:
-			d.pool.Detach(id)
-			return nil, ctx.Err()
-		}
+	n := old
+	n.ID, n.Body, n.At = d.ids.next(time.Now()), body, time.Now()
+	n.Options.Key, n.Options.OnUnknown, n.Options.RetryOf = "", "", old.ID
+	if n.Options.Fresh {
+		n.Session = freshPrefix + n.ID
 	}
-	if e.err == nil && e.res.Outcome == pool.OutcomeInterrupted {
-		e.err = pool.ErrCancelled
+	m := d.newDelivery(n)
+	m.eager = true
+	if _, err := m.submit(&pool.Turn{}); err != nil {
+		d.log.Error("message not sent again", "message", old.ID, "err", err)
+		return nil
 	}
-	if e.err != nil {
-		return nil, d.failure(k, id, e.err)
-	}
-	return d.reply(k, id, e.res, p.EnvKeys), nil
-}
-
-// ended is how a turn did.
-type ended struct {
-	res *pool.Result
-	err error
-}
-
-// turn makes the pool's turn of a message: its sender hears when it runs, end
-// gets how it ended.
-func (d *Daemon) turn(c *ipc.Call, p *ipc.Send, k pool.Key, id string, end chan<- ended) *pool.Turn {
-	var agent *claude.Process // whose answer it is
-	size := len(p.Text)
-	return &pool.Turn{
-		ID: id, Key: k, Text: p.Text, Fresh: p.Fresh,
-		Parent: d.parent(c.Peer.PID),
-		Begin: func(proc pool.Process) error {
-			agent, _ = proc.Agent.(*claude.Process)
-			c.Notify(ipc.NotifyState, ipc.MessageState{ID: id, State: "running", Process: proc.ID})
-			return nil
-		},
-		Finish: func(res *pool.Result, err error) {
-			d.count(size, res)
-			if agent != nil {
-				agent.Taken()
-			}
-			end <- ended{res, err}
-		},
-	}
+	d.log.Info("message sent again", "message", old.ID, "as", n.ID)
+	return m
 }
 
 // large is the size of a text from which on memory is given back afterwards.
 const large = 64 << 10
 
-func (d *Daemon) count(size int, res *pool.Result) {
+func (d *Daemon) count(size int64, res *pool.Result) {
 	if size > large || res != nil && len(res.Text) > large {
 		d.tidy.Reset(tidyAfter)
 	}
@@ -137,98 +264,4 @@ func (d *Daemon) key(team, session string) (pool.Key, error) {
 		return pool.Key{}, teamError(err)
 	}
 	return pool.Key{Team: t.Name, Session: session}, nil
-}
-
-// reply is what a client sees of a turn that the agent ended by its own word.
-func (d *Daemon) reply(k pool.Key, id string, res *pool.Result, callerKeys []string) ipc.Reply {
-	t, err := d.team(k.Team)
-	outcome := res.Outcome
-	if err == nil && t.DeniedOK && outcome == pool.OutcomeDenied {
-		outcome = pool.OutcomeSuccess
-	}
-	r := ipc.Reply{
-		ID: id, Team: k.Team, Session: k.Session, SessionID: res.SessionID,
-		Outcome: string(outcome), Text: ipc.QuoteString(nil, res.Text), Error: res.Err,
-		Subtype: res.Subtype, APIStatus: res.Status, Turns: res.Turns,
-		CostUSD: math.Round(res.CostUSD*1e8) / 1e8, Duration: res.Duration.Milliseconds(),
-		Usage: ipc.Usage{Input: res.Usage.Input, Output: res.Usage.Output, CacheRead: res.Usage.CacheRead, CacheWrite: res.Usage.CacheWrite},
-	}
-	for _, x := range res.Denials {
-		r.Denials = append(r.Denials, ipc.Denial{Tool: x.Tool, Input: x.Input})
-	}
-	switch {
-	case err != nil:
-	case outcome == pool.OutcomeNotLoggedIn:
-		r.Hint = d.loginHint(t, callerKeys)
-	case outcome == pool.OutcomeDenied:
-		r.Hint = fmt.Sprintf("allow the tool in %s/.claude/settings.json, or by args of team %s", t.Dir, t.Name)
-	}
-	return r
-}
-
-// cancel answers message.cancel: a message that waits is gone at once, a turn
-// is interrupted and its agent kept. Whoever waits for it is told.
-func (d *Daemon) cancel(_ context.Context, c *ipc.Call) (any, error) {
-	var p ipc.MessageID
-	if err := c.Bind(&p); err != nil {
-		return nil, err
-	}
-	state := "cancelled"
-	for _, proc := range d.pool.Snapshot().Processes {
-		if proc.Turn == p.ID {
-			state = "interrupting"
-		}
-	}
-	if err := d.pool.Cancel(p.ID); err != nil {
-		return nil, coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q waits or runs", p.ID))
-	}
-	return ipc.MessageState{ID: p.ID, State: state}, nil
-}
-
-// loginHint says how the agents of a team get credentials; a key that the
-// caller's shell has and the agents have not is named.
-func (d *Daemon) loginHint(t *config.Team, callerKeys []string) string {
-	vars, err := d.env.build(t, d.opts.Paths.Socket)
-	if err != nil {
-		return ""
-	}
-	missing := slices.DeleteFunc(slices.Clone(callerKeys), func(name string) bool {
-		return slices.ContainsFunc(vars, func(v ipc.EnvVar) bool { return v.Name == name })
-	})
-	if len(missing) > 0 {
-		return fmt.Sprintf("your shell has %s, the agents of team %s have not: put it into an env_file of the team (see `iris config show --env %s`)",
-			strings.Join(missing, ", "), t.Name, t.Name)
-	}
-	return "run `claude` once and log in, or give the team an env_file with ANTHROPIC_API_KEY"
-}
-
-// ids makes message ids: 16 characters that sort by time, unique in one daemon
-// even within a millisecond.
-type ids struct {
-	mu   sync.Mutex
-	last uint64 // milliseconds of the last id
-	tail uint32 // 30 bits: random for the first id of a millisecond, then counted up
-}
-
-const idLetters = "0123456789abcdefghjkmnpqrstvwxyz"
-
-func (g *ids) next(now time.Time) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	ms := uint64(now.UnixMilli())
-	if ms > g.last {
-		var b [4]byte
-		rand.Read(b[:])
-		g.last, g.tail = ms, binary.BigEndian.Uint32(b[:])>>3
-	} else {
-		g.tail++
-	}
-	var id [16]byte
-	for i, v := 9, g.last; i >= 0; i, v = i-1, v>>5 {
-		id[i] = idLetters[v&31]
-	}
-	for i, v := 15, g.tail; i >= 10; i, v = i-1, v>>5 {
-		id[i] = idLetters[v&31]
-	}
-	return string(id[:])
 }

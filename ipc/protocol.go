@@ -232,4 +232,5 @@ type Reloaded struct {
 type StopParams struct {
 	Force      bool `json:"force,omitempty"`
 	LeaveTurns bool `json:"leave_turns,omitempty"` // at the drain deadline, or at once with Force, running turns go on without a daemon; the next one settles them
+	Restart    bool `json:"restart,omitempty"`     // another daemon follows at once: clients that wait are cut off, and come back to it
 }

@@ -13,6 +13,12 @@ func (t *table) admit(l *line, turn *Turn, wake bool) error {
 	if turn.ID != "" && t.jobs[turn.ID] != nil {
 		return fmt.Errorf("message %s is in the pool already", turn.ID)
 	}
+	if turn.Kept > 0 {
+		return nil // it was admitted once, and whoever could be told is gone
+	}
+	if turn.IfIdle && l.busy() {
+		return ErrBusy
+	}
 	if l.open(t.now) {
 		return l.refusal(t.now)
 	}
@@ -32,18 +38,18 @@ func (t *table) admit(l *line, turn *Turn, wake bool) error {
 
 // immediate reports that an idle agent takes the turn at once.
 func (t *table) immediate(l *line, turn *Turn) bool {
-	return l.slot != nil && l.slot.state == Idle && l.slot.fresh == turn.Fresh && len(l.queue) == 0
+	return l.slot != nil && l.slot.state == Idle && l.slot.fresh == turn.Fresh && len(l.queue) == 0 && !l.held
 }
 
 // full reports that a line without an agent would have to wait for the end of
-// somebody's turn to get one.
+// somebody's turn to get one. One that is held waits for something else.
 func (t *table) full(l *line) bool {
-	if l.slot != nil && l.slot.state != Stopping || l.fences > 0 || len(l.queue) > 0 {
+	if l.slot != nil && l.slot.state != Stopping || l.fences > 0 || len(l.queue) > 0 || l.held {
 		return false
 	}
 	free := t.MaxProcesses - len(t.slots) + t.stopping - t.needy.len() - t.returning
 	for e := t.idle.Front(); e != nil && free <= 0; e = e.Next() {
-		if len(e.Value.(*slot).line.queue) == 0 {
+		if !e.Value.(*slot).line.wants() {
 			free++
 		}
 	}

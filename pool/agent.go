@@ -67,17 +67,31 @@ type Health struct {
 }
 
 // Turn is one message on its way through the pool. The caller fills it in,
-// hands it to Submit and does not change it afterwards.
+// hands it to Submit and does not change it afterwards, except for Text.
 type Turn struct {
 	ID     string // the message's id, for events and Cancel; unique among live turns
 	Key    Key
-	Text   string
+	Text   string // read by the agent only, never by the pool: Begin may set it
 	Parent string // process id of the agent whose turn waits for this one; empty for none
 	Fresh  bool   // a conversation of its own: the agent goes after this turn
 
+	// Kept, when it is not 0, says that an earlier daemon accepted the message,
+	// and is its place in the order of acceptance. It waits before those of its
+	// key that are new or have a later place. Submit does not refuse it for want
+	// of room: it counts against QueueLimit and may exceed it, waits for a place
+	// also with WhenFullFail, and for the next try where starts fail. ErrClosed
+	// remains. Its Parent is empty, and IfIdle is not asked again.
+	Kept uint64
+
+	// IfIdle has Submit refuse the message with ErrBusy unless its conversation
+	// has nothing to do: no turn runs, no message waits, every Finish has
+	// returned, and no fenced process ends a turn of an earlier daemon.
+	IfIdle bool
+
 	// Begin runs just before the first byte goes to the agent; its error gives
-	// the turn up unstarted. It runs again when the turn is taken to another
-	// agent because the first did not take it (ErrNotDispatched). Output sees
+	// the turn up unstarted. It may set Text, so that a long line need not be
+	// held in memory. It runs again when the turn is taken to another agent
+	// because the first did not take it (ErrNotDispatched). Output sees
 	// each line the agent writes during the turn, in order; the slice is only
 	// valid during the call. Both may be nil; neither is called with the pool's
 	// lock held.

@@ -21,16 +21,13 @@ func (p *Pool) Send(ctx context.Context, t *Turn) (*Result, error) {
 		err error
 	}
 	done := make(chan answer, 1)
-	own := *t
-	own.Finish = func(res *Result, err error) {
-		if t.Finish != nil {
-			t.Finish(res, err)
-		}
-		done <- answer{res, err}
-	}
 	var j *job
 	var err error
-	p.update(func(tab *table) { j, _, err = tab.submit(&own, false, nil) })
+	p.update(func(tab *table) {
+		if j, _, err = tab.submit(t, false, nil); err == nil {
+			j.told = func(res *Result, err error) { done <- answer{res, err} }
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +59,28 @@ func (p *Pool) Detach(id string) {
 			t.detach(j)
 		}
 	})
+}
+
+// Hold has the messages of a key wait, and its wakes, until Release: none
+// begins and none asks for a place. What runs goes on. An idle agent of the key
+// may be evicted, and its idle timeout ends it, whatever waits. Called from the
+// Finish of a turn, it comes before the next turn of that key. A key that is
+// held already stays held.
+func (p *Pool) Hold(k Key) {
+	p.update(func(t *table) { t.hold(k) })
+}
+
+// Release ends a Hold. What has waited goes on, by its age.
+func (p *Pool) Release(k Key) {
+	p.update(func(t *table) { t.release(k) })
+}
+
+// Position returns the place of a message in the line of its key, from 1; 0
+// when it does not wait.
+func (p *Pool) Position(id string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.table.position(p.table.jobs[id])
 }
 
 // Wake returns an idle agent of a key, and starts one if need be. It waits in

@@ -52,12 +52,17 @@
 // counts as having waited since that moment. So teams that all have more than
 // they can do change over at that pace, and not after every turn.
 //
+// A key can be held ([Pool.Hold]): its messages wait, whatever is free, and ask
+// for no place. A message that an earlier daemon accepted (Kept) is never
+// refused for want of room; it waits.
+//
 // Starts that fail are tried again after 1 s to 60 s, doubling, with jitter.
 // After three in a row the messages of the key end with the [*StartError], and
-// until the next try is due further ones are refused with one that says when.
-// That try is one start, whatever waits for it. A permanent failure ends the
-// messages at once, and the next one tries again at once. Failures that nobody
-// asks for are forgotten after ten minutes.
+// until the next try is due further ones are refused with one that says when,
+// except for Kept ones, which wait for it. That try is one start, whatever
+// waits for it. A permanent failure ends the messages at once, and the next one
+// tries again at once. Failures that nobody asks for are forgotten after ten
+// minutes.
 //
 // # Turns that wait for turns
 //
@@ -81,7 +86,7 @@
 // due does not wake up. Every goroutine belongs to the pool's WaitGroup; Close
 // returns when all have ended, which relies on the promises of [Agent].
 //
-// Begin, Output, Finish and Start may call Submit, Cancel, Detach, Snapshot and
-// Events, but must not wait for the pool: not Send, Wake, Kill, Evict,
-// EvictOldest, Restart, Drain or Close.
+// Begin, Output, Finish and Start may call Submit, Cancel, Detach, Hold,
+// Release, Position, Snapshot and Events, but must not wait for the pool: not
+// Send, Wake, Kill, Evict, EvictOldest, Restart, Drain or Close.
 package pool

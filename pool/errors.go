@@ -18,7 +18,7 @@ var (
 	ErrStalled       = errors.New("stalled")
 	ErrDeadlock      = errors.New("would wait for its own turn")
 	ErrNotRunning    = errors.New("not running")
-	ErrBusy          = errors.New("busy")
+	ErrBusy          = errors.New("the conversation is busy")
 	ErrNotDispatched = errors.New("not dispatched")
 
 	// ErrUnknown says that a turn was started and nobody can prove how it ended.

@@ -24,8 +24,10 @@ type line struct {
 
 	messages int // in queue, without the wakes
 
-	fences   int  // processes of an earlier daemon that hold this conversation
-	settling *job // ended, but its Finish has not returned: the next one must not start before
+	held      bool // its messages wait for release
+	fences    int  // processes of an earlier daemon that hold this conversation
+	settling  *job // ended, but its Finish has not returned: the next one must not start before
+	finishing int  // messages whose Finish has not returned, also those that never ran
 
 	yieldSeq uint64 // set when its agent gave way: its age counts from there
 	yieldAt  time.Time
@@ -59,9 +61,18 @@ func (l *line) since() time.Time {
 
 func (l *line) open(now time.Time) bool { return l.fails >= breakAfter && now.Before(l.retryAt) }
 
+// wants reports that something waits here which an agent would help.
+func (l *line) wants() bool { return len(l.queue) > 0 && !l.held }
+
+// busy reports that the conversation has something to do, or that the end of
+// it has not been written down.
+func (l *line) busy() bool {
+	return l.messages > 0 || l.slot != nil && l.slot.job != nil || l.finishing > 0 || l.fences > 0
+}
+
 // empty reports that the line may be forgotten.
 func (l *line) empty() bool {
-	return len(l.queue) == 0 && l.slot == nil && l.fences == 0 && l.settling == nil && l.fails == 0
+	return len(l.queue) == 0 && l.slot == nil && l.fences == 0 && l.finishing == 0 && l.fails == 0 && !l.held
 }
 
 func (l *line) refusal(now time.Time) *StartError {
@@ -73,6 +84,7 @@ type job struct {
 	turn  *Turn
 	wake  bool
 	woken func(Process, error) // of a wake; nil when nobody asks
+	told  func(*Result, error) // of a Send, after Finish
 	line  *line
 	phase phase
 	slot  *slot // while running
@@ -123,7 +135,7 @@ func (a *alarm) before(o *alarm) bool { return a.at.Before(o.at) }
 // those that need a slot, those that wait for a time, or out of the table. It
 // is called after every change of a line or of its slot.
 func (t *table) place(l *line) {
-	waiting := len(l.queue) > 0
+	waiting := l.wants()
 	free := waiting && l.settling == nil
 	back := free && l.slot == nil && l.fences == 0 && t.now.Before(l.retryAt)
 	if free && l.slot == nil && l.fences == 0 && !back {
@@ -168,18 +180,64 @@ func (t *table) line(k Key) *line {
 	return l
 }
 
+// hold has a line wait, whatever is in it or comes.
+func (t *table) hold(k Key) {
+	l := t.line(k)
+	l.held = true
+	t.place(l)
+}
+
+// release lets a line go on.
+func (t *table) release(k Key) {
+	if l := t.lines[k]; l != nil {
+		l.held = false
+		t.place(l)
+	}
+}
+
+// position is the place of a job among the messages that wait in its line.
+func (t *table) position(j *job) int {
+	if j == nil || j.phase != queued {
+		return 0
+	}
+	n := 1
+	for _, o := range j.line.queue {
+		if o == j {
+			break
+		}
+		if !o.wake {
+			n++
+		}
+	}
+	return n
+}
+
 // push puts a job at the end of its line, or, when it comes back from an
-// agent that did not take it, at the head.
+// agent that did not take it, at the head. One that an earlier daemon accepted
+// comes before those that were accepted later, and is as old as the one whose
+// place it takes.
 func (t *table) push(j *job, head bool) {
 	l := j.line
 	j.phase, j.slot = queued, nil
-	if head {
-		l.queue = slices.Insert(l.queue, 0, j)
-	} else {
-		l.queue = append(l.queue, j)
+	at := len(l.queue)
+	switch {
+	case head:
+		at = 0
+	case j.turn.Kept > 0:
+		for at > 0 && !l.queue[at-1].precedes(j) {
+			at--
+		}
+		if at < len(l.queue) {
+			j.seq, j.since = l.queue[at].seq, l.queue[at].since
+		}
 	}
+	l.queue = slices.Insert(l.queue, at, j)
 	t.count(j, 1)
 }
+
+// precedes reports whether j, which waits, was accepted before k, which an
+// earlier daemon accepted.
+func (j *job) precedes(k *job) bool { return j.turn.Kept > 0 && j.turn.Kept <= k.turn.Kept }
 
 // pull takes a job out of its line.
 func (t *table) pull(j *job) {
@@ -232,6 +290,9 @@ func (t *table) finish(j *job, res *Result, err error) {
 	}
 	t.detach(j)
 	t.disown(j)
+	if !j.wake {
+		j.line.finishing++
+	}
 	t.do(step{kind: stepFinish, job: j, res: res, err: err})
 }
 
@@ -239,10 +300,15 @@ func (t *table) finish(j *job, res *Result, err error) {
 // rely on it.
 func (t *table) settled(j *job) {
 	t.active--
-	if j.line.settling == j {
-		j.line.settling = nil
-		t.place(j.line)
+	if j.wake {
+		return // its line may have been forgotten
 	}
+	l := j.line
+	l.finishing--
+	if l.settling == j {
+		l.settling = nil
+	}
+	t.place(l)
 }
 
 // failed counts a start that failed, and gives up on those who wait for it

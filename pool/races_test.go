@@ -245,7 +245,7 @@ func anything(p *pool.Pool, r *rand.Rand) {
 	for range 6 {
 		k := string(rune('a' + r.IntN(5)))
 		time.Sleep(time.Duration(r.IntN(2000)) * time.Millisecond)
-		switch r.IntN(12) {
+		switch r.IntN(13) {
 		case 0:
 			p.Kill(only(k))
 		case 1:
@@ -269,6 +269,13 @@ func anything(p *pool.Pool, r *rand.Rand) {
 			c := submit(p, k, "2s")
 			parent := process(p, k).ID
 			submit(p, "e", "1s", func(turn *pool.Turn) { turn.Parent = parent }).wait()
+			c.wait()
+		case 7:
+			p.Hold(key(k))
+			c := submit(p, k, "1s", func(turn *pool.Turn) { turn.IfIdle = true })
+			time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
+			p.Position(c.id)
+			p.Release(key(k))
 			c.wait()
 		default:
 			submit(p, k, texts[r.IntN(len(texts))]).wait()

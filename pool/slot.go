@@ -72,7 +72,7 @@ func (t *table) started(s *slot, a Agent, pid int) {
 	}
 	t.rest(s)
 	t.place(l)
-	unwanted := len(l.queue) == 0 && (s.retire != "" || s.fresh)
+	unwanted := !l.wants() && (s.retire != "" || s.fresh)
 	if unwanted {
 		t.stop(s, cmp.Or(s.retire, "nobody waits for it any more"))
 	}

@@ -103,7 +103,7 @@ func (t *table) grant() bool {
 	}
 	l.ready = false
 	s := l.slot
-	if s == nil || s.state != Idle || len(l.queue) == 0 || l.settling != nil {
+	if s == nil || s.state != Idle || !l.wants() || l.settling != nil {
 		return true // overtaken since it was put there
 	}
 	j := l.queue[0]
@@ -145,7 +145,7 @@ func (t *table) ring() bool {
 // retry lets a line try again whose back-off is over, and forgets the failures
 // of one that nobody asks for.
 func (t *table) retry(l *line) {
-	if len(l.queue) == 0 {
+	if !l.wants() {
 		l.fails, l.err = 0, nil
 	}
 	t.place(l)
@@ -244,10 +244,11 @@ func (t *table) makeRoom() bool {
 }
 
 // victim is the idle slot that was used least recently. One whose next message
-// only waits for the Finish of the last is as good as busy.
+// only waits for the Finish of the last is as good as busy; one whose messages
+// are held is not.
 func (t *table) victim() *slot {
 	for e := t.idle.Front(); e != nil; e = e.Next() {
-		if s := e.Value.(*slot); len(s.line.queue) == 0 {
+		if s := e.Value.(*slot); !s.line.wants() {
 			return s
 		}
 	}
@@ -259,7 +260,7 @@ func (t *table) victim() *slot {
 // had FairWait for itself, so that two busy teams change places at that pace
 // and not with every turn.
 func (t *table) yields(s *slot) bool {
-	if t.FairWait <= 0 || len(s.line.queue) == 0 || t.needy.len() == 0 {
+	if t.FairWait <= 0 || !s.line.wants() || t.needy.len() == 0 {
 		return false
 	}
 	if t.now.Sub(s.readyAt) < t.FairWait || t.now.Sub(t.needy.first().since()) <= t.FairWait {

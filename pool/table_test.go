@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -28,8 +29,10 @@ type world struct {
 
 	settings Settings
 	serial   int
-	owed     map[Key][]string // the model: messages of a key, in order
+	owed     map[Key][]string  // the model: messages of a key, in order
+	kept     map[string]uint64 // and those of an earlier daemon, by id
 	running  map[Key]string
+	held     map[Key]bool
 	ended    map[string]int
 	spawned  map[string]int
 	parted   map[string]int // terminated or exited
@@ -40,8 +43,8 @@ type world struct {
 
 func newWorld(rt *rapid.T, max, starts int) *world {
 	w := &world{
-		T: rt, aborted: map[*slot]bool{}, owed: map[Key][]string{}, running: map[Key]string{},
-		ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{},
+		T: rt, aborted: map[*slot]bool{}, owed: map[Key][]string{}, kept: map[string]uint64{}, running: map[Key]string{},
+		held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{},
 	}
 	w.t = &table{
 		Limits: Limits{MaxProcesses: max, FairWait: 3 * time.Second, HealthCheckInterval: 20 * time.Second},
@@ -69,11 +72,11 @@ func (w *world) update(f func(*table)) {
 	w.check()
 }
 
-// victim is the model of LRU: of all idle agents without a message the one
-// whose last use ended first.
+// victim is the model of LRU: of all idle agents without a message that may go
+// on the one whose last use ended first.
 func (w *world) victim() (oldest *slot) {
 	for _, s := range w.t.slots {
-		if s.state != Idle || len(s.line.queue) > 0 {
+		if s.state != Idle || len(s.line.queue) > 0 && !w.held[s.line.key] {
 			continue
 		}
 		if oldest == nil || s.used.Before(oldest.used) {
@@ -85,6 +88,9 @@ func (w *world) victim() (oldest *slot) {
 
 func (w *world) launch(st step) {
 	s := st.slot
+	if s != nil && w.held[s.line.key] && (st.kind == stepStart || st.kind == stepGrant || st.kind == stepFinish) {
+		w.Fatalf("%v is held and gets %+v", s.line.key, st)
+	}
 	switch st.kind {
 	case stepStart:
 		w.starts = append(w.starts, s)
@@ -167,18 +173,31 @@ func (w *world) check() {
 				waiting++
 			}
 		}
-		need := len(l.queue) > 0 && l.slot == nil && l.fences == 0 && l.settling == nil && !t.now.Before(l.retryAt)
+		if l.held != w.held[l.key] {
+			w.Fatalf("%v: held: %v, want %v", l.key, l.held, w.held[l.key])
+		}
+		need := len(l.queue) > 0 && !l.held && l.slot == nil && l.fences == 0 && l.settling == nil && !t.now.Before(l.retryAt)
 		if need {
 			needy++
 		}
 		if need != (l.needy > 0) {
 			w.Fatalf("%v: needs a slot: %v, stands in the heap: %v", l.key, need, l.needy > 0)
 		}
-		if len(l.queue) > 0 && l.slot != nil && l.slot.state == Stopping {
+		if len(l.queue) > 0 && !l.held && l.slot != nil && l.slot.state == Stopping {
 			returning++
 		}
 		if l.empty() {
 			w.Fatalf("%v is kept for nothing", l.key)
+		}
+	}
+	for k, ids := range w.owed {
+		for i, id := range ids {
+			if n := t.position(t.jobs[id]); n != i+1 {
+				w.Fatalf("%v: %s is at position %d, want %d", k, id, n, i+1)
+			}
+		}
+		if n := t.position(t.jobs[w.running[k]]); n != 0 {
+			w.Fatalf("%v: %s runs, at position %d", k, w.running[k], n)
 		}
 	}
 	starting = len(w.starts)
@@ -236,16 +255,57 @@ func (w *world) key() Key {
 func (w *world) submit() {
 	w.serial++
 	turn := &Turn{ID: fmt.Sprint("m", w.serial), Key: w.key(), Fresh: rapid.IntRange(0, 5).Draw(w.T, "fresh") == 0}
-	if len(w.turns) > 0 && rapid.IntRange(0, 2).Draw(w.T, "child") == 0 {
+	switch how := rapid.IntRange(0, 5).Draw(w.T, "how"); {
+	case how < 2 && len(w.turns) > 0:
 		turn.Parent = rapid.SampledFrom(w.turns).Draw(w.T, "parent").slot.id
+	case how == 2:
+		turn.Kept = uint64(rapid.IntRange(1, 9).Draw(w.T, "kept"))
+	case how == 3:
+		turn.IfIdle = true
 	}
-	w.owed[turn.Key] = append(w.owed[turn.Key], turn.ID)
+	busy := w.busy(turn.Key)
+	owed := slices.Clone(w.owed[turn.Key])
+	w.owe(turn)
 	var err error
 	w.update(func(t *table) {
 		if _, _, err = t.submit(turn, false, nil); err != nil {
-			w.owed[turn.Key] = w.owed[turn.Key][:len(w.owed[turn.Key])-1]
+			w.owed[turn.Key] = owed
 		}
 	})
+	if turn.Kept > 0 && err != nil || errors.Is(err, ErrBusy) != (turn.IfIdle && busy) {
+		w.Fatalf("%+v: refused with %v, busy: %v", turn, err, busy)
+	}
+}
+
+// owe puts a message at its place: at the end, or, when an earlier daemon
+// accepted it, before the first that is new or was accepted later.
+func (w *world) owe(turn *Turn) {
+	w.kept[turn.ID] = turn.Kept
+	queue := w.owed[turn.Key]
+	at := len(queue)
+	for turn.Kept > 0 && at > 0 && (w.kept[queue[at-1]] == 0 || w.kept[queue[at-1]] > turn.Kept) {
+		at--
+	}
+	w.owed[turn.Key] = slices.Insert(queue, at, turn.ID)
+}
+
+// busy is the model of a conversation with something to do.
+func (w *world) busy(k Key) bool {
+	open := func(st step) bool { return !st.job.wake && st.job.line.key == k }
+	fenced := func(s *slot) bool { return s.line.key == k }
+	return len(w.owed[k]) > 0 || w.running[k] != "" ||
+		slices.ContainsFunc(w.finishes, open) || slices.ContainsFunc(w.fences, fenced)
+}
+
+func (w *world) hold() {
+	k := w.key()
+	w.held[k] = true
+	w.update(func(t *table) { t.hold(k) })
+}
+
+func (w *world) release(k Key) {
+	delete(w.held, k)
+	w.update(func(t *table) { t.release(k) })
 }
 
 func (w *world) wake() {
@@ -431,13 +491,20 @@ func TestTableModel(t *testing.T) {
 			"crash":       func(rt *rapid.T) { w.T = rt; w.crash() },
 			"finished":    func(rt *rapid.T) { w.T = rt; w.finished() },
 			"operator":    func(rt *rapid.T) { w.T = rt; w.operator() },
+			"hold":        func(rt *rapid.T) { w.T = rt; w.hold() },
+			"release":     func(rt *rapid.T) { w.T = rt; w.release(w.key()) },
 			"reconfigure": func(rt *rapid.T) { w.T = rt; w.reconfigure() },
 			"fence":       func(rt *rapid.T) { w.T = rt; w.fence() },
 			"unfence":     func(rt *rapid.T) { w.T = rt; w.exits(&w.fences) },
 			"time passes": func(rt *rapid.T) { w.T = rt; w.pass() },
 		})
 		w.T = rt
-		w.settle()
+		if len(w.held) == 0 || rapid.Bool().Draw(rt, "release before the close") {
+			for k := range maps.Clone(w.held) {
+				w.release(k)
+			}
+			w.settle()
+		}
 		w.update((*table).close)
 		w.settle()
 		if n := len(w.t.slots); n > 0 {

@@ -27,6 +27,23 @@ func (j *Journal) Accept(n New) (Accepted, error) { return j.accept(n, nil) }
 // When the error is ErrExpired the message was accepted and is expired.
 func (j *Journal) AcceptAndDispatch(n New, a Attempt) (Accepted, error) { return j.accept(n, &a) }
 
+// Find returns the message that Accept would find instead of recording n;
+// Existing is not set when there is none. Only the key is looked at.
+func (j *Journal) Find(n New) (Accepted, error) {
+	if err := n.check(); err != nil {
+		return Accepted{}, err
+	}
+	var got Accepted
+	err := j.view(func(tx *bolt.Tx) (err error) {
+		got, err = existing(tx, &n, describe(n.Body))
+		return err
+	})
+	if err != nil {
+		return Accepted{}, fmt.Errorf("accept message %s: %w", n.ID, err)
+	}
+	return got, nil
+}
+
 func (j *Journal) accept(n New, a *Attempt) (Accepted, error) {
 	if err := n.check(); err != nil {
 		return Accepted{}, err

@@ -59,6 +59,16 @@ func (j *Journal) Result(id string) (*Result, error) {
 	return r, nil
 }
 
+// LastID is the id of the newest message, by id; empty when there is none.
+func (j *Journal) LastID() (id string, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		k, _ := tx.Bucket(bucketMessages).Cursor().Last()
+		id = string(k)
+		return nil
+	})
+	return id, err
+}
+
 // List yields the messages that a filter chooses, newest first. A damaged
 // record is yielded as its *DamageError, whatever the filter, and does not end
 // the list; any other error does. Nothing is locked while the caller looks at

@@ -35,7 +35,7 @@ func message(n int) New {
 }
 
 func attempt(n int) Attempt {
-	return Attempt{Process: fmt.Sprintf("p%d", n), Spool: "/spool", Offset: int64(n), Boot: "b", Idle: true, Room: true, At: at(n)}
+	return Attempt{Process: fmt.Sprintf("p%d", n), Spool: "/spool", Offset: int64(n), Boot: "b", At: at(n)}
 }
 
 func done(text string) End {

@@ -24,6 +24,9 @@ var stateCodes = map[State]byte{
 	Queued: 'q', Running: 'r', Done: 'd', Failed: 'f', Cancelled: 'c', Expired: 'e', Unknown: 'u',
 }
 
+// Known reports whether s is a state at all.
+func (s State) Known() bool { return stateCodes[s] != 0 }
+
 // Ended reports whether s is an end.
 func (s State) Ended() bool { return s != Queued && s != Running }
 
@@ -66,9 +69,7 @@ type Attempt struct {
 	Process string    `json:"process"`
 	Spool   string    `json:"spool"`
 	Offset  int64     `json:"offset"`
-	Boot    string    `json:"boot,omitempty"`     // boot id, so that a reboot is noticed
-	Idle    bool      `json:"idle,omitempty"`     // the agent's last state line was idle
-	Room    bool      `json:"reserved,omitempty"` // room past the spool's end was reserved
+	Boot    string    `json:"boot,omitempty"` // boot id, so that a reboot is noticed
 	At      time.Time `json:"at"`
 }
 
@@ -120,8 +121,13 @@ func (m *Message) Last() Attempt {
 	return m.Attempts[len(m.Attempts)-1]
 }
 
-// Result is how a turn ended.
+// Result is how a turn ended. When the agent did not end it by its own word,
+// Outcome is empty, and Error, Code, Reason and Hint are what its sender was
+// told.
 type Result struct {
+	Code      int           `json:"code,omitempty"`
+	Reason    string        `json:"reason,omitempty"`
+	Hint      string        `json:"hint,omitempty"`
 	Outcome   string        `json:"outcome"`
 	Text      string        `json:"text,omitempty"`
 	Error     string        `json:"error,omitempty"`

@@ -15,7 +15,7 @@ import (
 func (o *Options) argv() []string {
 	args := append([]string{o.Command}, o.Prefix...)
 	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose")
-	if o.Transcript && TranscriptExists(o.Env, o.SessionID) {
+	if o.Transcript && Transcript(o.Env, o.SessionID) != "" {
 		args = append(args, "--resume="+o.SessionID)
 	} else {
 		args = append(args, "--session-id="+o.SessionID)

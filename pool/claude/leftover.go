@@ -44,7 +44,7 @@ func Leftovers(spools string) ([]Leftover, error) {
 func leftover(path string) Leftover {
 	l := Leftover{Path: path}
 	l.Session, l.Process = splitName(path)
-	if r, err := readRecord(path); err == nil && r.Boot == bootID() {
+	if r, err := readRecord(path); err == nil && r.Boot == BootID() {
 		l.id = procID{r.PID, r.Start}
 		if l.id.alive() {
 			l.PID = r.PID

@@ -170,7 +170,7 @@ func (p *Process) exec(path string, stdout, stderr *os.File) error {
 	p.stdin, p.ident = w, identify(p.proc.Pid)
 	p.seen = newTree(p.ident.pid, p.ident, p.session)
 	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
-	p.record(func(r *record) { r.PID, r.Start, r.Boot = p.ident.pid, p.ident.start, bootID() })
+	p.record(func(r *record) { r.PID, r.Start, r.Boot = p.ident.pid, p.ident.start, BootID() })
 	return nil
 }
 

@@ -223,7 +223,7 @@ func TestRealDirectories(t *testing.T) {
 			p := r.start()
 			ask(t, p, "echo:one", "one")
 			p.Stop()
-			if !TranscriptExists(r.o.Env, r.o.SessionID) {
+			if Transcript(r.o.Env, r.o.SessionID) == "" {
 				t.Fatal("no transcript found")
 			}
 			q := r.again()

@@ -17,10 +17,10 @@ func NewSessionID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// TranscriptExists reports whether the conversation is on disk, so that it is
-// resumed and not begun. The transcript reaches the disk up to 110 ms after
-// the result, but always before a clean exit.
-func TranscriptExists(env []string, sessionID string) bool {
+// Transcript returns the file of a conversation; empty when there is none, so
+// that it is begun and not resumed. The transcript reaches the disk up to 110 ms
+// after the result, but always before a clean exit.
+func Transcript(env []string, sessionID string) string {
 	root := lookup(env, "CLAUDE_CONFIG_DIR")
 	if root == "" {
 		root = filepath.Join(lookup(env, "HOME"), ".claude")
@@ -28,15 +28,15 @@ func TranscriptExists(env []string, sessionID string) bool {
 	projects := filepath.Join(root, "projects")
 	dirs, err := os.ReadDir(projects)
 	if err != nil {
-		return false
+		return ""
 	}
 	for _, d := range dirs {
-		info, err := os.Stat(filepath.Join(projects, d.Name(), sessionID+".jsonl"))
-		if err == nil && info.Mode().IsRegular() {
-			return true
+		path := filepath.Join(projects, d.Name(), sessionID+".jsonl")
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
 		}
 	}
-	return false
+	return ""
 }
 
 // lookup returns the last value of name in env.

@@ -251,8 +251,9 @@ func latest() procID {
 	return p
 }
 
-// bootID names this run of the machine.
-func bootID() string {
+// BootID tells one boot of the machine from another; empty where that is not
+// known.
+func BootID() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b))
 }

@@ -34,7 +34,9 @@ func identify(pid int) procID { return procID{pid: pid} }
 
 func latest() procID { return procID{} }
 
-func bootID() string { return "" }
+// BootID tells one boot of the machine from another; empty where that is not
+// known.
+func BootID() string { return "" }
 
 // memory is what ps says is resident in the process itself.
 func memory(pid int) int64 {

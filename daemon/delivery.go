@@ -1,0 +1,311 @@
+package daemon
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"iris/daemon/journal"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// delivery is one message on its way, from its acceptance to the record of its
+// end. It exists while the message is queued or running, once for each id:
+//
+//	pool.Submit -> accept                  queued is on disk, its sender has the id
+//	            -> begin                   running is on disk, then the first byte is written
+//	            -> finish                  the end is on disk, then whoever waits sees it
+//
+// A message that finds its agent idle is accepted and dispatched by begin in one
+// transaction. What the journal says wins: each step asks it, under mu.
+type delivery struct {
+	d      *Daemon
+	new    journal.New // Body is nil when the journal has it
+	key    pool.Key
+	size   int64                  // of its text
+	order  uint64                 // of its acceptance by an earlier daemon; 0 for a new one
+	eager  bool                   // accept at once, also where an idle agent would
+	notify func(ipc.MessageState) // the sender, if it waits
+	timer  *time.Timer            // of the deadline; nil without one
+
+	recorded chan struct{} // closed when the message is on disk, or will not be
+	done     chan struct{} // closed when it has ended, or this daemon can do no more for it
+
+	// Of one that runs in an agent of an earlier daemon.
+	orphan  bool
+	attempt journal.Attempt
+
+	mu       sync.Mutex // one step at a time; held during a commit
+	accepted bool
+	running  bool
+	refused  error // why it was not accepted
+	over     bool  // its end is on record
+	agent    *claude.Process
+
+	watchers map[chan<- string]bool // of its end; live.mu protects them
+
+	// Set before done is closed.
+	end  ended
+	next *delivery // what runs in its place (on_unknown = retry)
+}
+
+// ended is how a message did: by the agent's word, or by the error that its
+// sender is told.
+type ended struct {
+	state journal.State // empty when it has not ended, and stays in the journal
+	res   *pool.Result
+	err   *ipc.Error
+}
+
+// errSettled ends a turn whose message has ended before it began.
+var errSettled = errors.New("the message has ended already")
+
+func (d *Daemon) newDelivery(n journal.New) *delivery {
+	return &delivery{
+		d: d, new: n, key: pool.Key{Team: n.Team, Session: n.Session}, size: int64(len(n.Body)),
+		recorded: make(chan struct{}), done: make(chan struct{}),
+		notify: func(ipc.MessageState) {},
+	}
+}
+
+// submit hands the message to the pool and returns once it is on disk, or with
+// the reason why it was refused; then nothing of it is left. The position is its
+// place in the queue, 0 when an idle agent takes it.
+func (m *delivery) submit(t *pool.Turn) (position int, err error) {
+	t.ID, t.Key, t.Fresh = m.new.ID, m.key, m.new.Options.Fresh
+	t.Begin = func(p pool.Process) error { return m.begin(t, p) }
+	t.Finish = m.finish
+	m.d.live.add(m)
+	position, err = m.d.pool.Submit(t)
+	if err != nil {
+		m.d.live.remove(m)
+		return 0, err
+	}
+	m.startTimer()
+	if position > 0 || m.eager {
+		m.accept()
+	}
+	<-m.recorded
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return position, m.refused
+}
+
+// accept records a message that has to wait for its turn.
+func (m *delivery) accept() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.accepted || m.refused != nil {
+		return
+	}
+	_, err := m.d.journal.Accept(m.new)
+	m.take(err)
+	if err != nil {
+		m.d.pool.Cancel(m.new.ID)
+	}
+}
+
+// take notes what the journal said of a new message. A long text is left to the
+// journal until it is sent. The caller holds mu.
+func (m *delivery) take(err error) {
+	if err != nil {
+		m.refused = m.d.notRecorded(m.new.ID, err)
+	} else {
+		m.accepted = true
+	}
+	m.new.Body = nil
+	close(m.recorded)
+}
+
+// begin records that the turn begins, and gives the agent its text.
+func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refused != nil {
+		return m.refused
+	}
+	if m.over {
+		return errSettled
+	}
+	body := m.new.Body
+	if body == nil {
+		var err error
+		if body, err = m.d.journal.Body(m.new.ID); err != nil {
+			return err
+		}
+	}
+	m.agent, _ = proc.Agent.(*claude.Process)
+	if err := m.dispatch(proc); err != nil {
+		return err
+	}
+	t.Text = string(body)
+	m.running = true
+	if m.timer != nil {
+		m.timer.Stop()
+	}
+	m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: proc.ID})
+	return nil
+}
+
+// dispatch has the journal know of the attempt before the agent does. The
+// caller holds mu.
+func (m *delivery) dispatch(proc pool.Process) error {
+	a := journal.Attempt{Process: proc.ID, Boot: m.d.boot}
+	if m.agent != nil {
+		a.Spool, a.Offset = m.agent.Spool()
+	}
+	a.At = time.Now()
+	j, id := m.d.journal, m.new.ID
+	if !m.accepted {
+		_, err := j.AcceptAndDispatch(m.new, a)
+		late := errors.Is(err, journal.ErrExpired)
+		if late {
+			m.take(nil)
+			return m.expired(err)
+		}
+		m.take(err)
+		return m.refused
+	}
+	if m.running { // an agent before this one did not take it
+		err := m.d.persist(func() error { return requeue(j, id, "the agent did not take it") })
+		if err != nil {
+			return err
+		}
+		m.running = false
+	}
+	err := m.d.persist(func() error { return redispatch(j, id, a) })
+	if errors.Is(err, journal.ErrExpired) {
+		return m.expired(err)
+	}
+	return err
+}
+
+// redispatch is Dispatch that may be repeated when its fate is open.
+func redispatch(j *journal.Journal, id string, a journal.Attempt) error {
+	_, err := j.Dispatch(id, a)
+	if s, ok := errors.AsType[*journal.StateError](err); ok && s.From == journal.Running {
+		if now, err := j.Message(id); err == nil && now.Last().At.Equal(a.At) {
+			return nil
+		}
+	}
+	return err
+}
+
+// requeue is Requeue that may be repeated when its fate is open.
+func requeue(j *journal.Journal, id, why string) error {
+	_, err := j.Requeue(id, why, time.Now())
+	if s, ok := errors.AsType[*journal.StateError](err); ok && s.From == journal.Queued {
+		return nil
+	}
+	return err
+}
+
+// expired notes that the journal has found the deadline passed. The caller
+// holds mu.
+func (m *delivery) expired(err error) error {
+	m.over = true
+	m.end = ended{journal.Expired, nil, expiredError(m.key, m.new.ID)}
+	return err
+}
+
+// startTimer ends a message at its deadline, if it still waits then. A clock
+// that was set, or a machine that slept, changes nothing: what comes too late
+// for the timer is caught when the turn would begin.
+func (m *delivery) startTimer() {
+	deadline := m.new.Options.Deadline
+	if deadline.IsZero() {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over || m.running || m.refused != nil {
+		return
+	}
+	m.timer = time.AfterFunc(time.Until(deadline), func() {
+		if m.expire() {
+			m.d.pool.Cancel(m.new.ID)
+		}
+	})
+}
+
+// expire records that the deadline has passed, unless the turn has begun.
+func (m *delivery) expire() bool {
+	<-m.recorded
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.accepted || m.running || m.over {
+		return false
+	}
+	e := journal.End{State: journal.Expired, At: time.Now()}
+	if _, err := m.d.journal.End(m.new.ID, e); err != nil {
+		m.d.journalError(err)
+		return false
+	}
+	m.expired(nil)
+	return true
+}
+
+// finish records how the turn ended. It runs before the next turn of the key
+// may begin.
+func (m *delivery) finish(res *pool.Result, err error) {
+	m.d.count(m.size, res)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.timer != nil {
+		m.timer.Stop()
+	}
+	switch {
+	case m.over || m.refused != nil:
+	case !m.accepted: // it ended before it was recorded, and nobody has its id
+		m.refused = m.d.failure(m.key, "", err)
+		close(m.recorded)
+	case errors.Is(err, pool.ErrClosed) && !m.running:
+		m.end = ended{err: stoppingError(m.key, m.new.ID)}
+	default:
+		m.conclude(res, err)
+	}
+	m.close()
+}
+
+// conclude records the end of an accepted message. The caller holds mu.
+func (m *delivery) conclude(res *pool.Result, err error) {
+	m.end = m.d.verdict(m.key, m.new.ID, res, err)
+	if m.record(journal.End{State: m.end.state, Result: m.end.result(), At: time.Now()}) != nil {
+		m.end = ended{err: lostError(m.key, m.new.ID)}
+		return
+	}
+	m.over = true
+	if m.agent != nil {
+		m.agent.Taken()
+	}
+	if m.end.state == journal.Unknown {
+		m.unknown()
+	}
+}
+
+// record records an end, however long that takes: it waits for room on the
+// disk. An error means that this daemon's journal is at its end.
+func (m *delivery) record(e journal.End) error {
+	return m.d.persist(func() error {
+		_, err := m.d.journal.End(m.new.ID, e)
+		return err
+	})
+}
+
+// unknown does what the sender wanted for this case. The caller holds mu.
+func (m *delivery) unknown() {
+	switch m.new.Options.OnUnknown {
+	case "hold":
+		m.d.pool.Hold(m.key)
+	case "retry":
+		m.next = m.d.again(m.new)
+	}
+}
+
+// close lets everybody who waits see the end.
+func (m *delivery) close() {
+	m.d.live.remove(m)
+	close(m.done)
+}

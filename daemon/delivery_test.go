@@ -1,0 +1,370 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"iris/ipc"
+	"iris/pool/claude/claudetest"
+)
+
+// ledgerTeam is a team of the scripted agent, which keeps a ledger.
+func ledgerTeam(t *testing.T, name string, more ...string) (toml, ledger string) {
+	t.Helper()
+	ledger = filepath.Join(t.TempDir(), "ledger")
+	return fakeTeam(t, name, append(more, fmt.Sprintf("args = [%q]", "--fake-ledger="+ledger))...), ledger
+}
+
+// begun lists the texts of the messages that agents have begun, in order.
+func begun(t *testing.T, ledger string) (texts []string) {
+	t.Helper()
+	entries, err := claudetest.ReadLedger(ledger)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Kind == "B" {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
+}
+
+func submit(d *testDaemon, s ipc.Send) ipc.MessageState {
+	d.t.Helper()
+	return mustCall[ipc.MessageState](d, ipc.MethodSubmit, s)
+}
+
+func awaitEnd(d *testDaemon, ids ...string) ipc.MessageState {
+	d.t.Helper()
+	return mustCall[ipc.MessageState](d, ipc.MethodWait, ipc.Wait{IDs: ids})
+}
+
+func answer(d *testDaemon, id string) string {
+	d.t.Helper()
+	return text(d.t, mustCall[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: id}))
+}
+
+func show(d *testDaemon, id string) ipc.Message {
+	d.t.Helper()
+	return mustCall[ipc.Message](d, ipc.MethodShow, ipc.Which{ID: id})
+}
+
+func states(m ipc.Message) string {
+	var all []string
+	for _, c := range m.History {
+		all = append(all, c.State)
+	}
+	return strings.Join(all, " ")
+}
+
+func TestSubmittedMessageIsAnsweredLater(t *testing.T) {
+	d := startDaemon(t, "")
+	st := submit(d, ipc.Send{Team: "echo", Text: "later"})
+	if st.ID == "" || st.State != "queued" || st.Existing {
+		t.Errorf("got %+v", st)
+	}
+	if end := awaitEnd(d, st.ID); end.ID != st.ID || end.State != "done" {
+		t.Errorf("end: %+v", end)
+	}
+	if got := answer(d, st.ID); got != "later" {
+		t.Errorf("answer %q", got)
+	}
+	if r := mustCall[ipc.Reply](d, ipc.MethodResult, ipc.Which{Team: "echo"}); r.ID != st.ID {
+		t.Errorf("last of the team: %s, want %s", r.ID, st.ID)
+	}
+	m := show(d, st.ID)
+	if states(m) != "queued running done" || m.Attempts != 1 || m.Bytes != 5 || m.SessionID == "" || m.Ended == nil || m.Process == "" {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestMessageThatFindsAnIdleAgentIsRecordedOnce(t *testing.T) {
+	d := startDaemon(t, "")
+	for range 2 {
+		r, err := ask(d, "echo", "hi")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := show(d, r.ID); states(m) != "queued running done" {
+			t.Errorf("got %q", states(m))
+		}
+	}
+}
+
+func TestQueuedMessagesOutliveTheDaemon(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	var ids, want []string
+	for i := range 5 {
+		msg := "echo:" + strings.Repeat("x", i*40_000) + fmt.Sprint(i)
+		if i == 0 {
+			msg = "slow:200:50ms"
+		} else {
+			want = append(want, msg)
+		}
+		ids = append(ids, submit(d, ipc.Send{Team: "api", Text: msg}).ID)
+	}
+	eventually(t, "the first message", func() bool { return len(begun(t, ledger)) == 1 })
+	if _, err := call[struct{}](d, ipc.MethodStop, ipc.StopParams{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	d.wg.Wait()
+	d.run()
+	if m := show(d, ids[0]); m.State != "cancelled" {
+		t.Errorf("the running one is %s: %s", m.State, m.Error)
+	}
+	for i, id := range ids[1:] {
+		awaitEnd(d, id)
+		if got := answer(d, id); got != strings.TrimPrefix(want[i], "echo:") {
+			t.Errorf("answer %d has %d bytes", i, len(got))
+		}
+	}
+	for i, got := range begun(t, ledger)[1:] {
+		if !strings.HasPrefix(want[i], got) {
+			t.Errorf("place %d: %.30q", i, got)
+		}
+	}
+}
+
+func TestOneKeyAtOnceIsOneRun(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	ids := make([]string, 100)
+	var wg sync.WaitGroup
+	for i := range ids {
+		wg.Go(func() {
+			if i%2 == 0 {
+				ids[i] = submit(d, ipc.Send{Team: "api", Text: "echo:once", Key: "nightly"}).ID
+				return
+			}
+			r, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:once", Key: "nightly"})
+			if err != nil || text(t, r) != "once" {
+				t.Errorf("got %v", err)
+			}
+			ids[i] = r.ID
+		})
+	}
+	wg.Wait()
+	if same := slices.Compact(ids); len(same) != 1 || same[0] == "" {
+		t.Errorf("ids: %q", same)
+	}
+	if got := begun(t, ledger); len(got) != 1 {
+		t.Errorf("begun %q", got)
+	}
+	_, err := call[ipc.MessageState](d, ipc.MethodSubmit, ipc.Send{Team: "api", Text: "echo:other", Key: "nightly"})
+	wantCode(t, err, ipc.CodeConflict, "nightly", ids[0])
+}
+
+func TestRefusedKeyIsFreeAgain(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api", "queue_limit = 1")
+	d := startDaemon(t, toml)
+	submit(d, ipc.Send{Team: "api", Text: "slow:100:20ms"})
+	eventually(t, "the first turn", func() bool { return len(begun(t, ledger)) == 1 })
+	submit(d, ipc.Send{Team: "api", Text: "echo:1"})
+	last := ipc.Send{Team: "api", Text: "echo:2", Key: "k"}
+	for range 2 {
+		_, err := call[ipc.MessageState](d, ipc.MethodSubmit, last)
+		if err == nil {
+			break // the agent had just taken one
+		}
+		wantCode(t, err, ipc.CodeFull, "queue")
+	}
+	eventually(t, "room", func() bool { _, err := call[ipc.MessageState](d, ipc.MethodSubmit, last); return err == nil })
+}
+
+func TestMessageWhoseTimeIsOverNeverRuns(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	long := submit(d, ipc.Send{Team: "api", Text: "slow:20:20ms"})
+	begin := time.Now()
+	_, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:late", TTL: 50})
+	wantCode(t, err, ipc.CodeExpired, "api")
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("told after %v", took)
+	}
+	awaitEnd(d, long.ID)
+	if r, err := ask(d, "api", "echo:after"); err != nil || text(t, r) != "after" {
+		t.Fatalf("got %v", err)
+	}
+	if got := begun(t, ledger); slices.Contains(got, "echo:late") {
+		t.Errorf("begun: %q", got)
+	}
+	list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.List{States: []string{"expired"}})
+	if len(list.Messages) != 1 || list.Messages[0].Deadline == nil {
+		t.Fatalf("expired: %+v", list.Messages)
+	}
+	_, err = call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: list.Messages[0].ID})
+	wantCode(t, err, ipc.CodeExpired)
+}
+
+func TestBusyConversationRefusesOnRequest(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api"))
+	if _, err := call[ipc.MessageState](d, ipc.MethodSubmit, ipc.Send{Team: "api", Text: "hang", IfBusy: "fail"}); err != nil {
+		t.Fatalf("an idle one: %v", err)
+	}
+	_, err := call[ipc.MessageState](d, ipc.MethodSubmit, ipc.Send{Team: "api", Text: "echo:x", IfBusy: "fail"})
+	wantCode(t, err, ipc.CodeFull, "busy")
+}
+
+func TestCancelOfAMessageThatWaitsIsOnRecordAtOnce(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	long := submit(d, ipc.Send{Team: "api", Text: "hang"})
+	waits := submit(d, ipc.Send{Team: "api", Text: "echo:never"})
+	if st := mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: waits.ID}); st.State != "cancelled" {
+		t.Errorf("got %+v", st)
+	}
+	if m := show(d, waits.ID); states(m) != "queued cancelled" {
+		t.Errorf("got %q", states(m))
+	}
+	eventually(t, "the turn", func() bool { return len(begun(t, ledger)) == 1 })
+	if st := mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: long.ID}); st.State != "interrupting" {
+		t.Errorf("got %+v", st)
+	}
+	awaitEnd(d, long.ID)
+	if m := show(d, long.ID); states(m) != "queued running cancelled" || m.Outcome != "interrupted" {
+		t.Errorf("got %q, %+v", states(m), m)
+	}
+	_, err := call[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: long.ID})
+	wantCode(t, err, ipc.CodeNotFound, long.ID)
+	if got := begun(t, ledger); len(got) != 1 {
+		t.Errorf("begun: %q", got)
+	}
+}
+
+func TestResultOfAMessageThatRunsIsRefused(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api"))
+	st := submit(d, ipc.Send{Team: "api", Text: "hang"})
+	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: st.ID})
+	wantCode(t, err, ipc.CodeFull, st.ID)
+	for _, method := range []string{ipc.MethodResult, ipc.MethodShow} {
+		_, err := call[ipc.Reply](d, method, ipc.Which{ID: "nosuch"})
+		wantCode(t, err, ipc.CodeNotFound, "nosuch")
+	}
+	_, err = call[ipc.MessageState](d, ipc.MethodWait, ipc.Wait{IDs: []string{st.ID, "nosuch"}})
+	wantCode(t, err, ipc.CodeNotFound, "nosuch")
+}
+
+// killAgent kills the agent of a message once that has begun.
+func killAgent(d *testDaemon, ledger, msg string) {
+	d.t.Helper()
+	pid := 0
+	eventually(d.t, "the turn of "+msg, func() bool {
+		entries, _ := claudetest.ReadLedger(ledger)
+		for _, e := range entries {
+			if e.Kind == "B" && e.Text == msg {
+				pid = e.PID
+			}
+		}
+		return pid != 0
+	})
+	syscall.Kill(pid, syscall.SIGKILL)
+}
+
+func TestUnknownMessageHoldsItsConversationUntilResolved(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf", OnUnknown: "hold"})
+	waits := submit(d, ipc.Send{Team: "api", Text: "echo:next"})
+	killAgent(d, ledger, "hang:deaf")
+	if end := awaitEnd(d, lost.ID); end.State != "unknown" {
+		t.Fatalf("got %+v", end)
+	}
+	if st, err := ask(d, "api@other", "echo:beside"); err == nil || st.ID != "" { // not a session: ask takes a team
+		t.Fatalf("got %+v", st)
+	}
+	d.stop()
+	d.run() // it is held by the next daemon too
+	if m := show(d, waits.ID); m.State != "queued" {
+		t.Errorf("the next one is %s", m.State)
+	}
+	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: lost.ID})
+	wantCode(t, err, ipc.CodeUnknown, "api")
+	mustCall[ipc.MessageState](d, ipc.MethodResolve, ipc.Resolve{ID: lost.ID, State: "failed", Note: "looked"})
+	if end := awaitEnd(d, waits.ID); end.State != "done" {
+		t.Errorf("got %+v", end)
+	}
+	if m := show(d, lost.ID); states(m) != "queued running unknown failed" || m.History[3].By == "" || m.History[3].Note != "looked" {
+		t.Errorf("got %+v", m.History)
+	}
+	_, err = call[ipc.MessageState](d, ipc.MethodResolve, ipc.Resolve{ID: waits.ID, State: "failed"})
+	wantCode(t, err, ipc.CodeUsage, "done")
+}
+
+func TestUnknownMessageRunsAgainWhereItsSenderWantsThat(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	var wg sync.WaitGroup
+	var err error
+	wg.Go(func() {
+		_, err = call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "hang:deaf", OnUnknown: "retry"})
+	})
+	killAgent(d, ledger, "hang:deaf")
+	eventually(t, "the second run", func() bool { return len(begun(t, ledger)) == 2 })
+	list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.List{Team: "api"})
+	if len(list.Messages) != 2 || list.Messages[0].RetryOf != list.Messages[1].ID || list.Messages[1].State != "unknown" {
+		t.Fatalf("got %+v", list.Messages)
+	}
+	entries, _ := claudetest.ReadLedger(ledger)
+	syscall.Kill(entries[len(entries)-1].PID, syscall.SIGKILL)
+	wg.Wait()
+	wantCode(t, err, ipc.CodeUnknown) // twice is enough
+	if got := begun(t, ledger); len(got) != 2 {
+		t.Errorf("begun: %q", got)
+	}
+}
+
+func TestRetryIsANewMessage(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf"})
+	_, err := call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
+	wantCode(t, err, ipc.CodeFull, lost.ID)
+	killAgent(d, ledger, "hang:deaf")
+	awaitEnd(d, lost.ID)
+	again := mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
+	if m := show(d, again.ID); again.ID == lost.ID || m.RetryOf != lost.ID {
+		t.Errorf("got %+v", m)
+	}
+	if m := show(d, lost.ID); m.State != "failed" || !strings.Contains(m.History[len(m.History)-1].Note, again.ID) {
+		t.Errorf("the old one: %+v", m.History)
+	}
+}
+
+func TestListIsFilteredAndPaged(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api"))
+	var want []string
+	for i := range 7 {
+		team := []string{"api", "echo"}[i%2]
+		r, err := ask(d, team, "echo:x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if team == "api" {
+			want = append(want, r.ID)
+		}
+	}
+	slices.Reverse(want)
+	var got []string
+	page := ipc.List{Team: "api", Limit: 3}
+	for more := true; more; {
+		list := mustCall[ipc.MessageList](d, ipc.MethodMessages, page)
+		for _, m := range list.Messages {
+			got = append(got, m.ID)
+		}
+		more, page.Before = list.More, got[len(got)-1]
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	_, err := call[ipc.MessageList](d, ipc.MethodMessages, ipc.List{States: []string{"lost"}})
+	wantCode(t, err, ipc.CodeUsage, "lost", "queued")
+}

@@ -1,0 +1,189 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"iris/daemon/journal"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// recover takes up what an earlier daemon has left: agents that finish their
+// turns, messages whose turn had begun, and messages that wait. It is done
+// before the socket answers, and may be cut short and done again at any point.
+func (d *Daemon) recover() error {
+	last, err := d.journal.LastID()
+	if err != nil {
+		return err
+	}
+	d.ids.after(last)
+	left, err := d.findLeftovers()
+	if err != nil {
+		return err
+	}
+	again, err := d.recoverRunning(left)
+	if err != nil {
+		return err
+	}
+	for _, l := range left {
+		d.fence(l)
+	}
+	if err := d.recoverHolds(); err != nil {
+		return err
+	}
+	if err := d.recoverQueued(); err != nil {
+		return err
+	}
+	for _, n := range again {
+		d.again(n)
+	}
+	d.cleanSpools()
+	return nil
+}
+
+// readable tells a damaged message, which is reported and passed over, from an
+// error that ends the recovery.
+func (d *Daemon) readable(err error) (ok bool, fatal error) {
+	if damage, is := errors.AsType[*journal.DamageError](err); is && damage.ID != "" {
+		d.log.Error("message passed over", "message", damage.ID, "err", err)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// recoverRunning settles the messages whose turn had begun. One whose agent
+// still lives waits for the end of that. It returns those that are unknown now
+// and that their senders want to run again.
+func (d *Daemon) recoverRunning(left map[string]*leftover) (again []journal.New, err error) {
+	for msg, err := range d.journal.Running() {
+		if ok, err := d.readable(err); err != nil {
+			return nil, err
+		} else if !ok {
+			continue
+		}
+		m := d.restored(&msg)
+		if l := left[msg.Last().Process]; l != nil {
+			m.orphan, m.attempt = true, msg.Last()
+			l.key, l.message = m.key, m
+			d.live.needs(l.Process, 1)
+			d.live.add(m)
+			continue
+		}
+		if err := m.settle(msg.Last()); err != nil {
+			return nil, err
+		}
+		if m.end.state == journal.Unknown && m.new.Options.OnUnknown == "retry" {
+			again = append(again, m.new)
+		}
+	}
+	return again, nil
+}
+
+// restored is the delivery of a message that an earlier daemon accepted.
+func (d *Daemon) restored(msg *journal.Message) *delivery {
+	m := d.newDelivery(journal.New{
+		ID: msg.ID, Team: msg.Team, Session: msg.Session, Options: msg.Options, At: msg.Accepted(),
+	})
+	m.order, m.size, m.accepted = msg.Seq, msg.Body.Size, true
+	close(m.recorded)
+	return m
+}
+
+// recoverHolds bars the conversations that an unknown message holds.
+func (d *Daemon) recoverHolds() error {
+	for msg, err := range d.journal.Unresolved() {
+		if ok, err := d.readable(err); err != nil {
+			return err
+		} else if ok && msg.Options.OnUnknown == "hold" {
+			d.pool.Hold(pool.Key{Team: msg.Team, Session: msg.Session})
+		}
+	}
+	return nil
+}
+
+// recoverQueued hands what waits to the pool, first come first.
+func (d *Daemon) recoverQueued() error {
+	for msg, err := range d.journal.Queued() {
+		if ok, err := d.readable(err); err != nil {
+			return err
+		} else if !ok || d.live.get(msg.ID) != nil { // the latter was put back a moment ago
+			continue
+		}
+		d.resume(d.restored(&msg))
+	}
+	return nil
+}
+
+// resume hands a message that an earlier daemon accepted to the pool.
+func (d *Daemon) resume(m *delivery) {
+	if _, err := m.submit(&pool.Turn{Kept: m.order}); err != nil {
+		d.log.Error("message not taken up", "message", m.new.ID, "err", err) // it stays queued for the next daemon
+	}
+}
+
+// settle ends a message from what its agent, which is gone, has written; or puts
+// it back to its place when that proves that its turn never began.
+func (m *delivery) settle(a journal.Attempt) error {
+	e, again := m.d.evidence(m, a)
+	if again {
+		if err := m.d.persist(func() error { return requeue(m.d.journal, m.new.ID, "its turn had not begun when the daemon ended") }); err != nil {
+			return err
+		}
+		m.d.log.Info("message put back", "message", m.new.ID)
+		return nil
+	}
+	m.end = e
+	end := journal.End{State: e.state, Result: e.result(), At: time.Now(), By: "recovery", Note: "the daemon ended during its turn"}
+	if err := m.record(end); err != nil {
+		return err
+	}
+	m.over = true
+	m.d.log.Info("message settled", "message", m.new.ID, "state", string(e.state))
+	return nil
+}
+
+// settleOrphan settles the message of a leftover that has gone.
+func (m *delivery) settleOrphan() {
+	defer m.d.live.needs(m.attempt.Process, -1)
+	m.mu.Lock()
+	err := m.settle(m.attempt)
+	over := m.over
+	if over && m.end.state == journal.Unknown {
+		m.unknown()
+	}
+	m.mu.Unlock()
+	switch {
+	case err != nil:
+		m.d.log.Error("message not settled", "message", m.new.ID, "err", err)
+		m.end = ended{err: lostError(m.key, m.new.ID)}
+		m.close()
+	case over:
+		m.close()
+	default:
+		m.orphan = false
+		m.d.resume(m)
+	}
+}
+
+// evidence is how a turn ended whose daemon and agent are gone; again is set
+// when it never began.
+func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) {
+	ev, err := claude.Settle(d.opts.Paths.Spool, a.Process, a.Offset)
+	switch {
+	case err == nil && ev.Result != nil:
+		return d.verdict(m.key, m.new.ID, ev.Result, nil), false
+	case err == nil && ev.Untouched && a.Boot == d.boot && d.boot != "":
+		return ended{}, true
+	}
+	why := "its agent ended without a result while no daemon was there"
+	if errors.Is(err, fs.ErrNotExist) {
+		why = "the output of its agent is gone"
+	} else if err != nil {
+		why = "the output of its agent cannot be read: " + err.Error()
+	}
+	unknown := d.failure(m.key, m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
+	return ended{journal.Unknown, nil, unknown}, false
+}

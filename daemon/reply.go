@@ -1,0 +1,56 @@
+package daemon
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"iris/config"
+	"iris/ipc"
+	"iris/pool"
+)
+
+// reply is what a client sees of a turn that the agent ended by its own word.
+func (d *Daemon) reply(k pool.Key, id string, res *pool.Result, callerKeys []string) ipc.Reply {
+	t, err := d.team(k.Team)
+	outcome := res.Outcome
+	if err == nil && t.DeniedOK && outcome == pool.OutcomeDenied {
+		outcome = pool.OutcomeSuccess
+	}
+	r := ipc.Reply{
+		ID: id, Team: k.Team, Session: k.Session, SessionID: res.SessionID,
+		Outcome: string(outcome), Text: ipc.QuoteString(nil, res.Text), Error: res.Err,
+		Subtype: res.Subtype, APIStatus: res.Status, Turns: res.Turns,
+		CostUSD: math.Round(res.CostUSD*1e8) / 1e8, Duration: res.Duration.Milliseconds(),
+		Usage: ipc.Usage{Input: res.Usage.Input, Output: res.Usage.Output, CacheRead: res.Usage.CacheRead, CacheWrite: res.Usage.CacheWrite},
+	}
+	for _, x := range res.Denials {
+		r.Denials = append(r.Denials, ipc.Denial{Tool: x.Tool, Input: x.Input})
+	}
+	switch {
+	case err != nil:
+	case outcome == pool.OutcomeNotLoggedIn:
+		r.Hint = d.loginHint(t, callerKeys)
+	case outcome == pool.OutcomeDenied:
+		r.Hint = fmt.Sprintf("allow the tool in %s/.claude/settings.json, or by args of team %s", t.Dir, t.Name)
+	}
+	return r
+}
+
+// loginHint says how the agents of a team get credentials; a key that the
+// caller's shell has and the agents have not is named.
+func (d *Daemon) loginHint(t *config.Team, callerKeys []string) string {
+	vars, err := d.env.build(t, d.opts.Paths.Socket)
+	if err != nil {
+		return ""
+	}
+	missing := slices.DeleteFunc(slices.Clone(callerKeys), func(name string) bool {
+		return slices.ContainsFunc(vars, func(v ipc.EnvVar) bool { return v.Name == name })
+	})
+	if len(missing) > 0 {
+		return fmt.Sprintf("your shell has %s, the agents of team %s have not: put it into an env_file of the team (see `iris config show --env %s`)",
+			strings.Join(missing, ", "), t.Name, t.Name)
+	}
+	return "run `claude` once and log in, or give the team an env_file with ANTHROPIC_API_KEY"
+}

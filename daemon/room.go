@@ -1,0 +1,148 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"iris/daemon/journal"
+	"iris/ipc"
+)
+
+// retryRoom is how often a full disk is tried again.
+const retryRoom = time.Second
+
+// room waits for a journal that has no room on its disk.
+type room struct {
+	mu    sync.Mutex
+	found chan struct{} // closed when there is room again; nil while there is
+	why   string
+	doubt []string // messages that were refused, and may be on disk all the same
+}
+
+// journalError hands on what the journal said, and has done what that calls
+// for: wait for room, or end the daemon.
+func (d *Daemon) journalError(err error) error {
+	if s, ok := errors.AsType[*journal.StoppedError](err); ok {
+		if s.Full {
+			d.needRoom(s)
+		} else {
+			d.fail(s)
+		}
+	}
+	return err
+}
+
+// persist records something that is not to be lost. While the disk is full it
+// waits, and tries again; any other error is handed on. f may be repeated.
+func (d *Daemon) persist(f func() error) error {
+	for {
+		err := d.journalError(f())
+		s, ok := errors.AsType[*journal.StoppedError](err)
+		if !ok || !s.Full {
+			return err
+		}
+		select {
+		case <-d.needRoom(s):
+		case <-d.patient.Done():
+			return err
+		}
+	}
+}
+
+// notRecorded is what the sender of a message is told that was not accepted.
+func (d *Daemon) notRecorded(id string, err error) *ipc.Error {
+	s, stopped := errors.AsType[*journal.StoppedError](d.journalError(err))
+	switch {
+	case errors.Is(err, journal.ErrConflict):
+		return coded(ipc.CodeConflict, "conflict", err)
+	case errors.Is(err, journal.ErrClosed):
+		return coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
+	case stopped && s.Full:
+		d.room.mu.Lock()
+		d.room.doubt = append(d.room.doubt, id)
+		d.room.mu.Unlock()
+		return coded(ipc.CodeFull, "disk-full", fmt.Errorf("the message was not accepted: %w", err))
+	case stopped:
+		return coded(ipc.CodeUnknown, "journal", fmt.Errorf("nobody knows whether the message was accepted: %w", err))
+	}
+	return coded(ipc.CodeFailed, "journal", err)
+}
+
+// needRoom returns what is closed when the journal serves again.
+func (d *Daemon) needRoom(s *journal.StoppedError) <-chan struct{} {
+	r := &d.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.found == nil {
+		r.found, r.why = make(chan struct{}), s.Error()
+		d.log.Error("the journal waits for room on its disk", "err", s)
+		d.wg.Go(d.awaitRoom)
+	}
+	return r.found
+}
+
+// awaitRoom tries the journal until it serves again or the daemon ends.
+func (d *Daemon) awaitRoom() {
+	tick := time.NewTicker(retryRoom)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.patient.Done():
+			return
+		case <-tick.C:
+		}
+		err := d.journal.Retry()
+		if s, ok := errors.AsType[*journal.StoppedError](err); ok && !s.Full {
+			d.fail(s)
+			return
+		}
+		if err == nil {
+			break
+		}
+	}
+	d.log.Info("the journal has room again")
+	r := &d.room
+	r.mu.Lock()
+	doubt := r.doubt
+	close(r.found)
+	r.found, r.why, r.doubt = nil, "", nil
+	r.mu.Unlock()
+	for _, id := range doubt {
+		d.withdraw(id)
+	}
+}
+
+// withdraw ends a message that its sender was told was not accepted.
+func (d *Daemon) withdraw(id string) {
+	if d.live.get(id) != nil {
+		return
+	}
+	m, err := d.journal.Message(id)
+	if err != nil || m.State.Ended() {
+		return
+	}
+	e := journal.End{State: journal.Cancelled, At: time.Now(), By: "iris", Note: "its sender was told that it was not accepted"}
+	if _, err := d.journal.End(id, e); err != nil {
+		d.log.Error("message not withdrawn", "message", id, "err", d.journalError(err))
+	}
+}
+
+// waitsForRoom says why nothing is accepted now, or nothing.
+func (d *Daemon) waitsForRoom() string {
+	d.room.mu.Lock()
+	defer d.room.mu.Unlock()
+	return d.room.why
+}
+
+// fail ends the daemon, whose journal can no longer be trusted. Running turns
+// are left to their agents, and what they say to the next daemon.
+func (d *Daemon) fail(err error) {
+	if d.fatal.CompareAndSwap(nil, &err) {
+		d.log.Error("the daemon ends", "err", err)
+		d.leave.Store(true)
+		d.forceNow()
+		d.quit()
+	}
+}
