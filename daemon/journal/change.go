@@ -17,10 +17,6 @@ type End struct {
 	At     time.Time
 	By     string // who or what says so, when it is not the agent's own word
 	Note   string // and why
-
-	// How far the process's output is on record with this; see Process.Taken.
-	Process string
-	Taken   int64
 }
 
 // Dispatch records that a queued message is about to be written to an agent;
@@ -144,9 +140,6 @@ func (m *Message) is(e End, result Content) bool {
 }
 
 func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *counts) error {
-	if err := taken(tx, e.Process, e.Taken); err != nil {
-		return err
-	}
 	m.step(Change{State: e.State, At: e.At, By: e.By, Note: e.Note})
 	if e.Result == nil {
 		return nil

@@ -1,5 +1,5 @@
 // Package journal is iris' durable record: every message from its acceptance to
-// its end, the agent processes that ran them, and which conversation each
+// its end, with the agent process of each attempt, and which conversation each
 // team@session has. It is one bbolt file in the state directory, with a
 // directory of large bodies and results beside it. It knows nothing of agents,
 // spools or the pool, and decides nothing: it keeps what it is told, refuses
@@ -24,7 +24,7 @@
 // # When it is on disk
 //
 // Each of Accept, Dispatch, AcceptAndDispatch, End, Requeue, Resolve,
-// SetSession, SetProcess returns after its transaction has been fsynced. Only
+// SetSession returns after its transaction has been fsynced. Only
 // then: print the id (Accept), write the first byte to the agent (Dispatch),
 // let waiters and the next message of the key see the end (End).
 //
@@ -109,8 +109,8 @@
 // order:
 //
 //	j, err := journal.Open(path)
-//	j.Processes(...)           fence the conversations of those that live
-//	for m, err := range j.Running()    settle m.Last() from its spool:
+//	for m, err := range j.Running()    settle m.Last() from its spool, once its
+//	                                   process is gone:
 //	        End(done...), Requeue(with proof), or End(unknown)
 //	for m, err := range j.Unresolved() hold their conversations (on_unknown)
 //	for m, err := range j.Queued()     hand to the pool, first come first

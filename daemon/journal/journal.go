@@ -28,13 +28,6 @@ const mapSize = 64 << 20
 // growSize is how much room the file takes at a time; each takes one more fsync.
 const growSize = 4 << 20
 
-// Session is the conversation that a key has.
-type Session struct {
-	ID      string    `json:"id"`  // the agent's own id of it, a UUID
-	Dir     string    `json:"dir"` // the directory that it was begun in
-	Created time.Time `json:"created"`
-}
-
 // Journal is an open record. Close it.
 type Journal struct {
 	path    string
@@ -161,42 +154,4 @@ func (j *Journal) release() error {
 		return nil
 	}
 	return db.Close()
-}
-
-// Session returns the conversation of a key; false when it has none yet.
-func (j *Journal) Session(key string) (Session, bool, error) {
-	var s Session
-	var ok bool
-	err := j.view(func(tx *bolt.Tx) (err error) {
-		ok, err = getJSON(tx, bucketSessions, []byte(key), &s)
-		return err
-	})
-	if err != nil {
-		return Session{}, false, fmt.Errorf("session of %q: %w", key, err)
-	}
-	return s, ok, nil
-}
-
-// SetSession records the conversation of a key. It is on disk when SetSession
-// returns.
-func (j *Journal) SetSession(key string, s Session) error {
-	err := j.update(func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte(key), s) })
-	if err != nil {
-		return fmt.Errorf("record the session of %q: %w", key, err)
-	}
-	return nil
-}
-
-// DeleteSession forgets the conversation of a key.
-func (j *Journal) DeleteSession(key string) error {
-	err := j.update(func(tx *bolt.Tx) error { return del(tx, bucketSessions, []byte(key)) })
-	if err != nil {
-		return fmt.Errorf("forget the session of %q: %w", key, err)
-	}
-	return nil
-}
-
-// Sessions calls f for each key and its conversation, in the order of keys.
-func (j *Journal) Sessions(f func(key string, s Session) error) error {
-	return each(j, bucketSessions, f)
 }

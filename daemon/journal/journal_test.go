@@ -87,6 +87,7 @@ func TestFileIsPrivate(t *testing.T) {
 func TestNewerVersionIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := mustOpen(t, path)
+	mustSession(t, j)
 	err := j.db.Update(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketMeta).Put(keyVersion, binary.BigEndian.AppendUint64(nil, version+1))
 	})

@@ -12,16 +12,15 @@ import (
 
 // The buckets of version 2. Every value but the version is sealed.
 var (
-	bucketMeta      = []byte("meta")      // version, counts
-	bucketSessions  = []byte("sessions")  // key -> Session
-	bucketProcesses = []byte("processes") // process id -> Process
-	bucketMessages  = []byte("messages")  // message id -> head, Message
-	bucketBodies    = []byte("bodies")    // message id -> body
-	bucketResults   = []byte("results")   // message id -> Result
-	bucketLive      = []byte("live")      // state, sequence number -> message id
-	bucketKeys      = []byte("keys")      // idempotency key -> keyRecord
+	bucketMeta     = []byte("meta")     // version, counts
+	bucketSessions = []byte("sessions") // key -> Session
+	bucketMessages = []byte("messages") // message id -> head, Message
+	bucketBodies   = []byte("bodies")   // message id -> body
+	bucketResults  = []byte("results")  // message id -> Result
+	bucketLive     = []byte("live")     // state, sequence number -> message id
+	bucketKeys     = []byte("keys")     // idempotency key -> keyRecord
 
-	buckets = [][]byte{bucketMeta, bucketSessions, bucketProcesses, bucketMessages, bucketBodies, bucketResults, bucketLive, bucketKeys}
+	buckets = [][]byte{bucketMeta, bucketSessions, bucketMessages, bucketBodies, bucketResults, bucketLive, bucketKeys}
 
 	keyVersion = []byte("version")
 	keyCounts  = []byte("counts")

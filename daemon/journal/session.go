@@ -1,0 +1,84 @@
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Session is the conversation that a key has.
+type Session struct {
+	ID      string    `json:"id"`  // the agent's own id of it, a UUID
+	Dir     string    `json:"dir"` // the directory that it was begun in
+	Created time.Time `json:"created"`
+}
+
+// Session returns the conversation of a key; false when it has none yet.
+func (j *Journal) Session(key string) (Session, bool, error) {
+	var s Session
+	var ok bool
+	err := j.view(func(tx *bolt.Tx) (err error) {
+		ok, err = getJSON(tx, bucketSessions, []byte(key), &s)
+		return err
+	})
+	if err != nil {
+		return Session{}, false, fmt.Errorf("session of %q: %w", key, err)
+	}
+	return s, ok, nil
+}
+
+// SetSession records the conversation of a key. It is on disk when SetSession
+// returns.
+func (j *Journal) SetSession(key string, s Session) error {
+	err := j.update(func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte(key), s) })
+	if err != nil {
+		return fmt.Errorf("record the session of %q: %w", key, err)
+	}
+	return nil
+}
+
+// DeleteSession forgets the conversation of a key.
+func (j *Journal) DeleteSession(key string) error {
+	err := j.update(func(tx *bolt.Tx) error { return del(tx, bucketSessions, []byte(key)) })
+	if err != nil {
+		return fmt.Errorf("forget the session of %q: %w", key, err)
+	}
+	return nil
+}
+
+// Sessions calls f for each key and its conversation, in the order of keys.
+func (j *Journal) Sessions(f func(key string, s Session) error) error {
+	return each(j, bucketSessions, f)
+}
+
+// each calls f for every value of a small bucket, after the transaction, so
+// that f may call the journal.
+func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error {
+	var keys []string
+	var vals []T
+	err := j.view(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucket).ForEach(func(k, v []byte) error {
+			b, err := unseal(bucket, k, v)
+			var x T
+			if err == nil {
+				err = json.Unmarshal(b, &x)
+			}
+			if err != nil {
+				return &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucket, k, err)}
+			}
+			keys, vals = append(keys, string(k)), append(vals, x)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for i, k := range keys {
+		if err := f(k, vals[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
