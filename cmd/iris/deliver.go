@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"iris/ipc"
@@ -92,19 +94,31 @@ func (d *delivery) talk(ctx context.Context, c *ipc.Client, f func(context.Conte
 		}
 	}
 	d.forget()
-	return f(ctx, c)
+	err := f(ctx, c)
+	var wire *ipc.Error
+	if errors.As(err, &wire) && wire.Code == ipc.CodeCancelled && wire.Data == nil {
+		return fmt.Errorf("%w: %w", ipc.ErrLost, err) // the call was cancelled by the daemon's end, not the message
+	}
+	return err
 }
 
 // repeats reports whether another daemon may answer what this one did not.
 func (d *delivery) repeats(ctx context.Context, err error) bool {
 	known := len(d.waiting()) > 0
-	if ctx.Err() != nil || !d.keyed && !known {
+	switch {
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded):
 		return false
-	}
-	if reasonOf(err) == "clients" { // all come back to the new daemon at once
+	case reasonOf(err) == "clients": // all come back to the new daemon at once
 		return known
 	}
-	return errors.Is(err, ipc.ErrLost) && !errors.Is(err, os.ErrDeadlineExceeded)
+	return errors.Is(err, ipc.ErrLost) && (known || d.keyed || untaken(err))
+}
+
+// untaken reports whether the daemon cannot have had the whole of a call, which
+// is written in one piece: the kernel says that it has closed the socket before
+// all was written, or with bytes in it that nobody read.
+func untaken(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || runtime.GOOS == "linux" && errors.Is(err, syscall.ECONNRESET)
 }
 
 // redial finds the daemon again, or starts one if it may.
@@ -136,8 +150,9 @@ func (d *delivery) gone(err error) error {
 	e := ipc.Errorf(ipc.CodeDaemon, "lost the daemon, and there is no other: %s", err)
 	ids := d.waiting()
 	switch {
-	case len(ids) == 0:
+	case len(ids) == 0 && d.keyed:
 		e.Data = &ipc.Data{Hint: "the same --key makes it safe to send again"}
+	case len(ids) == 0:
 	case len(ids) == 1:
 		e.Data = &ipc.Data{ID: ids[0], Hint: fmt.Sprintf("message %s is on record; %q waits for it", ids[0], "iris wait "+ids[0])}
 	default:
@@ -160,7 +175,7 @@ func (d *delivery) first(ctx context.Context) (id string, reply *ipc.Reply, err 
 func collect(ctx context.Context, c *ipc.Client, ids []string) (string, *ipc.Reply, error) {
 	var ended ipc.MessageState
 	if err := c.Call(ctx, ipc.MethodWait, &ipc.Wait{IDs: ids}, &ended); err != nil {
-		return about(err, ids), nil, err
+		return missing(ctx, c, err, ids), nil, err
 	}
 	reply := new(ipc.Reply)
 	if err := c.Call(ctx, ipc.MethodResult, &ipc.Which{ID: ended.ID}, reply); err != nil {
@@ -169,12 +184,17 @@ func collect(ctx context.Context, c *ipc.Client, ids []string) (string, *ipc.Rep
 	return ended.ID, reply, nil
 }
 
-// about returns the message that is not there, which keeps nobody from waiting
-// for the others.
-func about(err error, ids []string) string {
+// missing returns which message the error says is not there. That one keeps
+// nobody from waiting for the others.
+func missing(ctx context.Context, c *ipc.Client, err error, ids []string) string {
 	var wire *ipc.Error
-	if errors.As(err, &wire) && wire.Code == ipc.CodeNotFound && wire.Data != nil && slices.Contains(ids, wire.Data.ID) {
-		return wire.Data.ID
+	if !errors.As(err, &wire) || wire.Code != ipc.CodeNotFound {
+		return ""
+	}
+	for _, id := range ids {
+		if err := c.Call(ctx, ipc.MethodShow, &ipc.Which{ID: id}, nil); errors.Is(err, wire) {
+			return id
+		}
 	}
 	return ""
 }
@@ -184,7 +204,7 @@ func (d *delivery) explain(ctx context.Context, err error) error {
 	var wire *ipc.Error
 	ids := d.waiting()
 	switch {
-	case err == nil, errors.As(err, &wire):
+	case err == nil, errors.As(err, &wire) && !errors.Is(err, ipc.ErrLost):
 		return err
 	case len(ids) == 0:
 		return notAccepted(ctx, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -230,6 +231,48 @@ func TestWithoutAnIDOnlyAKeyIsSentAgain(t *testing.T) {
 	}
 }
 
+// TestCallThatTheDaemonNeverReadIsMadeAgain has a daemon die with the call in a
+// socket that nobody has read from.
+func TestCallThatTheDaemonNeverReadIsMadeAgain(t *testing.T) {
+	s, g := newStub(t, map[string]ipc.Handler{ipc.MethodSend: says(succeeded("m1", "done"), nil)})
+	s.kill()
+	ln, err := ipc.Listen(s.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		if nc, err := ln.Accept(); err == nil {
+			time.Sleep(50 * time.Millisecond) // for the call to be written
+			ln.Close()
+			nc.Close()
+		}
+		s.start()
+	})
+	out, err := sendTo(t.Context(), sendOptions{globals: g})
+	if runtime.GOOS == "linux" && (err != nil || out != "done\n") {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// TestEndOfTheDaemonIsNoCancelling has a daemon end that answers the calls it
+// gives up.
+func TestEndOfTheDaemonIsNoCancelling(t *testing.T) {
+	_, g := newStub(t, map[string]ipc.Handler{
+		ipc.MethodSend:   taken("m1", "running", says(nil, context.Canceled)),
+		ipc.MethodWait:   says(ipc.MessageState{ID: "m1", State: "done"}, nil),
+		ipc.MethodResult: says(succeeded("m1", "done"), nil),
+	})
+	if out, err := sendTo(t.Context(), sendOptions{globals: g}); err != nil || out != "done\n" {
+		t.Errorf("with an id: got %q, %v", out, err)
+	}
+	_, g = newStub(t, map[string]ipc.Handler{ipc.MethodSend: says(nil, context.Canceled)})
+	if _, err := sendTo(t.Context(), sendOptions{globals: g}); status(err) != ipc.CodeUnknown {
+		t.Errorf("without one: got %v, status %d", err, status(err))
+	}
+}
+
 func TestStoppingIsAnAnswer(t *testing.T) {
 	s, g := newStub(t, map[string]ipc.Handler{
 		ipc.MethodSend: taken("m1", "queued", says(nil, wireError(ipc.CodeFull, "stopping", "m1"))),
@@ -284,6 +327,7 @@ func TestInterruptWaitsForTheIDAndCancels(t *testing.T) {
 	} {
 		s, g := newStub(t, map[string]ipc.Handler{})
 		s.handle[ipc.MethodSend] = func(ctx context.Context, call *ipc.Call) (any, error) {
+			time.Sleep(50 * time.Millisecond)              // for the client to listen to signals
 			syscall.Kill(syscall.Getpid(), syscall.SIGINT) // before the id is known
 			time.Sleep(50 * time.Millisecond)
 			return taken("m1", "running", never)(ctx, call)
