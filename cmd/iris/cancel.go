@@ -32,14 +32,15 @@ are kept. Whoever waits for the answer gets status 5.
 
 An id is what "iris send --detach" and "iris messages" print, what is on stderr
 of a "send" whose wait ended, and the "message" of "iris ps --json". One that is
-unknown or whose message has ended is status 4; the others are cancelled all the
-same. A message that waits does so without a daemon too: one is started.
+unknown or whose message has ended is status 4, one whose turn an earlier daemon
+has left behind 75; the others are cancelled all the same. A message that waits
+does so without a daemon too: one is started.
 
 JSON
   one object a line: id, state; state is cancelled, or interrupting
 
 EXIT STATUS
-0 2 3 4`,
+0 2 3 4 75`,
 		Example: `  iris cancel 01m848j1qq28fxdd
   iris messages api --state queued -q | xargs iris cancel`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -57,8 +58,8 @@ EXIT STATUS
 	return cmd
 }
 
-// runCancel cancels each message. One that is not there keeps none of the others
-// from it.
+// runCancel cancels each message. One that is not there, or runs where nobody can
+// reach it, keeps none of the others from it.
 func runCancel(ctx context.Context, opts cancelOptions, ids []string, stdout, stderr io.Writer) error {
 	var failed error
 	for _, id := range ids {
@@ -70,7 +71,7 @@ func runCancel(ctx context.Context, opts cancelOptions, ids []string, stdout, st
 			report(stderr, failed)
 		}
 		failed = err
-		if status(err) != ipc.CodeNotFound {
+		if code := status(err); code != ipc.CodeNotFound && code != ipc.CodeFull {
 			break
 		}
 	}

@@ -34,7 +34,7 @@ them. When no daemon runs there is nothing to do, and that is no failure.
 
 With --leave-turns a turn that still runs then, or at once with --force, goes on
 without a daemon: its agent ends by itself after it, and the next daemon has the
-answer. Without, it is ended.
+answer. Without, it is ended, unless leave_turns of the configuration is true.
 
 EXIT STATUS
 0 2 3`,
@@ -101,7 +101,7 @@ EXIT STATUS
 }
 
 func runDaemonRestart(ctx context.Context, g *globals) error {
-	err := g.stop(ctx, ipc.StopParams{Force: true, LeaveTurns: true})
+	err := g.stop(ctx, ipc.StopParams{Force: true, LeaveTurns: true, Restart: true})
 	if err != nil && !errors.Is(err, ipc.ErrNoDaemon) {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -58,8 +59,9 @@ begun in time) or unknown (nobody can prove how its turn ended). SENT says when
 it was accepted, TOOK how long its turn was or is. A record that is damaged is
 named on stderr and the status is 1; the others are listed all the same.
 
-Messages are kept for 35 days. Texts and answers are not in the list: "iris
-result" prints an answer, "iris show" all that is known of one message.
+Messages that have ended are kept for 35 days unless the configuration says
+otherwise. Texts and answers are not in the list: "iris result" prints an
+answer, "iris show" all that is known of one message.
 
 JSON
   one object a line: id, team, session, state, accepted, started, ended,
@@ -150,8 +152,8 @@ func reportDamage(stderr io.Writer, damaged []string) error {
 	if len(damaged) == 0 {
 		return nil
 	}
-	for _, name := range damaged {
-		say(stderr, "the record of message %s is damaged", name)
+	for _, what := range damaged {
+		say(stderr, "%s", what)
 	}
 	return silentError(ipc.CodeFailed)
 }
@@ -167,10 +169,11 @@ func messageRow(m *ipc.Message, now time.Time, home string) []string {
 
 // outcomeText is how a message ended, unless its state says it all.
 func outcomeText(m *ipc.Message) string {
+	text := strings.TrimPrefix(m.Error, "team "+name(m.Team, m.Session)+": ")
 	if m.Outcome == "success" || m.Outcome == m.State {
-		return m.Error
+		return text
 	}
-	return cmp.Or(m.Error, m.Outcome)
+	return cmp.Or(text, m.Outcome)
 }
 
 // took says how long the turn of a message was, or is.

@@ -20,7 +20,7 @@ func TestMessagesFitTheTerminal(t *testing.T) {
 	var rows [][]string
 	for _, m := range []ipc.Message{
 		{ID: "01m848j1qq28fxdd", Team: "api", State: "done", Accepted: noon, Started: before(time.Hour), Ended: before(0), Outcome: "success", CostUSD: 1.234},
-		{ID: "01m848j1qq28fxde", Team: "api", Session: "review", State: "cancelled", Accepted: *before(time.Minute), Ended: before(0), Error: "cancelled by\nsomebody"},
+		{ID: "01m848j1qq28fxde", Team: "api", Session: "review", State: "cancelled", Accepted: *before(time.Minute), Ended: before(0), Error: "team api@review: cancelled by\nsomebody"},
 		{ID: "01m848j1qq28fxdf", Team: "/home/me/x", State: "running", Accepted: *before(time.Hour), Started: before(12 * time.Second)},
 		{ID: "01m848j1qq28fxdg", Team: "api", State: "queued", Accepted: *before(50 * time.Hour)},
 		{ID: "01m848j1qq28fxdh", Team: "api", State: "failed", Accepted: noon, Started: before(0), Ended: before(0), Outcome: "api-error", CostUSD: 0.001},
@@ -93,10 +93,10 @@ func TestMessagesPages(t *testing.T) {
 		{0, []int{1000, 1000, 1000}, 2500, 1},
 	} {
 		var limits []int
-		_, g := newStub(t, map[string]ipc.Handler{ipc.MethodMessages: manyMessages(2500, &limits, "m0")})
+		_, g := newStub(t, map[string]ipc.Handler{ipc.MethodMessages: manyMessages(2500, &limits, "m0: damaged")})
 		var stdout, stderr strings.Builder
 		err := runMessages(t.Context(), messagesOptions{globals: g, limit: c.limit, quiet: true}, nil, &stdout, &stderr)
-		if status(err) != c.status || (c.status == 1) != (stderr.String() == "iris: the record of message m0 is damaged\n") {
+		if status(err) != c.status || (c.status == 1) != (stderr.String() == "iris: m0: damaged\n") {
 			t.Errorf("limit %d: got %v and %s", c.limit, err, &stderr)
 		}
 		if n := strings.Count(stdout.String(), "\n"); n != c.lines || !slices.Equal(limits, c.limits) {

@@ -125,7 +125,7 @@ do that at once; --timeout does not.
 --key makes it safe to send again when nobody knows whether the first time was a
 success: the same message with the same key is accepted once and each sender
 gets its answer; another message with that key is refused. A key is remembered
-for 35 days.
+as long as its message, 35 days unless the configuration says otherwise.
 
 When nobody can prove how the turn ended (7) it is never run again by itself,
 unless --on-unknown is retry. The messages of the conversation behind it run,
@@ -140,12 +140,12 @@ JSON
 
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty ones are left out.
-  reason is one word: no-such-team, bad-name, cannot-start, not-dispatched,
-  pool-full, queue-full, busy, deadlock, conflict, expired, cancelled, killed,
-  evicted, stalled, stopping, unknown, not-running, not-ended, disk-full,
-  journal or failed; other-configuration or protocol when the running daemon is
-  another; and there is none when the wait has ended or no daemon could be
-  reached.
+  reason is one word: no-such-team, bad-name, bad-option, cannot-start,
+  not-dispatched, pool-full, queue-full, busy, deadlock, disk-full, journal,
+  conflict, expired, cancelled, killed, evicted, stalled, stopping, unknown,
+  not-running, no-such-message, not-ended, pruned or failed; other-configuration
+  or protocol when the running daemon is another; and there is none when the
+  wait has ended or no daemon could be reached.
 
   With --detach: id, state, position in the queue, and existing when the key was
   known. Errors of usage that are found before anything is sent print no JSON.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,9 +145,17 @@ func (e *endings) print(ctx context.Context, id string, reply *ipc.Reply, err er
 		err = replyError(reply)
 	}
 	if err != nil && !e.alone {
-		report(e.stderr, fmt.Errorf("message %s: %w", id, err))
+		e.report(id, err)
 	}
 	return err
+}
+
+// report says what went wrong, and with which message.
+func (e *endings) report(id string, err error) {
+	if !strings.Contains(err.Error(), id) {
+		err = fmt.Errorf("message %s: %w", id, err)
+	}
+	report(e.stderr, err)
 }
 
 func (e *endings) answer(id string, reply *ipc.Reply) {

@@ -26,7 +26,7 @@ func inOrder(order []string, results map[string]any) map[string]ipc.Handler {
 				}
 			}
 			if slices.Contains(p.IDs, "nobody") {
-				return nil, wireError(ipc.CodeNotFound, "no-such-message", "nobody")
+				return nil, wireError(ipc.CodeNotFound, "no-such-message", "")
 			}
 			return never(ctx, c)
 		},
@@ -40,7 +40,13 @@ func inOrder(order []string, results map[string]any) map[string]ipc.Handler {
 			}
 			return results[p.ID], nil
 		},
-		ipc.MethodShow: says(ipc.Message{Team: "api", Session: "s"}, nil),
+		ipc.MethodShow: func(_ context.Context, c *ipc.Call) (any, error) {
+			var p ipc.Which
+			if err := c.Bind(&p); err != nil || p.ID == "nobody" {
+				return nil, wireError(ipc.CodeNotFound, "no-such-message", "")
+			}
+			return ipc.Message{Team: "api", Session: "s"}, nil
+		},
 	}
 }
 
