@@ -45,16 +45,31 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 	if err != nil {
 		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
 	}
-	session, err := d.session(k, t, fresh)
-	if err != nil {
-		_, moved := errors.AsType[*movedError](err)
-		return nil, &pool.StartError{Team: k.Team, Permanent: moved, Err: err}
+	o := d.agentOptions(k, t, id, vars)
+	if o.SessionID, err = d.session(k, t, o.Env, fresh); err != nil {
+		if o.SessionID, err = d.orFresh(k, t, err); err != nil {
+			return nil, err
+		}
 	}
+	p, err := claude.Start(ctx, o)
+	if lost, ok := errors.AsType[*claude.ResumeError](err); ok {
+		if o.SessionID, err = d.orFresh(k, t, lost); err != nil {
+			return nil, err
+		}
+		p, err = claude.Start(ctx, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.EnvVar) claude.Options {
 	o := claude.Options{
 		ID: id, Team: k.Team,
 		Command: t.Command, Args: t.Args, Dir: t.Dir,
 		Env:    assignments(vars),
-		Spools: d.opts.Paths.Spool, SessionID: session, Transcript: true,
+		Spools: d.opts.Paths.Spool, Transcript: true,
 		StartTimeout: t.StartTimeout, Grace: d.config.Load().StopGrace,
 		Watch:     watched(t, vars),
 		Stamp:     func() string { return d.stamp(k.Team) },
@@ -64,11 +79,7 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 	if t.Agent == "echo" {
 		o.Command, o.Prefix, o.Transcript = d.self, []string{"agent", "echo"}, false
 	}
-	p, err := claude.Start(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
+	return o
 }
 
 // assignments is an environment as processes get it.
@@ -127,34 +138,47 @@ func watched(t *config.Team, vars []ipc.EnvVar) []string {
 }
 
 // session returns the conversation that an agent for k is started with: the
-// recorded one, or a new one that is recorded before its agent exists.
-func (d *Daemon) session(k pool.Key, t *config.Team, fresh bool) (string, error) {
+// recorded one, or a new one that is recorded before its agent exists. A
+// *claude.ResumeError says that the recorded one is not where it should be.
+func (d *Daemon) session(k pool.Key, t *config.Team, env []string, fresh bool) (string, error) {
 	if fresh {
 		return claude.NewSessionID(), nil
 	}
 	s, ok, err := d.journal.Session(record(k))
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if !ok {
-		s = journal.Session{ID: claude.NewSessionID(), Dir: t.Dir, Created: time.Now()}
-		return s.ID, d.journal.SetSession(record(k), s)
-	}
-	if s.Dir != t.Dir && t.Agent == "claude" {
-		return "", &movedError{k, s.Dir, t.Dir}
+	case !ok:
+		return d.newSession(k, t)
+	case t.Agent != "claude":
+	case s.Dir != t.Dir:
+		return "", &claude.ResumeError{SessionID: s.ID, Why: fmt.Sprintf("it was begun in %s, the team is in %s now", s.Dir, t.Dir)}
+	case s.Used && claude.Transcript(env, s.ID) == "":
+		return "", &claude.ResumeError{SessionID: s.ID, Why: "its transcript is gone"}
 	}
 	return s.ID, nil
 }
 
-// movedError says that a conversation was begun in another directory: Claude
-// Code does not find it from anywhere else.
-type movedError struct {
-	key       pool.Key
-	from, now string
+// orFresh is what follows when a conversation cannot be resumed: a new one,
+// never without a word, or an error.
+func (d *Daemon) orFresh(k pool.Key, t *config.Team, err error) (string, error) {
+	_, lost := errors.AsType[*claude.ResumeError](err)
+	if !lost || t.OnResumeFailure != "fresh" {
+		return "", &pool.StartError{Team: k.Team, Permanent: lost, Err: err}
+	}
+	d.log.Warn("a new conversation is begun", "team", k.Team, "session", k.Session, "err", err)
+	d.notices.Store(k, fmt.Sprintf("team %s: a new conversation was begun: %v", k, err))
+	id, err := d.newSession(k, t)
+	if err != nil {
+		return "", &pool.StartError{Team: k.Team, Err: err}
+	}
+	return id, nil
 }
 
-func (e *movedError) Error() string {
-	return fmt.Sprintf("its conversation was begun in %s, the team is in %s now", e.from, e.now)
+// newSession begins a conversation.
+func (d *Daemon) newSession(k pool.Key, t *config.Team) (string, error) {
+	s := journal.Session{ID: claude.NewSessionID(), Dir: t.Dir, Created: time.Now()}
+	return s.ID, d.journal.SetSession(record(k), s)
 }
 
 // record is the name of a conversation in the journal. Directories may hold an

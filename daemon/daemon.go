@@ -83,6 +83,7 @@ type Daemon struct {
 	keys    keyLocks
 	live    live
 	room    room
+	notices sync.Map               // pool.Key -> what the next answer of that conversation says besides
 	damage  atomic.Pointer[string] // what Check found in the journal
 	fatal   atomic.Pointer[error]  // why the daemon ends, when that is the journal's fault
 	leave   atomic.Bool            // running turns are left to their agents

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"iris/daemon/journal"
@@ -33,9 +34,7 @@ type delivery struct {
 	recorded chan struct{} // closed when the message is on disk, or will not be
 	done     chan struct{} // closed when it has ended, or this daemon can do no more for it
 
-	// Of one that runs in an agent of an earlier daemon.
-	orphan  bool
-	attempt journal.Attempt
+	orphan atomic.Pointer[journal.Attempt] // set while it runs in an agent of an earlier daemon
 
 	mu       sync.Mutex // one step at a time; held during a commit
 	accepted bool
@@ -57,6 +56,8 @@ type ended struct {
 	state journal.State // empty when it has not ended, and stays in the journal
 	res   *pool.Result
 	err   *ipc.Error
+
+	notice string // what its sender should know besides
 }
 
 // errSettled ends a turn whose message has ended before it began.
@@ -206,7 +207,7 @@ func requeue(j *journal.Journal, id, why string) error {
 // holds mu.
 func (m *delivery) expired(err error) error {
 	m.over = true
-	m.end = ended{journal.Expired, nil, expiredError(m.key, m.new.ID)}
+	m.end = ended{state: journal.Expired, err: expiredError(m.key, m.new.ID)}
 	return err
 }
 
@@ -272,6 +273,9 @@ func (m *delivery) finish(res *pool.Result, err error) {
 // conclude records the end of an accepted message. The caller holds mu.
 func (m *delivery) conclude(res *pool.Result, err error) {
 	m.end = m.d.verdict(m.key, m.new.ID, res, err)
+	if notice, ok := m.d.notices.LoadAndDelete(m.key); ok {
+		m.end.notice, _ = notice.(string)
+	}
 	if m.record(journal.End{State: m.end.state, Result: m.end.result(), At: time.Now()}) != nil {
 		m.end = ended{err: lostError(m.key, m.new.ID)}
 		return
@@ -279,6 +283,9 @@ func (m *delivery) conclude(res *pool.Result, err error) {
 	m.over = true
 	if m.agent != nil {
 		m.agent.Taken()
+	}
+	if m.end.state == journal.Done {
+		m.d.used(m.key, res.SessionID)
 	}
 	if m.end.state == journal.Unknown {
 		m.unknown()

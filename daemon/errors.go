@@ -9,6 +9,7 @@ import (
 	"iris/config"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/claude"
 )
 
 // coded gives an error the code that it crosses the wire with.
@@ -44,7 +45,7 @@ func classify(k pool.Key, err error) *ipc.Error {
 	case errors.As(err, &unknown): // removed while the message waited
 		return teamError(unknown)
 	case errors.As(err, &start):
-		return hint(about(ipc.CodeCannotRun, "cannot-start", "%v", startReason(start)), startHint(start))
+		return hint(about(ipc.CodeCannotRun, "cannot-start", "%v", startReason(start)), startHint(k, start))
 	case errors.Is(err, pool.ErrKilled):
 		return about(ipc.CodeCancelled, "killed", "the agent was killed and its turn ended")
 	case errors.Is(err, pool.ErrEvicted):
@@ -84,9 +85,9 @@ func startReason(e *pool.StartError) string {
 
 // startHint says what to do about a program that is not there, or a
 // conversation that is elsewhere.
-func startHint(e *pool.StartError) string {
-	if moved, ok := errors.AsType[*movedError](e); ok {
-		return fmt.Sprintf(`"iris session reset %s" begins a new one; to keep it, move it with Claude Code or put the directory back`, moved.key)
+func startHint(k pool.Key, e *pool.StartError) string {
+	if _, lost := errors.AsType[*claude.ResumeError](e); lost {
+		return fmt.Sprintf(`put it back, or begin a new one with "iris session reset %s"; on_resume_failure = "fresh" does so by itself`, k)
 	}
 	if !errors.Is(e, exec.ErrNotFound) {
 		return ""

@@ -221,7 +221,7 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	if m == nil {
 		return nil, none
 	}
-	if m.orphan {
+	if m.orphan.Load() != nil {
 		e := coded(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key, p.ID))
 		e.Data.Hint = fmt.Sprintf("%q ends that agent", "iris kill "+m.key.String())
 		return nil, withID(e, p.ID)

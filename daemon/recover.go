@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime/debug"
 	"time"
 
 	"iris/daemon/journal"
@@ -66,7 +67,8 @@ func (d *Daemon) recoverRunning(left map[string]*leftover) (again []journal.New,
 		}
 		m := d.restored(&msg)
 		if l := left[msg.Last().Process]; l != nil {
-			m.orphan, m.attempt = true, msg.Last()
+			last := msg.Last()
+			m.orphan.Store(&last)
 			l.key, l.message = m.key, m
 			d.live.needs(l.Process, 1)
 			d.live.add(m)
@@ -87,10 +89,12 @@ func (d *Daemon) restored(msg *journal.Message) *delivery {
 	m := d.newDelivery(journal.New{
 		ID: msg.ID, Team: msg.Team, Session: msg.Session, Options: msg.Options, At: msg.Accepted(),
 	})
-	m.order, m.size, m.accepted = msg.Seq, msg.Body.Size, true
-	close(m.recorded)
+	m.order, m.size, m.accepted, m.recorded = msg.Seq, msg.Body.Size, true, closed
 	return m
 }
+
+// closed is the recorded of every message that is on disk already.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // recoverHolds bars the conversations that an unknown message holds.
 func (d *Daemon) recoverHolds() error {
@@ -104,8 +108,13 @@ func (d *Daemon) recoverHolds() error {
 	return nil
 }
 
+// many is how many messages leave so much garbage when they are taken up that
+// it is given back at once.
+const many = 1000
+
 // recoverQueued hands what waits to the pool, first come first.
 func (d *Daemon) recoverQueued() error {
+	n := 0
 	for msg, err := range d.journal.Queued() {
 		if ok, err := d.readable(err); err != nil {
 			return err
@@ -113,6 +122,10 @@ func (d *Daemon) recoverQueued() error {
 			continue
 		}
 		d.resume(d.restored(&msg))
+		n++
+	}
+	if n > many {
+		debug.FreeOSMemory()
 	}
 	return nil
 }
@@ -147,9 +160,10 @@ func (m *delivery) settle(a journal.Attempt) error {
 
 // settleOrphan settles the message of a leftover that has gone.
 func (m *delivery) settleOrphan() {
-	defer m.d.live.needs(m.attempt.Process, -1)
+	a := *m.orphan.Load()
+	defer m.d.live.needs(a.Process, -1)
 	m.mu.Lock()
-	err := m.settle(m.attempt)
+	err := m.settle(a)
 	over := m.over
 	if over && m.end.state == journal.Unknown {
 		m.unknown()
@@ -163,7 +177,7 @@ func (m *delivery) settleOrphan() {
 	case over:
 		m.close()
 	default:
-		m.orphan = false
+		m.orphan.Store(nil)
 		m.d.resume(m)
 	}
 }
@@ -185,5 +199,5 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) 
 		why = "the output of its agent cannot be read: " + err.Error()
 	}
 	unknown := d.failure(m.key, m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
-	return ended{journal.Unknown, nil, unknown}, false
+	return ended{state: journal.Unknown, err: unknown}, false
 }

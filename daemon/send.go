@@ -83,7 +83,9 @@ func (d *Daemon) outcome(ctx context.Context, m *delivery, callerKeys []string) 
 	if m.end.err != nil {
 		return nil, m.end.err
 	}
-	return d.reply(m.key, m.new.ID, m.end.res, callerKeys), nil
+	reply := d.reply(m.key, m.new.ID, m.end.res, callerKeys)
+	reply.Notice = m.end.notice
+	return reply, nil
 }
 
 // comeBack tells a client that its message lives on without this daemon. When

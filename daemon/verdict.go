@@ -14,20 +14,20 @@ func (d *Daemon) verdict(k pool.Key, id string, res *pool.Result, err error) end
 	switch {
 	case err != nil:
 	case res.Outcome == pool.OutcomeInterrupted:
-		return ended{journal.Cancelled, res, d.failure(k, id, pool.ErrCancelled)}
+		return ended{state: journal.Cancelled, res: res, err: d.failure(k, id, pool.ErrCancelled)}
 	case res.Outcome == pool.OutcomeSuccess, res.Outcome == pool.OutcomeDenied:
-		return ended{journal.Done, res, nil}
+		return ended{state: journal.Done, res: res}
 	default:
-		return ended{journal.Failed, res, nil}
+		return ended{state: journal.Failed, res: res}
 	}
 	e := d.failure(k, id, err)
 	switch e.Code {
 	case ipc.CodeCancelled:
-		return ended{journal.Cancelled, nil, e}
+		return ended{state: journal.Cancelled, err: e}
 	case ipc.CodeUnknown:
-		return ended{journal.Unknown, nil, e}
+		return ended{state: journal.Unknown, err: e}
 	}
-	return ended{journal.Failed, nil, e}
+	return ended{state: journal.Failed, err: e}
 }
 
 // result is what the journal keeps of an end.
@@ -36,6 +36,7 @@ func (e ended) result() *journal.Result {
 	if e.res != nil {
 		*r = toRecord(e.res)
 	}
+	r.Notice = e.notice
 	if e.err != nil {
 		r.Code, r.Error, r.Reason, r.Hint = e.err.Code, e.err.Message, e.err.Data.Reason, e.err.Data.Hint
 	}
@@ -88,7 +89,9 @@ func (d *Daemon) recall(id string, callerKeys []string) (any, error) {
 	case r != nil && r.Code != 0 && m.State != journal.Done:
 		return nil, &ipc.Error{Code: r.Code, Message: r.Error, Data: &ipc.Data{Reason: r.Reason, Hint: r.Hint, ID: id}}
 	case r != nil && r.Code == 0:
-		return d.reply(k, id, fromRecord(r), callerKeys), nil
+		reply := d.reply(k, id, fromRecord(r), callerKeys)
+		reply.Notice = r.Notice
+		return reply, nil
 	case m.State == journal.Done: // a person has said so; the answer is not known
 		return d.reply(k, id, &pool.Result{Outcome: pool.OutcomeSuccess}, nil), nil
 	case m.State == journal.Cancelled:

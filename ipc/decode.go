@@ -194,6 +194,8 @@ func (r *Reply) member(name string) any {
 		return &r.Error
 	case "hint":
 		return &r.Hint
+	case "notice":
+		return &r.Notice
 	case "subtype":
 		return &r.Subtype
 	case "api_status":

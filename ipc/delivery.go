@@ -166,6 +166,7 @@ type Reply struct {
 	Text      json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
 	Error     string          `json:"error,omitempty"`
 	Hint      string          `json:"hint,omitempty"`
+	Notice    string          `json:"notice,omitempty"` // what to know besides, such as that the conversation is a new one
 	Subtype   string          `json:"subtype,omitempty"`
 	APIStatus int             `json:"api_status,omitempty"`
 	Turns     int             `json:"turns"`

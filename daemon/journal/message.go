@@ -143,6 +143,7 @@ type Result struct {
 	Usage     Usage         `json:"usage,omitzero"`
 	Denials   []Denial      `json:"denials,omitempty"`
 	Retire    string        `json:"retire,omitempty"`
+	Notice    string        `json:"notice,omitempty"` // what its sender is told besides
 }
 
 // Usage counts tokens.

@@ -13,6 +13,7 @@ type Session struct {
 	ID      string    `json:"id"`  // the agent's own id of it, a UUID
 	Dir     string    `json:"dir"` // the directory that it was begun in
 	Created time.Time `json:"created"`
+	Used    bool      `json:"used,omitempty"` // a turn of it was answered, so that there is a transcript
 }
 
 // Session returns the conversation of a key; false when it has none yet.
@@ -33,6 +34,27 @@ func (j *Journal) Session(key string) (Session, bool, error) {
 // returns.
 func (j *Journal) SetSession(key string, s Session) error {
 	err := j.update(func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte(key), s) })
+	if err != nil {
+		return fmt.Errorf("record the session of %q: %w", key, err)
+	}
+	return nil
+}
+
+// UseSession notes that a conversation of that key was answered, if it is still
+// the one that the key has. It writes once.
+func (j *Journal) UseSession(key, id string) error {
+	if s, ok, err := j.Session(key); err != nil || !ok || s.ID != id || s.Used {
+		return err
+	}
+	err := j.update(func(tx *bolt.Tx) error {
+		var s Session
+		ok, err := getJSON(tx, bucketSessions, []byte(key), &s)
+		if err != nil || !ok || s.ID != id {
+			return err
+		}
+		s.Used = true
+		return putJSON(tx, bucketSessions, []byte(key), s)
+	})
 	if err != nil {
 		return fmt.Errorf("record the session of %q: %w", key, err)
 	}

@@ -15,7 +15,7 @@ import (
 func (o *Options) argv() []string {
 	args := append([]string{o.Command}, o.Prefix...)
 	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose")
-	if o.Transcript && Transcript(o.Env, o.SessionID) != "" {
+	if o.resume {
 		args = append(args, "--resume="+o.SessionID)
 	} else {
 		args = append(args, "--session-id="+o.SessionID)
@@ -136,10 +136,14 @@ func validUUID(s string) bool {
 	return true
 }
 
+// noConversation is what Claude Code says of a transcript that is of another
+// directory, or that it cannot read.
+const noConversation = "No conversation found"
+
 // A program that says one of these will say it again until a person has
 // changed something.
 var permanent = []string{
-	"unknown option", "unknown command", "no conversation found", "invalid session id",
+	"unknown option", "unknown command", strings.ToLower(noConversation), "invalid session id",
 	"cannot be used with root", "missing required argument", "argument missing", "is invalid", "exec format error",
 }
 

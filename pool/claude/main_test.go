@@ -36,20 +36,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// realClaude returns the real program, or skips the test; with
-// IRIS_REQUIRE_CLAUDE=1 its absence is a failure.
-func realClaude(t testing.TB) string {
-	t.Helper()
-	path := os.Getenv("IRIS_CLAUDE")
-	if path == "" && os.Getenv("IRIS_REQUIRE_CLAUDE") == "1" {
-		t.Fatal("IRIS_CLAUDE is not set")
-	}
-	if path == "" {
-		t.Skip("SKIPPED: set IRIS_CLAUDE to the real program to run this")
-	}
-	return path
-}
-
 // rig is what a test starts agents with.
 type rig struct {
 	t       testing.TB
@@ -79,7 +65,7 @@ func newRig(t testing.TB) *rig {
 // realRig starts the real program against a stub of its own.
 func realRig(t testing.TB) *rig {
 	t.Helper()
-	program := realClaude(t)
+	program := claudetest.Real(t)
 	r := newRig(t)
 	r.stub = claudetest.NewStub()
 	t.Cleanup(r.stub.Close)

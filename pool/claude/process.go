@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,6 +39,8 @@ type Options struct {
 	Follower  *Follower       // required
 	Reaper    *Reaper         // may be nil
 	Log       *slog.Logger    // may be nil
+
+	resume bool // the conversation is on disk
 }
 
 // Process is one live agent.
@@ -113,6 +116,10 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 	path, err := o.program()
 	if err != nil {
 		return nil, true, err
+	}
+	o.resume = o.Transcript && Transcript(o.Env, o.SessionID) != ""
+	if pid := holder(o.Env, o.SessionID); o.resume && pid != 0 {
+		return nil, true, &ResumeError{o.SessionID, fmt.Sprintf("another Claude Code has it open (pid %d)", pid)}
 	}
 	s, stdout, stderr, err := createSpool(o.Spools, o.SessionID, o.ID)
 	if err != nil {
@@ -214,6 +221,9 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 	select {
 	case <-p.done:
 		err = p.withWords(fmt.Errorf("exited before it was ready (%s)", p.exit))
+		if p.o.resume && strings.Contains(err.Error(), noConversation) {
+			err = &ResumeError{p.o.SessionID, err.Error()}
+		}
 		return isPermanent(err.Error()), err
 	case <-ctx.Done():
 		return false, p.withWords(context.Cause(ctx))

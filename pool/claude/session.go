@@ -2,9 +2,11 @@ package claude
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -21,11 +23,7 @@ func NewSessionID() string {
 // that it is begun and not resumed. The transcript reaches the disk up to 110 ms
 // after the result, but always before a clean exit.
 func Transcript(env []string, sessionID string) string {
-	root := lookup(env, "CLAUDE_CONFIG_DIR")
-	if root == "" {
-		root = filepath.Join(lookup(env, "HOME"), ".claude")
-	}
-	projects := filepath.Join(root, "projects")
+	projects := filepath.Join(configDir(env), "projects")
 	dirs, err := os.ReadDir(projects)
 	if err != nil {
 		return ""
@@ -37,6 +35,49 @@ func Transcript(env []string, sessionID string) string {
 		}
 	}
 	return ""
+}
+
+// ResumeError says that a conversation cannot be resumed, and that it may be
+// where it was left all the same.
+type ResumeError struct {
+	SessionID string
+	Why       string
+}
+
+func (e *ResumeError) Error() string {
+	return fmt.Sprintf("conversation %s cannot be resumed: %s", e.SessionID, e.Why)
+}
+
+// holder returns a live Claude Code process that has the conversation open, or
+// 0. Claude Code itself lets two processes go on with one conversation, each
+// without what the other does. Such a process has a file of its id and start
+// time in sessions/, which a killed one leaves behind.
+func holder(env []string, sessionID string) int {
+	files, _ := filepath.Glob(filepath.Join(globQuote(configDir(env)), "sessions", "*.json"))
+	for _, file := range files {
+		var s struct {
+			PID     int    `json:"pid"`
+			Session string `json:"sessionId"`
+			Start   string `json:"procStart"`
+		}
+		b, err := os.ReadFile(file)
+		if err != nil || json.Unmarshal(b, &s) != nil || s.Session != sessionID {
+			continue
+		}
+		start, err := strconv.ParseUint(s.Start, 10, 64)
+		if p := (procID{s.PID, start}); err == nil && p.alive() {
+			return s.PID
+		}
+	}
+	return 0
+}
+
+// configDir is where Claude Code keeps what it knows.
+func configDir(env []string) string {
+	if dir := lookup(env, "CLAUDE_CONFIG_DIR"); dir != "" {
+		return dir
+	}
+	return filepath.Join(lookup(env, "HOME"), ".claude")
 }
 
 // lookup returns the last value of name in env.

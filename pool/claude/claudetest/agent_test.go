@@ -206,21 +206,6 @@ func (a *agent) eof() int {
 	return a.exit()
 }
 
-// realClaude returns the real program, or skips the test; with
-// IRIS_REQUIRE_CLAUDE=1 its absence is a failure.
-func realClaude(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("IRIS_CLAUDE")
-	if path != "" {
-		return path
-	}
-	if os.Getenv("IRIS_REQUIRE_CLAUDE") == "1" {
-		t.Fatal("IRIS_CLAUDE is not set")
-	}
-	t.Skip("SKIPPED: set IRIS_CLAUDE to the real program to run this")
-	return ""
-}
-
 // workDir is an existing directory without symbolic links in its path.
 func workDir(t *testing.T) string {
 	t.Helper()

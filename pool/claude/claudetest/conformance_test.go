@@ -196,7 +196,7 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("claude", func(t *testing.T) {
-		program := realClaude(t)
+		program := Real(t)
 		stub := NewStub()
 		defer stub.Close()
 		conform(t, 0, program, append(stub.Env(t.TempDir()), "CLAUDE_CODE_MAX_RETRIES=0"), golden)

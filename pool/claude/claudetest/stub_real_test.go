@@ -12,7 +12,7 @@ import (
 // realAgent starts the real program against a stub of its own.
 func realAgent(t *testing.T, args ...string) (*agent, *Stub) {
 	t.Helper()
-	program := realClaude(t)
+	program := Real(t)
 	stub := NewStub()
 	t.Cleanup(stub.Close)
 	env := append(stub.Env(t.TempDir()), "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS=1", "CLAUDE_CODE_MAX_RETRIES=1")

@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"iris/ipc"
+	"iris/pool/claude"
+	"iris/pool/claude/claudetest"
+)
+
+// realTeam is a team of the real Claude Code in front of a stub of the API, and
+// the environment of its agents.
+func realTeam(t *testing.T, name, dir string, more ...string) (toml string, env []string) {
+	t.Helper()
+	program := claudetest.Real(t)
+	stub := claudetest.NewStub()
+	t.Cleanup(stub.Close)
+	env = stub.Env(t.TempDir())
+	var vars []string
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		vars = append(vars, fmt.Sprintf("%s = %q", name, value))
+	}
+	return fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nenv = { %s }\n%s\n",
+		name, dir, program, strings.Join(vars, ", "), strings.Join(more, "\n")), env
+}
+
+// A conversation that cannot be resumed is said to be so, or begun anew and said
+// to be so.
+func TestRealConversationThatCannotBeResumed(t *testing.T) {
+	remove := func(path string) { os.Remove(path) }
+	garble := func(path string) { os.WriteFile(path, []byte("no JSON\n\x00"), 0o600) }
+	for _, c := range []struct {
+		name   string
+		change func(path string)
+		why    string
+	}{
+		{"gone", remove, "transcript is gone"},
+		{"corrupt", garble, "No conversation found"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			toml, env := realTeam(t, "api", dir)
+			d := startDaemon(t, toml)
+			first, err := ask(d, "api", "echo:one")
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustCall[ipc.Stopped](d, ipc.MethodEvict, ipc.Target{Team: "api"})
+			path := claude.Transcript(env, first.SessionID)
+			if path == "" {
+				t.Fatal("no transcript")
+			}
+			c.change(path)
+			_, err = ask(d, "api", "count")
+			wantCode(t, err, ipc.CodeCannotRun, first.SessionID, c.why)
+
+			d.configure(toml + "\non_resume_failure = \"fresh\"\n")
+			mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+			r, err := ask(d, "api", "count")
+			if err != nil || text(t, r) != "1" || r.SessionID == first.SessionID {
+				t.Fatalf("got %s of %s, %v", r.Text, r.SessionID, err)
+			}
+			if !strings.Contains(r.Notice, "a new conversation was begun") || !strings.Contains(r.Notice, c.why) {
+				t.Errorf("notice: %q", r.Notice)
+			}
+			again := mustCall[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: r.ID})
+			if next, err := ask(d, "api", "count"); err != nil || text(t, next) != "2" || next.Notice != "" || again.Notice != r.Notice {
+				t.Errorf("got %s, %q, %v; again %q", next.Text, next.Notice, err, again.Notice)
+			}
+		})
+	}
+}
+
+// Claude Code itself would let two processes go on with one conversation.
+func TestRealConversationThatAnotherProcessHasOpen(t *testing.T) {
+	dir := t.TempDir()
+	toml, env := realTeam(t, "api", dir)
+	d := startDaemon(t, toml)
+	first, err := ask(d, "api", "echo:one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustCall[ipc.Stopped](d, ipc.MethodEvict, ipc.Target{Team: "api"})
+
+	other := exec.Command(claudetest.Real(t), "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose", "--resume="+first.SessionID)
+	other.Dir, other.Env = dir, env
+	in, err := other.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, `{"type":"control_request","request_id":"r","request":{"subtype":"initialize"}}`+"\n")
+	var home string
+	for _, v := range env {
+		if h, ok := strings.CutPrefix(v, "HOME="); ok {
+			home = h
+		}
+	}
+	file := filepath.Join(home, ".claude", "sessions", fmt.Sprint(other.Process.Pid)+".json")
+	eventually(t, "its note", func() bool { b, _ := os.ReadFile(file); return strings.Contains(string(b), first.SessionID) })
+
+	_, err = ask(d, "api", "count")
+	wantCode(t, err, ipc.CodeCannotRun, first.SessionID, fmt.Sprint(other.Process.Pid))
+	in.Close()
+	other.Wait()
+	time.Sleep(10 * time.Millisecond)
+	if r, err := ask(d, "api", "count"); err != nil || text(t, r) != "2" {
+		t.Errorf("after it left: %s, %v", r.Text, err)
+	}
+}
