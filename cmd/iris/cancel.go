@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -31,24 +30,26 @@ still waits is gone at once and never runs. A turn that runs is interrupted as
 with Esc in Claude Code: what it has done stays done, its agent and conversation
 are kept. Whoever waits for the answer gets status 5.
 
-An id is on stderr of a "send" whose wait ended, and in the "message" of
-"iris ps --json". One that is unknown or whose message has ended is status 4;
-the others are cancelled all the same.
+An id is what "iris send --detach" and "iris messages" print, what is on stderr
+of a "send" whose wait ended, and the "message" of "iris ps --json". One that is
+unknown or whose message has ended is status 4, one whose turn an earlier daemon
+has left behind 75; the others are cancelled all the same. A message that waits
+does so without a daemon too: one is started.
 
 JSON
   one object a line: id, state; state is cancelled, or interrupting
 
 EXIT STATUS
-0 2 3 4`,
+0 2 3 4 75`,
 		Example: `  iris cancel 01m848j1qq28fxdd
-  iris ps --json | jq -r '.[].message | values' | xargs -n1 iris cancel`,
+  iris messages api --state queued -q | xargs iris cancel`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("usage: iris cancel ID...", "cancel needs the id of a message")
 			}
 			return nil
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeMessages(g, many, "queued", "running"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCancel(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -57,8 +58,8 @@ EXIT STATUS
 	return cmd
 }
 
-// runCancel cancels each message. One that is not there keeps none of the others
-// from it.
+// runCancel cancels each message. One that is not there, or runs where nobody can
+// reach it, keeps none of the others from it.
 func runCancel(ctx context.Context, opts cancelOptions, ids []string, stdout, stderr io.Writer) error {
 	var failed error
 	for _, id := range ids {
@@ -70,7 +71,7 @@ func runCancel(ctx context.Context, opts cancelOptions, ids []string, stdout, st
 			report(stderr, failed)
 		}
 		failed = err
-		if status(err) != ipc.CodeNotFound {
+		if code := status(err); code != ipc.CodeNotFound && code != ipc.CodeFull {
 			break
 		}
 	}
@@ -78,14 +79,9 @@ func runCancel(ctx context.Context, opts cancelOptions, ids []string, stdout, st
 }
 
 func cancelOne(ctx context.Context, opts cancelOptions, id string, stdout io.Writer) error {
-	none := ipc.Errorf(ipc.CodeNotFound, "no message %q waits or runs", id)
 	var state ipc.MessageState
-	if err := opts.runningOnly(ctx, ipc.MethodCancel, &ipc.MessageID{ID: id}, &state, none); err != nil {
+	if err := opts.call(ctx, ipc.MethodCancel, &ipc.MessageID{ID: id}, &state); err != nil {
 		return err
 	}
-	if opts.json {
-		return printJSON(stdout, &state)
-	}
-	_, err := fmt.Fprintln(stdout, escape(state.ID))
-	return err
+	return printState(stdout, &state, opts.json)
 }

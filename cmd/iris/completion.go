@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"io"
+	"math"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"iris/config"
+	"iris/ipc"
 )
 
 func newCompletionCmd(*globals) *cobra.Command {
@@ -85,6 +90,45 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return describe(cfg, cfg.TeamNames()), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeWords completes a flag that takes one of a few words.
+func completeWords(cmd *cobra.Command, flag string, words []string) {
+	cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// many is how many ids a command takes that takes any number of them.
+const many = math.MaxInt
+
+const (
+	completions     = 50          // messages that a shell is offered
+	completionLimit = time.Second // for the daemon to name them
+)
+
+// completeMessages completes the first most arguments with the ids of messages
+// in these states, or in any, if a daemon runs.
+func completeMessages(g *globals, most int, states ...string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
+		defer cancel()
+		quiet := *g
+		quiet.noStart, quiet.anyConfig = true, true
+		var list ipc.MessageList
+		if quiet.call(ctx, ipc.MethodMessages, &ipc.List{States: states, Limit: completions}, &list) != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var ids []string
+		now := time.Now()
+		for _, m := range list.Messages {
+			if !slices.Contains(args, m.ID) {
+				ids = append(ids, m.ID+"\t"+escape(m.State+" "+name(m.Team, m.Session)+" "+ago(now, &m.Accepted)))
+			}
+		}
+		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
 }
 

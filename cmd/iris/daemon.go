@@ -42,7 +42,7 @@ func (o *daemonOptions) addFlags(f *pflag.FlagSet) {
 func completeValues(cmd *cobra.Command) {
 	for _, k := range config.Keys() {
 		if k.Env != "" && len(k.Words) > 0 {
-			cmd.RegisterFlagCompletionFunc(flagName(k), cobra.FixedCompletions(k.Words, cobra.ShellCompDirectiveNoFileComp))
+			completeWords(cmd, flagName(k), k.Words)
 		}
 	}
 }
@@ -94,7 +94,7 @@ EXIT STATUS
 	cmd.SuggestionsMinimumDistance = 2
 	opts.addFlags(cmd.Flags())
 	completeValues(cmd)
-	cmd.AddCommand(newDaemonStopCmd(g), newDaemonReloadCmd(g), newDaemonStatusCmd(g))
+	cmd.AddCommand(newDaemonStopCmd(g), newDaemonRestartCmd(g), newDaemonReloadCmd(g), newDaemonStatusCmd(g))
 	return cmd
 }
 

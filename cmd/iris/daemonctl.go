@@ -13,11 +13,13 @@ import (
 
 type daemonStopOptions struct {
 	*globals
-	force bool
+	force      bool
+	leaveTurns bool
 }
 
 func (o *daemonStopOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.force, "force", false, "do not wait for running turns")
+	f.BoolVar(&o.leaveTurns, "leave-turns", false, "running turns that are not waited for go on; the next daemon has their answers")
 }
 
 func newDaemonStopCmd(g *globals) *cobra.Command {
@@ -27,8 +29,12 @@ func newDaemonStopCmd(g *globals) *cobra.Command {
 		Short: "Stop the daemon and its agents",
 		Long: `Stop the daemon and return when it is gone. It refuses new messages, lets
 running turns end for at most drain_timeout, then stops the agents;
-conversations are kept. When no daemon runs there is nothing to do, and that is
-no failure.
+conversations are kept, and so are messages that wait: the next daemon runs
+them. When no daemon runs there is nothing to do, and that is no failure.
+
+With --leave-turns a turn that still runs then, or at once with --force, goes on
+without a daemon: its agent ends by itself after it, and the next daemon has the
+answer. Without, it is ended, unless leave_turns of the configuration is true.
 
 EXIT STATUS
 0 2 3`,
@@ -42,13 +48,18 @@ EXIT STATUS
 }
 
 func runDaemonStop(ctx context.Context, opts daemonStopOptions, stderr io.Writer) error {
-	g := *opts.globals
-	g.noStart, g.anyConfig = true, true
-	c, err := g.dial(ctx)
+	err := opts.stop(ctx, ipc.StopParams{Force: opts.force, LeaveTurns: opts.leaveTurns})
 	if errors.Is(err, ipc.ErrNoDaemon) {
 		say(stderr, "no daemon is running")
 		return nil
 	}
+	return err
+}
+
+// stop stops the daemon, whatever its configuration, and returns when it is gone.
+func (g globals) stop(ctx context.Context, params ipc.StopParams) error {
+	g.noStart, g.anyConfig = true, true
+	c, err := g.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,11 +68,48 @@ func runDaemonStop(ctx context.Context, opts daemonStopOptions, stderr io.Writer
 	if err := c.Call(ctx, ipc.MethodStatus, nil, &s); err != nil {
 		return err
 	}
-	err = c.Call(ctx, ipc.MethodStop, &ipc.StopParams{Force: opts.force}, nil)
+	err = c.Call(ctx, ipc.MethodStop, &params, nil)
 	if err != nil && !errors.Is(err, ipc.ErrLost) {
 		return err
 	}
 	return waitGone(ctx, s.PID)
+}
+
+func newDaemonRestartCmd(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "restart",
+		Short: "Replace the daemon by a new one, of this program",
+		Long: `Stop the daemon and start another one in the background, which is this program
+and reads the configuration anew. When no daemon runs, one is started.
+
+Nothing is lost: a running turn goes on by itself, and whoever waits for its
+answer gets it from the new daemon; messages that wait go on waiting. Idle
+agents are stopped, and the next message resumes their conversation.
+
+EXIT STATUS
+0 2 3`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if g.noStart {
+				return usagef("\"iris daemon stop\" only stops it", "restart starts a daemon, and --no-start forbids it")
+			}
+			return between(0, 0, "")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDaemonRestart(cmd.Context(), g)
+		},
+	}
+}
+
+func runDaemonRestart(ctx context.Context, g *globals) error {
+	err := g.stop(ctx, ipc.StopParams{Force: true, LeaveTurns: true, Restart: true})
+	if err != nil && !errors.Is(err, ipc.ErrNoDaemon) {
+		return err
+	}
+	c, err := g.dial(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 func newDaemonReloadCmd(g *globals) *cobra.Command {

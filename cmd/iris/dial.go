@@ -43,7 +43,10 @@ func (g *globals) paths() (config.Paths, error) {
 }
 
 // harmless are the calls that change nothing, so that they may be made again.
-var harmless = []string{ipc.MethodList, ipc.MethodStatus, ipc.MethodEvents, ipc.MethodEnv, ipc.MethodSessions}
+var harmless = []string{
+	ipc.MethodList, ipc.MethodStatus, ipc.MethodEvents, ipc.MethodEnv, ipc.MethodSessions,
+	ipc.MethodMessages, ipc.MethodShow, ipc.MethodResult,
+}
 
 // call makes one call that does not wait for a turn, on a connection of its own.
 // It may meet a daemon that is just dying: then a harmless call is made again.

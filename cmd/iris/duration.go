@@ -44,3 +44,51 @@ func (s *seconds) String() string {
 }
 
 func (s *seconds) Type() string { return "TIME" }
+
+// A moment is a flag for a time in the past: how long ago it was, as in "90m" or
+// "7d", a day, or a time with its zone.
+type moment struct {
+	text string
+	date time.Time
+	ago  time.Duration // before now, when date is not set
+}
+
+func (m *moment) Set(text string) error {
+	var err error
+	if m.ago, err = parseAgo(text); err == nil {
+		m.text, m.date = text, time.Time{}
+		return nil
+	}
+	if m.date, err = time.ParseInLocation(time.DateOnly, text, time.Local); err != nil {
+		m.date, err = time.Parse(time.RFC3339, text)
+	}
+	if err != nil {
+		return errors.New("write it like 90m, 7d, 2026-11-23 or 2026-11-23T18:00:00Z")
+	}
+	m.text = text
+	return nil
+}
+
+// parseAgo takes days too, which time does not.
+func parseAgo(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("in the future")
+	}
+	return d, err
+}
+
+// at returns the time that is meant; zero for none.
+func (m *moment) at(now time.Time) time.Time {
+	if m.text == "" || !m.date.IsZero() {
+		return m.date
+	}
+	return now.Add(-m.ago)
+}
+
+func (m *moment) String() string { return m.text }
+func (m *moment) Type() string   { return "TIME" }

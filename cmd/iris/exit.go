@@ -50,6 +50,8 @@ func exitText(code int) string {
 		return "no such team, agent or message"
 	case ipc.CodeCancelled:
 		return "cancelled, killed or evicted"
+	case ipc.CodeExpired:
+		return "expired: its turn had not begun within --ttl"
 	case ipc.CodeUnknown:
 		return "nobody can prove how the turn ended"
 	case ipc.CodeCannotRun:
@@ -64,8 +66,10 @@ func exitText(code int) string {
 		return "incomplete: the turn stalled or ended in part"
 	case exitAPI:
 		return "the API answered with an error"
+	case ipc.CodeConflict:
+		return "the key belongs to another message"
 	case ipc.CodeFull:
-		return "full, or the wait would never end: try again later"
+		return "full, busy, stopping, not ended, or a wait without end: try again later"
 	case exitTimeout:
 		return "--timeout ended the wait, the message lives on; its id is on stderr"
 	case exitInterrupted:
@@ -106,6 +110,16 @@ type waitError struct {
 func (e *waitError) Error() string { return e.text }
 func (e *waitError) Unwrap() error { return e.cause }
 
+// A skippedError is a message that was not sent because its team was busy, as
+// its sender wished.
+type skippedError struct {
+	team  string
+	cause error
+}
+
+func (e *skippedError) Error() string { return "team " + e.team + " is busy, message not sent" }
+func (e *skippedError) Unwrap() error { return e.cause }
+
 // A silentError only sets the exit status: all that is to be said has been.
 type silentError int
 
@@ -116,11 +130,12 @@ func status(err error) int {
 	var (
 		quiet   silentError
 		usage   *usageError
+		skipped *skippedError
 		outcome *outcomeError
 		wire    *ipc.Error
 	)
 	switch {
-	case err == nil:
+	case err == nil, errors.As(err, &skipped):
 		return exitOK
 	case errors.As(err, &quiet):
 		return int(quiet)
@@ -183,11 +198,14 @@ func outcomeStatus(outcome string) int {
 func hint(err error) string {
 	var (
 		usage   *usageError
+		skipped *skippedError
 		outcome *outcomeError
 		wire    *ipc.Error
 		wait    *waitError
 	)
 	switch {
+	case errors.As(err, &skipped):
+		return ""
 	case errors.As(err, &usage):
 		return usage.hint
 	case errors.As(err, &wait):
@@ -224,8 +242,19 @@ func codeHint(e *ipc.Error) string {
 	switch {
 	case e.Hint() != "":
 		return e.Hint()
+	case reasonOf(e) == "not-ended" && e.Data.ID != "":
+		return fmt.Sprintf("%q waits for it", "iris wait "+e.Data.ID)
 	case e.Code == ipc.CodeMethodNotFound:
 		return "the running daemon is of another version: \"iris daemon stop\" ends it, the next command starts this one"
+	}
+	return ""
+}
+
+// reasonOf returns the word that the daemon gave with an error, or "".
+func reasonOf(err error) string {
+	var wire *ipc.Error
+	if errors.As(err, &wire) && wire.Data != nil {
+		return wire.Data.Reason
 	}
 	return ""
 }

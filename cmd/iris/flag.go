@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -38,3 +40,61 @@ func (f *numberFlag) Set(text string) error {
 
 func (f *numberFlag) String() string { return strconv.FormatUint(uint64(*f), 10) }
 func (f *numberFlag) Type() string   { return "NUMBER" }
+
+// A wordFlag is one of a few words.
+type wordFlag struct {
+	value *string
+	words []string
+}
+
+func (f wordFlag) Set(text string) error {
+	if !slices.Contains(f.words, text) {
+		return errors.New("it is " + oneOf(f.words))
+	}
+	*f.value = text
+	return nil
+}
+
+func (f wordFlag) String() string { return *f.value }
+func (f wordFlag) Type() string   { return "WORD" }
+
+// A wordsFlag is some of a few words, with commas between them or given one by
+// one.
+type wordsFlag struct {
+	value *[]string
+	words []string
+}
+
+func (f wordsFlag) Set(text string) error {
+	for word := range strings.SplitSeq(text, ",") {
+		if !slices.Contains(f.words, word) {
+			return errors.New("each is " + oneOf(f.words))
+		}
+		*f.value = append(*f.value, word)
+	}
+	return nil
+}
+
+func (f wordsFlag) String() string { return strings.Join(*f.value, ",") }
+func (f wordsFlag) Type() string   { return "WORD,..." }
+
+// oneOf says what is allowed: "a, b or c".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// A keyFlag is the key of a message. An empty one would be none, which is not
+// what a script with an unset variable wants.
+type keyFlag struct{ value *string }
+
+func (f keyFlag) Set(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("it is empty; leave it out to send without a key")
+	}
+	*f.value = text
+	return nil
+}
+
+func (f keyFlag) String() string { return *f.value }
+func (f keyFlag) Type() string   { return "KEY" }

@@ -161,6 +161,7 @@ func seeAlso(cmd *cobra.Command) string {
 const rootSections = `ENVIRONMENT
   IRIS_CONFIG       the configuration file
   IRIS_SOCKET       the socket of the daemon
+  IRIS_ORIGIN       who sends a message, as "iris show" tells it
   IRIS_KEY          most keys of iris-config(5), such as IRIS_MAX_PROCESSES; for a
                     daemon in the foreground only, since one that a command starts
                     takes nothing from its caller but where its files are
@@ -176,7 +177,7 @@ FILES
   ~/.config/iris/conf.d/*.toml    teams, one file each
   ~/.local/state/iris/iris.log    the daemon's log, rotated
   ~/.local/state/iris/spool/      what agents write
-  ~/.local/state/iris/journal     which conversation belongs to whom
+  ~/.local/state/iris/journal     messages, answers and conversations
   /run/user/UID/iris/iris.sock    the daemon's socket, or else
   ~/.local/state/iris/run/iris.sock`
 

@@ -34,11 +34,17 @@ type constructor struct {
 // constructors make the commands, in the order in which people meet them.
 var constructors = []constructor{
 	{"send", newSendCmd},
+	{"wait", newWaitCmd},
+	{"result", newResultCmd},
+	{"messages", newMessagesCmd},
+	{"show", newShowCmd},
+	{"cancel", newCancelCmd},
+	{"retry", newRetryCmd},
+	{"resolve", newResolveCmd},
 	{"session", newSessionCmd},
 	{"ps", newPsCmd},
 	{"status", newStatusCmd},
 	{"events", newEventsCmd},
-	{"cancel", newCancelCmd},
 	{"kill", newKillCmd},
 	{"evict", newEvictCmd},
 	{"wake", newWakeCmd},
@@ -68,7 +74,7 @@ it. Every command prints data on stdout and talk on stderr, and ends with a
 status that says what happened.
 
 EXIT STATUS
-0 1 2 3 4 5 7 8 9 10 11 12 13 75 124 130`,
+0 1 2 3 4 5 6 7 8 9 10 11 12 13 65 75 124 130`,
 		Example: `  iris send echo "hello"
   iris team add api ~/src/api
   git diff | iris send api "look at this"

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -20,18 +18,35 @@ import (
 
 type sendOptions struct {
 	*globals
-	file    string
-	noStdin bool
-	timeout seconds
-	fresh   bool
-	json    bool
-	raw     bool
+	file      string
+	noStdin   bool
+	timeout   seconds
+	fresh     bool
+	detach    bool
+	key       string
+	ttl       seconds
+	ifBusy    string
+	onUnknown string
+	cancels   bool
+	json      bool
+	raw       bool
 }
+
+var (
+	busyWords    = []string{"wait", "skip", "fail"}
+	unknownWords = []string{"hold", "continue", "retry"}
+)
 
 func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.VarP(textFlag{&o.file, "FILE"}, "file", "f", "read the text from FILE instead of standard input")
 	f.BoolVarP(&o.noStdin, "no-stdin", "n", false, "do not read standard input")
+	f.BoolVarP(&o.detach, "detach", "d", false, "print the id of the message and do not wait for the answer")
 	f.Var(&o.timeout, "timeout", "wait at most this long, such as 90s or 10m; the message lives on")
+	f.BoolVar(&o.cancels, "cancel-on-interrupt", false, "an interrupt cancels the message, and not only the wait")
+	f.Var(keyFlag{&o.key}, "key", "accept the message once, however often it is sent with this key")
+	f.Var(&o.ttl, "ttl", "drop the message when its turn has not begun by then, such as 10m")
+	f.Var(wordFlag{&o.ifBusy, busyWords}, "if-busy", "when its conversation has a turn or a queue: wait (the default), skip (status 0) or fail (75)")
+	f.Var(wordFlag{&o.onUnknown, unknownWords}, "on-unknown", "when nobody can prove how the turn ended: continue (the default), hold or retry")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
 	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
@@ -42,8 +57,42 @@ func newSendCmd(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "send TEAM[@SESSION] [MESSAGE... | -]",
 		Short:      "Send a message and print the answer",
-		SuggestFor: []string{"ask", "run", "tell", "message"},
-		Long: `Send a message to a team and print the answer, and nothing else, on stdout.
+		SuggestFor: []string{"ask", "run", "tell"},
+		Long:       sendText,
+		Example: `  iris send api "why does the build fail?"
+  git diff | iris send api@review "look at this"
+  iris send . -f question.md --timeout 10m
+  id=$(iris send -d api "run the long tests") && iris wait "$id"
+  iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
+  ssh host iris send -n api status`,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return usagef("usage: iris send TEAM[@SESSION] [MESSAGE... | -]", "send needs a team")
+			case opts.detach && opts.cancels:
+				return usagef("leave one of them out", "--detach does not wait, so there is nothing for --cancel-on-interrupt to end")
+			}
+			return nil
+		},
+		ValidArgsFunction: completeTeams(g),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSend(cmd.Context(), opts, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if !errors.As(err, &unknown) {
+			return flagError(cmd, err)
+		}
+		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", err)
+	})
+	opts.addFlags(cmd.Flags())
+	completeWords(cmd, "if-busy", busyWords)
+	completeWords(cmd, "on-unknown", unknownWords)
+	return cmd
+}
+
+const sendText = `Send a message to a team and print the answer, and nothing else, on stdout.
 
 TEAM is the name of a team, or a directory: "." or anything with a slash. A
 directory stands for the team that has this very directory, not one above it,
@@ -62,9 +111,25 @@ The answer is printed as the agent gave it, with a line feed added if it ends
 without one. On a terminal, what could steer the terminal is shown as an escape
 sequence.
 
-Ctrl-C, SIGTERM and --timeout end the wait and nothing else: a message that
-still waits will run, a running turn goes on. Its id is on stderr, and
-"iris cancel ID" takes it back or interrupts it.
+A message that has an id is on disk and outlives the daemon. When the daemon is
+restarted or killed the wait goes on with the next one. With --detach there is
+no wait: the id is printed, and "iris wait ID" or "iris result ID" gets the
+answer later.
+
+Ctrl-C, SIGTERM, a closed terminal and --timeout end the wait and nothing else:
+a message that still waits will run, a running turn goes on. Its id is on
+stderr; "iris wait ID" waits for it again, "iris cancel ID" takes it back or
+interrupts it. With --cancel-on-interrupt Ctrl-C, SIGTERM and a closed terminal
+do that at once; --timeout does not.
+
+--key makes it safe to send again when nobody knows whether the first time was a
+success: the same message with the same key is accepted once and each sender
+gets its answer; another message with that key is refused. A key is remembered
+as long as its message, 35 days unless the configuration says otherwise.
+
+When nobody can prove how the turn ended (7) it is never run again by itself,
+unless --on-unknown is retry. The messages of the conversation behind it run,
+or wait until "iris resolve" says what happened if it is hold.
 
 JSON
   id, team, session, session_id, outcome, text, error, hint, subtype,
@@ -75,41 +140,18 @@ JSON
 
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty ones are left out.
-  reason is one word: no-such-team, bad-name, cannot-start, not-dispatched,
-  pool-full, queue-full, deadlock, cancelled, killed, evicted, stalled,
-  stopping, unknown, not-running or failed; other-configuration or protocol when
-  the running daemon is another; and there is none when the wait has ended or no
-  daemon could be reached.
+  reason is one word: no-such-team, bad-name, bad-option, cannot-start,
+  not-dispatched, pool-full, queue-full, busy, deadlock, disk-full, journal,
+  conflict, expired, cancelled, killed, evicted, stalled, stopping, unknown,
+  not-running, no-such-message, not-ended, pruned or failed; other-configuration
+  or protocol when the running daemon is another; and there is none when the
+  wait has ended or no daemon could be reached.
 
-  Errors of usage that are found before anything is sent print no JSON.
+  With --detach: id, state, position in the queue, and existing when the key was
+  known. Errors of usage that are found before anything is sent print no JSON.
 
 EXIT STATUS
-0 1 2 3 4 5 7 8 9 10 11 12 13 75 124 130`,
-		Example: `  iris send api "why does the build fail?"
-  git diff | iris send api@review "look at this"
-  iris send . -f question.md --timeout 10m
-  ssh host iris send -n api status`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("usage: iris send TEAM[@SESSION] [MESSAGE... | -]", "send needs a team")
-			}
-			return nil
-		},
-		ValidArgsFunction: completeTeams(g),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runSend(cmd.Context(), opts, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
-	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		var unknown *pflag.NotExistError
-		if !errors.As(err, &unknown) {
-			return flagError(cmd, err)
-		}
-		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", err)
-	})
-	opts.addFlags(cmd.Flags())
-	return cmd
-}
+0 1 2 3 4 5 6 7 8 9 10 11 12 13 65 75 124 130`
 
 func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	team, session, err := parseTarget(args[0])
@@ -121,16 +163,17 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	if err != nil {
 		return err
 	}
-	if opts.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(opts.timeout))
-		defer cancel()
+	params := opts.params(team, session, text)
+	d := delivery{globals: opts.globals, timeout: opts.timeout, keyed: opts.key != "", cancels: opts.cancels}
+	ctx, end := d.begin(ctx)
+	defer end()
+	if opts.detach {
+		return opts.submit(ctx, &d, params, stdout)
 	}
-	params := ipc.Send{Team: team, Session: session, Text: text, Fresh: opts.fresh, EnvKeys: credentialKeys(os.Environ())}
-	reply, err := opts.send(ctx, params)
-	err = orDirectory(team, err)
+	reply, err := d.send(ctx, params)
+	err = opts.meaning(params, err)
 	if opts.json {
-		return printReplyJSON(stdout, params, reply, err)
+		return printReplyJSON(stdout, noReply{Team: team, Session: session}, reply, err)
 	}
 	if err != nil {
 		return err
@@ -138,12 +181,74 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	return printReply(stdout, reply, opts.raw)
 }
 
-// onInterrupt calls f at the first Ctrl-C or SIGTERM; the second one has its
-// usual effect. A signal that the caller ignores, as shells do for what they
-// run in the background, stays ignored.
+// params are what the daemon gets.
+func (o *sendOptions) params(team, session, text string) ipc.Send {
+	p := ipc.Send{
+		Team: team, Session: session, Text: text, Fresh: o.fresh, EnvKeys: credentialKeys(os.Environ()),
+		Key: o.key, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
+	}
+	if o.ttl > 0 {
+		p.TTL = max(1, time.Duration(o.ttl).Milliseconds())
+	}
+	if o.ifBusy == "skip" || o.ifBusy == "fail" {
+		p.IfBusy = "fail"
+	}
+	return p
+}
+
+// meaning is what the sender makes of the daemon's error.
+func (o *sendOptions) meaning(p ipc.Send, err error) error {
+	if o.ifBusy == "skip" && reasonOf(err) == "busy" {
+		return &skippedError{team: name(p.Team, p.Session), cause: err}
+	}
+	return orDirectory(p.Team, err)
+}
+
+// submit sends the message and prints its id.
+func (o *sendOptions) submit(ctx context.Context, d *delivery, p ipc.Send, stdout io.Writer) error {
+	var state ipc.MessageState
+	err := d.run(ctx, func(ctx context.Context, c *ipc.Client) error {
+		c.Patience = patience
+		return c.Call(ctx, ipc.MethodSubmit, &p, &state)
+	})
+	err = o.meaning(p, err)
+	if err != nil && o.json {
+		return printReplyJSON(stdout, noReply{Team: p.Team, Session: p.Session}, nil, err)
+	}
+	if err != nil {
+		return err
+	}
+	return printState(stdout, &state, o.json)
+}
+
+// printState prints the id of a message, or all that is known of its state.
+func printState(stdout io.Writer, state *ipc.MessageState, asJSON bool) error {
+	if asJSON {
+		return printJSON(stdout, state)
+	}
+	_, err := fmt.Fprintln(stdout, escape(state.ID))
+	return err
+}
+
+// send sends the message and waits for the end of its turn.
+func (d *delivery) send(ctx context.Context, params ipc.Send) (*ipc.Reply, error) {
+	reply := new(ipc.Reply)
+	err := d.run(ctx, func(ctx context.Context, c *ipc.Client) (err error) {
+		if ids := d.waiting(); ids != nil { // an earlier daemon has it on record
+			_, reply, err = collect(ctx, c, ids)
+			return err
+		}
+		return c.Call(ctx, ipc.MethodSend, &params, reply)
+	})
+	return reply, err
+}
+
+// onInterrupt calls f at the first Ctrl-C, SIGTERM or loss of the terminal; the
+// second one has its usual effect. A signal that the caller ignores, as shells do
+// for what they run in the background, stays ignored.
 func onInterrupt(f func()) {
 	var signals []os.Signal
-	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(s) {
 			signals = append(signals, s)
 		}
@@ -156,152 +261,4 @@ func onInterrupt(f func()) {
 		stop()
 		f()
 	})
-}
-
-// send makes the call and waits for the end of the turn.
-func (o *sendOptions) send(ctx context.Context, params ipc.Send) (*ipc.Reply, error) {
-	c, err := o.dial(ctx)
-	if err != nil {
-		return nil, notAccepted(ctx, err)
-	}
-	defer c.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// Not before: it takes as long as the call itself, and until the message is
-	// on its way there is nothing to say of it.
-	c.OnSent = func() { onInterrupt(cancel) }
-	var heard progress
-	c.OnNotify = heard.note
-	var reply ipc.Reply
-	err = c.Call(ctx, ipc.MethodSend, &params, &reply)
-	switch {
-	case err == nil:
-		return &reply, nil
-	case heard.id == "":
-		return nil, notAccepted(ctx, err)
-	}
-	return nil, o.accepted(ctx, heard, err)
-}
-
-// progress is what the daemon has said of a message. Only the goroutine that
-// makes the call uses it.
-type progress struct {
-	id      string
-	running bool
-}
-
-func (p *progress) note(method string, raw json.RawMessage) {
-	var state ipc.MessageState
-	if method != ipc.NotifyState || state.ParseJSON(raw) != nil || state.ID == "" {
-		return
-	}
-	p.id = state.ID
-	p.running = p.running || state.State == "running" // a turn may begin before its place is told
-}
-
-// accepted says what a failed wait means for a message that has an id.
-func (o *sendOptions) accepted(ctx context.Context, p progress, err error) error {
-	var wire *ipc.Error
-	if errors.As(err, &wire) {
-		return err
-	}
-	if ctx.Err() == nil {
-		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon while message %s ran: %s", p.id, err)
-	}
-	why := "interrupted"
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		why = "no answer within " + o.timeout.String()
-	}
-	fate, remedy := "still waits and will run", "takes it back"
-	if p.running {
-		fate, remedy = "goes on", "interrupts it"
-	}
-	return &waitError{
-		cause: ctx.Err(), id: p.id,
-		text: fmt.Sprintf("%s; message %s %s", why, p.id, fate),
-		hint: fmt.Sprintf("%q %s", "iris cancel "+p.id, remedy),
-	}
-}
-
-// notAccepted says what it means that no id came back.
-func notAccepted(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return ipc.Errorf(ipc.CodeDaemon, "the daemon did not accept the message in time")
-	case ctx.Err() != nil:
-		return &waitError{cause: ctx.Err(), text: "interrupted before the daemon accepted the message"}
-	case errors.Is(err, ipc.ErrLost):
-		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon before it said whether it took the message: %s", err)
-	}
-	return err
-}
-
-// printReply prints the answer, and returns how the turn ended.
-func printReply(stdout io.Writer, r *ipc.Reply, raw bool) error {
-	if answers(r.Outcome) {
-		if err := printText(stdout, r.Text, raw); err != nil {
-			return err
-		}
-	}
-	return replyError(r)
-}
-
-// answers reports whether the text of a reply is an answer, if perhaps only a
-// part of one. With other outcomes it is what the agent said of its failure.
-func answers(outcome string) bool {
-	switch outcome {
-	case "success", "denied", "incomplete", "limit":
-		return true
-	}
-	return false
-}
-
-// printText writes the JSON string raw as text that ends with a line feed.
-func printText(stdout io.Writer, text json.RawMessage, raw bool) error {
-	out := newPrinter(stdout, raw)
-	end := &lastByte{w: out}
-	if err := ipc.UnquoteTo(end, text); err != nil {
-		return err
-	}
-	if end.any && end.last != '\n' {
-		io.WriteString(out, "\n")
-	}
-	return out.Close()
-}
-
-// lastByte remembers the last byte that was written.
-type lastByte struct {
-	w    io.Writer
-	any  bool
-	last byte
-}
-
-func (l *lastByte) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		l.any, l.last = true, p[len(p)-1]
-	}
-	return l.w.Write(p)
-}
-
-// replyError returns nil for success and else what the agent reported.
-func replyError(r *ipc.Reply) error {
-	if outcomeStatus(r.Outcome) == exitOK {
-		return nil
-	}
-	text := r.Error
-	switch {
-	case text == "" && r.Outcome == "denied":
-		text = "denied: " + deniedTools(r.Denials)
-	case text == "":
-		text = "the turn ended: " + r.Outcome
-	}
-	return &outcomeError{outcome: r.Outcome, text: text, hint: r.Hint}
-}
-
-func deniedTools(denials []ipc.Denial) string {
-	var tools []string
-	for _, d := range denials {
-		tools = append(tools, d.Tool)
-	}
-	return strings.Join(tools, ", ")
 }

@@ -8,8 +8,8 @@ import (
 	"iris/ipc"
 )
 
-// noReply is what "send --json" prints when the agent did not end the turn by
-// its own word; its names are those of ipc.Reply where they mean the same.
+// noReply is what --json prints when the agent did not end the turn by its own
+// word; its names are those of ipc.Reply where they mean the same.
 type noReply struct {
 	ID      string `json:"id,omitempty"`
 	Team    string `json:"team"`
@@ -28,8 +28,8 @@ type statusReply struct {
 }
 
 // printReplyJSON prints one object, whatever happened, and returns err or how
-// the turn ended.
-func printReplyJSON(stdout io.Writer, params ipc.Send, reply *ipc.Reply, err error) error {
+// the turn ended. What is known of a message without a reply is in none.
+func printReplyJSON(stdout io.Writer, none noReply, reply *ipc.Reply, err error) error {
 	if err == nil {
 		ended := replyError(reply)
 		if err := printJSON(stdout, statusReply{reply, status(ended)}); err != nil {
@@ -37,17 +37,14 @@ func printReplyJSON(stdout io.Writer, params ipc.Send, reply *ipc.Reply, err err
 		}
 		return ended
 	}
-	none := noReply{
-		Team: params.Team, Session: params.Session, Outcome: "none",
-		Error: err.Error(), Hint: hint(err), Status: status(err),
-	}
+	none.Outcome, none.Error, none.Hint, none.Reason, none.Status = "none", err.Error(), hint(err), reasonOf(err), status(err)
 	var wire *ipc.Error
 	var wait *waitError
 	switch {
-	case errors.As(err, &wait):
+	case errors.As(err, &wait) && wait.id != "":
 		none.ID = wait.id
-	case errors.As(err, &wire) && wire.Data != nil:
-		none.ID, none.Reason = wire.Data.ID, wire.Data.Reason
+	case errors.As(err, &wire) && wire.Data != nil && wire.Data.ID != "":
+		none.ID = wire.Data.ID
 	}
 	if err := printJSON(stdout, &none); err != nil {
 		return err

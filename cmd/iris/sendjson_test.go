@@ -10,12 +10,15 @@ import (
 // TestHelpKnowsEveryReason compares the words that the daemon gives senders with
 // those in the help of send.
 func TestHelpKnowsEveryReason(t *testing.T) {
-	source, err := os.ReadFile("../../daemon/errors.go")
-	if err != nil {
-		t.Fatal(err)
+	var found [][]string
+	for _, file := range []string{"errors", "send", "room", "verdict"} {
+		source, err := os.ReadFile("../../daemon/" + file + ".go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, regexp.MustCompile(`(?:coded|about)\(ipc\.\w+, "([a-z0-9-]+)"`).FindAllStringSubmatch(string(source), -1)...)
 	}
-	found := regexp.MustCompile(`(?:coded|about)\(ipc\.\w+, "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1)
-	if len(found) < 10 {
+	if len(found) < 25 {
 		t.Fatalf("found %d words only", len(found))
 	}
 	send, _, err := newRootCmd().Find([]string{"send"})
@@ -25,8 +28,9 @@ func TestHelpKnowsEveryReason(t *testing.T) {
 	_, text, _ := strings.Cut(send.Long, "reason is one word:")
 	text, _, _ = strings.Cut(text, "EXIT")
 	known := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,.;\n", r) })
+	first := "blank too-large not-utf8" // for who speaks the protocol; send finds these before it sends
 	for _, m := range found {
-		if !contains(known, m[1]) {
+		if !contains(strings.Fields(first), m[1]) && !contains(known, m[1]) {
 			t.Errorf("the help of send has no %q", m[1])
 		}
 	}

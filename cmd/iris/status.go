@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -27,8 +28,9 @@ const statusJSON = `
 JSON
   pid, version, protocol, socket, since, uptime_ms, config, config_error, log,
   total_processes, max_processes, busy, queued, messages_processed, cost_usd,
-  clients, stopping, broken (team, session, failures, error, retry_ms: agents
-  that do not start) and warnings`
+  clients, journal (path, bytes, messages, queued, running, unknown, error: why
+  nothing is accepted), stopping, broken (team, session, failures, error,
+  retry_ms: agents that do not start) and warnings`
 
 func newStatusCmd(g *globals) *cobra.Command {
 	opts := statusOptions{globals: g}
@@ -36,8 +38,8 @@ func newStatusCmd(g *globals) *cobra.Command {
 		Use:   "status",
 		Short: "Show how the daemon and its pool are",
 		Long: `Show the daemon and its pool: how many agents there are and may be, what waits,
-what they did and cost, and what is wrong. It starts a daemon when there is
-none; "iris daemon status" does not.` + statusJSON + `
+what they did and cost, what is on record, and what is wrong. It starts a daemon
+when there is none; "iris daemon status" does not.` + statusJSON + `
 
 EXIT STATUS
 0 2 3`,
@@ -78,6 +80,10 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 		{"queued", strconv.Itoa(s.Queued)},
 		{"messages", fmt.Sprintf("%d, $%.2f", s.Messages, s.CostUSD)},
 		{"clients", strconv.Itoa(s.Clients)},
+		{"journal", journalText(&s.Journal)},
+	}
+	if s.Journal.Error != "" {
+		fields = append(fields, [2]string{"journal error", s.Journal.Error})
 	}
 	if s.ConfigError != "" {
 		fields = append(fields, [2]string{"config error", s.ConfigError})
@@ -90,4 +96,10 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 		fields = append(fields, [2]string{"warning", w})
 	}
 	return fields
+}
+
+// journalText says how much is on record.
+func journalText(j *ipc.Journal) string {
+	return fmt.Sprintf("%s, %d queued, %d running, %d unknown, %s",
+		plural(time.Duration(j.Messages), "message"), j.Queued, j.Running, j.Unknown, cmp.Or(size(j.Bytes), "0 B"))
 }

@@ -57,7 +57,7 @@ func isDir(path string) bool {
 // directory of that name is meant, if there is one here.
 func orDirectory(team string, err error) error {
 	var wire *ipc.Error
-	if errors.As(err, &wire) && wire.Data != nil && wire.Data.Reason == "no-such-team" && !isPath(team) && isDir(team) {
+	if errors.As(err, &wire) && reasonOf(err) == "no-such-team" && !isPath(team) && isDir(team) {
 		wire.Data.Hint = "./" + team + " means the directory"
 	}
 	return err

@@ -78,9 +78,7 @@ func runTeamAdd(ctx context.Context, opts teamAddOptions, name, dir string) erro
 func (g globals) takeUp(ctx context.Context) error {
 	g.noStart = true
 	err := g.call(ctx, ipc.MethodReload, nil, nil)
-	var wire *ipc.Error
-	if errors.Is(err, ipc.ErrNoDaemon) ||
-		errors.As(err, &wire) && wire.Data != nil && wire.Data.Reason == "other-configuration" {
+	if errors.Is(err, ipc.ErrNoDaemon) || reasonOf(err) == "other-configuration" {
 		return nil
 	}
 	return err

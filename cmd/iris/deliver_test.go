@@ -1,0 +1,380 @@
+package main
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"iris/ipc"
+)
+
+// A stub is a daemon that answers as a test wants. It can be killed and come
+// back at the same socket.
+type stub struct {
+	t      *testing.T
+	socket string
+	handle map[string]ipc.Handler
+
+	mu    sync.Mutex // protects the fields below
+	calls []string   // methods in the order of their calls
+	conns []net.Conn
+	end   func() // of this life
+}
+
+func newStub(t *testing.T, handle map[string]ipc.Handler) (*stub, *globals) {
+	t.Helper()
+	s := &stub{t: t, socket: filepath.Join(newHome(t), "stub", "s"), handle: handle}
+	s.start()
+	t.Cleanup(s.kill)
+	return s, &globals{socket: s.socket, noStart: true}
+}
+
+// start begins a life of the daemon.
+func (s *stub) start() {
+	ln, err := ipc.Listen(s.socket)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	server := ipc.NewServer(ipc.Options{Version: "stub"})
+	for name, h := range s.handle {
+		server.Handle(name, func(ctx context.Context, c *ipc.Call) (any, error) {
+			s.mu.Lock()
+			s.calls = append(s.calls, name)
+			s.mu.Unlock()
+			return h(ctx, c)
+		})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { server.Serve(ctx, known{ln, s}) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end = func() { ln.Close(); cancel(); wg.Wait() }
+}
+
+// known notes the connections of a stub.
+type known struct {
+	net.Listener
+	stub *stub
+}
+
+func (k known) Accept() (net.Conn, error) {
+	nc, err := k.Listener.Accept()
+	if err == nil {
+		k.stub.mu.Lock()
+		defer k.stub.mu.Unlock()
+		k.stub.conns = append(k.stub.conns, nc)
+	}
+	return nc, err
+}
+
+// drop ends all connections without a word.
+func (s *stub) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, nc := range s.conns {
+		nc.Close()
+	}
+	s.conns = nil
+}
+
+// kill ends the daemon as SIGKILL does. A handler must not call it.
+func (s *stub) kill() {
+	s.drop()
+	s.mu.Lock()
+	end := s.end
+	s.mu.Unlock()
+	end()
+}
+
+func (s *stub) called() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.calls, " ")
+}
+
+// says answers every call with v or err.
+func says(v any, err error) ipc.Handler {
+	return func(context.Context, *ipc.Call) (any, error) { return v, err }
+}
+
+// never answers no call.
+func never(ctx context.Context, _ *ipc.Call) (any, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// taken tells the client the id of its message and then does as h.
+func taken(id, state string, h ipc.Handler) ipc.Handler {
+	return func(ctx context.Context, c *ipc.Call) (any, error) {
+		c.NotifyWait(ipc.NotifyState, ipc.MessageState{ID: id, State: state})
+		return h(ctx, c)
+	}
+}
+
+// lost has the client lose its connection.
+func (s *stub) lost(ctx context.Context, c *ipc.Call) (any, error) {
+	s.drop()
+	return never(ctx, c)
+}
+
+// succeeded is the reply of a message that went well.
+func succeeded(id, text string) ipc.Reply {
+	return ipc.Reply{ID: id, Team: "api", Outcome: "success", Text: ipc.QuoteString(nil, text)}
+}
+
+func wireError(code int, reason, id string) error {
+	return &ipc.Error{Code: code, Message: "said " + reason, Data: &ipc.Data{Reason: reason, ID: id}}
+}
+
+// sendTo sends a message as the command does, without its arguments.
+func sendTo(ctx context.Context, opts sendOptions) (string, error) {
+	var stdout, stderr strings.Builder
+	err := runSend(ctx, opts, []string{"api", "hello"}, nil, &stdout, &stderr)
+	return stdout.String() + stderr.String(), err
+}
+
+func TestLostDaemonIsFoundAgainByTheID(t *testing.T) {
+	s, g := newStub(t, map[string]ipc.Handler{
+		ipc.MethodResult: says(succeeded("m1", "done"), nil),
+	})
+	s.handle[ipc.MethodSend] = taken("m1", "running", s.lost)
+	waits := 0
+	s.handle[ipc.MethodWait] = func(ctx context.Context, c *ipc.Call) (any, error) {
+		if waits++; waits == 1 {
+			return s.lost(ctx, c)
+		}
+		return ipc.MessageState{ID: "m1", State: "done"}, nil
+	}
+	s.kill()
+	s.start()
+	out, err := sendTo(t.Context(), sendOptions{globals: g})
+	if err != nil || out != "done\n" {
+		t.Errorf("got %q, %v", out, err)
+	}
+	if got, want := s.called(), "message.send message.wait message.wait message.result"; got != want {
+		t.Errorf("calls: got %s, want %s", got, want)
+	}
+}
+
+func TestDaemonThatIsAwayForAWhileIsWaitedFor(t *testing.T) {
+	s, g := newStub(t, map[string]ipc.Handler{
+		ipc.MethodWait:   says(ipc.MessageState{ID: "m1", State: "failed"}, nil),
+		ipc.MethodResult: says(nil, wireError(ipc.CodeCancelled, "killed", "m1")),
+	})
+	dead := make(chan struct{})
+	s.handle[ipc.MethodSend] = taken("m1", "queued", func(ctx context.Context, c *ipc.Call) (any, error) {
+		close(dead)
+		return never(ctx, c)
+	})
+	s.kill()
+	s.start()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		<-dead
+		s.kill()
+		time.Sleep(300 * time.Millisecond)
+		s.start()
+	})
+	out, err := sendTo(t.Context(), sendOptions{globals: g})
+	if status(err) != ipc.CodeCancelled || out != "" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+func TestDaemonThatIsGoneForGood(t *testing.T) {
+	s, g := newStub(t, nil)
+	dead := make(chan struct{})
+	s.handle = map[string]ipc.Handler{ipc.MethodSend: taken("m1", "queued", func(ctx context.Context, c *ipc.Call) (any, error) {
+		close(dead)
+		return never(ctx, c)
+	})}
+	s.kill()
+	s.start()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { <-dead; s.kill() })
+	_, err := sendTo(t.Context(), sendOptions{globals: g})
+	if status(err) != ipc.CodeDaemon || !strings.Contains(hint(err), `"iris wait m1"`) {
+		t.Errorf("got %v, status %d, hint %q", err, status(err), hint(err))
+	}
+}
+
+func TestWithoutAnIDOnlyAKeyIsSentAgain(t *testing.T) {
+	for _, key := range []string{"", "k"} {
+		s, g := newStub(t, map[string]ipc.Handler{})
+		sends := 0
+		s.handle[ipc.MethodSend] = func(ctx context.Context, c *ipc.Call) (any, error) {
+			if sends++; sends == 1 {
+				return s.lost(ctx, c)
+			}
+			return succeeded("m1", "done"), nil
+		}
+		s.kill()
+		s.start()
+		out, err := sendTo(t.Context(), sendOptions{globals: g, key: key})
+		want := ipc.CodeUnknown
+		if key != "" {
+			want = exitOK
+		}
+		if status(err) != want || (err == nil) != (out == "done\n") {
+			t.Errorf("key %q: got %q, %v, status %d, want %d", key, out, err, status(err), want)
+		}
+	}
+}
+
+// TestCallThatTheDaemonNeverReadIsMadeAgain has a daemon die with the call in a
+// socket that nobody has read from.
+func TestCallThatTheDaemonNeverReadIsMadeAgain(t *testing.T) {
+	s, g := newStub(t, map[string]ipc.Handler{ipc.MethodSend: says(succeeded("m1", "done"), nil)})
+	s.kill()
+	ln, err := ipc.Listen(s.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		if nc, err := ln.Accept(); err == nil {
+			time.Sleep(50 * time.Millisecond) // for the call to be written
+			ln.Close()
+			nc.Close()
+		}
+		s.start()
+	})
+	out, err := sendTo(t.Context(), sendOptions{globals: g})
+	if runtime.GOOS == "linux" && (err != nil || out != "done\n") {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// TestEndOfTheDaemonIsNoCancelling has a daemon end that answers the calls it
+// gives up.
+func TestEndOfTheDaemonIsNoCancelling(t *testing.T) {
+	_, g := newStub(t, map[string]ipc.Handler{
+		ipc.MethodSend:   taken("m1", "running", says(nil, context.Canceled)),
+		ipc.MethodWait:   says(ipc.MessageState{ID: "m1", State: "done"}, nil),
+		ipc.MethodResult: says(succeeded("m1", "done"), nil),
+	})
+	if out, err := sendTo(t.Context(), sendOptions{globals: g}); err != nil || out != "done\n" {
+		t.Errorf("with an id: got %q, %v", out, err)
+	}
+	_, g = newStub(t, map[string]ipc.Handler{ipc.MethodSend: says(nil, context.Canceled)})
+	if _, err := sendTo(t.Context(), sendOptions{globals: g}); status(err) != ipc.CodeUnknown {
+		t.Errorf("without one: got %v, status %d", err, status(err))
+	}
+}
+
+func TestStoppingIsAnAnswer(t *testing.T) {
+	s, g := newStub(t, map[string]ipc.Handler{
+		ipc.MethodSend: taken("m1", "queued", says(nil, wireError(ipc.CodeFull, "stopping", "m1"))),
+	})
+	_, err := sendTo(t.Context(), sendOptions{globals: g})
+	if status(err) != ipc.CodeFull || s.called() != "message.send" {
+		t.Errorf("got %v after %s", err, s.called())
+	}
+}
+
+func TestEndOfTheWaitSaysWhatBecomesOfTheMessage(t *testing.T) {
+	for state, want := range map[string]string{
+		"queued":  `no answer within 100ms; message m1 still waits and will run|"iris wait m1" waits for it, "iris cancel m1" takes it back`,
+		"running": `no answer within 100ms; message m1 goes on|"iris wait m1" waits for it, "iris cancel m1" interrupts it`,
+	} {
+		s, g := newStub(t, map[string]ipc.Handler{ipc.MethodSend: taken("m1", state, never)})
+		_, err := sendTo(t.Context(), sendOptions{globals: g, timeout: seconds(100 * time.Millisecond), cancels: true})
+		if status(err) != exitTimeout || err.Error()+"|"+hint(err) != want {
+			t.Errorf("got %v, hint %s, status %d", err, hint(err), status(err))
+		}
+		if s.called() != "message.send" {
+			t.Errorf("calls: %s", s.called())
+		}
+	}
+}
+
+// TestTimeoutHoldsOverALostDaemon has the time end on the second connection, of
+// which nothing is known yet.
+func TestTimeoutHoldsOverALostDaemon(t *testing.T) {
+	s, g := newStub(t, map[string]ipc.Handler{ipc.MethodWait: never})
+	s.handle[ipc.MethodSend] = taken("m1", "running", s.lost)
+	s.kill()
+	s.start()
+	begun := time.Now()
+	_, err := sendTo(t.Context(), sendOptions{globals: g, timeout: seconds(300 * time.Millisecond)})
+	if status(err) != exitTimeout || !strings.HasSuffix(err.Error(), "message m1 has not ended") || time.Since(begun) > 5*time.Second {
+		t.Errorf("got %v, status %d", err, status(err))
+	}
+}
+
+func TestInterruptWaitsForTheIDAndCancels(t *testing.T) {
+	for _, c := range []struct {
+		cancels bool
+		answer  ipc.Handler
+		want    string
+	}{
+		{false, nil, "interrupted; message m1 goes on"},
+		{true, says(ipc.MessageState{ID: "m1", State: "cancelled"}, nil), "interrupted; message m1 is cancelled"},
+		{true, says(ipc.MessageState{ID: "m1", State: "interrupting"}, nil), "interrupted; so is the turn of message m1"},
+		{true, says(nil, wireError(ipc.CodeNotFound, "no-such-message", "m1")), "interrupted; message m1 had ended already"},
+		{true, says(nil, wireError(ipc.CodeFull, "journal", "")), "interrupted; message m1 is not cancelled: said journal"},
+	} {
+		s, g := newStub(t, map[string]ipc.Handler{})
+		s.handle[ipc.MethodSend] = func(ctx context.Context, call *ipc.Call) (any, error) {
+			time.Sleep(50 * time.Millisecond)              // for the client to listen to signals
+			syscall.Kill(syscall.Getpid(), syscall.SIGINT) // before the id is known
+			time.Sleep(50 * time.Millisecond)
+			return taken("m1", "running", never)(ctx, call)
+		}
+		s.handle[ipc.MethodCancel] = c.answer
+		if c.answer == nil {
+			delete(s.handle, ipc.MethodCancel)
+		}
+		s.kill()
+		s.start()
+		_, err := sendTo(t.Context(), sendOptions{globals: g, cancels: c.cancels})
+		if status(err) != exitInterrupted || err.Error() != c.want {
+			t.Errorf("got %v, status %d, want %s", err, status(err), c.want)
+		}
+	}
+}
+
+func TestBusyIsSkippedOrFails(t *testing.T) {
+	for ifBusy, want := range map[string]int{"skip": 0, "fail": ipc.CodeFull} {
+		_, g := newStub(t, map[string]ipc.Handler{
+			ipc.MethodSend: func(_ context.Context, c *ipc.Call) (any, error) {
+				var p ipc.Send
+				if err := c.Bind(&p); err != nil || p.IfBusy != "fail" {
+					t.Errorf("got if_busy %q, %v", p.IfBusy, err)
+				}
+				return nil, wireError(ipc.CodeFull, "busy", "")
+			},
+		})
+		var stderr strings.Builder
+		_, err := sendTo(t.Context(), sendOptions{globals: g, ifBusy: ifBusy})
+		if code := report(&stderr, err); code != want {
+			t.Errorf("%s: got %v, status %d", ifBusy, err, code)
+		}
+		if ifBusy == "skip" && stderr.String() != "iris: team api is busy, message not sent\n" {
+			t.Errorf("stderr: %s", &stderr)
+		}
+	}
+}
+
+func TestParamsOfSend(t *testing.T) {
+	t.Setenv("IRIS_ORIGIN", "cron")
+	opts := sendOptions{key: "k", ttl: 1, ifBusy: "wait", onUnknown: "hold", fresh: true}
+	p := opts.params("api", "s", "text")
+	p.EnvKeys = nil
+	got, err := p.AppendJSON(nil)
+	want := `{"team":"api","session":"s","text":"text","fresh":true,"key":"k","on_unknown":"hold","origin":"cron","ttl_ms":1}`
+	if err != nil || string(got) != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+}

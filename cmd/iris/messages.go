@@ -1,0 +1,228 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/ipc"
+)
+
+// The states of a message.
+var (
+	messageStates = []string{"queued", "running", "done", "failed", "cancelled", "expired", "unknown"}
+	endedStates   = messageStates[2:]
+)
+
+// pageSize is how many messages the daemon lists at a time.
+const pageSize = 1000
+
+type messagesOptions struct {
+	*globals
+	states []string
+	since  moment
+	limit  numberFlag
+	quiet  bool
+	json   bool
+}
+
+func (o *messagesOptions) addFlags(f *pflag.FlagSet) {
+	o.limit = 50
+	f.Var(wordsFlag{&o.states, messageStates}, "state", "only those in these states, such as queued,running")
+	f.Var(&o.since, "since", "only those accepted since then: 90m, 7d, 2026-11-23 or 2026-11-23T18:00:00Z")
+	f.Var(&o.limit, "limit", "at most this many, 50 by default; 0 for all")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print ids only, as other commands take them")
+	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
+}
+
+func newMessagesCmd(g *globals) *cobra.Command {
+	opts := messagesOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:        "messages [TEAM[@SESSION]]",
+		Short:      "List messages, the newest first",
+		SuggestFor: []string{"message", "history", "queue", "outbox"},
+		Long: `List the messages on record, the newest first: 50 of them unless --limit says
+otherwise. TEAM alone stands for all of its conversations, TEAM@SESSION for that
+one.
+
+STATE is queued, running, done, failed, cancelled, expired (its turn had not
+begun in time) or unknown (nobody can prove how its turn ended). SENT says when
+it was accepted, TOOK how long its turn was or is. A record that is damaged is
+named on stderr and the status is 1; the others are listed all the same.
+
+Messages that have ended are kept for 35 days unless the configuration says
+otherwise. Texts and answers are not in the list: "iris result" prints an
+answer, "iris show" all that is known of one message.
+
+JSON
+  one object a line: id, team, session, state, accepted, started, ended,
+  outcome, error, cost_usd, key, deadline, retry_of, attempts, bytes (of its
+  text); those that do not apply are left out
+
+EXIT STATUS
+0 1 2 3 4`,
+		Example: `  iris messages
+  iris messages api --state queued,running -q | xargs iris cancel
+  iris messages --since 7d --limit 0 --json | jq -s 'map(.cost_usd) | add'`,
+		Args:              between(0, 1, "[TEAM[@SESSION]]"),
+		ValidArgsFunction: completeTeams(g),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runMessages(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	completeWords(cmd, "state", messageStates)
+	return cmd
+}
+
+func runMessages(ctx context.Context, opts messagesOptions, args []string, stdout, stderr io.Writer) error {
+	filter := ipc.List{States: opts.states, Since: opts.since.at(time.Now())}
+	if len(args) == 1 {
+		team, session, err := parseTarget(args[0])
+		if err != nil {
+			return err
+		}
+		filter.Team = team
+		if session != "" {
+			filter.Session = &session
+		}
+	}
+	var rows [][]string
+	now, home := time.Now(), os.Getenv("HOME")
+	damaged, err := opts.each(ctx, filter, func(m *ipc.Message) error {
+		switch {
+		case opts.json:
+			return printJSON(stdout, m)
+		case opts.quiet:
+			_, err := fmt.Fprintln(stdout, escape(m.ID))
+			return err
+		}
+		rows = append(rows, messageRow(m, now, home))
+		return nil
+	})
+	if err == nil && !opts.json && !opts.quiet {
+		fit(rows)
+		err = printTable(stdout, messageHeader, rows)
+	}
+	if err != nil {
+		return orDirectory(filter.Team, err)
+	}
+	return reportDamage(stderr, damaged)
+}
+
+// each calls f with the messages that the filter chooses, page by page, and
+// returns the names of the damaged records among them.
+func (o *messagesOptions) each(ctx context.Context, filter ipc.List, f func(*ipc.Message) error) (damaged []string, err error) {
+	left := int64(o.limit)
+	for {
+		filter.Limit = pageSize
+		if o.limit > 0 {
+			filter.Limit = int(min(left, pageSize))
+		}
+		var page ipc.MessageList
+		if err := o.call(ctx, ipc.MethodMessages, &filter, &page); err != nil {
+			return damaged, err
+		}
+		for i := range page.Messages {
+			if err := f(&page.Messages[i]); err != nil {
+				return damaged, err
+			}
+		}
+		damaged = append(damaged, page.Damaged...)
+		n := len(page.Messages)
+		left -= int64(n)
+		if !page.More || n == 0 || o.limit > 0 && left <= 0 {
+			return damaged, nil
+		}
+		filter.Before = page.Messages[n-1].ID
+	}
+}
+
+// reportDamage names the records that cannot be believed.
+func reportDamage(stderr io.Writer, damaged []string) error {
+	if len(damaged) == 0 {
+		return nil
+	}
+	for _, what := range damaged {
+		say(stderr, "%s", what)
+	}
+	return silentError(ipc.CodeFailed)
+}
+
+var messageHeader = []string{"ID", "STATE", "TEAM", "SENT", "TOOK", "COST", "OUTCOME"}
+
+// messageRow is a message in a table, with the whole text of its error.
+func messageRow(m *ipc.Message, now time.Time, home string) []string {
+	return []string{
+		m.ID, m.State, tilde(name(m.Team, m.Session), home), ago(now, &m.Accepted), took(m, now), dollars(m.CostUSD), outcomeText(m),
+	}
+}
+
+// outcomeText is how a message ended, unless its state says it all.
+func outcomeText(m *ipc.Message) string {
+	text := strings.TrimPrefix(m.Error, "team "+name(m.Team, m.Session)+": ")
+	if m.Outcome == "success" || m.Outcome == m.State {
+		return text
+	}
+	return cmp.Or(text, m.Outcome)
+}
+
+// took says how long the turn of a message was, or is.
+func took(m *ipc.Message, now time.Time) string {
+	switch {
+	case m.Started == nil:
+		return ""
+	case m.Ended != nil:
+		return short(m.Ended.Sub(*m.Started))
+	case m.State == "running":
+		return short(now.Sub(*m.Started))
+	}
+	return ""
+}
+
+// dollars says a cost in cents; "" for none.
+func dollars(cost float64) string {
+	switch {
+	case cost <= 0:
+		return ""
+	case cost < 0.01:
+		return "<$0.01"
+	}
+	return "$" + strconv.FormatFloat(cost, 'f', 2, 64)
+}
+
+// leastText is what a table leaves of the last column at least.
+const leastText = 16
+
+// fit cuts the last column of a table so that it fits the terminal.
+func fit(rows [][]string) {
+	last := len(messageHeader) - 1
+	room := columns
+	for i, title := range messageHeader[:last] {
+		width := len(title)
+		for _, row := range rows {
+			width = max(width, utf8.RuneCountInString(orDash(escape(row[i]))))
+		}
+		room -= width + 2
+	}
+	for _, row := range rows {
+		row[last] = clip(escape(row[last]), max(room, leastText))
+	}
+}
+
+// clip cuts a text to so many characters.
+func clip(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most-3]) + "..."
+}
