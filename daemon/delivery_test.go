@@ -292,6 +292,8 @@ func TestUnknownMessageHoldsItsConversationUntilResolved(t *testing.T) {
 	if end := awaitEnd(d, waits.ID); end.State != "done" {
 		t.Errorf("got %+v", end)
 	}
+	_, err = call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: lost.ID})
+	wantCode(t, err, ipc.CodeFailed, "a person")
 	if m := show(d, lost.ID); states(m) != "queued running unknown failed" || m.History[3].By == "" || m.History[3].Note != "looked" {
 		t.Errorf("got %+v", m.History)
 	}

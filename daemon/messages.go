@@ -11,8 +11,12 @@ import (
 	"iris/pool"
 )
 
-// maxPage is how many messages one answer lists.
-const maxPage = 1000
+// maxPage is how many messages one answer lists; maxYear is before times end
+// that the journal can compare.
+const (
+	maxPage = 1000
+	maxYear = 2200
+)
 
 // wait answers message.wait with the first of some messages that has ended.
 func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
@@ -30,14 +34,24 @@ func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
 			c.Notify(ipc.NotifyState, d.stateOf(m))
 			continue
 		}
-		return d.endedState(id)
+		return d.endedState(ctx, id)
 	}
 	select {
 	case id := <-ended:
-		return d.endedState(id)
+		return d.endedState(ctx, id)
+	case <-d.left:
+		return d.comeBack(ctx, leftError(d.keyOf(p.IDs[0]), p.IDs[0]))
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// keyOf is the conversation of a live message.
+func (d *Daemon) keyOf(id string) pool.Key {
+	if m := d.live.get(id); m != nil {
+		return m.key
+	}
+	return pool.Key{}
 }
 
 // stateOf says how far a live message is.
@@ -51,13 +65,13 @@ func (d *Daemon) stateOf(m *delivery) ipc.MessageState {
 
 // endedState answers for a message that is not live: it has ended, or it waits
 // for the next daemon.
-func (d *Daemon) endedState(id string) (any, error) {
+func (d *Daemon) endedState(ctx context.Context, id string) (any, error) {
 	m, err := d.journal.Message(id)
 	if err != nil {
 		return nil, d.lookupError(id, err)
 	}
 	if !m.State.Ended() {
-		return nil, stoppingError(pool.Key{Team: m.Team, Session: m.Session}, id)
+		return d.comeBack(ctx, stoppingError(pool.Key{Team: m.Team, Session: m.Session}, id))
 	}
 	return ipc.MessageState{ID: id, State: string(m.State)}, nil
 }
@@ -134,6 +148,9 @@ func (d *Daemon) filter(p *ipc.List) (journal.Filter, error) {
 			return f, err
 		}
 		f.Team = k.Team
+	}
+	if p.Since.Year() > maxYear {
+		return f, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("since is in the year %d: it must be at most %d", p.Since.Year(), maxYear))
 	}
 	if f.Limit <= 0 || f.Limit > maxPage {
 		f.Limit = maxPage
@@ -238,7 +255,7 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return d.endedState(p.ID)
+	return d.endedState(ctx, p.ID)
 }
 
 // retry answers message.retry: the same text once more, as a new message. One

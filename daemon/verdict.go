@@ -86,18 +86,29 @@ func (d *Daemon) recall(id string, callerKeys []string) (any, error) {
 	switch {
 	case m.State == journal.Expired:
 		return nil, expiredError(k, id)
-	case r != nil && r.Code != 0 && m.State != journal.Done:
+	case r != nil && r.Code == ipc.CodeUnknown && m.State != journal.Unknown:
+		return d.resolved(k, &m)
+	case r != nil && r.Code != 0:
 		return nil, &ipc.Error{Code: r.Code, Message: r.Error, Data: &ipc.Data{Reason: r.Reason, Hint: r.Hint, ID: id}}
-	case r != nil && r.Code == 0:
+	case r != nil:
 		reply := d.reply(k, id, fromRecord(r), callerKeys)
 		reply.Notice = r.Notice
 		return reply, nil
-	case m.State == journal.Done: // a person has said so; the answer is not known
-		return d.reply(k, id, &pool.Result{Outcome: pool.OutcomeSuccess}, nil), nil
-	case m.State == journal.Cancelled:
-		return nil, d.failure(k, id, pool.ErrCancelled)
 	}
-	return nil, d.failure(k, id, errors.New("a person has said that it failed"))
+	return d.resolved(k, &m)
+}
+
+// resolved answers for a message of which only the end is known: a person has
+// said what it was, or it was cancelled before it began.
+func (d *Daemon) resolved(k pool.Key, m *journal.Message) (any, error) {
+	switch m.State {
+	case journal.Done:
+		return d.reply(k, m.ID, &pool.Result{Outcome: pool.OutcomeSuccess}, nil), nil
+	case journal.Cancelled:
+		return nil, d.failure(k, m.ID, pool.ErrCancelled)
+	}
+	last := m.History[len(m.History)-1]
+	return nil, d.failure(k, m.ID, fmt.Errorf("message %s failed: %s says so, nobody knows more", m.ID, last.By))
 }
 
 // lookupError says that a message cannot be read.
@@ -109,7 +120,7 @@ func (d *Daemon) lookupError(id string, err error) error {
 }
 
 func noMessage(id string) *ipc.Error {
-	return coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q", id))
+	return withID(coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q", id)), id)
 }
 
 func notEnded(k pool.Key, m *journal.Message) *ipc.Error {

@@ -175,7 +175,7 @@ func (d *delivery) first(ctx context.Context) (id string, reply *ipc.Reply, err 
 func collect(ctx context.Context, c *ipc.Client, ids []string) (string, *ipc.Reply, error) {
 	var ended ipc.MessageState
 	if err := c.Call(ctx, ipc.MethodWait, &ipc.Wait{IDs: ids}, &ended); err != nil {
-		return missing(ctx, c, err, ids), nil, err
+		return missing(err), nil, err
 	}
 	reply := new(ipc.Reply)
 	if err := c.Call(ctx, ipc.MethodResult, &ipc.Which{ID: ended.ID}, reply); err != nil {
@@ -186,15 +186,10 @@ func collect(ctx context.Context, c *ipc.Client, ids []string) (string, *ipc.Rep
 
 // missing returns which message the error says is not there. That one keeps
 // nobody from waiting for the others.
-func missing(ctx context.Context, c *ipc.Client, err error, ids []string) string {
+func missing(err error) string {
 	var wire *ipc.Error
-	if !errors.As(err, &wire) || wire.Code != ipc.CodeNotFound {
-		return ""
-	}
-	for _, id := range ids {
-		if err := c.Call(ctx, ipc.MethodShow, &ipc.Which{ID: id}, nil); errors.Is(err, wire) {
-			return id
-		}
+	if errors.As(err, &wire) && wire.Code == ipc.CodeNotFound && wire.Data != nil {
+		return wire.Data.ID
 	}
 	return ""
 }

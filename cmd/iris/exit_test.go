@@ -99,6 +99,7 @@ func TestReplies(t *testing.T) {
 		{ipc.Reply{Outcome: "success", Text: []byte(`"hi"`)}, "hi\n", "", 0},
 		{ipc.Reply{Outcome: "success", Text: []byte(`"hi\n"`)}, "hi\n", "", 0},
 		{ipc.Reply{Outcome: "success", Text: []byte(`""`)}, "", "", 0},
+		{ipc.Reply{Outcome: "success", Text: []byte(`"hi"`), Notice: "begun anew"}, "hi\n", "iris: begun anew\n", 0},
 		{
 			ipc.Reply{Outcome: "denied", Text: []byte(`"hi"`), Denials: []ipc.Denial{{Tool: "Bash"}, {Tool: "Write"}}, Hint: "allow it"},
 			"hi\n", "iris: denied: Bash, Write\niris: hint: allow it\n", 9,
@@ -108,7 +109,7 @@ func TestReplies(t *testing.T) {
 		{ipc.Reply{Outcome: "api-error", Text: []byte(`"API Error: 500"`)}, "", "iris: the turn ended: api-error\n", 13},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := report(&stderr, printReply(&stdout, &c.reply, false))
+		code := report(&stderr, printReply(&stdout, &stderr, &c.reply, false))
 		if stdout.String() != c.stdout || stderr.String() != c.stderr || code != c.status {
 			t.Errorf("%s: got %q, %q, %d, want %q, %q, %d",
 				c.reply.Outcome, &stdout, &stderr, code, c.stdout, c.stderr, c.status)

@@ -8,8 +8,12 @@ import (
 	"iris/ipc"
 )
 
-// printReply prints the answer, and returns how the turn ended.
-func printReply(stdout io.Writer, r *ipc.Reply, raw bool) error {
+// printReply prints the answer, and on stderr what is to be known besides, and
+// returns how the turn ended.
+func printReply(stdout, stderr io.Writer, r *ipc.Reply, raw bool) error {
+	if r.Notice != "" {
+		say(stderr, "%s", r.Notice)
+	}
 	if answers(r.Outcome) {
 		if err := printText(stdout, r.Text, raw); err != nil {
 			return err

@@ -52,7 +52,7 @@ EXIT STATUS
 		},
 		ValidArgsFunction: completeMessages(g, 1, endedStates...),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runResult(cmd.Context(), opts, args, cmd.OutOrStdout())
+			return runResult(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	opts.addFlags(cmd.Flags())
@@ -60,7 +60,7 @@ EXIT STATUS
 	return cmd
 }
 
-func runResult(ctx context.Context, opts resultOptions, args []string, stdout io.Writer) error {
+func runResult(ctx context.Context, opts resultOptions, args []string, stdout, stderr io.Writer) error {
 	which, err := opts.which(args)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func runResult(ctx context.Context, opts resultOptions, args []string, stdout io
 	if err != nil {
 		return err
 	}
-	return printReply(stdout, &reply, opts.raw)
+	return printReply(stdout, stderr, &reply, opts.raw)
 }
 
 func (o *resultOptions) which(args []string) (ipc.Which, error) {

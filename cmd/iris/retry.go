@@ -51,14 +51,14 @@ EXIT STATUS
 		Args:              between(1, 1, "ID"),
 		ValidArgsFunction: completeMessages(g, 1, endedStates...),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runRetry(cmd.Context(), opts, args[0], cmd.OutOrStdout())
+			return runRetry(cmd.Context(), opts, args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
 }
 
-func runRetry(ctx context.Context, opts retryOptions, id string, stdout io.Writer) error {
+func runRetry(ctx context.Context, opts retryOptions, id string, stdout, stderr io.Writer) error {
 	d := delivery{globals: opts.globals, timeout: opts.timeout, keyed: opts.key != ""}
 	ctx, end := d.begin(ctx)
 	defer end()
@@ -89,5 +89,5 @@ func runRetry(ctx context.Context, opts retryOptions, id string, stdout io.Write
 	case err != nil:
 		return err
 	}
-	return printReply(stdout, reply, false)
+	return printReply(stdout, stderr, reply, false)
 }

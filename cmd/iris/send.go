@@ -132,11 +132,12 @@ unless --on-unknown is retry. The messages of the conversation behind it run,
 or wait until "iris resolve" says what happened if it is hold.
 
 JSON
-  id, team, session, session_id, outcome, text, error, hint, subtype,
-  api_status, turns, cost_usd, duration_ms, usage (input_tokens, output_tokens,
-  cache_read_tokens, cache_write_tokens), denials (tool, input) and status, the
-  exit status. outcome is success, denied, failed, interrupted, incomplete,
-  not-logged-in, rate-limited, limit or api-error.
+  id, team, session, session_id, outcome, text, error, hint, notice,
+  subtype, api_status, turns, cost_usd, duration_ms, usage (input_tokens,
+  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input)
+  and status, the exit status. outcome is success, denied, failed, interrupted,
+  incomplete, not-logged-in, rate-limited, limit or api-error. notice says what
+  to know besides, such as that a new conversation was begun.
 
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty ones are left out.
@@ -178,7 +179,7 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	if err != nil {
 		return err
 	}
-	return printReply(stdout, reply, opts.raw)
+	return printReply(stdout, stderr, reply, opts.raw)
 }
 
 // params are what the daemon gets.

@@ -167,6 +167,9 @@ func (e *endings) answer(id string, reply *ipc.Reply) {
 		_, e.failed = fmt.Fprintf(e.stdout, "%s==> %s <==\n", gap, escape(id+" "+name(reply.Team, reply.Session)))
 	}
 	e.any = true
+	if reply.Notice != "" {
+		say(e.stderr, "%s", reply.Notice)
+	}
 	if e.failed == nil {
 		e.failed = printText(e.stdout, reply.Text, false)
 	}

@@ -26,7 +26,7 @@ func inOrder(order []string, results map[string]any) map[string]ipc.Handler {
 				}
 			}
 			if slices.Contains(p.IDs, "nobody") {
-				return nil, wireError(ipc.CodeNotFound, "no-such-message", "")
+				return nil, wireError(ipc.CodeNotFound, "no-such-message", "nobody")
 			}
 			return never(ctx, c)
 		},
@@ -43,7 +43,7 @@ func inOrder(order []string, results map[string]any) map[string]ipc.Handler {
 		ipc.MethodShow: func(_ context.Context, c *ipc.Call) (any, error) {
 			var p ipc.Which
 			if err := c.Bind(&p); err != nil || p.ID == "nobody" {
-				return nil, wireError(ipc.CodeNotFound, "no-such-message", "")
+				return nil, wireError(ipc.CodeNotFound, "no-such-message", "nobody")
 			}
 			return ipc.Message{Team: "api", Session: "s"}, nil
 		},
@@ -140,7 +140,7 @@ func TestWaitWithoutDaemon(t *testing.T) {
 
 func TestResultThatIsNotThereYet(t *testing.T) {
 	_, g := newStub(t, map[string]ipc.Handler{ipc.MethodResult: says(nil, wireError(ipc.CodeFull, "not-ended", "m1"))})
-	err := runResult(t.Context(), resultOptions{globals: g}, []string{"m1"}, nil)
+	err := runResult(t.Context(), resultOptions{globals: g}, []string{"m1"}, nil, nil)
 	if status(err) != ipc.CodeFull || hint(err) != `"iris wait m1" waits for it` {
 		t.Errorf("got %v, status %d, hint %q", err, status(err), hint(err))
 	}
@@ -164,7 +164,7 @@ func TestRetry(t *testing.T) {
 	s.start()
 	for detach, want := range map[bool]string{true: "m2\n", false: "done\n"} {
 		var stdout strings.Builder
-		err := runRetry(t.Context(), retryOptions{globals: g, detach: detach}, "m1", &stdout)
+		err := runRetry(t.Context(), retryOptions{globals: g, detach: detach}, "m1", &stdout, &stdout)
 		if err != nil || stdout.String() != want {
 			t.Errorf("detach %v: got %q, %v", detach, &stdout, err)
 		}
