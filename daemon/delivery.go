@@ -268,6 +268,9 @@ func (m *delivery) finish(res *pool.Result, err error) {
 		m.conclude(res, err)
 	}
 	m.close()
+	if m.over {
+		m.letGo()
+	}
 }
 
 // conclude records the end of an accepted message. The caller holds mu.
@@ -281,14 +284,19 @@ func (m *delivery) conclude(res *pool.Result, err error) {
 		return
 	}
 	m.over = true
+	if m.end.state == journal.Unknown {
+		m.unknown()
+	}
+}
+
+// letGo does what follows an end on record and need not keep anybody waiting.
+// The caller holds mu.
+func (m *delivery) letGo() {
 	if m.agent != nil {
 		m.agent.Taken()
 	}
 	if m.end.state == journal.Done {
-		m.d.used(m.key, res.SessionID)
-	}
-	if m.end.state == journal.Unknown {
-		m.unknown()
+		m.d.used(m.key, m.end.res.SessionID)
 	}
 }
 

@@ -54,9 +54,12 @@ func (d *Daemon) persist(f func() error) error {
 // notRecorded is what the sender of a message is told that was not accepted.
 func (d *Daemon) notRecorded(id string, err error) *ipc.Error {
 	s, stopped := errors.AsType[*journal.StoppedError](d.journalError(err))
+	conflict, conflicts := errors.AsType[*journal.ConflictError](err)
 	switch {
-	case errors.Is(err, journal.ErrConflict):
-		return coded(ipc.CodeConflict, "conflict", err)
+	case conflicts:
+		e := coded(ipc.CodeConflict, "conflict", conflict)
+		e.Data.Hint = "use another key, or send the same message to the same conversation"
+		return e
 	case errors.Is(err, journal.ErrClosed):
 		return coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
 	case stopped && s.Full:

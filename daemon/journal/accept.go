@@ -167,7 +167,7 @@ func existing(tx *bolt.Tx, n *New, body Content) (Accepted, error) {
 
 func (k *keyRecord) accepted(tx *bolt.Tx, n *New, body Content) (Accepted, error) {
 	if k.Sum != n.identity(body) {
-		return Accepted{}, fmt.Errorf("key %q is that of message %s: %w", n.Options.Key, k.ID, ErrConflict)
+		return Accepted{}, &ConflictError{n.Options.Key, k.ID}
 	}
 	if k.State != "" {
 		m := Message{ID: k.ID, Team: n.Team, Session: n.Session, State: k.State, History: []Change{{State: Queued, At: k.At}}}

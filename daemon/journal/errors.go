@@ -10,11 +10,23 @@ import (
 // What callers branch on.
 var (
 	ErrNotFound = errors.New("no such message")
-	ErrConflict = errors.New("the key belongs to another message: use another key, or send the same message")
+	ErrConflict = errors.New("the key belongs to another message")
 	ErrExists   = errors.New("the id belongs to another message")
 	ErrExpired  = errors.New("the message's deadline has passed")
 	ErrClosed   = errors.New("journal is closed")
 )
+
+// ConflictError says whose a key is. It is ErrConflict.
+type ConflictError struct {
+	Key string
+	ID  string // of the message that has it
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("key %q is that of message %s, which is another one", e.Key, e.ID)
+}
+
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
 // StateError is a change that there is not: the message is in state From.
 type StateError struct {
