@@ -2,7 +2,6 @@ package ipc
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +21,6 @@ type Call struct {
 	id     []byte // nil for a notification of the client, which has no answer
 	held   int    // bytes reserved for Params
 	inline bool   // the handler runs on the reader's goroutine
-	after  func(context.Context)
 }
 
 // Bind decodes Params into v, a pointer to a struct, and lets go of Params, so
@@ -76,11 +74,6 @@ func (c *Call) NotifyWait(method string, params any) error {
 	}
 	return err
 }
-
-// After has f run once the answer of this call is on its way, on a goroutine
-// that the server owns; that is where a subscription sends its stream. The
-// context is the handler's: it ends with the connection, and f must then return.
-func (c *Call) After(f func(ctx context.Context)) { c.after = f }
 
 // notify queues a notification.
 func (c *conn) notify(method string, params any, full onFull) (lead bool, err error) {

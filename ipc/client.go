@@ -51,7 +51,6 @@ type Client struct {
 	in   lines
 	out  []byte // the hello that goes ahead of the first call
 	last uint64 // id of the last call; the hello's is 0
-	told []byte // the daemon's hello
 	err  error  // why no more calls are possible
 
 	closed sync.Once
@@ -131,18 +130,6 @@ func connect(ctx context.Context, path string) (stream, error) {
 // Daemon returns the process that listens.
 func (c *Client) Daemon() Peer { return c.daemon }
 
-// Hello returns what the daemon said of itself; zero before the first call was
-// answered.
-func (c *Client) Hello() Hello {
-	<-c.turn
-	defer func() { c.turn <- struct{}{} }()
-	var h Hello
-	if json.Unmarshal(c.told, &h) != nil {
-		return Hello{}
-	}
-	return h
-}
-
 // Close ends the connection, and with it a call under way.
 func (c *Client) Close() error {
 	var err error
@@ -183,15 +170,6 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 			return c.lose(err, werr)
 		}
 		return c.into(answer, method, result)
-	})
-}
-
-// Follow hands notifications to OnNotify until ctx ends or the daemon closes the
-// connection, which is ErrLost.
-func (c *Client) Follow(ctx context.Context) error {
-	return c.exclusively(ctx, func() error {
-		_, err := c.await("")
-		return c.lose(err, nil)
 	})
 }
 
@@ -262,7 +240,7 @@ func (c *Client) await(id string) (answer, error) {
 				c.OnNotify(unquote(e.member[memberMethod]), e.member[memberParams])
 			}
 		case at == "0":
-			if err := c.into(got, MethodHello, (*json.RawMessage)(&c.told)); err != nil {
+			if err := c.into(got, MethodHello, nil); err != nil {
 				return answer{}, err
 			}
 		case at == "null": // about the connection as a whole

@@ -32,9 +32,6 @@ func TestCallAnswers(t *testing.T) {
 			t.Errorf("%s: got %+v", method, got)
 		}
 	}
-	if got := c.Hello().Version; got != "9.9" {
-		t.Errorf("version of the daemon: got %q", got)
-	}
 	var raw json.RawMessage
 	mustCall(t, c, "echo", nil, &raw)
 	mustCall(t, c, "echo", echoParams{Text: "other"}, nil)
@@ -117,9 +114,6 @@ func TestHelloAndFirstCallAreOneWrite(t *testing.T) {
 	mustCall(t, c, "status", nil, nil)
 	if want := `{"jsonrpc":"2.0","id":2,"method":"status"}` + "\n"; second != want {
 		t.Errorf("the second call: got %s\nwant %s", second, want)
-	}
-	if c.Hello().Version != "5" {
-		t.Errorf("daemon's version: got %q", c.Hello().Version)
 	}
 }
 
@@ -240,26 +234,9 @@ func TestNobodyThere(t *testing.T) {
 }
 
 func TestNotificationsComeInOrder(t *testing.T) {
-	var c *Client
 	var next int
-	s := testServer(Options{})
-	s.HandleInline("watch", func(_ context.Context, call *Call) (any, error) {
-		call.After(func(ctx context.Context) {
-			for i := 500; i < 1000; i++ {
-				call.NotifyWait("tick", echoParams{N: i})
-			}
-			call.NotifyWait("end", nil)
-		})
-		return nil, nil
-	})
-	c = dial(t, start(t, s))
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	c := dial(t, start(t, testServer(Options{})))
 	c.OnNotify = func(method string, params json.RawMessage) {
-		if method == "end" {
-			cancel()
-			return
-		}
 		var p echoParams
 		if err := json.Unmarshal(params, &p); err != nil || method != "tick" || p.N != next {
 			t.Errorf("notification %d: got %s %s", next, method, params)
@@ -269,24 +246,6 @@ func TestNotificationsComeInOrder(t *testing.T) {
 	mustCall(t, c, "count", echoParams{N: 500}, nil)
 	if next != 500 {
 		t.Errorf("%d of 500 notifications came before the answer", next)
-	}
-	mustCall(t, c, "watch", nil, nil)
-	if err := c.Follow(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Follow: got %v", err)
-	}
-	if next != 1000 {
-		t.Errorf("got %d notifications, want 1000", next)
-	}
-}
-
-func TestFollowEndsWithTheDaemon(t *testing.T) {
-	path := socketPath(t)
-	stop := serveOn(t, testServer(Options{}), mustListen(t, path))
-	c := dial(t, path)
-	mustCall(t, c, "status", nil, nil)
-	stop()
-	if err := c.Follow(soon(t)); !errors.Is(err, ErrLost) {
-		t.Errorf("got %v", err)
 	}
 }
 

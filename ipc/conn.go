@@ -222,16 +222,6 @@ func (c *conn) inline(ctx context.Context, m method, r request) {
 			c.scratch = frame
 		}
 	}
-	if call.after != nil {
-		call.Params, call.inline = nil, false // the line is the reader's
-		c.mu.Lock()
-		c.calls++
-		c.mu.Unlock()
-		c.wg.Go(func() {
-			defer c.end()
-			c.follow(ctx, call)
-		})
-	}
 }
 
 // launch runs a call on a goroutine of its own. What it needs of the line is
@@ -246,10 +236,6 @@ func (c *conn) launch(ctx context.Context, m method, r request) {
 		if call.id != nil {
 			c.answered(call.id)
 			c.answer(frame)
-			frame = nil // a stream may follow
-		}
-		if call.after != nil {
-			c.follow(ctx, call)
 		}
 	})
 }
@@ -268,16 +254,6 @@ func (c *conn) respond(ctx context.Context, m method, call *Call, dst []byte) (f
 		return nil
 	}
 	return encode(dst, call.id, result, err)
-}
-
-// follow runs what a call left to do after its answer.
-func (c *conn) follow(ctx context.Context, call *Call) {
-	defer func() {
-		if v := recover(); v != nil {
-			c.srv.opts.Panic(call.Method, v, debug.Stack())
-		}
-	}()
-	call.after(ctx)
 }
 
 // encode appends the answer to a call.

@@ -94,23 +94,17 @@ func TestSlowButSteadyReaderGetsALargeAnswer(t *testing.T) {
 func TestNotifyWaitHoldsUpItsCallerOnly(t *testing.T) {
 	var sent atomic.Int32
 	s := NewServer(Options{MaxQueueFrames: 3})
-	s.HandleInline("watch", func(_ context.Context, c *Call) (any, error) {
-		c.After(func(ctx context.Context) {
-			for c.NotifyWait("tick", nil) == nil {
-				sent.Add(1)
-			}
-		})
-		return "watching", nil
+	s.Handle("watch", func(_ context.Context, c *Call) (any, error) {
+		for c.NotifyWait("tick", nil) == nil {
+			sent.Add(1)
+		}
+		return nil, nil
 	})
 	bubble(t, s, func(t *testing.T, ln *pipeListener, _ func()) {
 		nc := ln.dial()
 		defer nc.Close()
 		nc.Write([]byte(`{"jsonrpc":"2.0","id":1,"method":"watch"}` + "\n"))
 		buf := make([]byte, 4096)
-		n, _ := nc.Read(buf)
-		if !strings.Contains(string(buf[:n]), `"result":"watching"`) {
-			t.Errorf("first: got %s", buf[:n])
-		}
 		synctest.Wait()
 		if got := sent.Load(); got > 10 {
 			t.Errorf("%d notifications sent to a client that does not read", got)

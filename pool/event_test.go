@@ -112,8 +112,8 @@ func TestSubscription(t *testing.T) {
 			t.Errorf("got %+v, %v, want to wait", e, err)
 		}
 		time.AfterFunc(time.Minute, func() { submit(p, "a", "1s") })
-		if got := next(); got != pool.MessageSent || sub.Last() != 5 { // live
-			t.Errorf("got %s, at %d", got, sub.Last())
+		if got := next(); got != pool.MessageSent { // live
+			t.Errorf("got %s", got)
 		}
 		p.Close()
 		for range 2 {
@@ -151,7 +151,7 @@ func TestSlowReaderIsDroppedAndToldSo(t *testing.T) {
 				t.Errorf("got %v, want %v", err, pool.ErrSlow)
 			}
 		}
-		late := p.Subscribe(sub.Last())
+		late := p.Subscribe(2)
 		if e, err := late.Next(t.Context()); err != nil || late.Missed != 1 || e.Seq != 4 {
 			t.Errorf("got %+v, %v, missed %d, want to go on at 4", e, err, late.Missed)
 		}

@@ -61,9 +61,6 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	}
 }
 
-// Last is the Seq of the last event that Next has returned.
-func (s *Subscription) Last() uint64 { return s.seen }
-
 func (s *Subscription) read() (Event, bool, error) {
 	p := s.pool
 	p.mu.Lock()
