@@ -34,7 +34,7 @@ func (g *ids) after(id string) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.last, g.tail = ms, 1<<30-1 // the next one is of the next millisecond
+	g.last, g.tail = ms+1, 0
 }
 
 func (g *ids) next(now time.Time) string {

@@ -36,6 +36,35 @@ func TestIDsSurviveAClockThatGoesBack(t *testing.T) {
 	}
 }
 
+// A clock that was set back between two daemons does not put the messages of the
+// second before those of the first.
+func TestIDsComeAfterThoseOfAnEarlierDaemon(t *testing.T) {
+	var first, second ids
+	now := time.UnixMilli(1_790_000_000_000)
+	last := ""
+	for range 3 {
+		last = first.next(now)
+	}
+	second.after(last)
+	for range 3 {
+		id := second.next(now.Add(-365 * 24 * time.Hour))
+		if id <= last {
+			t.Errorf("got %s after %s", id, last)
+		}
+		last = id
+	}
+	if id := second.next(now.Add(time.Hour)); id <= last {
+		t.Errorf("got %s after %s", id, last)
+	}
+	for _, strange := range []string{"", "x", "ZZZZZZZZZZZZZZZZ", "01m8a1whgp2t9pz\x00"} {
+		var g ids
+		g.after(strange)
+		if id := g.next(now); len(id) != 16 {
+			t.Errorf("after %q: %q", strange, id)
+		}
+	}
+}
+
 func TestIDsOfManyGoroutinesAreDistinct(t *testing.T) {
 	var g ids
 	var mu sync.Mutex

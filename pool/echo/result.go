@@ -2,7 +2,6 @@ package echo
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -75,18 +74,6 @@ func Success(text string) *Result {
 // Failure is the result of a turn that ended in an error of the agent's own.
 func Failure(errors ...string) *Result {
 	return &Result{Subtype: "error_during_execution", IsError: true, Errors: errors}
-}
-
-// APIFailure is the result of a turn whose model call failed; its subtype is
-// success all the same. Status 0 stands for none.
-func APIFailure(status int, text string) *Result {
-	r := Success(text)
-	stop := "stop_sequence"
-	r.IsError, r.StopReason = true, &stop
-	if status != 0 {
-		r.APIErrorStatus = fmt.Append(nil, status)
-	}
-	return r
 }
 
 // Result writes r as the result line of t, or of nothing when t is nil.

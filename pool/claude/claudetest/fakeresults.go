@@ -63,7 +63,7 @@ func (f *fake) apiFailure(status int, text, word string) echo.Reply {
 			"usage": map[string]int{"input_tokens": 0, "output_tokens": 0},
 		},
 	})
-	r := echo.APIFailure(status, text)
+	r := apiFailure(status, text)
 	if status == 413 {
 		r.TerminalReason = "image_error"
 	}
@@ -130,4 +130,16 @@ func (f *fake) spontaneousFor() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ownTurn
+}
+
+// apiFailure is the result of a turn whose model call failed; its subtype is
+// success all the same. Status 0 stands for none.
+func apiFailure(status int, text string) *echo.Result {
+	r := echo.Success(text)
+	stop := "stop_sequence"
+	r.IsError, r.StopReason = true, &stop
+	if status != 0 {
+		r.APIErrorStatus = fmt.Append(nil, status)
+	}
+	return r
 }
