@@ -42,6 +42,7 @@ type delivery struct {
 	refused  error // why it was not accepted
 	over     bool  // its end is on record
 	agent    *claude.Process
+	spool    string // process whose spool it may have to be settled from
 
 	watchers map[chan<- string]bool // of its end; live.mu protects them
 
@@ -143,6 +144,7 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	}
 	t.Text = string(body)
 	m.running = true
+	m.needs(proc.ID)
 	if m.timer != nil {
 		m.timer.Stop()
 	}
@@ -270,7 +272,16 @@ func (m *delivery) finish(res *pool.Result, err error) {
 	m.close()
 	if m.over {
 		m.letGo()
+		m.needs("")
 	}
+}
+
+// needs keeps the spool of that process until the end of the message is on
+// record. The caller holds mu.
+func (m *delivery) needs(process string) {
+	m.d.live.needs(m.spool, -1)
+	m.spool = process
+	m.d.live.needs(process, 1)
 }
 
 // conclude records the end of an accepted message. The caller holds mu.

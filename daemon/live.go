@@ -64,6 +64,9 @@ func (l *live) process(id string) bool {
 
 // needs counts the messages that need the spool of a process.
 func (l *live) needs(process string, n int) {
+	if process == "" {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.spools == nil {

@@ -70,7 +70,7 @@ func (d *Daemon) recoverRunning(left map[string]*leftover) (again []journal.New,
 			last := msg.Last()
 			m.orphan.Store(&last)
 			l.key, l.message = m.key, m
-			d.live.needs(l.Process, 1)
+			m.needs(l.Process)
 			d.live.add(m)
 			continue
 		}
@@ -160,10 +160,11 @@ func (m *delivery) settle(a journal.Attempt) error {
 
 // settleOrphan settles the message of a leftover that has gone.
 func (m *delivery) settleOrphan() {
-	a := *m.orphan.Load()
-	defer m.d.live.needs(a.Process, -1)
 	m.mu.Lock()
-	err := m.settle(a)
+	err := m.settle(*m.orphan.Load())
+	if err == nil {
+		m.needs("")
+	}
 	over := m.over
 	if over && m.end.state == journal.Unknown {
 		m.unknown()
