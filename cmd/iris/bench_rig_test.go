@@ -157,11 +157,16 @@ func taking(f func()) time.Duration {
 // inTurns runs the functions one after the other, rounds times, and returns the
 // times of each. Every round begins with another one, so that all of them see
 // the same machine; the first round is not counted.
-func inTurns(rounds int, fs ...func()) []times {
+func inTurns(rounds int, fs ...func()) []times { return atRest(0, rounds, fs...) }
+
+// atRest is inTurns with a pause before each function, so that what the one
+// before has left to do does not take the processor from it.
+func atRest(pause time.Duration, rounds int, fs ...func()) []times {
 	all := make([]times, len(fs))
 	for i := range rounds + 1 {
 		for k := range fs {
 			k = (k + i) % len(fs)
+			time.Sleep(pause)
 			if d := taking(fs[k]); i > 0 {
 				all[k] = append(all[k], d)
 			}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"iris/pool/claude"
 	"iris/pool/claude/claudetest"
@@ -135,6 +136,8 @@ func answerIn(b *testing.B, line []byte) string {
 
 // BenchmarkSend compares "iris send" as a whole command, to a warm agent, with
 // the same message written to a warm process over a pipe, and with "claude -p".
+// Before each message both agents are idle: for a tenth of a second after an
+// answer Claude Code still writes its transcript.
 func BenchmarkSend(b *testing.B) {
 	r := newReal(b)
 	h := r.house(b, buildIris(b))
@@ -149,7 +152,7 @@ func BenchmarkSend(b *testing.B) {
 	print := func() { want(run(b, r.command(h, "-p", "echo:hi"))) }
 	for b.Loop() {
 		cold := inTurns(few(10, 1), print)[0]
-		t := inTurns(few(200, 5), ask, send)
+		t := atRest(150*time.Millisecond, few(200, 5), ask, send)
 		bare, sent := t[0], t[1]
 		publish(b, map[string]float64{
 			"ms-p50-over-raw": ms(sent.median() - bare.median()),

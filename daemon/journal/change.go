@@ -124,7 +124,7 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 	switch {
 	case repeated || refused(err):
 		j.discard(result)
-	case err == nil && m.Result != old:
+	case err == nil && m.Result.File != old.File:
 		j.discard(old)
 	}
 	if err != nil {

@@ -18,11 +18,16 @@ import (
 // bbolt never gives the room of large values back.
 const inFile = 64 << 10
 
+// inRecord is the size up to which it is a part of its message's record: a
+// transaction then has two or three pages less to write.
+const inRecord = 512
+
 // Content describes a body or a result. It is read by Body and Result.
 type Content struct {
-	Size int64  `json:"size"`
-	Sum  string `json:"sha256,omitempty"`
-	File string `json:"file,omitempty"` // name in bodies/, empty when it is in the journal
+	Size   int64  `json:"size"`
+	Sum    string `json:"sha256,omitempty"`
+	Inline []byte `json:"inline,omitempty"` // all of it, when it is short
+	File   string `json:"file,omitempty"`   // name in bodies/, when it is long
 }
 
 func describe(b []byte) Content {
@@ -46,6 +51,9 @@ func (c Content) check(b []byte) error {
 // has left is never written over.
 func (j *Journal) store(id, kind string, b []byte) (Content, error) {
 	c := describe(b)
+	if len(b) <= inRecord {
+		c.Inline = b
+	}
 	if len(b) <= inFile {
 		return c, nil
 	}
@@ -119,10 +127,13 @@ func (j *Journal) discard(c Content) {
 	}
 }
 
-// keep stores content that is not in a file of its own.
+// keep stores content that is neither in the record nor in a file of its own.
 func keep(tx *bolt.Tx, bucket []byte, id string, c Content, b []byte, n *counts) error {
-	if c.File != "" {
+	switch {
+	case c.File != "":
 		n.Files += c.Size
+		return nil
+	case c.Size <= inRecord:
 		return nil
 	}
 	return put(tx, bucket, []byte(id), b)
@@ -136,6 +147,10 @@ func (j *Journal) load(id string, bucket []byte, of func(*Message) Content) (b [
 			return err
 		}
 		if c = of(m); c.File != "" || c.Sum == "" {
+			return nil
+		}
+		if c.Size <= inRecord {
+			b = append([]byte{}, c.Inline...)
 			return nil
 		}
 		v, err := get(tx, bucket, []byte(id))
