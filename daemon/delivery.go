@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,14 +134,17 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	}
 	body := m.new.Body
 	if body == nil {
-		var err error
-		if body, err = m.d.journal.Body(m.new.ID); err != nil {
+		err := m.d.persist(func() (err error) {
+			body, err = m.d.journal.Body(m.new.ID)
 			return err
+		})
+		if err != nil {
+			return m.notBegun(err)
 		}
 	}
 	m.agent, _ = proc.Agent.(*claude.Process)
 	if err := m.dispatch(proc); err != nil {
-		return err
+		return m.notBegun(err)
 	}
 	t.Text = string(body)
 	m.running = true
@@ -150,6 +154,16 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	}
 	m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: proc.ID})
 	return nil
+}
+
+// notBegun is the error of a turn that did not begin. A journal that is at its
+// end is no fault of the message, which stays queued for the next daemon.
+func (m *delivery) notBegun(err error) error {
+	_, stopped := errors.AsType[*journal.StoppedError](err)
+	if m.accepted && (stopped || errors.Is(err, journal.ErrClosed)) {
+		return fmt.Errorf("%w: %w", pool.ErrClosed, err)
+	}
+	return err
 }
 
 // dispatch has the journal know of the attempt before the agent does. The
