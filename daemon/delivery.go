@@ -278,8 +278,8 @@ func (m *delivery) finish(res *pool.Result, err error) {
 	case !m.accepted: // it ended before it was recorded, and nobody has its id
 		m.refused = m.d.failure(m.key, "", err)
 		close(m.recorded)
-	case errors.Is(err, pool.ErrClosed) && !m.running:
-		m.end = ended{err: stoppingError(m.key, m.new.ID)}
+	case errors.Is(err, pool.ErrClosed):
+		m.end = ended{err: m.putBack()}
 	default:
 		m.conclude(res, err)
 	}
@@ -296,6 +296,20 @@ func (m *delivery) needs(process string) {
 	m.d.live.needs(m.spool, -1)
 	m.spool = process
 	m.d.live.needs(process, 1)
+}
+
+// putBack leaves a message that no agent has taken to the next daemon, and
+// returns what its sender is told. The caller holds mu.
+func (m *delivery) putBack() *ipc.Error {
+	if m.running {
+		err := m.d.persist(func() error { return requeue(m.d.journal, m.new.ID, "no agent had taken it when the daemon stopped") })
+		if err != nil {
+			return lostError(m.key, m.new.ID)
+		}
+		m.running = false
+		m.needs("")
+	}
+	return stoppingError(m.key, m.new.ID)
 }
 
 // conclude records the end of an accepted message. The caller holds mu.

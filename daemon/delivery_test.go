@@ -134,6 +134,30 @@ func TestQueuedMessagesOutliveTheDaemon(t *testing.T) {
 	}
 }
 
+// A message that its agent has not read when the daemon stops is as good as one
+// that waits.
+func TestMessageThatNoAgentHasTakenOutlivesTheDaemon(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	if _, err := ask(d, "api", "spontaneous:0s:1m"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // the agent is in a turn of its own
+	st := submit(d, ipc.Send{Team: "api", Text: "echo:x"})
+	eventually(t, "its dispatch", func() bool { return show(d, st.ID).State == "running" })
+	if _, err := call[struct{}](d, ipc.MethodStop, ipc.StopParams{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	d.wg.Wait()
+	if got := begun(t, ledger); len(got) != 1 {
+		t.Fatalf("begun: %q", got)
+	}
+	d.run()
+	if end := awaitEnd(d, st.ID); end.State != "done" || answer(d, st.ID) != "x" {
+		t.Errorf("got %+v: %s", end, states(show(d, st.ID)))
+	}
+}
+
 func TestOneKeyAtOnceIsOneRun(t *testing.T) {
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, toml)
