@@ -159,7 +159,6 @@ func (d *Daemon) waitsForRoom() string {
 func (d *Daemon) fail(err error) {
 	if d.fatal.CompareAndSwap(nil, &err) {
 		d.log.Error("the daemon ends", "err", err)
-		d.leave.Store(true)
 		d.forceNow()
 		d.quit()
 	}
