@@ -73,6 +73,10 @@ func (d *Daemon) newDelivery(n journal.New) *delivery {
 	}
 }
 
+// acceptWithin is how long a message may wait to be recorded together with its
+// turn. The idle agent that was to take it may have to be replaced first.
+const acceptWithin = 100 * time.Millisecond
+
 // submit hands the message to the pool and returns once it is on disk, or with
 // the reason why it was refused; then nothing of it is left. The position is its
 // place in the queue, 0 when an idle agent takes it.
@@ -90,7 +94,12 @@ func (m *delivery) submit(t *pool.Turn) (position int, err error) {
 	if position > 0 || m.eager {
 		m.accept()
 	}
-	<-m.recorded
+	select {
+	case <-m.recorded:
+	case <-time.After(acceptWithin):
+		m.accept()
+		position = m.d.pool.Position(t.ID)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return position, m.refused

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -155,6 +157,38 @@ func TestMessageThatNoAgentHasTakenOutlivesTheDaemon(t *testing.T) {
 	d.run()
 	if end := awaitEnd(d, st.ID); end.State != "done" || answer(d, st.ID) != "x" {
 		t.Errorf("got %+v: %s", end, states(show(d, st.ID)))
+	}
+}
+
+// The idle agent that a message finds may have to be replaced, which takes its
+// time; the message has its id at once.
+func TestMessageWhoseAgentIsReplacedIsAcceptedAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, fmt.Sprintf("[teams.api]\ndir = %q\ncommand = %q\nargs = [\"--fake-slow-start=2s\"]\n", dir, claudetest.Install(t.TempDir())))
+	if _, err := ask(d, "api", "echo:x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "CLAUDE.md"), []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := d.client()
+	told := make(chan ipc.MessageState, 8)
+	c.OnNotify = func(_ string, params json.RawMessage) {
+		var s ipc.MessageState
+		if json.Unmarshal(params, &s) == nil {
+			told <- s
+		}
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { c.Call(context.Background(), ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:y"}, nil) })
+	select {
+	case s := <-told:
+		if s.State != "queued" || s.ID == "" || s.Position != 1 {
+			t.Errorf("got %+v", s)
+		}
+	case <-time.After(time.Second):
+		t.Error("nobody knows its id after a second")
 	}
 }
 
