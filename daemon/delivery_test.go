@@ -385,11 +385,16 @@ func TestUnknownMessageRunsAgainWhereItsSenderWantsThat(t *testing.T) {
 func TestRetryIsANewMessage(t *testing.T) {
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, toml)
-	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf"})
+	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf", Key: "k"})
 	_, err := call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
 	wantCode(t, err, ipc.CodeFull, lost.ID)
 	killAgent(d, ledger, "hang:deaf")
 	awaitEnd(d, lost.ID)
+	_, err = call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID, Key: "k"})
+	wantCode(t, err, ipc.CodeConflict, lost.ID)
+	if m := show(d, lost.ID); m.State != "unknown" {
+		t.Errorf("it was not sent again and is %s", m.State)
+	}
 	again := mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
 	if m := show(d, again.ID); again.ID == lost.ID || m.RetryOf != lost.ID {
 		t.Errorf("got %+v", m)
