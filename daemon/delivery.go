@@ -112,7 +112,10 @@ func (m *delivery) accept() {
 	if m.accepted || m.refused != nil {
 		return
 	}
-	_, err := m.d.journal.Accept(m.new)
+	got, err := m.d.journal.Accept(m.new)
+	if err == nil && got.Existing { // by its id: its key was looked for before
+		err = journal.ErrExists
+	}
 	m.take(err)
 	if err != nil {
 		m.d.pool.Cancel(m.new.ID)
@@ -185,7 +188,10 @@ func (m *delivery) dispatch(proc pool.Process) error {
 	a.At = time.Now()
 	j, id := m.d.journal, m.new.ID
 	if !m.accepted {
-		_, err := j.AcceptAndDispatch(m.new, a)
+		got, err := j.AcceptAndDispatch(m.new, a)
+		if err == nil && got.Existing { // nothing was dispatched
+			err = journal.ErrExists
+		}
 		late := errors.Is(err, journal.ErrExpired)
 		if late {
 			m.take(nil)
