@@ -196,7 +196,12 @@ func TestWithoutDescriptorsTheJournalWaits(t *testing.T) {
 	}
 	j, _ := tempJournal(t)
 	mustReach(t, j, 1, Running)
-	mustAccept(t, j, New{ID: "big", Team: "api", Body: make([]byte, inFile+1)})
+	for n := 2; ; n++ { // until it has grown, which it would have to do at the write below
+		mustAccept(t, j, message(n))
+		if info, err := os.Stat(j.path); err != nil || info.Size() >= growSize {
+			break
+		}
+	}
 	var old unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
@@ -209,7 +214,7 @@ func TestWithoutDescriptorsTheJournalWaits(t *testing.T) {
 	end := done(strings.Repeat("x", inFile+1))
 	_, err := j.End(messageID(1), end)
 	mend := limitFiles(t, 8<<10)
-	_, write := j.Accept(message(2))
+	_, write := j.Accept(New{ID: "more", Team: "api"})
 	mend()
 	again := j.Retry()
 	_, read := j.Message(messageID(1))
