@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"iris/config"
@@ -46,22 +47,51 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
 	}
 	o := d.agentOptions(k, t, id, vars)
-	if o.SessionID, err = d.session(k, t, o.Env, fresh); err != nil {
-		if o.SessionID, err = d.orFresh(k, t, err); err != nil {
+	err = d.persistUntil(ctx, func() (err error) {
+		o.SessionID, err = d.session(k, t, o.Env, fresh)
+		return err
+	})
+	if err != nil {
+		if o.SessionID, err = d.orFresh(ctx, k, t, err); err != nil {
 			return nil, err
 		}
 	}
-	p, err := claude.Start(ctx, o)
+	p, err := d.startProcess(ctx, o)
 	if lost, ok := errors.AsType[*claude.ResumeError](err); ok {
-		if o.SessionID, err = d.orFresh(k, t, lost); err != nil {
+		if o.SessionID, err = d.orFresh(ctx, k, t, lost); err != nil {
 			return nil, err
 		}
-		p, err = claude.Start(ctx, o)
+		p, err = d.startProcess(ctx, o)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// startProcess starts an agent. Where the disk has no room for what it will say
+// it waits: that is no fault of the messages that want it.
+func (d *Daemon) startProcess(ctx context.Context, o claude.Options) (*claude.Process, error) {
+	for told := false; ; told = true {
+		p, err := claude.Start(ctx, o)
+		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) && !errors.Is(err, syscall.EFBIG) {
+			d.room.agents("")
+			return p, err
+		}
+		d.room.agents(err.Error())
+		if !told {
+			d.log.Error("an agent waits for room on its disk", "team", o.Team, "process", o.ID, "err", err)
+		}
+		timer := time.NewTimer(retryRoom)
+		select {
+		case <-timer.C:
+			continue
+		case <-ctx.Done():
+		case <-d.patient.Done():
+		}
+		timer.Stop()
+		return nil, err
+	}
 }
 
 func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.EnvVar) claude.Options {
@@ -161,14 +191,17 @@ func (d *Daemon) session(k pool.Key, t *config.Team, env []string, fresh bool) (
 
 // orFresh is what follows when a conversation cannot be resumed: a new one,
 // never without a word, or an error.
-func (d *Daemon) orFresh(k pool.Key, t *config.Team, err error) (string, error) {
+func (d *Daemon) orFresh(ctx context.Context, k pool.Key, t *config.Team, err error) (id string, _ error) {
 	_, lost := errors.AsType[*claude.ResumeError](err)
 	if !lost || t.OnResumeFailure != "fresh" {
 		return "", &pool.StartError{Team: k.Team, Permanent: lost, Err: err}
 	}
 	d.log.Warn("a new conversation is begun", "team", k.Team, "session", k.Session, "err", err)
 	d.notices.Store(k, fmt.Sprintf("team %s: a new conversation was begun: %v", k, err))
-	id, err := d.newSession(k, t)
+	err = d.persistUntil(ctx, func() (err error) {
+		id, err = d.newSession(k, t)
+		return err
+	})
 	if err != nil {
 		return "", &pool.StartError{Team: k.Team, Err: err}
 	}

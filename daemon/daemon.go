@@ -296,7 +296,8 @@ func (d *Daemon) drain() {
 	defer cancel()
 	d.pool.Drain(ctx)
 	d.impatient()
-	if (d.leave.Load() || cfg.LeaveTurns) && d.pool.Busy() {
+	leave := d.leave.Load() || cfg.LeaveTurns || d.fatal.Load() != nil // their ends cannot be recorded here
+	if leave && d.pool.Busy() {
 		d.log.Info("running turns are left to their agents and the next daemon")
 		close(d.left)
 		return

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,10 @@ func (d *Daemon) newDelivery(n journal.New) *delivery {
 	}
 }
 
+// acceptWithin is how long a message may wait to be recorded together with its
+// turn. The idle agent that was to take it may have to be replaced first.
+const acceptWithin = 100 * time.Millisecond
+
 // submit hands the message to the pool and returns once it is on disk, or with
 // the reason why it was refused; then nothing of it is left. The position is its
 // place in the queue, 0 when an idle agent takes it.
@@ -89,7 +94,12 @@ func (m *delivery) submit(t *pool.Turn) (position int, err error) {
 	if position > 0 || m.eager {
 		m.accept()
 	}
-	<-m.recorded
+	select {
+	case <-m.recorded:
+	case <-time.After(acceptWithin):
+		m.accept()
+		position = m.d.pool.Position(t.ID)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return position, m.refused
@@ -102,7 +112,10 @@ func (m *delivery) accept() {
 	if m.accepted || m.refused != nil {
 		return
 	}
-	_, err := m.d.journal.Accept(m.new)
+	got, err := m.d.journal.Accept(m.new)
+	if err == nil && got.Existing { // by its id: its key was looked for before
+		err = journal.ErrExists
+	}
 	m.take(err)
 	if err != nil {
 		m.d.pool.Cancel(m.new.ID)
@@ -133,14 +146,17 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	}
 	body := m.new.Body
 	if body == nil {
-		var err error
-		if body, err = m.d.journal.Body(m.new.ID); err != nil {
+		err := m.d.persist(func() (err error) {
+			body, err = m.d.journal.Body(m.new.ID)
 			return err
+		})
+		if err != nil {
+			return m.notBegun(err)
 		}
 	}
 	m.agent, _ = proc.Agent.(*claude.Process)
 	if err := m.dispatch(proc); err != nil {
-		return err
+		return m.notBegun(err)
 	}
 	t.Text = string(body)
 	m.running = true
@@ -150,6 +166,16 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	}
 	m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: proc.ID})
 	return nil
+}
+
+// notBegun is the error of a turn that did not begin. A journal that is at its
+// end is no fault of the message, which stays queued for the next daemon.
+func (m *delivery) notBegun(err error) error {
+	_, stopped := errors.AsType[*journal.StoppedError](err)
+	if m.accepted && (stopped || errors.Is(err, journal.ErrClosed)) {
+		return fmt.Errorf("%w: %w", pool.ErrClosed, err)
+	}
+	return err
 }
 
 // dispatch has the journal know of the attempt before the agent does. The
@@ -162,7 +188,10 @@ func (m *delivery) dispatch(proc pool.Process) error {
 	a.At = time.Now()
 	j, id := m.d.journal, m.new.ID
 	if !m.accepted {
-		_, err := j.AcceptAndDispatch(m.new, a)
+		got, err := j.AcceptAndDispatch(m.new, a)
+		if err == nil && got.Existing { // nothing was dispatched
+			err = journal.ErrExists
+		}
 		late := errors.Is(err, journal.ErrExpired)
 		if late {
 			m.take(nil)
@@ -264,8 +293,8 @@ func (m *delivery) finish(res *pool.Result, err error) {
 	case !m.accepted: // it ended before it was recorded, and nobody has its id
 		m.refused = m.d.failure(m.key, "", err)
 		close(m.recorded)
-	case errors.Is(err, pool.ErrClosed) && !m.running:
-		m.end = ended{err: stoppingError(m.key, m.new.ID)}
+	case errors.Is(err, pool.ErrClosed):
+		m.end = ended{err: m.putBack()}
 	default:
 		m.conclude(res, err)
 	}
@@ -282,6 +311,20 @@ func (m *delivery) needs(process string) {
 	m.d.live.needs(m.spool, -1)
 	m.spool = process
 	m.d.live.needs(process, 1)
+}
+
+// putBack leaves a message that no agent has taken to the next daemon, and
+// returns what its sender is told. The caller holds mu.
+func (m *delivery) putBack() *ipc.Error {
+	if m.running {
+		err := m.d.persist(func() error { return requeue(m.d.journal, m.new.ID, "no agent had taken it when the daemon stopped") })
+		if err != nil {
+			return lostError(m.key, m.new.ID)
+		}
+		m.running = false
+		m.needs("")
+	}
+	return stoppingError(m.key, m.new.ID)
 }
 
 // conclude records the end of an accepted message. The caller holds mu.

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -131,6 +133,62 @@ func TestQueuedMessagesOutliveTheDaemon(t *testing.T) {
 		if !strings.HasPrefix(want[i], got) {
 			t.Errorf("place %d: %.30q", i, got)
 		}
+	}
+}
+
+// A message that its agent has not read when the daemon stops is as good as one
+// that waits.
+func TestMessageThatNoAgentHasTakenOutlivesTheDaemon(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	if _, err := ask(d, "api", "spontaneous:0s:1m"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // the agent is in a turn of its own
+	st := submit(d, ipc.Send{Team: "api", Text: "echo:x"})
+	eventually(t, "its dispatch", func() bool { return show(d, st.ID).State == "running" })
+	if _, err := call[struct{}](d, ipc.MethodStop, ipc.StopParams{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	d.wg.Wait()
+	if got := begun(t, ledger); len(got) != 1 {
+		t.Fatalf("begun: %q", got)
+	}
+	d.run()
+	if end := awaitEnd(d, st.ID); end.State != "done" || answer(d, st.ID) != "x" {
+		t.Errorf("got %+v: %s", end, states(show(d, st.ID)))
+	}
+}
+
+// The idle agent that a message finds may have to be replaced, which takes its
+// time; the message has its id at once.
+func TestMessageWhoseAgentIsReplacedIsAcceptedAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, fmt.Sprintf("[teams.api]\ndir = %q\ncommand = %q\nargs = [\"--fake-slow-start=2s\"]\n", dir, claudetest.Install(t.TempDir())))
+	if _, err := ask(d, "api", "echo:x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "CLAUDE.md"), []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := d.client()
+	told := make(chan ipc.MessageState, 8)
+	c.OnNotify = func(_ string, params json.RawMessage) {
+		var s ipc.MessageState
+		if json.Unmarshal(params, &s) == nil {
+			told <- s
+		}
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { c.Call(context.Background(), ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:y"}, nil) })
+	select {
+	case s := <-told:
+		if s.State != "queued" || s.ID == "" || s.Position != 1 {
+			t.Errorf("got %+v", s)
+		}
+	case <-time.After(time.Second):
+		t.Error("nobody knows its id after a second")
 	}
 }
 
@@ -324,14 +382,40 @@ func TestUnknownMessageRunsAgainWhereItsSenderWantsThat(t *testing.T) {
 	}
 }
 
+func TestUnknownMessageRunsAgainThoughTheQueueIsFull(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api", "queue_limit = 1")
+	d := startDaemon(t, toml)
+	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf", OnUnknown: "retry"})
+	eventually(t, "the turn", func() bool { return len(begun(t, ledger)) == 1 })
+	submit(d, ipc.Send{Team: "api", Text: "echo:waits"})
+	killAgent(d, ledger, "hang:deaf")
+	awaitEnd(d, lost.ID)
+	eventually(t, "the second run", func() bool {
+		n := 0
+		for _, text := range begun(t, ledger) {
+			if text == "hang:deaf" {
+				n++
+			}
+		}
+		return n == 2
+	})
+	entries, _ := claudetest.ReadLedger(ledger)
+	syscall.Kill(entries[len(entries)-1].PID, syscall.SIGKILL)
+}
+
 func TestRetryIsANewMessage(t *testing.T) {
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, toml)
-	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf"})
+	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf", Key: "k"})
 	_, err := call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
 	wantCode(t, err, ipc.CodeFull, lost.ID)
 	killAgent(d, ledger, "hang:deaf")
 	awaitEnd(d, lost.ID)
+	_, err = call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID, Key: "k"})
+	wantCode(t, err, ipc.CodeConflict, lost.ID)
+	if m := show(d, lost.ID); m.State != "unknown" {
+		t.Errorf("it was not sent again and is %s", m.State)
+	}
 	again := mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
 	if m := show(d, again.ID); again.ID == lost.ID || m.RetryOf != lost.ID {
 		t.Errorf("got %+v", m)

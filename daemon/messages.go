@@ -293,6 +293,9 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if st.ID == p.ID {
+		return nil, withID(coded(ipc.CodeConflict, "conflict", fmt.Errorf("key %q is that of message %s itself: it would not be sent again", p.Key, p.ID)), p.ID)
+	}
 	if old.State == journal.Unknown {
 		e := journal.End{State: journal.Failed, At: time.Now(), By: "retry", Note: "sent again as " + st.ID}
 		if _, err := d.journal.Resolve(p.ID, e); err != nil {
@@ -327,6 +330,10 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 // unhold lets a conversation go on unless another unknown message holds it.
 func (d *Daemon) unhold(k pool.Key) {
 	for m, err := range d.journal.Unresolved() {
+		if damage, ok := errors.AsType[*journal.DamageError](err); err != nil && (!ok || damage.ID == "") {
+			d.log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.journalError(err))
+			return
+		}
 		if err == nil && m.Options.OnUnknown == "hold" && (pool.Key{Team: m.Team, Session: m.Session}) == k {
 			return
 		}

@@ -154,6 +154,9 @@ func (m *delivery) settle(a journal.Attempt) error {
 		return err
 	}
 	m.over = true
+	if e.state == journal.Done {
+		m.d.used(m.key, e.res.SessionID)
+	}
 	m.d.log.Info("message settled", "message", m.new.ID, "state", string(e.state))
 	return nil
 }

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -13,12 +15,19 @@ import (
 // retryRoom is how often a full disk is tried again.
 const retryRoom = time.Second
 
-// room waits for a journal that has no room on its disk.
+// room waits for a journal, or for agents, that have no room on their disk.
 type room struct {
 	mu    sync.Mutex
 	found chan struct{} // closed when there is room again; nil while there is
 	why   string
 	doubt []string // messages that were refused, and may be on disk all the same
+	spool string   // why the last agent was not started, when that was for want of room
+}
+
+func (r *room) agents(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spool = why
 }
 
 // journalError hands on what the journal said, and has done what that calls
@@ -34,9 +43,13 @@ func (d *Daemon) journalError(err error) error {
 	return err
 }
 
-// persist records something that is not to be lost. While the disk is full it
-// waits, and tries again; any other error is handed on. f may be repeated.
-func (d *Daemon) persist(f func() error) error {
+// persist records something that is not to be lost, or reads what is needed for
+// that. While the disk is full it waits, and tries again; any other error is
+// handed on. f may be repeated.
+func (d *Daemon) persist(f func() error) error { return d.persistUntil(d.patient, f) }
+
+// persistUntil is persist for somebody who waits until ctx ends.
+func (d *Daemon) persistUntil(ctx context.Context, f func() error) error {
 	for {
 		err := d.journalError(f())
 		s, ok := errors.AsType[*journal.StoppedError](err)
@@ -45,6 +58,8 @@ func (d *Daemon) persist(f func() error) error {
 		}
 		select {
 		case <-d.needRoom(s):
+		case <-ctx.Done():
+			return err
 		case <-d.patient.Done():
 			return err
 		}
@@ -132,11 +147,11 @@ func (d *Daemon) withdraw(id string) {
 	}
 }
 
-// waitsForRoom says why nothing is accepted now, or nothing.
+// waitsForRoom says why nothing is accepted or started now, or nothing.
 func (d *Daemon) waitsForRoom() string {
 	d.room.mu.Lock()
 	defer d.room.mu.Unlock()
-	return d.room.why
+	return cmp.Or(d.room.why, d.room.spool)
 }
 
 // fail ends the daemon, whose journal can no longer be trusted. Running turns
@@ -144,7 +159,6 @@ func (d *Daemon) waitsForRoom() string {
 func (d *Daemon) fail(err error) {
 	if d.fatal.CompareAndSwap(nil, &err) {
 		d.log.Error("the daemon ends", "err", err)
-		d.leave.Store(true)
 		d.forceNow()
 		d.quit()
 	}

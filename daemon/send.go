@@ -218,13 +218,24 @@ func (d *Daemon) again(old journal.New) *delivery {
 	if n.Options.Fresh {
 		n.Session = freshPrefix + n.ID
 	}
-	m := d.newDelivery(n)
-	m.eager = true
-	if _, err := m.submit(&pool.Turn{}); err != nil {
+	var got journal.Accepted
+	err = d.persist(func() (err error) {
+		got, err = d.journal.Accept(n)
+		return err
+	})
+	if err != nil {
 		d.log.Error("message not sent again", "message", old.ID, "err", err)
 		return nil
 	}
 	d.log.Info("message sent again", "message", old.ID, "as", n.ID)
+	m := d.restored(&got.Message)
+	if _, err = m.submit(&pool.Turn{}); err == nil {
+		return m
+	}
+	if _, err = m.submit(&pool.Turn{Kept: m.order}); err != nil { // nobody could be told that there is no room
+		m.end = ended{err: stoppingError(m.key, n.ID)}
+		close(m.done)
+	}
 	return m
 }
 

@@ -251,8 +251,9 @@ func (p *Pool) Drain(ctx context.Context) {
 	}
 }
 
-// Close stops every agent, ends their turns with ErrKilled, and returns when
-// all agents and all goroutines of the pool are gone. It may be called again.
+// Close stops every agent, ends their turns with ErrKilled, or with ErrClosed
+// those of which nothing has reached the agent, and returns when all agents and
+// all goroutines of the pool are gone. It may be called again.
 // It must not be called from a function of a Turn.
 func (p *Pool) Close() {
 	p.update((*table).close)

@@ -186,7 +186,11 @@ func (t *table) end(s *slot, j *job, res *Result, err error) {
 	if errors.Is(err, ErrNotDispatched) && j.sent && t.giveBack(s, j, "did not take the message") {
 		return
 	}
-	res, err = verdict(j, res, err)
+	if t.closed && neverTaken(j, err) {
+		res, err = nil, ErrClosed
+	} else {
+		res, err = verdict(j, res, err)
+	}
 	if j.sent {
 		s.ended++
 		s.used = t.now
@@ -202,6 +206,15 @@ func (t *table) end(s *slot, j *job, res *Result, err error) {
 	}
 	t.goneIfDone(s)
 	t.place(s.line)
+}
+
+// neverTaken reports that no byte of a turn reached an agent, and that it is not
+// somebody's wish or the fault of the turn itself.
+func neverTaken(j *job, err error) bool {
+	if j.cause != nil && j.cause != ErrKilled {
+		return false
+	}
+	return errors.Is(err, ErrNotDispatched) || !j.sent && j.cause != nil
 }
 
 // after decides what becomes of an agent whose turn is over.

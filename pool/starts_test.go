@@ -270,6 +270,30 @@ func TestNeverDispatchedEnds(t *testing.T) {
 	})
 }
 
+// What no agent has taken when the pool closes was not ended by that: whoever
+// handed it in may keep it.
+func TestNotDispatchedWhenThePoolCloses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+			if turn.Text == "busy" {
+				time.Sleep(time.Minute)
+				return nil, pool.ErrNotDispatched
+			}
+			return a.play(ctx, turn)
+		}
+		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
+		busy := submit(p, "a", "busy")
+		begins := submit(p, "b", "1s", func(turn *pool.Turn) {
+			turn.Begin = func(pool.Process) error { time.Sleep(time.Minute); return nil }
+		})
+		time.Sleep(time.Second)
+		p.Close()
+		busy.mustErr(t, pool.ErrClosed)
+		begins.mustErr(t, pool.ErrClosed)
+	})
+}
+
 func TestBrokenTurnEndsTheAgent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

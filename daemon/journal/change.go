@@ -107,6 +107,9 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 		}
 	}
 	if err != nil {
+		if refused(err) { // the message after it must not begin as if this one had ended
+			err = j.stop(err)
+		}
 		return Message{}, fmt.Errorf("end message %s as %s: %w", id, e.State, err)
 	}
 	var old Content // what an unknown message had as its result

@@ -198,11 +198,11 @@ func (j *Journal) rescue(err *error) {
 func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
 	j.life.RLock()
 	defer j.life.RUnlock()
+	if s := j.stopped.Load(); s != nil && !j.over {
+		return s
+	}
 	if j.db == nil {
 		return ErrClosed
-	}
-	if s := j.stopped.Load(); s != nil {
-		return s
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer j.rescue(&err)
@@ -218,7 +218,7 @@ func (j *Journal) Retry() error {
 	j.life.Lock()
 	defer j.life.Unlock()
 	s := j.stopped.Load()
-	if j.db == nil {
+	if j.over {
 		return ErrClosed
 	}
 	if s == nil {
@@ -227,8 +227,10 @@ func (j *Journal) Retry() error {
 	if !s.Full || j.wrecked.Load() {
 		return s
 	}
-	if err := j.db.Close(); err != nil {
-		return j.fail(err)
+	if j.db != nil { // else the last try could not open it
+		if err := j.db.Close(); err != nil {
+			return j.fail(err)
+		}
 	}
 	if err := j.open(); err != nil {
 		return j.fail(err)

@@ -60,11 +60,15 @@ func (j *Journal) store(id, kind string, b []byte) (Content, error) {
 	if s := j.stopped.Load(); s != nil {
 		return c, s
 	}
-	if err := j.makeDir(); err != nil {
-		return c, err
-	}
 	c.File = id + "." + kind + "." + rand.Text()[:8]
-	return c, j.writeFile(c.File, b)
+	err := j.makeDir()
+	if err == nil {
+		err = j.writeFile(c.File, b)
+	}
+	if _, stopped := errors.AsType[*StoppedError](err); !stopped && noRoom(err) {
+		err = &StoppedError{Path: filepath.Join(j.dir, c.File), Full: true, Err: err}
+	}
+	return c, err
 }
 
 func (j *Journal) makeDir() error {
@@ -96,9 +100,6 @@ func (j *Journal) writeFile(name string, b []byte) error {
 	}
 	if err != nil {
 		os.Remove(path)
-	}
-	if noRoom(err) {
-		return &StoppedError{Path: path, Full: true, Err: err}
 	}
 	return err
 }

@@ -81,12 +81,20 @@ type halfway struct{ error }
 
 func (e halfway) Unwrap() error { return e.error }
 
-// noRoom reports whether a write failed for want of room. A failed fsync is
-// never that, whatever its errno: what it was to write may be lost.
+// noRoom reports whether a write failed for want of room, or a file could not be
+// opened for want of that or of descriptors. A failed fsync is never that,
+// whatever its errno: what it was to write may be lost.
 func noRoom(err error) bool {
 	var p *fs.PathError
-	if !errors.As(err, &p) || p.Op != "write" {
+	if !errors.As(err, &p) {
 		return false
 	}
-	return errors.Is(p.Err, syscall.ENOSPC) || errors.Is(p.Err, syscall.EDQUOT) || errors.Is(p.Err, syscall.EFBIG)
+	full := errors.Is(p.Err, syscall.ENOSPC) || errors.Is(p.Err, syscall.EDQUOT)
+	switch p.Op {
+	case "write":
+		return full || errors.Is(p.Err, syscall.EFBIG)
+	case "open", "mkdir":
+		return full || errors.Is(p.Err, syscall.EMFILE) || errors.Is(p.Err, syscall.ENFILE)
+	}
+	return false
 }

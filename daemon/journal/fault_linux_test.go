@@ -173,6 +173,79 @@ func TestAFullDiskRefusesALargeBodyAlone(t *testing.T) {
 	}
 }
 
+// An end that is not on record is never passed over: what comes after it would
+// be taken for its answer.
+func TestAResultThatCannotBeStoredStopsTheJournal(t *testing.T) {
+	j, _ := tempJournal(t)
+	mustReach(t, j, 1, Running)
+	if err := os.WriteFile(j.dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := j.End(messageID(1), done(strings.Repeat("x", inFile+1)))
+	if s, ok := errors.AsType[*StoppedError](err); !ok || s.Full {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := j.Accept(message(2)); err == nil {
+		t.Fatal("it goes on")
+	}
+}
+
+func TestWithoutDescriptorsTheJournalWaits(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	j, _ := tempJournal(t)
+	mustReach(t, j, 1, Running)
+	for n := 2; ; n++ { // until it has grown, which it would have to do at the write below
+		mustAccept(t, j, message(n))
+		if info, err := os.Stat(j.path); err != nil || info.Size() >= growSize {
+			break
+		}
+	}
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	none := old
+	none.Cur = 3
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	end := done(strings.Repeat("x", inFile+1))
+	_, err := j.End(messageID(1), end)
+	mend := limitFiles(t, 8<<10)
+	_, write := j.Accept(New{ID: "more", Team: "api"})
+	mend()
+	again := j.Retry()
+	_, read := j.Message(messageID(1))
+	third := j.Retry()
+	unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
+	for i, err := range []error{err, write, again, read, third} {
+		if s, ok := errors.AsType[*StoppedError](err); !ok || !s.Full {
+			t.Fatalf("%d: got %v", i, err)
+		}
+	}
+	if err := j.Retry(); err != nil {
+		t.Fatal(err)
+	}
+	must1(j.End(messageID(1), end))(t)
+}
+
+// limitFiles bounds the size of a file.
+func limitFiles(t *testing.T, size uint64) (mend func()) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	low := old
+	low.Cur = size
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &low); err != nil {
+		t.Fatal(err)
+	}
+	return func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &old) }
+}
+
 func TestARefusalIsNotAnAnswerWhenItsGroupIsLost(t *testing.T) {
 	j, _ := tempJournal(t)
 	mustAccept(t, j, message(1))
@@ -197,6 +270,10 @@ func TestOnlyAFailedWriteCanBeForWantOfRoom(t *testing.T) {
 		{&fs.PathError{Op: "write", Err: syscall.ENOSPC}, true},
 		{&fs.PathError{Op: "write", Err: syscall.EDQUOT}, true},
 		{&fs.PathError{Op: "write", Err: syscall.EIO}, false},
+		{&fs.PathError{Op: "open", Err: syscall.ENOSPC}, true},
+		{&fs.PathError{Op: "open", Err: syscall.EMFILE}, true},
+		{&fs.PathError{Op: "open", Err: syscall.EACCES}, false},
+		{&fs.PathError{Op: "mkdir", Err: syscall.EDQUOT}, true},
 		{&fs.PathError{Op: "sync", Err: syscall.ENOSPC}, false},
 		{syscall.ENOSPC, false}, // bbolt's fdatasync
 	} {

@@ -40,8 +40,9 @@ type Journal struct {
 	stopped atomic.Pointer[StoppedError]
 	wrecked atomic.Bool // bbolt panicked, perhaps with locks held
 
-	life sync.RWMutex // held for reading while db is used; protects db, raw, file
+	life sync.RWMutex // held for reading while db is used; protects db, raw, file, over
 	db   *bolt.DB     // nil when closed
+	over bool         // for good
 	raw  *os.File     // its file
 	file os.FileInfo
 
@@ -142,7 +143,7 @@ func (j *Journal) release() error {
 		os.Remove(j.unnamed)
 	}
 	db := j.db
-	j.db = nil
+	j.db, j.over = nil, true
 	if j.wrecked.Load() {
 		if j.raw == nil {
 			return nil

@@ -1,0 +1,122 @@
+package daemon
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iris/ipc"
+)
+
+// alone runs a test in a process of its own, for a limit that is of a process.
+// It reports whether it is that process.
+func alone(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv("IRIS_TEST_ALONE") == t.Name() {
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+	cmd.Env = append(os.Environ(), "IRIS_TEST_ALONE="+t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// fillDisk has this daemon find its disk full, and returns what makes room.
+// Agents that live already are not touched.
+func fillDisk(d *testDaemon) (mend func()) {
+	d.t.Helper()
+	mend = limitFiles(d.t, 8<<10)
+	_, err := call[ipc.MessageState](d, ipc.MethodSubmit, ipc.Send{Team: "echo", Text: "full"})
+	wantCode(d.t, err, ipc.CodeFull, "room")
+	return mend
+}
+
+// limitFiles bounds the size of a file.
+func limitFiles(t *testing.T, size uint64) (mend func()) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	low := old
+	low.Cur = size
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &low); err != nil {
+		t.Fatal(err)
+	}
+	return func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &old) }
+}
+
+func TestMessageWaitsWhileThereIsNoRoomForItsAnswer(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	d := startDaemon(t, fakeTeam(t, "api"))
+	eventually(t, "the first growth of the journal", func() bool {
+		submit(d, ipc.Send{Team: "echo", Text: "warm"})
+		info, err := os.Stat(d.paths.Journal)
+		return err == nil && info.Size() > 1<<20
+	})
+	mend := limitFiles(t, 512<<10) // the journal has that, the spool would take more
+	waits := submit(d, ipc.Send{Team: "api", Text: "echo:x"})
+	eventually(t, "the word of it", func() bool {
+		return strings.Contains(mustCall[ipc.Status](d, ipc.MethodStatus, struct{}{}).Journal.Error, "no room")
+	})
+	if m := show(d, waits.ID); m.State != "queued" {
+		t.Errorf("got %s: %s", m.State, m.Error)
+	}
+	mend()
+	if end := awaitEnd(d, waits.ID); end.State != "done" {
+		t.Errorf("got %+v: %s", end, show(d, waits.ID).Error)
+	}
+	if st := mustCall[ipc.Status](d, ipc.MethodStatus, struct{}{}); st.Journal.Error != "" {
+		t.Errorf("it still says %s", st.Journal.Error)
+	}
+}
+
+// What was accepted waits on a full disk too: it is neither run nor failed.
+func TestMessageWhoseAgentComesUpOnAFullDiskWaits(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	toml := fakeTeam(t, "slow", `args = ["--fake-slow-start=1s"]`)
+	d := startDaemon(t, toml)
+	if _, err := ask(d, "echo", "warm"); err != nil {
+		t.Fatal(err)
+	}
+	waits := submit(d, ipc.Send{Team: "slow", Text: "echo:x"})
+	time.Sleep(300 * time.Millisecond) // its agent has been started, and knows no limit
+	mend := fillDisk(d)
+	time.Sleep(1500 * time.Millisecond)
+	mend()
+	if end := awaitEnd(d, waits.ID); end.State != "done" {
+		t.Errorf("got %+v: %s", end, show(d, waits.ID).Error)
+	}
+}
+
+func TestMessageWhoseAgentWouldStartOnAFullDiskWaits(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	toml := "max_processes = 1\n" + fakeTeam(t, "api") + fakeTeam(t, "other")
+	d := startDaemon(t, toml)
+	if _, err := ask(d, "echo", "warm"); err != nil {
+		t.Fatal(err)
+	}
+	long := submit(d, ipc.Send{Team: "api", Text: "slow:8:100ms"})
+	waits := submit(d, ipc.Send{Team: "other", Text: "echo:x"})
+	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
+	mend := fillDisk(d)
+	time.Sleep(4 * time.Second) // three failed starts would have opened the breaker
+	mend()
+	for _, id := range []string{long.ID, waits.ID} {
+		if end := awaitEnd(d, id); end.State != "done" {
+			t.Errorf("got %+v: %s", end, show(d, id).Error)
+		}
+	}
+}
