@@ -70,6 +70,7 @@ type Daemon struct {
 	quit       context.CancelFunc
 	forceNow   context.CancelFunc
 	endServing context.CancelFunc
+	opened     chan struct{} // closed when everything is up
 	gone       chan struct{} // closed when the last agent is
 
 	leftovers []leftover // of earlier daemons; not changed after start
@@ -105,7 +106,7 @@ type Daemon struct {
 // directory has a daemon already, an *ipc.Error where it has a code.
 func Run(ctx context.Context, o Options) error {
 	debug.SetGCPercent(50) // it mostly waits: memory counts more than the collector's time
-	d := &Daemon{opts: o, since: time.Now(), gone: make(chan struct{}), left: make(chan struct{}), boot: claude.BootID()}
+	d := &Daemon{opts: o, since: time.Now(), gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), boot: claude.BootID()}
 	d.serving, d.endServing = context.WithCancel(context.Background())
 	d.force, d.forceNow = context.WithCancel(context.Background())
 	d.patient, d.impatient = context.WithCancel(context.Background())
@@ -269,6 +270,7 @@ func (d *Daemon) openSocket() error {
 
 // run serves until it is told to stop, and ends in the documented order.
 func (d *Daemon) run(ctx context.Context) {
+	close(d.opened)
 	d.listen(d.listener)
 	d.wg.Go(func() { d.watchSignals(d.serving) })
 	d.wg.Go(func() { d.watchConfig(d.serving) })

@@ -367,7 +367,7 @@ func (m *delivery) record(e journal.End) error {
 func (m *delivery) unknown() {
 	switch m.new.Options.OnUnknown {
 	case "hold":
-		m.d.pool.Hold(m.key)
+		m.d.hold(m.key)
 	case "retry":
 		m.next = m.d.again(m.new)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool/claude/claudetest"
 )
@@ -453,4 +454,34 @@ func TestListIsFilteredAndPaged(t *testing.T) {
 	}
 	_, err := call[ipc.MessageList](d, ipc.MethodMessages, ipc.List{States: []string{"lost"}})
 	wantCode(t, err, ipc.CodeUsage, "lost", "queued")
+}
+
+// A daemon that dies between the end of an unknown message and the message that
+// repeats it leaves the second to the next one, once.
+func TestUnknownMessageRunsAgainAfterACrashInBetween(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	d.stop()
+	j, err := journal.Open(d.paths.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := journal.New{ID: "01m0000000000000", Team: "api", Body: []byte("echo:again"), At: time.Now(), Options: journal.Options{OnUnknown: "retry"}}
+	if _, err := j.AcceptAndDispatch(lost, journal.Attempt{Process: "gone-1", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.End(lost.ID, journal.End{State: journal.Unknown, At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	for range 2 {
+		d.run()
+		eventually(t, "the second run", func() bool { return len(begun(t, ledger)) == 1 })
+		d.stop()
+	}
+	d.run()
+	list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.List{})
+	if len(list.Messages) != 2 || list.Messages[0].RetryOf != lost.ID || list.Messages[0].State != "done" {
+		t.Errorf("got %+v", list.Messages)
+	}
 }

@@ -87,6 +87,11 @@ func (d *Daemon) fence(l *leftover) {
 		if !d.awaitLeftover(d.serving, l.Leftover) {
 			return
 		}
+		select {
+		case <-d.opened:
+		case <-d.serving.Done():
+			return
+		}
 		if l.message != nil {
 			l.message.settleOrphan()
 		}

@@ -327,6 +327,14 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil
 }
 
+// hold bars a conversation until its unknown message is resolved. One that was
+// for a single message has nothing more to bar.
+func (d *Daemon) hold(k pool.Key) {
+	if !isFresh(k) {
+		d.pool.Hold(k)
+	}
+}
+
 // unhold lets a conversation go on unless another unknown message holds it.
 func (d *Daemon) unhold(k pool.Key) {
 	for m, err := range d.journal.Unresolved() {

@@ -25,14 +25,14 @@ func (d *Daemon) recover() error {
 	if err != nil {
 		return err
 	}
-	again, err := d.recoverRunning(left)
-	if err != nil {
+	if err := d.recoverRunning(left); err != nil {
 		return err
 	}
 	for _, l := range left {
 		d.fence(l)
 	}
-	if err := d.recoverHolds(); err != nil {
+	again, err := d.recoverUnknown()
+	if err != nil {
 		return err
 	}
 	if err := d.recoverQueued(); err != nil {
@@ -56,12 +56,11 @@ func (d *Daemon) readable(err error) (ok bool, fatal error) {
 }
 
 // recoverRunning settles the messages whose turn had begun. One whose agent
-// still lives waits for the end of that. It returns those that are unknown now
-// and that their senders want to run again.
-func (d *Daemon) recoverRunning(left map[string]*leftover) (again []journal.New, err error) {
+// still lives waits for the end of that.
+func (d *Daemon) recoverRunning(left map[string]*leftover) error {
 	for msg, err := range d.journal.Running() {
 		if ok, err := d.readable(err); err != nil {
-			return nil, err
+			return err
 		} else if !ok {
 			continue
 		}
@@ -75,13 +74,10 @@ func (d *Daemon) recoverRunning(left map[string]*leftover) (again []journal.New,
 			continue
 		}
 		if err := m.settle(msg.Last()); err != nil {
-			return nil, err
-		}
-		if m.end.state == journal.Unknown && m.new.Options.OnUnknown == "retry" {
-			again = append(again, m.new)
+			return err
 		}
 	}
-	return again, nil
+	return nil
 }
 
 // restored is the delivery of a message that an earlier daemon accepted.
@@ -96,16 +92,34 @@ func (d *Daemon) restored(msg *journal.Message) *delivery {
 // closed is the recorded of every message that is on disk already.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// recoverHolds bars the conversations that an unknown message holds.
-func (d *Daemon) recoverHolds() error {
+// recoverUnknown bars the conversations that an unknown message holds. It
+// returns the messages that their senders want to run again and that have not.
+func (d *Daemon) recoverUnknown() (again []journal.New, err error) {
 	for msg, err := range d.journal.Unresolved() {
 		if ok, err := d.readable(err); err != nil {
-			return err
-		} else if ok && msg.Options.OnUnknown == "hold" {
-			d.pool.Hold(pool.Key{Team: msg.Team, Session: msg.Session})
+			return nil, err
+		} else if !ok {
+			continue
+		}
+		m := d.restored(&msg)
+		switch {
+		case msg.Options.OnUnknown == "hold":
+			d.hold(m.key)
+		case msg.Options.OnUnknown == "retry" && !d.sentAgain(&msg):
+			again = append(again, m.new)
 		}
 	}
-	return nil
+	return again, nil
+}
+
+// sentAgain reports whether there is a message that repeats this one.
+func (d *Daemon) sentAgain(old *journal.Message) bool {
+	for m := range d.journal.List(journal.Filter{Team: old.Team, After: old.ID}) {
+		if m.Options.RetryOf == old.ID {
+			return true
+		}
+	}
+	return false
 }
 
 // many is how many messages leave so much garbage when they are taken up that

@@ -57,6 +57,11 @@ func (d *Daemon) persistUntil(ctx context.Context, f func() error) error {
 			return err
 		}
 		select {
+		case <-d.opened:
+		default: // nobody could be told what a daemon waits for that only comes up
+			return err
+		}
+		select {
 		case <-d.needRoom(s):
 		case <-ctx.Done():
 			return err
