@@ -35,6 +35,7 @@ const (
 	MethodEnv       = "config.env"       // Target -> Env
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
+	MethodReplace   = "daemon.restart"   // Restart -> an error and nothing has changed, or no answer: see Restart
 )
 
 // The notifications that the daemon sends.
@@ -137,6 +138,7 @@ type Status struct {
 	Socket      string    `json:"socket"`
 	Since       time.Time `json:"since"`
 	Uptime      int64     `json:"uptime_ms"`
+	Generation  int       `json:"generation"` // 1 at its start, and 1 more with each restart in place
 	Config      string    `json:"config"`
 	ConfigError string    `json:"config_error,omitempty"` // why the last reload was refused
 	Log         string    `json:"log"`
@@ -226,6 +228,17 @@ type EnvVar struct {
 type Reloaded struct {
 	Changed bool     `json:"changed"`
 	Notes   []string `json:"notes,omitempty"`
+}
+
+// Restart has the daemon replace its own program by another one, in place: the
+// same process, with its agents and their turns. When the program is fit the
+// connection is lost without an answer, as all are, and the next one is that to
+// the new program: Status.Generation is higher. When it is not, the error says
+// why, and the old one stays in service with nothing changed. A generation that
+// is the same after a lost connection is a refusal too: the log says why.
+// Reason "unsupported" means that this system cannot do it.
+type Restart struct {
+	Program string `json:"program"` // an absolute path
 }
 
 // StopParams says how the daemon ends: after the running turns, or at once.
