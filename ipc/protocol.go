@@ -138,7 +138,6 @@ type Status struct {
 	Socket      string    `json:"socket"`
 	Since       time.Time `json:"since"`
 	Uptime      int64     `json:"uptime_ms"`
-	Generation  int       `json:"generation"` // 1 at its start, and 1 more with each restart in place
 	Config      string    `json:"config"`
 	ConfigError string    `json:"config_error,omitempty"` // why the last reload was refused
 	Log         string    `json:"log"`
@@ -149,6 +148,7 @@ type Status struct {
 	Messages    int64     `json:"messages_processed"`
 	CostUSD     float64   `json:"cost_usd"`
 	Clients     int       `json:"clients"`
+	Generation  int       `json:"generation"` // 1 at its start, and 1 more with each restart in place
 	Journal     Journal   `json:"journal"`
 	Stopping    bool      `json:"stopping,omitempty"`
 	Broken      []Broken  `json:"broken"`
@@ -231,12 +231,13 @@ type Reloaded struct {
 }
 
 // Restart has the daemon replace its own program by another one, in place: the
-// same process, with its agents and their turns. When the program is fit the
-// connection is lost without an answer, as all are, and the next one is that to
-// the new program: Status.Generation is higher. When it is not, the error says
-// why, and the old one stays in service with nothing changed. A generation that
-// is the same after a lost connection is a refusal too: the log says why.
-// Reason "unsupported" means that this system cannot do it.
+// same process, with its agents and their turns. When the program is fit the call
+// is cut off as every other is at a daemon's end: ErrLost, or CodeCancelled
+// without Data. The next connection is one to the new program, where
+// Status.Generation is higher; it is the same when nothing came of it after all,
+// and the log says why. When the program is not fit, the error says why, and the
+// old one stays in service with nothing changed; its reason "unsupported" means
+// that this daemon or system cannot do it.
 type Restart struct {
 	Program string `json:"program"` // an absolute path
 }
