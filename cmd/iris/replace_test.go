@@ -143,12 +143,16 @@ func (i *inn) submit(team, text string) string {
 func (i *inn) answer(id string) string {
 	i.t.Helper()
 	for {
+		var reply ipc.Reply
 		_, err := tell[ipc.MessageState](i, ipc.MethodWait, ipc.Wait{IDs: []string{id}})
 		if err == nil {
-			return i.text(mustTell[ipc.Reply](i, ipc.MethodResult, ipc.Which{ID: id}))
+			reply, err = tell[ipc.Reply](i, ipc.MethodResult, ipc.Which{ID: id})
 		}
-		if !lost(err) {
-			i.t.Fatal(err)
+		switch {
+		case err == nil:
+			return i.text(reply)
+		case !lost(err):
+			i.t.Fatalf("message %s: %v", id, err)
 		}
 	}
 }
