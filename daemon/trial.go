@@ -91,7 +91,7 @@ func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, err
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 100 * time.Millisecond
+	cmd.WaitDelay = trialTimeout / 5 // for what it said; more than a busy machine takes
 	var out, complaint head
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	err := d.reaper.Run(cmd)

@@ -140,7 +140,7 @@ func TestAgentsThatDieMeanwhileAreNoticed(t *testing.T) {
 	for n := range 6 {
 		i.ask("a", "echo:x")
 		id := i.submit("b", "hang")
-		i.eventually("the turn", func() bool { return i.ps()["b@"].State == "busy" })
+		i.eventually("the turn", func() bool { return len(i.begun()) == 2*(n+1) })
 		var pids []int
 		for _, p := range i.ps() {
 			pids = append(pids, p.PID)
