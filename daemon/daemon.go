@@ -6,6 +6,10 @@
 // Run owns every goroutine; when it returns none is left. The order at the end
 // is: refuse new messages, let running turns end until drain_timeout, stop the
 // agents, close the socket, release the lock.
+//
+// A daemon can also be replaced in place by another program (daemon.restart):
+// the process stays, and with it the agents, which are its children and notice
+// nothing. See replacement.
 package daemon
 
 import (
@@ -43,7 +47,9 @@ type Options struct {
 	Version   string
 	Ready     *os.File // told when the socket answers, by a client that waits; nil in the foreground
 	Stderr    io.Writer
-	Problems  error // what Isolate could not undo
+	Problems  error     // what Isolate could not undo
+	Args      []string  // how this daemon is started, for the program that replaces it; nil when none can
+	Handover  *Handover // what the program before this one has left; nil at a start
 }
 
 // Daemon is one running daemon.
@@ -51,6 +57,9 @@ type Daemon struct {
 	opts  Options
 	self  string // our own program, for the built-in agent
 	since time.Time
+
+	generation int    // 1, and 1 more with each program that this process has been
+	prefix     string // of process ids
 
 	lock     *lock
 	log      *slog.Logger
@@ -61,7 +70,8 @@ type Daemon struct {
 	reaper   *claude.Reaper
 	pool     *pool.Pool
 	server   *ipc.Server
-	listener *ipc.Listener // the one in service; after start watchSocket alone changes it
+	front    front
+	listener *ipc.Listener // the one in service; while it runs watchSocket alone changes it
 	closers  []func()      // run last to first at the end
 
 	wg         sync.WaitGroup  // every goroutine of this package
@@ -73,7 +83,12 @@ type Daemon struct {
 	opened     chan struct{} // closed when everything is up
 	gone       chan struct{} // closed when the last agent is
 
-	leftovers []leftover // of earlier daemons; not changed after start
+	replacing    sync.Mutex       // held by a call that wants the program replaced
+	replacements chan replacement // to run
+	draining     chan struct{}    // closed when the daemon is to end
+
+	leftovers []leftover        // of earlier daemons; not changed after start
+	adopted   map[string]string // processes that the program before this one has handed over, and the message that each runs
 
 	config   atomic.Pointer[config.Config]
 	reloadMu sync.Mutex             // one reload at a time
@@ -95,7 +110,8 @@ type Daemon struct {
 	patient   context.Context
 	impatient context.CancelFunc
 
-	tidy     *time.Timer // gives memory back a while after the last large text
+	tidy     *time.Timer   // gives memory back a while after the last large text
+	logged   atomic.Uint64 // last event in the log
 	messages atomic.Int64
 	costs    atomic.Int64 // millionths of a dollar
 }
@@ -106,16 +122,17 @@ type Daemon struct {
 // directory has a daemon already, an *ipc.Error where it has a code.
 func Run(ctx context.Context, o Options) error {
 	debug.SetGCPercent(50) // it mostly waits: memory counts more than the collector's time
-	d := &Daemon{opts: o, since: time.Now(), gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), boot: claude.BootID()}
-	d.serving, d.endServing = context.WithCancel(context.Background())
-	d.force, d.forceNow = context.WithCancel(context.Background())
-	d.patient, d.impatient = context.WithCancel(context.Background())
+	return newDaemon(o).lifetime(ctx)
+}
+
+// lifetime is the whole life of a daemon.
+func (d *Daemon) lifetime(ctx context.Context) error {
 	ctx, d.quit = context.WithCancel(ctx)
 	d.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
 	defer d.tidy.Stop()
 	defer d.end()
 	if err := d.open(); err != nil {
-		tell(o.Ready, fmt.Sprintf("error %d %v\n", exitCode(err), err))
+		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", exitCode(err), err))
 		return err
 	}
 	d.run(ctx)
@@ -123,6 +140,28 @@ func Run(ctx context.Context, o Options) error {
 		return *fatal
 	}
 	return nil
+}
+
+func newDaemon(o Options) *Daemon {
+	d := &Daemon{
+		opts: o, since: time.Now(), generation: 1, boot: claude.BootID(),
+		gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), draining: make(chan struct{}),
+		replacements: make(chan replacement), adopted: map[string]string{},
+	}
+	d.serving, d.endServing = context.WithCancel(context.Background())
+	d.force, d.forceNow = context.WithCancel(context.Background())
+	d.patient, d.impatient = context.WithCancel(context.Background())
+	d.prefix = newPrefix(d.since)
+	if h := o.Handover; h != nil {
+		d.since, d.generation, d.prefix = h.Since, h.Generation+1, h.Prefix
+		d.messages.Store(h.Messages)
+		d.costs.Store(h.Costs)
+		d.logged.Store(h.Logged)
+		for _, n := range h.Notices {
+			d.notices.Store(n.Key, n.Text)
+		}
+	}
+	return d
 }
 
 // tell answers the client that started us and lets it go.
@@ -166,7 +205,7 @@ func (d *Daemon) open() error {
 	if err := d.opts.Paths.MakeDirs(); err != nil {
 		return err
 	}
-	if d.lock, err = acquire(d.opts.Paths.Lock); err != nil {
+	if d.lock, err = d.takeLock(); err != nil {
 		return err
 	}
 	d.atEnd(d.lock.release)
@@ -212,7 +251,7 @@ func (d *Daemon) openLog(cfg *config.Config) {
 	var closer io.Closer
 	d.log, d.level, closer = newLog(d.opts.Paths.Log, cfg, d.opts.Stderr)
 	d.atEnd(func() { closer.Close() })
-	d.log.Info("starting", "version", d.opts.Version, "pid", os.Getpid())
+	d.log.Info("starting", "version", d.opts.Version, "pid", os.Getpid(), "generation", d.generation)
 	for _, p := range d.problems() {
 		d.log.Warn("not undone", "err", p)
 	}
@@ -229,7 +268,7 @@ func (d *Daemon) problems() []string {
 // openAgents opens the pool with what drives its processes.
 func (d *Daemon) openAgents() error {
 	var err error
-	if d.reaper, err = claude.NewReaper(); err != nil {
+	if d.reaper, err = claude.NewReaper(d.opts.Handover.pids()...); err != nil {
 		return err
 	}
 	d.atEnd(d.closeAgents(d.reaper.Close))
@@ -237,14 +276,14 @@ func (d *Daemon) openAgents() error {
 		return fmt.Errorf("follow the agents' output: %w", err)
 	}
 	d.atEnd(d.closeAgents(d.follower.Close))
-	d.env = newEnvironment(d.opts.Ready != nil, d.reaper, &d.wg)
+	d.env = newEnvironment(d.opts.Ready != nil || d.opts.Handover != nil && d.opts.Handover.Login, d.reaper, &d.wg)
 	d.atEnd(d.wg.Wait)
 	cfg := d.config.Load()
 	d.pool = pool.New(pool.Config{
 		Limits:   limits(cfg),
 		Settings: d.settings,
 		Start:    d.startAgent,
-		Prefix:   newPrefix(d.since),
+		Prefix:   d.prefix,
 	})
 	d.atEnd(d.closeAgents(d.pool.Close))
 	return nil
@@ -252,7 +291,7 @@ func (d *Daemon) openAgents() error {
 
 func (d *Daemon) openSocket() error {
 	var err error
-	if d.listener, err = ipc.Listen(d.opts.Paths.Socket); err != nil {
+	if d.listener, err = d.openListener(); err != nil {
 		return err
 	}
 	d.atEnd(func() { d.listener.Close() })
@@ -271,21 +310,47 @@ func (d *Daemon) openSocket() error {
 // run serves until it is told to stop, and ends in the documented order.
 func (d *Daemon) run(ctx context.Context) {
 	close(d.opened)
-	d.listen(d.listener)
+	d.openFront(ctx, d.listener)
 	d.wg.Go(func() { d.watchSignals(d.serving) })
 	d.wg.Go(func() { d.watchConfig(d.serving) })
 	d.wg.Go(func() { d.logEvents(d.serving) })
-	d.wg.Go(func() { d.watchSocket(ctx) })
 	d.wg.Go(func() { d.pruneJournal(d.serving) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
 	tell(d.opts.Ready, "ok\n")
+	if h := d.opts.Handover; h != nil && h.Quit {
+		d.quit()
+	}
 
-	<-ctx.Done()
+	if !d.serve(ctx) {
+		return
+	}
+	close(d.draining)
 	d.drain()
 	close(d.gone)
 	d.endServing()
+	d.front.watcher.Wait()
+	d.front.served.Wait()
 	d.wg.Wait()
 	d.log.Info("stopped")
+}
+
+// serve returns true when the daemon is to stop. While it is in service it
+// replaces its program on request; when that fails beyond the way back, it leaves
+// the turns to their agents and returns false.
+func (d *Daemon) serve(ctx context.Context) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return true
+		case r := <-d.replacements:
+			if err := d.replace(ctx, r); err != nil {
+				d.log.Error("the daemon ends", "err", err)
+				d.fatal.Store(&err)
+				close(d.left)
+				return false
+			}
+		}
+	}
 }
 
 // drain refuses new messages, gives the running turns until drain_timeout or

@@ -40,6 +40,7 @@ type delivery struct {
 	mu       sync.Mutex // one step at a time; held during a commit
 	accepted bool
 	running  bool
+	begun    bool  // its agent has it: the program before this one has sent it
 	refused  error // why it was not accepted
 	over     bool  // its end is on record
 	agent    *claude.Process
@@ -81,11 +82,8 @@ const acceptWithin = 100 * time.Millisecond
 // the reason why it was refused; then nothing of it is left. The position is its
 // place in the queue, 0 when an idle agent takes it.
 func (m *delivery) submit(t *pool.Turn) (position int, err error) {
-	t.ID, t.Key, t.Fresh = m.new.ID, m.key, m.new.Options.Fresh
-	t.Begin = func(p pool.Process) error { return m.begin(t, p) }
-	t.Finish = m.finish
 	m.d.live.add(m)
-	position, err = m.d.pool.Submit(t)
+	position, err = m.d.pool.Submit(m.turn(t))
 	if err != nil {
 		m.d.live.remove(m)
 		return 0, err
@@ -103,6 +101,14 @@ func (m *delivery) submit(t *pool.Turn) (position int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return position, m.refused
+}
+
+// turn fills in what the pool is to know of the message.
+func (m *delivery) turn(t *pool.Turn) *pool.Turn {
+	t.ID, t.Key, t.Fresh = m.new.ID, m.key, m.new.Options.Fresh
+	t.Begin = func(p pool.Process) error { return m.begin(t, p) }
+	t.Finish = m.finish
+	return t
 }
 
 // accept records a message that has to wait for its turn.
@@ -138,6 +144,10 @@ func (m *delivery) take(err error) {
 func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.begun {
+		m.agent, _ = proc.Agent.(*claude.Process)
+		return nil
+	}
 	if m.refused != nil {
 		return m.refused
 	}

@@ -35,13 +35,14 @@ func (d *Daemon) events(_ context.Context, c *ipc.Call) (any, error) {
 
 // logEvents writes what happens in the pool to the log.
 func (d *Daemon) logEvents(ctx context.Context) {
-	sub := d.pool.Subscribe(0)
+	sub := d.pool.Subscribe(d.logged.Load())
 	defer sub.Close()
 	for {
 		e, err := sub.Next(ctx)
 		if err != nil {
 			return
 		}
+		d.logged.Store(e.Seq)
 		level := slog.LevelInfo
 		switch e.Type {
 		case pool.HealthCheck, pool.MessageQueued, pool.MessageSent, pool.MessageResponse:

@@ -37,6 +37,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodEnv, d.showEnv)
 	s.Handle(ipc.MethodReload, d.reloadCall)
 	s.Handle(ipc.MethodStop, d.stopCall)
+	s.Handle(ipc.MethodReplace, d.replaceCall)
 }
 
 func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
@@ -52,7 +53,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	reply := ipc.Status{
 		PID: os.Getpid(), Version: d.opts.Version, Protocol: ipc.Version,
-		Socket: d.opts.Paths.Socket, Since: d.since, Uptime: time.Since(d.since).Milliseconds(),
+		Socket: d.opts.Paths.Socket, Since: d.since, Uptime: time.Since(d.since).Milliseconds(), Generation: d.generation,
 		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
 		Messages: d.messages.Load(), CostUSD: float64(d.costs.Load()) / 1e6,
@@ -224,6 +225,9 @@ func (d *Daemon) wake(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	p, err := d.pool.Wake(ctx, k)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, d.failure(k, "", err)
 	}

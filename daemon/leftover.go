@@ -64,6 +64,9 @@ func (d *Daemon) findLeftovers() (map[string]*leftover, error) {
 		return nil, err
 	}
 	for _, l := range found {
+		if _, ok := d.adopted[l.Process]; ok {
+			continue
+		}
 		k, ok := keys[l.Session]
 		if !ok { // a conversation for one message; what it ran says whose
 			k = pool.Key{Team: "?", Session: freshPrefix + l.Session}

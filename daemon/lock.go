@@ -46,6 +46,24 @@ func acquire(path string) (*lock, error) {
 	}
 }
 
+// inherit goes on with a lock that this process holds already, at a descriptor;
+// nil when that is not open, or not the file at path.
+func inherit(fd int, path string) *lock {
+	f := os.NewFile(uintptr(fd), path)
+	if f == nil {
+		return nil
+	}
+	have, err := f.Stat()
+	if err == nil {
+		var there os.FileInfo
+		if there, err = os.Lstat(path); err == nil && os.SameFile(have, there) {
+			return &lock{f}
+		}
+	}
+	f.Close()
+	return nil
+}
+
 // record writes the socket's path for clients to find.
 func (l *lock) record(socket string) error {
 	line := []byte(socket + "\n")

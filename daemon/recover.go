@@ -21,6 +21,9 @@ func (d *Daemon) recover() error {
 		return err
 	}
 	d.ids.after(last)
+	if err := d.takeUp(); err != nil {
+		return err
+	}
 	left, err := d.findLeftovers()
 	if err != nil {
 		return err
@@ -42,6 +45,8 @@ func (d *Daemon) recover() error {
 		d.again(n)
 	}
 	d.cleanSpools()
+	d.cleanTrials()
+	d.pool.Thaw()
 	return nil
 }
 
@@ -61,7 +66,7 @@ func (d *Daemon) recoverRunning(left map[string]*leftover) error {
 	for msg, err := range d.journal.Running() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok {
+		} else if !ok || d.adopted[msg.Last().Process] == msg.ID { // the latter goes on, or has ended by now
 			continue
 		}
 		m := d.restored(&msg)

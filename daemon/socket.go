@@ -66,11 +66,12 @@ func (d *Daemon) rebind() bool {
 	return true
 }
 
-// listen serves one listener until the daemon's end.
+// listen serves one listener until the front is closed.
 func (d *Daemon) listen(l *ipc.Listener) {
 	d.listener = l
-	d.wg.Go(func() {
-		if err := d.server.Serve(d.serving, l); err != nil && d.serving.Err() == nil {
+	ctx := d.front.conns
+	d.front.served.Go(func() {
+		if err := d.server.Serve(ctx, l); err != nil && ctx.Err() == nil {
 			d.log.Error("socket not served", "err", err)
 			d.quit()
 		}

@@ -58,7 +58,7 @@ func serveConn(ctx context.Context, s *Server, nc net.Conn, peer Peer, wg *sync.
 	calls, gone := context.WithCancel(ctx)
 	defer gone()
 
-	err := c.read(calls)
+	err := c.read(ctx, calls)
 	c.uncork()
 	c.in.drop()
 	if err == io.EOF {
@@ -72,8 +72,9 @@ func serveConn(ctx context.Context, s *Server, nc net.Conn, peer Peer, wg *sync.
 // past is a deadline that ends a read under way.
 var past = time.Unix(1, 0)
 
-// read handles lines until there are no more.
-func (c *conn) read(ctx context.Context) error {
+// read handles lines until there are no more. The server's own ctx says why a
+// read has ended: that of the calls may end a moment later.
+func (c *conn) read(ctx, calls context.Context) error {
 	for {
 		line, err := c.in.next()
 		if err == io.ErrUnexpectedEOF { // people forget the last line feed
@@ -85,7 +86,7 @@ func (c *conn) read(ctx context.Context) error {
 		}
 		c.stale = true
 		if !blank(line) {
-			c.handle(ctx, line)
+			c.handle(calls, line)
 		}
 	}
 }

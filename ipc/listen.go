@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,6 +23,7 @@ type Listener struct {
 	path  string
 	id    fileID
 	close sync.Once
+	left  atomic.Bool // the socket stays when this closes
 }
 
 type fileID struct{ dev, ino uint64 }
@@ -111,7 +113,7 @@ func (l *Listener) Present() bool {
 func (l *Listener) Close() error {
 	var err error
 	l.close.Do(func() {
-		if l.Present() {
+		if !l.left.Load() && l.Present() {
 			err = os.Remove(l.path)
 		}
 		err = errors.Join(err, l.UnixListener.Close())

@@ -35,6 +35,7 @@ const (
 	MethodEnv       = "config.env"       // Target -> Env
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
+	MethodReplace   = "daemon.restart"   // Restart -> an error and nothing has changed, or no answer: see Restart
 )
 
 // The notifications that the daemon sends.
@@ -147,6 +148,7 @@ type Status struct {
 	Messages    int64     `json:"messages_processed"`
 	CostUSD     float64   `json:"cost_usd"`
 	Clients     int       `json:"clients"`
+	Generation  int       `json:"generation"` // 1 at its start, and 1 more with each restart in place
 	Journal     Journal   `json:"journal"`
 	Stopping    bool      `json:"stopping,omitempty"`
 	Broken      []Broken  `json:"broken"`
@@ -226,6 +228,18 @@ type EnvVar struct {
 type Reloaded struct {
 	Changed bool     `json:"changed"`
 	Notes   []string `json:"notes,omitempty"`
+}
+
+// Restart has the daemon replace its own program by another one, in place: the
+// same process, with its agents and their turns. When the program is fit the call
+// is cut off as every other is at a daemon's end: ErrLost, or CodeCancelled
+// without Data. The next connection is one to the new program, where
+// Status.Generation is higher; it is the same when nothing came of it after all,
+// and the log says why. When the program is not fit, the error says why, and the
+// old one stays in service with nothing changed; its reason "unsupported" means
+// that this daemon or system cannot do it.
+type Restart struct {
+	Program string `json:"program"` // an absolute path
 }
 
 // StopParams says how the daemon ends: after the running turns, or at once.

@@ -38,7 +38,7 @@ func (t *table) admit(l *line, turn *Turn, wake bool) error {
 
 // immediate reports that an idle agent takes the turn at once.
 func (t *table) immediate(l *line, turn *Turn) bool {
-	return l.slot != nil && l.slot.state == Idle && l.slot.fresh == turn.Fresh && len(l.queue) == 0 && !l.held
+	return !t.frozen && l.slot != nil && l.slot.state == Idle && l.slot.fresh == turn.Fresh && len(l.queue) == 0 && !l.held
 }
 
 // full reports that a line without an agent would have to wait for the end of

@@ -31,6 +31,8 @@ type Agent interface {
 	// interrupt): the pool then stops the agent. An error that wraps
 	// ErrNotDispatched promises that no byte of the turn reached the agent.
 	//
+	// A turn with Begun set has been sent: Send waits for its end only.
+	//
 	// When ctx ends, Send interrupts the turn and returns its result (outcome
 	// OutcomeInterrupted), or an error when the agent does not answer in time.
 	Send(ctx context.Context, t *Turn) (*Result, error)
@@ -82,6 +84,11 @@ type Turn struct {
 	// also with WhenFullFail, and for the next try where starts fail. ErrClosed
 	// remains. Its Parent is empty, and IfIdle is not asked again.
 	Kept uint64
+
+	// Begun says that Agent has the turn already: an image of this program before
+	// this one has sent it. Pool.Restore sets it; such a turn is taken to no other
+	// agent. Begin is called once, before Send, and cannot refuse.
+	Begun bool
 
 	// IfIdle has Submit refuse the message with ErrBusy unless its conversation
 	// has nothing to do: no turn runs, no message waits, every Finish has

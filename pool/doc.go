@@ -64,6 +64,22 @@
 // tries again at once. Failures that nobody asks for are forgotten after ten
 // minutes.
 //
+// # Another image of the same program
+//
+// A process can replace its program and keep its children. [Pool.Freeze] has the
+// pool begin nothing more and waits until nothing is under way but turns that
+// have been sent. [Pool.HandOver] is then all that the next image's pool needs,
+// and [Pool.Restore] takes it: agents in their order of use, each with the turn
+// that it is in ([Turn].Begun), process ids and events that go on, before
+// anything else may happen. Thaw lets both go on: the new pool, or the old one
+// when nothing came of it.
+//
+//	Freeze ──▶ HandOver ──▶ (another image) ──▶ Restore ──▶ Thaw
+//	   └──────────────────▶ Thaw
+//
+// A turn with Begun set is given to no other agent, whatever becomes of its own,
+// and begins without a look at whether the agent is stale.
+//
 // # Turns that wait for turns
 //
 // An agent may itself send a message and wait for the answer; Parent says so.
@@ -88,5 +104,5 @@
 //
 // Begin, Output, Finish and Start may call Submit, Cancel, Detach, Hold,
 // Release, Position, Snapshot and Events, but must not wait for the pool: not
-// Send, Wake, Kill, Evict, EvictOldest, Restart, Drain or Close.
+// Send, Wake, Kill, Evict, EvictOldest, Restart, Freeze, Drain or Close.
 package pool

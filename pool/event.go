@@ -44,6 +44,7 @@ const keptEvents = 1024
 type ring struct {
 	events [keptEvents]Event
 	last   uint64 // Seq of the newest, 0 before the first
+	first  uint64 // none up to this Seq is here: they are of an image before this one
 }
 
 func (r *ring) add(e Event) {
@@ -53,7 +54,7 @@ func (r *ring) add(e Event) {
 }
 
 // kept is the Seq before the oldest event that is still here.
-func (r *ring) kept() uint64 { return r.last - min(r.last, keptEvents) }
+func (r *ring) kept() uint64 { return max(r.first, r.last-min(r.last, keptEvents)) }
 
 // from returns where to read on after a Seq, and how many events are lost in
 // between. A number that was never given out comes from an earlier pool: it

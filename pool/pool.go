@@ -83,6 +83,8 @@ type Pool struct {
 	subs  map[*Subscription]struct{}
 	told  uint64 // last event that the subscribers know of
 	over  bool   // closed, and no agent left
+
+	settled chan struct{} // closed when nothing is under way; nil when nobody is in Freeze
 }
 
 // New returns a pool without agents. Close it.
@@ -115,6 +117,7 @@ func (p *Pool) update(f func(*table)) {
 		p.launch(s)
 	}
 	p.setTimer(t.due())
+	p.tellSettled()
 	if t.closed && t.active == 0 && !p.still {
 		p.still = true
 		close(p.quiet)
@@ -193,32 +196,20 @@ func (p *Pool) run(ctx context.Context, s *slot) {
 	}
 	pid := a.PID()
 	p.update(func(t *table) { t.started(s, a, pid) })
-	<-a.Done()
-	how := a.Exit()
+	p.outlive(s)
+}
+
+// outlive waits for the end of an agent.
+func (p *Pool) outlive(s *slot) {
+	<-s.agent.Done()
+	how := s.agent.Exit()
 	p.update(func(t *table) { t.exited(s, how) })
 }
 
 // turn takes one message to an agent.
 func (p *Pool) turn(s *slot, j *job, proc Process) {
 	defer j.cancel(nil)
-	if why := s.agent.Stale(); why != "" {
-		given := false
-		p.update(func(t *table) { given = t.giveBack(s, j, why) })
-		if given {
-			return
-		}
-	}
-	err := context.Cause(j.ctx)
-	if err == nil && j.turn.Begin != nil {
-		err = j.turn.Begin(proc)
-	}
-	sent := false
-	p.update(func(t *table) {
-		if sent = err == nil && t.sent(s, j); !sent {
-			t.end(s, j, nil, cmp.Or(err, j.cause))
-		}
-	})
-	if !sent {
+	if !p.begin(s, j, proc) {
 		return
 	}
 	res, err := s.agent.Send(j.ctx, j.turn)
@@ -235,6 +226,34 @@ func (p *Pool) turn(s *slot, j *job, proc Process) {
 		}
 		t.end(s, j, res, err)
 	})
+}
+
+// begin does what comes before a turn is sent, and reports whether it is to be.
+// One that its agent has already is not begun again.
+func (p *Pool) begin(s *slot, j *job, proc Process) (sent bool) {
+	if j.turn.Begun {
+		if j.turn.Begin != nil {
+			j.turn.Begin(proc)
+		}
+		return true
+	}
+	if why := s.agent.Stale(); why != "" {
+		given := false
+		p.update(func(t *table) { given = t.giveBack(s, j, why) })
+		if given {
+			return false
+		}
+	}
+	err := context.Cause(j.ctx)
+	if err == nil && j.turn.Begin != nil {
+		err = j.turn.Begin(proc)
+	}
+	p.update(func(t *table) {
+		if sent = err == nil && t.sent(s, j); !sent {
+			t.end(s, j, nil, cmp.Or(err, j.cause))
+		}
+	})
+	return sent
 }
 
 // finish tells whoever handed a job in how it ended.

@@ -127,7 +127,9 @@ func (t *table) run(s *slot, j *job) {
 	s.elem = t.busy.PushBack(s)
 	s.job, s.turns, s.stalled = j, s.turns+1, time.Time{}
 	j.phase, j.slot = running, s
-	s.turnAt = t.now
+	if !j.turn.Begun {
+		s.turnAt = t.now
+	}
 	t.arm(s)
 	t.place(s.line)
 	t.do(step{kind: stepGrant, slot: s, job: j})
@@ -159,7 +161,7 @@ func (t *table) sent(s *slot, j *job) bool {
 // giveBack puts a turn that its agent did not take back to the head of its
 // line, and replaces the agent. It reports false when the turn should end.
 func (t *table) giveBack(s *slot, j *job, why string) bool {
-	if t.closed || j.cause != nil || j.tries >= maxTries {
+	if t.closed || j.cause != nil || j.tries >= maxTries || j.turn.Begun {
 		return false
 	}
 	j.tries++

@@ -41,6 +41,7 @@ type table struct {
 	serial uint64 // of processes
 	tick   alarm  // the next health check
 	closed bool
+	frozen bool // nothing is decided: see Pool.Freeze
 	events ring
 }
 
@@ -89,6 +90,9 @@ func (t *table) next() (step, bool) {
 // message before anything could end it; what is too much goes; then those who
 // need a slot get room, or room is made for them.
 func (t *table) decide() bool {
+	if t.frozen {
+		return false
+	}
 	return t.grant() || t.ring() || t.shrink() || t.start() || t.makeRoom()
 }
 
@@ -159,7 +163,7 @@ func (t *table) wakeAt(a *alarm, at time.Time) {
 
 // due is when the table wants to be asked again; zero for not.
 func (t *table) due() time.Time {
-	if t.alarms.len() == 0 {
+	if t.frozen || t.alarms.len() == 0 {
 		return time.Time{}
 	}
 	return t.alarms.first().at
@@ -284,7 +288,7 @@ func (t *table) reconfigure(l Limits) {
 
 // drain refuses what comes and ends what waits; what runs goes on.
 func (t *table) drain() {
-	t.closed = true
+	t.closed, t.frozen = true, false
 	for _, l := range t.sortedLines() {
 		t.dropAll(l, ErrClosed)
 	}

@@ -18,6 +18,8 @@ import (
 type daemonOptions struct {
 	*globals
 	readyFD   int
+	takeover  int               // descriptor of what the program before this one has left
+	trial     string            // directory in which this program is tried
 	keys      map[string]string // flag -> key of the configuration
 	overrides []config.Override
 }
@@ -27,6 +29,10 @@ type daemonOptions struct {
 func (o *daemonOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.readyFD, "ready-fd", 0, "descriptor to say \"ok\" on")
 	f.MarkHidden("ready-fd")
+	f.IntVar(&o.takeover, "takeover-fd", 0, "descriptor of what the program before this one in this process has left")
+	f.MarkHidden("takeover-fd")
+	f.StringVar(&o.trial, "try", "", "only say whether this program can take the place of the daemon whose journal is in that directory")
+	f.MarkHidden("try")
 	o.keys = make(map[string]string)
 	for _, k := range config.Keys() {
 		if k.Env == "" {
@@ -88,7 +94,7 @@ EXIT STATUS
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts.collect(cmd.Flags())
-			return runDaemon(cmd.Context(), opts, cmd.ErrOrStderr())
+			return runDaemon(cmd.Context(), opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.SuggestionsMinimumDistance = 2
@@ -98,24 +104,44 @@ EXIT STATUS
 	return cmd
 }
 
-func runDaemon(ctx context.Context, opts daemonOptions, stderr io.Writer) error {
+// again is how this daemon is started once more, by another program in its
+// process: without what only one start is given.
+func (o *daemonOptions) again(p config.Paths) []string {
+	args := o.daemonArgs(p)
+	for _, set := range o.overrides {
+		args = append(args, set.Source+"="+set.Value)
+	}
+	return args
+}
+
+func runDaemon(ctx context.Context, opts daemonOptions, stdout, stderr io.Writer) error {
 	g := *opts.globals
 	g.anyConfig = true      // whoever waits for the daemon is told by it
 	paths, err := g.paths() // before the working directory changes
 	if err != nil {
 		return err
 	}
-	var ready *os.File
+	run := daemon.Options{
+		Paths: paths, Overrides: opts.overrides, Version: buildVersion(), Stderr: stderr, Args: opts.again(paths),
+	}
+	if opts.trial != "" {
+		if err := daemon.Try(run, opts.trial, stdout); err != nil {
+			return ipc.Errorf(ipc.CodeDaemon, "%s", err)
+		}
+		return nil
+	}
 	var keep []int
 	if opts.readyFD > 2 {
-		ready = os.NewFile(uintptr(opts.readyFD), "ready")
+		run.Ready = os.NewFile(uintptr(opts.readyFD), "ready")
 		keep = append(keep, opts.readyFD)
 	}
-	problems := daemon.Isolate(keep...)
-	err = daemon.Run(ctx, daemon.Options{
-		Paths: paths, Overrides: opts.overrides, Version: buildVersion(),
-		Ready: ready, Stderr: stderr, Problems: problems,
-	})
+	var lost error
+	if opts.takeover > 2 {
+		run.Handover, lost = daemon.ReadHandover(opts.takeover)
+		keep = append(keep, run.Handover.Descriptors()...)
+	}
+	run.Problems = errors.Join(lost, daemon.Isolate(keep...))
+	err = daemon.Run(ctx, run)
 	var wire *ipc.Error
 	switch {
 	case err == nil, errors.As(err, &wire):

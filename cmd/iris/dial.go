@@ -178,7 +178,7 @@ func (g *globals) startDaemon(ctx context.Context, p config.Paths) error {
 	defer ready.Close()
 	cmd := &exec.Cmd{
 		Path:        self,
-		Args:        g.daemonArgs(p),
+		Args:        append(g.daemonArgs(p), "--ready-fd", strconv.Itoa(readyFD)),
 		Dir:         "/",
 		Env:         daemonEnv(os.Environ()),
 		ExtraFiles:  []*os.File{theirs},
@@ -211,7 +211,7 @@ const readyFD = 3
 // daemonArgs passes on, as absolute paths, what the caller chose by flag or
 // environment.
 func (g *globals) daemonArgs(p config.Paths) []string {
-	args := []string{"iris", "daemon", "--ready-fd", strconv.Itoa(readyFD)}
+	args := []string{"iris", "daemon"}
 	if p.Chosen() != "" {
 		args = append(args, "--config", p.Config)
 	}

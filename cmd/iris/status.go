@@ -28,9 +28,10 @@ const statusJSON = `
 JSON
   pid, version, protocol, socket, since, uptime_ms, config, config_error, log,
   total_processes, max_processes, busy, queued, messages_processed, cost_usd,
-  clients, journal (path, bytes, messages, queued, running, unknown, error: why
-  nothing is accepted), stopping, broken (team, session, failures, error,
-  retry_ms: agents that do not start) and warnings`
+  clients, generation, journal (path, bytes, messages, queued, running, unknown,
+  error: why nothing is accepted), stopping, broken (team, session, failures,
+  error, retry_ms: agents that do not start) and warnings. generation is 1 and
+  grows by 1 when the daemon's program is replaced while it runs.`
 
 func newStatusCmd(g *globals) *cobra.Command {
 	opts := statusOptions{globals: g}

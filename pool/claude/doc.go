@@ -81,6 +81,18 @@
 // offset that [Process.Spool] said when it began, [CleanSpools] removes what is
 // no longer needed.
 //
+// # Another image of the same program
+//
+// When the daemon replaces its own program, the agents stay its children, and
+// the pipe to each stays open. [Process.Pause] stops the daemon's side of one
+// between two lines, both ways; what it returns and [Adopt] takes is where both
+// directions stand. So no line is handled twice, and none is left out: what the
+// agent writes meanwhile is in the spool. In mid-turn the new Process is in that
+// turn, and the Send that has Begun set waits for its end. A turn of which the
+// agent may not have the whole line cannot be handed over (ErrUnready).
+//
+// Whatever cannot be adopted loses its input, and is a leftover from then on.
+//
 // # Goroutines
 //
 // A process has two: one waits for its exit (in the runtime's poller, holding

@@ -14,7 +14,8 @@ import (
 type turn struct {
 	done chan struct{} // closed when result is set
 
-	freed int64 // what was read of this turn is given back up to here
+	written bool  // the agent has the whole line; protected by the process' mu
+	freed   int64 // what was read of this turn is given back up to here
 
 	mu     sync.Mutex // held while output runs: nothing is output after Send has returned
 	output func([]byte)
@@ -27,12 +28,16 @@ func (p *Process) follow() {
 	for {
 		select {
 		case <-p.kick:
+			p.following <- struct{}{}
 			p.drain()
 			p.remember()
+			<-p.following
 		case <-p.exited:
+			p.following <- struct{}{}
 			p.drain()
 			p.last()
 			p.finish()
+			<-p.following
 			return
 		}
 	}

@@ -70,10 +70,12 @@ type Process struct {
 	stdin *os.File
 	torn  bool // a line was cut short: nothing may be written any more
 
-	// Used by follow alone.
-	reader lineReader
-	ended  bool // a turn has ended since the tree was looked at
-	seen   tree // below the agent at the end of the last turn
+	// following is full while lines are handled: what follows is used by follow
+	// alone, and by Pause, which keeps it.
+	following chan struct{}
+	reader    lineReader
+	ended     bool // a turn has ended since the tree was looked at
+	seen      tree // below the agent at the end of the last turn
 
 	mu       sync.Mutex    // protects the fields below; never held while calling out
 	state    string        // of the last state line; empty before the first
@@ -135,10 +137,15 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 		s.remove()
 		return nil, notRunnable(err), err
 	}
-	p.o.Follower.add(s.path(".out"), p.wake)
+	p.attend()
+	return p, false, nil
+}
+
+// attend starts what follows the process and waits for it.
+func (p *Process) attend() {
+	p.o.Follower.add(p.spool.path(".out"), p.wake)
 	p.wg.Go(p.wait)
 	p.wg.Go(p.follow)
-	return p, false, nil
 }
 
 func newProcess(o *Options, s *spool) *Process {
@@ -146,7 +153,7 @@ func newProcess(o *Options, s *spool) *Process {
 		o: *o, log: o.Log, spool: s, started: time.Now(), progress: time.Now(),
 		ownTurn: ownTurn, stuckAfter: stuckAfter,
 		session: o.SessionID, watched: watch(o.Watch, o.Stamp),
-		kick: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}),
+		kick: make(chan struct{}, 1), following: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}),
 		calls: map[string]chan response{}, reader: lineReader{f: s.out, max: maxLine},
 	}
 	if p.log == nil {

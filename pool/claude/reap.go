@@ -53,6 +53,14 @@ func (r *Reaper) wait(p *os.Process) (*os.ProcessState, error) {
 	return state, err
 }
 
+// Disown leaves a child to the reaping that NewReaper was told of, and that
+// nobody will wait for.
+func (r *Reaper) Disown(pid int) {
+	if r != nil {
+		r.note(pid, -1)
+	}
+}
+
 func (r *Reaper) note(pid, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,12 +10,17 @@ import (
 )
 
 // NewReaper makes this process the one that orphans below it are given to, and
-// reaps them until Close.
-func NewReaper() (*Reaper, error) {
+// reaps them until Close. The children that it has already, which an image of
+// this program before this one has started, are its own: each is adopted or
+// disowned.
+func NewReaper(children ...int) (*Reaper, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, err
 	}
 	r := &Reaper{stop: make(chan struct{}), set: map[int]int{}}
+	for _, pid := range children {
+		r.note(pid, 1)
+	}
 	died := make(chan os.Signal, 1) // one is enough: reaping takes all there are
 	signal.Notify(died, syscall.SIGCHLD)
 	r.wg.Go(func() {

@@ -3,8 +3,12 @@
 package claude
 
 // NewReaper returns a reaper that only keeps count: orphans go to init here.
-func NewReaper() (*Reaper, error) {
-	return &Reaper{stop: make(chan struct{}), set: map[int]int{}}, nil
+func NewReaper(children ...int) (*Reaper, error) {
+	r := &Reaper{stop: make(chan struct{}), set: map[int]int{}}
+	for _, pid := range children {
+		r.note(pid, 1)
+	}
+	return r, nil
 }
 
 // Close does nothing.

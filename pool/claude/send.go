@@ -18,6 +18,9 @@ const (
 // Send runs one turn: see the package comment. Turn.Begin is the pool's to
 // call; by then nothing of the turn has reached the agent.
 func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
+	if t.Begun {
+		return p.rejoin(ctx, t)
+	}
 	line, err := userLine(t.Text)
 	if err == nil {
 		err = p.prepare(ctx)
@@ -35,6 +38,9 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.orExit(err))
 	}
+	p.mu.Lock()
+	u.written = true
+	p.mu.Unlock()
 	return p.await(ctx, u)
 }
 

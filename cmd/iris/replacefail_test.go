@@ -1,0 +1,174 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"iris/ipc"
+	"iris/pool/claude/claudetest"
+)
+
+// script writes a shell script that a daemon is to be replaced by; $1 and so on
+// are its arguments, TRY is 1 when it is being tried.
+func (i *inn) script(text string) string {
+	i.t.Helper()
+	path := filepath.Join(i.t.TempDir(), "program")
+	text = "#!/bin/sh\ncase \"$*\" in *--try*) TRY=1;; *) TRY=0;; esac\n" + text + "\n"
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		i.t.Fatal(err)
+	}
+	return path
+}
+
+// endsWith starts a daemon anew after one that a replacement has cost its life,
+// and checks that the message which ran meanwhile has its answer, once.
+func (i *inn) endsWith(pid int, id, word string) {
+	i.t.Helper()
+	i.eventually("the end of the daemon", func() bool { return syscall.Kill(pid, 0) != nil })
+	i.run("status")
+	if got := i.answer(id); !strings.Contains(got, word) {
+		i.t.Errorf("got %q", got)
+	}
+	if got := i.begun(); len(got) != 2 {
+		i.t.Errorf("begun %q", got)
+	}
+}
+
+// A program that passes its trial and cannot be run all the same costs the
+// daemon its life, and no turn.
+func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
+	for name, program := range map[string]string{
+		"gone":    `rm "$0"; echo handover 1`,
+		"broken":  `[ $TRY = 1 ] && echo handover 1 && exit; exit 1`,
+		"killed":  `[ $TRY = 1 ] && echo handover 1 && exit; kill -9 $$`,
+		"refuses": `[ $TRY = 1 ] && echo handover 1 && exit; exec IRIS daemon --max-processes none`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newInn(t, "", "a", "b")
+			i.ask("b", "echo:idle")
+			id := i.submit("a", "slow:10:100ms")
+			i.awaitBegun("slow:10:100ms")
+			pid := i.status().PID
+			_, err := tell[struct{}](i, ipc.MethodReplace, ipc.Restart{Program: i.script(strings.ReplaceAll(program, "IRIS", i.iris))})
+			if !lost(err) {
+				t.Errorf("got %v", err)
+			}
+			i.endsWith(pid, id, "d9")
+			if got := i.ask("b", "count"); got != "2" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// A new image that does not get what it was to take over is a new daemon, in the
+// same process.
+func TestProgramWithoutItsHandoverRecovers(t *testing.T) {
+	for name, args := range map[string]string{
+		"none":  `daemon`,
+		"other": `daemon --takeover-fd 0`,
+		"wrong": `daemon --takeover-fd 999`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newInn(t, "", "a", "b")
+			i.ask("b", "echo:idle")
+			id := i.submit("a", "slow:10:100ms")
+			waits := i.submit("a", "echo:waits")
+			i.awaitBegun("slow:10:100ms")
+			pid := i.status().PID
+			program := i.script(`[ $TRY = 1 ] && exec ` + i.iris + ` "$@"; exec ` + i.iris + ` ` + args)
+			if _, err := tell[struct{}](i, ipc.MethodReplace, ipc.Restart{Program: program}); !lost(err) {
+				t.Errorf("got %v", err)
+			}
+			i.eventually("the daemon", func() bool { st, err := tell[ipc.Status](i, ipc.MethodStatus, nil); return err == nil && st.PID == pid })
+			if got := i.answer(id); !strings.Contains(got, "d9") {
+				t.Errorf("got %q", got)
+			}
+			if got := i.answer(waits); got != "waits" {
+				t.Errorf("got %q", got)
+			}
+			if got := i.ask("b", "count"); got != "2" {
+				t.Errorf("got %q", got)
+			}
+			if got := i.begun(); len(got) != 4 {
+				t.Errorf("begun %q", got)
+			}
+		})
+	}
+}
+
+func TestReplacementIsRefusedWhileAnAgentStarts(t *testing.T) {
+	t.Parallel() // it waits
+	slow := fmt.Sprintf("[teams.slow]\ndir = %q\ncommand = %q\nargs = [\"--fake-slow-start=13s\"]\n", t.TempDir(), claudetest.Install(t.TempDir()))
+	i := newInn(t, "", "a")
+	file := filepath.Join(i.dir, "config", "iris", "config.toml")
+	have, _ := os.ReadFile(file)
+	if err := os.WriteFile(file, append(have, slow...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i.run("daemon", "reload")
+	i.ask("a", "echo:x")
+	id := i.submit("slow", "echo:started")
+	i.eventually("the start", func() bool { return i.ps()["slow@"].State == "starting" })
+	err := i.replace(i.iris)
+	var wire *ipc.Error
+	if !errors.As(err, &wire) || !strings.Contains(wire.Message, "slow is starting") {
+		t.Errorf("got %v", err)
+	}
+	if got := i.answer(id); got != "started" {
+		t.Errorf("got %q", got)
+	}
+	i.mustReplace()
+	if got := i.ask("slow", "count"); got != "2" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Agents that die while the program is being replaced have died for the new one
+// too.
+func TestAgentsThatDieMeanwhileAreNoticed(t *testing.T) {
+	i := newInn(t, "", "a", "b")
+	for n := range 6 {
+		i.ask("a", "echo:x")
+		id := i.submit("b", "hang")
+		i.eventually("the turn", func() bool { return len(i.begun()) == 2*(n+1) })
+		var pids []int
+		for _, p := range i.ps() {
+			pids = append(pids, p.PID)
+		}
+		done := make(chan struct{})
+		time.AfterFunc(time.Duration(n*8)*time.Millisecond, func() {
+			defer close(done)
+			for _, pid := range pids {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+		})
+		i.mustReplace()
+		<-done
+		var end ipc.MessageState
+		for {
+			var err error
+			end, err = tell[ipc.MessageState](i, ipc.MethodWait, ipc.Wait{IDs: []string{id}})
+			if err == nil {
+				break
+			} else if !lost(err) {
+				t.Fatal(err)
+			}
+		}
+		if end.State != "unknown" {
+			t.Errorf("round %d: %+v", n, end)
+		}
+		i.eventually("the end of both", func() bool {
+			return !slices.ContainsFunc(pids, func(pid int) bool { return syscall.Kill(pid, 0) == nil })
+		})
+	}
+}

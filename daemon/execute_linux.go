@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"encoding/json"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// canReplace says that execute works here.
+const canReplace = true
+
+// execute replaces the program of this process, and leaves it the state and open
+// descriptors. It returns only with an error, and then nothing is changed.
+//
+// From the moment at which a descriptor would survive an exec no child may be
+// forked: it would have, for ever, the write end of another agent's stdin.
+func execute(program string, args []string, h *Handover) error {
+	b, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.MemfdCreate("hand-over", unix.MFD_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	state := os.NewFile(uintptr(fd), "hand-over")
+	defer state.Close()
+	if _, err := state.WriteAt(b, 0); err != nil {
+		return err
+	}
+	args = append(slices.Clone(args), "--takeover-fd", strconv.Itoa(fd))
+	signal.Ignore(syscall.SIGHUP) // it would end the new image until that handles it
+	env := os.Environ()
+	open := append(h.Descriptors(), fd)
+
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
+	for _, fd := range open {
+		if err = keepOnExec(fd); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = syscall.Exec(program, args, env)
+	}
+	for _, fd := range open {
+		unix.CloseOnExec(fd)
+	}
+	return err
+}
+
+func keepOnExec(fd int) error {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags&^unix.FD_CLOEXEC)
+	}
+	return err
+}

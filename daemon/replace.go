@@ -1,0 +1,317 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+const (
+	standstill = 10 * time.Second // for what is under way when the program is to be replaced
+	unready    = 5 * time.Millisecond
+)
+
+// A replacement is a program that takes the place of this one in this process.
+//
+//	replaceCall   try            the program runs, and reads configuration and journal
+//	replace       standStill     the pool decides nothing; what waits is on record
+//	              canPause       the agents are between two lines
+//	              closeFront     no connections; new ones wait in the socket's queue
+//	              pauseAgents    no agent is read or written to, and no turn ends
+//	              journal.Close  from here on there is no way back
+//	              execute        the state is in memory that the program is handed, and the descriptors are open
+//	takeUp        in the new image: agents first, then what the journal has
+//
+// Until the journal closes, whatever fails undoes what was done before it. After
+// that the daemon ends and leaves the turns to their agents, as after a crash.
+type replacement struct {
+	program string
+	refused chan error // has room for one
+}
+
+// replaceCall answers daemon.restart, if it is refused.
+func (d *Daemon) replaceCall(ctx context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Restart
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if !canReplace || len(d.opts.Args) == 0 {
+		return nil, coded(ipc.CodeFailed, "unsupported", errors.New("a running daemon cannot be replaced here"))
+	}
+	if !d.replacing.TryLock() {
+		return nil, coded(ipc.CodeFull, "restarting", errors.New("the daemon is being restarted already"))
+	}
+	defer d.replacing.Unlock()
+	d.log.Info("restart asked for", "peer", c.Peer.PID, "program", p.Program)
+	if err := d.try(ctx, p.Program); err != nil {
+		return nil, d.notReplaced(err)
+	}
+	r := replacement{program: p.Program, refused: make(chan error, 1)}
+	select {
+	case d.replacements <- r:
+	case <-d.draining:
+		return nil, coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case err := <-r.refused:
+		return nil, d.notReplaced(err)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// notReplaced is what the client is told when the old program stays.
+func (d *Daemon) notReplaced(err error) error {
+	d.log.Error("not restarted", "err", err)
+	return coded(ipc.CodeFailed, "not-restarted", fmt.Errorf("the running daemon stays: %w", err))
+}
+
+// replace replaces the program of this process. It returns only when that has
+// failed: without an error this one is in service as before, else it has to end.
+func (d *Daemon) replace(ctx context.Context, r replacement) error {
+	begun := time.Now()
+	err := d.standStill(ctx)
+	if err == nil {
+		err = d.canPause(ctx)
+	}
+	if err != nil {
+		d.pool.Thaw()
+		r.refused <- err
+		return nil
+	}
+	socket, err := d.closeFront()
+	if err == nil {
+		err = d.standStill(ctx) // whatever a call has begun meanwhile
+	}
+	var h *Handover
+	if err == nil {
+		h, err = d.pauseAgents(ctx)
+	}
+	if err != nil {
+		d.log.Error("not restarted", "err", err)
+		d.reopenFront(ctx, socket)
+		d.pool.Thaw()
+		return nil
+	}
+	d.log.Info("replaced", "program", r.program, "agents", len(h.Agents), "took", time.Since(begun).String())
+	h.Socket = socket
+	if err = d.journal.Close(); err == nil {
+		h.Quit = ctx.Err() != nil
+		err = execute(r.program, d.opts.Args, h)
+	}
+	return fmt.Errorf("replace the program by %s: %w", r.program, err)
+}
+
+// standStill returns when the pool begins nothing more, nothing is under way in
+// it but turns, and the journal has all that waits.
+func (d *Daemon) standStill(ctx context.Context) error {
+	if why := d.waitsForRoom(); why != "" {
+		return errors.New(why)
+	}
+	ctx, cancel := context.WithTimeout(ctx, standstill)
+	defer cancel()
+	if err := d.pool.Freeze(ctx); err != nil {
+		return err
+	}
+	for _, w := range d.pool.Snapshot().Waiting {
+		for _, id := range w.Turns {
+			if m := d.live.get(id); m != nil {
+				if err := m.shelve(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// shelve has the journal say that a message waits, and its sender know its id.
+func (m *delivery) shelve() error {
+	m.mu.Lock()
+	told := m.accepted
+	m.mu.Unlock()
+	m.accept()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !told && m.accepted {
+		m.notify(ipc.MessageState{ID: m.new.ID, State: "queued", Position: m.d.pool.Position(m.new.ID)})
+	}
+	if m.over || !m.running {
+		return nil
+	}
+	if err := requeue(m.d.journal, m.new.ID, "the agent did not take it"); err != nil {
+		return m.d.journalError(err)
+	}
+	m.running = false
+	return nil
+}
+
+// front is what serves the socket. It ends before the rest of the daemon.
+type front struct {
+	endWatch context.CancelFunc
+	watcher  sync.WaitGroup // watchSocket
+
+	conns    context.Context // of the server
+	endConns context.CancelFunc
+	served   sync.WaitGroup
+}
+
+// openFront serves a listener.
+func (d *Daemon) openFront(ctx context.Context, l *ipc.Listener) {
+	d.front.conns, d.front.endConns = context.WithCancel(d.serving)
+	d.listen(l)
+	d.watch(ctx)
+}
+
+// watch watches the socket.
+func (d *Daemon) watch(ctx context.Context) {
+	ctx, d.front.endWatch = context.WithCancel(ctx)
+	d.front.watcher.Go(func() { d.watchSocket(ctx) })
+}
+
+// closeFront cuts every connection off and returns when no call is under way.
+// The socket itself stays, and what connects to it waits.
+func (d *Daemon) closeFront() (ipc.Handed, error) {
+	f := &d.front
+	f.endWatch()
+	f.watcher.Wait() // d.listener is ours now
+	socket, err := d.listener.HandOver()
+	if err != nil {
+		return socket, err
+	}
+	d.listener.Close() // first: whoever comes back once he is cut off finds the next image
+	f.endConns()
+	gone := make(chan struct{})
+	d.wg.Go(func() {
+		f.served.Wait()
+		close(gone)
+	})
+	select {
+	case <-gone:
+		return socket, nil
+	case <-time.After(standstill):
+		return socket, fmt.Errorf("a call does not end within %v", standstill)
+	}
+}
+
+// reopenFront undoes closeFront.
+func (d *Daemon) reopenFront(ctx context.Context, socket ipc.Handed) {
+	if d.front.conns.Err() == nil { // it got no further than the watcher
+		d.watch(ctx)
+		return
+	}
+	l, err := ipc.TakeOver(socket)
+	if err != nil {
+		d.log.Error("socket not served", "err", err)
+		d.quit()
+		return
+	}
+	d.openFront(ctx, l)
+}
+
+// errMoved says that something has ended while the agents were being paused.
+var errMoved = errors.New("the agents do not come to rest")
+
+// pauseAgents stops the daemon's side of every agent where it can be taken up
+// again. A turn that ends just then has its end recorded first.
+func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
+	ctx, cancel := context.WithTimeout(ctx, standstill)
+	defer cancel()
+	for {
+		h, err := d.pauseOnce(ctx)
+		if err == nil {
+			return h, nil
+		}
+		if err := d.pool.Freeze(ctx); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(unready):
+		}
+	}
+}
+
+// canPause reports what would keep the agents from being paused, while there is
+// still somebody to be told.
+func (d *Daemon) canPause(ctx context.Context) error {
+	h, err := d.pauseAgents(ctx)
+	if err != nil {
+		return err
+	}
+	d.unpause(h.Pool.Agents)
+	return nil
+}
+
+// unpause undoes pauseAgents.
+func (d *Daemon) unpause(agents []pool.HandedAgent) {
+	for _, a := range agents {
+		a.Agent.(*claude.Process).Unpause()
+	}
+}
+
+// pauseOnce pauses all agents, or none.
+func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
+	var paused []*claude.Process
+	undo := func(err error) (*Handover, error) {
+		for _, p := range paused {
+			p.Unpause()
+		}
+		return nil, err
+	}
+	h := d.handover()
+	before, _ := d.pool.HandOver()
+	for _, a := range before.Agents {
+		p, ok := a.Agent.(*claude.Process)
+		if !ok {
+			return undo(fmt.Errorf("agent %s is of another kind", a.ID))
+		}
+		state, err := p.Pause(ctx)
+		if err != nil {
+			return undo(err)
+		}
+		paused = append(paused, p)
+		h.Agents = append(h.Agents, state)
+	}
+	var settled bool
+	if h.Pool, settled = d.pool.HandOver(); !settled || !h.consistent() {
+		return undo(errMoved)
+	}
+	return h, nil
+}
+
+// consistent reports whether pool and agents speak of the same moment.
+func (h *Handover) consistent() bool {
+	if len(h.Pool.Agents) != len(h.Agents) {
+		return false
+	}
+	for _, a := range h.Pool.Agents {
+		if p := h.agent(a.ID); p == nil || p.InTurn != (a.Turn != "") {
+			return false
+		}
+	}
+	return true
+}
+
+// handover is all but the agents and the socket.
+func (d *Daemon) handover() *Handover {
+	h := &Handover{
+		Format: handoverFormat, Generation: d.generation, Since: d.since, Login: d.env.fromShell,
+		Lock: int(d.lock.f.Fd()), Prefix: d.prefix,
+		Messages: d.messages.Load(), Costs: d.costs.Load(), Logged: d.logged.Load(),
+	}
+	d.notices.Range(func(k, v any) bool {
+		h.Notices = append(h.Notices, notice{k.(pool.Key), v.(string)})
+		return true
+	})
+	return h
+}

@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"os"
+
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// takeLock claims the state directory, or goes on with the claim of the program
+// before this one.
+func (d *Daemon) takeLock() (*lock, error) {
+	if h := d.opts.Handover; h != nil {
+		if l := inherit(h.Lock, d.opts.Paths.Lock); l != nil {
+			return l, nil
+		}
+	}
+	return acquire(d.opts.Paths.Lock)
+}
+
+// openListener makes the socket, or goes on with that of the program before this
+// one, in which clients may wait.
+func (d *Daemon) openListener() (*ipc.Listener, error) {
+	if h := d.opts.Handover; h != nil && h.Socket.Path == d.opts.Paths.Socket {
+		l, err := ipc.TakeOver(h.Socket)
+		if err == nil {
+			return l, nil
+		}
+		d.log.Error("socket not taken over", "err", err)
+	}
+	return ipc.Listen(d.opts.Paths.Socket)
+}
+
+// takeUp adopts the agents that the image before this one has handed over. One
+// that is not as the journal says is left to itself: its input ends, and it is
+// taken for one of an earlier daemon.
+func (d *Daemon) takeUp() error {
+	h := d.opts.Handover
+	if h == nil {
+		return nil
+	}
+	running, err := d.runningTurns()
+	if err != nil {
+		return err
+	}
+	for i := range h.Pool.Agents {
+		if a := &h.Pool.Agents[i]; h.agent(a.ID) != nil {
+			d.adopt(a, *h.agent(a.ID), running[a.ID])
+		}
+	}
+	d.pool.Restore(&h.Pool)
+	return nil
+}
+
+// runningTurns returns the messages that are running, by the process that has
+// them.
+func (d *Daemon) runningTurns() (map[string]*delivery, error) {
+	running := map[string]*delivery{}
+	for msg, err := range d.journal.Running() {
+		if ok, err := d.readable(err); err != nil {
+			return nil, err
+		} else if ok {
+			running[msg.Last().Process] = d.restored(&msg)
+		}
+	}
+	return running, nil
+}
+
+// adopt takes over one agent, and the turn that it is in.
+func (d *Daemon) adopt(a *pool.HandedAgent, h claude.Handed, m *delivery) {
+	stdin := os.NewFile(uintptr(h.Stdin), "stdin of "+h.Process)
+	turn := ""
+	if m != nil {
+		turn = m.new.ID
+	}
+	if a.Turn != turn || h.InTurn != (m != nil) {
+		d.log.Warn("agent not taken over", "process", h.Process, "pid", h.PID, "turn", a.Turn, "journal", turn)
+		stdin.Close()
+		d.reaper.Disown(h.PID)
+		return
+	}
+	p, err := claude.Adopt(d.adoptOptions(a.Key, h), h, stdin)
+	if err != nil {
+		d.log.Warn("agent not taken over", "err", err)
+		return
+	}
+	d.adopted[h.Process] = turn
+	a.Agent = p
+	if m != nil {
+		m.running, m.begun = true, true
+		d.live.add(m)
+		a.Running = m.turn(&pool.Turn{Kept: m.order})
+	}
+}
+
+// adoptOptions are those of an agent that need not be started.
+func (d *Daemon) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
+	return claude.Options{
+		ID: h.Process, Team: k.Team, Dir: h.Dir, SessionID: h.Session,
+		Spools: d.opts.Paths.Spool, Grace: d.config.Load().StopGrace,
+		Stamp:     func() string { return d.stamp(k.Team) },
+		OnSession: func(id string) { d.setSession(k, h.Dir, id) },
+		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
+	}
+}

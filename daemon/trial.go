@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"iris/config"
+	"iris/daemon/journal"
+)
+
+// trialTimeout bounds the trial of a program, and trialDir begins the name of
+// the directory that it has for it.
+const (
+	trialTimeout = 10 * time.Second
+	trialDir     = "trial."
+)
+
+// trialWord begins the line with the formats of a Handover that a program reads.
+const trialWord = "handover"
+
+// Try is what a program does that shall take the place of a running daemon: it
+// reads that one's configuration and a copy of its journal in dir, and says which
+// formats of a Handover it takes.
+func Try(o Options, dir string, stdout io.Writer) error {
+	if _, err := config.Load(o.Paths, o.Overrides...); err != nil {
+		return err
+	}
+	j, err := journal.Open(filepath.Join(dir, filepath.Base(o.Paths.Journal)))
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	if _, err := j.LastID(); err != nil {
+		return err
+	}
+	for _, err := range j.Running() {
+		if err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(stdout, "%s %d\n", trialWord, handoverFormat)
+	return err
+}
+
+// try runs another program on a copy of the journal, and says why it cannot take
+// the place of this one.
+func (d *Daemon) try(ctx context.Context, program string) error {
+	if !filepath.IsAbs(program) {
+		return fmt.Errorf("program %q: the path must be absolute", program)
+	}
+	dir, err := os.MkdirTemp(d.opts.Paths.State, trialDir)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := d.journal.Snapshot(filepath.Join(dir, filepath.Base(d.opts.Paths.Journal))); err != nil {
+		return d.journalError(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, trialTimeout)
+	defer cancel()
+	said, err := d.runTrial(ctx, program, dir)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("program %s: no answer within %v", program, trialTimeout)
+	case err != nil:
+		return fmt.Errorf("program %s: %w", program, err)
+	}
+	formats := strings.Fields(said)
+	if len(formats) == 0 || formats[0] != trialWord || !slices.Contains(formats[1:], strconv.Itoa(handoverFormat)) {
+		return fmt.Errorf("program %s does not take over from this one (format %d): it said %q", program, handoverFormat, said)
+	}
+	return nil
+}
+
+// runTrial returns what the program said; its error is the last line of what it
+// complained about.
+func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, error) {
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Args = append(slices.Clone(d.opts.Args), "--try", dir)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = trialTimeout / 5 // for what it said; more than a busy machine takes
+	var out, complaint head
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	err := d.reaper.Run(cmd)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		said, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
+		err = fmt.Errorf("%s: %s", exit.ProcessState, said)
+	}
+	return strings.TrimSpace(out.String()), err
+}
+
+// head keeps the beginning of what is written to it.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(p []byte) (int, error) {
+	h.Buffer.Write(p[:min(len(p), max(0, 4096-h.Len()))])
+	return len(p), nil
+}
+
+// cleanTrials removes what a trial has left whose daemon was killed.
+func (d *Daemon) cleanTrials() {
+	left, _ := filepath.Glob(filepath.Join(d.opts.Paths.State, trialDir+"*"))
+	for _, dir := range left {
+		os.RemoveAll(dir)
+	}
+}

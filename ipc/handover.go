@@ -1,0 +1,59 @@
+package ipc
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Handed is a listening socket that outlives its Listener, and the program image
+// that made it. Connections that arrive meanwhile wait in its queue.
+type Handed struct {
+	FD   int // close-on-exec, and the holder's to close
+	Path string
+	Dev  uint64
+	Ino  uint64
+}
+
+// HandOver returns the socket for a Listener to come. This one's Close no longer
+// removes it from its path.
+func (l *Listener) HandOver() (Handed, error) {
+	h := Handed{Path: l.path, Dev: l.id.dev, Ino: l.id.ino}
+	c, err := l.SyscallConn()
+	if err != nil {
+		return h, err
+	}
+	var dup error
+	err = c.Control(func(fd uintptr) { h.FD, dup = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 3) })
+	if err == nil {
+		err = dup
+	}
+	if err != nil {
+		return h, fmt.Errorf("keep the socket open: %w", err)
+	}
+	l.left.Store(true)
+	return h, nil
+}
+
+// TakeOver makes a Listener of a socket that was handed over, and closes its
+// descriptor.
+func TakeOver(h Handed) (*Listener, error) {
+	f := os.NewFile(uintptr(h.FD), h.Path)
+	if f == nil {
+		return nil, fmt.Errorf("socket %s: no descriptor", h.Path)
+	}
+	defer f.Close()
+	nl, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", h.Path, err)
+	}
+	ul, ok := nl.(*net.UnixListener)
+	if !ok {
+		nl.Close()
+		return nil, fmt.Errorf("socket %s: not a Unix socket", h.Path)
+	}
+	ul.SetUnlinkOnClose(false)
+	return &Listener{UnixListener: ul, path: h.Path, id: fileID{dev: h.Dev, ino: h.Ino}}, nil
+}

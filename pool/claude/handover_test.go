@@ -1,0 +1,206 @@
+//go:build linux
+
+package claude
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iris/pool"
+)
+
+// adopted pauses a process and has another Process go on with it, as the next
+// image of a program would: from what crosses an exec, and from nothing else.
+func (r *rig) adopted(p *Process) *Process {
+	r.t.Helper()
+	var h Handed
+	eventually(r.t, "a process that can be paused", func() bool {
+		var err error
+		h, err = p.Pause(r.t.Context())
+		return err == nil
+	})
+	b, err := json.Marshal(h)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	h = Handed{}
+	if err := json.Unmarshal(b, &h); err != nil {
+		r.t.Fatal(err)
+	}
+	fd, err := unix.FcntlInt(uintptr(h.Stdin), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	o := Options{
+		ID: r.o.ID, Team: r.o.Team, Dir: h.Dir, Spools: r.o.Spools, SessionID: h.Session, Grace: r.o.Grace,
+		Follower: r.o.Follower, Stamp: r.o.Stamp, OnSession: r.onSession, Log: r.o.Log,
+	}
+	q, err := Adopt(o, h, os.NewFile(uintptr(fd), "stdin"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		q.Stop()
+		q.Taken()
+		p.Unpause() // it sees the end of the process only
+	})
+	return q
+}
+
+// rejoin waits for the end of the turn that the process was adopted in.
+func rejoin(t *testing.T, ctx context.Context, p *Process) *pool.Result {
+	t.Helper()
+	res, err := p.Send(ctx, &pool.Turn{ID: "m", Begun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func TestAdoptedAgentGoesOn(t *testing.T) {
+	r := fakeRig(t)
+	file := filepath.Join(r.o.Dir, "CLAUDE.md")
+	if err := os.WriteFile(file, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.o.Watch, r.o.Stamp = []string{file, file + ".missing"}, func() string { return "s" }
+	p := r.start()
+	first := send(t, p, "echo:one")
+	q := r.adopted(p)
+	if q.PID() != p.PID() || q.Session() != p.Session() {
+		t.Errorf("pid %d %d, session %s %s", q.PID(), p.PID(), q.Session(), p.Session())
+	}
+	if why := q.Stale(); why != "" {
+		t.Errorf("stale: %s", why)
+	}
+	ask(t, q, "count", "2")
+	second := send(t, q, "echo:one")
+	if diff := second.CostUSD - first.CostUSD; diff > first.CostUSD/2 || diff < -first.CostUSD/2 {
+		t.Errorf("the first turn cost %g, a later one %g", first.CostUSD, second.CostUSD)
+	}
+	if _, err := q.Check(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(file, []byte("changed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if why := q.Stale(); why != "CLAUDE.md changed" {
+		t.Errorf("stale: %q", why)
+	}
+}
+
+// underWay begins a turn and returns when it has begun.
+func underWay(t *testing.T, p *Process, text string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	begin(t, ctx, p, text, `"init"`)
+}
+
+func TestAdoptedTurnEnds(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	first := send(t, p, "echo:one")
+	underWay(t, p, "slow:10:50ms")
+	q := r.adopted(p)
+	res := rejoin(t, t.Context(), q)
+	if res.Outcome != pool.OutcomeSuccess || len(res.Text) < 20 || res.CostUSD <= 0 || res.CostUSD > 100*first.CostUSD {
+		t.Errorf("got %+v", res)
+	}
+	ask(t, q, "count", "3")
+}
+
+func TestAdoptedTurnIsInterrupted(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	underWay(t, p, "hang")
+	q := r.adopted(p)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if res := rejoin(t, ctx, q); res.Outcome != pool.OutcomeInterrupted {
+		t.Errorf("got %+v", res)
+	}
+	ask(t, q, "echo:on", "on")
+}
+
+// What the agent has written while nobody read is read later, also when the
+// agent has died since.
+func TestResultThatNobodyHasReadIsFound(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	u := begin(t, context.Background(), p, "slow:4:50ms", `"init"`)
+	h, err := p.Pause(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	spool := p.spool.path(".out")
+	eventually(t, "the result", func() bool {
+		b, _ := os.ReadFile(spool)
+		return strings.Contains(string(b), `"type":"result"`)
+	})
+	syscall.Kill(h.PID, syscall.SIGKILL)
+	p.Unpause()
+	if res, err := u.wait(t, 10*time.Second); err != nil || res.Outcome != pool.OutcomeSuccess {
+		t.Errorf("got %+v, %v", res, err)
+	}
+	if !strings.Contains(p.Exit(), "killed") {
+		t.Errorf("exit %q", p.Exit())
+	}
+}
+
+func TestPauseRefusesALineThatIsBeingWritten(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	p.stuckAfter = 2 * time.Second
+	send(t, p, "deaf:stdin")
+	done := make(chan error, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		_, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: strings.Repeat("x", 1<<20)})
+		done <- err
+	})
+	eventually(t, "the writing", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.turn != nil })
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := p.Pause(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if err := <-done; !errors.Is(err, pool.ErrUnknown) {
+		t.Errorf("the turn: %v", err)
+	}
+	if _, err := p.Pause(t.Context()); !errors.Is(err, ErrUnready) { // nothing may follow a cut line
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestProcessThatIsGoneIsNotAdopted(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	h, err := p.Pause(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Unpause()
+	p.Stop()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Adopt(r.o, h, null); err == nil {
+		t.Error("adopted")
+	}
+	if null.Close() == nil {
+		t.Error("stdin is still open")
+	}
+}
