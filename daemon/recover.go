@@ -25,8 +25,7 @@ func (d *Daemon) recover() error {
 	if err != nil {
 		return err
 	}
-	again, err := d.recoverRunning(left)
-	if err != nil {
+	if err := d.recoverRunning(left); err != nil {
 		return err
 	}
 	for _, l := range left {
@@ -38,8 +37,8 @@ func (d *Daemon) recover() error {
 	if err := d.recoverQueued(); err != nil {
 		return err
 	}
-	for _, n := range again {
-		d.again(n)
+	if err := d.recoverAgain(); err != nil {
+		return err
 	}
 	d.cleanSpools()
 	return nil
@@ -56,12 +55,11 @@ func (d *Daemon) readable(err error) (ok bool, fatal error) {
 }
 
 // recoverRunning settles the messages whose turn had begun. One whose agent
-// still lives waits for the end of that. It returns those that are unknown now
-// and that their senders want to run again.
-func (d *Daemon) recoverRunning(left map[string]*leftover) (again []journal.New, err error) {
+// still lives waits for the end of that.
+func (d *Daemon) recoverRunning(left map[string]*leftover) error {
 	for msg, err := range d.journal.Running() {
 		if ok, err := d.readable(err); err != nil {
-			return nil, err
+			return err
 		} else if !ok {
 			continue
 		}
@@ -75,13 +73,10 @@ func (d *Daemon) recoverRunning(left map[string]*leftover) (again []journal.New,
 			continue
 		}
 		if err := m.settle(msg.Last()); err != nil {
-			return nil, err
-		}
-		if m.end.state == journal.Unknown && m.new.Options.OnUnknown == "retry" {
-			again = append(again, m.new)
+			return err
 		}
 	}
-	return again, nil
+	return nil
 }
 
 // restored is the delivery of a message that an earlier daemon accepted.
@@ -103,6 +98,19 @@ func (d *Daemon) recoverHolds() error {
 			return err
 		} else if ok && msg.Options.OnUnknown == "hold" {
 			d.pool.Hold(pool.Key{Team: msg.Team, Session: msg.Session})
+		}
+	}
+	return nil
+}
+
+// recoverAgain sends the unknown messages again whose senders want that: those
+// of this recovery, and one whose daemon ended before it came to do so.
+func (d *Daemon) recoverAgain() error {
+	for msg, err := range d.journal.Unresolved() {
+		if ok, err := d.readable(err); err != nil {
+			return err
+		} else if ok && msg.Options.OnUnknown == "retry" {
+			d.again(d.restored(&msg).new)
 		}
 	}
 	return nil

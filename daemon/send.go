@@ -205,7 +205,8 @@ func checkOptions(p *ipc.Send) error {
 }
 
 // again has a message run once more: its sender wanted that if nobody can prove
-// how it ended. The second time there is no third.
+// how it ended. The second time there is no third. The new one has a key made of
+// the old one's id, so that it is accepted once however often a daemon comes here.
 func (d *Daemon) again(old journal.New) *delivery {
 	body, err := d.journal.Body(old.ID)
 	if err != nil {
@@ -214,13 +215,20 @@ func (d *Daemon) again(old journal.New) *delivery {
 	}
 	n := old
 	n.ID, n.Body, n.At = d.ids.next(time.Now()), body, time.Now()
-	n.Options.Key, n.Options.OnUnknown, n.Options.RetryOf = "", "", old.ID
+	n.Options.Key, n.Options.OnUnknown, n.Options.RetryOf = "retry of "+old.ID, "", old.ID
 	if n.Options.Fresh {
 		n.Session = freshPrefix + n.ID
 	}
+	found, err := d.journal.Find(n)
+	if err == nil && found.Existing {
+		return d.live.get(found.ID)
+	}
 	m := d.newDelivery(n)
 	m.eager = true
-	if _, err := m.submit(&pool.Turn{}); err != nil {
+	if err == nil {
+		_, err = m.submit(&pool.Turn{})
+	}
+	if err != nil {
 		d.log.Error("message not sent again", "message", old.ID, "err", err)
 		return nil
 	}
