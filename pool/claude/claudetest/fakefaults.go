@@ -156,7 +156,9 @@ func (f *fake) garbage(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	return say("after garbage")
 }
 
-// split writes the result in two halves with a pause between them.
+// split writes the result in two halves with a pause between them. By then the
+// ledger has its end, and no interrupt comes between: what it says is what
+// happened.
 func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
 	d, err := time.ParseDuration(arg)
 	if err != nil {
@@ -166,11 +168,12 @@ func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
 	t.Assistant(text)
 	r := echo.Success(text)
 	f.price(t, r, text)
-	line := echo.Encode(f.server.Complete(t, r))
-	f.server.Raw(line[:len(line)/2])
-	time.Sleep(d)
-	f.server.Raw(line[len(line)/2:])
-	return echo.Reply{Text: text, Silent: true}
+	return echo.Reply{Text: text, Silent: true, After: func() {
+		line := echo.Encode(f.server.Complete(t, r))
+		f.server.Raw(line[:len(line)/2])
+		time.Sleep(d)
+		f.server.Raw(line[len(line)/2:])
+	}}
 }
 
 // flood writes N MB before the answer: of good lines, of one line, of plain

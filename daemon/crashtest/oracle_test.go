@@ -1,0 +1,161 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"iris/ipc"
+	"iris/pool/claude/claudetest"
+)
+
+// scene is what three witnesses say of two messages of one sender, both done:
+// the first was settled after a kill.
+type scene struct {
+	notes         *notes
+	first, second *message
+	records       []record
+	entries       []claudetest.Entry
+}
+
+func newScene() *scene {
+	n := newNotes()
+	s := &scene{notes: n}
+	for i, m := range []**message{&s.first, &s.second} {
+		id, process := "id-"+string(rune('a'+i)), "p-"+string(rune('1'+i))
+		*m = n.add(ipc.Send{Team: "t1", Key: []string{"", "k"}[i]}, 0, func(int) text {
+			return text{token: "echo:" + id, answer: id}
+		})
+		n.accepted(*m, id)
+		n.ended(id, "done")
+		s.records = append(s.records, record{answer: id, Message: ipc.Message{
+			ID: id, State: "done", Origin: "echo:" + id, Bytes: int64(len("echo:" + id)), Process: process,
+			History: []ipc.Change{{State: "queued"}, {State: "running"}, {State: "done", By: []string{"recovery", ""}[i]}},
+		}})
+		s.entries = append(s.entries,
+			claudetest.Entry{Kind: "B", UUID: "u" + id, Process: process, Text: "echo:" + id},
+			claudetest.Entry{Kind: "E", UUID: "u" + id, Process: process, Text: "success"})
+	}
+	return s
+}
+
+func (s *scene) judge() *report {
+	r := &report{atKill: 1}
+	o := oracle{notes: s.notes, records: s.records, entries: s.entries, report: r}
+	o.judge()
+	return r
+}
+
+// end changes how the first message ended, and what was told of it.
+func (s *scene) end(state string) *record {
+	r := &s.records[0]
+	r.State, r.History[2].State = state, state
+	s.notes.told[r.ID] = state
+	return r
+}
+
+func TestOracleIsContentWithWhatIsRight(t *testing.T) {
+	s := newScene()
+	if r := s.judge(); len(r.problems) > 0 || r.done != 2 || r.accepted != 2 || r.begun != 2 || r.settled != 1 {
+		t.Errorf("got %q\n%s", r.problems, r.summary())
+	}
+}
+
+func TestOracleSeesEachBrokenPromise(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(s *scene)
+		want string // a part of the summary
+	}{
+		{"an id that is not on record", func(s *scene) { s.notes.accepted(s.first, "other") }, "lost 1"},
+		{"an id of another message", func(s *scene) { s.notes.accepted(s.first, "id-b") }, "lost 1"},
+		{"a text cut short", func(s *scene) { s.records[0].Bytes-- }, "lost 1"},
+		{"a turn without a record", func(s *scene) { s.records = s.records[1:] }, "begun without a record 1"},
+		{"a turn in a process that is not on record", func(s *scene) { s.records[0].Process = "p-9" }, "begun without a record 1"},
+		{"a turn of a message on record as queued", func(s *scene) {
+			r := s.end("cancelled")
+			r.History = append(r.History[:1], r.History[2])
+			s.entries[1].Text = "interrupted"
+		}, "begun without a record 1"},
+		{"two turns", func(s *scene) { s.entries = append(s.entries, s.entries[0]) }, "started twice 1"},
+		{"two records", func(s *scene) {
+			s.records = append(s.records, s.records[0])
+			s.records[2].ID = "id-c"
+		}, "started twice 1"},
+		{"two records of one key", func(s *scene) {
+			s.records = append(s.records, s.records[1])
+			s.records[2].ID = "id-c"
+		}, "key used twice 1"},
+		{"another text under a key", func(s *scene) { s.notes.stolen(s.second, "id-c") }, "key used twice 1"},
+		{"sent again without need", func(s *scene) {
+			s.records = append(s.records, s.records[0])
+			s.records[2].ID, s.records[2].RetryOf = "id-c", "id-a"
+		}, "started twice 1"},
+		{"not sent again", func(s *scene) {
+			s.end("unknown").OnUnknown = "retry"
+			s.notes.kill("p-1")
+		}, "lost 1"},
+		{"done without an end", func(s *scene) { s.entries = append(s.entries[:1], s.entries[2:]...) }, "ends without proof 1"},
+		{"done though interrupted", func(s *scene) { s.entries[1].Text = "interrupted" }, "ends without proof 1"},
+		{"failed without a failure", func(s *scene) { s.end("failed") }, "ends without proof 1"},
+		{"cancelled though answered", func(s *scene) { s.end("cancelled") }, "ends without proof 1"},
+		{"expired and run", func(s *scene) { s.end("expired") }, "ran after its end 1"},
+		{"unknown without a kill", func(s *scene) { s.end("unknown") }, "unknown without a kill 1"},
+		{"the answer of another", func(s *scene) { s.records[0].answer = "id-b" }, "wrong answers 1"},
+		{"a sender with another's answer", func(s *scene) { s.notes.answered(s.first, "id-b") }, "wrong answers 1"},
+		{"an end that changed", func(s *scene) { s.notes.told["id-a"] = "cancelled" }, "ends changed 1"},
+		{"an end that changed before clients", func(s *scene) { s.notes.ended("id-a", "unknown"); s.notes.ended("id-a", "done") }, "ends changed 2"},
+		{"a step after the end", func(s *scene) {
+			s.records[0].History = append(s.records[0].History, ipc.Change{State: "done"})
+		}, "ends changed 1"},
+		{"still queued", func(s *scene) {
+			r := &s.records[0]
+			r.State, r.History = "queued", r.History[:1]
+			delete(s.notes.told, r.ID)
+			s.entries = s.entries[2:]
+		}, "not ended 1"},
+		{"out of order", func(s *scene) {
+			s.second.send.Key = ""
+			s.notes.lines[s.first.line] = []*message{s.second, s.first}
+		}, "out of order 1"},
+		{"too many agents", func(s *scene) {
+			s.entries = append(s.entries, claudetest.Entry{Kind: "V", Text: "4 processes live, 3 allowed"})
+		}, "bound breaches 1"},
+		{"two agents in one conversation", func(s *scene) {
+			s.entries = append(s.entries, claudetest.Entry{Kind: "V", Text: "session is held by another process"})
+		}, "conversations shared 1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene()
+			c.do(s)
+			r := s.judge()
+			if len(r.problems) == 0 || !strings.Contains(r.summary()+",", ", "+c.want+",") && !strings.Contains(r.summary(), "; "+c.want+",") {
+				t.Errorf("want %s, got %q\n%s", c.want, r.problems, r.summary())
+			}
+		})
+	}
+}
+
+func TestOracleWantsTurnsThatRanAtAKill(t *testing.T) {
+	s := newScene()
+	s.records[0].History[2].By = ""
+	if r := s.judge(); len(r.problems) != 1 {
+		t.Errorf("got %q", r.problems)
+	}
+}
+
+func TestOracleAllowsWhatAKillExplains(t *testing.T) {
+	s := newScene()
+	s.end("unknown").OnUnknown = "retry"
+	s.entries[1].Kind = "X"
+	s.notes.kill("p-1")
+	again := s.records[0]
+	again.ID, again.RetryOf, again.Process, again.State, again.OnUnknown = "id-c", "id-a", "p-3", "done", ""
+	again.History = []ipc.Change{{State: "queued"}, {State: "running"}, {State: "queued"}, {State: "running"}, {State: "done"}}
+	s.records = append(s.records, again)
+	s.entries = append(s.entries,
+		claudetest.Entry{Kind: "B", UUID: "u", Process: "p-3", Text: s.first.text.token},
+		claudetest.Entry{Kind: "E", UUID: "u", Process: "p-3", Text: "success"})
+	if r := s.judge(); len(r.problems) > 0 || r.unknown != 1 || r.retried != 1 || r.back != 1 {
+		t.Errorf("got %q\n%s", r.problems, r.summary())
+	}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// report is what came out: figures, and every broken promise.
+type report struct {
+	kills, recoveryKills, agentKills, terms, left int // what the driver did
+
+	atKill  int // turns that ran when a daemon was killed or left, as it had said a moment before
+	settled int // messages that a later daemon settled from the agents' output
+	back    int // or put back, since their turn had not begun
+
+	accepted, recorded, begun, refused                          int
+	lost, notEnded, twice, keyTwice, early, wrong, moved, outOf int
+	noProof, afterEnd, unexplained, breaches, shared, orphans   int
+	strays                                                      int
+	done, failed, cancelled, expired, unknown, hung, retried    int
+	problems                                                    []string
+}
+
+func (r *report) problem(format string, args ...any) {
+	r.problems = append(r.problems, fmt.Sprintf(format, args...))
+}
+
+// broken counts a broken promise and says which.
+func (r *report) broken(count *int, format string, args ...any) {
+	*count++
+	r.problem(format, args...)
+}
+
+// summary is the figures, in one line.
+func (r *report) summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "kills %d, in recovery %d, of agents %d, SIGTERM %d, turns left %d; ", r.kills, r.recoveryKills, r.agentKills, r.terms, r.left)
+	fmt.Fprintf(&b, "running at a kill %d, settled later %d, put back %d; ", r.atKill, r.settled, r.back)
+	fmt.Fprintf(&b, "accepted %d, on record %d, turns %d, done %d, failed %d, cancelled %d, expired %d, unknown %d, hung %d, sent again %d, refused %d; ",
+		r.accepted, r.recorded, r.begun, r.done, r.failed, r.cancelled, r.expired, r.unknown, r.hung, r.retried, r.refused)
+	for _, c := range []struct {
+		what string
+		n    int
+	}{
+		{"lost", r.lost}, {"not ended", r.notEnded}, {"started twice", r.twice}, {"key used twice", r.keyTwice},
+		{"begun without a record", r.early}, {"wrong answers", r.wrong}, {"ends without proof", r.noProof},
+		{"unknown without a kill", r.unexplained}, {"ran after its end", r.afterEnd}, {"ends changed", r.moved},
+		{"out of order", r.outOf}, {"bound breaches", r.breaches}, {"conversations shared", r.shared},
+		{"orphans", r.orphans}, {"files left", r.strays},
+	} {
+		fmt.Fprintf(&b, "%s %d, ", c.what, c.n)
+	}
+	return strings.TrimSuffix(b.String(), ", ")
+}

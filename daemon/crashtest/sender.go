@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"iris/ipc"
+)
+
+// sender is one client among several. It does one thing after the other, each on
+// a connection of its own, as commands do.
+type sender struct {
+	h     *home
+	notes *notes
+	id    int
+	era   int // conversations change with it, so that no transcript grows for ever
+	r     *rand.Rand
+}
+
+// work does a number of things with pauses, until the daemon is gone.
+func (s *sender) work(ctx context.Context, things int) {
+	for range things {
+		if !s.something(ctx) || !pause(ctx, time.Duration(s.r.IntN(30))*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// pause reports false when ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// something reports false when there was no daemon to do it with.
+func (s *sender) something(ctx context.Context) bool {
+	var err error
+	switch x := s.r.IntN(100); {
+	case x < 45:
+		err = s.submit(ctx, s.fresh())
+	case x < 68:
+		err = s.send(ctx, s.fresh())
+	case x < 80:
+		err = s.repeat(ctx)
+	case x < 83:
+		err = s.conflict(ctx)
+	case x < 92:
+		err = s.cancel(ctx)
+	default:
+		err = s.wait(ctx)
+	}
+	_, said := errors.AsType[*ipc.Error](err)
+	return err == nil || said
+}
+
+// flood submits short-lived messages back to back: with each of them something
+// is on its way to the disk.
+func (s *sender) flood(ctx context.Context, most int) {
+	for range most {
+		to := s.to()
+		to.TTL = 1 + s.r.Int64N(20)
+		m := s.notes.add(to, s.id, func(n int) text { return text{token: fmt.Sprintf("echo:m%d", n)} })
+		if s.submit(ctx, m) != nil {
+			return
+		}
+	}
+}
+
+// to is where a message goes, and what is wanted of it.
+func (s *sender) to() ipc.Send {
+	p := ipc.Send{Team: team(s.r.IntN(teams)), Session: fmt.Sprintf("s%d-%d", s.era, s.r.IntN(2))}
+	if s.era == 0 && s.r.IntN(2) == 0 {
+		p.Session = ""
+	}
+	return p
+}
+
+// fresh is a new message.
+func (s *sender) fresh() *message {
+	p := s.to()
+	switch x := s.r.IntN(100); {
+	case x < 10:
+		p.TTL = 1 + s.r.Int64N(300)
+	case x < 18:
+		p.Fresh, p.Session = true, ""
+	case x < 38:
+		p.OnUnknown = "retry"
+	case x < 41:
+		p.IfBusy = "fail"
+	}
+	return s.notes.add(p, s.id, func(n int) text { return newText(s.r, n, p.Team) })
+}
+
+// repeat submits a message with a key, new or once more: perhaps the daemon was
+// killed before it answered, perhaps another sender does the same at this moment.
+func (s *sender) repeat(ctx context.Context) error {
+	m := s.notes.someKeyed(s.r)
+	if m == nil || s.r.IntN(4) == 0 {
+		p := s.to()
+		p.Key = fmt.Sprintf("key-%x", s.r.Uint64())
+		m = s.notes.add(p, s.id, func(n int) text { return newText(s.r, n, p.Team) })
+	}
+	if s.r.IntN(3) == 0 {
+		return s.send(ctx, m)
+	}
+	return s.submit(ctx, m)
+}
+
+// conflict submits another text under a key that a client has an id for.
+func (s *sender) conflict(ctx context.Context) error {
+	m := s.notes.someKeyed(s.r)
+	if m == nil || !s.notes.isAccepted(m) {
+		return nil
+	}
+	p := m.send
+	p.Text = "echo:never"
+	st, err := call[ipc.MessageState](ctx, s.h, ipc.MethodSubmit, p)
+	if err == nil {
+		s.notes.stolen(m, st.ID)
+	}
+	return err
+}
+
+// submit does not wait for the answer.
+func (s *sender) submit(ctx context.Context, m *message) error {
+	p := m.send
+	p.Text = m.text.String()
+	st, err := call[ipc.MessageState](ctx, s.h, ipc.MethodSubmit, p)
+	if err != nil {
+		return s.failed(m, err)
+	}
+	s.notes.tell(accepted) // first: every microsecond counts
+	s.notes.accepted(m, st.ID)
+	s.notes.ended(st.ID, st.State)
+	return nil
+}
+
+// send waits for the answer, and now and then goes away before.
+func (s *sender) send(ctx context.Context, m *message) error {
+	p := m.send
+	p.Text = m.text.String()
+	c, err := s.h.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.OnNotify = func(_ string, params json.RawMessage) { s.notified(m, params) }
+	if s.r.IntN(8) == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(1+s.r.IntN(100))*time.Millisecond)
+		defer cancel()
+	}
+	var reply ipc.Reply
+	if err := c.Call(ctx, ipc.MethodSend, p, &reply); err != nil {
+		return s.failed(m, err)
+	}
+	s.replied(m, &reply)
+	return nil
+}
+
+func (s *sender) notified(m *message, params json.RawMessage) {
+	var st ipc.MessageState
+	if json.Unmarshal(params, &st) != nil || st.ID == "" {
+		return
+	}
+	if st.State == running {
+		s.notes.tell(running)
+	} else {
+		s.notes.tell(accepted)
+	}
+	s.notes.accepted(m, st.ID)
+	s.notes.ended(st.ID, st.State)
+}
+
+func (s *sender) replied(m *message, r *ipc.Reply) {
+	s.notes.tell(done)
+	s.notes.accepted(m, r.ID)
+	if r.Outcome != "success" {
+		s.notes.ended(r.ID, "failed")
+		return
+	}
+	s.notes.ended(r.ID, "done")
+	var got string
+	if err := json.Unmarshal(r.Text, &got); err != nil {
+		got = err.Error()
+	}
+	s.notes.answered(m, got)
+}
+
+// failed notes what an error says of a message. One with an id is a promise
+// that the message is on record.
+func (s *sender) failed(m *message, err error) error {
+	e, ok := errors.AsType[*ipc.Error](err)
+	switch {
+	case !ok:
+		return err
+	case e.Data == nil || e.Data.ID == "":
+		s.notes.refused()
+		return err
+	}
+	s.notes.accepted(m, e.Data.ID)
+	s.notes.ended(e.Data.ID, stateOf(e))
+	return err
+}
+
+// stateOf is the end that an error of a message stands for; empty for none.
+func stateOf(e *ipc.Error) string {
+	switch {
+	case e.Data.Reason == "journal" || e.Data.Reason == "orphan":
+		return ""
+	case e.Code == ipc.CodeCancelled:
+		return "cancelled"
+	case e.Code == ipc.CodeExpired:
+		return "expired"
+	case e.Code == ipc.CodeUnknown:
+		return "unknown"
+	case e.Code == ipc.CodeFailed, e.Code == ipc.CodeCannotRun:
+		return "failed"
+	}
+	return ""
+}
+
+func (s *sender) cancel(ctx context.Context) error {
+	id := s.notes.someID(s.r)
+	if id == "" {
+		return nil
+	}
+	st, err := call[ipc.MessageState](ctx, s.h, ipc.MethodCancel, ipc.MessageID{ID: id})
+	if err == nil {
+		s.notes.ended(st.ID, st.State)
+	}
+	return err
+}
+
+func (s *sender) wait(ctx context.Context) error {
+	id := s.notes.someID(s.r)
+	if id == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(1+s.r.IntN(200))*time.Millisecond)
+	defer cancel()
+	st, err := call[ipc.MessageState](ctx, s.h, ipc.MethodWait, ipc.Wait{IDs: []string{id}})
+	switch {
+	case err == nil:
+		s.notes.ended(st.ID, st.State)
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil
+	}
+	return err
+}

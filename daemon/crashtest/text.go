@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"iris/pool/claude/claudetest"
+)
+
+// text is what a message says, and what is to be answered. Its token begins it
+// and is that of no other message of the run: by it the ledger, the notes and
+// the journal mean the same message.
+type text struct {
+	token  string
+	filler int // bytes that follow the token
+	answer string
+	hangs  bool
+}
+
+func (t text) String() string {
+	if t.filler == 0 {
+		return t.token
+	}
+	return t.token + " " + claudetest.Text(t.filler)
+}
+
+// want is the answer. That of a long text is made when it is asked for.
+func (t text) want() string {
+	if t.answer != "" {
+		return t.answer
+	}
+	return strings.TrimPrefix(t.String(), "echo:")
+}
+
+// tokenOf returns the token of a text in the ledger.
+func tokenOf(text string) string {
+	token, _, _ := strings.Cut(text, " ")
+	return token
+}
+
+// newText makes up what message number n says: mostly a turn that lasts a while,
+// now and then one above the size that is kept in a file of its own. Durations
+// carry the number as nanoseconds. A team has either turns that an agent begins
+// by itself or results that are written in two pieces: the scripted agent would
+// write the lines of the one between the pieces of the other.
+func newText(r *rand.Rand, n int, to string) text {
+	after := func(least, most int) time.Duration {
+		return time.Duration(least+r.IntN(most-least))*time.Millisecond + time.Duration(n)
+	}
+	switch x := r.IntN(100); {
+	case x < 30:
+		return text{token: fmt.Sprintf("echo:m%d", n)}
+	case x < 34:
+		return text{token: fmt.Sprintf("echo:m%d", n), filler: 60<<10 + r.IntN(140<<10)}
+	case x < 60:
+		d := after(1, 120)
+		return text{token: fmt.Sprintf("sleep:%v", d), answer: fmt.Sprintf("slept %v", d)}
+	case x < 70:
+		d := after(300, 900)
+		return text{token: fmt.Sprintf("sleep:%v", d), answer: fmt.Sprintf("slept %v", d)}
+	case x < 90:
+		words := 2 + r.IntN(40)
+		return text{token: fmt.Sprintf("slow:%d:%v", words, after(1, 12)), answer: claudetest.SlowText(words)}
+	case to == team(0):
+		return text{token: fmt.Sprintf("split:%v", after(5, 100)), answer: "in two halves, ü"}
+	}
+	d := after(1, 60)
+	return text{token: fmt.Sprintf("spontaneous:%v", d), answer: fmt.Sprintf("begins by itself in %v", d)}
+}
+
+// hanging is a turn that never ends by itself.
+func hanging(n int) text { return text{token: fmt.Sprintf("hang:m%d", n), hangs: true} }
