@@ -10,7 +10,7 @@ import (
 	"iris/pool/claude"
 )
 
-// orphanLook is how often a leftover agent is looked at for progress.
+// orphanLook is how often a leftover agent is looked at for progress, at least.
 const orphanLook = 10 * time.Second
 
 // leftover is an agent of an earlier daemon; gone is closed when it has left and
@@ -108,7 +108,8 @@ func (d *Daemon) fence(l *leftover) {
 func (d *Daemon) awaitLeftover(ctx context.Context, l claude.Leftover) bool {
 	seen := time.Now()
 	for {
-		look, cancel := context.WithTimeout(ctx, orphanLook)
+		due := time.Until(seen.Add(d.config.Load().OrphanTimeout))
+		look, cancel := context.WithTimeout(ctx, min(orphanLook, due))
 		err := l.Wait(look)
 		cancel()
 		if err == nil {

@@ -56,12 +56,16 @@ func newHouse(b testing.TB, iris, toml string) *house {
 		h.mkdir(sub)
 		h.env = append(h.env, name+"="+filepath.Join(dir, sub))
 	}
-	h.mkdir("config/iris")
-	if err := os.WriteFile(filepath.Join(dir, "config/iris/config.toml"), []byte(toml), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	h.configure(toml)
 	b.Cleanup(h.leave)
 	return h
+}
+
+func (h *house) configure(toml string) {
+	h.b.Helper()
+	if err := os.WriteFile(filepath.Join(h.mkdir("config/iris"), "config.toml"), []byte(toml), 0o600); err != nil {
+		h.b.Fatal(err)
+	}
 }
 
 func (h *house) mkdir(sub string) string {

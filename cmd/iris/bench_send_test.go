@@ -22,11 +22,16 @@ type real struct {
 	stub    *claudetest.Stub
 }
 
-func newReal(b *testing.B) *real {
+// newReal skips where there is no real program; with IRIS_REQUIRE_CLAUDE=1 its
+// absence is a failure.
+func newReal(b testing.TB) *real {
 	b.Helper()
 	program := os.Getenv("IRIS_CLAUDE")
+	if program == "" && os.Getenv("IRIS_REQUIRE_CLAUDE") == "1" {
+		b.Fatal("IRIS_CLAUDE is not set")
+	}
 	if program == "" {
-		b.Skip("IRIS_CLAUDE is not set: give the path of the real Claude Code")
+		b.Skip("SKIPPED: IRIS_CLAUDE is not set: give the path of the real Claude Code")
 	}
 	r := &real{program, claudetest.NewStub()}
 	b.Cleanup(r.stub.Close)
@@ -35,20 +40,21 @@ func newReal(b *testing.B) *real {
 
 // house has a team "real" whose agents are as those of raw and alone: the same
 // program, arguments, environment and directory.
-func (r *real) house(b *testing.B, iris string) *house {
+func (r *real) house(b testing.TB, iris string) *house {
 	h := newHouse(b, iris, "")
+	h.configure(r.team(h, "real", h.mkdir("project")))
+	return h
+}
+
+// team is the table of a team of that house.
+func (r *real) team(h *house, name, dir string) string {
 	var env []string
 	for _, v := range r.stub.Env(h.dir) {
 		if name, value, _ := strings.Cut(v, "="); name != "PATH" && name != "HOME" {
 			env = append(env, fmt.Sprintf("%s = %q", name, value))
 		}
 	}
-	toml := fmt.Sprintf("[teams.real]\ndir = %q\ncommand = %q\nenv = { %s }\n",
-		h.mkdir("project"), r.program, strings.Join(env, ", "))
-	if err := os.WriteFile(h.dir+"/config/iris/config.toml", []byte(toml), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	return h
+	return fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nenv = { %s }\n", name, dir, r.program, strings.Join(env, ", "))
 }
 
 func (r *real) command(h *house, args ...string) *exec.Cmd {

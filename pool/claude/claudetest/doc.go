@@ -20,7 +20,11 @@
 //	hang                 no answer until the client goes or the stub closes
 //	stall                one delta, then as hang
 //	cut                  one delta, then the connection is dropped
+//	after:DELAY:TEXT     what TEXT asks for, DELAY later
 //	anything else        "ok: TEXT"
+//
+// The log tells the runs of a message apart from what follows them: a request
+// that goes on after the result of a tool is not the first of its turn.
 //
 // The stub owns its goroutines; Close ends its requests and waits for them.
 //

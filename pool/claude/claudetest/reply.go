@@ -29,9 +29,15 @@ func (p *reply) answer() {
 		p.text("tool said: " + said)
 		return
 	}
-	text := p.req.lastText()
+	p.do(p.req.lastText())
+}
+
+// do does what a text asks for.
+func (p *reply) do(text string) {
 	verb, arg, _ := strings.Cut(strings.TrimSpace(text), ":")
 	switch verb {
+	case "after":
+		p.after(arg)
 	case "echo":
 		_, arg, _ = strings.Cut(text, "echo:")
 		p.text(arg)
@@ -55,6 +61,20 @@ func (p *reply) answer() {
 		p.broken(verb)
 	default:
 		p.text("ok: " + text)
+	}
+}
+
+// after does what it is told later.
+func (p *reply) after(arg string) {
+	delay, text, _ := strings.Cut(arg, ":")
+	d, err := time.ParseDuration(delay)
+	switch {
+	case err != nil:
+		p.text("bad after:DELAY:TEXT")
+	case !p.pause(d):
+		panic(http.ErrAbortHandler)
+	default:
+		p.do(text)
 	}
 }
 

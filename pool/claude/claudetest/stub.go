@@ -44,6 +44,8 @@ type Request struct {
 	Model     string
 	Messages  int    // in the request
 	User      string // last text of the user
+	Continues bool   // goes on after the result of a tool, in the same turn
+	Said      string // that result
 	Tools     int
 	Bytes     int
 	Session   string // X-Claude-Code-Session-Id
@@ -176,6 +178,7 @@ func (s *Stub) record(r *http.Request, req *request, size int) int {
 		Session:   r.Header.Get("X-Claude-Code-Session-Id"),
 		UserAgent: r.UserAgent(), Key: key, Retry: r.Header.Get("X-Stainless-Retry-Count"),
 	}
+	entry.Said, entry.Continues = req.toolResult()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.number++; len(s.log) >= maxLog {

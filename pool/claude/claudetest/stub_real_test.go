@@ -42,10 +42,19 @@ func TestStubSteersTheRealProgram(t *testing.T) {
 	if got := a.ask("ctx").Result; !strings.Contains(got, "heliotrope") || strings.Contains(got, "nothing known") {
 		t.Errorf("ctx: got %.300q, want the text of CLAUDE.md and no user's text", got)
 	}
+	var first, on []string
 	for _, r := range stub.Turns() {
+		if !r.Continues {
+			first = append(first, r.User)
+		} else {
+			on = append(on, r.Said)
+		}
 		if r.Session == "" || r.Key != "dummy" || !r.Stream || r.Tools == 0 || r.User == "" {
 			t.Errorf("log entry lacks something: %+v", r)
 		}
+	}
+	if len(first) != 9 || len(on) != 1 || on[0] != "ran-42" {
+		t.Errorf("log: %d turns %q, and those that went on: %q", len(first), first, on)
 	}
 	if code := a.eof(); code != 0 {
 		t.Errorf("exit status: got %d, want 0", code)

@@ -67,6 +67,7 @@ func TestStubAnswersByTheLastTextOfTheUser(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"echo:hello", "hello"}, {"slow:3:1ms", SlowText(3)}, {"size:40000", Text(40_000)}, {"count", "2"},
 		{"dump", `["echo:earlier","dump"]`}, {"what", "ok: what"}, {"slow:x:y", "bad slow:N:DELAY"}, {"echo:", ""},
+		{"after:1ms:echo:later", "later"}, {"after:x:echo:later", "bad after:DELAY:TEXT"},
 		{"ctx", "the rules\n<system-reminder>\nthe marker is heliotrope\n</system-reminder>\n\n\necho:not the user's"},
 	} {
 		if code, got, err := post(t, s, conversationOf(true, "echo:earlier", c.text)); code != 200 || got != c.want || err != nil {

@@ -1,0 +1,233 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iris/ipc"
+)
+
+func TestRealTurnsAreLeftToTheirAgents(t *testing.T) {
+	k := newKilling(t, "", working...)
+	k.open()
+	k.remembered("", working...) // they are warm now
+	all := []*sent{k.say("t0", "stream"), k.say("t1", "tool"), k.say("t2", "large"), k.say("t3", "background")}
+	k.asked(all...)
+	all = append(all, k.say("t1", "echo"))
+	c, err := ipc.Dial(context.Background(), k.socket, ipc.Hello{Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Call(context.Background(), ipc.MethodStop, ipc.StopParams{Force: true, LeaveTurns: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	k.until("the end of the daemon", func() bool { return len(k.daemons()) == 0 })
+	k.look(k.agents())
+	if k.at["in a tool"] == 0 {
+		t.Errorf("no agent is in its tool: %v", k.at)
+	}
+	k.next()
+	k.settled(all...)
+	k.remembered("", working...)
+	k.end()
+}
+
+// An agent that the model leaves without an answer would stay for ever, and its
+// tools with it.
+func TestRealHangingOrphanIsEnded(t *testing.T) {
+	k := newKilling(t, "orphan_timeout = \"300ms\"\nstop_grace = \"1s\"", "t0")
+	k.open()
+	task := k.message("t0", "", "background")
+	task.text = strings.Replace(task.text, "sleep 1", "sleep 300", 1)
+	k.submit(task)
+	k.settled(task)
+	hang := k.say("t0", "hang")
+	k.asked(hang)
+	k.kill()
+	if k.at["asking the model"] != 1 {
+		t.Errorf("the agent does not hang: %v", k.at)
+	}
+	k.next()
+	k.lost(hang)
+	k.until("the end of its tool", func() bool { return len(processesOf(k.dir)) == 1 })
+	k.settled(k.say("t0", "echo"))
+	k.end()
+}
+
+func TestRealAgentKilledWithItsDaemonIsUnknown(t *testing.T) {
+	k := newKilling(t, "", "t0", "t1")
+	k.open()
+	k.remembered("", "t0")
+	first := k.agents()
+	killed := k.say("t0", "stream")
+	k.asked(killed)
+	k.remembered("", "t1") // while it streams
+	spared := k.say("t1", "stream")
+	k.asked(spared)
+	k.kill()
+	for pid := range first {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	k.next()
+	k.lost(killed)
+	k.settled(spared, k.say("t0", "echo"))
+	k.end()
+}
+
+// A message that its agent has not read when the daemon dies is run by that
+// agent, or by another one when that is dead. The agents are stopped, so that
+// they do not read.
+func TestRealUnreadMessageIsRunOnce(t *testing.T) {
+	k := newKilling(t, "", "t0", "t1")
+	k.open()
+	k.remembered("", "t0", "t1")
+	var list ipc.ProcessList
+	k.mustCall(ipc.MethodList, struct{}{}, &list)
+	time.Sleep(500 * time.Millisecond) // their transcripts reach the disk late
+	pids := map[string]int{}
+	for _, p := range list.Processes {
+		pids[p.Team] = p.PID
+		syscall.Kill(p.PID, syscall.SIGSTOP)
+	}
+	read, unread := k.say("t0", "echo"), k.say("t1", "echo")
+	k.until("the dispatch", func() bool {
+		var st ipc.Status
+		k.mustCall(ipc.MethodStatus, struct{}{}, &st)
+		return st.Journal.Running == 2
+	})
+	time.Sleep(100 * time.Millisecond) // for the lines to be written
+	k.kill()
+	syscall.Kill(pids["t0"], syscall.SIGCONT)
+	syscall.Kill(pids["t1"], syscall.SIGKILL)
+	k.next()
+	k.settled(read, unread)
+	k.remembered("", "t0", "t1")
+	k.end()
+	if k.late["settled"] != 1 || k.late["put back"] != 1 {
+		t.Errorf("settled and put back: %v, want one each", k.late)
+	}
+}
+
+// The disk is full from the middle of a turn on. Room for the answer was
+// reserved before.
+func TestRealAnswerFindsItsRoomOnAFullDisk(t *testing.T) {
+	k := newKilling(t, "", "t0")
+	state := filepath.Join(k.dir, "state")
+	if err := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=16m,mode=700"); err != nil {
+		t.Skipf("SKIPPED: no small disk can be mounted: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(state, unix.MNT_DETACH) })
+	k.open()
+	k.remembered("", "t0")
+	m := k.say("t0", "large")
+	k.asked(m)
+	fill := filepath.Join(state, "fill")
+	if err := fillDisk(fill); err != nil {
+		t.Fatal(err)
+	}
+	k.kill()
+	k.until("the end of the agent", func() bool { return len(k.agents()) == 0 })
+	cmd := k.command("ps")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	k.until("the next daemon", func() bool { return len(k.daemons()) > 0 })
+	time.Sleep(time.Second) // it finds no room either
+	if err := errors.Join(os.Remove(fill), cmd.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	k.settled(m)
+	k.remembered("", "t0")
+	k.end()
+}
+
+// fillDisk writes until there is no room for another byte.
+func fillDisk(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for block := make([]byte, 64<<10); len(block) > 0; {
+		if _, err = f.Write(block); err != nil {
+			block = block[:len(block)/2]
+		}
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	return nil
+}
+
+// Claude Code writes a line in one piece. Here a limit on its files cuts that
+// short, and strace holds it there until the daemon is dead and the limit gone.
+func TestRealHalfWrittenLineAtTheKill(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("SKIPPED: ", err)
+	}
+	k := newKilling(t, "", "t0")
+	k.open()
+	k.remembered("", "t0")
+	m := k.message("t0", "", "large")
+	m.text = strings.Replace(m.text, "600ms", "5s", 1)
+	k.submit(m)
+	k.asked(m)
+	spool := k.spools()[0]
+	for pid := range k.agents() {
+		k.holdWrite(strace, pid, spool)
+		limitFiles(t, pid, spool, 100_000)
+		k.until("half a line", func() bool { return doing(spool) == "in the middle of a line" })
+		k.kill()
+		limitFiles(t, pid, spool, 1<<40)
+	}
+	if k.at["in the middle of a line"] != 1 {
+		t.Errorf("the line was whole at the kill: %v", k.at)
+	}
+	k.next()
+	k.settled(m)
+	k.remembered("", "t0")
+	k.end()
+}
+
+// holdWrite has the next write to a file take three seconds longer.
+func (k *killing) holdWrite(strace string, pid int, path string) {
+	k.T.Helper()
+	cmd := exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-P", path, "-e", "trace=write",
+		"-e", "inject=write:delay_exit=3000000:when=1", "-p", strconv.Itoa(pid))
+	if err := cmd.Start(); err != nil {
+		k.Fatal(err)
+	}
+	k.Cleanup(func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() })
+	k.until("strace", func() bool {
+		b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+		return !strings.Contains(string(b), "TracerPid:\t0\n")
+	})
+}
+
+// limitFiles has no file of a process grow beyond the size of that one and some
+// more.
+func limitFiles(t *testing.T, pid int, path string, more int64) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := uint64(info.Size() + more)
+	if err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: unix.RLIM_INFINITY}, nil); err != nil {
+		t.Fatal(err)
+	}
+}
