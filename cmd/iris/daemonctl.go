@@ -75,43 +75,6 @@ func (g globals) stop(ctx context.Context, params ipc.StopParams) error {
 	return waitGone(ctx, s.PID)
 }
 
-func newDaemonRestartCmd(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use:   "restart",
-		Short: "Replace the daemon by a new one, of this program",
-		Long: `Stop the daemon and start another one in the background, which is this program
-and reads the configuration anew. When no daemon runs, one is started.
-
-Nothing is lost: a running turn goes on by itself, and whoever waits for its
-answer gets it from the new daemon; messages that wait go on waiting. Idle
-agents are stopped, and the next message resumes their conversation.
-
-EXIT STATUS
-0 2 3`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if g.noStart {
-				return usagef("\"iris daemon stop\" only stops it", "restart starts a daemon, and --no-start forbids it")
-			}
-			return between(0, 0, "")(cmd, args)
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemonRestart(cmd.Context(), g)
-		},
-	}
-}
-
-func runDaemonRestart(ctx context.Context, g *globals) error {
-	err := g.stop(ctx, ipc.StopParams{Force: true, LeaveTurns: true, Restart: true})
-	if err != nil && !errors.Is(err, ipc.ErrNoDaemon) {
-		return err
-	}
-	c, err := g.dial(ctx)
-	if err != nil {
-		return err
-	}
-	return c.Close()
-}
-
 func newDaemonReloadCmd(g *globals) *cobra.Command {
 	opts := reloadOptions{globals: g}
 	cmd := &cobra.Command{
