@@ -25,8 +25,8 @@ with nothing changed, and the error says why.
 
 Where a system cannot do that (outside of Linux) the daemon is stopped and
 another one started: a running turn goes on by itself, and whoever waits for its
-answer gets it from the new daemon; idle agents are stopped, and the next message
-resumes their conversation.
+answer gets it from the new daemon; idle agents are stopped, and the next
+message resumes their conversation.
 
 EXIT STATUS
 0 1 2 3 75`,
