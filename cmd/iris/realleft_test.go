@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,6 +26,7 @@ func TestRealTurnsAreLeftToTheirAgents(t *testing.T) {
 	k.remembered("", working...) // they are warm now
 	all := []*sent{k.say("t0", "stream"), k.say("t1", "tool"), k.say("t2", "large"), k.say("t3", "background")}
 	k.asked(all...)
+	k.sleeps("sleep 2")
 	all = append(all, k.say("t1", "echo"))
 	c, err := ipc.Dial(context.Background(), k.socket, ipc.Hello{Version: "test"})
 	if err != nil {
@@ -36,35 +38,52 @@ func TestRealTurnsAreLeftToTheirAgents(t *testing.T) {
 	}
 	k.until("the end of the daemon", func() bool { return len(k.daemons()) == 0 })
 	k.look(k.agents())
-	if k.at["in a tool"] == 0 {
-		t.Errorf("no agent is in its tool: %v", k.at)
-	}
 	k.next()
 	k.settled(all...)
 	k.remembered("", working...)
 	k.end()
+	if k.late["settled"] == 0 {
+		t.Error("every turn was over before the daemon was")
+	}
 }
 
-// An agent that the model leaves without an answer would stay for ever, and its
-// tools with it.
+// sleeps waits until a tool has come to that command.
+func (k *killing) sleeps(command string) {
+	k.T.Helper()
+	k.until("the tool", func() bool {
+		return slices.ContainsFunc(processesOf(k.dir), func(p string) bool { return strings.HasSuffix(p, ": "+command+" ") })
+	})
+}
+
+// An agent that the model leaves without an answer would stay for ever, with the
+// task that it has in the background; and so would one whose tool hangs. That
+// tool it would leave behind.
 func TestRealHangingOrphanIsEnded(t *testing.T) {
-	k := newKilling(t, "orphan_timeout = \"300ms\"\nstop_grace = \"1s\"", "t0")
+	k := newKilling(t, "orphan_timeout = \"300ms\"\nstop_grace = \"1s\"", "t0", "t1")
 	k.open()
-	task := k.message("t0", "", "background")
-	task.text = strings.Replace(task.text, "sleep 1", "sleep 300", 1)
-	k.submit(task)
-	k.settled(task)
-	hang := k.say("t0", "hang")
-	k.asked(hang)
+	k.settled(k.longer(k.message("t0", "", "background"), "sleep 1", "sleep 300"))
+	model := k.say("t0", "hang")
+	tool := k.longer(k.message("t1", "", "tool"), "sleep 2", "sleep 301")
+	k.asked(model, tool)
+	k.sleeps("sleep 300")
+	k.sleeps("sleep 301")
 	k.kill()
-	if k.at["asking the model"] != 1 {
-		t.Errorf("the agent does not hang: %v", k.at)
+	if k.at["asking the model"] != 1 || k.at["in a tool"] != 1 {
+		t.Errorf("the agents do not hang: %v", k.at)
 	}
 	k.next()
-	k.lost(hang)
-	k.until("the end of its tool", func() bool { return len(processesOf(k.dir)) == 1 })
-	k.settled(k.say("t0", "echo"))
+	k.lost(model)
+	k.lost(tool)
+	k.until("the end of the tools", func() bool { return len(processesOf(k.dir)) == 1 })
+	k.settled(k.say("t0", "echo"), k.say("t1", "echo"))
 	k.end()
+}
+
+// longer submits a message that lasts longer than others of its kind.
+func (k *killing) longer(m *sent, old, new string) *sent {
+	m.text = strings.Replace(m.text, old, new, 1)
+	k.submit(m)
+	return m
 }
 
 func TestRealAgentKilledWithItsDaemonIsUnknown(t *testing.T) {
@@ -72,9 +91,9 @@ func TestRealAgentKilledWithItsDaemonIsUnknown(t *testing.T) {
 	k.open()
 	k.remembered("", "t0")
 	first := k.agents()
-	killed := k.say("t0", "stream")
+	killed := k.say("t0", "hang")
 	k.asked(killed)
-	k.remembered("", "t1") // while it streams
+	k.remembered("", "t1")
 	spared := k.say("t1", "stream")
 	k.asked(spared)
 	k.kill()
@@ -122,7 +141,7 @@ func TestRealUnreadMessageIsRunOnce(t *testing.T) {
 }
 
 // The disk is full from the middle of a turn on. Room for the answer was
-// reserved before.
+// reserved before; what was reserved at the agent's start is used up.
 func TestRealAnswerFindsItsRoomOnAFullDisk(t *testing.T) {
 	k := newKilling(t, "", "t0")
 	state := filepath.Join(k.dir, "state")
@@ -131,7 +150,9 @@ func TestRealAnswerFindsItsRoomOnAFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { syscall.Unmount(state, unix.MNT_DETACH) })
 	k.open()
-	k.remembered("", "t0")
+	for range 3 {
+		k.settled(k.say("t0", "large"))
+	}
 	m := k.say("t0", "large")
 	k.asked(m)
 	fill := filepath.Join(state, "fill")
@@ -181,9 +202,7 @@ func TestRealHalfWrittenLineAtTheKill(t *testing.T) {
 	k := newKilling(t, "", "t0")
 	k.open()
 	k.remembered("", "t0")
-	m := k.message("t0", "", "large")
-	m.text = strings.Replace(m.text, "600ms", "5s", 1)
-	k.submit(m)
+	m := k.longer(k.message("t0", "", "large"), "600ms", "5s")
 	k.asked(m)
 	spool := k.spools()[0]
 	for pid := range k.agents() {
