@@ -293,6 +293,12 @@ func (m *delivery) expire() bool {
 // may begin.
 func (m *delivery) finish(res *pool.Result, err error) {
 	m.d.count(m.size, res)
+	if m.begun { // the recovery has not expected it to end yet
+		select {
+		case <-m.d.opened:
+		case <-m.d.serving.Done():
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.timer != nil {
