@@ -128,8 +128,8 @@ func (d *Daemon) awaitLeftover(ctx context.Context, l claude.Leftover) bool {
 		d.log.Warn("a leftover agent makes no progress and is ended", "process", l.Process, "pid", l.PID)
 		if err := l.Stop(cfg.StopGrace); err != nil {
 			d.log.Error("leftover agent not ended", "process", l.Process, "pid", l.PID, "err", err)
-			seen = time.Now()
 		}
+		seen = time.Now() // whatever came of it, not again at once
 	}
 }
 
