@@ -121,6 +121,7 @@ func taken(id, state string, h ipc.Handler) ipc.Handler {
 
 // lost has the client lose its connection.
 func (s *stub) lost(ctx context.Context, c *ipc.Call) (any, error) {
+	time.Sleep(50 * time.Millisecond) // a note before this may still be on its way to the socket
 	s.drop()
 	return never(ctx, c)
 }
