@@ -61,7 +61,8 @@ func TestRealOutputIsTheTurnsLines(t *testing.T) {
 		t.Fatal(res, err)
 	}
 	want := "system session_state_changed, system init, assistant, result success"
-	if got := strings.Join(types, ", "); got != want {
+	got := strings.TrimSuffix(strings.Join(types, ", "), ", system session_state_changed") // idle again: it may come in time
+	if got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
