@@ -167,6 +167,7 @@ type settler struct {
 	base      totals
 	result    *pool.Result
 	untouched bool
+	ending    bool // all that the turn before may still lack is its idle line
 }
 
 // before looks for the agent's state when the turn was to begin.
@@ -176,9 +177,7 @@ func (s *settler) before(f io.ReaderAt) error {
 	err := r.all(sink{
 		line: func(line []byte) {
 			if typ, sub, _ := route(line); typ == "system" && sub == "session_state_changed" {
-				var m struct{ State string }
-				decode(line, &m)
-				state = m.State
+				state = stateIn(line)
 			}
 		},
 		long: func([]byte, int64) bool { return false },
@@ -188,9 +187,16 @@ func (s *settler) before(f io.ReaderAt) error {
 	return err
 }
 
+func stateIn(line []byte) string {
+	var m struct{ State string }
+	decode(line, &m)
+	return m.State
+}
+
 // after looks for the first result that answers a message, and for any word at
 // all.
 func (s *settler) after(f io.ReaderAt) error {
+	s.ending = !s.untouched
 	r := lineReader{f: f, max: maxLine}
 	err := r.all(sink{line: s.line, long: s.wanted, over: s.tooLong})
 	if rest := r.rest(); err == nil && len(rest) > 0 {
@@ -201,11 +207,14 @@ func (s *settler) after(f io.ReaderAt) error {
 }
 
 func (s *settler) line(line []byte) {
-	typ, _, ok := route(line)
+	typ, sub, ok := route(line)
 	if ok && typ == "control_response" || len(line) == 0 {
 		return
 	}
-	s.untouched = false
+	// The dispatch is recorded without that line when it is late, but no message
+	// is written before it has come.
+	s.untouched = s.ending && typ == "system" && sub == "session_state_changed" && stateIn(line) == "idle"
+	s.ending = false
 	if typ != "result" || s.result != nil {
 		return
 	}
@@ -219,13 +228,13 @@ func (s *settler) line(line []byte) {
 func (s *settler) wanted(head []byte, _ int64) bool {
 	typ, _, _ := route(head)
 	if typ != "control_response" {
-		s.untouched = false
+		s.untouched, s.ending = false, false
 	}
 	return typ == "result" && s.result == nil
 }
 
 func (s *settler) tooLong(head []byte, _ int64) {
-	s.untouched = false
+	s.untouched, s.ending = false, false
 	if typ, _, _ := route(head); typ == "result" && s.result == nil {
 		s.result = overLimit(maxLine)
 	}
