@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"iris/daemon/journal"
@@ -107,24 +108,27 @@ func (d *Daemon) recoverUnknown() (again []journal.New, err error) {
 			continue
 		}
 		m := d.restored(&msg)
-		switch {
-		case msg.Options.OnUnknown == "hold":
+		switch msg.Options.OnUnknown {
+		case "hold":
 			d.hold(m.key)
-		case msg.Options.OnUnknown == "retry" && !d.sentAgain(&msg):
+		case "retry":
 			again = append(again, m.new)
 		}
 	}
-	return again, nil
+	if len(again) == 0 {
+		return nil, nil
+	}
+	sent := d.sentAgain(again[0].ID)
+	return slices.DeleteFunc(again, func(n journal.New) bool { return sent[n.ID] }), nil
 }
 
-// sentAgain reports whether there is a message that repeats this one.
-func (d *Daemon) sentAgain(old *journal.Message) bool {
-	for m := range d.journal.List(journal.Filter{Team: old.Team, After: old.ID}) {
-		if m.Options.RetryOf == old.ID {
-			return true
-		}
+// sentAgain returns the messages that one after the message first repeats.
+func (d *Daemon) sentAgain(first string) map[string]bool {
+	sent := map[string]bool{}
+	for m := range d.journal.List(journal.Filter{After: first}) {
+		sent[m.Options.RetryOf] = true
 	}
-	return false
+	return sent
 }
 
 // many is how many messages leave so much garbage when they are taken up that

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -102,7 +101,7 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 	var result Content
 	var err error
 	if e.Result != nil {
-		if text, err = json.Marshal(e.Result); err == nil {
+		if text, err = encodeResult(e.Result); err == nil {
 			result, err = j.store(id, "result", text)
 		}
 	}

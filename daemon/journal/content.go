@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +30,31 @@ type Content struct {
 	Sum    string `json:"sha256,omitempty"`
 	Inline []byte `json:"inline,omitempty"` // all of it, when it is short
 	File   string `json:"file,omitempty"`   // name in bodies/, when it is long
+}
+
+// encodeResult writes a result as one line of JSON and after it the text as it
+// is, which may have many megabytes.
+func encodeResult(r *Result) ([]byte, error) {
+	short := *r
+	short.Text = ""
+	head, err := json.Marshal(short)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(head, '\n'), r.Text...), nil
+}
+
+func decodeResult(b []byte) (*Result, error) {
+	head, text, ok := bytes.Cut(b, []byte("\n"))
+	if !ok {
+		return nil, errors.New("the result is cut short")
+	}
+	r := new(Result)
+	if err := json.Unmarshal(head, r); err != nil {
+		return nil, err
+	}
+	r.Text = string(text)
+	return r, nil
 }
 
 func describe(b []byte) Content {

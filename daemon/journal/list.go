@@ -52,8 +52,8 @@ func (j *Journal) Result(id string) (*Result, error) {
 	if err != nil || c.Sum == "" {
 		return nil, err
 	}
-	r := new(Result)
-	if err := json.Unmarshal(b, r); err != nil {
+	r, err := decodeResult(b)
+	if err != nil {
 		return nil, &DamageError{Path: j.where(c), ID: id, What: err.Error()}
 	}
 	return r, nil
