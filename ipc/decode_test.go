@@ -48,6 +48,7 @@ func TestRecordsAreReadAsEncodingJSONWould(t *testing.T) {
 		func() Parser { return new(ProcessList) },
 		func() Parser { return new(MessageState) },
 		func() Parser { return new(Reply) },
+		func() Parser { return new(Status) },
 	} {
 		full := fresh()
 		fillIn(reflect.ValueOf(full).Elem())
