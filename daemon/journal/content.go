@@ -59,7 +59,11 @@ func decodeResult(b []byte) (*Result, error) {
 
 func describe(b []byte) Content {
 	s := sha256.Sum256(b)
-	return Content{Size: int64(len(b)), Sum: hex.EncodeToString(s[:])}
+	c := Content{Size: int64(len(b)), Sum: hex.EncodeToString(s[:])}
+	if len(b) <= inRecord {
+		c.Inline = b
+	}
+	return c
 }
 
 // check says what is wrong with b as this content.
@@ -78,9 +82,6 @@ func (c Content) check(b []byte) error {
 // has left is never written over.
 func (j *Journal) store(id, kind string, b []byte) (Content, error) {
 	c := describe(b)
-	if len(b) <= inRecord {
-		c.Inline = b
-	}
 	if len(b) <= inFile {
 		return c, nil
 	}
