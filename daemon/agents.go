@@ -218,6 +218,9 @@ func (d *Daemon) newSession(k pool.Key, t *config.Team) (string, error) {
 // "@", so it is not the one that people see.
 func record(k pool.Key) string { return k.Team + "\x00" + k.Session }
 
+// conversationOf is the conversation of a message on record.
+func conversationOf(m *journal.Message) pool.Key { return pool.Key{Team: m.Team, Session: m.Session} }
+
 // recorded is the reverse of record.
 func recorded(name string) pool.Key {
 	team, session, _ := strings.Cut(name, "\x00")

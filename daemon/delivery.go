@@ -90,13 +90,14 @@ func (m *delivery) submit(t *pool.Turn) (position int, err error) {
 	}
 	m.startTimer()
 	if position > 0 || m.eager {
-		m.accept()
-	}
-	select {
-	case <-m.recorded:
-	case <-time.After(acceptWithin):
-		m.accept()
-		position = m.d.pool.Position(t.ID)
+		m.accept() // what a queue is taken up from needs no timer each
+	} else {
+		select {
+		case <-m.recorded:
+		case <-time.After(acceptWithin):
+			m.accept()
+			position = m.d.pool.Position(t.ID)
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -71,7 +71,7 @@ func (d *Daemon) endedState(ctx context.Context, id string) (any, error) {
 		return nil, d.lookupError(id, err)
 	}
 	if !m.State.Ended() {
-		return d.comeBack(ctx, stoppingError(pool.Key{Team: m.Team, Session: m.Session}, id))
+		return d.comeBack(ctx, stoppingError(conversationOf(&m), id))
 	}
 	return ipc.MessageState{ID: id, State: string(m.State)}, nil
 }
@@ -269,7 +269,7 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, d.lookupError(p.ID, err)
 	}
-	k := pool.Key{Team: old.Team, Session: old.Session}
+	k := conversationOf(&old)
 	if !old.State.Ended() {
 		return nil, notEnded(k, &old)
 	}
@@ -323,7 +323,7 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, d.lookupError(p.ID, err)
 	}
-	d.unhold(pool.Key{Team: m.Team, Session: m.Session})
+	d.unhold(conversationOf(&m))
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil
 }
 
@@ -342,7 +342,7 @@ func (d *Daemon) unhold(k pool.Key) {
 			d.log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.journalError(err))
 			return
 		}
-		if err == nil && m.Options.OnUnknown == "hold" && (pool.Key{Team: m.Team, Session: m.Session}) == k {
+		if err == nil && m.Options.OnUnknown == "hold" && conversationOf(&m) == k {
 			return
 		}
 	}

@@ -75,7 +75,7 @@ func (d *Daemon) recall(id string, callerKeys []string) (any, error) {
 	if err != nil {
 		return nil, d.lookupError(id, err)
 	}
-	k := pool.Key{Team: m.Team, Session: m.Session}
+	k := conversationOf(&m)
 	if !m.State.Ended() {
 		return nil, notEnded(k, &m)
 	}
