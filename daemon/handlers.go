@@ -34,6 +34,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodRestart, d.restart)
 	s.Handle(ipc.MethodSessions, d.sessions)
 	s.Handle(ipc.MethodReset, d.reset)
+	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.showEnv)
 	s.Handle(ipc.MethodReload, d.reloadCall)
 	s.Handle(ipc.MethodStop, d.stopCall)

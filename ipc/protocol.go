@@ -32,6 +32,7 @@ const (
 	MethodSubscribe = "events.subscribe" // Since -> Gap, when the stream ends; notifies NotifyEvent, those kept first
 	MethodSessions  = "session.list"     // {} -> ConversationList
 	MethodReset     = "session.reset"    // Target -> Conversation, the one forgotten
+	MethodLocate    = "session.locate"   // Which -> Transcript, of a message, or with an empty id of a conversation
 	MethodEnv       = "config.env"       // Target -> Env
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit

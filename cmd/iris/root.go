@@ -45,6 +45,7 @@ var constructors = []constructor{
 	{"ps", newPsCmd},
 	{"status", newStatusCmd},
 	{"events", newEventsCmd},
+	{"logs", newLogsCmd},
 	{"kill", newKillCmd},
 	{"evict", newEvictCmd},
 	{"wake", newWakeCmd},
