@@ -36,6 +36,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodReset, d.reset)
 	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.showEnv)
+	s.Handle(ipc.MethodExamine, d.examineCall)
 	s.Handle(ipc.MethodReload, d.reloadCall)
 	s.Handle(ipc.MethodStop, d.stopCall)
 	s.Handle(ipc.MethodReplace, d.replaceCall)

@@ -34,6 +34,7 @@ const (
 	MethodReset     = "session.reset"    // Target -> Conversation, the one forgotten
 	MethodLocate    = "session.locate"   // Which -> Transcript, of a message, or with an empty id of a conversation
 	MethodEnv       = "config.env"       // Target -> Env
+	MethodExamine   = "team.examine"     // {} -> Examination, of all teams
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
 	MethodReplace   = "daemon.restart"   // Restart -> an error and nothing has changed, or no answer: see Restart

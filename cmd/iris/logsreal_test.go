@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -36,5 +38,27 @@ func TestRealTranscriptIsShown(t *testing.T) {
 	// What of the conversation is in none of its turns is only in the whole.
 	if raw := h.run("logs", id, "--raw"); strings.Count(raw, `"tool_use_id"`) != 1 || strings.Contains(raw, "echo:") {
 		t.Errorf("got\n%s", raw)
+	}
+}
+
+// Whether somebody is logged in the real program says itself. It may knock at the
+// API for that, and no more.
+func TestRealDoctor(t *testing.T) {
+	r := newReal(t)
+	h := newHouse(t, "iris", "")
+	h.configure(r.team(h, "real", h.mkdir("project")) + fmt.Sprintf("[teams.nobody]\ndir = %q\ncommand = %q\n", h.mkdir("project"), r.program))
+	for _, daemon := range []string{"without a daemon", "with one"} {
+		out, err := h.command("doctor").Output()
+		text := string(out)
+		if err == nil || !strings.Contains(text, " 2.1.") || !strings.Contains(text, "logged in (api_key)\n") ||
+			!strings.Contains(text, "fail  team nobody    not logged in: ") || strings.Contains(text, "dummy") {
+			t.Errorf("%s: %v\n%s", daemon, err, text)
+		}
+		h.run("ps")
+	}
+	for _, request := range r.stub.Requests() {
+		if request.Method != http.MethodHead {
+			t.Errorf("the API was called: %+v", request)
+		}
 	}
 }

@@ -46,6 +46,7 @@ var constructors = []constructor{
 	{"status", newStatusCmd},
 	{"events", newEventsCmd},
 	{"logs", newLogsCmd},
+	{"doctor", newDoctorCmd},
 	{"kill", newKillCmd},
 	{"evict", newEvictCmd},
 	{"wake", newWakeCmd},
