@@ -25,6 +25,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodResult, d.result)
 	s.Handle(ipc.MethodMessages, d.listMessages)
 	s.Handle(ipc.MethodShow, d.show)
+	s.Handle(ipc.MethodUsage, d.sumUsage)
 	s.Handle(ipc.MethodCancel, d.cancel)
 	s.Handle(ipc.MethodRetry, d.retry)
 	s.Handle(ipc.MethodResolve, d.resolve)

@@ -20,6 +20,7 @@ const (
 	MethodResult    = "message.result"   // Which -> Reply, or the error that message.send would have answered
 	MethodMessages  = "message.list"     // List -> MessageList
 	MethodShow      = "message.show"     // Which -> Message, with its history
+	MethodUsage     = "usage.sum"        // UsageQuery -> UsageSums
 	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
 	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, once it is on disk
 	MethodResolve   = "message.resolve"  // Resolve -> MessageState

@@ -39,10 +39,10 @@ func newLogsCmd(g *globals) *cobra.Command {
 		Use:        "logs TEAM[@SESSION] | ID",
 		Short:      "Show what was said in a conversation",
 		SuggestFor: []string{"transcript", "log", "tail"},
-		Long: `Print the transcript that Claude Code keeps of a conversation, as text: when, who
-(you, the agent, or a tool with what it was asked), and what was said. Thinking
-is left out, and of the result of a tool only the beginning is shown; --raw
-prints all of it, as it is in the file. TEAM alone stands for the team's own
+		Long: `Print the transcript that Claude Code keeps of a conversation, as text: when,
+who (you, the agent, or a tool with what it was asked), and what. Thinking is
+left out, and of the result of a tool only the beginning is shown; --raw prints
+all of it, as it is in the file. TEAM alone stands for the team's own
 conversation. With the id of a message only its turn is shown.
 
 With --follow it goes on, also in another file when the conversation begins anew

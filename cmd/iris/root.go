@@ -46,6 +46,7 @@ var constructors = []constructor{
 	{"status", newStatusCmd},
 	{"events", newEventsCmd},
 	{"logs", newLogsCmd},
+	{"usage", newUsageCmd},
 	{"doctor", newDoctorCmd},
 	{"kill", newKillCmd},
 	{"evict", newEvictCmd},
