@@ -29,6 +29,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodCancel, d.cancel)
 	s.Handle(ipc.MethodRetry, d.retry)
 	s.Handle(ipc.MethodResolve, d.resolve)
+	s.Handle(ipc.MethodTree, d.tree)
 	s.Handle(ipc.MethodKill, d.kill)
 	s.Handle(ipc.MethodEvict, d.evict)
 	s.Handle(ipc.MethodWake, d.wake)
@@ -176,11 +177,20 @@ func (d *Daemon) kill(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Tree {
+		if err := d.notAmong(match, c.Peer.PID); err != nil {
+			return nil, err
+		}
+	}
 	killed := append(d.pool.Kill(match), d.killLeftovers(match)...)
-	if len(killed) == 0 && !t.All {
+	reply := d.stoppedReply(killed, nil)
+	if t.Tree {
+		reply.Daemons = d.endDaemons(match)
+	}
+	if len(killed)+len(reply.Daemons) == 0 && !t.All {
 		return nil, notRunning(t)
 	}
-	return d.stoppedReply(killed, nil), nil
+	return reply, nil
 }
 
 func (d *Daemon) evict(_ context.Context, c *ipc.Call) (any, error) {

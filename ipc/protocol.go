@@ -25,6 +25,7 @@ const (
 	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, once it is on disk
 	MethodResolve   = "message.resolve"  // Resolve -> MessageState
 	MethodList      = "process.list"     // {} -> ProcessList
+	MethodTree      = "process.tree"     // {} -> ProcessTree
 	MethodKill      = "process.kill"     // Target -> Stopped
 	MethodEvict     = "process.evict"    // Target -> Stopped
 	MethodWake      = "process.wake"     // Target -> Process
@@ -79,13 +80,15 @@ type Target struct {
 	AllSessions bool   `json:"all_sessions,omitempty"`
 	All         bool   `json:"all,omitempty"`
 	Oldest      bool   `json:"oldest,omitempty"`
+	Tree        bool   `json:"tree,omitempty"` // of process.kill: what they have started too that has made itself a daemon
 }
 
 // Stopped lists the processes that a call stopped, and those that go when
 // their running turn is over.
 type Stopped struct {
-	Stopped []Process `json:"stopped"`
-	Later   []Process `json:"later"`
+	Stopped []Process     `json:"stopped"`
+	Later   []Process     `json:"later"`
+	Daemons []TreeProcess `json:"daemons,omitempty"` // ended with them
 }
 
 // Process is one live agent.

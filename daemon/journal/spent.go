@@ -49,7 +49,7 @@ func (j *Journal) spent(h *hit) (Spent, error) {
 		return Spent{}, &DamageError{Path: j.path, ID: h.id, What: errors.Join(h.err, err).Error()}
 	}
 	s.CostUSD, s.Usage = m.CostUSD, m.Usage
-	if s.Usage == (Usage{}) && m.Outcome != "" { // an earlier iris kept it in the result alone
+	if s.Usage == (Usage{}) && m.CostUSD > 0 { // an earlier iris kept it in the result alone
 		r, err := j.Result(h.id)
 		if err != nil {
 			return s, err
