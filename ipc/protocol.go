@@ -46,6 +46,7 @@ const (
 const (
 	NotifyState = "message.state" // MessageState
 	NotifyEvent = "event"         // Event
+	NotifyBegin = "events.begin"  // Begin, before the first event of a subscription
 )
 
 // Hello opens a connection: each side says who it is. It is optional for
@@ -181,11 +182,6 @@ type Broken struct {
 	Retry    int64  `json:"retry_ms"` // until the next try is allowed
 }
 
-// Since asks for the events after a sequence number; 0 for all that are kept.
-type Since struct {
-	After uint64 `json:"after"`
-}
-
 // Event is one thing that happened in the pool. Texts of messages and answers
 // are never in it.
 type Event struct {
@@ -200,20 +196,6 @@ type Event struct {
 	Detail  string    `json:"detail,omitempty"`
 	Total   int       `json:"total,omitempty"`
 	Max     int       `json:"max,omitempty"`
-}
-
-// EventList holds events in order. Missed says how many before the first of
-// them are no longer kept.
-type EventList struct {
-	Events []Event `json:"events"`
-	Last   uint64  `json:"last"`
-	Missed uint64  `json:"missed,omitempty"`
-}
-
-// Gap ends a stream of events: its reader was too slow, the events after Last are lost
-// to it unless they are still kept, and it may subscribe again from there.
-type Gap struct {
-	Last uint64 `json:"last"`
 }
 
 // Env is the environment that an agent of a team is started with.

@@ -36,10 +36,9 @@ the team's own conversation; --sessions adds those of its sessions. With --all
 it is no failure that no agent is running.
 
 What an agent has started ends with it, but for what has made itself a daemon,
-such as a dev server or tmux. "iris ps --tree" lists those, and --tree ends them,
-also when the agent itself is gone: SIGTERM, and after stop_grace SIGKILL. Each is
-named on stderr. What runs in them ends too, so that it is refused to whoever
-does.
+such as a dev server or tmux. "iris ps --tree" lists that, and --tree ends it,
+also when the agent itself is gone: SIGTERM, and after stop_grace SIGKILL. Each
+process is named on stderr. It is refused to who runs in one of them.
 
 "iris cancel" ends a turn and keeps its agent, "iris evict" stops idle agents
 only.` + stoppedJSON + `; with
