@@ -23,7 +23,7 @@ func (d *Daemon) events(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	events, last, missed := d.pool.Events(p.After)
-	list := ipc.EventList{Begin: ipc.Begin{Stream: d.prefix, After: last, Missed: missed}, Events: []ipc.Event{}, Last: last}
+	list := ipc.EventList{Stream: d.prefix, After: last, Missed: missed, Events: []ipc.Event{}, Last: last}
 	if len(events) > 0 {
 		list.After = events[0].Seq - 1
 	}

@@ -20,7 +20,7 @@ func TestSubscriptionIsFilteredAndSaysWhoseNumbersItHas(t *testing.T) {
 	session := "s"
 	begin, events := subscribed(d, ipc.Since{Team: "api", Session: &session, Types: []string{"message-response"}}, 1)
 	if begin.Stream == "" || begin.Stream != old.Stream || begin.After != 0 || begin.Missed != 0 {
-		t.Errorf("begins with %+v, list %+v", begin, old.Begin)
+		t.Errorf("begins with %+v, list %+v", begin, old)
 	}
 	if e := events[0]; e.Session != "s" || e.Type != "message-response" || e.Seq <= 4 {
 		t.Errorf("got %+v", e)

@@ -38,10 +38,12 @@ type Begin struct {
 	Missed uint64 `json:"missed,omitempty"`
 }
 
-// EventList holds events in order. Last is the number of the newest there is,
-// whether or not it is in the list.
+// EventList holds events in order; Stream, After and Missed are those of Begin.
+// Last is the number of the newest there is, whether or not it is in the list.
 type EventList struct {
-	Begin
+	Stream string  `json:"stream"`
+	After  uint64  `json:"after"`
+	Missed uint64  `json:"missed,omitempty"`
 	Events []Event `json:"events"`
 	Last   uint64  `json:"last"`
 }

@@ -108,7 +108,7 @@ func runEvents(ctx context.Context, opts eventsOptions, args []string, stdout, s
 	if err := opts.call(ctx, ipc.MethodEvents, &want, &list); err != nil {
 		return orDirectory(want.Team, err)
 	}
-	p.begin(&list.Begin)
+	p.begin(&ipc.Begin{Stream: list.Stream, After: list.After, Missed: list.Missed})
 	for i := range list.Events {
 		p.print(&list.Events[i])
 	}
