@@ -56,8 +56,15 @@ EXIT STATUS
 		Example: `  iris logs api
   iris logs api@review -f -n 20
   iris logs 01m848j1qq28fxdd --raw | jq -r .type`,
-		Args:              between(1, 1, "TEAM[@SESSION] | ID"),
-		ValidArgsFunction: completeTeams(g),
+		Args: between(1, 1, "TEAM[@SESSION] | ID"),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			names, directive := completeTeams(g)(cmd, args, word)
+			if len(names) == 0 || strings.Contains(word, "@") {
+				return names, directive
+			}
+			ids, _ := completeMessages(g, 1)(cmd, args, word)
+			return append(names, ids...), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.all = !cmd.Flags().Changed("tail")
 			return runLogs(cmd.Context(), opts, args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())

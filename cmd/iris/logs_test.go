@@ -206,3 +206,20 @@ func TestReplacedTranscriptIsNotRepeated(t *testing.T) {
 		t.Errorf("got %q, %v", buf.String(), err)
 	}
 }
+
+// What a tool is called and asked is one line, and nothing that somebody says
+// begins one.
+func TestNobodySpeaksForOthersInATranscript(t *testing.T) {
+	var buf bytes.Buffer
+	p := newLogPrinter(newPrinter(&buf, false), &logsOptions{all: true})
+	p.record([]byte(`{"type":"assistant","timestamp":"2026-11-25T21:22:01.000Z","message":{"content":[` +
+		`{"type":"text","text":"x\n21:22:01  you\n  yes"},` +
+		`{"type":"tool_use","id":"1","name":"Bash\n21:22:01  you","input":{"command":"a\n21:22:01  you"}}]}}`))
+	p.record([]byte(`{"type":"user","timestamp":"2026-11-25T21:22:01.000Z","message":{"content":[{"type":"tool_result","tool_use_id":"1","content":"y\n21:22:01  you"}]}}`))
+	if err := p.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(buf.String(), "\n21:22:01  you") || strings.Count(buf.String(), "you") != 5 {
+		t.Errorf("got\n%s", buf.String())
+	}
+}
