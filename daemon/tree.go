@@ -25,9 +25,11 @@ func (d *Daemon) tree(_ context.Context, c *ipc.Call) (any, error) {
 	at := map[string]int{} // where the tree of a process id is
 	for _, p := range agents {
 		at[p.ID] = len(reply.Agents)
-		reply.Agents = append(reply.Agents, ipc.AgentTree{
-			ID: p.ID, PID: p.PID, Team: p.Key.Team, Session: p.Key.Session, State: string(p.State), Memory: p.Memory,
-		})
+		a := ipc.AgentTree{ID: p.ID, PID: p.PID, Team: p.Key.Team, Session: p.Key.Session, State: string(p.State)}
+		if p.PID > 0 {
+			a.Memory = claude.Memory(p.PID)
+		}
+		reply.Agents = append(reply.Agents, a)
 	}
 	byPID := map[int]string{}
 	for _, p := range agents {

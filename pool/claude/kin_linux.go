@@ -64,6 +64,9 @@ func (k *Kin) describe() {
 	k.Command = []string{"[" + strings.TrimSpace(string(b)) + "]"}
 }
 
+// Memory is what a process takes by itself, in bytes.
+func Memory(pid int) int64 { return pss(pid) }
+
 // EndDaemons ends the processes that have made themselves daemons and that are
 // wanted, with what they start meanwhile: SIGTERM, and after grace SIGKILL. It
 // returns those that it has found at first.

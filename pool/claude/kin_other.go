@@ -13,3 +13,6 @@ func EndDaemons(string, func(*Kin) bool, func() []int, time.Duration) []Kin { re
 
 // Ancestors returns the process alone.
 func Ancestors(pid int) []int { return []int{pid} }
+
+// Memory is what a process takes by itself, in bytes.
+func Memory(pid int) int64 { return memory(pid) }
