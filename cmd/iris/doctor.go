@@ -130,7 +130,11 @@ func (d *doctor) print(stdout io.Writer, asJSON bool) error {
 		width = max(width, len([]rune(escape(f.title(home)))))
 	}
 	for _, f := range d.findings {
-		text := fmt.Sprintf("%-4s  %-*s  %s\n", f.Is, width, escape(f.title(home)), escape(f.Found))
+		found := f.Found
+		if len(home) > 1 {
+			found = strings.ReplaceAll(found, home+"/", "~/")
+		}
+		text := fmt.Sprintf("%-4s  %-*s  %s\n", f.Is, width, escape(f.title(home)), escape(found))
 		if f.Mend != "" {
 			text += fmt.Sprintf("%*s  mend: %s\n", width+6, "", escape(f.Mend))
 		}
