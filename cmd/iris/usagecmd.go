@@ -80,10 +80,11 @@ type usageView struct {
 	Usage    ipc.Usage `json:"usage"`
 }
 
-func viewOf(s *ipc.UsageSum) usageView {
+// viewOf is a sum as it is called in a time zone.
+func viewOf(s *ipc.UsageSum, zone *time.Location) usageView {
 	v := usageView{Team: s.Team, Session: s.Session, Messages: s.Messages, CostUSD: s.CostUSD, Usage: s.Usage}
 	if s.From != nil {
-		v.Day = s.From.Local().Format(time.DateOnly)
+		v.Day = s.From.In(zone).Format(time.DateOnly)
 	}
 	return v
 }
@@ -104,26 +105,26 @@ func runUsage(ctx context.Context, opts usageOptions, args []string, stdout, std
 	if err := orDirectory(query.Team, opts.call(ctx, ipc.MethodUsage, &query, &found)); err != nil {
 		return err
 	}
-	sums := byDays(found.Sums)
+	sums := byDays(found.Sums, time.Local)
 	var total ipc.UsageSum
 	views := []usageView{}
 	for i := range sums {
 		total.Add(&sums[i])
-		views = append(views, viewOf(&sums[i]))
+		views = append(views, viewOf(&sums[i], time.Local))
 	}
-	if err := printUsageSums(stdout, opts, views, viewOf(&total)); err != nil {
+	if err := printUsageSums(stdout, opts, views, viewOf(&total, time.Local)); err != nil {
 		return err
 	}
 	return reportDamage(stderr, found.Damaged)
 }
 
-// byDays joins what is in order of time to sums of local days. Others stay as
-// they are.
-func byDays(sums []ipc.UsageSum) []ipc.UsageSum {
+// byDays joins what is in order of time to sums of the days of a time zone.
+// Others stay as they are.
+func byDays(sums []ipc.UsageSum, zone *time.Location) []ipc.UsageSum {
 	var days []ipc.UsageSum
 	for _, s := range sums {
 		last := len(days) - 1
-		if s.From != nil && last >= 0 && sameDay(s.From, days[last].From) {
+		if s.From != nil && last >= 0 && sameDay(s.From.In(zone), days[last].From.In(zone)) {
 			days[last].Add(&s)
 			continue
 		}
@@ -132,9 +133,7 @@ func byDays(sums []ipc.UsageSum) []ipc.UsageSum {
 	return days
 }
 
-func sameDay(a, b *time.Time) bool {
-	return a.Local().Format(time.DateOnly) == b.Local().Format(time.DateOnly)
-}
+func sameDay(a, b time.Time) bool { return a.Format(time.DateOnly) == b.Format(time.DateOnly) }
 
 func printUsageSums(stdout io.Writer, opts usageOptions, sums []usageView, total usageView) error {
 	if opts.json {
