@@ -144,8 +144,13 @@ type Result struct {
 	API       time.Duration // of which waiting for the API
 	Usage     Usage
 	Denials   []Denial
+	Reason    string // one more word on the outcome, such as ReasonApprovalLost; mostly empty
 	Retire    string // why the agent is of no further use, empty when it is
 }
+
+// ReasonApprovalLost says of a denied turn that nobody had decided about its
+// tool call when the daemon ended: the agent then denies by itself.
+const ReasonApprovalLost = "approval-lost"
 
 // Usage counts tokens.
 type Usage struct {

@@ -168,6 +168,7 @@ type settler struct {
 	result    *pool.Result
 	untouched bool
 	ending    bool // all that the turn before may still lack is its idle line
+	lost      lostAsks
 }
 
 // before looks for the agent's state when the turn was to begin.
@@ -215,11 +216,15 @@ func (s *settler) line(line []byte) {
 	// is written before it has come.
 	s.untouched = s.ending && typ == "system" && sub == "session_state_changed" && stateIn(line) == "idle"
 	s.ending = false
+	if typ == "user" {
+		s.lost.note(line)
+	}
 	if typ != "result" || s.result != nil {
 		return
 	}
 	if r, ok := parseResult(line); ok && !r.Origin {
 		s.result = r.result(s.base)
+		s.lost.explain(s.result, r.Denials)
 	} else if ok {
 		s.base = r.Totals
 	}

@@ -118,6 +118,7 @@ func (p *Process) finish() {
 	p.gone = true
 	keep := p.untaken
 	p.mu.Unlock()
+	p.withdrawAll()
 	p.in.Lock()
 	p.stdin.Close()
 	p.in.Unlock()
@@ -151,7 +152,9 @@ func (p *Process) handle(line []byte) {
 	case "control_response":
 		p.answer(line)
 	case "control_request":
-		p.refuse(line)
+		p.requested(line)
+	case "control_cancel_request":
+		p.cancelled(line)
 	}
 }
 
@@ -256,6 +259,7 @@ func (p *Process) resulted(line []byte) {
 	p.totals = r.Totals
 	p.answered = time.Now()
 	p.mu.Unlock()
+	p.closeRequests()
 	if r.Origin {
 		p.log.Info("agent ended a turn of its own", "cost", r.Totals.Cost-base.Cost)
 		return

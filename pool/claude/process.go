@@ -36,9 +36,17 @@ type Options struct {
 	Watch     []string        // files whose change makes the process stale
 	Stamp     func() string   // the team's configuration now; a change makes it stale too
 	OnSession func(id string) // the conversation has a new id (/clear); must not block for long
-	Follower  *Follower       // required
-	Reaper    *Reaper         // may be nil
-	Log       *slog.Logger    // may be nil
+
+	// Ask has the agent ask before it uses a tool that needs permission; without,
+	// such a tool is denied. OnAsk is told of each request, which waits for Answer,
+	// and OnWithdrawn when it does no longer. Neither may block for long.
+	Ask         bool
+	OnAsk       func(*Process, Request)
+	OnWithdrawn func(p *Process, request string)
+
+	Follower *Follower    // required
+	Reaper   *Reaper      // may be nil
+	Log      *slog.Logger // may be nil
 
 	resume bool // the conversation is on disk
 }
@@ -93,6 +101,7 @@ type Process struct {
 	garbage  int
 	calls    map[string]chan response
 	number   int
+	asks     []Request // that wait for an answer, the oldest first
 }
 
 var _ pool.Agent = (*Process)(nil)
@@ -293,10 +302,14 @@ func (p *Process) Exit() string {
 // PID is the operating system's process id.
 func (p *Process) PID() int { return p.proc.Pid }
 
-// Progress is when the agent last wrote anything.
+// Progress is when the agent last wrote anything. One that waits for an answer
+// of ours has not stalled.
 func (p *Process) Progress() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.asks) > 0 {
+		return time.Now()
+	}
 	return p.progress
 }
 
