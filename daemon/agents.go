@@ -104,7 +104,9 @@ func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.
 		Watch:     watched(t, vars),
 		Stamp:     func() string { return d.stamp(k.Team) },
 		OnSession: func(id string) { d.setSession(k, t.Dir, id) },
-		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
+		Ask:       t.Approvals == "ask",
+		OnAsk:     func(p *claude.Process, r claude.Request) { d.asked(k, id, p, r) }, OnWithdrawn: func(_ *claude.Process, request string) { d.withdrawn(id, request) },
+		Follower: d.follower, Reaper: d.reaper, Log: d.log,
 	}
 	if t.Agent == "echo" {
 		o.Command, o.Prefix, o.Transcript = d.self, []string{"agent", "echo"}, false

@@ -37,6 +37,7 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 		c.Notify(ipc.NotifyState, st)
 		return d.recall(st.ID, p.EnvKeys)
 	}
+	defer d.watchApprovals(c, p.Approvals, m.new.ID)()
 	return d.outcome(ctx, m, p.EnvKeys)
 }
 

@@ -101,6 +101,7 @@ func (d *Daemon) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
 		Spools: d.opts.Paths.Spool, Grace: d.config.Load().StopGrace,
 		Stamp:     func() string { return d.stamp(k.Team) },
 		OnSession: func(id string) { d.setSession(k, h.Dir, id) },
-		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
+		OnAsk:     func(p *claude.Process, r claude.Request) { d.asked(k, h.Process, p, r) }, OnWithdrawn: func(_ *claude.Process, request string) { d.withdrawn(h.Process, request) },
+		Follower: d.follower, Reaper: d.reaper, Log: d.log,
 	}
 }

@@ -24,6 +24,8 @@ type Send struct {
 	IfBusy    string `json:"if_busy,omitempty"`    // "fail": refused with CodeFull, reason "busy", when its conversation has a turn or a queue
 	OnUnknown string `json:"on_unknown,omitempty"` // what follows when nobody can prove how the turn ended: continue (default), hold, retry
 	Origin    string `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
+
+	Approvals bool `json:"approvals,omitempty"` // of message.send: have NotifyAsked and NotifyDecided come
 }
 
 // AppendJSON appends the message.
@@ -57,6 +59,9 @@ func (m Send) AppendJSON(dst []byte) ([]byte, error) {
 	if m.TTL != 0 {
 		dst = strconv.AppendInt(append(dst, `,"ttl_ms":`...), m.TTL, 10)
 	}
+	if m.Approvals {
+		dst = append(dst, `,"approvals":true`...)
+	}
 	return append(dst, '}'), nil
 }
 
@@ -72,7 +77,8 @@ type MessageState struct {
 // Wait waits for one of some messages to end. One that has ended already is
 // answered at once.
 type Wait struct {
-	IDs []string `json:"ids"`
+	IDs       []string `json:"ids"`
+	Approvals bool     `json:"approvals,omitempty"` // have NotifyAsked and NotifyDecided come
 }
 
 // Which names a message by its id, or the last one of a conversation that has
@@ -174,6 +180,7 @@ type Reply struct {
 	Duration  int64           `json:"duration_ms"`
 	Usage     Usage           `json:"usage"`
 	Denials   []Denial        `json:"denials,omitempty"`
+	Reason    string          `json:"reason,omitempty"` // one more word on the outcome: approval-lost
 }
 
 // Usage counts tokens.

@@ -102,37 +102,42 @@ func (p *Process) park(r Request) {
 func (p *Process) Answer(request string, allow bool, why string) error {
 	p.in.Lock() // one step with the writing, so that Pause sees it done or not done
 	defer p.in.Unlock()
-	r, ok := p.asking(request)
+	// It is taken first: once it is written, the whole turn may be over before
+	// this goroutine runs again.
+	r, ok := p.takeAsk(request)
 	if !ok {
 		return ErrWithdrawn
 	}
-	n, err := p.writeLocked(permission(r, allow, why))
-	if err == nil || n > 0 {
-		p.forgetAsk(request)
+	_, err := p.writeLocked(permission(r, allow, why))
+	if err != nil && !p.unanswered(r) {
+		return ErrWithdrawn
 	}
 	return err
 }
 
-func (p *Process) asking(request string) (Request, bool) {
+// takeAsk ends the wait for an answer; false when there was none.
+func (p *Process) takeAsk(request string) (Request, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.IndexFunc(p.asks, func(r Request) bool { return r.ID == request })
 	if i < 0 {
 		return Request{}, false
 	}
-	return p.asks[i], true
+	r := p.asks[i]
+	p.asks = slices.Delete(p.asks, i, i+1)
+	p.progress = time.Now() // from here on it can stall
+	return r, true
 }
 
-// forgetAsk ends the wait for an answer, and reports whether there was one.
-func (p *Process) forgetAsk(request string) bool {
+// unanswered puts a request back whose answer was not written, unless the agent is
+// gone.
+func (p *Process) unanswered(r Request) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := len(p.asks)
-	p.asks = slices.DeleteFunc(p.asks, func(r Request) bool { return r.ID == request })
-	if len(p.asks) == before {
+	if p.gone {
 		return false
 	}
-	p.progress = time.Now() // from here on it can stall
+	p.asks = append(p.asks, r)
 	return true
 }
 
@@ -146,7 +151,7 @@ func (p *Process) cancelled(line []byte) {
 }
 
 func (p *Process) withdraw(request string) bool {
-	if !p.forgetAsk(request) {
+	if _, ok := p.takeAsk(request); !ok {
 		return false
 	}
 	p.o.OnWithdrawn(p, request)

@@ -307,3 +307,41 @@ func TestPermissionIsOneLineOfJSON(t *testing.T) {
 		}
 	}
 }
+
+// An answer after which the turn ends at once was an answer all the same.
+func TestAnswerIsNotWithdrawn(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	for range 50 {
+		u, q := a.pending(t.Context(), p)
+		if err := p.Answer(q.ID, true, ""); err != nil {
+			t.Fatal(err)
+		}
+		u.wait(t, 20*time.Second)
+	}
+	if len(a.withdrawn) > 0 {
+		t.Errorf("%d were withdrawn", len(a.withdrawn))
+	}
+}
+
+// An answer that could not be written is not given: the request waits on, until
+// the agent goes.
+func TestAnswerThatIsNotWritten(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	u, q := a.pending(t.Context(), p)
+	p.in.Lock()
+	p.torn = true // as after a line that was cut short
+	p.in.Unlock()
+	for range 2 {
+		if err := p.Answer(q.ID, true, ""); !errors.Is(err, errTorn) {
+			t.Errorf("got %v", err)
+		}
+	}
+	p.Stop()
+	a.gone(q.ID)
+	u.wait(t, 20*time.Second)
+	if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -36,6 +36,7 @@ type Handed struct {
 	Below     Below
 	InTurn    bool // a turn is under way, and the agent has the whole of its line
 	TurnFreed int64
+	Mode      string
 	Ask       bool
 	Asks      []Request // that wait for an answer
 }
@@ -109,7 +110,7 @@ func (p *Process) handed() (Handed, error) {
 		Started: p.started, Progress: p.progress, Answered: p.answered, Watched: p.watched.handed(),
 		State: p.state, StateAt: p.stateAt, Read: p.reader.off, Free: p.spool.free,
 		Untaken: p.untaken, Totals: p.totals, Requests: p.number, Below: p.seen.handed(),
-		Ask: p.o.Ask, Asks: slices.Clone(p.asks),
+		Mode: p.mode, Ask: p.o.Ask, Asks: slices.Clone(p.asks),
 	}
 	if p.turn != nil {
 		h.InTurn, h.TurnFreed = true, p.turn.freed
@@ -173,7 +174,7 @@ func adopt(o *Options, h Handed) (*Process, error) {
 		p.turn = &turn{done: make(chan struct{}), written: true, freed: h.TurnFreed}
 	}
 	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
-	p.o.Ask = h.Ask
+	p.o.Ask, p.mode = h.Ask, h.Mode
 	return p, nil
 }
 

@@ -208,6 +208,7 @@ func (p *Process) system(subtype string, line []byte) {
 	var m struct {
 		State   string `json:"state"`
 		Session string `json:"session_id"`
+		Mode    string `json:"permissionMode"`
 	}
 	if subtype != "session_state_changed" && subtype != "init" || json.Unmarshal(line, &m) != nil {
 		return
@@ -215,6 +216,10 @@ func (p *Process) system(subtype string, line []byte) {
 	if subtype == "session_state_changed" {
 		p.mu.Lock()
 		p.state, p.stateAt = m.State, p.reader.off
+		p.mu.Unlock()
+	} else {
+		p.mu.Lock()
+		p.mode = m.Mode
 		p.mu.Unlock()
 	}
 	p.sessionIs(m.Session)

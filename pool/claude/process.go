@@ -89,6 +89,7 @@ type Process struct {
 	state    string        // of the last state line; empty before the first
 	changed  chan struct{} // closed when the spool has been read; nil when nobody waits
 	session  string
+	mode     string // of permissions, as the last turn began
 	totals   totals
 	turn     *turn
 	read     int64 // start of the first line not handled
@@ -318,6 +319,14 @@ func (p *Process) Session() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.session
+}
+
+// Mode is the permission mode in which the last turn began, in the agent's words;
+// empty before the first.
+func (p *Process) Mode() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mode
 }
 
 // Spool is where the agent's output stands: the file that a later daemon finds
