@@ -74,7 +74,7 @@ func runRetry(ctx context.Context, opts retryOptions, id string, stdout, stderr 
 		if opts.detach {
 			return nil
 		}
-		_, reply, err = collect(ctx, c, d.waiting())
+		_, reply, err = d.collect(ctx, c)
 		return err
 	})
 	switch {

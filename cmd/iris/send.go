@@ -122,6 +122,11 @@ stderr; "iris wait ID" waits for it again, "iris cancel ID" takes it back or
 interrupts it. With --cancel-on-interrupt Ctrl-C, SIGTERM and a closed terminal
 do that at once; --timeout does not.
 
+Where the configuration has approvals = "ask", a turn waits when a tool needs
+permission. At a terminal, which standard input and standard error must be, you
+are asked: "y" allows it, anything else denies it and is what the agent is told.
+Elsewhere "iris approvals" shows it.
+
 --key makes it safe to send again when nobody knows whether the first time was a
 success: the same message with the same key is accepted once and each sender
 gets its answer; another message with that key is refused. A key is remembered
@@ -134,8 +139,9 @@ or wait until "iris resolve" says what happened if it is hold.
 JSON
   id, team, session, session_id, outcome, text, error, hint, notice,
   subtype, api_status, turns, cost_usd, duration_ms, usage (input_tokens,
-  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input)
-  and status, the exit status. outcome is success, denied, failed, interrupted,
+  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input),
+  reason and status, the exit status. reason is approval-lost when a tool was
+  denied since the daemon ended before anybody had decided. outcome is success, denied, failed, interrupted,
   incomplete, not-logged-in, rate-limited, limit or api-error. notice says what
   to know besides, such as that a new conversation was begun.
 
@@ -171,7 +177,10 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	if opts.detach {
 		return opts.submit(ctx, &d, params, stdout)
 	}
+	d.prompt = newPrompter(opts.globals, stdin, stderr)
+	params.Approvals = d.prompt != nil
 	reply, err := d.send(ctx, params)
+	d.prompt.close()
 	err = opts.meaning(params, err)
 	if opts.json {
 		return printReplyJSON(stdout, noReply{Team: team, Session: session}, reply, err)
@@ -235,8 +244,8 @@ func printState(stdout io.Writer, state *ipc.MessageState, asJSON bool) error {
 func (d *delivery) send(ctx context.Context, params ipc.Send) (*ipc.Reply, error) {
 	reply := new(ipc.Reply)
 	err := d.run(ctx, func(ctx context.Context, c *ipc.Client) (err error) {
-		if ids := d.waiting(); ids != nil { // an earlier daemon has it on record
-			_, reply, err = collect(ctx, c, ids)
+		if d.waiting() != nil { // an earlier daemon has it on record
+			_, reply, err = d.collect(ctx, c)
 			return err
 		}
 		return c.Call(ctx, ipc.MethodSend, &params, reply)

@@ -66,16 +66,17 @@ EXIT STATUS
 		},
 		ValidArgsFunction: completeMessages(g, many),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runWait(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runWait(cmd.Context(), opts, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
 }
 
-func runWait(ctx context.Context, opts waitOptions, args []string, stdout, stderr io.Writer) error {
+func runWait(ctx context.Context, opts waitOptions, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	ids := unique(args)
-	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids}
+	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids, prompt: newPrompter(opts.globals, stdin, stderr)}
+	defer d.prompt.close()
 	ctx, end := d.begin(ctx)
 	defer end()
 	out := endings{globals: opts.globals, stdout: stdout, stderr: stderr, json: opts.json, alone: len(ids) == 1}
