@@ -49,6 +49,8 @@ func newTeamAddCmd(g *globals) *cobra.Command {
 --force replaces a team that was added before. A file that holds anything else,
 such as settings or comments of your own, is never replaced: edit it.
 
+What an agent has started may not do this (2).
+
 EXIT STATUS
 0 2 3`,
 		Example: `  iris team add api ~/src/api
@@ -103,7 +105,8 @@ func newTeamLsCmd(g *globals) *cobra.Command {
 		Use:        "ls",
 		Short:      "List the teams",
 		SuggestFor: []string{"list", "show"},
-		Long: `List the teams of the configuration, sorted by name.
+		Long: `List the teams of the configuration, sorted by name. Where something turns the
+permission checks of Claude Code off for a team, a column says what.
 
 JSON
   an array of objects: team, dir, description, agent, file, line and, where
@@ -169,6 +172,8 @@ func newTeamRmCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"remove", "delete", "del"},
 		Long: `Remove a team that "iris team add" made. Its directory is not touched. A team
 that is written in the configuration file is removed there.
+
+What an agent has started may not do this (2).
 
 EXIT STATUS
 0 2 3 4`,

@@ -164,7 +164,7 @@ func TestRetry(t *testing.T) {
 	s.start()
 	for detach, want := range map[bool]string{true: "m2\n", false: "done\n"} {
 		var stdout strings.Builder
-		err := runRetry(t.Context(), retryOptions{globals: g, detach: detach}, "m1", &stdout, &stdout)
+		err := runRetry(t.Context(), retryOptions{globals: g, detach: detach}, "m1", nil, &stdout, &stdout)
 		if err != nil || stdout.String() != want {
 			t.Errorf("detach %v: got %q, %v", detach, &stdout, err)
 		}
