@@ -190,17 +190,11 @@ func (d *Daemon) decide(id, decision, by, why string) (ipc.Approval, error) {
 	}
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
-	s.mu.Lock()
-	late := a.view.Decision != ""
-	s.mu.Unlock()
-	if late {
-		return ipc.Approval{}, d.notPending(id)
-	}
 	err := a.proc.Answer(a.request, decision == toolAllowed, why)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case errors.Is(err, claude.ErrWithdrawn):
+	case errors.Is(err, claude.ErrWithdrawn): // or somebody was faster
 		d.settleApproval(a, toolWithdrawn, "its agent")
 		return ipc.Approval{}, decidedError(&a.view)
 	case err != nil:

@@ -150,11 +150,20 @@ func TestApprovalOutlivesTheProgramOfTheDaemon(t *testing.T) {
 }
 
 func TestApprovalExpiresInTheNextProgram(t *testing.T) {
-	d := decidingFake(t, "approval_timeout = \"3s\"")
+	dir := t.TempDir()
+	script := dir + "/notify"
+	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\necho $IRIS_APPROVAL >> %s/told\n", dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d := decidingFake(t, fmt.Sprintf("approval_timeout = \"3s\"\napproval_notify = [%q]", script))
 	id := d.submit("api", d.call)
-	d.pending()
+	a := d.pending()
+	d.eventually("the command", func() bool { _, err := os.Stat(dir + "/told"); return err == nil })
 	d.mustReplace()
 	d.want(9, "denied: Bash", "wait", id)
+	if told, err := os.ReadFile(dir + "/told"); err != nil || string(told) != a.ID+"\n" {
+		t.Errorf("told %q, %v", told, err)
+	}
 }
 
 // When the daemon is killed the agent denies by itself, and the message says that
