@@ -104,5 +104,5 @@
 //
 // Begin, Output, Finish and Start may call Submit, Cancel, Detach, Hold,
 // Release, Position, Snapshot and Events, but must not wait for the pool: not
-// Send, Wake, Kill, Evict, EvictOldest, Restart, Freeze, Drain or Close.
+// Wake, Kill, Evict, EvictOldest, Restart, Freeze, Drain or Close.
 package pool

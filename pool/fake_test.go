@@ -315,6 +315,32 @@ func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
 	return c
 }
 
+// send hands a turn in and waits for its end; when ctx ends the turn is
+// cancelled.
+func send(ctx context.Context, p *pool.Pool, turn *pool.Turn) (res *pool.Result, err error) {
+	if turn.ID == "" {
+		serial.Lock()
+		serial.n++
+		turn.ID = fmt.Sprintf("m%d", serial.n)
+		serial.Unlock()
+	}
+	done := make(chan struct{})
+	turn.Finish = func(r *pool.Result, e error) {
+		res, err = r, e
+		close(done)
+	}
+	if _, err := p.Submit(turn); err != nil {
+		return nil, err
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+		p.Cancel(turn.ID)
+		<-done
+	}
+	return res, err
+}
+
 func from(parent *call) func(*pool.Turn) {
 	parent.mu.Lock()
 	defer parent.mu.Unlock()

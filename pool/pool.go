@@ -264,9 +264,6 @@ func (p *Pool) finish(st step, proc Process) {
 	case j.turn.Finish != nil:
 		j.turn.Finish(st.res, st.err)
 	}
-	if st.job.told != nil {
-		st.job.told(st.res, st.err)
-	}
 	p.update(func(t *table) { t.settled(st.job) })
 }
 
