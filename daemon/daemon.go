@@ -97,6 +97,7 @@ type Daemon struct {
 	boot    string // of the machine
 	ids     ids
 	keys    keyLocks
+	holding sync.Mutex // held while a conversation is held or let go for what the journal says
 	live    live
 	room    room
 	notices sync.Map               // pool.Key -> what the next answer of that conversation says besides

@@ -384,7 +384,7 @@ func (m *delivery) record(e journal.End) error {
 func (m *delivery) unknown() {
 	switch m.new.Options.OnUnknown {
 	case "hold":
-		m.d.hold(m.key)
+		m.d.hold(m)
 	case "retry":
 		m.next = m.d.again(m.new)
 	}

@@ -168,12 +168,12 @@ func notRunning(t ipc.Target) error {
 	return coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of %s is running", targetName(t)))
 }
 
-func (d *Daemon) kill(_ context.Context, c *ipc.Call) (any, error) {
+func (d *Daemon) kill(ctx context.Context, c *ipc.Call) (any, error) {
 	t, match, err := d.target(c)
 	if err != nil {
 		return nil, err
 	}
-	killed := append(d.pool.Kill(match), d.killLeftovers(match)...)
+	killed := append(d.pool.Kill(match), d.killLeftovers(ctx, match)...)
 	if len(killed) == 0 && !t.All {
 		return nil, notRunning(t)
 	}

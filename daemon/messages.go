@@ -327,16 +327,22 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil
 }
 
-// hold bars a conversation until its unknown message is resolved. One that was
-// for a single message has nothing more to bar.
-func (d *Daemon) hold(k pool.Key) {
-	if !isFresh(k) {
-		d.pool.Hold(k)
+// hold bars the conversation of a message that is unknown until somebody
+// resolves it, which may have been done already. One that was for a single
+// message has nothing more to bar.
+func (d *Daemon) hold(m *delivery) {
+	d.holding.Lock()
+	defer d.holding.Unlock()
+	now, err := d.journal.Message(m.new.ID)
+	if !isFresh(m.key) && (err != nil || now.State == journal.Unknown) {
+		d.pool.Hold(m.key)
 	}
 }
 
 // unhold lets a conversation go on unless another unknown message holds it.
 func (d *Daemon) unhold(k pool.Key) {
+	d.holding.Lock()
+	defer d.holding.Unlock()
 	for m, err := range d.journal.Unresolved() {
 		if damage, ok := errors.AsType[*journal.DamageError](err); err != nil && (!ok || damage.ID == "") {
 			d.log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.journalError(err))

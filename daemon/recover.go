@@ -110,7 +110,7 @@ func (d *Daemon) recoverUnknown() (again []journal.New, err error) {
 		m := d.restored(&msg)
 		switch msg.Options.OnUnknown {
 		case "hold":
-			d.hold(m.key)
+			d.hold(m)
 		case "retry":
 			again = append(again, m.new)
 		}

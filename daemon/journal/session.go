@@ -70,7 +70,9 @@ func (j *Journal) DeleteSession(key string) error {
 	return nil
 }
 
-// Sessions calls f for each key and its conversation, in the order of keys.
+// Sessions calls f for each key and its conversation, in the order of keys. A
+// *DamageError names the first of those that cannot be read; f has had all the
+// others.
 func (j *Journal) Sessions(f func(key string, s Session) error) error {
 	return each(j, bucketSessions, f)
 }
@@ -80,6 +82,7 @@ func (j *Journal) Sessions(f func(key string, s Session) error) error {
 func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error {
 	var keys []string
 	var vals []T
+	var damage error
 	err := j.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucket).ForEach(func(k, v []byte) error {
 			b, err := unseal(bucket, k, v)
@@ -87,10 +90,11 @@ func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error
 			if err == nil {
 				err = json.Unmarshal(b, &x)
 			}
-			if err != nil {
-				return &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucket, k, err)}
+			if err == nil {
+				keys, vals = append(keys, string(k)), append(vals, x)
+			} else if damage == nil {
+				damage = &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucket, k, err)}
 			}
-			keys, vals = append(keys, string(k)), append(vals, x)
 			return nil
 		})
 	})
@@ -102,5 +106,5 @@ func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error
 			return err
 		}
 	}
-	return nil
+	return damage
 }
