@@ -59,6 +59,7 @@ type fake struct {
 	ledger  *ledger
 	session *transcript
 	fds     map[string]string // open at the start
+	output  output
 
 	mu      sync.Mutex // protects the fields below
 	deaf    map[string]bool
@@ -84,7 +85,7 @@ func runFake(args []string) int {
 		Options: echo.ParseOptions(args),
 		States:  os.Getenv("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS") == "1",
 		Model:   "claude-fake", Version: Version,
-		Stdin: f, Stdout: os.Stdout, Stderr: os.Stderr,
+		Stdin: f, Stdout: &f.output, Stderr: os.Stderr,
 		Answer: f.answer, Accept: f.accept, Control: f.control,
 	}
 	f.watchSignals()
