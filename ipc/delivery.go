@@ -158,22 +158,25 @@ type Change struct {
 // Reply is how a message ended by the agent's own word. A message that ended
 // otherwise is an Error.
 type Reply struct {
-	ID        string          `json:"id"`
-	Team      string          `json:"team"`
-	Session   string          `json:"session"`
-	SessionID string          `json:"session_id"`
-	Outcome   string          `json:"outcome"` // the words of package pool: success, denied, failed, ...
-	Text      json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
-	Error     string          `json:"error,omitempty"`
-	Hint      string          `json:"hint,omitempty"`
-	Notice    string          `json:"notice,omitempty"` // what to know besides, such as that the conversation is a new one
-	Subtype   string          `json:"subtype,omitempty"`
-	APIStatus int             `json:"api_status,omitempty"`
-	Turns     int             `json:"turns"`
-	CostUSD   float64         `json:"cost_usd"`
-	Duration  int64           `json:"duration_ms"`
-	Usage     Usage           `json:"usage"`
-	Denials   []Denial        `json:"denials,omitempty"`
+	ID         string          `json:"id"`
+	Team       string          `json:"team"`
+	Session    string          `json:"session"`
+	SessionID  string          `json:"session_id"`
+	Outcome    string          `json:"outcome"` // the words of package pool: success, denied, failed, ...
+	Text       json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
+	Error      string          `json:"error,omitempty"`
+	Hint       string          `json:"hint,omitempty"`
+	Notice     string          `json:"notice,omitempty"` // what to know besides, such as that the conversation is a new one
+	Subtype    string          `json:"subtype,omitempty"`
+	APIStatus  int             `json:"api_status,omitempty"`
+	Turns      int             `json:"turns"`
+	CostUSD    float64         `json:"cost_usd"`
+	Duration   int64           `json:"duration_ms"`
+	Usage      Usage           `json:"usage"`
+	Denials    []Denial        `json:"denials,omitempty"`
+	Model      string          `json:"model,omitempty"`      // that answered
+	Resets     *time.Time      `json:"resets,omitempty"`     // of a rate limit: when it is over, if anybody said
+	Background []string        `json:"background,omitempty"` // what the agent still did beside the turn at its end
 }
 
 // Usage counts tokens.

@@ -144,7 +144,14 @@ type Result struct {
 	API       time.Duration // of which waiting for the API
 	Usage     Usage
 	Denials   []Denial
-	Retire    string // why the agent is of no further use, empty when it is
+	Resets    time.Time // of a rate limit: when it is over; zero when nobody said
+	Model     string    // that answered, as the agent names it
+
+	// Background says what the agent still does beside the turn. When it is
+	// stopped right after this turn, that is cut off and the turn is incomplete.
+	Background []string
+
+	Retire string // why the agent is of no further use, empty when it is
 }
 
 // Usage counts tokens.

@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -196,15 +197,24 @@ func (t *table) end(s *slot, j *job, res *Result, err error) {
 	if j.sent {
 		s.ended++
 		s.used = t.now
+	}
+	s.job = nil
+	s.line.settling = j
+	why := ""
+	if s.state == Busy && !s.exited {
+		why = t.leaving(s, j, res, err)
+	}
+	if s.state != Busy || s.exited || why != "" {
+		res = cutOff(res)
+	}
+	if j.sent {
 		t.about(s, j, MessageResponse, outcome(res, err))
 	} else {
 		t.about(s, j, MessageDropped, outcome(res, err))
 	}
-	s.job = nil
-	s.line.settling = j
 	t.finish(j, res, err)
 	if s.state == Busy {
-		t.after(s, j, res, err)
+		t.after(s, why)
 	}
 	t.goneIfDone(s)
 	t.place(s.line)
@@ -219,31 +229,53 @@ func neverTaken(j *job, err error) bool {
 	return errors.Is(err, ErrNotDispatched) || !j.sent && j.cause != nil
 }
 
-// after decides what becomes of an agent whose turn is over.
-func (t *table) after(s *slot, j *job, res *Result, err error) {
+// leaving says why an agent whose turn is over is of no further use; empty when
+// it is. A line that gives way waits anew.
+func (t *table) leaving(s *slot, j *job, res *Result, err error) string {
 	set := t.settings(s.line.key.Team)
 	switch {
-	case s.exited:
-		t.leave(s)
 	case err != nil && j.sent:
-		t.stop(s, "its turn ended with: "+reason(err))
+		return "its turn ended with: " + reason(err)
 	case res != nil && res.Retire != "":
-		t.stop(s, res.Retire)
+		return res.Retire
 	case s.retire != "":
-		t.stop(s, s.retire)
+		return s.retire
 	case s.fresh:
-		t.stop(s, "its conversation was for one message")
+		return "its conversation was for one message"
 	case set.MaxTurns > 0 && s.ended >= set.MaxTurns:
-		t.stop(s, "max_turns reached")
+		return "max_turns reached"
 	case t.closed || t.over():
-		t.stop(s, t.surplus())
+		return t.surplus()
 	case t.yields(s):
 		t.seq++
 		s.line.yieldSeq, s.line.yieldAt = t.seq, t.now
-		t.stop(s, "fair_wait: gave way to "+t.needy.first().key.String())
-	default:
-		t.rest(s)
+		return "fair_wait: gave way to " + t.needy.first().key.String()
 	}
+	return ""
+}
+
+// after has an agent rest whose turn is over, or leave.
+func (t *table) after(s *slot, why string) {
+	switch {
+	case s.exited:
+		t.leave(s)
+	case why == "":
+		t.rest(s)
+	default:
+		t.stop(s, why)
+	}
+}
+
+// cutOff is the result of a turn whose agent takes with it what it still does
+// beside the turn: that is a part of what was asked for.
+func cutOff(res *Result) *Result {
+	if res == nil || len(res.Background) == 0 || res.Outcome != OutcomeSuccess && res.Outcome != OutcomeDenied {
+		return res
+	}
+	cut := *res
+	cut.Outcome = OutcomeIncomplete
+	cut.Err = "background work was ended with the agent: " + strings.Join(res.Background, "; ")
+	return &cut
 }
 
 // stop begins the end of a slot. It keeps its place until its process is gone.

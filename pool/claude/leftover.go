@@ -165,6 +165,7 @@ func findSpool(spools, process string) (string, error) {
 // settler reads a spool without a process.
 type settler struct {
 	base      totals
+	account   account
 	result    *pool.Result
 	untouched bool
 	ending    bool // all that the turn before may still lack is its idle line
@@ -176,7 +177,9 @@ func (s *settler) before(f io.ReaderAt) error {
 	state := "idle" // no state line is ever written before the first turn
 	err := r.all(sink{
 		line: func(line []byte) {
-			if typ, sub, _ := route(line); typ == "system" && sub == "session_state_changed" {
+			typ, sub, _ := route(line)
+			s.account.note(typ, sub, line)
+			if typ == "system" && sub == "session_state_changed" {
 				state = stateIn(line)
 			}
 		},
@@ -215,11 +218,13 @@ func (s *settler) line(line []byte) {
 	// is written before it has come.
 	s.untouched = s.ending && typ == "system" && sub == "session_state_changed" && stateIn(line) == "idle"
 	s.ending = false
+	s.account.note(typ, sub, line)
 	if typ != "result" || s.result != nil {
 		return
 	}
 	if r, ok := parseResult(line); ok && !r.Origin {
 		s.result = r.result(s.base)
+		s.account.complete(s.result, r.IsError)
 	} else if ok {
 		s.base = r.Totals
 	}

@@ -143,6 +143,7 @@ func (p *Process) handle(line []byte) {
 		return
 	}
 	p.output(line)
+	p.account.note(typ, subtype, line)
 	switch typ {
 	case "system":
 		p.system(subtype, line)
@@ -260,7 +261,9 @@ func (p *Process) resulted(line []byte) {
 		p.log.Info("agent ended a turn of its own", "cost", r.Totals.Cost-base.Cost)
 		return
 	}
-	p.end(r.result(base))
+	res := r.result(base)
+	p.account.complete(res, r.IsError)
+	p.end(res)
 }
 
 // end gives the turn under way its result.

@@ -74,6 +74,7 @@ type Process struct {
 	// alone, and by Pause, which keeps it.
 	following chan struct{}
 	reader    lineReader
+	account   account
 	ended     bool // a turn has ended since the tree was looked at
 	seen      tree // below the agent at the end of the last turn
 

@@ -20,6 +20,8 @@
 //	hang                 no answer until the client goes or the stub closes
 //	stall                one delta, then as hang
 //	cut                  one delta, then the connection is dropped
+//	short                a whole block, then the same
+//	limit:SECONDS        429 with the headers of a subscription whose limit resets in so many
 //	after:DELAY:TEXT     what TEXT asks for, DELAY later
 //	anything else        "ok: TEXT"
 //

@@ -1,0 +1,126 @@
+package claude
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"iris/pool"
+)
+
+// maxSaid is the size of the longest line of an answer that is kept in case the
+// result does not have it.
+const maxSaid = 64 << 10
+
+// account is what the lines before a result say of a turn, and the result itself
+// does not.
+type account struct {
+	said   []byte            // the last line of the turn in which the model spoke
+	model  string            // as the last init line names it
+	resets time.Time         // of a limit that was reached; zero when there is none, or nobody said
+	tasks  map[string]string // background work that runs, by id, with what it is
+}
+
+// note takes down what a line says.
+func (a *account) note(typ, subtype string, line []byte) {
+	switch {
+	case typ == "assistant":
+		if len(line) <= maxSaid && !bytes.Contains(line, []byte(`"model":"<synthetic>"`)) {
+			a.said = append(a.said[:0], line...)
+		}
+	case typ == "rate_limit_event":
+		a.limited(line)
+	case typ == "system" && (subtype == "task_started" || subtype == "task_updated" || subtype == "task_notification"):
+		a.task(subtype, line)
+	case typ == "system" && subtype == "init":
+		a.said = nil // a turn begins
+		fields(line, func(key, val []byte) bool {
+			if string(key) != "model" {
+				return true
+			}
+			a.model, _ = unquote(val)
+			return false
+		})
+	}
+}
+
+// limited notes when a limit resets. The agent says so once, and not again with
+// each turn that the same limit ends.
+func (a *account) limited(line []byte) {
+	var m struct {
+		Info struct {
+			Status   string `json:"status"`
+			ResetsAt int64  `json:"resetsAt"` // seconds since 1970
+		} `json:"rate_limit_info"`
+	}
+	a.resets = time.Time{}
+	if decode(line, &m); m.Info.Status == "rejected" && m.Info.ResetsAt > 0 {
+		a.resets = time.Unix(m.Info.ResetsAt, 0)
+	}
+}
+
+// task notes that background work has begun or ended.
+func (a *account) task(subtype string, line []byte) {
+	var m struct {
+		ID    string `json:"task_id"`
+		What  string `json:"description"`
+		Patch struct {
+			Status string `json:"status"`
+		} `json:"patch"`
+	}
+	decode(line, &m)
+	switch {
+	case m.ID == "":
+	case subtype == "task_started":
+		if a.tasks == nil {
+			a.tasks = map[string]string{}
+		}
+		a.tasks[m.ID] = oneLine(m.What)
+	case subtype == "task_notification", slices.Contains([]string{"completed", "failed", "killed", "stopped"}, m.Patch.Status):
+		delete(a.tasks, m.ID)
+	}
+}
+
+// complete adds to a result what the agent said before it.
+func (a *account) complete(r *pool.Result, isError bool) {
+	switch r.Outcome {
+	case pool.OutcomeRateLimited:
+		r.Resets = a.resets
+	case pool.OutcomeIncomplete, pool.OutcomeInterrupted:
+		if isError { // its text is what went wrong
+			r.Text = spoken(a.said)
+		}
+	}
+	r.Model = a.model
+	r.Background = a.background()
+}
+
+// background is what runs beside the turn.
+func (a *account) background() []string {
+	return slices.Sorted(maps.Values(a.tasks))
+}
+
+// spoken is the text of an assistant line.
+func spoken(line []byte) string {
+	var m struct {
+		Message struct {
+			Content []struct {
+				Type string `json:"type"`
+				Text string `json:"text"`
+			} `json:"content"`
+		} `json:"message"`
+	}
+	if json.Unmarshal(line, &m) != nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, c := range m.Message.Content {
+		if c.Type == "text" {
+			b.WriteString(c.Text)
+		}
+	}
+	return b.String()
+}
