@@ -55,7 +55,9 @@
 //	flood:MB[:line|:text|:stderr]  that much before the answer
 //	fork:KIND[:DURATION]           a child that sleeps; plain group session tied daemon hold, or tool, which
 //	                               the turn waits for; the answer is its process id
-//	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec; denied
+//	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec
+//	                               limit partial; denied
+//	background:WHAT                answers, with something beside the turn that never ends
 //	phantom, two                   a result with an origin before, or a second one after the answer
 //	spontaneous:DELAY[:LENGTH]     answers, then begins a turn of its own
 //	memory:MB                      holds on to it
