@@ -51,13 +51,14 @@ func (d *Daemon) reset(_ context.Context, c *ipc.Call) (any, error) {
 	return conversation(k, s), d.journal.DeleteSession(record(k))
 }
 
-// used notes that a conversation has had an answer. From then on there is a
-// transcript, and one that is missing is a loss.
-func (d *Daemon) used(k pool.Key, id string) {
+// used notes that a conversation has had an answer, and of which model unless
+// the message had asked for one. From then on there is a transcript, and one
+// that is missing is a loss.
+func (d *Daemon) used(k pool.Key, id, model string) {
 	if isFresh(k) {
 		return
 	}
-	if err := d.journal.UseSession(record(k), id); err != nil {
+	if err := d.journal.UseSession(record(k), id, model); err != nil {
 		d.log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", d.journalError(err))
 	}
 }

@@ -76,6 +76,11 @@ type Turn struct {
 	Text   string // read by the agent only, never by the pool: Begin may set it
 	Parent string // process id of the agent whose turn waits for this one; empty for none
 	Fresh  bool   // a conversation of its own: the agent goes after this turn
+	Blocks bool   // Text is a JSON list of content blocks
+
+	// Variant is what its agent has to be started as. An idle one of another
+	// variant is replaced first.
+	Variant Variant
 
 	// Kept, when it is not 0, says that an earlier daemon accepted the message,
 	// and is its place in the order of acceptance. It waits before those of its
@@ -130,22 +135,23 @@ const (
 
 // Result is how an agent ended a turn. Costs and counts are of this turn alone.
 type Result struct {
-	Outcome   Outcome
-	Text      string // the answer; with a failed outcome what the agent said of it
-	Err       string // one line on what went wrong; empty on success
-	SessionID string // the agent's own id of the conversation
-	Subtype   string // the agent's own words: subtype, stop reason, terminal reason
-	Stop      string
-	Terminal  string
-	Status    int // HTTP status of a failed API call, 0 for none
-	Turns     int // model calls in this turn
-	CostUSD   float64
-	Duration  time.Duration
-	API       time.Duration // of which waiting for the API
-	Usage     Usage
-	Denials   []Denial
-	Resets    time.Time // of a rate limit: when it is over; zero when nobody said
-	Model     string    // that answered, as the agent names it
+	Outcome    Outcome
+	Text       string // the answer; with a failed outcome what the agent said of it
+	Err        string // one line on what went wrong; empty on success
+	SessionID  string // the agent's own id of the conversation
+	Subtype    string // the agent's own words: subtype, stop reason, terminal reason
+	Stop       string
+	Terminal   string
+	Status     int // HTTP status of a failed API call, 0 for none
+	Turns      int // model calls in this turn
+	CostUSD    float64
+	Duration   time.Duration
+	API        time.Duration // of which waiting for the API
+	Usage      Usage
+	Denials    []Denial
+	Resets     time.Time // of a rate limit: when it is over; zero when nobody said
+	Structured bool      // Text is JSON that follows the schema of the turn's Variant
+	Model      string    // that answered, as the agent names it
 
 	// Background says what the agent still does beside the turn. When it is
 	// stopped right after this turn, that is cut off and the turn is incomplete.

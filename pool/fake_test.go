@@ -70,7 +70,7 @@ func (h *house) add(k pool.Key, n int) {
 	}
 }
 
-func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool) (pool.Agent, error) {
+func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool, v pool.Variant) (pool.Agent, error) {
 	h.mu.Lock()
 	h.add(k, 1)
 	h.starts[k]++
@@ -98,7 +98,7 @@ func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool) (p
 		h.add(k, -1)
 		return nil, err
 	}
-	a := &fake{h: h, key: k, id: id, fresh: fresh, pid: 1000 + len(h.agents), done: make(chan struct{})}
+	a := &fake{h: h, key: k, id: id, fresh: fresh, variant: v, pid: 1000 + len(h.agents), done: make(chan struct{})}
 	h.agents = append(h.agents, a)
 	return a, nil
 }
@@ -120,12 +120,13 @@ func (h *house) count() (started, live int) {
 // is how long it takes, "die" ends the process, "refuse" was not dispatched,
 // "deaf" does not answer an interrupt.
 type fake struct {
-	h     *house
-	key   pool.Key
-	id    string
-	fresh bool
-	pid   int
-	done  chan struct{}
+	h       *house
+	key     pool.Key
+	id      string
+	fresh   bool
+	variant pool.Variant
+	pid     int
+	done    chan struct{}
 
 	mu       sync.Mutex
 	exit     string

@@ -12,15 +12,16 @@ import (
 // slot is one place of the bound and the agent in it. It is the identity of an
 // agent: whatever is known of an old slot cannot touch the next one of its key.
 type slot struct {
-	id    string
-	nr    uint64 // in order of making
-	line  *line
-	fresh bool
-	fence bool // held by a process of an earlier daemon
-	state State
-	agent Agent // nil while it starts; the table never calls it
-	pid   int
-	job   *job // its turn
+	id      string
+	nr      uint64 // in order of making
+	line    *line
+	fresh   bool
+	variant Variant
+	fence   bool // held by a process of an earlier daemon
+	state   State
+	agent   Agent // nil while it starts; the table never calls it
+	pid     int
+	job     *job // its turn
 
 	elem    *list.Element // in table.idle or table.busy
 	alarm   alarm         // idle: its time-out; busy: when to look for progress

@@ -28,6 +28,7 @@ type sendOptions struct {
 	ifBusy    string
 	onUnknown string
 	cancels   bool
+	variant   variantFlags
 	json      bool
 	raw       bool
 }
@@ -48,6 +49,7 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(wordFlag{&o.ifBusy, busyWords}, "if-busy", "when its conversation has a turn or a queue: wait (the default), skip (status 0) or fail (75)")
 	f.Var(wordFlag{&o.onUnknown, unknownWords}, "on-unknown", "when nobody can prove how the turn ended: continue (the default), hold or retry")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
+	o.variant.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
 }
@@ -89,6 +91,7 @@ func newSendCmd(g *globals) *cobra.Command {
 	opts.addFlags(cmd.Flags())
 	completeWords(cmd, "if-busy", busyWords)
 	completeWords(cmd, "on-unknown", unknownWords)
+	completeVariant(cmd)
 	return cmd
 }
 
@@ -160,11 +163,16 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 		return err
 	}
 	src := source{args: args[1:], file: opts.file, noStdin: opts.noStdin, stdin: stdin, stderr: stderr}
-	text, err := src.read()
+	content, err := src.blocks()
+	var text string
+	if err == nil && content == nil {
+		text, err = src.read()
+	}
 	if err != nil {
 		return err
 	}
 	params := opts.params(team, session, text)
+	params.Content = content
 	d := delivery{globals: opts.globals, timeout: opts.timeout, keyed: opts.key != "", cancels: opts.cancels}
 	ctx, end := d.begin(ctx)
 	defer end()
@@ -187,6 +195,7 @@ func (o *sendOptions) params(team, session, text string) ipc.Send {
 	p := ipc.Send{
 		Team: team, Session: session, Text: text, Fresh: o.fresh, EnvKeys: credentialKeys(os.Environ()),
 		Key: o.key, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
+		Options: o.variant.Variant,
 	}
 	if o.ttl > 0 {
 		p.TTL = max(1, time.Duration(o.ttl).Milliseconds())

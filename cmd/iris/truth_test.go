@@ -89,7 +89,13 @@ var truths = []truth{
 		name: "partial text", real: "short", fake: "fail:partial",
 		status: 12, stdout: `partial \n`, stderr: `API Error: Connection closed mid-response\..*`, outcome: "incomplete", fields: `"text":"partial "`,
 	},
-	{ // nothing for 300 s if it is let; iris interrupts it
+	{ // success, is_error false; only stop_reason is null, and num_turns is not 0
+		name: "stream ends without a reason", real: "open", fake: "fail:open",
+		status: 12, stdout: `partial \n`, stderr: `the answer was cut off before its end`, outcome: "incomplete", fields: `"subtype":"success"`,
+	},
+	{ // iris interrupts it. If it is let: after 300 s it asks once more, without
+		// streaming; when a block was whole by then it does not, and says
+		// "API Error: The operation timed out."
 		name: "stalled", real: "stall", fake: "hang:partial", team: "stall_timeout = \"1s\"\non_stall = \"interrupt\"",
 		status: 12, stdout: `partial \n`, stderr: `stalled and interrupted`, outcome: "incomplete",
 	},

@@ -52,6 +52,8 @@ type Options struct {
 	DeniedOK  bool      `json:"denied_ok,omitempty"`
 	Detached  bool      `json:"detached,omitempty"` // nobody waited when it was accepted
 	Origin    string    `json:"origin,omitempty"`   // who sent it, for people
+	Variant   Variant   `json:"variant,omitzero"`
+	Blocks    bool      `json:"blocks,omitempty"` // the body is a JSON list of content blocks, and not text
 }
 
 // New is a message to accept.

@@ -18,15 +18,19 @@ const maxSaid = 64 << 10
 // account is what the lines before a result say of a turn, and the result itself
 // does not.
 type account struct {
-	said   []byte            // the last line of the turn in which the model spoke
+	said   []byte            // the last line in which the model spoke since it was asked
 	model  string            // as the last init line names it
 	resets time.Time         // of a limit that was reached; zero when there is none, or nobody said
 	tasks  map[string]string // background work that runs, by id, with what it is
 }
 
-// note takes down what a line says.
+// note takes down what a line says. Of a line of type user its beginning will do.
 func (a *account) note(typ, subtype string, line []byte) {
 	switch {
+	case typ == "user":
+		if bytes.Contains(line, []byte(`"tool_result"`)) {
+			a.said = nil // the model is asked anew
+		}
 	case typ == "assistant":
 		if len(line) <= maxSaid && !bytes.Contains(line, []byte(`"model":"<synthetic>"`)) {
 			a.said = append(a.said[:0], line...)
@@ -84,13 +88,19 @@ func (a *account) task(subtype string, line []byte) {
 	}
 }
 
-// complete adds to a result what the agent said before it.
+// complete adds to a result what the agent said before it. An error of the API
+// that comes after a part of the answer leaves a partial answer; the text of such
+// a result is what went wrong.
 func (a *account) complete(r *pool.Result, isError bool) {
 	switch r.Outcome {
 	case pool.OutcomeRateLimited:
 		r.Resets = a.resets
+	case pool.OutcomeAPIError:
+		if text := spoken(a.said); text != "" && r.Status == 0 {
+			r.Outcome, r.Text = pool.OutcomeIncomplete, text
+		}
 	case pool.OutcomeIncomplete, pool.OutcomeInterrupted:
-		if isError { // its text is what went wrong
+		if isError {
 			r.Text = spoken(a.said)
 		}
 	}

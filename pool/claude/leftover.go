@@ -232,6 +232,9 @@ func (s *settler) line(line []byte) {
 
 func (s *settler) wanted(head []byte, _ int64) bool {
 	typ, _, _ := route(head)
+	if typ == "user" {
+		s.account.note(typ, "", head)
+	}
 	if typ != "control_response" {
 		s.untouched, s.ending = false, false
 	}

@@ -175,6 +175,9 @@ func (p *Process) output(line []byte) {
 // watches, or it is acted upon.
 func (p *Process) wanted(head []byte, _ int64) bool {
 	typ, _, ok := route(head)
+	if typ == "user" {
+		p.account.note(typ, "", head)
+	}
 	if !ok || typ == "result" || typ == "control_response" || typ == "control_request" || typ == "system" {
 		return true
 	}

@@ -30,6 +30,9 @@ type Options struct {
 	SessionID  string   // UUID of the conversation
 	Transcript bool     // the program keeps transcripts, so that a known conversation is resumed
 
+	Variant pool.Variant // what a message asks for
+	Model   string       // of the conversation: a resume would go on with that of the last answer; empty to let it
+
 	StartTimeout time.Duration // until ready; 0 for no limit
 	Grace        time.Duration // of each rung of the stop ladder, and of an interrupt
 
@@ -220,7 +223,7 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, p.o.StartTimeout, cause)
 		defer cancel()
 	}
-	r, err := p.call(ctx, "initialize")
+	r, err := p.request(ctx, p.o.initialize())
 	if err == nil || r.Subtype == "error" {
 		return false, err
 	}

@@ -50,6 +50,7 @@ var recordings = []struct {
 	{name: "status-529", text: "status:529", want: pool.OutcomeAPIError, status: 529, err: "529"},
 	{name: "limit", text: "limit:7200", env: "ANTHROPIC_API_KEY", login: true, want: pool.OutcomeRateLimited, status: 429, err: "hit your session limit"},
 	{name: "short", text: "short", want: pool.OutcomeIncomplete, err: "Connection closed mid-response"},
+	{name: "open", text: "open", want: pool.OutcomeIncomplete, err: "cut off before its end"},
 	{name: "background", text: `tool:Bash:{"command":"sleep 5","description":"tests","run_in_background":true}`, want: pool.OutcomeSuccess},
 	{name: "cut", text: "cut", want: pool.OutcomeIncomplete, err: "Connection to the API was lost"},
 }

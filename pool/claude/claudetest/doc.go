@@ -21,6 +21,7 @@
 //	stall                one delta, then as hang
 //	cut                  one delta, then the connection is dropped
 //	short                a whole block, then the same
+//	open                 a whole block, then the end of the stream without a reason
 //	limit:SECONDS        429 with the headers of a subscription whose limit resets in so many
 //	after:DELAY:TEXT     what TEXT asks for, DELAY later
 //	anything else        "ok: TEXT"
@@ -56,7 +57,7 @@
 //	fork:KIND[:DURATION]           a child that sleeps; plain group session tied daemon hold, or tool, which
 //	                               the turn waits for; the answer is its process id
 //	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec
-//	                               limit partial; denied
+//	                               limit partial open; denied
 //	background:WHAT                answers, with something beside the turn that never ends
 //	phantom, two                   a result with an origin before, or a second one after the answer
 //	spontaneous:DELAY[:LENGTH]     answers, then begins a turn of its own

@@ -24,7 +24,8 @@ var apiErrors = map[int][2]string{
 }
 
 // fail ends the turn in an error: "fail:KIND", where the kind is an HTTP status
-// or one of login, timeout, turns, budget, exec, denied, limit, partial.
+// or one of login, timeout, turns, budget, exec, denied, limit, partial,
+// open.
 func (f *fake) fail(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	switch arg {
 	case "login":
@@ -43,6 +44,10 @@ func (f *fake) fail(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 		return echo.Reply{Result: r}
 	case "denied":
 		return f.denied()
+	case "open":
+		r := echo.Success("partial ")
+		r.StopReason = nil
+		return echo.Reply{Text: "partial ", Result: r}
 	case "limit":
 		return f.limited()
 	case "partial":

@@ -59,7 +59,7 @@ func (p *reply) do(text string) {
 		p.wait()
 	case "limit":
 		p.limit(arg)
-	case "stall", "cut", "short":
+	case "stall", "cut", "short", "open":
 		p.broken(verb)
 	default:
 		p.text("ok: " + text)
@@ -177,16 +177,20 @@ func (p *reply) limit(seconds string) {
 }
 
 // broken sends one delta and then nothing more, with the connection open
-// ("stall") or dropped ("cut", and after the end of the block "short").
+// ("stall") or dropped ("cut"); or the whole block, and then drops the connection
+// ("short") or ends the stream in good order ("open").
 func (p *reply) broken(verb string) {
 	s := p.stream()
 	s.open(map[string]any{"type": "text", "text": ""})
 	s.delta("partial ")
-	if verb == "short" {
+	switch verb {
+	case "open":
+		s.event("content_block_stop", map[string]any{"index": 0})
+		return
+	case "short":
 		s.event("content_block_stop", map[string]any{"index": 0})
 		p.pause(200 * time.Millisecond) // a client that sees the end with the block forgets the block
-	}
-	if verb == "stall" {
+	case "stall":
 		p.wait()
 	}
 	panic(http.ErrAbortHandler)
