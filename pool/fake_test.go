@@ -29,6 +29,8 @@ type house struct {
 	late  bool          // Start returns an agent although its context has ended
 	grow  int64         // memory that each turn adds
 
+	background []string // what each turn leaves behind beside it
+
 	startErr func(k pool.Key, nth int) error // of the nth start of a key, from 1
 	stale    func(a *fake) string
 	check    func(ctx context.Context, a *fake, ping bool) error
@@ -186,7 +188,7 @@ func (a *fake) play(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
 	}
 	select {
 	case <-time.After(d):
-		return &pool.Result{Outcome: pool.OutcomeSuccess, Text: a.key.String() + ":" + t.Text}, nil
+		return &pool.Result{Outcome: pool.OutcomeSuccess, Text: a.key.String() + ":" + t.Text, Background: a.h.background}, nil
 	case <-interrupt:
 		time.Sleep(10 * time.Millisecond)
 		return &pool.Result{Outcome: pool.OutcomeInterrupted}, nil

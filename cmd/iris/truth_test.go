@@ -139,8 +139,7 @@ func TestTruthInTheExitStatus(t *testing.T) {
 			t.Run("real", func(t *testing.T) {
 				r := newReal(t)
 				h := newHouse(t, "iris", "")
-				team := strings.Replace(r.team(h, "it", h.mkdir("project")), "env = { ", `env.CLAUDE_CODE_MAX_RETRIES = "1"`+"\nenv.", 1)
-				team = strings.ReplaceAll(strings.Replace(team, " }\n", "\n", 1), `", `, "\"\nenv.")
+				team := r.team(h, "it", h.mkdir("project")) + "env.CLAUDE_CODE_MAX_RETRIES = \"1\"\n"
 				if c.drop != "" {
 					team = regexp.MustCompile("(?m)^env."+c.drop+".*\n").ReplaceAllString(team, "")
 				}
@@ -255,11 +254,15 @@ func (w *witness) killAgent() {
 
 func (w *witness) killAll() {
 	agent := w.runs().PID
+	w.killDaemon()
+	syscall.Kill(agent, syscall.SIGKILL)
+}
+
+func (w *witness) killDaemon() {
 	for _, p := range processesOf(w.dir) {
 		if pid, cmdline, _ := strings.Cut(p, ": "); strings.HasPrefix(cmdline, "iris daemon --ready-fd") {
 			n, _ := strconv.Atoi(pid)
 			syscall.Kill(n, syscall.SIGKILL)
 		}
 	}
-	syscall.Kill(agent, syscall.SIGKILL)
 }

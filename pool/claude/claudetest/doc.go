@@ -15,6 +15,8 @@
 //	tool:NAME:{json}     a call of that tool; its result is answered by "tool said: RESULT"
 //	dump                 the user's texts of the conversation, as a JSON list
 //	count                how many there are
+//	model                the name of the model that is asked
+//	files                kind, type and size of what the user has sent besides text
 //	ctx                  the context around them: system prompt, reminders, CLAUDE.md
 //	status:CODE[:N[:S]]  an HTTP error; for the first N tries only; with retry-after S seconds
 //	hang                 no answer until the client goes or the stub closes

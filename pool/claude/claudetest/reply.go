@@ -51,6 +51,10 @@ func (p *reply) do(text string) {
 		p.text(toJSON(p.req.userTexts()))
 	case "count":
 		p.text(strconv.Itoa(len(p.req.userTexts())))
+	case "model":
+		p.text(p.req.Model)
+	case "files":
+		p.text(toJSON(p.req.files()))
 	case "ctx":
 		p.text(p.req.context())
 	case "status":
