@@ -108,6 +108,7 @@ func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.
 		Watch:     watched(t, vars),
 		Stamp:     func() string { return d.stamp(k.Team) },
 		OnSession: func(id string) { d.setSession(k, t.Dir, id) },
+		OnLost:    func(work []string) { d.lostWork(k, work) },
 		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
 	}
 	if t.Agent == "echo" {

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -153,11 +154,23 @@ type Result struct {
 	Structured bool      // Text is JSON that follows the schema of the turn's Variant
 	Model      string    // that answered, as the agent names it
 
-	// Background says what the agent still does beside the turn. When it is
-	// stopped right after this turn, that is cut off and the turn is incomplete.
+	// Background says what this turn has begun and left to run beside it. When
+	// the agent is stopped right after the turn, the result is CutOff.
 	Background []string
 
 	Retire string // why the agent is of no further use, empty when it is
+}
+
+// CutOff is r as the result of a turn whose agent has gone with what it still did
+// beside the turn: that was a part of what was asked for.
+func (r *Result) CutOff() *Result {
+	if r == nil || len(r.Background) == 0 || r.Outcome != OutcomeSuccess && r.Outcome != OutcomeDenied {
+		return r
+	}
+	cut := *r
+	cut.Outcome = OutcomeIncomplete
+	cut.Err = "background work was ended with the agent: " + strings.Join(r.Background, "; ")
+	return &cut
 }
 
 // Usage counts tokens.

@@ -5,7 +5,6 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -206,7 +205,7 @@ func (t *table) end(s *slot, j *job, res *Result, err error) {
 		why = t.leaving(s, j, res, err)
 	}
 	if s.state != Busy || s.exited || why != "" {
-		res = cutOff(res)
+		res = res.CutOff()
 	}
 	if j.sent {
 		t.about(s, j, MessageResponse, outcome(res, err))
@@ -265,18 +264,6 @@ func (t *table) after(s *slot, why string) {
 	default:
 		t.stop(s, why)
 	}
-}
-
-// cutOff is the result of a turn whose agent takes with it what it still does
-// beside the turn: that is a part of what was asked for.
-func cutOff(res *Result) *Result {
-	if res == nil || len(res.Background) == 0 || res.Outcome != OutcomeSuccess && res.Outcome != OutcomeDenied {
-		return res
-	}
-	cut := *res
-	cut.Outcome = OutcomeIncomplete
-	cut.Err = "background work was ended with the agent: " + strings.Join(res.Background, "; ")
-	return &cut
 }
 
 // stop begins the end of a slot. It keeps its place until its process is gone.

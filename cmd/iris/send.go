@@ -66,6 +66,8 @@ func newSendCmd(g *globals) *cobra.Command {
   iris send . -f question.md --timeout 10m
   id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
+  iris send api "what is wrong here?" @screenshot.png
+  iris send --json-schema "$(cat schema.json)" api "list the modules" | jq .
   ssh host iris send -n api status`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -110,6 +112,21 @@ a shell loop reads; "-" as the last argument reads it all the same. Where
 standard input stays open (ssh without -n, a loop over a pipe, some programs
 that run commands) use -n.
 
+A word of the message that begins with "@" names a file to send along: an image
+(PNG, JPEG, GIF, WebP) or a PDF as what it is, any other one as text with its
+name. It is read here, from the directory of the caller. Inside a quoted message
+"@path" is left as it is: Claude Code's own mention of a file of the team.
+
+--model, --permission-mode, --max-turns, --append-system-prompt and
+--json-schema are those of "claude -p", for this message alone, in place of what
+the team's args say. Each of them needs a process that was started with it. One
+that was not is replaced first, which takes as long as a start of Claude Code,
+ends what runs in its background, and keeps the conversation; messages with the
+same flags that follow are answered at once. The next message without them has
+an agent without them again. bypassPermissions is refused unless the team's args
+allow it. With --json-schema the answer is the JSON; one in words is a failure
+(1).
+
 The answer is printed as the agent gave it, with a line feed added if it ends
 without one. On a terminal, what could steer the terminal is shown as an escape
 sequence.
@@ -137,8 +154,10 @@ or wait until "iris resolve" says what happened if it is hold.
 JSON
   id, team, session, session_id, outcome, text, error, hint, notice,
   subtype, api_status, turns, cost_usd, duration_ms, usage (input_tokens,
-  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input)
-  and status, the exit status. outcome is success, denied, failed, interrupted,
+  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input),
+  model (that answered), resets (when a rate limit is over, if that is known),
+  background (what the turn has left to run beside it) and status, the exit
+  status. outcome is success, denied, failed, interrupted,
   incomplete, not-logged-in, rate-limited, limit or api-error. notice says what
   to know besides, such as that a new conversation was begun.
 

@@ -39,8 +39,9 @@ JSON
   what "iris messages --json" prints, and session_id, dir, transcript, process
   (of the last attempt), position (while it is queued), fresh, on_unknown,
   origin, blocks (it has files in it), options (model, permission_mode,
-  max_turns, append_system_prompt, json_schema), usage (input_tokens, output_tokens, cache_read_tokens,
-  cache_write_tokens) and history (state, at, by, note)
+  max_turns, append_system_prompt, json_schema), usage (input_tokens,
+  output_tokens, cache_read_tokens, cache_write_tokens) and history (state, at,
+  by, note)
 
 EXIT STATUS
 0 2 3 4`,

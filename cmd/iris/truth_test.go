@@ -103,21 +103,25 @@ var truths = []truth{
 		name: "background work killed", real: background, fake: "background:the tests", flags: []string{"--fresh"},
 		status: 12, stdout: `.+\n`, stderr: `background work was ended with the agent: the tests`, outcome: "incomplete", fields: `"background":\["the tests"\]`,
 	},
+	{ // the agent finishes its turn, gives the task five seconds and ends it
+		name: "background work killed without a daemon", real: "after:1s:" + background, during: (*witness).killDaemon,
+		status: 12, stdout: `.+\n`, stderr: `background work was ended with the agent: the tests`, outcome: "incomplete", fields: `"background":\["the tests"\]`,
+	},
 	{
 		name: "background work goes on", real: background, fake: "background:the tests",
-		stdout: `.+\n`, outcome: "success", fields: `"background":\["the tests"(,"the tests")?\]`,
+		stdout: `.+\n`, outcome: "success", fields: `"background":\["the tests"\]`,
 	},
 	{ // error_during_execution, aborted_streaming
 		name: "interrupted", real: "hang", fake: "hang", during: (*witness).cancel,
-		status: 5, stderr: `team it: .*cancelled`, outcome: "none", fields: `"reason":"cancelled"`,
+		status: 5, stderr: `team it(@json)?: .*cancelled`, outcome: "none", fields: `"reason":"cancelled"`,
 	},
 	{
 		name: "agent died", real: "hang", fake: "hang", during: (*witness).killAgent,
-		status: 7, stderr: `team it: .*signal: killed.*`, outcome: "none", fields: `"reason":"unknown"`,
+		status: 7, stderr: `team it(@json)?: .*signal: killed.*`, outcome: "none", fields: `"reason":"unknown"`,
 	},
 	{
 		name: "unknown", real: "hang", fake: "hang", during: (*witness).killAll,
-		status: 7, stderr: `team it: .*its agent ended without a result while no daemon was there`, outcome: "none", fields: `"reason":"unknown"`,
+		status: 7, stderr: `team it(@json)?: .*its agent ended without a result while no daemon was there`, outcome: "none", fields: `"reason":"unknown"`,
 	},
 }
 
@@ -153,10 +157,12 @@ func TestTruthInTheExitStatus(t *testing.T) {
 // check sends the message twice: once for people and once for programs.
 func (c *truth) check(t *testing.T, h *house, message string) {
 	w := &witness{T: t, house: h}
-	if c.first {
-		h.command("send", "it", message).Run()
+	for _, target := range []string{"it", "it@json"} {
+		if c.first {
+			h.command("send", target, message).Run()
+		}
 	}
-	code, stdout, stderr := w.send(c, message)
+	code, stdout, stderr := w.send(c, "it", message)
 	said := regexp.MustCompile("(?m)^iris: (hint: )?").FindAllStringSubmatch(stderr, -1)
 	hints := len(slices.DeleteFunc(slices.Clone(said), func(m []string) bool { return m[1] == "" }))
 	lines := strings.Count(stderr, "\n")
@@ -169,7 +175,7 @@ func (c *truth) check(t *testing.T, h *house, message string) {
 	if !whole(c.stdout, stdout) {
 		t.Errorf("stdout: %q, want %s", stdout, c.stdout)
 	}
-	code, stdout, _ = w.send(c, message, "--json")
+	code, stdout, _ = w.send(c, "it@json", message, "--json")
 	var reply struct {
 		Outcome, Error string
 		Status         int
@@ -196,11 +202,11 @@ type witness struct {
 	*house
 }
 
-func (w *witness) send(c *truth, message string, more ...string) (code int, stdout, stderr string) {
+func (w *witness) send(c *truth, target, message string, more ...string) (code int, stdout, stderr string) {
 	w.T.Helper()
 	var out, errs bytes.Buffer
 	args := append(append([]string{"send", "-n", "--timeout=60s"}, more...), c.flags...)
-	cmd := w.command(append(args, "it", "--", message)...)
+	cmd := w.command(append(args, target, "--", message)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Start(); err != nil {
 		w.Fatal(err)

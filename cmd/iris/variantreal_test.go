@@ -32,7 +32,7 @@ func newWish(t *testing.T, toml string) *wish {
 // sends sends a message with flags and wants that status, and that in the answer.
 func (w *wish) sends(status int, want, message string, flags ...string) ipc.Reply {
 	w.T.Helper()
-	code, stdout, stderr := w.send(&truth{flags: flags}, message, "--json")
+	code, stdout, stderr := w.send(&truth{flags: flags}, "it", message, "--json")
 	var reply ipc.Reply
 	if err := json.Unmarshal([]byte(stdout), &reply); err != nil {
 		w.Fatalf("%v: %s%s", err, stdout, stderr)
@@ -99,7 +99,7 @@ func TestRealVariants(t *testing.T) {
 	if reply := w.sends(1, "", "echo:bob", schema); reply.Error != "the agent gave no answer that follows the JSON schema" {
 		t.Errorf("got %q", reply.Error)
 	}
-	code, stdout, stderr := w.send(&truth{flags: []string{schema}}, `tool:StructuredOutput:{"name":"al"}`)
+	code, stdout, stderr := w.send(&truth{flags: []string{schema}}, "it", `tool:StructuredOutput:{"name":"al"}`)
 	if code != 0 || stdout != "{\"name\":\"al\"}\n" || stderr != "" {
 		t.Errorf("status %d, %q, %q", code, stdout, stderr)
 	}
@@ -177,6 +177,20 @@ func TestRealBypassIsTheTeamsToGive(t *testing.T) {
 	w.sends(0, "", touch)
 	w.sends(9, "", touch, "--permission-mode=default") // though the argument would override it
 	w.sends(0, "", touch, "--permission-mode=bypassPermissions")
+}
+
+// Work in the background goes with an agent that gives way to another variant, and
+// that is said.
+func TestRealVariantEndsBackgroundWork(t *testing.T) {
+	w := newWish(t, "")
+	w.sends(0, "", background)
+	if reply := w.sends(0, "x", "echo:x"); reply.Background != nil || reply.Notice != "" {
+		t.Errorf("got %+v", reply)
+	}
+	reply := w.sends(0, "x", "echo:x", "--max-turns=3")
+	if want := "team it: background work has ended with the agent that ran it: the tests"; reply.Notice != want {
+		t.Errorf("notice %q, want %q", reply.Notice, want)
+	}
 }
 
 func TestRealFiles(t *testing.T) {

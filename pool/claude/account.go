@@ -2,8 +2,8 @@ package claude
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,10 +18,17 @@ const maxSaid = 64 << 10
 // account is what the lines before a result say of a turn, and the result itself
 // does not.
 type account struct {
-	said   []byte            // the last line in which the model spoke since it was asked
-	model  string            // as the last init line names it
-	resets time.Time         // of a limit that was reached; zero when there is none, or nobody said
-	tasks  map[string]string // background work that runs, by id, with what it is
+	said   []byte          // the last line in which the model spoke since it was asked
+	model  string          // as the last init line names it
+	resets time.Time       // of a limit that was reached; zero when there is none, or nobody said
+	tasks  map[string]Task // background work that runs, by id
+	leaves bool            // the agent ends: work that is ended now has not ended by itself
+}
+
+// Task is work that an agent has put into the background.
+type Task struct {
+	What string
+	Old  bool // of a turn before this one
 }
 
 // note takes down what a line says. Of a line of type user its beginning will do.
@@ -41,6 +48,9 @@ func (a *account) note(typ, subtype string, line []byte) {
 		a.task(subtype, line)
 	case typ == "system" && subtype == "init":
 		a.said = nil // a turn begins
+		for id, t := range a.tasks {
+			a.tasks[id] = Task{t.What, true}
+		}
 		fields(line, func(key, val []byte) bool {
 			if string(key) != "model" {
 				return true
@@ -69,21 +79,24 @@ func (a *account) limited(line []byte) {
 // task notes that background work has begun or ended.
 func (a *account) task(subtype string, line []byte) {
 	var m struct {
-		ID    string `json:"task_id"`
-		What  string `json:"description"`
-		Patch struct {
+		ID     string `json:"task_id"`
+		What   string `json:"description"`
+		Status string `json:"status"`
+		Patch  struct {
 			Status string `json:"status"`
 		} `json:"patch"`
 	}
 	decode(line, &m)
+	status := cmp.Or(m.Status, m.Patch.Status)
+	killed := status == "killed" || status == "stopped"
 	switch {
-	case m.ID == "":
+	case m.ID == "" || killed && a.leaves:
 	case subtype == "task_started":
 		if a.tasks == nil {
-			a.tasks = map[string]string{}
+			a.tasks = map[string]Task{}
 		}
-		a.tasks[m.ID] = oneLine(m.What)
-	case subtype == "task_notification", slices.Contains([]string{"completed", "failed", "killed", "stopped"}, m.Patch.Status):
+		a.tasks[m.ID] = Task{What: oneLine(m.What)}
+	case killed || status == "completed" || status == "failed":
 		delete(a.tasks, m.ID)
 	}
 }
@@ -105,12 +118,20 @@ func (a *account) complete(r *pool.Result, isError bool) {
 		}
 	}
 	r.Model = a.model
-	r.Background = a.background()
+	r.Background = a.background(false)
 }
 
-// background is what runs beside the turn.
-func (a *account) background() []string {
-	return slices.Sorted(maps.Values(a.tasks))
+// background is what runs beside the turn that has begun it, and with old also
+// what runs since an earlier one.
+func (a *account) background(old bool) []string {
+	var what []string
+	for _, t := range a.tasks {
+		if old || !t.Old {
+			what = append(what, t.What)
+		}
+	}
+	slices.Sort(what)
+	return what
 }
 
 // spoken is the text of an assistant line.

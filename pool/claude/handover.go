@@ -35,7 +35,7 @@ type Handed struct {
 	Said      []byte // what the lines so far say of the turn: see account
 	Model     string
 	Resets    time.Time
-	Tasks     map[string]string
+	Tasks     map[string]Task
 	Below     Below
 	InTurn    bool // a turn is under way, and the agent has the whole of its line
 	TurnFreed int64

@@ -148,6 +148,10 @@ func Settle(spools, process string, offset int64) (Evidence, error) {
 	if err := r.after(io.NewSectionReader(f, offset, 1<<62-offset)); err != nil {
 		return Evidence{}, err
 	}
+	if lost := r.account.background(false); r.result != nil && len(r.result.Background) > 0 && len(lost) > 0 {
+		r.result.Background = lost
+		r.result = r.result.CutOff()
+	}
 	return Evidence{Result: r.result, Untouched: r.untouched}, nil
 }
 
@@ -225,6 +229,7 @@ func (s *settler) line(line []byte) {
 	if r, ok := parseResult(line); ok && !r.Origin {
 		s.result = r.result(s.base)
 		s.account.complete(s.result, r.IsError)
+		s.account.leaves = true
 	} else if ok {
 		s.base = r.Totals
 	}

@@ -114,6 +114,9 @@ func (p *Process) finish() {
 	if !p.stopping.Load() {
 		p.seen.kill(p.o.ID, p.o.Reaper)
 	}
+	if lost := p.account.background(true); len(lost) > 0 && p.o.OnLost != nil {
+		p.o.OnLost(lost)
+	}
 	p.mu.Lock()
 	p.gone = true
 	keep := p.untaken
@@ -143,6 +146,7 @@ func (p *Process) handle(line []byte) {
 		return
 	}
 	p.output(line)
+	p.account.leaves = p.stopping.Load()
 	p.account.note(typ, subtype, line)
 	switch typ {
 	case "system":

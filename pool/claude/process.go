@@ -36,12 +36,13 @@ type Options struct {
 	StartTimeout time.Duration // until ready; 0 for no limit
 	Grace        time.Duration // of each rung of the stop ladder, and of an interrupt
 
-	Watch     []string        // files whose change makes the process stale
-	Stamp     func() string   // the team's configuration now; a change makes it stale too
-	OnSession func(id string) // the conversation has a new id (/clear); must not block for long
-	Follower  *Follower       // required
-	Reaper    *Reaper         // may be nil
-	Log       *slog.Logger    // may be nil
+	Watch     []string            // files whose change makes the process stale
+	Stamp     func() string       // the team's configuration now; a change makes it stale too
+	OnSession func(id string)     // the conversation has a new id (/clear); must not block for long
+	OnLost    func(work []string) // what ran in the background has ended with the process; must not block for long
+	Follower  *Follower           // required
+	Reaper    *Reaper             // may be nil
+	Log       *slog.Logger        // may be nil
 
 	resume bool // the conversation is on disk
 }
