@@ -107,6 +107,7 @@ func (m *delivery) submit(t *pool.Turn) (position int, err error) {
 // turn fills in what the pool is to know of the message.
 func (m *delivery) turn(t *pool.Turn) *pool.Turn {
 	t.ID, t.Key, t.Fresh = m.new.ID, m.key, m.new.Options.Fresh
+	t.Variant, t.Blocks = pool.Variant(m.new.Options.Variant), m.new.Options.Blocks
 	t.Begin = func(p pool.Process) error { return m.begin(t, p) }
 	t.Finish = m.finish
 	return t
@@ -346,7 +347,7 @@ func (m *delivery) putBack() *ipc.Error {
 
 // conclude records the end of an accepted message. The caller holds mu.
 func (m *delivery) conclude(res *pool.Result, err error) {
-	m.end = m.d.verdict(m.key, m.new.ID, res, err)
+	m.end = m.verdict(res, err)
 	if notice, ok := m.d.notices.LoadAndDelete(m.key); ok {
 		m.end.notice, _ = notice.(string)
 	}
@@ -367,7 +368,7 @@ func (m *delivery) letGo() {
 		m.agent.Taken()
 	}
 	if m.end.state == journal.Done {
-		m.d.used(m.key, m.end.res.SessionID)
+		m.d.used(m.key, m.end.res.SessionID, m.ownModel())
 	}
 }
 

@@ -188,6 +188,10 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	w := wireMessage(&m)
 	w.Process, w.Fresh, w.OnUnknown, w.Origin = m.Last().Process, m.Options.Fresh, m.Options.OnUnknown, m.Options.Origin
+	if v := ipc.Variant(m.Options.Variant); v != (ipc.Variant{}) {
+		w.Options = &v
+	}
+	w.Blocks = m.Options.Blocks
 	w.Position = d.pool.Position(id)
 	for _, step := range m.History {
 		w.History = append(w.History, ipc.Change{State: string(step.State), At: step.At, By: step.By, Note: step.Note})
@@ -279,7 +283,10 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	send := ipc.Send{
 		Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh,
-		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin,
+		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: ipc.Variant(old.Options.Variant),
+	}
+	if old.Options.Blocks {
+		send.Text, send.Content = "", body
 	}
 	if send.Fresh {
 		send.Session = ""

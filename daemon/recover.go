@@ -178,7 +178,7 @@ func (m *delivery) settle(a journal.Attempt) error {
 	}
 	m.over = true
 	if e.state == journal.Done {
-		m.d.used(m.key, e.res.SessionID)
+		m.d.used(m.key, e.res.SessionID, m.ownModel())
 	}
 	m.d.log.Info("message settled", "message", m.new.ID, "state", string(e.state))
 	return nil
@@ -215,7 +215,7 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) 
 	ev, err := claude.Settle(d.opts.Paths.Spool, a.Process, a.Offset)
 	switch {
 	case err == nil && ev.Result != nil:
-		return d.verdict(m.key, m.new.ID, ev.Result, nil), false
+		return m.verdict(ev.Result, nil), false
 	case err == nil && ev.Untouched && a.Boot == d.boot && d.boot != "":
 		return ended{}, true
 	}

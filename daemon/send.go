@@ -155,7 +155,8 @@ func (d *Daemon) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*de
 // newMessage checks what is to be sent, and makes its record.
 func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
 	var n journal.New
-	if err := checkText(p.Text); err != nil {
+	body, err := bodyOf(p)
+	if err != nil {
 		return n, err
 	}
 	if err := checkOptions(p); err != nil {
@@ -168,10 +169,16 @@ func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
 	if isFresh(k) {
 		return n, coded(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
 	}
+	if err := d.checkVariant(k.Team, p); err != nil {
+		return n, err
+	}
 	now := time.Now()
 	n = journal.New{
-		ID: d.ids.next(now), Team: k.Team, Session: k.Session, Body: []byte(p.Text), At: now,
-		Options: journal.Options{Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin},
+		ID: d.ids.next(now), Team: k.Team, Session: k.Session, Body: body, At: now,
+		Options: journal.Options{
+			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin,
+			Variant: journal.Variant(p.Options), Blocks: len(p.Content) > 0,
+		},
 	}
 	if p.Fresh {
 		n.Session = freshPrefix + n.ID

@@ -101,6 +101,7 @@ func (d *Daemon) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
 		Spools: d.opts.Paths.Spool, Grace: d.config.Load().StopGrace,
 		Stamp:     func() string { return d.stamp(k.Team) },
 		OnSession: func(id string) { d.setSession(k, h.Dir, id) },
+		OnLost:    func(work []string) { d.lostWork(k, work) },
 		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
 	}
 }

@@ -210,6 +210,12 @@ func (r *Reply) member(name string) any {
 		return &r.Usage
 	case "denials":
 		return &r.Denials
+	case "model":
+		return &r.Model
+	case "resets":
+		return &r.Resets
+	case "background":
+		return &r.Background
 	}
 	return nil
 }

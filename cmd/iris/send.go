@@ -28,6 +28,7 @@ type sendOptions struct {
 	ifBusy    string
 	onUnknown string
 	cancels   bool
+	variant   variantFlags
 	json      bool
 	raw       bool
 }
@@ -48,6 +49,7 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(wordFlag{&o.ifBusy, busyWords}, "if-busy", "when its conversation has a turn or a queue: wait (the default), skip (status 0) or fail (75)")
 	f.Var(wordFlag{&o.onUnknown, unknownWords}, "on-unknown", "when nobody can prove how the turn ended: continue (the default), hold or retry")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
+	o.variant.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
 }
@@ -64,6 +66,8 @@ func newSendCmd(g *globals) *cobra.Command {
   iris send . -f question.md --timeout 10m
   id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
+  iris send api "what is wrong here?" @screenshot.png
+  iris send --json-schema "$(cat schema.json)" api "list the modules" | jq .
   ssh host iris send -n api status`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -89,6 +93,7 @@ func newSendCmd(g *globals) *cobra.Command {
 	opts.addFlags(cmd.Flags())
 	completeWords(cmd, "if-busy", busyWords)
 	completeWords(cmd, "on-unknown", unknownWords)
+	completeVariant(cmd)
 	return cmd
 }
 
@@ -106,6 +111,21 @@ nor is, beside arguments, a file that was read in part already, such as the one
 a shell loop reads; "-" as the last argument reads it all the same. Where
 standard input stays open (ssh without -n, a loop over a pipe, some programs
 that run commands) use -n.
+
+A word of the message that begins with "@" names a file to send along: an image
+(PNG, JPEG, GIF, WebP) or a PDF as what it is, any other one as text with its
+name. It is read here, from the directory of the caller. Inside a quoted message
+"@path" is left as it is: Claude Code's own mention of a file of the team.
+
+--model, --permission-mode, --max-turns, --append-system-prompt and
+--json-schema are those of "claude -p", for this message alone, in place of what
+the team's args say. Each of them needs a process that was started with it. One
+that was not is replaced first, which takes as long as a start of Claude Code,
+ends what runs in its background, and keeps the conversation; messages with the
+same flags that follow are answered at once. The next message without them has
+an agent without them again. bypassPermissions is refused unless the team's args
+allow it. With --json-schema the answer is the JSON; one in words is a failure
+(1).
 
 The answer is printed as the agent gave it, with a line feed added if it ends
 without one. On a terminal, what could steer the terminal is shown as an escape
@@ -134,8 +154,10 @@ or wait until "iris resolve" says what happened if it is hold.
 JSON
   id, team, session, session_id, outcome, text, error, hint, notice,
   subtype, api_status, turns, cost_usd, duration_ms, usage (input_tokens,
-  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input)
-  and status, the exit status. outcome is success, denied, failed, interrupted,
+  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input),
+  model (that answered), resets (when a rate limit is over, if that is known),
+  background (what the turn has left to run beside it) and status, the exit
+  status. outcome is success, denied, failed, interrupted,
   incomplete, not-logged-in, rate-limited, limit or api-error. notice says what
   to know besides, such as that a new conversation was begun.
 
@@ -160,11 +182,16 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 		return err
 	}
 	src := source{args: args[1:], file: opts.file, noStdin: opts.noStdin, stdin: stdin, stderr: stderr}
-	text, err := src.read()
+	content, err := src.blocks()
+	var text string
+	if err == nil && content == nil {
+		text, err = src.read()
+	}
 	if err != nil {
 		return err
 	}
 	params := opts.params(team, session, text)
+	params.Content = content
 	d := delivery{globals: opts.globals, timeout: opts.timeout, keyed: opts.key != "", cancels: opts.cancels}
 	ctx, end := d.begin(ctx)
 	defer end()
@@ -187,6 +214,7 @@ func (o *sendOptions) params(team, session, text string) ipc.Send {
 	p := ipc.Send{
 		Team: team, Session: session, Text: text, Fresh: o.fresh, EnvKeys: credentialKeys(os.Environ()),
 		Key: o.key, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
+		Options: o.variant.Variant,
 	}
 	if o.ttl > 0 {
 		p.TTL = max(1, time.Duration(o.ttl).Milliseconds())

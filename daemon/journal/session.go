@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -13,7 +14,9 @@ type Session struct {
 	ID      string    `json:"id"`  // the agent's own id of it, a UUID
 	Dir     string    `json:"dir"` // the directory that it was begun in
 	Created time.Time `json:"created"`
-	Used    bool      `json:"used,omitempty"` // a turn of it was answered, so that there is a transcript
+	Used    bool      `json:"used,omitempty"`  // a turn of it was answered, so that there is a transcript
+	Model   string    `json:"model,omitempty"` // that answers messages which ask for none
+	Lent    bool      `json:"lent,omitempty"`  // a message had another one: by itself it would go on with that
 }
 
 // Session returns the conversation of a key; false when it has none yet.
@@ -41,9 +44,10 @@ func (j *Journal) SetSession(key string, s Session) error {
 }
 
 // UseSession notes that a conversation of that key was answered, if it is still
-// the one that the key has. It writes once.
-func (j *Journal) UseSession(key, id string) error {
-	if s, ok, err := j.Session(key); err != nil || !ok || s.ID != id || s.Used {
+// the one that the key has, and by which model; an empty one changes nothing. It
+// writes only what is new.
+func (j *Journal) UseSession(key, id, model string) error {
+	if s, ok, err := j.Session(key); err != nil || !ok || s.ID != id || s.Used && (model == "" || model == s.Model) {
 		return err
 	}
 	err := j.update(func(tx *bolt.Tx) error {
@@ -52,7 +56,7 @@ func (j *Journal) UseSession(key, id string) error {
 		if err != nil || !ok || s.ID != id {
 			return err
 		}
-		s.Used = true
+		s.Used, s.Model = true, cmp.Or(model, s.Model)
 		return putJSON(tx, bucketSessions, []byte(key), s)
 	})
 	if err != nil {

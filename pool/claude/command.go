@@ -20,7 +20,7 @@ func (o *Options) argv() []string {
 	} else {
 		args = append(args, "--session-id="+o.SessionID)
 	}
-	return append(args, o.Args...)
+	return append(append(args, o.conversationModel()...), o.variantArgs()...)
 }
 
 // environ is the agent's environment: what the caller built, without what a

@@ -114,6 +114,9 @@ func (p *Process) finish() {
 	if !p.stopping.Load() {
 		p.seen.kill(p.o.ID, p.o.Reaper)
 	}
+	if lost := p.account.background(true); len(lost) > 0 && p.o.OnLost != nil {
+		p.o.OnLost(lost)
+	}
 	p.mu.Lock()
 	p.gone = true
 	keep := p.untaken
@@ -143,6 +146,8 @@ func (p *Process) handle(line []byte) {
 		return
 	}
 	p.output(line)
+	p.account.leaves = p.stopping.Load()
+	p.account.note(typ, subtype, line)
 	switch typ {
 	case "system":
 		p.system(subtype, line)
@@ -174,6 +179,9 @@ func (p *Process) output(line []byte) {
 // watches, or it is acted upon.
 func (p *Process) wanted(head []byte, _ int64) bool {
 	typ, _, ok := route(head)
+	if typ == "user" {
+		p.account.note(typ, "", head)
+	}
 	if !ok || typ == "result" || typ == "control_response" || typ == "control_request" || typ == "system" {
 		return true
 	}
@@ -260,7 +268,9 @@ func (p *Process) resulted(line []byte) {
 		p.log.Info("agent ended a turn of its own", "cost", r.Totals.Cost-base.Cost)
 		return
 	}
-	p.end(r.result(base))
+	res := r.result(base)
+	p.account.complete(res, r.IsError)
+	p.end(res)
 }
 
 // end gives the turn under way its result.

@@ -30,15 +30,19 @@ type Options struct {
 	SessionID  string   // UUID of the conversation
 	Transcript bool     // the program keeps transcripts, so that a known conversation is resumed
 
+	Variant pool.Variant // what a message asks for
+	Model   string       // of the conversation: a resume would go on with that of the last answer; empty to let it
+
 	StartTimeout time.Duration // until ready; 0 for no limit
 	Grace        time.Duration // of each rung of the stop ladder, and of an interrupt
 
-	Watch     []string        // files whose change makes the process stale
-	Stamp     func() string   // the team's configuration now; a change makes it stale too
-	OnSession func(id string) // the conversation has a new id (/clear); must not block for long
-	Follower  *Follower       // required
-	Reaper    *Reaper         // may be nil
-	Log       *slog.Logger    // may be nil
+	Watch     []string            // files whose change makes the process stale
+	Stamp     func() string       // the team's configuration now; a change makes it stale too
+	OnSession func(id string)     // the conversation has a new id (/clear); must not block for long
+	OnLost    func(work []string) // what ran in the background has ended with the process; must not block for long
+	Follower  *Follower           // required
+	Reaper    *Reaper             // may be nil
+	Log       *slog.Logger        // may be nil
 
 	resume bool // the conversation is on disk
 }
@@ -74,6 +78,7 @@ type Process struct {
 	// alone, and by Pause, which keeps it.
 	following chan struct{}
 	reader    lineReader
+	account   account
 	ended     bool // a turn has ended since the tree was looked at
 	seen      tree // below the agent at the end of the last turn
 
@@ -219,7 +224,7 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, p.o.StartTimeout, cause)
 		defer cancel()
 	}
-	r, err := p.call(ctx, "initialize")
+	r, err := p.request(ctx, p.o.initialize())
 	if err == nil || r.Subtype == "error" {
 		return false, err
 	}

@@ -21,7 +21,7 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	if t.Begun {
 		return p.rejoin(ctx, t)
 	}
-	line, err := userLine(t.Text)
+	line, err := userLine(t)
 	if err == nil {
 		err = p.prepare(ctx)
 	}

@@ -61,11 +61,12 @@ type fake struct {
 	fds     map[string]string // open at the start
 	output  output
 
-	mu      sync.Mutex // protects the fields below
-	deaf    map[string]bool
-	status  int           // exit status when not the server's own, -1 for that
-	hoard   []byte        // what memory:N holds
-	ownTurn time.Duration // length of a spontaneous turn
+	mu        sync.Mutex // protects the fields below
+	deaf      map[string]bool
+	status    int           // exit status when not the server's own, -1 for that
+	hoard     []byte        // what memory:N holds
+	limitTold bool          // a rate_limit_event is out
+	ownTurn   time.Duration // length of a spontaneous turn
 }
 
 // runFake is the whole life of the fake; it returns the exit status.

@@ -29,6 +29,7 @@ var faults = map[string]verb{
 	"fail":        (*fake).fail,
 	"phantom":     (*fake).phantom,
 	"two":         (*fake).two,
+	"background":  (*fake).background,
 	"spontaneous": (*fake).spontaneous,
 	"memory":      (*fake).memory,
 	"stderr":      (*fake).stderr,
