@@ -44,7 +44,9 @@ type delivery struct {
 	refused  error // why it was not accepted
 	over     bool  // its end is on record
 	agent    *claude.Process
-	spool    string // process whose spool it may have to be settled from
+	offset   int64                        // where its output begins in the agent's spool
+	streams  map[chan *claude.Stream]bool // of those who want the output, once each turn begins
+	spool    string                       // process whose spool it may have to be settled from
 
 	watchers map[chan<- string]bool // of its end; live.mu protects them
 
@@ -147,6 +149,7 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	defer m.mu.Unlock()
 	if m.begun {
 		m.agent, _ = proc.Agent.(*claude.Process)
+		m.open()
 		return nil
 	}
 	if m.refused != nil {
@@ -172,6 +175,7 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	t.Text = string(body)
 	m.running = true
 	m.needs(proc.ID)
+	m.open()
 	if m.timer != nil {
 		m.timer.Stop()
 	}
@@ -195,6 +199,7 @@ func (m *delivery) dispatch(proc pool.Process) error {
 	a := journal.Attempt{Process: proc.ID, Boot: m.d.boot}
 	if m.agent != nil {
 		a.Spool, a.Offset = m.agent.Spool()
+		m.offset = a.Offset
 	}
 	a.At = time.Now()
 	j, id := m.d.journal, m.new.ID
