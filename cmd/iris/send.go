@@ -28,8 +28,8 @@ type sendOptions struct {
 	ifBusy    string
 	onUnknown string
 	cancels   bool
-	json      bool
 	raw       bool
+	outputOptions
 }
 
 var (
@@ -48,7 +48,8 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(wordFlag{&o.ifBusy, busyWords}, "if-busy", "when its conversation has a turn or a queue: wait (the default), skip (status 0) or fail (75)")
 	f.Var(wordFlag{&o.onUnknown, unknownWords}, "on-unknown", "when nobody can prove how the turn ended: continue (the default), hold or retry")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
-	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
+	o.outputOptions.addFlags(f, "print the whole reply as one JSON object, also when it failed")
+	acceptNames(f, &o.outputOptions)
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
 }
 
@@ -69,6 +70,8 @@ func newSendCmd(g *globals) *cobra.Command {
 			switch {
 			case len(args) == 0:
 				return usagef("usage: iris send TEAM[@SESSION] [MESSAGE... | -]", "send needs a team")
+			case opts.detach && (opts.stream || opts.format == "stream-json"):
+				return usagef("leave one of them out", "--detach does not wait, so there is nothing to stream")
 			case opts.detach && opts.cancels:
 				return usagef("leave one of them out", "--detach does not wait, so there is nothing for --cancel-on-interrupt to end")
 			}
@@ -87,6 +90,7 @@ func newSendCmd(g *globals) *cobra.Command {
 		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", err)
 	})
 	opts.addFlags(cmd.Flags())
+	completeWords(cmd, "output", outputWords)
 	completeWords(cmd, "if-busy", busyWords)
 	completeWords(cmd, "on-unknown", unknownWords)
 	return cmd
@@ -159,6 +163,9 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	if err != nil {
 		return err
 	}
+	if err := opts.settle(); err != nil {
+		return err
+	}
 	src := source{args: args[1:], file: opts.file, noStdin: opts.noStdin, stdin: stdin, stderr: stderr}
 	text, err := src.read()
 	if err != nil {
@@ -170,6 +177,14 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	defer end()
 	if opts.detach {
 		return opts.submit(ctx, &d, params, stdout)
+	}
+	if opts.streams(isTerminal(stdout)) {
+		d.streaming = newStreaming(&opts.outputOptions, name(team, session), opts.raw, stdout, stderr)
+		reply, err := d.ask(ctx, params)
+		if err = opts.meaning(params, err); err != nil {
+			return err
+		}
+		return printStreamed(stderr, reply)
 	}
 	reply, err := d.send(ctx, params)
 	err = opts.meaning(params, err)
