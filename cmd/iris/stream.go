@@ -153,10 +153,15 @@ func (d *delivery) streamed(ctx context.Context, first func(context.Context, *ip
 
 // onward is the command that goes on with a wait.
 func (d *delivery) onward(id string) string {
-	if s := d.streaming; s != nil && s.lines {
-		return fmt.Sprintf("iris wait --output stream-json --after %d %s", s.seq, id)
+	s := d.streaming
+	if s == nil || !s.lines {
+		return "iris wait " + id
 	}
-	return "iris wait " + id
+	partial := ""
+	if s.partial {
+		partial = " --include-partial-messages"
+	}
+	return fmt.Sprintf("iris wait --output stream-json%s --after %d %s", partial, s.seq, id)
 }
 
 // printStreamed says what is to be known besides, and returns how the turn ended.
