@@ -230,26 +230,6 @@ func (m *delivery) dispatch(proc pool.Process) error {
 	return err
 }
 
-// redispatch is Dispatch that may be repeated when its fate is open.
-func redispatch(j *journal.Journal, id string, a journal.Attempt) error {
-	_, err := j.Dispatch(id, a)
-	if s, ok := errors.AsType[*journal.StateError](err); ok && s.From == journal.Running {
-		if now, err := j.Message(id); err == nil && now.Last().At.Equal(a.At) {
-			return nil
-		}
-	}
-	return err
-}
-
-// requeue is Requeue that may be repeated when its fate is open.
-func requeue(j *journal.Journal, id, why string) error {
-	_, err := j.Requeue(id, why, time.Now())
-	if s, ok := errors.AsType[*journal.StateError](err); ok && s.From == journal.Queued {
-		return nil
-	}
-	return err
-}
-
 // expired notes that the journal has found the deadline passed. The caller
 // holds mu.
 func (m *delivery) expired(err error) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"time"
 
@@ -58,6 +57,7 @@ type streamer struct {
 
 	id     string
 	seq    int64
+	missed int64            // what follows seq up to here is not kept, which the client has not been told
 	told   ipc.MessageState // of its place
 	inside bool             // a long line is under way
 	skips  bool             // and is left out
@@ -108,7 +108,7 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 			stop()
 			more, news = st.More(), nil
 		case <-more:
-			err = s.now.Read(s.emit)
+			err = s.read(s.now.Read)
 		case <-news:
 			s.tell()
 		case <-m.done:
@@ -138,7 +138,7 @@ func (s *streamer) finish(m *delivery) error {
 	default:
 	}
 	if s.now != nil {
-		return s.now.Finish(s.emit)
+		return s.read(s.now.Finish)
 	}
 	if m.end.state == "" {
 		return nil
@@ -166,7 +166,7 @@ func (s *streamer) rest() error {
 	}
 	if st != nil {
 		s.use(st)
-		return st.Finish(s.emit)
+		return s.read(st.Finish)
 	}
 	if m, err := s.d.journal.Message(s.id); err == nil && len(m.Attempts) == 0 {
 		return nil
@@ -174,12 +174,32 @@ func (s *streamer) rest() error {
 	return s.call.NotifyWait(ipc.NotifyGap, ipc.OutputGap{ID: s.id, After: s.seq})
 }
 
+// read sends what one of the readings of a stream finds.
+func (s *streamer) read(from func(func(claude.Piece) error) error) error {
+	if err := from(s.emit); err != nil {
+		return err
+	}
+	return s.gap()
+}
+
+// gap tells the client what it has missed.
+func (s *streamer) gap() error {
+	if s.missed == 0 {
+		return nil
+	}
+	g := ipc.OutputGap{ID: s.id, After: s.seq, Next: s.missed}
+	s.seq, s.missed = s.missed, 0
+	return s.call.NotifyWait(ipc.NotifyGap, g)
+}
+
 // emit sends a piece of the output, and waits while the client is slow.
 func (s *streamer) emit(p claude.Piece) error {
 	if p.Gap {
-		after := s.seq
-		s.seq, s.inside = p.Seq, false
-		return s.call.NotifyWait(ipc.NotifyGap, ipc.OutputGap{ID: s.id, After: after, Next: p.Seq})
+		s.missed, s.inside = p.Seq, false
+		return nil
+	}
+	if err := s.gap(); err != nil {
+		return err
 	}
 	whole := !s.inside && !p.More
 	if !s.inside {
@@ -260,126 +280,5 @@ func (s *streamer) tell() {
 	if st.Position > 0 && st != s.told {
 		s.told = st
 		s.call.Notify(ipc.NotifyState, st)
-	}
-}
-
-// attach has the output of a message given to c when its turn begins, or now
-// when it has. Whoever attaches later than that begins after a Seq.
-func (m *delivery) attach(c chan *claude.Stream, after int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.streams == nil {
-		m.streams = map[chan *claude.Stream]bool{}
-	}
-	if m.streams[c] {
-		return
-	}
-	m.streams[c] = true
-	if m.over {
-		return
-	}
-	if a := m.orphan.Load(); a != nil {
-		st, err := claude.OpenStream(m.d.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, after)
-		m.opened(c, st, err)
-	} else if m.running && m.agent != nil {
-		st, err := m.agent.Stream(m.offset, after)
-		m.opened(c, st, err)
-	}
-}
-
-// detach ends attach. What c holds is its owner's to close.
-func (m *delivery) detach(c chan *claude.Stream) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.streams, c)
-}
-
-// open gives those who are attached the output of the turn that begins. The
-// caller holds mu.
-func (m *delivery) open() {
-	if m.agent == nil {
-		return
-	}
-	for c := range m.streams {
-		st, err := m.agent.Stream(m.offset, 0)
-		m.opened(c, st, err)
-	}
-}
-
-// opened gives one of them a stream, in place of one that it has not taken.
-func (m *delivery) opened(c chan *claude.Stream, st *claude.Stream, err error) {
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			m.d.log.Warn("output not read", "message", m.new.ID, "err", err)
-		}
-		return
-	}
-	select {
-	case old := <-c:
-		old.Close()
-	default:
-	}
-	c <- st
-}
-
-// keepOutput keeps what a turn has written that an earlier daemon began.
-func (m *delivery) keepOutput(st *claude.Stream, err error) {
-	if err == nil {
-		m.d.recent.keep(m.new.ID, st)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		m.d.log.Warn("output not kept", "message", m.new.ID, "err", err)
-	}
-}
-
-// recentFor is how long the output of a turn is kept that began with an earlier
-// daemon: its reader has yet to come back.
-const recentFor = time.Minute
-
-// recent is such output, by message.
-type recent struct {
-	mu   sync.Mutex
-	kept map[string]*claude.Stream // nil after close
-}
-
-// keep keeps a stream of the message for a while.
-func (r *recent) keep(id string, st *claude.Stream) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.kept == nil {
-		r.kept = map[string]*claude.Stream{}
-	}
-	if old := r.kept[id]; old != nil {
-		old.Close()
-	}
-	r.kept[id] = st
-	time.AfterFunc(recentFor, func() { r.drop(id, st) })
-}
-
-func (r *recent) drop(id string, st *claude.Stream) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.kept[id] == st {
-		delete(r.kept, id)
-		st.Close()
-	}
-}
-
-// again returns a reader of what is kept of a message, nil for nothing.
-func (r *recent) again(id string, after int64) (*claude.Stream, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.kept[id] == nil {
-		return nil, nil
-	}
-	return r.kept[id].Again(after)
-}
-
-// close lets go of all.
-func (r *recent) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, st := range r.kept {
-		delete(r.kept, id)
-		st.Close()
 	}
 }

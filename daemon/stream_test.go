@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -197,4 +199,66 @@ func TestStreamOfAnEndedMessageIsAGap(t *testing.T) {
 		t.Errorf("a message that never began: %+v, %v", s, err)
 	}
 	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: first})
+}
+
+// A client that does not read slows neither its agent nor anybody else, takes no
+// memory, and is told what it has missed.
+func TestSlowReaderIsItsOwnMatter(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "web"))
+	for _, team := range []string{"api", "web"} {
+		if _, err := ask(d, team, "echo:warm"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := heap()
+	id, blocked, release := make(chan string, 1), make(chan struct{}), make(chan struct{})
+	once := sync.OnceFunc(func() { close(blocked); <-release })
+	s := new(streamed)
+	c := d.client()
+	c.OnNotify = func(method string, params json.RawMessage) {
+		s.notify(method, params)
+		if len(s.states) == 1 && len(s.lines) == 0 {
+			id <- s.states[0].ID
+		}
+		if len(s.lines) == 1 {
+			once()
+		}
+		if len(s.lines) > 1 { // they are large
+			s.lines[len(s.lines)-2] = ""
+		}
+	}
+	ended := make(chan error, 1)
+	d.wg.Go(func() {
+		ended <- c.Call(context.Background(), ipc.MethodSend, ipc.Send{Team: "api", Text: "flood:150", Stream: true}, nil)
+	})
+	<-blocked
+	for range 50 {
+		if _, err := ask(d, "web", "echo:meanwhile"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if end := awaitEnd(d, <-id); end.State != "done" {
+		t.Errorf("got %+v", end)
+	}
+	if r, err := ask(d, "api", "echo:next"); err != nil || text(t, r) != "next" {
+		t.Errorf("the next turn: %v", err)
+	}
+	if more := heap() - before; more > 16<<20 {
+		t.Errorf("%d MB more", more>>20)
+	}
+	close(release)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	last := s.lines[len(s.lines)-1]
+	if len(s.gaps) != 1 || s.gaps[0].Next <= s.gaps[0].After || !strings.HasPrefix(last, `{"type":"result"`) || !strings.Contains(last, "flooded") {
+		t.Errorf("%d lines, gaps %+v, the last line is %.80s", len(s.lines), s.gaps, last)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
