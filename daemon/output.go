@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,36 +78,58 @@ func (m *delivery) keepOutput(st *claude.Stream, err error) {
 	}
 }
 
-// recentFor is how long the output of a turn is kept that began with an earlier
-// daemon: its reader has yet to come back.
-const recentFor = time.Minute
+const (
+	recentFor  = 10 * time.Minute
+	recentMost = 100
+)
 
-// recent is such output, by message.
+// recent keeps the output of turns whose reader may come back: it went before the
+// end, or its daemon did. Each is kept for recentFor, and recentMost of them.
 type recent struct {
 	mu   sync.Mutex
-	kept map[string]*claude.Stream // nil after close
+	kept []keptOutput // the oldest first
 }
 
-// keep keeps a stream of the message for a while.
+type keptOutput struct {
+	id    string // of the message
+	from  *claude.Stream
+	timer *time.Timer
+}
+
+// keep takes a stream over. Of two of one message it keeps the one that is
+// further behind.
 func (r *recent) keep(id string, st *claude.Stream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kept == nil {
-		r.kept = map[string]*claude.Stream{}
+	if i := r.findLocked(id); i >= 0 {
+		if r.kept[i].from.Seq() <= st.Seq() {
+			st.Close()
+			return
+		}
+		r.dropLocked(i)
 	}
-	if old := r.kept[id]; old != nil {
-		old.Close()
+	if len(r.kept) == recentMost {
+		r.dropLocked(0)
 	}
-	r.kept[id] = st
-	time.AfterFunc(recentFor, func() { r.drop(id, st) })
+	timer := time.AfterFunc(recentFor, func() { r.drop(id, st) })
+	r.kept = append(r.kept, keptOutput{id, st, timer})
+}
+
+func (r *recent) findLocked(id string) int {
+	return slices.IndexFunc(r.kept, func(k keptOutput) bool { return k.id == id })
+}
+
+func (r *recent) dropLocked(i int) {
+	r.kept[i].timer.Stop()
+	r.kept[i].from.Close()
+	r.kept = slices.Delete(r.kept, i, i+1)
 }
 
 func (r *recent) drop(id string, st *claude.Stream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kept[id] == st {
-		delete(r.kept, id)
-		st.Close()
+	if i := r.findLocked(id); i >= 0 && r.kept[i].from == st {
+		r.dropLocked(i)
 	}
 }
 
@@ -114,18 +137,18 @@ func (r *recent) drop(id string, st *claude.Stream) {
 func (r *recent) again(id string, after int64) (*claude.Stream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kept[id] == nil {
+	i := r.findLocked(id)
+	if i < 0 {
 		return nil, nil
 	}
-	return r.kept[id].Again(after)
+	return r.kept[i].from.Again(after)
 }
 
 // close lets go of all.
 func (r *recent) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, st := range r.kept {
-		delete(r.kept, id)
-		st.Close()
+	for len(r.kept) > 0 {
+		r.dropLocked(0)
 	}
 }

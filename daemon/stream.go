@@ -64,14 +64,20 @@ type streamer struct {
 
 	opened chan *claude.Stream // has room for the one of the turn that has begun last
 	now    *claude.Stream
+	whole  bool // all that now has was sent
 }
 
 func (d *Daemon) newStreamer(c *ipc.Call, partial, place bool) *streamer {
 	return &streamer{d: d, call: c, partial: partial, place: place, opened: make(chan *claude.Stream, 1)}
 }
 
-// close ends the reading. The delivery must have been left.
+// close ends the reading. The delivery must have been left. What was not sent is
+// kept for a while: the client may come back.
 func (s *streamer) close() {
+	if s.now != nil && !s.whole {
+		s.d.recent.keep(s.id, s.now)
+		s.now = nil
+	}
 	s.use(nil)
 	select {
 	case st := <-s.opened:
@@ -85,7 +91,7 @@ func (s *streamer) use(st *claude.Stream) {
 	if s.now != nil {
 		s.now.Close()
 	}
-	s.now = st
+	s.now, s.whole = st, false
 }
 
 // follow sends what there is of a message until it has ended, or until this
@@ -138,7 +144,7 @@ func (s *streamer) finish(m *delivery) error {
 	default:
 	}
 	if s.now != nil {
-		return s.read(s.now.Finish)
+		return s.last()
 	}
 	if m.end.state == "" {
 		return nil
@@ -166,7 +172,7 @@ func (s *streamer) rest() error {
 	}
 	if st != nil {
 		s.use(st)
-		return s.read(st.Finish)
+		return s.last()
 	}
 	if m, err := s.d.journal.Message(s.id); err == nil && len(m.Attempts) == 0 {
 		return nil
@@ -180,6 +186,13 @@ func (s *streamer) read(from func(func(claude.Piece) error) error) error {
 		return err
 	}
 	return s.gap()
+}
+
+// last sends what is left of a turn that has ended.
+func (s *streamer) last() error {
+	err := s.read(s.now.Finish)
+	s.whole = err == nil
+	return err
 }
 
 // gap tells the client what it has missed.

@@ -262,3 +262,25 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// A client that was cut off in mid-turn may come back after the end.
+func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api"))
+	id := submit(d, ipc.Send{Team: "api", Text: "slow:20:20ms"}).ID
+	c := d.client()
+	first := new(streamed)
+	c.OnNotify = first.notify
+	ctx, cancel := context.WithCancel(t.Context())
+	first.line = cancel
+	if err := c.Call(ctx, ipc.MethodStream, ipc.Stream{ID: id, Partial: true}, nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	cancel()
+	awaitEnd(d, id)
+	for range 2 {
+		rest, end, err := stream(d, ipc.Stream{ID: id, After: first.seqs[0], Partial: true})
+		if err != nil || len(rest.gaps) > 0 || len(rest.lines) != 22 || end.Seq != rest.seqs[21] {
+			t.Errorf("got %d lines, gaps %v, %+v, %v", len(rest.lines), rest.gaps, end, err)
+		}
+	}
+}

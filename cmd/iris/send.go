@@ -62,6 +62,7 @@ func newSendCmd(g *globals) *cobra.Command {
 		Long:       sendText,
 		Example: `  iris send api "why does the build fail?"
   git diff | iris send api@review "look at this"
+  iris send --output stream-json api "fix it" | jq -r .type
   iris send . -f question.md --timeout 10m
   id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
@@ -115,6 +116,12 @@ The answer is printed as the agent gave it, with a line feed added if it ends
 without one. On a terminal, what could steer the terminal is shown as an escape
 sequence.
 
+On a terminal the text is shown as it comes, also what the agent says between
+the uses of its tools; and before and between that, in one line of stderr that
+goes away again, the place in the queue, what the message waits for and what the
+agent does. In a pipe or a file the answer is printed once, when it is there,
+unless --stream asks for the text as it comes; --stream=false does the reverse.
+
 A message that has an id is on disk and outlives the daemon. When the daemon is
 restarted or killed the wait goes on with the next one. With --detach there is
 no wait: the id is printed, and "iris wait ID" or "iris result ID" gets the
@@ -134,6 +141,17 @@ as long as its message, 35 days unless the configuration says otherwise.
 When nobody can prove how the turn ended (7) it is never run again by itself,
 unless --on-unknown is retry. The messages of the conversation behind it run,
 or wait until "iris resolve" says what happened if it is hold.
+
+STREAM JSON
+  With --output stream-json Claude Code's own lines are printed as they come,
+  byte for byte, those of "claude -p --output-format stream-json --verbose": a
+  program written for that works with "iris send" in its place. The last one
+  has the type result, unless nobody knows how the turn ended. On a terminal
+  alone, what could steer it is escaped, and stays the same JSON.
+
+  A reader that is slow slows nobody else. What it is more than 64 MB behind may
+  be missed, which is said on stderr. Where a wait was cut short the hint says
+  which number to give "iris wait --after".
 
 JSON
   id, team, session, session_id, outcome, text, error, hint, notice,

@@ -43,6 +43,11 @@ The answer of a single message stands alone. Of several each is printed as it
 ends, under a line "==> ID TEAM <==", and what went wrong with one is on stderr
 with its id. With --any the first one that ends is the last.
 
+With --stream the text of a single message is printed as it comes, and with
+--output stream-json Claude Code's own lines, from the beginning of its turn or
+after the number that an earlier wait has said. Of a message that has ended they
+are no longer kept, which is said on stderr.
+
 A daemon that is restarted or killed meanwhile does not end the wait. Ctrl-C,
 SIGTERM, a closed terminal and --timeout do, and nothing else: the messages live
 on.
@@ -59,6 +64,7 @@ EXIT STATUS
 0 1 2 3 4 5 6 7 8 9 10 11 12 13 75 124 130`,
 		Example: `  id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris wait --any --timeout 10m "$first" "$second"
+  iris wait --stream 01m8a1whgp2t9pzt
   iris messages --state queued,running -q | xargs iris wait --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

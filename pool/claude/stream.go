@@ -132,6 +132,9 @@ func (s *Stream) Close() {
 	s.f.Close()
 }
 
+// Seq is that of the last line that was passed on.
+func (s *Stream) Seq() int64 { return s.off.Load() - s.base }
+
 // More has something in it when there may be more to read. The end of the turn
 // is not told: its owner knows that.
 func (s *Stream) More() <-chan struct{} { return s.more }
