@@ -194,7 +194,8 @@ func TestStreamOfALeftover(t *testing.T) {
 	}
 	defer s.Close()
 	var g got
-	for len(g.lines) == 0 || !strings.HasPrefix(g.lines[len(g.lines)-1], `{"type":"result"`) {
+	result := func(line string) bool { return strings.HasPrefix(line, `{"type":"result"`) }
+	for !slices.ContainsFunc(g.lines, result) {
 		select {
 		case <-s.More():
 			if err := s.Read(g.emit); err != nil {
