@@ -99,6 +99,7 @@ type Daemon struct {
 	keys    keyLocks
 	holding sync.Mutex // held while a conversation is held or let go for what the journal says
 	live    live
+	recent  recent
 	room    room
 	notices sync.Map               // pool.Key -> what the next answer of that conversation says besides
 	damage  atomic.Pointer[string] // what Check found in the journal
@@ -277,6 +278,7 @@ func (d *Daemon) openAgents() error {
 		return fmt.Errorf("follow the agents' output: %w", err)
 	}
 	d.atEnd(d.closeAgents(d.follower.Close))
+	d.atEnd(d.recent.close)
 	d.env = newEnvironment(d.opts.Ready != nil || d.opts.Handover != nil && d.opts.Handover.Login, d.reaper, &d.wg)
 	d.atEnd(d.wg.Wait)
 	cfg := d.config.Load()

@@ -22,6 +22,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodSend, d.send)
 	s.Handle(ipc.MethodSubmit, d.submit)
 	s.Handle(ipc.MethodWait, d.wait)
+	s.Handle(ipc.MethodStream, d.stream)
 	s.Handle(ipc.MethodResult, d.result)
 	s.Handle(ipc.MethodMessages, d.listMessages)
 	s.Handle(ipc.MethodShow, d.show)

@@ -296,7 +296,7 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	n.Options.RetryOf = p.ID
-	_, st, err := d.accept(c, n, false, false)
+	_, st, err := d.accept(c, n, terms{})
 	if err != nil {
 		return nil, err
 	}

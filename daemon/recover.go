@@ -177,6 +177,7 @@ func (m *delivery) settle(a journal.Attempt) error {
 		return err
 	}
 	m.over = true
+	m.keepOutput(claude.OpenStream(m.d.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, 0))
 	if e.state == journal.Done {
 		m.d.used(m.key, e.res.SessionID, m.ownModel())
 	}

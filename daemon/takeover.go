@@ -61,7 +61,9 @@ func (d *Daemon) runningTurns() (map[string]*delivery, error) {
 		if ok, err := d.readable(err); err != nil {
 			return nil, err
 		} else if ok {
-			running[msg.Last().Process] = d.restored(&msg)
+			m := d.restored(&msg)
+			m.offset = msg.Last().Offset
+			running[msg.Last().Process] = m
 		}
 	}
 	return running, nil
@@ -91,6 +93,7 @@ func (d *Daemon) adopt(a *pool.HandedAgent, h claude.Handed, m *delivery) {
 		m.running, m.begun = true, true
 		d.live.add(m)
 		a.Running = m.turn(&pool.Turn{Kept: m.order})
+		m.keepOutput(p.Stream(m.offset, 0))
 	}
 }
 

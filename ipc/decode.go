@@ -168,6 +168,8 @@ func (m *MessageState) member(name string) any {
 		return &m.State
 	case "position":
 		return &m.Position
+	case "waits_for":
+		return &m.WaitsFor
 	case "process":
 		return &m.Process
 	case "existing":

@@ -26,6 +26,12 @@ type Send struct {
 	OnUnknown string  `json:"on_unknown,omitempty"` // what follows when nobody can prove how the turn ended: continue (default), hold, retry
 	Origin    string  `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
 	Options   Variant `json:"options,omitzero"`
+
+	// Of message.send alone: what the agent writes is notified as it comes, as by
+	// message.stream.
+	Stream  bool `json:"stream,omitempty"`
+	Partial bool `json:"partial,omitempty"`
+	Place   bool `json:"place,omitempty"`
 }
 
 // AppendJSON appends the message.
@@ -40,8 +46,13 @@ func (m Send) AppendJSON(dst []byte) ([]byte, error) {
 	if len(m.Content) > 0 {
 		dst = append(append(dst, `,"content":`...), m.Content...)
 	}
-	if m.Fresh {
-		dst = append(dst, `,"fresh":true`...)
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"fresh", m.Fresh}, {"stream", m.Stream}, {"partial", m.Partial}, {"place", m.Place}} {
+		if f.set {
+			dst = append(append(append(dst, `,"`...), f.name...), `":true`...)
+		}
 	}
 	for i, key := range m.EnvKeys {
 		if i == 0 {
@@ -76,8 +87,9 @@ func (m Send) AppendJSON(dst []byte) ([]byte, error) {
 // MessageState tells a sender or a waiter how far a message is.
 type MessageState struct {
 	ID       string `json:"id"`
-	State    string `json:"state"`              // those of Message
-	Position int    `json:"position,omitempty"` // place in its queue, from 1
+	State    string `json:"state"`               // those of Message
+	Position int    `json:"position,omitempty"`  // place in its queue, from 1
+	WaitsFor string `json:"waits_for,omitempty"` // in words, where the place was asked for
 	Process  string `json:"process,omitempty"`
 	Existing bool   `json:"existing,omitempty"` // its key was known: nothing new was accepted
 }

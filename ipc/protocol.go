@@ -14,9 +14,10 @@ const Version = 1
 const (
 	MethodHello     = "hello"            // Hello -> Hello
 	MethodStatus    = "status"           // {} -> Status
-	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState
+	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState, and of a stream NotifyOutput and NotifyGap
 	MethodSubmit    = "message.submit"   // Send -> MessageState, once the message is on disk
 	MethodWait      = "message.wait"     // Wait -> MessageState of the first that has ended; notifies NotifyState
+	MethodStream    = "message.stream"   // Stream -> StreamEnd; notifies NotifyState, NotifyOutput and NotifyGap
 	MethodResult    = "message.result"   // Which -> Reply, or the error that message.send would have answered
 	MethodMessages  = "message.list"     // List -> MessageList
 	MethodShow      = "message.show"     // Which -> Message, with its history
@@ -40,8 +41,10 @@ const (
 
 // The notifications that the daemon sends.
 const (
-	NotifyState = "message.state" // MessageState
-	NotifyEvent = "event"         // Event
+	NotifyState  = "message.state"  // MessageState
+	NotifyOutput = "message.output" // Output
+	NotifyGap    = "message.gap"    // OutputGap
+	NotifyEvent  = "event"          // Event
 )
 
 // Hello opens a connection: each side says who it is. It is optional for

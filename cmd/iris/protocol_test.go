@@ -28,6 +28,7 @@ var methodTexts = map[string]string{
 	ipc.MethodStatus:    "The daemon and its pool.",
 	ipc.MethodSend:      "Accepts a message and answers when it has ended. message.state says its id once it is on disk, its place while it waits, and when its turn begins. A client that goes away ends only its own waiting.",
 	ipc.MethodSubmit:    "Accepts a message and answers at once when it is on disk.",
+	ipc.MethodStream:    "What the agent writes in the turn of a message, as notifications: at its reader's own pace, from the beginning or after a number that an earlier stream has told. It answers when the message has ended and all was sent.",
 	ipc.MethodWait:      "Waits until one of these messages has ended; at once for one that has.",
 	ipc.MethodResult:    "The answer of a message that has ended.",
 	ipc.MethodMessages:  "A page of what is on record, newest first.",
@@ -51,6 +52,9 @@ var methodTexts = map[string]string{
 
 	ipc.NotifyState: "How far a message is.",
 	ipc.NotifyEvent: "Something happened in the pool.",
+
+	ipc.NotifyOutput: "A line of the agent.",
+	ipc.NotifyGap:    "Lines between two numbers are no longer kept.",
 }
 
 const protocolText = `The daemon of iris answers JSON-RPC 2.0 on a Unix socket, one message a line.

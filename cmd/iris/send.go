@@ -29,8 +29,8 @@ type sendOptions struct {
 	onUnknown string
 	cancels   bool
 	variant   variantFlags
-	json      bool
 	raw       bool
+	outputOptions
 }
 
 var (
@@ -50,7 +50,8 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(wordFlag{&o.onUnknown, unknownWords}, "on-unknown", "when nobody can prove how the turn ended: continue (the default), hold or retry")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
 	o.variant.addFlags(f)
-	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
+	o.outputOptions.addFlags(f, "print the whole reply as one JSON object, also when it failed")
+	acceptNames(f, &o.outputOptions)
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
 }
 
@@ -63,6 +64,7 @@ func newSendCmd(g *globals) *cobra.Command {
 		Long:       sendText,
 		Example: `  iris send api "why does the build fail?"
   git diff | iris send api@review "look at this"
+  iris send --output stream-json api "fix it" | jq -r .type
   iris send . -f question.md --timeout 10m
   id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
@@ -73,6 +75,8 @@ func newSendCmd(g *globals) *cobra.Command {
 			switch {
 			case len(args) == 0:
 				return usagef("usage: iris send TEAM[@SESSION] [MESSAGE... | -]", "send needs a team")
+			case opts.detach && (opts.stream || opts.format == "stream-json"):
+				return usagef("leave one of them out", "--detach does not wait, so there is nothing to stream")
 			case opts.detach && opts.cancels:
 				return usagef("leave one of them out", "--detach does not wait, so there is nothing for --cancel-on-interrupt to end")
 			}
@@ -91,6 +95,7 @@ func newSendCmd(g *globals) *cobra.Command {
 		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", err)
 	})
 	opts.addFlags(cmd.Flags())
+	completeWords(cmd, "output", outputWords)
 	completeWords(cmd, "if-busy", busyWords)
 	completeWords(cmd, "on-unknown", unknownWords)
 	completeVariant(cmd)
@@ -131,6 +136,12 @@ The answer is printed as the agent gave it, with a line feed added if it ends
 without one. On a terminal, what could steer the terminal is shown as an escape
 sequence.
 
+On a terminal the text is shown as it comes, also what the agent says between
+the uses of its tools; and before and between that, in one line of stderr that
+goes away again, the place in the queue, what the message waits for and what the
+agent does. In a pipe or a file the answer is printed once, when it is there,
+unless --stream asks for the text as it comes; --stream=false does the reverse.
+
 A message that has an id is on disk and outlives the daemon. When the daemon is
 restarted or killed the wait goes on with the next one. With --detach there is
 no wait: the id is printed, and "iris wait ID" or "iris result ID" gets the
@@ -150,6 +161,17 @@ as long as its message, 35 days unless the configuration says otherwise.
 When nobody can prove how the turn ended (7) it is never run again by itself,
 unless --on-unknown is retry. The messages of the conversation behind it run,
 or wait until "iris resolve" says what happened if it is hold.
+
+STREAM JSON
+  With --output stream-json Claude Code's own lines are printed as they come,
+  byte for byte, those of "claude -p --output-format stream-json --verbose": a
+  program written for that works with "iris send" in its place. The last one
+  has the type result, unless nobody knows how the turn ended. On a terminal
+  alone, what could steer it is escaped, and stays the same JSON.
+
+  A reader that is slow slows nobody else. What it is more than 64 MB behind may
+  be missed, which is said on stderr. Where a wait was cut short the hint says
+  which number to give "iris wait --after".
 
 JSON
   id, team, session, session_id, outcome, text, error, hint, notice,
@@ -181,6 +203,9 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	if err != nil {
 		return err
 	}
+	if err := opts.settle(); err != nil {
+		return err
+	}
 	src := source{args: args[1:], file: opts.file, noStdin: opts.noStdin, stdin: stdin, stderr: stderr}
 	content, err := src.blocks()
 	var text string
@@ -197,6 +222,14 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	defer end()
 	if opts.detach {
 		return opts.submit(ctx, &d, params, stdout)
+	}
+	if opts.streams(isTerminal(stdout)) {
+		d.streaming = newStreaming(&opts.outputOptions, name(team, session), opts.raw, stdout, stderr)
+		reply, err := d.ask(ctx, params)
+		if err = opts.meaning(params, err); err != nil {
+			return err
+		}
+		return printStreamed(stderr, reply)
 	}
 	reply, err := d.send(ctx, params)
 	err = opts.meaning(params, err)

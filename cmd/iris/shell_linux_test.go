@@ -40,7 +40,7 @@ func TestCompletionInShells(t *testing.T) {
 		t.Run(shell, func(t *testing.T) {
 			need(t, shell, "tmux")
 			h, id := completionHouse(t)
-			s := h.terminal(how.start)
+			s := h.pane(how.start)
 			s.load(how.load)
 			for _, c := range completed {
 				typed := strings.ReplaceAll(c.typed, "ID", id[:len(id)-1])
@@ -50,8 +50,14 @@ func TestCompletionInShells(t *testing.T) {
 			// No daemon, nothing to offer, and not a word about it.
 			s.complete("iris show "+id[:len(id)-1], "iris show "+id[:len(id)-1])
 			s.complete("iris send ap", "iris send api")
-			if _, err := os.Stat(filepath.Join(h.dir, "run/iris/iris.sock")); err == nil {
-				t.Error("completion has started a daemon")
+			for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+				daemon := slices.ContainsFunc(processesOf(h.dir), func(p string) bool { return strings.Contains(p, "iris daemon") })
+				if !daemon {
+					break // also the one that was to stop
+				}
+				if time.Now().After(end) {
+					t.Fatal("completion has started a daemon")
+				}
 			}
 		})
 	}
@@ -89,14 +95,14 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
-// A terminal is one of tmux with a program in it.
-type terminal struct {
+// A pane is a terminal of tmux with a program in it.
+type pane struct {
 	t    *testing.T
 	tmux func(args ...string) *exec.Cmd
 }
 
-// terminal starts a program in a terminal of 120 columns.
-func (h *house) terminal(program string) *terminal {
+// pane starts a program in a terminal of 120 columns.
+func (h *house) pane(program string) *pane {
 	t := h.b.(*testing.T)
 	socket := filepath.Join(h.dir, "tmux")
 	tmux := func(args ...string) *exec.Cmd {
@@ -111,23 +117,23 @@ func (h *house) terminal(program string) *terminal {
 	}
 	run(t, tmux("new-session", "-d", "-x", "120", "-y", "30", program))
 	t.Cleanup(func() { run(t, tmux("kill-server")) })
-	return &terminal{t: t, tmux: tmux}
+	return &pane{t: t, tmux: tmux}
 }
 
 // keys presses keys; text is typed with "-l" before it.
-func (s *terminal) keys(keys ...string) {
+func (s *pane) keys(keys ...string) {
 	s.t.Helper()
 	run(s.t, s.tmux(append([]string{"send-keys"}, keys...)...))
 }
 
 // screen is what stands there, without the empty lines at its end.
-func (s *terminal) screen() string {
+func (s *pane) screen() string {
 	s.t.Helper()
 	return strings.TrimRight(run(s.t, s.tmux("capture-pane", "-p")), "\n")
 }
 
 // shows waits until the last line that begins with a prompt satisfies want.
-func (s *terminal) shows(what string, want func(line string) bool) {
+func (s *pane) shows(what string, want func(line string) bool) {
 	s.t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		screen := s.screen()
@@ -142,7 +148,7 @@ func (s *terminal) shows(what string, want func(line string) bool) {
 }
 
 // load types a command and returns when it is done.
-func (s *terminal) load(command string) {
+func (s *pane) load(command string) {
 	s.t.Helper()
 	s.keys("-l", command+"; clear")
 	s.keys("Enter")
@@ -150,7 +156,7 @@ func (s *terminal) load(command string) {
 }
 
 // complete types the beginning of a line and Tab, and wants it to become line.
-func (s *terminal) complete(typed, line string) {
+func (s *pane) complete(typed, line string) {
 	s.t.Helper()
 	s.keys("-l", typed)
 	s.shows(typed, func(l string) bool { return strings.HasPrefix(l, typed) })

@@ -14,7 +14,7 @@ import (
 // argv is the whole command line, the program's name first.
 func (o *Options) argv() []string {
 	args := append([]string{o.Command}, o.Prefix...)
-	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose")
+	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose", "--include-partial-messages")
 	if o.resume {
 		args = append(args, "--resume="+o.SessionID)
 	} else {

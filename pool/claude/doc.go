@@ -26,8 +26,10 @@
 // What nobody needs any more is given back to the disk by punching holes, never
 // by truncating: the agent appends at any time. Needed is a turn's end until
 // the owner has it on record, which [Process.Taken] or the next Send says, and
-// the last state line. The files go when the process has gone and nothing in
-// them is needed.
+// the last state line, and as far as 64 MB back what a [Stream] has yet to read:
+// whoever wants an agent's lines as they come reads the same file with a
+// descriptor of its own, at its own pace. The files go when the process has gone
+// and nothing in them is needed.
 //
 // # One process' life
 //
@@ -55,6 +57,8 @@
 //
 // On a full disk the agent would drop its output in silence; so room for an
 // answer is reserved before each turn, and without it the turn does not begin.
+// During the turn the room is kept ahead of what is written, since an answer comes
+// in pieces (--include-partial-messages) before it comes whole.
 //
 // is_error says whether a turn failed, never the subtype. Costs and tokens in a
 // result are sums since the start of the process: results carry differences.

@@ -79,8 +79,9 @@ type Process struct {
 	following chan struct{}
 	reader    lineReader
 	account   account
-	ended     bool // a turn has ended since the tree was looked at
-	seen      tree // below the agent at the end of the last turn
+	unfollow  func() // ends the following of the spool's file
+	ended     bool   // a turn has ended since the tree was looked at
+	seen      tree   // below the agent at the end of the last turn
 
 	mu       sync.Mutex    // protects the fields below; never held while calling out
 	state    string        // of the last state line; empty before the first
@@ -91,6 +92,7 @@ type Process struct {
 	read     int64 // start of the first line not handled
 	scanned  int64 // and as far as its bytes have been looked at
 	stateAt  int64 // start of the chunk that the last state line is in, or later
+	endAt    int64 // end of the last result that ended a turn
 	gone     bool  // the output has been read to the end
 	untaken  bool  // a turn has begun whose end may not be on record yet
 	progress time.Time
@@ -98,6 +100,7 @@ type Process struct {
 	garbage  int
 	calls    map[string]chan response
 	number   int
+	streams  map[*Stream]struct{}
 }
 
 var _ pool.Agent = (*Process)(nil)
@@ -149,7 +152,7 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 
 // attend starts what follows the process and waits for it.
 func (p *Process) attend() {
-	p.o.Follower.add(p.spool.path(".out"), p.wake)
+	p.unfollow = p.o.Follower.add(p.spool.path(".out"), p.wake)
 	p.wg.Go(p.wait)
 	p.wg.Go(p.follow)
 }
@@ -160,7 +163,7 @@ func newProcess(o *Options, s *spool) *Process {
 		ownTurn: ownTurn, stuckAfter: stuckAfter,
 		session: o.SessionID, watched: watch(o.Watch, o.Stamp),
 		kick: make(chan struct{}, 1), following: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}),
-		calls: map[string]chan response{}, reader: lineReader{f: s.out, max: maxLine},
+		calls: map[string]chan response{}, streams: map[*Stream]struct{}{}, reader: lineReader{f: s.out, max: maxLine},
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
