@@ -105,11 +105,14 @@ func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.
 		Env:    assignments(vars),
 		Spools: d.opts.Paths.Spool, Transcript: true,
 		StartTimeout: t.StartTimeout, Grace: d.config.Load().StopGrace,
-		Watch:     watched(t, vars),
-		Stamp:     func() string { return d.stamp(k.Team) },
-		OnSession: func(id string) { d.setSession(k, t.Dir, id) },
-		OnLost:    func(work []string) { d.lostWork(k, work) },
-		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
+		Watch:       watched(t, vars),
+		Stamp:       func() string { return d.stamp(k.Team) },
+		OnSession:   func(id string) { d.setSession(k, t.Dir, id) },
+		OnLost:      func(work []string) { d.lostWork(k, work) },
+		Ask:         t.Approvals == "ask",
+		OnAsk:       func(p *claude.Process, r claude.Request) { d.asked(k, id, p, r) },
+		OnWithdrawn: func(_ *claude.Process, request string) { d.withdrawn(id, request) },
+		Follower:    d.follower, Reaper: d.reaper, Log: d.log,
 	}
 	if t.Agent == "echo" {
 		o.Command, o.Prefix, o.Transcript = d.self, []string{"agent", "echo"}, false

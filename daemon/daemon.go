@@ -94,19 +94,21 @@ type Daemon struct {
 	reloadMu sync.Mutex             // one reload at a time
 	refused  atomic.Pointer[string] // why the last reload was, nil when it was not
 
-	boot    string // of the machine
-	ids     ids
-	keys    keyLocks
-	holding sync.Mutex // held while a conversation is held or let go for what the journal says
-	live    live
-	recent  recent
-	room    room
-	notices sync.Map               // pool.Key -> what the next answer of that conversation says besides
-	damage  atomic.Pointer[string] // what Check found in the journal
-	fatal   atomic.Pointer[error]  // why the daemon ends, when that is the journal's fault
-	leave   atomic.Bool            // running turns are left to their agents
-	follows atomic.Bool            // another daemon follows at once: waiting clients come back to it
-	left    chan struct{}          // closed when running turns have been left
+	boot       string // of the machine
+	ids        ids
+	keys       keyLocks
+	holding    sync.Mutex // held while a conversation is held or let go for what the journal says
+	live       live
+	recent     recent
+	room       room
+	approvals  approvals
+	notices    sync.Map               // pool.Key -> what the next answer of that conversation says besides
+	unnotified atomic.Pointer[string] // why nobody may know of an approval
+	damage     atomic.Pointer[string] // what Check found in the journal
+	fatal      atomic.Pointer[error]  // why the daemon ends, when that is the journal's fault
+	leave      atomic.Bool            // running turns are left to their agents
+	follows    atomic.Bool            // another daemon follows at once: waiting clients come back to it
+	left       chan struct{}          // closed when running turns have been left
 
 	// patient ends when this daemon can no longer wait for room on the disk.
 	patient   context.Context
@@ -154,7 +156,9 @@ func newDaemon(o Options) *Daemon {
 	d.force, d.forceNow = context.WithCancel(context.Background())
 	d.patient, d.impatient = context.WithCancel(context.Background())
 	d.prefix = newPrefix(d.since)
+	var asked []handedApproval
 	if h := o.Handover; h != nil {
+		asked = h.Approvals
 		d.since, d.generation, d.prefix = h.Since, h.Generation+1, h.Prefix
 		d.messages.Store(h.Messages)
 		d.costs.Store(h.Costs)
@@ -163,6 +167,7 @@ func newDaemon(o Options) *Daemon {
 			d.notices.Store(n.Key, n.Text)
 		}
 	}
+	d.approvals.open(asked)
 	return d
 }
 
@@ -281,6 +286,7 @@ func (d *Daemon) openAgents() error {
 	d.atEnd(d.recent.close)
 	d.env = newEnvironment(d.opts.Ready != nil || d.opts.Handover != nil && d.opts.Handover.Login, d.reaper, &d.wg)
 	d.atEnd(d.wg.Wait)
+	d.atEnd(d.approvals.close) // after the pool
 	cfg := d.config.Load()
 	d.pool = pool.New(pool.Config{
 		Limits:   limits(cfg),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"iris/ipc"
@@ -27,18 +28,21 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodMessages, d.listMessages)
 	s.Handle(ipc.MethodShow, d.show)
 	s.Handle(ipc.MethodCancel, d.cancel)
-	s.Handle(ipc.MethodRetry, d.retry)
-	s.Handle(ipc.MethodResolve, d.resolve)
-	s.Handle(ipc.MethodKill, d.kill)
+	s.Handle(ipc.MethodRetry, d.forAnyoneButAgents("send messages again", d.retry))
+	s.Handle(ipc.MethodResolve, d.forAnyoneButAgents("resolve messages", d.resolve))
+	s.Handle(ipc.MethodKill, d.forAnyoneButAgents("kill agents", d.kill))
+	s.Handle(ipc.MethodApprovals, d.listApprovals)
+	s.Handle(ipc.MethodDecide, d.forAnyoneButAgents("decide about approvals", d.decideCall))
+	s.Handle(ipc.MethodCaller, d.caller)
 	s.Handle(ipc.MethodEvict, d.evict)
 	s.Handle(ipc.MethodWake, d.wake)
 	s.Handle(ipc.MethodRestart, d.restart)
 	s.Handle(ipc.MethodSessions, d.sessions)
 	s.Handle(ipc.MethodReset, d.reset)
 	s.Handle(ipc.MethodEnv, d.showEnv)
-	s.Handle(ipc.MethodReload, d.reloadCall)
-	s.Handle(ipc.MethodStop, d.stopCall)
-	s.Handle(ipc.MethodReplace, d.replaceCall)
+	s.Handle(ipc.MethodReload, d.forAnyoneButAgents("reload the configuration", d.reloadCall))
+	s.Handle(ipc.MethodStop, d.forAnyoneButAgents("stop the daemon", d.stopCall))
+	s.Handle(ipc.MethodReplace, d.forAnyoneButAgents("restart the daemon", d.replaceCall))
 }
 
 func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
@@ -58,7 +62,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
 		Messages: d.messages.Load(), CostUSD: float64(d.costs.Load()) / 1e6,
-		Clients: d.server.Clients(), Warnings: append(d.problems(), d.env.warning()...), Stopping: st.Closed, Broken: []ipc.Broken{},
+		Clients: d.server.Clients(), Warnings: slices.Concat(d.problems(), d.env.warning(), d.notifyWarning()), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	reply.Journal = d.journalStatus()
 	if why := d.refused.Load(); why != nil {
@@ -129,6 +133,7 @@ func (d *Daemon) process(p pool.Process, now time.Time) ipc.Process {
 	} else {
 		v.Dir = p.Key.Team // a team that is only a directory
 	}
+	d.mark(&v, p)
 	return v
 }
 

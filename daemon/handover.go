@@ -33,6 +33,7 @@ type Handover struct {
 	Costs      int64
 	Logged     uint64 // event up to which the log has them
 	Notices    []notice
+	Approvals  []handedApproval
 	Pool       pool.Handed
 	Agents     []claude.Handed
 }

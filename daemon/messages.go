@@ -27,6 +27,7 @@ func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
 	if len(p.IDs) == 0 || len(p.IDs) > maxPage {
 		return nil, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("%d ids to wait for: there must be 1 to %d", len(p.IDs), maxPage))
 	}
+	defer d.watchApprovals(c, p.Approvals, p.IDs...)()
 	ended := make(chan string, len(p.IDs))
 	for _, id := range p.IDs {
 		if m := d.live.watch(id, ended); m != nil {

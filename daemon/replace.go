@@ -283,6 +283,7 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		h.Agents = append(h.Agents, state)
 	}
 	var settled bool
+	h.Approvals = d.approvals.handOver()
 	if h.Pool, settled = d.pool.HandOver(); !settled || !h.consistent() {
 		return undo(errMoved)
 	}

@@ -46,6 +46,7 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 		}
 		return d.recall(st.ID, p.EnvKeys)
 	}
+	defer d.watchApprovals(c, p.Approvals, m.new.ID)()
 	return d.outcome(ctx, m, t.streams, p.EnvKeys)
 }
 

@@ -29,6 +29,7 @@ func (d *Daemon) stream(ctx context.Context, c *ipc.Call) (any, error) {
 	s := d.newStreamer(c, p.Partial, p.Place)
 	defer s.close()
 	s.id, s.seq = p.ID, p.After
+	defer d.watchApprovals(c, p.Approvals, p.ID)()
 	m := d.live.get(p.ID)
 	if m == nil {
 		return s.ended(ctx)

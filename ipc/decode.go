@@ -153,6 +153,10 @@ func (p *Process) member(name string) any {
 		return &p.Why
 	case "dir":
 		return &p.Dir
+	case "approvals":
+		return &p.Approvals
+	case "bypass":
+		return &p.Bypass
 	}
 	return nil
 }
@@ -218,6 +222,8 @@ func (r *Reply) member(name string) any {
 		return &r.Resets
 	case "background":
 		return &r.Background
+	case "reason":
+		return &r.Reason
 	}
 	return nil
 }

@@ -32,6 +32,8 @@ type Send struct {
 	Stream  bool `json:"stream,omitempty"`
 	Partial bool `json:"partial,omitempty"`
 	Place   bool `json:"place,omitempty"`
+
+	Approvals bool `json:"approvals,omitempty"` // of message.send: have NotifyAsked and NotifyDecided come
 }
 
 // AppendJSON appends the message.
@@ -75,6 +77,9 @@ func (m Send) AppendJSON(dst []byte) ([]byte, error) {
 	if m.TTL != 0 {
 		dst = strconv.AppendInt(append(dst, `,"ttl_ms":`...), m.TTL, 10)
 	}
+	if m.Approvals {
+		dst = append(dst, `,"approvals":true`...)
+	}
 	if m.Options != (Variant{}) {
 		var err error
 		if dst, err = appendValue(append(dst, `,"options":`...), m.Options); err != nil {
@@ -97,7 +102,8 @@ type MessageState struct {
 // Wait waits for one of some messages to end. One that has ended already is
 // answered at once.
 type Wait struct {
-	IDs []string `json:"ids"`
+	IDs       []string `json:"ids"`
+	Approvals bool     `json:"approvals,omitempty"` // have NotifyAsked and NotifyDecided come
 }
 
 // Which names a message by its id, or the last one of a conversation that has
@@ -204,6 +210,7 @@ type Reply struct {
 	Model      string          `json:"model,omitempty"`      // that answered
 	Resets     *time.Time      `json:"resets,omitempty"`     // of a rate limit: when it is over, if anybody said
 	Background []string        `json:"background,omitempty"` // what the agent still did beside the turn at its end
+	Reason     string          `json:"reason,omitempty"`     // one more word on the outcome: approval-lost
 }
 
 // Usage counts tokens.

@@ -24,6 +24,9 @@ const (
 	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
 	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, once it is on disk
 	MethodResolve   = "message.resolve"  // Resolve -> MessageState
+	MethodApprovals = "approval.list"    // ApprovalFilter -> ApprovalList
+	MethodDecide    = "approval.decide"  // Decide -> Approval
+	MethodCaller    = "caller"           // {} -> Caller
 	MethodList      = "process.list"     // {} -> ProcessList
 	MethodKill      = "process.kill"     // Target -> Stopped
 	MethodEvict     = "process.evict"    // Target -> Stopped
@@ -45,6 +48,10 @@ const (
 	NotifyOutput = "message.output" // Output
 	NotifyGap    = "message.gap"    // OutputGap
 	NotifyEvent  = "event"          // Event
+
+	// To whoever waits for a message with Approvals set.
+	NotifyAsked   = "approval.asked"   // Approval
+	NotifyDecided = "approval.decided" // Approval, without its input
 )
 
 // Hello opens a connection: each side says who it is. It is optional for
@@ -108,6 +115,8 @@ type Process struct {
 	Memory    int64      `json:"memory_bytes"` // PSS of the process tree at the last health check, 0 before
 	Why       string     `json:"why"`          // why it stays, or why it goes
 	Dir       string     `json:"dir"`
+	Approvals []string   `json:"approvals,omitempty"` // ids of those that its turn waits for
+	Bypass    string     `json:"bypass,omitempty"`    // what turns its permission checks off
 }
 
 // Conversation is what a team or a session of it has with its agent. It

@@ -22,6 +22,8 @@ type Stream struct {
 	After   int64  `json:"after,omitempty"`
 	Partial bool   `json:"partial,omitempty"`
 	Place   bool   `json:"place,omitempty"` // notify NotifyState whenever its place in the queue changes
+
+	Approvals bool `json:"approvals,omitempty"` // have NotifyAsked and NotifyDecided come
 }
 
 // StreamEnd is the end of a stream: all that there was up to Seq has been sent.

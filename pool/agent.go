@@ -158,6 +158,7 @@ type Result struct {
 	// the agent is stopped right after the turn, the result is CutOff.
 	Background []string
 
+	Reason string // one more word on the outcome, such as ReasonApprovalLost; mostly empty
 	Retire string // why the agent is of no further use, empty when it is
 }
 
@@ -172,6 +173,10 @@ func (r *Result) CutOff() *Result {
 	cut.Err = "background work was ended with the agent: " + strings.Join(r.Background, "; ")
 	return &cut
 }
+
+// ReasonApprovalLost says of a denied turn that nobody had decided about its
+// tool call when the daemon ended: the agent then denies by itself.
+const ReasonApprovalLost = "approval-lost"
 
 // Usage counts tokens.
 type Usage struct {

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -189,6 +190,23 @@ func (p *Pool) Fence(k Key, id string, pid int, gone <-chan struct{}) {
 // With a lower bound idle agents leave, and busy ones after their turn.
 func (p *Pool) Reconfigure(l Limits) {
 	p.update(func(t *table) { t.reconfigure(l) })
+}
+
+// Report adds an event about an agent and a message, by default that of its
+// running turn, and returns the agent as it is; false when there is none of that
+// id.
+func (p *Pool) Report(process, message string, typ EventType, detail string) (proc Process, ok bool) {
+	p.update(func(t *table) {
+		s := t.slots[process]
+		if s == nil {
+			return
+		}
+		proc, ok = t.process(s), true
+		e := s.event(typ, detail)
+		e.Message = cmp.Or(message, proc.Turn)
+		t.emit(e)
+	})
+	return proc, ok
 }
 
 // Busy reports whether a turn is running.

@@ -45,7 +45,7 @@ func (g *globals) paths() (config.Paths, error) {
 // harmless are the calls that change nothing, so that they may be made again.
 var harmless = []string{
 	ipc.MethodList, ipc.MethodStatus, ipc.MethodEvents, ipc.MethodEnv, ipc.MethodSessions,
-	ipc.MethodMessages, ipc.MethodShow, ipc.MethodResult,
+	ipc.MethodMessages, ipc.MethodShow, ipc.MethodResult, ipc.MethodApprovals, ipc.MethodCaller,
 }
 
 // call makes one call that does not wait for a turn, on a connection of its own.

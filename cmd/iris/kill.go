@@ -34,7 +34,9 @@ the team's own conversation; --sessions adds those of its sessions. With --all
 it is no failure that no agent is running.
 
 "iris cancel" ends a turn and keeps its agent, "iris evict" stops idle agents
-only.` + stoppedJSON + `
+only.
+
+What an agent has started may not do this (2).` + stoppedJSON + `
 
 EXIT STATUS
 0 2 3 4`,

@@ -32,6 +32,9 @@ var methodTexts = map[string]string{
 	ipc.MethodWait:      "Waits until one of these messages has ended; at once for one that has.",
 	ipc.MethodResult:    "The answer of a message that has ended.",
 	ipc.MethodMessages:  "A page of what is on record, newest first.",
+	ipc.MethodApprovals: "The tool calls that wait for a decision.",
+	ipc.MethodDecide:    "Allows a tool call that waits, or denies it.",
+	ipc.MethodCaller:    "Who the daemon takes the caller for: a person or program, or the tool of an agent.",
 	ipc.MethodShow:      "All that is on record of one message but its text and answer.",
 	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn; the agent and its conversation stay.",
 	ipc.MethodRetry:     "Accepts the text of a message that has ended once more, as a new message.",
@@ -52,6 +55,9 @@ var methodTexts = map[string]string{
 
 	ipc.NotifyState: "How far a message is.",
 	ipc.NotifyEvent: "Something happened in the pool.",
+
+	ipc.NotifyAsked:   "A tool call waits for a decision.",
+	ipc.NotifyDecided: "It was decided, or waits no longer.",
 
 	ipc.NotifyOutput: "A line of the agent.",
 	ipc.NotifyGap:    "Lines between two numbers are no longer kept.",

@@ -27,27 +27,33 @@ type terminal struct {
 	out bytes.Buffer
 }
 
-// onTerminal starts a command on a terminal of that many columns.
-func onTerminal(t *testing.T, columns int, cmd *exec.Cmd) *terminal {
+// openPty returns both ends of a new terminal.
+func openPty(t *testing.T) (pty, tty *os.File) {
 	t.Helper()
 	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { pty.Close() })
 	fd := int(pty.Fd())
 	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err == nil {
 		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
 	}
 	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: uint16(columns)})
+		tty, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	tty, err := os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
+	return pty, tty
+}
+
+// onTerminal starts a command on a terminal of that many columns.
+func onTerminal(t *testing.T, columns int, cmd *exec.Cmd) *terminal {
+	t.Helper()
+	pty, tty := openPty(t)
+	t.Cleanup(func() { pty.Close() })
+	if err := unix.IoctlSetWinsize(int(pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: uint16(columns)}); err != nil {
 		t.Fatal(err)
 	}
 	defer tty.Close()

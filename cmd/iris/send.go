@@ -153,6 +153,11 @@ stderr; "iris wait ID" waits for it again, "iris cancel ID" takes it back or
 interrupts it. With --cancel-on-interrupt Ctrl-C, SIGTERM and a closed terminal
 do that at once; --timeout does not.
 
+Where the configuration has approvals = "ask", a turn waits when a tool needs
+permission. At a terminal, which standard input and standard error must be, you
+are asked: "y" allows it, anything else denies it and is what the agent is told.
+Elsewhere "iris approvals" shows it.
+
 --key makes it safe to send again when nobody knows whether the first time was a
 success: the same message with the same key is accepted once and each sender
 gets its answer; another message with that key is refused. A key is remembered
@@ -178,10 +183,11 @@ JSON
   subtype, api_status, turns, cost_usd, duration_ms, usage (input_tokens,
   output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input),
   model (that answered), resets (when a rate limit is over, if that is known),
-  background (what the turn has left to run beside it) and status, the exit
-  status. outcome is success, denied, failed, interrupted,
-  incomplete, not-logged-in, rate-limited, limit or api-error. notice says what
-  to know besides, such as that a new conversation was begun.
+  background (what the turn has left to run beside it), reason and status, the
+  exit status. outcome is success, denied, failed, interrupted, incomplete,
+  not-logged-in, rate-limited, limit or api-error. reason is approval-lost when a
+  tool was denied since the daemon ended before anybody had decided. notice says
+  what to know besides, such as that a new conversation was begun.
 
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty ones are left out.
@@ -223,6 +229,9 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	if opts.detach {
 		return opts.submit(ctx, &d, params, stdout)
 	}
+	d.prompt = newPrompter(opts.globals, stdin, stderr)
+	defer d.prompt.close()
+	params.Approvals = d.prompt != nil
 	if opts.streams(isTerminal(stdout)) {
 		d.streaming = newStreaming(&opts.outputOptions, name(team, session), opts.raw, stdout, stderr)
 		reply, err := d.ask(ctx, params)
@@ -232,6 +241,7 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 		return printStreamed(stderr, reply)
 	}
 	reply, err := d.send(ctx, params)
+	d.prompt.close()
 	err = opts.meaning(params, err)
 	if opts.json {
 		return printReplyJSON(stdout, noReply{Team: team, Session: session}, reply, err)
@@ -296,8 +306,8 @@ func printState(stdout io.Writer, state *ipc.MessageState, asJSON bool) error {
 func (d *delivery) send(ctx context.Context, params ipc.Send) (*ipc.Reply, error) {
 	reply := new(ipc.Reply)
 	err := d.run(ctx, func(ctx context.Context, c *ipc.Client) (err error) {
-		if ids := d.waiting(); ids != nil { // an earlier daemon has it on record
-			_, reply, err = collect(ctx, c, ids)
+		if d.waiting() != nil { // an earlier daemon has it on record
+			_, reply, err = d.collect(ctx, c)
 			return err
 		}
 		return c.Call(ctx, ipc.MethodSend, &params, reply)

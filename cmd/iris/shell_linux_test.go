@@ -167,5 +167,6 @@ func (s *pane) complete(typed, line string) {
 		return strings.HasPrefix(l, line) && strings.TrimSpace(strings.TrimPrefix(l, line)) == "|"
 	})
 	s.keys("C-c")
+	s.shows("a prompt without that line", func(line string) bool { return line == "" })
 	s.load(":")
 }

@@ -31,6 +31,7 @@ type streaming struct {
 	partial bool
 	place   bool
 	stop    func() // ends the wait: nothing more can be shown
+	status  *statusLine
 
 	id   string
 	seq  int64
@@ -44,7 +45,7 @@ func newStreaming(o *outputOptions, name string, raw bool, stdout, stderr io.Wri
 		return &streaming{stderr: stderr, lines: true, partial: o.partial, show: newLineView(stdout)}
 	}
 	v := newTextView(stdout, stderr, name, raw)
-	return &streaming{stderr: stderr, partial: true, place: v.status != nil, show: v}
+	return &streaming{stderr: stderr, partial: true, place: v.status != nil, show: v, status: v.status}
 }
 
 // notify takes what the daemon says during a call.
@@ -104,9 +105,10 @@ func (s *streaming) gap(g *ipc.OutputGap) {
 
 // follow streams a message that a daemon has on record, from where it was left,
 // and gets its reply.
-func (s *streaming) follow(ctx context.Context, c *ipc.Client, id string) (*ipc.Reply, error) {
+func (d *delivery) follow(ctx context.Context, c *ipc.Client, id string) (*ipc.Reply, error) {
+	s := d.streaming
 	s.part = nil
-	p := ipc.Stream{ID: id, After: s.seq, Partial: s.partial, Place: s.place}
+	p := ipc.Stream{ID: id, After: s.seq, Partial: s.partial, Place: s.place, Approvals: d.prompt != nil}
 	if err := c.Call(ctx, ipc.MethodStream, &p, nil); err != nil {
 		return nil, err
 	}
@@ -129,10 +131,13 @@ func (d *delivery) ask(ctx context.Context, params ipc.Send) (*ipc.Reply, error)
 func (d *delivery) streamed(ctx context.Context, first func(context.Context, *ipc.Client) (*ipc.Reply, error)) (reply *ipc.Reply, err error) {
 	s := d.streaming
 	s.stop = d.leave
+	if d.prompt != nil {
+		d.prompt.status = s.status
+	}
 	err = d.run(ctx, func(ctx context.Context, c *ipc.Client) error {
 		f := first
 		if ids := d.waiting(); ids != nil {
-			f = func(ctx context.Context, c *ipc.Client) (*ipc.Reply, error) { return s.follow(ctx, c, ids[0]) }
+			f = func(ctx context.Context, c *ipc.Client) (*ipc.Reply, error) { return d.follow(ctx, c, ids[0]) }
 		}
 		var err error
 		reply, err = f(ctx, c)
@@ -141,6 +146,7 @@ func (d *delivery) streamed(ctx context.Context, first func(context.Context, *ip
 	if err != nil {
 		reply = nil
 	}
+	d.prompt.close()
 	ended := s.show.end(reply)
 	if s.err != nil {
 		return nil, s.err

@@ -124,7 +124,7 @@ func (v *textView) assistant(m *agentLine) error {
 }
 
 // request is where the agent asks for something in mid-turn: to use a tool that
-// needs approval.
+// needs approval. The question itself is the prompter's.
 func (v *textView) request(m *agentLine) {
 	if m.Request.Subtype == "can_use_tool" {
 		v.say("asks to use %s", m.Request.Tool)

@@ -74,14 +74,14 @@ EXIT STATUS
 		},
 		ValidArgsFunction: completeMessages(g, many),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runWait(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runWait(cmd.Context(), opts, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
 }
 
-func runWait(ctx context.Context, opts waitOptions, args []string, stdout, stderr io.Writer) error {
+func runWait(ctx context.Context, opts waitOptions, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	ids := unique(args)
 	if err := opts.settle(); err != nil {
 		return err
@@ -93,7 +93,8 @@ func runWait(ctx context.Context, opts waitOptions, args []string, stdout, stder
 	case opts.after > 0 && !opts.lines():
 		return usagef("add \"--output stream-json\"", "--after is about stream-json")
 	}
-	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids}
+	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids, prompt: newPrompter(opts.globals, stdin, stderr)}
+	defer d.prompt.close()
 	ctx, end := d.begin(ctx)
 	defer end()
 	if streams {

@@ -20,6 +20,9 @@ func (o *Options) argv() []string {
 	} else {
 		args = append(args, "--session-id="+o.SessionID)
 	}
+	if o.Ask {
+		args = append(args, "--permission-prompt-tool=stdio")
+	}
 	return append(append(args, o.conversationModel()...), o.variantArgs()...)
 }
 

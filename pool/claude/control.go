@@ -24,6 +24,11 @@ var errTorn = errors.New("the agent does not read its input: a line was cut shor
 func (p *Process) write(line []byte) (n int, err error) {
 	p.in.Lock()
 	defer p.in.Unlock()
+	return p.writeLocked(line)
+}
+
+// writeLocked is write for a caller that holds p.in.
+func (p *Process) writeLocked(line []byte) (n int, err error) {
 	if p.torn {
 		return 0, errTorn
 	}
@@ -149,39 +154,6 @@ func (p *Process) request(ctx context.Context, request map[string]any) (response
 		return response{}, errGone
 	case <-ctx.Done():
 		return response{}, context.Cause(ctx)
-	}
-}
-
-// refuse answers what the agent asks of us. There is nobody to ask: a tool
-// that needs approval is denied, and the turn goes on.
-func (p *Process) refuse(line []byte) {
-	var m struct {
-		ID      string `json:"request_id"`
-		Request struct {
-			Subtype string `json:"subtype"`
-		} `json:"request"`
-	}
-	if json.Unmarshal(line, &m) != nil {
-		return
-	}
-	type body struct {
-		Subtype  string `json:"subtype"`
-		ID       string `json:"request_id"`
-		Error    string `json:"error,omitempty"`
-		Response any    `json:"response,omitempty"`
-	}
-	b := body{Subtype: "error", ID: m.ID, Error: "not supported"}
-	if m.Request.Subtype == "can_use_tool" {
-		b = body{Subtype: "success", ID: m.ID, Response: map[string]string{
-			"behavior": "deny", "message": "nobody is there to approve this",
-		}}
-	}
-	out, err := encode(map[string]any{"type": "control_response", "response": b})
-	if err == nil {
-		_, err = p.write(out)
-	}
-	if err != nil {
-		p.log.Warn("request of agent not answered", "subtype", m.Request.Subtype, "err", err)
 	}
 }
 

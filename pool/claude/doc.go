@@ -42,6 +42,9 @@
 //	         < assistant, user, ...                  passed to Turn.Output
 //	         < result                                without "origin": the turn is over
 //	         < system session_state_changed idle
+//	         < control_request can_use_tool          OnAsk, with Ask; else denied at once
+//	Answer   > control_response allow or deny        once; until then the turn has not stalled
+//	         < control_cancel_request                OnWithdrawn, as at the end of turn or agent
 //	ctx ends > control_request interrupt             again every half second
 //	         < result aborted_...                    or an error after Grace
 //	Check    > control_request get_binary_version

@@ -44,6 +44,7 @@ func (r *rig) adopted(p *Process) *Process {
 	o := Options{
 		ID: r.o.ID, Team: r.o.Team, Dir: h.Dir, Spools: r.o.Spools, SessionID: h.Session, Grace: r.o.Grace,
 		Follower: r.o.Follower, Stamp: r.o.Stamp, OnSession: r.onSession, Log: r.o.Log,
+		OnAsk: r.o.OnAsk, OnWithdrawn: r.o.OnWithdrawn,
 	}
 	q, err := Adopt(o, h, os.NewFile(uintptr(fd), "stdin"))
 	if err != nil {

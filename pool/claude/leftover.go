@@ -173,6 +173,7 @@ type settler struct {
 	result    *pool.Result
 	untouched bool
 	ending    bool // all that the turn before may still lack is its idle line
+	lost      lostAsks
 }
 
 // before looks for the agent's state when the turn was to begin.
@@ -223,6 +224,9 @@ func (s *settler) line(line []byte) {
 	s.untouched = s.ending && typ == "system" && sub == "session_state_changed" && stateIn(line) == "idle"
 	s.ending = false
 	s.account.note(typ, sub, line)
+	if typ == "user" {
+		s.lost.note(line)
+	}
 	if typ != "result" || s.result != nil {
 		return
 	}
@@ -230,6 +234,7 @@ func (s *settler) line(line []byte) {
 		s.result = r.result(s.base)
 		s.account.complete(s.result, r.IsError)
 		s.account.leaves = true
+		s.lost.explain(s.result, r.Denials)
 	} else if ok {
 		s.base = r.Totals
 	}

@@ -141,6 +141,7 @@ func (p *Process) finish() {
 	p.gone = true
 	keep := p.untaken
 	p.mu.Unlock()
+	p.withdrawAll()
 	p.in.Lock()
 	p.stdin.Close()
 	p.in.Unlock()
@@ -176,7 +177,9 @@ func (p *Process) handle(line []byte) {
 	case "control_response":
 		p.answer(line)
 	case "control_request":
-		p.refuse(line)
+		p.requested(line)
+	case "control_cancel_request":
+		p.cancelled(line)
 	}
 }
 
@@ -233,6 +236,7 @@ func (p *Process) system(subtype string, line []byte) {
 	var m struct {
 		State   string `json:"state"`
 		Session string `json:"session_id"`
+		Mode    string `json:"permissionMode"`
 	}
 	if subtype != "session_state_changed" && subtype != "init" || json.Unmarshal(line, &m) != nil {
 		return
@@ -240,6 +244,10 @@ func (p *Process) system(subtype string, line []byte) {
 	if subtype == "session_state_changed" {
 		p.mu.Lock()
 		p.state, p.stateAt = m.State, p.reader.off
+		p.mu.Unlock()
+	} else {
+		p.mu.Lock()
+		p.mode = m.Mode
 		p.mu.Unlock()
 	}
 	p.sessionIs(m.Session)
@@ -284,6 +292,7 @@ func (p *Process) resulted(line []byte) {
 	p.totals = r.Totals
 	p.answered = time.Now()
 	p.mu.Unlock()
+	p.closeRequests()
 	if r.Origin {
 		p.log.Info("agent ended a turn of its own", "cost", r.Totals.Cost-base.Cost)
 		return

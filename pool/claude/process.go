@@ -40,9 +40,17 @@ type Options struct {
 	Stamp     func() string       // the team's configuration now; a change makes it stale too
 	OnSession func(id string)     // the conversation has a new id (/clear); must not block for long
 	OnLost    func(work []string) // what ran in the background has ended with the process; must not block for long
-	Follower  *Follower           // required
-	Reaper    *Reaper             // may be nil
-	Log       *slog.Logger        // may be nil
+
+	// Ask has the agent ask before it uses a tool that needs permission; without,
+	// such a tool is denied. OnAsk is told of each request, which waits for Answer,
+	// and OnWithdrawn when it does no longer. Neither may block for long.
+	Ask         bool
+	OnAsk       func(*Process, Request)
+	OnWithdrawn func(p *Process, request string)
+
+	Follower *Follower    // required
+	Reaper   *Reaper      // may be nil
+	Log      *slog.Logger // may be nil
 
 	resume bool // the conversation is on disk
 }
@@ -87,6 +95,7 @@ type Process struct {
 	state    string        // of the last state line; empty before the first
 	changed  chan struct{} // closed when the spool has been read; nil when nobody waits
 	session  string
+	mode     string // of permissions, as the last turn began
 	totals   totals
 	turn     *turn
 	read     int64 // start of the first line not handled
@@ -101,6 +110,7 @@ type Process struct {
 	calls    map[string]chan response
 	number   int
 	streams  map[*Stream]struct{}
+	asks     []Request // that wait for an answer, the oldest first
 }
 
 var _ pool.Agent = (*Process)(nil)
@@ -301,10 +311,14 @@ func (p *Process) Exit() string {
 // PID is the operating system's process id.
 func (p *Process) PID() int { return p.proc.Pid }
 
-// Progress is when the agent last wrote anything.
+// Progress is when the agent last wrote anything. One that waits for an answer
+// of ours has not stalled.
 func (p *Process) Progress() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.asks) > 0 {
+		return time.Now()
+	}
 	return p.progress
 }
 
@@ -313,6 +327,14 @@ func (p *Process) Session() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.session
+}
+
+// Mode is the permission mode in which the last turn began, in the agent's words;
+// empty before the first.
+func (p *Process) Mode() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mode
 }
 
 // Spool is where the agent's output stands: the file that a later daemon finds

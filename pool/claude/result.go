@@ -54,6 +54,7 @@ type tokens struct {
 }
 
 type denial struct {
+	ID    string          `json:"tool_use_id"`
 	Tool  string          `json:"tool_name"`
 	Input json.RawMessage `json:"tool_input"`
 }

@@ -43,6 +43,9 @@
 //
 //	echo: size: slow: dump count   as the stub; big: is size:
 //	tool:NAME:{json}               the lines of a tool call, without the tool
+//	ask:NAME:{json}[ ...]          the same, if it is permitted: what is allowed is answered by "allowed: INPUT"
+//	                               for each, and one that is denied with the reason; several are asked for at once
+//	run:COMMAND                    a shell runs it as the real program's Bash tool does; what it wrote and its status
 //	sleep:DURATION                 "slept DURATION"
 //	env args fds cwd pid umask nice limits inherit
 //	                               what it was started with, as JSON where it is more than a word
