@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -35,9 +36,9 @@ func TestRealStreamJSONIsThatOfClaude(t *testing.T) {
 		args := append([]string{"-p", "--output-format", "stream-json", "--verbose"}, c.flags...)
 		cold := r.command(h, append(args, "--allowedTools=Bash", "--", c.text)...)
 		cold.Env = append(cold.Env, "SHELL=/bin/sh")
-		want := stable(t, linesOf(cold))
+		want := stable(t, linesOf(t, cold))
 		args = append([]string{"send", "--fresh", "--output-format", "stream-json", "--verbose"}, c.flags...)
-		got := stable(t, linesOf(h.command(append(args, "real", c.text)...)))
+		got := stable(t, linesOf(t, h.command(append(args, "real", c.text)...)))
 		if len(got) != len(want) {
 			t.Errorf("%s: got %d lines, want %d:\n%s\nwant:\n%s", c.text, len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))
 			continue
@@ -50,9 +51,21 @@ func TestRealStreamJSONIsThatOfClaude(t *testing.T) {
 	}
 }
 
-// linesOf runs a command, which may fail, and returns what it prints.
-func linesOf(cmd *exec.Cmd) []string {
-	out, _ := cmd.Output()
+// linesOf runs a command, which may fail, and returns what it prints: into a
+// file, since claude cuts what it writes into a pipe when it exits.
+func linesOf(t *testing.T, cmd *exec.Cmd) []string {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd.Stdout = f
+	cmd.Run()
+	out, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 
