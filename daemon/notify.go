@@ -75,6 +75,7 @@ func (d *Daemon) runNotify(t *config.Team, a ipc.Approval) error {
 		return nil
 	}
 	said, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
+	said = strings.ToValidUTF8(said[:min(len(said), 200)], "")
 	return fmt.Errorf("%s: %w: %s", program, err, said)
 }
 

@@ -21,16 +21,13 @@ func (d *Daemon) parent(pid int) string {
 }
 
 // insider returns the id of the agent in whose process tree the peer is, or
-// nothing. The mark of another daemon's agent does not count.
+// nothing. The mark in the environment of whatever is right below the daemon says
+// so, also when the peer's own was cleared; the peer's own says it of an agent
+// that an earlier daemon has left, which is not below this one. The mark of
+// another daemon's agent does not count.
 func (d *Daemon) insider(pid int) string {
-	if id := markOf(pid); d.ours(id) {
-		return id
-	}
-	if id := d.agentAbove(pid); id != "" {
-		return id
-	}
-	if top := ancestorBelow(pid, os.Getpid()); top != 0 { // an orphan of an agent
-		if id := markOf(top); d.ours(id) {
+	for _, p := range []int{pid, ancestorBelow(pid, os.Getpid())} {
+		if id := markOf(p); d.ours(id) {
 			return id
 		}
 	}

@@ -218,6 +218,25 @@ func TestAgentsAreRefused(t *testing.T) {
 	d.want(0, "", "team", "rm", "other")
 }
 
+// An agent that an earlier daemon has left is not below the new one, and refused
+// all the same.
+func TestLeftAgentIsRefused(t *testing.T) {
+	d := decidingFake(t, "")
+	flag := d.mkdir("wait") + "/go"
+	id := d.submit("api", fmt.Sprintf("run:until test -e %s; do sleep 0.05; done; %s kill --all", flag, d.iris))
+	d.eventually("the turn", func() bool { return len(d.begun()) > 0 })
+	if err := syscall.Kill(d.status().PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	d.run("ps")
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.answer(id); !strings.Contains(got, "an agent may not kill agents, and this command was started by that of team api") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestRealAgentIsRefused(t *testing.T) {
 	r := newReal(t)
 	i := newInn(t, "")

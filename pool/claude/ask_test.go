@@ -345,3 +345,18 @@ func TestAnswerThatIsNotWritten(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The agent may take a request back in mid-turn.
+func TestAgentTakesARequestBack(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	u, q := a.pending(t.Context(), p)
+	p.handle([]byte(`{"type":"control_cancel_request","request_id":"another"}`))
+	p.handle([]byte(`{"type":"control_cancel_request","request_id":"` + q.ID + `"}`))
+	a.gone(q.ID)
+	if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
+		t.Errorf("got %v", err)
+	}
+	p.Stop()
+	u.wait(t, 20*time.Second)
+}
