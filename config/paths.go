@@ -290,7 +290,7 @@ func makePrivate(dir string) error {
 			return fmt.Errorf("directory %s belongs to uid %d, not to you (uid %d)", dir, owner(fi), os.Geteuid())
 		}
 		if fi.IsDir() && fi.Mode().Perm()&0o077 != 0 {
-			return fmt.Errorf("directory %s is open to others (mode %04o); run: chmod 700 %s", dir, fi.Mode().Perm(), shellQuote(dir))
+			return fmt.Errorf("directory %s is open to others (mode %04o); run: chmod 700 %s", dir, fi.Mode().Perm(), ShellQuote(dir))
 		}
 	}
 	return nil

@@ -102,7 +102,7 @@ func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.
 	o := claude.Options{
 		ID: id, Team: k.Team,
 		Command: t.Command, Args: t.Args, Dir: t.Dir,
-		Env:    assignments(vars),
+		Env:    append(assignments(vars), claude.EnvState+"="+d.opts.Paths.State, claude.EnvTeam+"="+k.Team, claude.EnvSession+"="+k.Session),
 		Spools: d.opts.Paths.Spool, Transcript: true,
 		StartTimeout: t.StartTimeout, Grace: d.config.Load().StopGrace,
 		Watch:       watched(t, vars),

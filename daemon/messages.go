@@ -203,7 +203,8 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	if r != nil {
 		w.Error = r.Error
-		w.Usage = &ipc.Usage{Input: r.Usage.Input, Output: r.Usage.Output, CacheRead: r.Usage.CacheRead, CacheWrite: r.Usage.CacheWrite}
+		usage := wireUsage(r.Usage)
+		w.Usage = &usage
 		w.SessionID = r.SessionID
 	}
 	return d.locate(w, m.Session), nil

@@ -153,3 +153,8 @@ func runDaemon(ctx context.Context, opts daemonOptions, stdout, stderr io.Writer
 	}
 	return ipc.Errorf(ipc.CodeDaemon, "%s", err)
 }
+
+// examine looks at the teams as a daemon would, where there is none.
+func examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
+	return daemon.Examine(ctx, paths)
+}

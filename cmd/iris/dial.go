@@ -46,6 +46,7 @@ func (g *globals) paths() (config.Paths, error) {
 var harmless = []string{
 	ipc.MethodList, ipc.MethodStatus, ipc.MethodEvents, ipc.MethodEnv, ipc.MethodSessions,
 	ipc.MethodMessages, ipc.MethodShow, ipc.MethodResult, ipc.MethodApprovals, ipc.MethodCaller,
+	ipc.MethodLocate, ipc.MethodExamine, ipc.MethodUsage, ipc.MethodTree,
 }
 
 // call makes one call that does not wait for a turn, on a connection of its own.

@@ -36,10 +36,12 @@ var methodTexts = map[string]string{
 	ipc.MethodDecide:    "Allows a tool call that waits, or denies it.",
 	ipc.MethodCaller:    "Who the daemon takes the caller for: a person or program, or the tool of an agent.",
 	ipc.MethodShow:      "All that is on record of one message but its text and answer.",
+	ipc.MethodUsage:     "Messages, tokens and costs on record, summed up.",
 	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn; the agent and its conversation stay.",
 	ipc.MethodRetry:     "Accepts the text of a message that has ended once more, as a new message.",
 	ipc.MethodResolve:   "Records how a message ended whose end is unknown.",
 	ipc.MethodList:      "The agents that live, and the bound.",
+	ipc.MethodTree:      "The agents and the processes that they have started, also those that have made themselves daemons.",
 	ipc.MethodKill:      "Stops agents at once. A running turn ends as cancelled.",
 	ipc.MethodEvict:     "Stops idle agents; busy ones go after their turn. Conversations stay.",
 	ipc.MethodWake:      "Starts an agent before there is a message for it.",
@@ -48,6 +50,8 @@ var methodTexts = map[string]string{
 	ipc.MethodSubscribe: "The events that are kept and those to come, as notifications, until the client goes. It answers only a client that reads too slowly.",
 	ipc.MethodSessions:  "The conversations on record.",
 	ipc.MethodReset:     "Forgets a conversation: the next message begins a new one.",
+	ipc.MethodLocate:    "Where Claude Code keeps the transcript of a conversation or message.",
+	ipc.MethodExamine:   "What the daemon finds of a team: its directory, its program and who is logged in.",
 	ipc.MethodEnv:       "The environment that an agent of a team is started with, secrets masked.",
 	ipc.MethodReload:    "Reads the configuration again. A bad one is refused, and the old one stays.",
 	ipc.MethodStop:      "Ends the daemon and answers when its agents are gone.",
@@ -58,6 +62,8 @@ var methodTexts = map[string]string{
 
 	ipc.NotifyAsked:   "A tool call waits for a decision.",
 	ipc.NotifyDecided: "It was decided, or waits no longer.",
+
+	ipc.NotifyBegin: "Whose the numbers of the events are that follow.",
 
 	ipc.NotifyOutput: "A line of the agent.",
 	ipc.NotifyGap:    "Lines between two numbers are no longer kept.",

@@ -14,17 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A terminal is what a command of a test has for all three streams, and what it
-// has written there.
-type terminal struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	pty  *os.File
-	wg   sync.WaitGroup
-	exit error
+// A pty is a terminal on which a command of iris runs, stdin, stdout and stderr.
+type pty struct {
+	t      *testing.T
+	master *os.File
+	cmd    *exec.Cmd
 
-	mu  sync.Mutex // protects out
-	out bytes.Buffer
+	wg   sync.WaitGroup // reads
+	mu   sync.Mutex     // protects the fields below
+	seen bytes.Buffer
 }
 
 // openPty returns both ends of a new terminal.
@@ -48,61 +46,85 @@ func openPty(t *testing.T) (pty, tty *os.File) {
 	return pty, tty
 }
 
-// onTerminal starts a command on a terminal of that many columns.
-func onTerminal(t *testing.T, columns int, cmd *exec.Cmd) *terminal {
+// onTerminal starts a command on a terminal of that size, which it controls.
+func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *pty {
 	t.Helper()
-	pty, tty := openPty(t)
-	t.Cleanup(func() { pty.Close() })
-	if err := unix.IoctlSetWinsize(int(pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: uint16(columns)}); err != nil {
-		t.Fatal(err)
-	}
-	defer tty.Close()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	cmd.Env = append(cmd.Env, "TERM=xterm")
+	master, slave := openPty(t)
+	p := &pty{t: t, master: master, cmd: cmd}
+	p.resize(columns, rows)
+	defer slave.Close()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	x := &terminal{t: t, cmd: cmd, pty: pty}
-	x.wg.Go(x.read)
-	return x
+	p.wg.Go(p.read)
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		p.wg.Wait()
+		master.Close()
+	})
+	return p
 }
 
-// read takes what is written until nobody has the other end.
-func (x *terminal) read() {
-	buf := make([]byte, 4096)
+// read takes all that is written until nobody has the terminal open.
+func (p *pty) read() {
+	buf := make([]byte, 64<<10)
 	for {
-		n, err := x.pty.Read(buf)
-		x.mu.Lock()
-		x.out.Write(buf[:n])
-		x.mu.Unlock()
+		n, err := p.master.Read(buf)
+		p.mu.Lock()
+		p.seen.Write(buf[:n])
+		p.mu.Unlock()
 		if err != nil {
 			return
 		}
 	}
 }
 
-func (x *terminal) written() string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.out.String()
+func (p *pty) resize(columns, rows uint16) {
+	p.t.Helper()
+	size := &unix.Winsize{Col: columns, Row: rows}
+	if err := unix.IoctlSetWinsize(int(p.master.Fd()), unix.TIOCSWINSZ, size); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
-// shows waits until text has been written.
-func (x *terminal) shows(text string) {
-	x.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(x.written(), text); time.Sleep(5 * time.Millisecond) {
+func (p *pty) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen.String()
+}
+
+// awaits waits until something has been written that f accepts.
+func (p *pty) awaits(what string, f func(output string) bool) {
+	p.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !f(p.output()); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			x.t.Fatalf("%q is not shown: %q", text, x.written())
+			p.t.Fatalf("%s did not come: %q", what, p.output())
 		}
 	}
 }
 
-// wait waits for the end of the command and returns what the terminal shows then.
-func (x *terminal) wait() string {
-	x.exit = x.cmd.Wait()
-	x.wg.Wait()
-	return screen(x.written())
+// types presses keys.
+func (p *pty) types(keys string) {
+	p.t.Helper()
+	if _, err := p.master.WriteString(keys); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ends waits for the command, and returns its exit status and all it has written.
+func (p *pty) ends() (int, string) {
+	p.cmd.Wait()
+	p.wg.Wait()
+	return p.cmd.ProcessState.ExitCode(), p.output()
+}
+
+// shows waits until text has been written.
+func (p *pty) shows(text string) {
+	p.t.Helper()
+	p.awaits(text, func(output string) bool { return strings.Contains(output, text) })
 }
 
 // screen is what a terminal shows of what was written: lines, of which one may be
@@ -126,4 +148,18 @@ func screen(written string) string {
 		lines = append(lines, string(shown))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// lastPage is what a terminal shows of the last page.
+func lastPage(output string) string {
+	_, page, _ := cutLast(strings.TrimSuffix(output, screenLeave), screenHome)
+	page, _, _ = strings.Cut(page, screenRest)
+	return strings.ReplaceAll(strings.ReplaceAll(page, lineErase, ""), "\r", "")
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }

@@ -21,26 +21,26 @@ func TestTerminalShowsThePlaceAndThenTheText(t *testing.T) {
 	first := i.submit("api", "hang:")
 	i.eventually("the turn", func() bool { return i.ps()["api@"].State == "busy" })
 	second := i.submit("api", "hang:")
-	x := onTerminal(t, 80, i.command("send", "api", "slow:30:20ms"))
+	x := onTerminal(t, i.command("send", "api", "slow:30:20ms"), 80, 24)
 	x.shows("api: 2nd in the queue, which waits for the turn before it")
-	y := onTerminal(t, 80, i.command("send", "web", "echo:y"))
+	y := onTerminal(t, i.command("send", "web", "echo:y"), 80, 24)
 	y.shows("web: waits for the only agent there may be")
 	mustTell[ipc.MessageState](i, ipc.MethodCancel, ipc.MessageID{ID: second})
 	x.shows("api: waits for the turn before it")
 	mustTell[ipc.MessageState](i, ipc.MethodCancel, ipc.MessageID{ID: first})
 	x.shows("d0 d1 d2 ")
-	if strings.Contains(x.written(), "d29") {
+	if strings.Contains(x.output(), "d29") {
 		t.Error("the text comes in one piece")
 	}
 	var want strings.Builder
 	for n := range 30 {
 		fmt.Fprintf(&want, "d%d ", n)
 	}
-	if got := x.wait(); got != want.String()+"\n" || x.exit != nil {
-		t.Errorf("in the end it shows %q, %v", got, x.exit)
+	if code, got := x.ends(); screen(got) != want.String()+"\n" || code != 0 {
+		t.Errorf("in the end it shows %q, status %d", screen(got), code)
 	}
-	if got := y.wait(); got != "y\n" || y.exit != nil {
-		t.Errorf("in the end it shows %q, %v", got, y.exit)
+	if code, got := y.ends(); screen(got) != "y\n" || code != 0 {
+		t.Errorf("in the end it shows %q, status %d", screen(got), code)
 	}
 }
 
@@ -48,13 +48,13 @@ func TestStatusLineFitsTheTerminal(t *testing.T) {
 	i := newInn(t, "max_processes = 1", "a-team-with-a-long-name")
 	first := i.submit("a-team-with-a-long-name", "hang:")
 	i.eventually("the turn", func() bool { return i.ps()["a-team-with-a-long-name@"].State == "busy" })
-	x := onTerminal(t, 30, i.command("send", "a-team-with-a-long-name", "echo:x"))
+	x := onTerminal(t, i.command("send", "a-team-with-a-long-name", "echo:x"), 30, 24)
 	x.shows("a-team-with-a-long-name: wait")
 	mustTell[ipc.MessageState](i, ipc.MethodCancel, ipc.MessageID{ID: first})
-	if got := x.wait(); got != "x\n" {
-		t.Errorf("in the end it shows %q", got)
+	if _, got := x.ends(); screen(got) != "x\n" {
+		t.Errorf("in the end it shows %q", screen(got))
 	}
-	for _, line := range strings.FieldsFunc(x.written(), func(r rune) bool { return r == '\r' || r == '\n' }) {
+	for _, line := range strings.FieldsFunc(x.output(), func(r rune) bool { return r == '\r' || r == '\n' }) {
 		if n := utf8.RuneCountInString(strings.ReplaceAll(line, eraseLine, "")); n > 29 {
 			t.Errorf("%d columns: %q", n, line)
 		}

@@ -100,6 +100,7 @@ type Message struct {
 	Outcome string  `json:"outcome,omitempty"`
 	Error   string  `json:"error,omitempty"`
 	CostUSD float64 `json:"cost_usd,omitempty"`
+	Usage   Usage   `json:"usage,omitzero"` // zero also where an earlier iris has written the record
 }
 
 // Accepted is when the message was accepted.

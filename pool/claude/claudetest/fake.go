@@ -73,6 +73,9 @@ type fake struct {
 
 // runFake is the whole life of the fake; it returns the exit status.
 func runFake(args []string) int {
+	if status, ok := answerQuery(args); ok {
+		return status
+	}
 	fds := openFiles()
 	signal.Ignore(syscall.SIGPIPE)
 	flags, err := parseFlags(args)
