@@ -67,6 +67,21 @@
 // result are sums since the start of the process: results carry differences.
 // Turn.Begin is the pool's to call, just before Send.
 //
+// A result leaves out when a rate limit is over, what was said before an error
+// cut the answer short, and what still runs in the background. That is in the
+// lines before it: see account.
+//
+// # Variants
+//
+// A process is started as the pool.Variant of the message that wants it, and
+// stays it. Model, permission mode and the limit of turns are arguments behind
+// the team's; what a person has written (a part of the system prompt, a schema)
+// goes into the initialize request, where no list of processes shows it. The
+// control requests set_model and set_permission_mode are not used: the first
+// leaves two remarks in the conversation each time, and the mode to go back to is
+// told only in the first turn. A resume goes on with the model of the last
+// answer, so Options.Model gives a conversation its own back.
+//
 // # What goes with an agent
 //
 // Each Bash tool has a session of its own, so the agent's process group does
