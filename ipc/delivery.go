@@ -26,7 +26,7 @@ type Send struct {
 	Origin    string `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
 
 	// Of message.send alone: what the agent writes is notified as it comes, as by
-	// message.stream.
+	// message.stream, and with Stream the other two mean what they mean there.
 	Stream  bool `json:"stream,omitempty"`
 	Partial bool `json:"partial,omitempty"`
 	Place   bool `json:"place,omitempty"`
