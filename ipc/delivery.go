@@ -28,7 +28,7 @@ type Send struct {
 	Options   Variant `json:"options,omitzero"`
 
 	// Of message.send alone: what the agent writes is notified as it comes, as by
-	// message.stream.
+	// message.stream, and with Stream the other two mean what they mean there.
 	Stream  bool `json:"stream,omitempty"`
 	Partial bool `json:"partial,omitempty"`
 	Place   bool `json:"place,omitempty"`
