@@ -15,11 +15,11 @@ import (
 const canReplace = true
 
 // execute replaces the program of this process, and leaves it the state and open
-// descriptors. It returns only with an error, and then nothing is changed.
+// descriptors, and env besides its own environment. It returns only with an error, and then nothing is changed.
 //
 // From the moment at which a descriptor would survive an exec no child may be
 // forked: it would have, for ever, the write end of another agent's stdin.
-func execute(program string, args []string, h *Handover) error {
+func execute(program string, args, env []string, h *Handover) error {
 	b, err := json.Marshal(h)
 	if err != nil {
 		return err
@@ -35,7 +35,6 @@ func execute(program string, args []string, h *Handover) error {
 	}
 	args = append(slices.Clone(args), "--takeover-fd", strconv.Itoa(fd))
 	signal.Ignore(syscall.SIGHUP) // it would end the new image until that handles it
-	env := os.Environ()
 	open := append(h.Descriptors(), fd)
 
 	syscall.ForkLock.Lock()
@@ -46,7 +45,7 @@ func execute(program string, args []string, h *Handover) error {
 		}
 	}
 	if err == nil {
-		err = syscall.Exec(program, args, env)
+		err = syscall.Exec(program, args, append(os.Environ(), env...))
 	}
 	for _, fd := range open {
 		unix.CloseOnExec(fd)

@@ -105,7 +105,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	h.Socket = socket
 	if err = d.journal.Close(); err == nil {
 		h.Quit = ctx.Err() != nil
-		err = execute(r.program, d.opts.Args, h)
+		err = execute(r.program, d.opts.Args, d.opts.Service.environ(), h)
 	}
 	return fmt.Errorf("replace the program by %s: %w", r.program, err)
 }

@@ -130,7 +130,10 @@ func runDaemon(ctx context.Context, opts daemonOptions, stdout, stderr io.Writer
 		}
 		return nil
 	}
-	var keep []int
+	if run.Service, err = daemon.TakeService(); err != nil {
+		return ipc.Errorf(ipc.CodeDaemon, "%s", err)
+	}
+	keep := run.Service.Descriptors()
 	if opts.readyFD > 2 {
 		run.Ready = os.NewFile(uintptr(opts.readyFD), "ready")
 		keep = append(keep, opts.readyFD)
