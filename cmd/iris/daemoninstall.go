@@ -41,16 +41,16 @@ With iris.service enabled, systemd starts the daemon when you log in, or at boot
 with "loginctl enable-linger"; restarts it when it fails, five times a minute at
 most; ends one that hangs; and keeps it and its agents in a control group of
 their own, apart from the terminal or the cron job that sends the first message.
-With iris.socket enabled, it starts the daemon at the first connection. A command
-that finds no daemon has systemd start it wherever one of the two is enabled.
-"iris --no-start" starts it neither way.
+With iris.socket enabled, it starts the daemon at the first connection. A
+command that finds no daemon has systemd start it wherever one of the two is
+enabled. "iris --no-start" starts it neither way.
 
-Agents outlive a daemon that is killed, and finish their turns (KillMode=process);
-they have the environment of your login shell, not that of systemd. The unit names
-this very program, and the configuration, socket and directories that are chosen
-here by --config, IRIS_CONFIG, IRIS_SOCKET, XDG_CONFIG_HOME or XDG_STATE_HOME. Keys
-of the configuration and anything else go into a drop-in: "systemctl --user edit
-iris.service".
+Agents outlive a daemon that is killed, and finish their turns
+(KillMode=process); they have the environment of your login shell, not that of
+systemd. The unit names this very program, and the configuration, socket and
+directories that are chosen here by --config, IRIS_CONFIG, IRIS_SOCKET,
+XDG_CONFIG_HOME or XDG_STATE_HOME. Keys of the configuration and anything else
+go into a drop-in: "systemctl --user edit iris.service".
 
 A file that iris has not written, or that was changed, is refused. iris.socket,
 once installed, stays until "iris daemon uninstall".
@@ -194,8 +194,8 @@ func newDaemonUninstallCmd(g *globals) *cobra.Command {
 		Short: "Remove the systemd user units of the daemon",
 		Long: `Remove what "iris daemon install" has written, and the links by which it is
 enabled, and print the commands that have systemd forget it. Nothing is run:
-"iris daemon uninstall | sh" does. Drop-ins stay. A file that iris has not written, or
-that was changed, is refused.
+"iris daemon uninstall | sh" does. Drop-ins stay. A file that iris has not
+written, or that was changed, is refused.
 
 EXIT STATUS
 0 1 2`,

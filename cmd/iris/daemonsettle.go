@@ -16,14 +16,14 @@ func newDaemonSettleCmd(g *globals) *cobra.Command {
 		Use:   "settle",
 		Short: "Wait for the agents of a daemon that is gone, and end those that hang",
 		Long: `Wait until the agents that a daemon has left behind have finished their turns,
-and end with their tools those that write nothing for orphan_timeout. It takes no
-longer than that, and does nothing while a daemon runs: that one sees to them
+and end with their tools those that write nothing for orphan_timeout. It takes
+no longer than that, and does nothing while a daemon runs: that one sees to them
 itself. Any command that starts a daemon ends the wait. The answers are the next
 daemon's to deliver.
 
 A service manager runs this after a daemon that it has stopped: see
-iris-daemon-install(1). After a daemon that has failed (SERVICE_RESULT is set and
-not "success") it returns at once, since the manager starts another one.
+iris-daemon-install(1). After a daemon that has failed (SERVICE_RESULT is set
+and not "success") it returns at once, since the manager starts another one.
 
 EXIT STATUS
 0 2 3`,
