@@ -15,11 +15,11 @@ import (
 const canReplace = true
 
 // execute replaces the program of this process, and leaves it the state and open
-// descriptors, and env besides its own environment. It returns only with an error, and then nothing is changed.
+// descriptors. It returns only with an error, and then nothing is changed.
 //
 // From the moment at which a descriptor would survive an exec no child may be
 // forked: it would have, for ever, the write end of another agent's stdin.
-func execute(program string, args, env []string, h *Handover) error {
+func execute(program string, args []string, h *Handover) error {
 	b, err := json.Marshal(h)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func execute(program string, args, env []string, h *Handover) error {
 		}
 	}
 	if err == nil {
-		err = syscall.Exec(program, args, append(os.Environ(), env...))
+		err = syscall.Exec(program, args, append(os.Environ(), h.environ...))
 	}
 	for _, fd := range open {
 		unix.CloseOnExec(fd)

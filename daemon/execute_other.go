@@ -7,4 +7,4 @@ import "errors"
 // canReplace says that execute works here.
 const canReplace = false
 
-func execute(string, []string, []string, *Handover) error { return errors.ErrUnsupported }
+func execute(string, []string, *Handover) error { return errors.ErrUnsupported }

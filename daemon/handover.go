@@ -35,6 +35,8 @@ type Handover struct {
 	Notices    []notice
 	Pool       pool.Handed
 	Agents     []claude.Handed
+
+	environ []string // for the next image besides its own; it gets them as its environment
 }
 
 // notice is what the next answer of a conversation says besides.

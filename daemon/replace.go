@@ -105,7 +105,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	h.Socket = socket
 	if err = d.journal.Close(); err == nil {
 		h.Quit = ctx.Err() != nil
-		err = execute(r.program, d.opts.Args, d.opts.Service.environ(), h)
+		err = execute(r.program, d.opts.Args, h)
 	}
 	return fmt.Errorf("replace the program by %s: %w", r.program, err)
 }
@@ -306,7 +306,7 @@ func (h *Handover) consistent() bool {
 func (d *Daemon) handover() *Handover {
 	h := &Handover{
 		Format: handoverFormat, Generation: d.generation, Since: d.since, Login: d.env.fromShell,
-		Lock: int(d.lock.f.Fd()), Prefix: d.prefix,
+		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.prefix,
 		Messages: d.messages.Load(), Costs: d.costs.Load(), Logged: d.logged.Load(),
 	}
 	d.notices.Range(func(k, v any) bool {
