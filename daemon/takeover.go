@@ -19,8 +19,8 @@ func (d *Daemon) takeLock() (*lock, error) {
 	return acquire(d.opts.Paths.Lock)
 }
 
-// openListener makes the socket, or goes on with that of the program before this
-// one, in which clients may wait.
+// openListener makes the socket, or goes on with that of the service manager or of
+// the program before this one, in which clients may wait.
 func (d *Daemon) openListener() (*ipc.Listener, error) {
 	if h := d.opts.Handover; h != nil && h.Socket.Path == d.opts.Paths.Socket {
 		l, err := ipc.TakeOver(h.Socket)
@@ -28,6 +28,9 @@ func (d *Daemon) openListener() (*ipc.Listener, error) {
 			return l, nil
 		}
 		d.log.Error("socket not taken over", "err", err)
+	}
+	if d.opts.Service.lent != 0 {
+		return d.opts.Service.inherit(d.opts.Paths.Socket)
 	}
 	return ipc.Listen(d.opts.Paths.Socket)
 }
