@@ -52,9 +52,9 @@ func checkTrust(path string, fi fs.FileInfo, secret bool) error {
 	case uid != os.Geteuid() && uid != 0:
 		return fmt.Errorf("belongs to uid %d, not to you (uid %d); iris reads only what you or root own", uid, os.Geteuid())
 	case secret && mode.Perm()&0o077 != 0:
-		return fmt.Errorf("others may read it (mode %04o); run: chmod 600 %s", mode.Perm(), shellQuote(path))
+		return fmt.Errorf("others may read it (mode %04o); run: chmod 600 %s", mode.Perm(), ShellQuote(path))
 	case mode.Perm()&0o022 != 0 && (!mode.IsDir() || mode&fs.ModeSticky == 0):
-		return fmt.Errorf("others may write to it (mode %04o); run: chmod go-w %s", mode.Perm(), shellQuote(path))
+		return fmt.Errorf("others may write to it (mode %04o); run: chmod go-w %s", mode.Perm(), ShellQuote(path))
 	}
 	return nil
 }
@@ -76,8 +76,8 @@ func plain(err error) error {
 	return err
 }
 
-// shellQuote returns s as one word for a shell.
-func shellQuote(s string) string {
+// ShellQuote returns s as one word for a shell.
+func ShellQuote(s string) string {
 	safe := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@:,", r)
 	}

@@ -44,8 +44,8 @@ func TestNearest(t *testing.T) {
 
 func TestShellQuote(t *testing.T) {
 	for s, want := range map[string]string{"/a/b-c.d": "/a/b-c.d", "/a b": "'/a b'", "it's": `'it'\''s'`, "": "''", "~x": "'~x'"} {
-		if got := shellQuote(s); got != want {
-			t.Errorf("shellQuote(%q): got %s, want %s", s, got, want)
+		if got := ShellQuote(s); got != want {
+			t.Errorf("ShellQuote(%q): got %s, want %s", s, got, want)
 		}
 	}
 }

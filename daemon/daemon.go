@@ -50,6 +50,7 @@ type Options struct {
 	Problems  error     // what Isolate could not undo
 	Args      []string  // how this daemon is started, for the program that replaces it; nil when none can
 	Handover  *Handover // what the program before this one has left; nil at a start
+	Service   Service   // what the service manager has told, if there is one
 }
 
 // Daemon is one running daemon.
@@ -97,7 +98,9 @@ type Daemon struct {
 	boot       string // of the machine
 	ids        ids
 	keys       keyLocks
+	holding    sync.Mutex // held while a conversation is held or let go for what the journal says
 	live       live
+	recent     recent
 	room       room
 	approvals  approvals
 	notices    sync.Map               // pool.Key -> what the next answer of that conversation says besides
@@ -135,6 +138,7 @@ func (d *Daemon) lifetime(ctx context.Context) error {
 	defer d.end()
 	if err := d.open(); err != nil {
 		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", exitCode(err), err))
+		d.opts.Service.Tell("STATUS=not started: " + err.Error())
 		return err
 	}
 	d.run(ctx)
@@ -175,14 +179,6 @@ func tell(ready *os.File, line string) {
 		io.WriteString(ready, line)
 		ready.Close()
 	}
-}
-
-// exitCode is the status that a start-up error means for the client.
-func exitCode(err error) int {
-	if e, ok := errors.AsType[*ipc.Error](err); ok {
-		return e.Code
-	}
-	return ipc.CodeDaemon
 }
 
 // atEnd registers what end does, last first.
@@ -281,7 +277,8 @@ func (d *Daemon) openAgents() error {
 		return fmt.Errorf("follow the agents' output: %w", err)
 	}
 	d.atEnd(d.closeAgents(d.follower.Close))
-	d.env = newEnvironment(d.opts.Ready != nil || d.opts.Handover != nil && d.opts.Handover.Login, d.reaper, &d.wg)
+	d.atEnd(d.recent.close)
+	d.env = newEnvironment(d.byOthers(), d.reaper, &d.wg)
 	d.atEnd(d.wg.Wait)
 	d.atEnd(d.approvals.close) // after the pool
 	cfg := d.config.Load()
@@ -323,11 +320,17 @@ func (d *Daemon) run(ctx context.Context) {
 	d.wg.Go(func() { d.pruneJournal(d.serving) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
 	tell(d.opts.Ready, "ok\n")
+	d.tellReady()
+	if d.opts.Service.notices != "" {
+		d.wg.Go(func() { d.tellAlive(d.serving) })
+	}
 	if h := d.opts.Handover; h != nil && h.Quit {
 		d.quit()
 	}
 
-	if !d.serve(ctx) {
+	stops := d.serve(ctx)
+	d.tellStopping()
+	if !stops {
 		return
 	}
 	close(d.draining)

@@ -254,6 +254,9 @@ func TestEventsAreNumberedAndStreamed(t *testing.T) {
 	var got []ipc.Event
 	c.OnNotify = func(method string, params json.RawMessage) {
 		var e ipc.Event
+		if method != ipc.NotifyEvent {
+			return
+		}
 		if err := json.Unmarshal(params, &e); err != nil {
 			t.Error(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"iris/ipc"
 	"iris/pool"
@@ -16,21 +17,51 @@ func wireEvent(e pool.Event) ipc.Event {
 	}
 }
 
-func (d *Daemon) kept(after uint64) ipc.EventList {
-	events, last, missed := d.pool.Events(after)
-	list := ipc.EventList{Events: make([]ipc.Event, 0, len(events)), Last: last, Missed: missed}
-	for _, e := range events {
-		list.Events = append(list.Events, wireEvent(e))
-	}
-	return list
-}
-
 func (d *Daemon) events(_ context.Context, c *ipc.Call) (any, error) {
-	var p ipc.Since
-	if err := c.Bind(&p); err != nil {
+	p, err := d.wanted(c)
+	if err != nil {
 		return nil, err
 	}
-	return d.kept(p.After), nil
+	events, last, missed := d.pool.Events(p.After)
+	list := ipc.EventList{Stream: d.prefix, After: last, Missed: missed, Events: []ipc.Event{}, Last: last}
+	if len(events) > 0 {
+		list.After = events[0].Seq - 1
+	}
+	for _, e := range events {
+		if w := wireEvent(e); p.Wants(&w) {
+			list.Events = append(list.Events, w)
+		}
+	}
+	return list, nil
+}
+
+// wanted reads what is asked for. A number of another daemon stands for the
+// beginning. A team may be gone whose events are still kept.
+func (d *Daemon) wanted(c *ipc.Call) (ipc.Since, error) {
+	var p ipc.Since
+	if err := c.Bind(&p); err != nil {
+		return p, err
+	}
+	if p.Stream != "" && p.Stream != d.prefix {
+		p.After = 0
+	}
+	if p.Team == "" {
+		return p, nil
+	}
+	k, err := d.key(p.Team, "")
+	switch {
+	case err == nil:
+		p.Team = k.Team
+	case !d.heardOf(p.Team):
+		return p, err
+	}
+	return p, nil
+}
+
+// heardOf reports whether an event is kept that is of this team.
+func (d *Daemon) heardOf(team string) bool {
+	events, _, _ := d.pool.Events(0)
+	return slices.ContainsFunc(events, func(e pool.Event) bool { return e.Key.Team == team })
 }
 
 // logEvents writes what happens in the pool to the log.
@@ -56,15 +87,18 @@ func (d *Daemon) logEvents(ctx context.Context) {
 }
 
 // subscribe streams events until the client goes, or until it reads too slowly
-// and is told what it has seen last.
+// and is told what it has been shown last, or would have been but for its filter.
 func (d *Daemon) subscribe(ctx context.Context, c *ipc.Call) (any, error) {
-	var p ipc.Since
-	if err := c.Bind(&p); err != nil {
+	p, err := d.wanted(c)
+	if err != nil {
 		return nil, err
 	}
 	sub := d.pool.Subscribe(p.After)
 	defer sub.Close()
-	last := p.After
+	last := sub.After()
+	if err := c.NotifyWait(ipc.NotifyBegin, ipc.Begin{Stream: d.prefix, After: last, Missed: sub.Missed}); err != nil {
+		return nil, err
+	}
 	for {
 		e, err := sub.Next(ctx)
 		if errors.Is(err, pool.ErrSlow) {
@@ -76,9 +110,11 @@ func (d *Daemon) subscribe(ctx context.Context, c *ipc.Call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := c.NotifyWait(ipc.NotifyEvent, wireEvent(e)); err != nil {
-			return nil, err
-		}
 		last = e.Seq
+		if w := wireEvent(e); p.Wants(&w) {
+			if err := c.NotifyWait(ipc.NotifyEvent, w); err != nil {
+				return nil, err
+			}
+		}
 	}
 }

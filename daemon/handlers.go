@@ -23,10 +23,13 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodSend, d.send)
 	s.Handle(ipc.MethodSubmit, d.submit)
 	s.Handle(ipc.MethodWait, d.wait)
+	s.Handle(ipc.MethodStream, d.stream)
 	s.Handle(ipc.MethodResult, d.result)
 	s.Handle(ipc.MethodMessages, d.listMessages)
 	s.Handle(ipc.MethodShow, d.show)
+	s.Handle(ipc.MethodUsage, d.sumUsage)
 	s.Handle(ipc.MethodCancel, d.cancel)
+	s.Handle(ipc.MethodTree, d.tree)
 	s.Handle(ipc.MethodRetry, d.forAnyoneButAgents("send messages again", d.retry))
 	s.Handle(ipc.MethodResolve, d.forAnyoneButAgents("resolve messages", d.resolve))
 	s.Handle(ipc.MethodKill, d.forAnyoneButAgents("kill agents", d.kill))
@@ -38,7 +41,9 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodRestart, d.restart)
 	s.Handle(ipc.MethodSessions, d.sessions)
 	s.Handle(ipc.MethodReset, d.reset)
+	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.showEnv)
+	s.Handle(ipc.MethodExamine, d.examineCall)
 	s.Handle(ipc.MethodReload, d.forAnyoneButAgents("reload the configuration", d.reloadCall))
 	s.Handle(ipc.MethodStop, d.forAnyoneButAgents("stop the daemon", d.stopCall))
 	s.Handle(ipc.MethodReplace, d.forAnyoneButAgents("restart the daemon", d.replaceCall))
@@ -173,16 +178,25 @@ func notRunning(t ipc.Target) error {
 	return coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of %s is running", targetName(t)))
 }
 
-func (d *Daemon) kill(_ context.Context, c *ipc.Call) (any, error) {
+func (d *Daemon) kill(ctx context.Context, c *ipc.Call) (any, error) {
 	t, match, err := d.target(c)
 	if err != nil {
 		return nil, err
 	}
-	killed := append(d.pool.Kill(match), d.killLeftovers(match)...)
-	if len(killed) == 0 && !t.All {
+	if t.Tree {
+		if err := d.notAmong(match, c.Peer.PID); err != nil {
+			return nil, err
+		}
+	}
+	killed := append(d.pool.Kill(match), d.killLeftovers(ctx, match)...)
+	reply := d.stoppedReply(killed, nil)
+	if t.Tree {
+		reply.Daemons = d.endDaemons(match)
+	}
+	if len(killed)+len(reply.Daemons) == 0 && !t.All {
 		return nil, notRunning(t)
 	}
-	return d.stoppedReply(killed, nil), nil
+	return reply, nil
 }
 
 func (d *Daemon) evict(_ context.Context, c *ipc.Call) (any, error) {

@@ -36,6 +36,8 @@ type Handover struct {
 	Approvals  []handedApproval
 	Pool       pool.Handed
 	Agents     []claude.Handed
+
+	environ []string // for the next image besides its own; it gets them as its environment
 }
 
 // notice is what the next answer of a conversation says besides.

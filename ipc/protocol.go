@@ -14,12 +14,14 @@ const Version = 1
 const (
 	MethodHello     = "hello"            // Hello -> Hello
 	MethodStatus    = "status"           // {} -> Status
-	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState
+	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState, and of a stream NotifyOutput and NotifyGap
 	MethodSubmit    = "message.submit"   // Send -> MessageState, once the message is on disk
 	MethodWait      = "message.wait"     // Wait -> MessageState of the first that has ended; notifies NotifyState
+	MethodStream    = "message.stream"   // Stream -> StreamEnd; notifies NotifyState, NotifyOutput and NotifyGap
 	MethodResult    = "message.result"   // Which -> Reply, or the error that message.send would have answered
 	MethodMessages  = "message.list"     // List -> MessageList
 	MethodShow      = "message.show"     // Which -> Message, with its history
+	MethodUsage     = "usage.sum"        // UsageQuery -> UsageSums
 	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
 	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, once it is on disk
 	MethodResolve   = "message.resolve"  // Resolve -> MessageState
@@ -27,6 +29,7 @@ const (
 	MethodDecide    = "approval.decide"  // Decide -> Approval
 	MethodCaller    = "caller"           // {} -> Caller
 	MethodList      = "process.list"     // {} -> ProcessList
+	MethodTree      = "process.tree"     // {} -> ProcessTree
 	MethodKill      = "process.kill"     // Target -> Stopped
 	MethodEvict     = "process.evict"    // Target -> Stopped
 	MethodWake      = "process.wake"     // Target -> Process
@@ -35,7 +38,9 @@ const (
 	MethodSubscribe = "events.subscribe" // Since -> Gap, when the stream ends; notifies NotifyEvent, those kept first
 	MethodSessions  = "session.list"     // {} -> ConversationList
 	MethodReset     = "session.reset"    // Target -> Conversation, the one forgotten
+	MethodLocate    = "session.locate"   // Which -> Transcript, of a message, or with an empty id of a conversation
 	MethodEnv       = "config.env"       // Target -> Env
+	MethodExamine   = "team.examine"     // {} -> Examination, of all teams
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
 	MethodReplace   = "daemon.restart"   // Restart -> an error and nothing has changed, or no answer: see Restart
@@ -43,8 +48,11 @@ const (
 
 // The notifications that the daemon sends.
 const (
-	NotifyState = "message.state" // MessageState
-	NotifyEvent = "event"         // Event
+	NotifyState  = "message.state"  // MessageState
+	NotifyOutput = "message.output" // Output
+	NotifyGap    = "message.gap"    // OutputGap
+	NotifyEvent  = "event"          // Event
+	NotifyBegin  = "events.begin"   // Begin, before the first event of a subscription
 
 	// To whoever waits for a message with Approvals set.
 	NotifyAsked   = "approval.asked"   // Approval
@@ -83,13 +91,15 @@ type Target struct {
 	AllSessions bool   `json:"all_sessions,omitempty"`
 	All         bool   `json:"all,omitempty"`
 	Oldest      bool   `json:"oldest,omitempty"`
+	Tree        bool   `json:"tree,omitempty"` // of process.kill: what they have started too that has made itself a daemon
 }
 
 // Stopped lists the processes that a call stopped, and those that go when
 // their running turn is over.
 type Stopped struct {
-	Stopped []Process `json:"stopped"`
-	Later   []Process `json:"later"`
+	Stopped []Process     `json:"stopped"`
+	Later   []Process     `json:"later"`
+	Daemons []TreeProcess `json:"daemons,omitempty"` // ended with them
 }
 
 // Process is one live agent.
@@ -184,11 +194,6 @@ type Broken struct {
 	Retry    int64  `json:"retry_ms"` // until the next try is allowed
 }
 
-// Since asks for the events after a sequence number; 0 for all that are kept.
-type Since struct {
-	After uint64 `json:"after"`
-}
-
 // Event is one thing that happened in the pool. Texts of messages and answers
 // are never in it.
 type Event struct {
@@ -203,20 +208,6 @@ type Event struct {
 	Detail  string    `json:"detail,omitempty"`
 	Total   int       `json:"total,omitempty"`
 	Max     int       `json:"max,omitempty"`
-}
-
-// EventList holds events in order. Missed says how many before the first of
-// them are no longer kept.
-type EventList struct {
-	Events []Event `json:"events"`
-	Last   uint64  `json:"last"`
-	Missed uint64  `json:"missed,omitempty"`
-}
-
-// Gap ends a stream of events: its reader was too slow, the events after Last are lost
-// to it unless they are still kept, and it may subscribe again from there.
-type Gap struct {
-	Last uint64 `json:"last"`
 }
 
 // Env is the environment that an agent of a team is started with.

@@ -14,34 +14,6 @@ func (p *Pool) Submit(t *Turn) (position int, err error) {
 	return position, err
 }
 
-// Send hands a turn in and waits for its end. When ctx ends the turn is
-// cancelled; Send still returns what becomes of it, which may be the result.
-func (p *Pool) Send(ctx context.Context, t *Turn) (*Result, error) {
-	type answer struct {
-		res *Result
-		err error
-	}
-	done := make(chan answer, 1)
-	var j *job
-	var err error
-	p.update(func(tab *table) {
-		if j, _, err = tab.submit(t, false, nil); err == nil {
-			j.told = func(res *Result, err error) { done <- answer{res, err} }
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case a := <-done:
-		return a.res, a.err
-	case <-ctx.Done():
-		p.update(func(tab *table) { tab.cancel(j, ErrCancelled) })
-		a := <-done
-		return a.res, a.err
-	}
-}
-
 // Cancel ends a turn. One that waits is gone when Cancel returns, and its
 // Finish is called with ErrCancelled. One that runs is interrupted and keeps
 // its agent; its Finish gets the interrupted result, or ErrCancelled when the

@@ -44,6 +44,13 @@ func (p *Pool) Subscribe(after uint64) *Subscription {
 	return s
 }
 
+// After is the Seq of the last event that was read, or before the first to be.
+func (s *Subscription) After() uint64 {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	return s.seen
+}
+
 // Next returns the next event, and waits for it if need be. The error is
 // ErrSlow when events were lost since the last call, ErrClosed after the last
 // event of a closed pool or after Close, else that of ctx.
@@ -59,6 +66,13 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 			return Event{}, context.Cause(ctx)
 		}
 	}
+}
+
+// Skip passes over the events there are.
+func (s *Subscription) Skip() {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.seen = s.pool.table.events.last
 }
 
 func (s *Subscription) read() (Event, bool, error) {

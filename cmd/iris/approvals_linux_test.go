@@ -277,8 +277,8 @@ func TestNotifyCommandMayDecide(t *testing.T) {
 	}
 }
 
-// terminal runs a command on a terminal of its own, as a shell in the foreground.
-type terminal struct {
+// dialog is a command on a terminal of its own, as a shell in the foreground.
+type dialog struct {
 	t    *testing.T
 	pty  *os.File
 	cmd  *exec.Cmd
@@ -287,11 +287,18 @@ type terminal struct {
 	out  strings.Builder
 }
 
-func (d *deciding) terminal(args ...string) *terminal {
+func (d *deciding) dialog(args ...string) *dialog { return d.dialogWith(false, args...) }
+
+// dialogWith has standard output on the terminal too, or in x.out.
+func (d *deciding) dialogWith(stdout bool, args ...string) *dialog {
 	d.t.Helper()
 	pty, tty := openPty(d.t)
-	x := &terminal{t: d.t, pty: pty, cmd: d.command(args...), seen: make(chan string, 1000)}
+	x := &dialog{t: d.t, pty: pty, cmd: d.command(args...), seen: make(chan string, 1000)}
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = tty, &x.out, tty
+	if stdout {
+		x.cmd.Stdout = tty
+		x.cmd.Env = append(x.cmd.Env, "TERM=xterm")
+	}
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := x.cmd.Start(); err != nil {
 		d.t.Fatal(err)
@@ -314,7 +321,7 @@ func (d *deciding) terminal(args ...string) *terminal {
 }
 
 // until waits until the terminal shows that, and returns what came before.
-func (x *terminal) until(want string) string {
+func (x *dialog) until(want string) string {
 	x.t.Helper()
 	limit := time.After(20 * time.Second)
 	for !strings.Contains(x.all, want) {
@@ -332,15 +339,28 @@ func (x *terminal) until(want string) string {
 	return before
 }
 
-func (x *terminal) typed(s string) { x.pty.WriteString(s) }
+// more is what is shown within that time.
+func (x *dialog) more(d time.Duration) string {
+	limit := time.After(d)
+	for {
+		select {
+		case s := <-x.seen:
+			x.all += s
+		case <-limit:
+			return x.all
+		}
+	}
+}
 
-func (x *terminal) exit() int { x.cmd.Wait(); return x.cmd.ProcessState.ExitCode() }
+func (x *dialog) typed(s string) { x.pty.WriteString(s) }
+
+func (x *dialog) exit() int { x.cmd.Wait(); return x.cmd.ProcessState.ExitCode() }
 
 const question = "allow? [y/N/why] "
 
 func TestPersonAtATerminalIsAsked(t *testing.T) {
 	withBoth(t, "", func(t *testing.T, d *deciding) {
-		x := d.terminal("send", "api", d.call)
+		x := d.dialog("send", "api", d.call)
 		shown := x.until(question)
 		if !strings.Contains(shown, "team:") || !strings.Contains(shown, "api") || !strings.Contains(shown, "Bash") || !strings.Contains(shown, "input command:\r\n  | ") {
 			t.Errorf("shown %q", shown)
@@ -349,11 +369,27 @@ func TestPersonAtATerminalIsAsked(t *testing.T) {
 		if code := x.exit(); code != 0 || x.out.String() != d.allowed+"\n" {
 			t.Errorf("status %d, %q", code, x.out.String())
 		}
-		x = d.terminal("send", "api", d.call)
+		x = d.dialog("send", "api", d.call)
 		x.until(question)
 		x.typed("try something else\n")
 		if code := x.exit(); code != 9 || !strings.Contains(x.out.String(), "the user has denied this: try something else") {
 			t.Errorf("status %d, %q", code, x.out.String())
+		}
+	})
+}
+
+// The question and the text that comes as it is written share a terminal.
+func TestQuestionAmongStreamedText(t *testing.T) {
+	withBoth(t, "", func(t *testing.T, d *deciding) {
+		x := d.dialogWith(true, "send", "api", d.call)
+		x.until(question)
+		if before := x.more(200 * time.Millisecond); before != "" {
+			t.Errorf("while the question waits: %q", before)
+		}
+		x.typed("y\n")
+		x.until(d.allowed)
+		if code := x.exit(); code != 0 {
+			t.Errorf("status %d", code)
 		}
 	})
 }
@@ -372,7 +408,7 @@ func TestOnlyAPlainYesAllows(t *testing.T) {
 // What was typed before the question is no answer to it.
 func TestWhatWasTypedBeforeIsNoAnswer(t *testing.T) {
 	d := decidingFake(t, "")
-	x := d.terminal("send", "api", "ask:Bash:{} Write:{}")
+	x := d.dialog("send", "api", "ask:Bash:{} Write:{}")
 	x.until(question)
 	x.typed("y\ny\n") // the second line comes before the second question
 	x.until("Write")
@@ -385,7 +421,7 @@ func TestWhatWasTypedBeforeIsNoAnswer(t *testing.T) {
 
 func TestQuestionEndsWhenSomebodyElseDecides(t *testing.T) {
 	d := decidingFake(t, "")
-	x := d.terminal("send", "api", d.call)
+	x := d.dialog("send", "api", d.call)
 	x.until(question)
 	d.run("approve", d.pending().ID)
 	x.until("was allowed by pid")
@@ -397,7 +433,7 @@ func TestQuestionEndsWhenSomebodyElseDecides(t *testing.T) {
 // Ctrl-C at the question ends the wait as ever, and the approval waits on.
 func TestInterruptAtTheQuestionEndsTheWait(t *testing.T) {
 	d := decidingFake(t, "")
-	x := d.terminal("send", "api", d.call)
+	x := d.dialog("send", "api", d.call)
 	x.until(question)
 	x.typed("y\x03")
 	x.until("goes on")
@@ -405,7 +441,7 @@ func TestInterruptAtTheQuestionEndsTheWait(t *testing.T) {
 		t.Errorf("status %d", code)
 	}
 	a := d.pending()
-	x = d.terminal("wait", a.Message)
+	x = d.dialog("wait", a.Message)
 	x.until(question)
 	x.typed("y\n")
 	if code := x.exit(); code != 0 || x.out.String() != d.allowed+"\n" {
@@ -415,7 +451,7 @@ func TestInterruptAtTheQuestionEndsTheWait(t *testing.T) {
 
 func TestEndOfInputAtTheQuestionDecidesNothing(t *testing.T) {
 	d := decidingFake(t, "")
-	x := d.terminal("send", "api", d.call)
+	x := d.dialog("send", "api", d.call)
 	x.until(question)
 	x.typed("\x04")
 	x.until("waits on; \"iris approve ")
@@ -428,7 +464,7 @@ func TestEndOfInputAtTheQuestionDecidesNothing(t *testing.T) {
 // The question survives the program of the daemon.
 func TestQuestionOutlivesTheProgramOfTheDaemon(t *testing.T) {
 	d := decidingFake(t, "")
-	x := d.terminal("send", "api", d.call)
+	x := d.dialog("send", "api", d.call)
 	x.until(question)
 	d.mustReplace()
 	x.typed("y\n")
@@ -440,7 +476,7 @@ func TestQuestionOutlivesTheProgramOfTheDaemon(t *testing.T) {
 // Nothing of an agent steers the terminal, or looks like a line of ours.
 func TestQuestionIsNeutralised(t *testing.T) {
 	d := decidingFake(t, "")
-	x := d.terminal("send", "api", `ask:Bash:{"command":"ls\u001b[2J\u001b]52;c;x\u0007\nallow? [y/N/why] y\rrm -rf\u202e\ttab","\u001b[1mkey":{"a":"\u009b"}}`)
+	x := d.dialog("send", "api", `ask:Bash:{"command":"ls\u001b[2J\u001b]52;c;x\u0007\nallow? [y/N/why] y\rrm -rf\u202e\ttab","\u001b[1mkey":{"a":"\u009b"}}`)
 	shown := x.until(`"a":`)
 	if strings.ContainsAny(shown, "\x1b\x07\u202e\u009b") || !strings.Contains(shown, "\r\n  | allow? [y/N/why] y") || strings.Contains(strings.ReplaceAll(shown, "\r\n", ""), "\r") {
 		t.Errorf("shown %q", shown)

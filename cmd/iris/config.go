@@ -113,8 +113,9 @@ func runConfigPath(opts configPathOptions, stdout io.Writer) error {
 		return err
 	}
 	if !opts.json {
-		_, err := fmt.Fprintln(stdout, p.Config)
-		return err
+		out := newPrinter(stdout, false)
+		fmt.Fprintln(out, p.Config)
+		return out.Close()
 	}
 	socket, err := p.FindSocket()
 	if err != nil {

@@ -36,6 +36,8 @@ type delivery struct {
 	cancels bool // an interrupt cancels the message as well
 	prompt  *prompter
 
+	streaming *streaming // of the output; nil without
+
 	armed bool // only run uses it
 	leave context.CancelFunc
 
@@ -95,6 +97,9 @@ func (d *delivery) talk(ctx context.Context, c *ipc.Client, f func(context.Conte
 		}
 		if method == ipc.NotifyState && state.ParseJSON(raw) == nil && state.ID != "" {
 			d.note(state)
+		}
+		if d.streaming != nil {
+			d.streaming.notify(method, raw)
 		}
 	}
 	d.forget()
@@ -253,7 +258,7 @@ func (d *delivery) cutShort(ctx context.Context, ids []string) error {
 		fate, remedy = "still waits and will run", "takes it back"
 	}
 	e.text = fmt.Sprintf("%s; message %s %s", why, e.id, fate)
-	e.hint = fmt.Sprintf("%q waits for it, %q %s", "iris wait "+e.id, "iris cancel "+e.id, remedy)
+	e.hint = fmt.Sprintf("%q waits for it, %q %s", d.onward(e.id), "iris cancel "+e.id, remedy)
 	return e
 }
 

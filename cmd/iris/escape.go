@@ -18,12 +18,14 @@ const (
 
 // steers reports whether a terminal may take r for anything but itself: the
 // control characters of ASCII and of Latin-1 (where 0x9b alone begins a
-// command), and the marks that turn the direction of writing.
+// command), the marks that turn the direction of writing, and the separators that
+// end a line for some. Characters without a width stay: they move nothing, and
+// scripts and emoji are made with them.
 func steers(r rune) bool {
 	switch {
 	case r < 0x20, 0x7f <= r && r <= 0x9f:
 		return true
-	case r == 0x061c, r == 0x200e, r == 0x200f:
+	case r == 0x061c, r == 0x200e, r == 0x200f, r == 0x2028, r == 0x2029:
 		return true
 	}
 	return 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069

@@ -27,9 +27,10 @@ var update = flag.Bool("update", false, "write generated files and golden output
 func TestMain(m *testing.M) {
 	beQuick()
 	testscript.Main(m, map[string]func(){
-		"iris":       main,
-		"fakeclaude": claudetest.Main,
-		"exits":      exits,
+		"iris":             main,
+		"fakeclaude":       claudetest.Main,
+		"fakeclaude-child": claudetest.Main,
+		"exits":            exits,
 	})
 }
 

@@ -80,7 +80,7 @@ EXIT STATUS
 		},
 	}
 	opts.addFlags(cmd.Flags())
-	completeWords(cmd, "state", messageStates)
+	completeList(cmd, "state", messageStates)
 	return cmd
 }
 

@@ -25,15 +25,17 @@ type prompter struct {
 	globals *globals
 	in      int // descriptor of the terminal
 	out     io.Writer
+	status  *statusLine // of the same terminal; nil for none
 
 	wg           sync.WaitGroup // the goroutine that asks, while there is something to ask
 	waker, woken *os.File       // the ends of a pipe; a byte in it has the one that asks look again
 
-	mu    sync.Mutex // protects the fields below
-	queue []ipc.Approval
-	busy  bool              // the goroutine is there
-	over  bool              // nothing more is asked
-	fates map[string]string // how those went that somebody else has decided
+	mu     sync.Mutex // protects the fields below
+	queue  []ipc.Approval
+	busy   bool // the goroutine is there
+	over   bool // nothing more is asked
+	closed bool
+	fates  map[string]string // how those went that somebody else has decided
 }
 
 // newPrompter returns a prompter where somebody is there to be asked: standard
@@ -79,14 +81,19 @@ func (p *prompter) notify(method string, params json.RawMessage) bool {
 	return true
 }
 
-// close ends the asking and waits for it. What is not decided waits on.
+// close ends the asking and waits for it. What is not decided waits on. A second
+// call does nothing.
 func (p *prompter) close() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
-	p.over = true
+	closed := p.closed
+	p.over, p.closed = true, true
 	p.mu.Unlock()
+	if closed {
+		return
+	}
 	p.wake()
 	p.wg.Wait()
 	p.waker.Close()
@@ -123,6 +130,7 @@ func (p *prompter) next() *ipc.Approval {
 
 // ask asks about one and has the answer take effect.
 func (p *prompter) ask(a *ipc.Approval) {
+	defer p.status.hold()()
 	if foreground(p.in) {
 		flushInput(p.in) // what was typed before is no answer
 		fmt.Fprintf(p.out, "%sallow? [y/N/why] ", approvalText(a, time.Now()))

@@ -21,11 +21,15 @@ type psOptions struct {
 	*globals
 	quiet bool
 	json  bool
+	tree  bool
+	watch bool
 }
 
 func (o *psOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print TEAM[@SESSION] only, as other commands take it")
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
+	f.BoolVar(&o.tree, "tree", false, "show the processes that agents have started")
+	f.BoolVar(&o.watch, "watch", false, "show it again each second, until Ctrl-C; on a terminal only")
 }
 
 func newPsCmd(g *globals) *cobra.Command {
@@ -44,21 +48,37 @@ it has been there, USED when its last turn ended. UNTIL says when its idle
 timeout ends it, WHY what keeps it or what it goes for, which approval its turn
 waits for, and whether the permission checks of Claude Code are turned off.
 
+With --tree each agent is followed by the processes below it, and by those that
+it has started and that have made themselves daemons (a dev server, tmux): they
+outlive it, and "iris kill --tree" ends them. An agent that is gone is listed as
+long as it has such. MEMORY is then that of each process, COMMAND its shortened
+command line.
+
 JSON
   an array of objects: id, pid, team, session, session_id, state, message,
   messages_processed, queue_length, started, last_used, turn_since, until,
   idle_remaining_ms, uptime_ms, memory_bytes, why, dir, approvals (ids of those
   that its turn waits for), bypass (what turns its permission checks off);
   last_used is null before the first turn, until and idle_remaining_ms are null
-  for never
+  for never; with --tree: id, pid (0 when the agent is gone), team, session,
+  state, memory_bytes, processes (pid, parent, command, memory_bytes, daemon)
 
 EXIT STATUS
 0 2 3`,
 		Example: `  iris ps
   iris ps -q | xargs -I{} iris evict {}
+  iris ps --watch
   iris ps --json | jq -r '.[] | select(.state == "busy") | .team'`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case opts.quiet && opts.tree, opts.watch && (opts.quiet || opts.json):
+				return usagef("leave one of them out", "these flags of ps do not go together")
+			case opts.watch:
+				return runPsWatch(cmd.Context(), opts, cmd.OutOrStdout())
+			case opts.tree:
+				return runPsTree(cmd.Context(), opts, cmd.OutOrStdout())
+			}
 			return runPs(cmd.Context(), opts, cmd.OutOrStdout())
 		},
 	}
@@ -67,17 +87,27 @@ EXIT STATUS
 }
 
 func runPs(ctx context.Context, opts psOptions, stdout io.Writer) error {
-	var list ipc.ProcessList
-	if err := opts.call(ctx, ipc.MethodList, nil, &list); err != nil {
+	list, err := opts.list(ctx)
+	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(list.Processes, byUse)
 	switch {
 	case opts.json:
 		return printJSON(stdout, orEmpty(list.Processes))
 	case opts.quiet:
 		return printNames(stdout, list.Processes)
 	}
+	return printProcesses(stdout, &list)
+}
+
+// list asks for the live agents, in the order of the table.
+func (o *psOptions) list(ctx context.Context) (list ipc.ProcessList, err error) {
+	err = o.call(ctx, ipc.MethodList, nil, &list)
+	slices.SortStableFunc(list.Processes, byUse)
+	return list, err
+}
+
+func printProcesses(stdout io.Writer, list *ipc.ProcessList) error {
 	now := time.Now()
 	rows := make([][]string, len(list.Processes))
 	for i, p := range list.Processes {

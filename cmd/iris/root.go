@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -17,6 +18,8 @@ type globals struct {
 	noStart bool
 
 	anyConfig bool // whether it is there and the daemon's is no matter
+
+	stderr func() io.Writer // for what is to be said before a command has begun
 }
 
 func (g *globals) addFlags(f *pflag.FlagSet) {
@@ -48,6 +51,9 @@ var constructors = []constructor{
 	{"ps", newPsCmd},
 	{"status", newStatusCmd},
 	{"events", newEventsCmd},
+	{"logs", newLogsCmd},
+	{"usage", newUsageCmd},
+	{"doctor", newDoctorCmd},
 	{"kill", newKillCmd},
 	{"evict", newEvictCmd},
 	{"wake", newWakeCmd},
@@ -94,6 +100,7 @@ EXIT STATUS
 			return cmd.Help()
 		},
 	}
+	g.stderr = root.ErrOrStderr
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")

@@ -87,7 +87,7 @@ func TestWait(t *testing.T) {
 			status: 124,
 		},
 		{
-			name: "json", ids: "m1 m4 m5", order: "m1 m4", opts: waitOptions{json: true, timeout: seconds(100 * time.Millisecond)},
+			name: "json", ids: "m1 m4 m5", order: "m1 m4", opts: waitOptions{outputOptions: outputOptions{json: true}, timeout: seconds(100 * time.Millisecond)},
 			stdout: `{"id":"m1","team":"api","session":"","session_id":"","outcome":"success","text":"one","turns":0,"cost_usd":0,"duration_ms":0,` +
 				`"usage":{"input_tokens":0,"output_tokens":0,"cache_read_tokens":0,"cache_write_tokens":0},"status":0}` + "\n" +
 				`{"id":"m4","team":"api","session":"s","outcome":"none","error":"said expired","reason":"expired","status":6}` + "\n" +

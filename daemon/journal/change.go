@@ -153,6 +153,7 @@ func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *cou
 	}
 	m.Result = result
 	m.Outcome, m.Error, m.CostUSD = e.Result.Outcome, short(e.Result.Error), e.Result.CostUSD
+	m.Usage = e.Result.Usage
 	return keep(tx, bucketResults, m.ID, result, text, c)
 }
 

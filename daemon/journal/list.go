@@ -102,6 +102,7 @@ func (j *Journal) List(f Filter) iter.Seq2[Message, error] {
 // hit is a record that a scan has found; json is a copy.
 type hit struct {
 	id   string
+	head head // of a scan alone, and a copy too
 	json []byte
 	err  error
 }
@@ -179,7 +180,8 @@ func (f *Filter) match(k, v, codes []byte) (hit, bool) {
 		!f.Since.IsZero() && h.accepted < f.Since.UnixNano():
 		return hit{}, false
 	}
-	return hit{id: string(k), json: slices.Clone(h.json)}, true
+	h, err = decodeHead(slices.Clone(b))
+	return hit{id: string(k), head: h, json: h.json, err: err}, true
 }
 
 // Queued yields the messages that wait, first come first; Running those whose

@@ -32,7 +32,11 @@ type Handed struct {
 	Free      int64 // all before it has been given back to the disk
 	Untaken   bool
 	Totals    totals
-	Requests  int // made of the agent so far
+	Requests  int    // made of the agent so far
+	Said      []byte // what the lines so far say of the turn: see account
+	Model     string
+	Resets    time.Time
+	Tasks     map[string]Task
 	Below     Below
 	InTurn    bool // a turn is under way, and the agent has the whole of its line
 	TurnFreed int64
@@ -110,6 +114,7 @@ func (p *Process) handed() (Handed, error) {
 		Started: p.started, Progress: p.progress, Answered: p.answered, Watched: p.watched.handed(),
 		State: p.state, StateAt: p.stateAt, Read: p.reader.off, Free: p.spool.free,
 		Untaken: p.untaken, Totals: p.totals, Requests: p.number, Below: p.seen.handed(),
+		Said: p.account.said, Model: p.account.model, Resets: p.account.resets, Tasks: p.account.tasks,
 		Mode: p.mode, Ask: p.o.Ask, Asks: slices.Clone(p.asks),
 	}
 	if p.turn != nil {
@@ -169,6 +174,7 @@ func adopt(o *Options, h Handed) (*Process, error) {
 	p.watched.restore(h.Watched)
 	p.session, p.state, p.stateAt = h.Session, h.State, h.StateAt
 	p.totals, p.number, p.untaken = h.Totals, h.Requests, h.Untaken
+	p.account = account{said: h.Said, model: h.Model, resets: h.Resets, tasks: h.Tasks}
 	p.reader.off, p.reader.seen, p.read, p.scanned = h.Read, h.Read, h.Read, h.Read
 	if h.InTurn {
 		p.turn = &turn{done: make(chan struct{}), written: true, freed: h.TurnFreed}

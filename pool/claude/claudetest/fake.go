@@ -59,18 +59,23 @@ type fake struct {
 	ledger  *ledger
 	session *transcript
 	fds     map[string]string // open at the start
-	over    chan struct{}     // closed when the input is over
+	output  output
+	over    chan struct{} // closed when the input is over
 
-	mu      sync.Mutex // protects the fields below
-	deaf    map[string]bool
-	status  int           // exit status when not the server's own, -1 for that
-	hoard   []byte        // what memory:N holds
-	ownTurn time.Duration // length of a spontaneous turn
-	asked   map[string]chan verdict
+	mu        sync.Mutex // protects the fields below
+	deaf      map[string]bool
+	status    int           // exit status when not the server's own, -1 for that
+	hoard     []byte        // what memory:N holds
+	limitTold bool          // a rate_limit_event is out
+	ownTurn   time.Duration // length of a spontaneous turn
+	asked     map[string]chan verdict
 }
 
 // runFake is the whole life of the fake; it returns the exit status.
 func runFake(args []string) int {
+	if status, ok := answerQuery(args); ok {
+		return status
+	}
 	fds := openFiles()
 	signal.Ignore(syscall.SIGPIPE)
 	flags, err := parseFlags(args)
@@ -88,7 +93,7 @@ func runFake(args []string) int {
 		Options: echo.ParseOptions(args),
 		States:  os.Getenv("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS") == "1",
 		Model:   "claude-fake", Version: Version,
-		Stdin: f, Stdout: os.Stdout, Stderr: os.Stderr,
+		Stdin: f, Stdout: &f.output, Stderr: os.Stderr,
 		Answer: f.answer, Accept: f.accept, Control: f.control, Response: f.answered,
 	}
 	f.watchSignals()

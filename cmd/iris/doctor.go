@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"iris/ipc"
+)
+
+// How a check came out.
+const (
+	checkOK   = "ok"
+	checkWarn = "warn"
+	checkFail = "fail"
+)
+
+// A finding is what one check has found.
+type finding struct {
+	Check string `json:"check"`
+	Team  string `json:"team,omitempty"`
+	Is    string `json:"is"` // ok, warn or fail
+	Found string `json:"found"`
+	Mend  string `json:"mend,omitempty"` // a command, or what to do
+
+	status int // exit status when it has failed
+}
+
+type doctorOptions struct {
+	*globals
+	json bool
+}
+
+func (o *doctorOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print a JSON array")
+}
+
+func newDoctorCmd(g *globals) *cobra.Command {
+	opts := doctorOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:        "doctor",
+		Short:      "Check that all is in place, and say how to mend what is not",
+		SuggestFor: []string{"diagnose", "health", "check"},
+		Long: `Check the configuration, the directories, the daemon, its unit of systemd if
+there is one, and for each team its directory, its program as agents find it,
+and whether it is logged in. Nothing is changed, no daemon and no agent is
+started, and nothing is sent; Claude Code is run to say its version and login.
+
+One line says what was found, and below a line that says warn or fail is the
+command that mends it. The status is that of the first that failed: 2 for the
+configuration, 3 for a directory or the daemon, 8 for a team, 1 for the journal;
+a warning is no failure. When no daemon runs, teams are looked at as one would
+see them that a command starts.
+
+JSON
+  an array of objects: check, team, is (ok, warn, fail), found, mend
+
+EXIT STATUS
+0 1 2 3 8`,
+		Example: `  iris doctor
+  iris doctor --json | jq -r '.[] | select(.is != "ok") | .mend'`,
+		Args: between(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDoctor(cmd.Context(), opts, cmd.OutOrStdout())
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+func runDoctor(ctx context.Context, opts doctorOptions, stdout io.Writer) error {
+	g := *opts.globals
+	g.noStart = true
+	d := doctor{globals: &g}
+	d.run(ctx)
+	if err := d.print(stdout, opts.json); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(d.findings, func(f finding) bool { return f.Is == checkFail }); i >= 0 {
+		return silentError(d.findings[i].status)
+	}
+	return nil
+}
+
+// A doctor makes the checks, one after the other.
+type doctor struct {
+	*globals
+	findings []finding
+}
+
+func (d *doctor) ok(check, format string, args ...any) {
+	d.findings = append(d.findings, finding{Check: check, Is: checkOK, Found: fmt.Sprintf(format, args...)})
+}
+
+func (d *doctor) warn(check, mend, format string, args ...any) {
+	d.findings = append(d.findings, finding{Check: check, Is: checkWarn, Found: fmt.Sprintf(format, args...), Mend: mend})
+}
+
+func (d *doctor) fail(status int, check, mend, format string, args ...any) {
+	d.findings = append(d.findings, finding{Check: check, Is: checkFail, Found: fmt.Sprintf(format, args...), Mend: mend, status: status})
+}
+
+func (d *doctor) run(ctx context.Context) {
+	p, err := d.paths()
+	if err != nil {
+		d.fail(ipc.CodeUsage, "configuration", "", "%s", err)
+		return
+	}
+	loaded := d.configuration(p)
+	d.directories(p)
+	status := d.daemon(ctx, p)
+	d.unit(ctx)
+	if loaded || status != nil {
+		d.teams(ctx, p, status)
+	}
+}
+
+func (d *doctor) print(stdout io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(stdout, d.findings)
+	}
+	home, width := os.Getenv("HOME"), 0
+	for _, f := range d.findings {
+		width = max(width, len([]rune(escape(f.title(home)))))
+	}
+	for _, f := range d.findings {
+		text := fmt.Sprintf("%-4s  %-*s  %s\n", f.Is, width, escape(f.title(home)), escape(f.Found))
+		if f.Mend != "" {
+			text += fmt.Sprintf("%*s  mend: %s\n", width+6, "", escape(f.Mend))
+		}
+		if _, err := io.WriteString(stdout, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// title is the check's name, with its team.
+func (f *finding) title(home string) string {
+	return strings.TrimSpace(f.Check + " " + tilde(f.Team, home))
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iris/config"
+	"iris/ipc"
+)
+
+// Of the disk of the state directory so much must be free: for the room that a
+// turn reserves, and to go on for a while.
+const (
+	leastFree  = 16 << 20
+	enoughFree = 512 << 20
+)
+
+// configuration reads it, and reports whether that went well.
+func (d *doctor) configuration(p config.Paths) bool {
+	cfg, err := config.Load(p)
+	var problems config.Problems
+	switch {
+	case errors.As(err, &problems):
+		for _, problem := range problems {
+			d.fail(ipc.CodeUsage, "configuration", editing(problem), "%s", problem)
+		}
+	case err != nil:
+		d.fail(ipc.CodeUsage, "configuration", "", "%s", err)
+	case len(cfg.Files) == 0:
+		d.ok("configuration", "no file at %s: all is as by default", p.Config)
+	default:
+		d.ok("configuration", "%s, %s", filesText(cfg.Files), plural(time.Duration(len(cfg.Teams)), "team"))
+	}
+	return err == nil
+}
+
+// editing is the command that shows the mistake in an editor.
+func editing(p config.Problem) string {
+	if p.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("${EDITOR:-vi} +%d %s", max(1, p.Line), config.ShellQuote(p.File))
+}
+
+// filesText names a file, and how many there are besides.
+func filesText(files []string) string {
+	if len(files) == 1 {
+		return files[0]
+	}
+	return fmt.Sprintf("%s and %d more", files[0], len(files)-1)
+}
+
+// directories checks those that the daemon needs. What is missing is made by it.
+func (d *doctor) directories(p config.Paths) {
+	if d.private("state", p.State) {
+		d.disk(p.State)
+	}
+	socket, err := p.FindSocket()
+	if err != nil {
+		d.fail(ipc.CodeDaemon, "socket", "", "%s", err)
+		return
+	}
+	if dir := filepath.Dir(socket); dir != p.State {
+		d.private("socket", dir)
+	}
+}
+
+// private checks a directory that only its owner may enter, and reports whether
+// it is there and all is well with it.
+func (d *doctor) private(check, dir string) bool {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		d.ok(check, "%s is not there yet; the first command makes it", dir)
+		return false
+	case err != nil:
+		d.fail(ipc.CodeDaemon, check, "", "%s", err)
+		return false
+	case !info.IsDir():
+		d.fail(ipc.CodeDaemon, check, "mv "+config.ShellQuote(dir)+" "+config.ShellQuote(dir+".old"), "%s is a file", dir)
+		return false
+	}
+	uid := info.Sys().(*syscall.Stat_t).Uid
+	switch mode := info.Mode().Perm(); {
+	case int(uid) != os.Geteuid():
+		d.fail(ipc.CodeDaemon, check, fmt.Sprintf("sudo chown -R %d %s", os.Geteuid(), config.ShellQuote(dir)), "%s belongs to uid %d, not to you", dir, uid)
+	case mode&0o077 != 0:
+		d.fail(ipc.CodeDaemon, check, "chmod 700 "+config.ShellQuote(dir), "%s is open to others (mode %04o)", dir, mode)
+	case unix.Access(dir, unix.W_OK|unix.X_OK) != nil:
+		d.fail(ipc.CodeDaemon, check, "chmod 700 "+config.ShellQuote(dir), "%s cannot be written (mode %04o)", dir, mode)
+	default:
+		d.ok(check, "%s, yours alone", dir)
+		return true
+	}
+	return false
+}
+
+// disk checks what the state directory is on.
+func (d *doctor) disk(dir string) {
+	free, kind, remote, err := fileSystem(dir)
+	room := fmt.Sprintf("%s free", size(max(1, free)))
+	if kind != "" {
+		room += " on " + kind
+	}
+	const elsewhere = "set XDG_STATE_HOME to a directory on a local disk"
+	switch {
+	case err != nil:
+		d.fail(ipc.CodeDaemon, "disk", "", "%s: %s", dir, err)
+	case remote:
+		d.fail(ipc.CodeDaemon, "disk", elsewhere, "%s is on a network file system (%s), where locks and syncs are not to be relied on", dir, kind)
+	case kind == "fuse":
+		d.warn("disk", elsewhere, "%s is on FUSE, whose locks and syncs may not be relied on", dir)
+	case kind == "tmpfs":
+		d.warn("disk", elsewhere, "%s is in memory: what waits is lost with the machine's power", dir)
+	case free < leastFree:
+		d.fail(ipc.CodeDaemon, "disk", "make room on the disk of "+dir, "%s: no turn can begin", room)
+	case free < enoughFree:
+		d.warn("disk", "make room on the disk of "+dir, "%s: that is little", room)
+	default:
+		d.ok("disk", "%s", room)
+	}
+}

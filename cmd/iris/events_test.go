@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"iris/ipc"
+)
+
+// What a subscription begins with, after the events up to number 57 of a stream,
+// and what is said of it.
+func TestGapsAreTold(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		known string // stream
+		begin ipc.Begin
+		text  string
+		json  string
+	}{
+		{"goes on", "a", ipc.Begin{Stream: "a", After: 57}, "", ""},
+		{"first time", "", ipc.Begin{Stream: "a", After: 57}, "", ""},
+		{"too slow", "a", ipc.Begin{Stream: "a", After: 900, Missed: 843},
+			"iris: 843 events before number 901 are no longer kept\n", `{"type":"gap","after":57,"next":901}` + "\n"},
+		{"another daemon", "a", ipc.Begin{Stream: "b"},
+			"iris: the numbers begin anew: event 57 was another daemon's\n", `{"type":"gap","after":57,"next":1,"renumbered":true}` + "\n"},
+		{"another daemon that has gone far", "a", ipc.Begin{Stream: "b", After: 60, Missed: 60},
+			"iris: the numbers begin anew: event 57 was another daemon's\n", `{"type":"gap","after":57,"next":61,"renumbered":true}` + "\n"},
+		{"a number of nobody's", "", ipc.Begin{Stream: "a"},
+			"iris: the numbers begin anew: event 57 was another daemon's\n", `{"type":"gap","after":57,"next":1,"renumbered":true}` + "\n"},
+	} {
+		for _, asJSON := range []bool{false, true} {
+			var stdout, stderr bytes.Buffer
+			p := eventPrinter{stdout: &stdout, stderr: &stderr, json: asJSON, want: ipc.Since{After: 57, Stream: c.known}}
+			params, err := json.Marshal(c.begin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.notified(ipc.NotifyBegin, params)
+			text, object := c.text, ""
+			if asJSON {
+				text, object = "", c.json
+			}
+			if stderr.String() != text || stdout.String() != object {
+				t.Errorf("%s: got %q and %q", c.what, stderr.String(), stdout.String())
+			}
+			if next, _ := p.next(); next.After != c.begin.After || next.Stream != c.begin.Stream {
+				t.Errorf("%s: goes on with %+v", c.what, next)
+			}
+		}
+	}
+}
+
+// Where the filter has let nothing through, the reader goes on from where the
+// daemon has looked.
+func TestSlowReaderWithAFilterGoesOn(t *testing.T) {
+	p := eventPrinter{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, want: ipc.Since{Message: "x"}}
+	p.begin(&ipc.Begin{Stream: "a"})
+	p.resume(1500)
+	if next, begun := p.next(); next.After != 1500 || next.Message != "x" || next.Stream != "a" || begun != 1 {
+		t.Errorf("got %+v, %d", next, begun)
+	}
+}

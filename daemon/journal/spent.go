@@ -1,0 +1,74 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"iter"
+	"time"
+)
+
+// Spent is what the turn of one message has taken.
+type Spent struct {
+	Team     string
+	Session  string
+	Accepted time.Time
+	CostUSD  float64
+	Usage    Usage
+}
+
+// ends are the states that a message ends in.
+var ends = []byte{'d', 'f', 'c', 'e', 'u'}
+
+// Spending yields what the messages that have ended and that a filter chooses
+// have taken, newest first; the states of the filter do not count. Damage is
+// yielded as List does. It reads little of each record, and nothing is locked
+// while the caller looks at one.
+func (j *Journal) Spending(f Filter) iter.Seq2[Spent, error] {
+	return func(yield func(Spent, error) bool) {
+		for at, more := f.Before, true; more; {
+			var found []hit
+			var err error
+			if found, at, more, err = j.scan(f, ends, at); err != nil {
+				yield(Spent{}, err)
+				return
+			}
+			for i := range found {
+				if !yield(j.spent(&found[i])) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (j *Journal) spent(h *hit) (Spent, error) {
+	s := Spent{Team: string(h.head.team), Session: string(h.head.session), Accepted: time.Unix(0, h.head.accepted)}
+	m, err := lastFields(h.json)
+	if h.err != nil || err != nil {
+		return Spent{}, &DamageError{Path: j.path, ID: h.id, What: errors.Join(h.err, err).Error()}
+	}
+	s.CostUSD, s.Usage = m.CostUSD, m.Usage
+	if s.Usage == (Usage{}) && m.CostUSD > 0 { // an earlier iris kept it in the result alone
+		r, err := j.Result(h.id)
+		if err != nil {
+			return s, err
+		}
+		if r != nil {
+			s.Usage = r.Usage
+		}
+	}
+	return s, nil
+}
+
+// lastFields reads what the result has left in the record of a message. It is the
+// end of it, and much shorter than the texts before. What it begins with is in no
+// text, where each quote has a backslash before it.
+func lastFields(record []byte) (m Message, err error) {
+	i := bytes.LastIndex(record, []byte(`,"outcome":"`))
+	if i < 0 {
+		return m, nil
+	}
+	last := append([]byte("{"), record[i+1:]...)
+	return m, json.Unmarshal(last, &m)
+}

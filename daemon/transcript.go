@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"context"
+
+	"iris/daemon/journal"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// locateCall answers session.locate: the transcript of a message, or with an empty
+// id that of a conversation.
+func (d *Daemon) locateCall(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Which
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if p.ID != "" {
+		return d.messageTranscript(p.ID)
+	}
+	k, err := d.key(p.Team, p.Session)
+	if err != nil {
+		return nil, err
+	}
+	id, err := d.sessionID(k)
+	if err != nil {
+		return nil, err
+	}
+	return d.placed(k, ipc.Transcript{SessionID: id})
+}
+
+// messageTranscript finds the conversation that a message was, or is, a part of.
+// It may have moved on to another since.
+func (d *Daemon) messageTranscript(id string) (any, error) {
+	m, err := d.journal.Message(id)
+	if err != nil {
+		return nil, d.lookupError(id, err)
+	}
+	r, err := d.journal.Result(id)
+	if err != nil {
+		return nil, d.lookupError(id, err)
+	}
+	k := conversationOf(&m)
+	t := ipc.Transcript{State: string(m.State), Since: moment(m.Last().At), Until: moment(m.Ended())}
+	if r != nil {
+		t.SessionID = r.SessionID
+	}
+	if t.SessionID == "" && m.State == journal.Running {
+		t.SessionID = d.sessionOf(m.Last().Process)
+	}
+	if t.SessionID == "" {
+		if t.SessionID, err = d.sessionID(k); err != nil {
+			return nil, err
+		}
+	}
+	return d.placed(k, t)
+}
+
+// placed adds whose the conversation is, and where its file is.
+func (d *Daemon) placed(k pool.Key, t ipc.Transcript) (any, error) {
+	t.Team, t.Session = k.Team, k.Session
+	team, err := d.team(k.Team)
+	if err != nil {
+		return nil, teamError(err)
+	}
+	t.Agent = team.Agent
+	if t.Agent != "claude" || t.SessionID == "" {
+		return t, nil
+	}
+	vars, err := d.env.build(team, d.opts.Paths.Socket)
+	if err != nil {
+		return nil, coded(ipc.CodeCannotRun, "environment", err)
+	}
+	t.Path = claude.Transcript(assignments(vars), t.SessionID)
+	return t, nil
+}
+
+// sessionID is the agent's id of a conversation on record; empty for none.
+func (d *Daemon) sessionID(k pool.Key) (string, error) {
+	s, _, err := d.journal.Session(record(k))
+	if err != nil {
+		return "", coded(ipc.CodeFailed, "journal", d.journalError(err))
+	}
+	return s.ID, nil
+}
+
+// sessionOf is the conversation that a live process has now; empty when it is
+// gone.
+func (d *Daemon) sessionOf(process string) string {
+	for _, p := range d.pool.Snapshot().Processes {
+		if a, ok := p.Agent.(*claude.Process); ok && p.ID == process {
+			return a.Session()
+		}
+	}
+	return ""
+}

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// maxArguments is how many bytes of a command line are told.
+const maxArguments = 4096
+
+// tree answers process.tree.
+func (d *Daemon) tree(_ context.Context, c *ipc.Call) (any, error) {
+	if err := c.Bind(&struct{}{}); err != nil {
+		return nil, err
+	}
+	agents := d.pool.Snapshot().Processes
+	reply := ipc.ProcessTree{Agents: []ipc.AgentTree{}}
+	at := map[string]int{} // where the tree of a process id is
+	for _, p := range agents {
+		at[p.ID] = len(reply.Agents)
+		a := ipc.AgentTree{ID: p.ID, PID: p.PID, Team: p.Key.Team, Session: p.Key.Session, State: string(p.State)}
+		if p.PID > 0 {
+			a.Memory = claude.Memory(p.PID)
+		}
+		reply.Agents = append(reply.Agents, a)
+	}
+	byPID := map[int]string{}
+	for _, p := range agents {
+		byPID[p.PID] = p.ID
+	}
+	for _, k := range claude.Family(pidsOf(agents), d.opts.Paths.State) {
+		id := cmp.Or(byPID[k.Below], k.Process)
+		i, ok := at[id]
+		if !ok {
+			i = len(reply.Agents)
+			at[id] = i
+			reply.Agents = append(reply.Agents, ipc.AgentTree{ID: id, Team: cmp.Or(k.Team, "?"), Session: k.Session, State: "gone"})
+		}
+		reply.Agents[i].Processes = append(reply.Agents[i].Processes, treeProcess(&k))
+	}
+	for i := range reply.Agents {
+		if reply.Agents[i].Processes == nil {
+			reply.Agents[i].Processes = []ipc.TreeProcess{}
+		}
+	}
+	return reply, nil
+}
+
+func treeProcess(k *claude.Kin) ipc.TreeProcess {
+	command := []string{}
+	for left, i := maxArguments, 0; i < len(k.Command) && left > 0; i++ {
+		arg := k.Command[i]
+		if len(arg) > left {
+			arg = strings.ToValidUTF8(arg[:left], "") + "..."
+		}
+		left -= len(arg) + 1
+		command = append(command, strings.ToValidUTF8(arg, "\uFFFD"))
+	}
+	return ipc.TreeProcess{PID: k.PID, Parent: k.Parent, Command: command, Memory: k.Memory, Daemon: k.Below == 0}
+}
+
+func pidsOf(ps []pool.Process) []int {
+	var pids []int
+	for _, p := range ps {
+		if p.PID > 0 {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
+}
+
+// notAmong refuses to end what a peer runs in.
+func (d *Daemon) notAmong(match func(pool.Key) bool, peer int) error {
+	above := claude.Ancestors(peer)
+	for _, k := range claude.Family(d.agentPIDs(), d.opts.Paths.State) {
+		if k.Below == 0 && isOf(&k, match) && slices.Contains(above, k.PID) {
+			e := coded(ipc.CodeUsage, "own-tree", fmt.Errorf("process %d, which is to be ended, is what this command runs in", k.PID))
+			e.Data.Hint = "run it from a shell that no agent has started"
+			return e
+		}
+	}
+	return nil
+}
+
+// endDaemons ends what agents of these conversations have started and what has
+// made itself a daemon since.
+func (d *Daemon) endDaemons(match func(pool.Key) bool) []ipc.TreeProcess {
+	var ended []ipc.TreeProcess
+	want := func(k *claude.Kin) bool { return isOf(k, match) }
+	for _, k := range claude.EndDaemons(d.opts.Paths.State, want, d.agentPIDs, d.config.Load().StopGrace) {
+		d.log.Info("process of an agent ended", "team", k.Team, "session", k.Session, "process", k.Process, "pid", k.PID)
+		ended = append(ended, treeProcess(&k))
+	}
+	return ended
+}
+
+func isOf(k *claude.Kin, match func(pool.Key) bool) bool {
+	return k.Team != "" && match(pool.Key{Team: k.Team, Session: k.Session})
+}
+
+func (d *Daemon) agentPIDs() []int { return pidsOf(d.pool.Snapshot().Processes) }

@@ -1,0 +1,85 @@
+package claude
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// examineTimeout bounds each run of a program that is only asked about itself.
+const examineTimeout = 10 * time.Second
+
+// Examined is what a program says of itself, without a message to the API.
+type Examined struct {
+	Version string
+	Login   string // how it is logged in; LoggedOut, or empty when that cannot be told
+}
+
+// LoggedOut is what Examined.Login is for nobody.
+const LoggedOut = "none"
+
+// Program finds the file that Start would run with these options.
+func Program(o Options) (string, error) { return o.program() }
+
+// Examine asks a program for its version and whether somebody is logged in. The
+// error is about the first; loginErr says why the second cannot be told.
+func Examine(ctx context.Context, path string, o Options) (e Examined, loginErr, err error) {
+	out, err := o.query(ctx, path, "--version")
+	if err != nil {
+		return e, nil, err
+	}
+	e.Version, _, _ = strings.Cut(strings.TrimSpace(string(out)), " ")
+	// A program without that command would take its name for a message.
+	help, loginErr := o.query(ctx, path, "auth", "--help")
+	if loginErr != nil || !bytes.Contains(help, []byte("claude auth")) || !bytes.Contains(help, []byte("\n  status ")) {
+		return e, errors.New("it has no command to tell"), nil
+	}
+	out, loginErr = o.query(ctx, path, "auth", "status", "--json")
+	var said struct {
+		LoggedIn *bool  `json:"loggedIn"`
+		Method   string `json:"authMethod"`
+	}
+	switch {
+	case json.Unmarshal(out, &said) != nil || said.LoggedIn == nil: // it says so with status 1, too
+		if loginErr == nil {
+			loginErr = errors.New("it does not tell")
+		}
+		return e, loginErr, nil
+	case *said.LoggedIn:
+		e.Login = said.Method
+	default:
+		e.Login = LoggedOut
+	}
+	return e, nil, nil
+}
+
+// query runs the program with these arguments as an agent would be run, and
+// returns what it writes to its stdout.
+func (o *Options) query(ctx context.Context, path string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir, cmd.Env = o.Dir, o.environ()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := o.Reaper.Run(cmd)
+	what := "program " + path + " " + strings.Join(args, " ")
+	switch {
+	case ctx.Err() != nil:
+		err = fmt.Errorf("%s: no answer within %v", what, examineTimeout)
+	case err != nil && stderr.Len() > 0:
+		err = fmt.Errorf("%s: %w: %s", what, err, lastWords(stderr.Bytes()))
+	case err != nil:
+		err = fmt.Errorf("%s: %w", what, reason(err))
+	}
+	return stdout.Bytes(), err
+}
