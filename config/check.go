@@ -26,8 +26,14 @@ func (c *Config) Check() Problems {
 	if at, ok := c.origin["command"]; ok && filepath.IsAbs(c.Command) || c.needsCommand() {
 		add(at, checkCommand(c.Command))
 	}
+	if at, ok := c.origin["approval_notify"]; ok {
+		add(at, checkNotify(c.ApprovalNotify))
+	}
 	for _, name := range c.TeamNames() {
 		t := c.Teams[name]
+		if at, ok := t.origin["approval_notify"]; ok {
+			add(at, checkNotify(t.ApprovalNotify))
+		}
 		if at, ok := t.origin["dir"]; ok {
 			add(at, t.CheckDir())
 		}
@@ -67,6 +73,16 @@ func checkEnvFile(file string) error {
 	}
 	if _, err := ReadEnvFile(file); err != nil {
 		return fmt.Errorf("env_file: %w", err)
+	}
+	return nil
+}
+
+func checkNotify(command []string) error {
+	if len(command) == 0 {
+		return nil
+	}
+	if err := checkCommand(command[0]); err != nil {
+		return fmt.Errorf("approval_notify: %w", err)
 	}
 	return nil
 }

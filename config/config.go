@@ -53,6 +53,10 @@ type Settings struct {
 	MaxMemory    int64             `toml:"max_memory"`    // bytes, 0 for no limit
 	DeniedOK     bool              `toml:"denied_ok"`
 
+	Approvals       string        `toml:"approvals"`        // deny or ask
+	ApprovalTimeout time.Duration `toml:"approval_timeout"` // 0 for never
+	ApprovalNotify  []string      `toml:"approval_notify"`  // a program, absolute or a name for PATH, and its arguments; empty for none
+
 	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
 }
 

@@ -80,6 +80,10 @@ func checkConfig(t failer, cfg *Config) {
 	within("log_max_files", int64(cfg.LogMaxFiles), 1, 100)
 	settings := func(s Settings) {
 		within("idle_timeout", int64(s.IdleTimeout), 0, year)
+		within("approval_timeout", int64(s.ApprovalTimeout), 0, year)
+		if s.Approvals != "deny" && s.Approvals != "ask" || len(s.ApprovalNotify) > 0 && s.ApprovalNotify[0] == "" {
+			t.Errorf("got %+v", s)
+		}
 		within("stall_timeout", int64(s.StallTimeout), 0, year)
 		within("start_timeout", int64(s.StartTimeout), 1, year)
 		within("queue_limit", int64(s.QueueLimit), 1, 1000*1000)

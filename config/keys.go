@@ -55,6 +55,7 @@ const (
 	kindDir           // an absolute directory
 	kindFile          // an absolute file, "" for none
 	kindArgs          // strings
+	kindProgram       // strings: a program and its arguments, none for no program
 	kindNames         // names of environment variables
 	kindEnv           // a table of strings
 )
@@ -134,6 +135,12 @@ var keys = []key{
 		doc: "An agent whose processes together use more memory than this is replaced after its turn."},
 	{name: "denied_ok", kind: kindBool, def: "false",
 		doc: "Whether an answer counts as a success (exit status 0, not 9) although a tool was denied during the turn."},
+	{name: "approvals", kind: kindWord, def: `"deny"`, words: []string{"deny", "ask"},
+		doc: "What happens when an agent wants to use a tool that needs permission: it is denied at once, or the turn waits until somebody has decided (iris approvals, iris approve, iris deny)."},
+	{name: "approval_timeout", kind: kindDuration, def: `"10m"`, min: 1, max: year, zero: "never",
+		doc: "A tool call that nobody has decided about for this long is denied."},
+	{name: "approval_notify", kind: kindProgram,
+		doc: "A program and its arguments that the daemon runs once for each tool call that waits: IRIS_APPROVAL, IRIS_TEAM, IRIS_SESSION, IRIS_MESSAGE and IRIS_TOOL in its environment say which, and a JSON object on its standard input all of it. It is ended after 30 seconds."},
 	{name: "on_resume_failure", kind: kindWord, def: `"stop"`, words: []string{"stop", "fresh"},
 		doc: "What happens when a conversation cannot be resumed, because its transcript is gone or cannot be read, or its directory has moved: the message fails and says so, or a new conversation is begun for it."},
 }
@@ -163,7 +170,7 @@ func keyNames(at scope) []string {
 // scalar says whether the value is one word, such as an environment variable
 // can hold.
 func (k *key) scalar() bool {
-	return k.kind != kindArgs && k.kind != kindNames && k.kind != kindEnv
+	return k.kind != kindArgs && k.kind != kindProgram && k.kind != kindNames && k.kind != kindEnv
 }
 
 // choices are the values of a key that has only a few.
@@ -203,7 +210,7 @@ func (k *key) describe() string {
 		return "directory"
 	case kindFile:
 		return "file"
-	case kindArgs, kindNames:
+	case kindArgs, kindProgram, kindNames:
 		return "list of strings"
 	case kindEnv:
 		return "table of strings"

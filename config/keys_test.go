@@ -113,7 +113,7 @@ func TestSampleLoadsAsItIsAndWithEveryKeyTaken(t *testing.T) {
 	}
 	got, want := cfg.Settings, bare.Settings
 	for _, s := range []*Settings{&got, &want} {
-		s.Args, s.Env, s.PassEnv = nil, nil, nil // empty in one, nil in the other
+		s.Args, s.Env, s.PassEnv, s.ApprovalNotify = nil, nil, nil, nil // empty in one, nil in the other
 	}
 	if !reflect.DeepEqual(got, want) || cfg.MaxProcesses != bare.MaxProcesses {
 		t.Errorf("got %+v, want the defaults %+v", got, want)

@@ -20,7 +20,8 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute, Retention: 35 * 24 * time.Hour,
 		Umask: 0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
 		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, StartTimeout: time.Minute,
-			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000, OnResumeFailure: "stop"},
+			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000, OnResumeFailure: "stop",
+			Approvals: "deny", ApprovalTimeout: 10 * time.Minute},
 		paths: p, origin: map[string]origin{},
 	}
 	want.Teams = map[string]*Team{"echo": {Name: "echo", Agent: "echo", Dir: p.Home,
@@ -59,6 +60,9 @@ max_turns = 12
 max_memory = "2GiB"
 denied_ok = true
 on_resume_failure = "fresh"
+approvals = "ask"
+approval_timeout = 0
+approval_notify = ["~/bin/notify", "~"]
 
 [teams."api.v2"]
 dir = "/srv//api/../api"
@@ -77,6 +81,9 @@ max_turns = 0
 max_memory = 0
 denied_ok = false
 on_resume_failure = "stop"
+approvals = "deny"
+approval_timeout = "1m"
+approval_notify = []
 [teams."api.v2".env]
 B = "three"
 C = "x\ny"
@@ -88,7 +95,7 @@ dir = "~"
 		Command: cfg.paths.Home + "/bin/claude", Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
 		PassEnv: []string{"SSH_AUTH_SOCK", "AWS_*"}, EnvFile: cfg.paths.Home + "/secrets",
 		StartTimeout: 90 * time.Second, OnStall: "interrupt", QueueLimit: 1, MaxTurns: 12, MaxMemory: 2 << 30, DeniedOK: true,
-		OnResumeFailure: "fresh",
+		OnResumeFailure: "fresh", Approvals: "ask", ApprovalNotify: []string{cfg.paths.Home + "/bin/notify", "~"},
 	}
 	if !reflect.DeepEqual(cfg.Settings, want) {
 		t.Errorf("top level\n got %+v\nwant %+v", cfg.Settings, want)
@@ -101,10 +108,11 @@ dir = "~"
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 30,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 33,
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, StartTimeout: time.Second, StallTimeout: time.Minute,
-			OnStall: "report", QueueLimit: 2, OnResumeFailure: "stop"}}); !reflect.DeepEqual(api, want) {
+			OnStall: "report", QueueLimit: 2, OnResumeFailure: "stop",
+			Approvals: "deny", ApprovalTimeout: time.Minute, ApprovalNotify: []string{}}}); !reflect.DeepEqual(api, want) {
 		t.Errorf("team api.v2\n got %+v\nwant %+v", api, want)
 	}
 	web := cfg.Teams["web"]

@@ -31,6 +31,9 @@ type Paths struct {
 	Journal string
 	Log     string
 	Socket  string // where a daemon started from this environment would listen
+	Usual   string // what Socket is without a flag and IRIS_SOCKET
+	Runtime string // the user's runtime directory, empty when there is none
+	Units   string // directory of the user's systemd units
 
 	fixed  bool // Socket is by flag or IRIS_SOCKET: nothing else is looked for
 	chosen bool // Config is by flag or IRIS_CONFIG: it must exist
@@ -69,6 +72,12 @@ func Resolve(socket string) (Paths, error) {
 	p.Spool = filepath.Join(p.State, "spool")
 	p.Journal = filepath.Join(p.State, "journal")
 	p.Log = filepath.Join(p.State, "iris.log")
+	p.Units = filepath.Join(xdgDir("XDG_CONFIG_HOME", xdg.ConfigHome, home, ".config"), "systemd/user")
+	p.Runtime = runtimeDir()
+	p.Usual = filepath.Join(p.State, "run", socketName)
+	if p.Runtime != "" {
+		p.Usual = filepath.Join(p.Runtime, "iris", socketName)
+	}
 	if err := p.resolveSocket(socket); err != nil {
 		return Paths{}, err
 	}
@@ -172,7 +181,7 @@ func (p *Paths) resolveSocket(flag string) error {
 		source, flag = "IRIS_SOCKET", os.Getenv("IRIS_SOCKET")
 	}
 	if flag == "" {
-		p.Socket = filepath.Join(runtimeDir(p.State), socketName)
+		p.Socket = p.Usual
 		return nil
 	}
 	abs, err := filepath.Abs(flag)
@@ -256,16 +265,16 @@ func xdgDir(name, dir, home, fallback string) string {
 	return filepath.Join(home, fallback)
 }
 
-// runtimeDir returns the directory of the socket. It is $XDG_RUNTIME_DIR/iris,
-// else /run/user/UID/iris, which cron does not know of but finds, provided
-// they are nobody else's; else a directory in the state directory.
-func runtimeDir(state string) string {
+// runtimeDir returns $XDG_RUNTIME_DIR, else /run/user/UID, which cron does not
+// know of but finds, provided they are nobody else's; or nothing. The socket is
+// in a directory of iris there, else in one in the state directory.
+func runtimeDir() string {
 	for _, dir := range []string{os.Getenv("XDG_RUNTIME_DIR"), filepath.Join("/run/user", strconv.Itoa(os.Getuid()))} {
 		if filepath.IsAbs(dir) && private(dir) {
-			return filepath.Join(dir, "iris")
+			return filepath.Clean(dir)
 		}
 	}
-	return filepath.Join(state, "run")
+	return ""
 }
 
 // private says whether dir is a directory of ours in which nobody else can

@@ -14,13 +14,14 @@ func TestResolveFollowsTheEnvironment(t *testing.T) {
 	p := newHome(t)
 	want := Paths{Home: p.Home, Config: p.Home + "/.config/iris/config.toml", Confd: p.Home + "/.config/iris/conf.d",
 		State: p.Home + "/.local/state/iris", Lock: p.Home + "/.local/state/iris/daemon.lock", Spool: p.Home + "/.local/state/iris/spool",
-		Journal: p.Home + "/.local/state/iris/journal", Log: p.Home + "/.local/state/iris/iris.log", Socket: p.Home + "/run/iris/iris.sock"}
+		Journal: p.Home + "/.local/state/iris/journal", Log: p.Home + "/.local/state/iris/iris.log", Socket: p.Home + "/run/iris/iris.sock",
+		Usual: p.Home + "/run/iris/iris.sock", Runtime: p.Home + "/run", Units: p.Home + "/.config/systemd/user"}
 	if p != want {
 		t.Errorf("defaults\n got %+v\nwant %+v", p, want)
 	}
 	t.Setenv("XDG_CONFIG_HOME", "/c")
 	t.Setenv("XDG_STATE_HOME", "/s")
-	if p = mustResolve(t, ""); p.Config != "/c/iris/config.toml" || p.Confd != "/c/iris/conf.d" || p.State != "/s/iris" || p.Spool != "/s/iris/spool" {
+	if p = mustResolve(t, ""); p.Config != "/c/iris/config.toml" || p.Confd != "/c/iris/conf.d" || p.State != "/s/iris" || p.Spool != "/s/iris/spool" || p.Units != "/c/systemd/user" {
 		t.Errorf("XDG directories: got %+v", p)
 	}
 	t.Setenv("XDG_CONFIG_HOME", "c")
@@ -29,7 +30,7 @@ func TestResolveFollowsTheEnvironment(t *testing.T) {
 		t.Errorf("relative XDG directories count: got %+v", p)
 	}
 	t.Setenv("IRIS_CONFIG", "/x/y.toml")
-	if p = mustResolve(t, ""); p.Config != "/x/y.toml" || p.Confd != "/x/conf.d" || p.State != want.State {
+	if p = mustResolve(t, ""); p.Config != "/x/y.toml" || p.Confd != "/x/conf.d" || p.State != want.State || p.Units != want.Units {
 		t.Errorf("IRIS_CONFIG: got %+v", p)
 	}
 	t.Setenv("IRIS_CONFIG", "y.toml")

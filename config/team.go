@@ -49,7 +49,7 @@ func (t *Team) Stamp() string {
 			h.Write([]byte(w))
 		}
 	}
-	put(t.Agent, t.Dir, t.Command, t.EnvFile, fmt.Sprint(t.MaxTurns))
+	put(t.Agent, t.Dir, t.Command, t.EnvFile, fmt.Sprint(t.MaxTurns), t.Approvals)
 	put(t.Args...)
 	put(t.PassEnv...)
 	for _, name := range slices.Sorted(maps.Keys(t.Env)) {

@@ -102,6 +102,7 @@ func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
 		"env value":       func(t *Team) { t.Env["A"] = "2" }, "env name": func(t *Team) { delete(t.Env, "A"); t.Env["AA"] = "1" },
 		"less env": func(t *Team) { delete(t.Env, "B") }, "pass_env": func(t *Team) { t.PassEnv = nil },
 		"env_file": func(t *Team) { t.EnvFile = "" }, "max_turns": func(t *Team) { t.MaxTurns = 0 },
+		"approvals": func(t *Team) { t.Approvals = "ask" },
 	} {
 		team := base()
 		change(team)
@@ -111,6 +112,7 @@ func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
 		seen[team.Stamp()] = name
 	}
 	same := base()
+	same.ApprovalTimeout, same.ApprovalNotify = 1, []string{"n"}
 	same.Description, same.IdleTimeout, same.QueueLimit, same.File, same.Line = "d", 1, 2, "/f", 3
 	for range 20 { // a map has another order each time
 		if seen[same.Stamp()] == "base" {

@@ -19,6 +19,8 @@ func (k *key) read(v *value, home string, complain func(position, string)) any {
 	switch k.kind {
 	case kindArgs, kindNames:
 		out, rule = k.readList(v, complain)
+	case kindProgram:
+		out, rule = k.readProgram(v, home, complain)
 	case kindEnv:
 		out, rule = k.readEnv(v, complain)
 	default:
@@ -193,6 +195,23 @@ func (k *key) readList(v *value, complain func(position, string)) (any, string) 
 		out = append(out, e.str)
 	}
 	return out, ""
+}
+
+// readProgram makes the path of the program absolute.
+func (k *key) readProgram(v *value, home string, complain func(position, string)) (any, string) {
+	out, rule := k.readList(v, complain)
+	words, _ := out.([]string)
+	if rule != "" || len(words) == 0 || len(words) != len(v.list) {
+		return out, rule
+	}
+	program := key{name: k.name, kind: kindCommand}
+	path, rule := program.readString(words[0], home)
+	if rule != "" {
+		complain(v.list[0].pos, fmt.Sprintf("%s[0]%s: %s", k.name, v.list[0].shown(), rule))
+		return nil, ""
+	}
+	words[0] = path.(string)
+	return words, ""
 }
 
 // readEnv never shows a value: it may be a secret.

@@ -34,7 +34,7 @@ func (d *Daemon) team(name string) (*config.Team, error) {
 
 // startAgent is the pool's Start: it finds the team's settings, environment
 // and conversation and starts its program there.
-func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bool) (pool.Agent, error) {
+func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bool, v pool.Variant) (pool.Agent, error) {
 	t, err := d.team(k.Team)
 	if err == nil {
 		err = t.CheckDir()
@@ -47,8 +47,11 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
 	}
 	o := d.agentOptions(k, t, id, vars)
+	o.Variant = v
 	err = d.persistUntil(ctx, func() (err error) {
-		o.SessionID, err = d.session(k, t, o.Env, fresh)
+		if o.SessionID, err = d.session(k, t, o.Env, fresh); err == nil {
+			o.Model, err = d.lend(k, fresh, v)
+		}
 		return err
 	})
 	if err != nil {
@@ -66,6 +69,7 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 	if err != nil {
 		return nil, err
 	}
+	d.lent(ctx, k, p, v)
 	return p, nil
 }
 
@@ -101,10 +105,14 @@ func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.
 		Env:    append(assignments(vars), claude.EnvState+"="+d.opts.Paths.State, claude.EnvTeam+"="+k.Team, claude.EnvSession+"="+k.Session),
 		Spools: d.opts.Paths.Spool, Transcript: true,
 		StartTimeout: t.StartTimeout, Grace: d.config.Load().StopGrace,
-		Watch:     watched(t, vars),
-		Stamp:     func() string { return d.stamp(k.Team) },
-		OnSession: func(id string) { d.setSession(k, t.Dir, id) },
-		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
+		Watch:       watched(t, vars),
+		Stamp:       func() string { return d.stamp(k.Team) },
+		OnSession:   func(id string) { d.setSession(k, t.Dir, id) },
+		OnLost:      func(work []string) { d.lostWork(k, work) },
+		Ask:         t.Approvals == "ask",
+		OnAsk:       func(p *claude.Process, r claude.Request) { d.asked(k, id, p, r) },
+		OnWithdrawn: func(_ *claude.Process, request string) { d.withdrawn(id, request) },
+		Follower:    d.follower, Reaper: d.reaper, Log: d.log,
 	}
 	if t.Agent == "echo" {
 		o.Command, o.Prefix, o.Transcript = d.self, []string{"agent", "echo"}, false
@@ -232,8 +240,12 @@ func (d *Daemon) setSession(k pool.Key, dir, id string) {
 	if isFresh(k) {
 		return
 	}
-	s := journal.Session{ID: id, Dir: dir, Created: time.Now()}
-	if err := d.journal.SetSession(record(k), s); err != nil {
+	s, _, err := d.journal.Session(record(k)) // its model stays
+	if err == nil {
+		s.ID, s.Dir, s.Created, s.Used = id, dir, time.Now(), false
+		err = d.journal.SetSession(record(k), s)
+	}
+	if err != nil {
 		d.log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", err)
 	}
 }

@@ -50,6 +50,7 @@ type Options struct {
 	Problems  error     // what Isolate could not undo
 	Args      []string  // how this daemon is started, for the program that replaces it; nil when none can
 	Handover  *Handover // what the program before this one has left; nil at a start
+	Service   Service   // what the service manager has told, if there is one
 }
 
 // Daemon is one running daemon.
@@ -94,17 +95,21 @@ type Daemon struct {
 	reloadMu sync.Mutex             // one reload at a time
 	refused  atomic.Pointer[string] // why the last reload was, nil when it was not
 
-	boot    string // of the machine
-	ids     ids
-	keys    keyLocks
-	live    live
-	room    room
-	notices sync.Map               // pool.Key -> what the next answer of that conversation says besides
-	damage  atomic.Pointer[string] // what Check found in the journal
-	fatal   atomic.Pointer[error]  // why the daemon ends, when that is the journal's fault
-	leave   atomic.Bool            // running turns are left to their agents
-	follows atomic.Bool            // another daemon follows at once: waiting clients come back to it
-	left    chan struct{}          // closed when running turns have been left
+	boot       string // of the machine
+	ids        ids
+	keys       keyLocks
+	holding    sync.Mutex // held while a conversation is held or let go for what the journal says
+	live       live
+	recent     recent
+	room       room
+	approvals  approvals
+	notices    sync.Map               // pool.Key -> what the next answer of that conversation says besides
+	unnotified atomic.Pointer[string] // why nobody may know of an approval
+	damage     atomic.Pointer[string] // what Check found in the journal
+	fatal      atomic.Pointer[error]  // why the daemon ends, when that is the journal's fault
+	leave      atomic.Bool            // running turns are left to their agents
+	follows    atomic.Bool            // another daemon follows at once: waiting clients come back to it
+	left       chan struct{}          // closed when running turns have been left
 
 	// patient ends when this daemon can no longer wait for room on the disk.
 	patient   context.Context
@@ -133,6 +138,7 @@ func (d *Daemon) lifetime(ctx context.Context) error {
 	defer d.end()
 	if err := d.open(); err != nil {
 		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", exitCode(err), err))
+		d.opts.Service.Tell("STATUS=not started: " + err.Error())
 		return err
 	}
 	d.run(ctx)
@@ -152,7 +158,9 @@ func newDaemon(o Options) *Daemon {
 	d.force, d.forceNow = context.WithCancel(context.Background())
 	d.patient, d.impatient = context.WithCancel(context.Background())
 	d.prefix = newPrefix(d.since)
+	var asked []handedApproval
 	if h := o.Handover; h != nil {
+		asked = h.Approvals
 		d.since, d.generation, d.prefix = h.Since, h.Generation+1, h.Prefix
 		d.messages.Store(h.Messages)
 		d.costs.Store(h.Costs)
@@ -161,6 +169,7 @@ func newDaemon(o Options) *Daemon {
 			d.notices.Store(n.Key, n.Text)
 		}
 	}
+	d.approvals.open(asked)
 	return d
 }
 
@@ -170,14 +179,6 @@ func tell(ready *os.File, line string) {
 		io.WriteString(ready, line)
 		ready.Close()
 	}
-}
-
-// exitCode is the status that a start-up error means for the client.
-func exitCode(err error) int {
-	if e, ok := errors.AsType[*ipc.Error](err); ok {
-		return e.Code
-	}
-	return ipc.CodeDaemon
 }
 
 // atEnd registers what end does, last first.
@@ -276,8 +277,10 @@ func (d *Daemon) openAgents() error {
 		return fmt.Errorf("follow the agents' output: %w", err)
 	}
 	d.atEnd(d.closeAgents(d.follower.Close))
-	d.env = newEnvironment(d.opts.Ready != nil || d.opts.Handover != nil && d.opts.Handover.Login, d.reaper, &d.wg)
+	d.atEnd(d.recent.close)
+	d.env = newEnvironment(d.byOthers(), d.reaper, &d.wg)
 	d.atEnd(d.wg.Wait)
+	d.atEnd(d.approvals.close) // after the pool
 	cfg := d.config.Load()
 	d.pool = pool.New(pool.Config{
 		Limits:   limits(cfg),
@@ -317,11 +320,17 @@ func (d *Daemon) run(ctx context.Context) {
 	d.wg.Go(func() { d.pruneJournal(d.serving) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
 	tell(d.opts.Ready, "ok\n")
+	d.tellReady()
+	if d.opts.Service.notices != "" {
+		d.wg.Go(func() { d.tellAlive(d.serving) })
+	}
 	if h := d.opts.Handover; h != nil && h.Quit {
 		d.quit()
 	}
 
-	if !d.serve(ctx) {
+	stops := d.serve(ctx)
+	d.tellStopping()
+	if !stops {
 		return
 	}
 	close(d.draining)

@@ -44,7 +44,9 @@ type delivery struct {
 	refused  error // why it was not accepted
 	over     bool  // its end is on record
 	agent    *claude.Process
-	spool    string // process whose spool it may have to be settled from
+	offset   int64                        // where its output begins in the agent's spool
+	streams  map[chan *claude.Stream]bool // of those who want the output, once each turn begins
+	spool    string                       // process whose spool it may have to be settled from
 
 	watchers map[chan<- string]bool // of its end; live.mu protects them
 
@@ -107,6 +109,7 @@ func (m *delivery) submit(t *pool.Turn) (position int, err error) {
 // turn fills in what the pool is to know of the message.
 func (m *delivery) turn(t *pool.Turn) *pool.Turn {
 	t.ID, t.Key, t.Fresh = m.new.ID, m.key, m.new.Options.Fresh
+	t.Variant, t.Blocks = pool.Variant(m.new.Options.Variant), m.new.Options.Blocks
 	t.Begin = func(p pool.Process) error { return m.begin(t, p) }
 	t.Finish = m.finish
 	return t
@@ -147,6 +150,7 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	defer m.mu.Unlock()
 	if m.begun {
 		m.agent, _ = proc.Agent.(*claude.Process)
+		m.open()
 		return nil
 	}
 	if m.refused != nil {
@@ -172,6 +176,7 @@ func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
 	t.Text = string(body)
 	m.running = true
 	m.needs(proc.ID)
+	m.open()
 	if m.timer != nil {
 		m.timer.Stop()
 	}
@@ -195,6 +200,7 @@ func (m *delivery) dispatch(proc pool.Process) error {
 	a := journal.Attempt{Process: proc.ID, Boot: m.d.boot}
 	if m.agent != nil {
 		a.Spool, a.Offset = m.agent.Spool()
+		m.offset = a.Offset
 	}
 	a.At = time.Now()
 	j, id := m.d.journal, m.new.ID
@@ -221,26 +227,6 @@ func (m *delivery) dispatch(proc pool.Process) error {
 	err := m.d.persist(func() error { return redispatch(j, id, a) })
 	if errors.Is(err, journal.ErrExpired) {
 		return m.expired(err)
-	}
-	return err
-}
-
-// redispatch is Dispatch that may be repeated when its fate is open.
-func redispatch(j *journal.Journal, id string, a journal.Attempt) error {
-	_, err := j.Dispatch(id, a)
-	if s, ok := errors.AsType[*journal.StateError](err); ok && s.From == journal.Running {
-		if now, err := j.Message(id); err == nil && now.Last().At.Equal(a.At) {
-			return nil
-		}
-	}
-	return err
-}
-
-// requeue is Requeue that may be repeated when its fate is open.
-func requeue(j *journal.Journal, id, why string) error {
-	_, err := j.Requeue(id, why, time.Now())
-	if s, ok := errors.AsType[*journal.StateError](err); ok && s.From == journal.Queued {
-		return nil
 	}
 	return err
 }
@@ -346,7 +332,7 @@ func (m *delivery) putBack() *ipc.Error {
 
 // conclude records the end of an accepted message. The caller holds mu.
 func (m *delivery) conclude(res *pool.Result, err error) {
-	m.end = m.d.verdict(m.key, m.new.ID, res, err)
+	m.end = m.verdict(res, err)
 	if notice, ok := m.d.notices.LoadAndDelete(m.key); ok {
 		m.end.notice, _ = notice.(string)
 	}
@@ -367,7 +353,7 @@ func (m *delivery) letGo() {
 		m.agent.Taken()
 	}
 	if m.end.state == journal.Done {
-		m.d.used(m.key, m.end.res.SessionID)
+		m.d.used(m.key, m.end.res.SessionID, m.ownModel())
 	}
 }
 
@@ -384,7 +370,7 @@ func (m *delivery) record(e journal.End) error {
 func (m *delivery) unknown() {
 	switch m.new.Options.OnUnknown {
 	case "hold":
-		m.d.hold(m.key)
+		m.d.hold(m)
 	case "retry":
 		m.next = m.d.again(m.new)
 	}

@@ -43,8 +43,9 @@ var allowed = []string{
 }
 
 // environment is the base that agents' environments are built from: that of
-// the login shell when a client started the daemon, so that no agent depends on
-// who happened to be first; the daemon's own when a person or systemd did.
+// the login shell when a client or systemd started the daemon, so that no agent
+// depends on who happened to be first, or lacks what a profile sets; the daemon's
+// own when a person did.
 type environment struct {
 	fromShell bool
 	reaper    *claude.Reaper

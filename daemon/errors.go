@@ -94,3 +94,11 @@ func startHint(k pool.Key, e *pool.StartError) string {
 	}
 	return `give its full path as "command" in the configuration, or put its directory on the PATH of your login shell and run "iris daemon reload"`
 }
+
+// exitCode is the status that a start-up error means for the client.
+func exitCode(err error) int {
+	if e, ok := errors.AsType[*ipc.Error](err); ok {
+		return e.Code
+	}
+	return ipc.CodeDaemon
+}

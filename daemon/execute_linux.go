@@ -35,7 +35,6 @@ func execute(program string, args []string, h *Handover) error {
 	}
 	args = append(slices.Clone(args), "--takeover-fd", strconv.Itoa(fd))
 	signal.Ignore(syscall.SIGHUP) // it would end the new image until that handles it
-	env := os.Environ()
 	open := append(h.Descriptors(), fd)
 
 	syscall.ForkLock.Lock()
@@ -46,7 +45,7 @@ func execute(program string, args []string, h *Handover) error {
 		}
 	}
 	if err == nil {
-		err = syscall.Exec(program, args, env)
+		err = syscall.Exec(program, args, append(os.Environ(), h.environ...))
 	}
 	for _, fd := range open {
 		unix.CloseOnExec(fd)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"iris/ipc"
@@ -22,15 +23,19 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodSend, d.send)
 	s.Handle(ipc.MethodSubmit, d.submit)
 	s.Handle(ipc.MethodWait, d.wait)
+	s.Handle(ipc.MethodStream, d.stream)
 	s.Handle(ipc.MethodResult, d.result)
 	s.Handle(ipc.MethodMessages, d.listMessages)
 	s.Handle(ipc.MethodShow, d.show)
 	s.Handle(ipc.MethodUsage, d.sumUsage)
 	s.Handle(ipc.MethodCancel, d.cancel)
-	s.Handle(ipc.MethodRetry, d.retry)
-	s.Handle(ipc.MethodResolve, d.resolve)
 	s.Handle(ipc.MethodTree, d.tree)
-	s.Handle(ipc.MethodKill, d.kill)
+	s.Handle(ipc.MethodRetry, d.forAnyoneButAgents("send messages again", d.retry))
+	s.Handle(ipc.MethodResolve, d.forAnyoneButAgents("resolve messages", d.resolve))
+	s.Handle(ipc.MethodKill, d.forAnyoneButAgents("kill agents", d.kill))
+	s.Handle(ipc.MethodApprovals, d.listApprovals)
+	s.Handle(ipc.MethodDecide, d.forAnyoneButAgents("decide about approvals", d.decideCall))
+	s.Handle(ipc.MethodCaller, d.caller)
 	s.Handle(ipc.MethodEvict, d.evict)
 	s.Handle(ipc.MethodWake, d.wake)
 	s.Handle(ipc.MethodRestart, d.restart)
@@ -39,9 +44,9 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.showEnv)
 	s.Handle(ipc.MethodExamine, d.examineCall)
-	s.Handle(ipc.MethodReload, d.reloadCall)
-	s.Handle(ipc.MethodStop, d.stopCall)
-	s.Handle(ipc.MethodReplace, d.replaceCall)
+	s.Handle(ipc.MethodReload, d.forAnyoneButAgents("reload the configuration", d.reloadCall))
+	s.Handle(ipc.MethodStop, d.forAnyoneButAgents("stop the daemon", d.stopCall))
+	s.Handle(ipc.MethodReplace, d.forAnyoneButAgents("restart the daemon", d.replaceCall))
 }
 
 func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
@@ -61,7 +66,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
 		Messages: d.messages.Load(), CostUSD: float64(d.costs.Load()) / 1e6,
-		Clients: d.server.Clients(), Warnings: append(d.problems(), d.env.warning()...), Stopping: st.Closed, Broken: []ipc.Broken{},
+		Clients: d.server.Clients(), Warnings: slices.Concat(d.problems(), d.env.warning(), d.notifyWarning()), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	reply.Journal = d.journalStatus()
 	if why := d.refused.Load(); why != nil {
@@ -132,6 +137,7 @@ func (d *Daemon) process(p pool.Process, now time.Time) ipc.Process {
 	} else {
 		v.Dir = p.Key.Team // a team that is only a directory
 	}
+	d.mark(&v, p)
 	return v
 }
 
@@ -172,7 +178,7 @@ func notRunning(t ipc.Target) error {
 	return coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of %s is running", targetName(t)))
 }
 
-func (d *Daemon) kill(_ context.Context, c *ipc.Call) (any, error) {
+func (d *Daemon) kill(ctx context.Context, c *ipc.Call) (any, error) {
 	t, match, err := d.target(c)
 	if err != nil {
 		return nil, err
@@ -182,7 +188,7 @@ func (d *Daemon) kill(_ context.Context, c *ipc.Call) (any, error) {
 			return nil, err
 		}
 	}
-	killed := append(d.pool.Kill(match), d.killLeftovers(match)...)
+	killed := append(d.pool.Kill(match), d.killLeftovers(ctx, match)...)
 	reply := d.stoppedReply(killed, nil)
 	if t.Tree {
 		reply.Daemons = d.endDaemons(match)

@@ -33,8 +33,11 @@ type Handover struct {
 	Costs      int64
 	Logged     uint64 // event up to which the log has them
 	Notices    []notice
+	Approvals  []handedApproval
 	Pool       pool.Handed
 	Agents     []claude.Handed
+
+	environ []string // for the next image besides its own; it gets them as its environment
 }
 
 // notice is what the next answer of a conversation says besides.

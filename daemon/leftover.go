@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,8 +23,9 @@ type leftover struct {
 	message *delivery // nil when it ran none
 }
 
-// killLeftovers ends those that match, with their tools, and returns them.
-func (d *Daemon) killLeftovers(match func(pool.Key) bool) []pool.Process {
+// killLeftovers ends those that match, with their tools, and returns them when
+// what they ran is on record, or when ctx ends: a full disk may take long.
+func (d *Daemon) killLeftovers(ctx context.Context, match func(pool.Key) bool) []pool.Process {
 	var killed []pool.Process
 	for _, l := range d.leftovers {
 		select {
@@ -38,7 +40,10 @@ func (d *Daemon) killLeftovers(match func(pool.Key) bool) []pool.Process {
 			d.log.Error("leftover agent not ended", "process", l.Process, "pid", l.PID, "err", err)
 			continue
 		}
-		<-l.gone
+		select {
+		case <-l.gone:
+		case <-ctx.Done():
+		}
 		killed = append(killed, pool.Process{ID: l.Process, Key: l.key, PID: l.PID, State: pool.Stopping, Started: l.Progress()})
 	}
 	return killed
@@ -60,7 +65,9 @@ func (d *Daemon) findLeftovers() (map[string]*leftover, error) {
 		keys[s.ID] = recorded(key)
 		return nil
 	})
-	if err != nil {
+	if damage, ok := errors.AsType[*journal.DamageError](err); ok {
+		d.log.Error("conversation passed over", "err", damage) // nobody can resume that one
+	} else if err != nil {
 		return nil, err
 	}
 	for _, l := range found {

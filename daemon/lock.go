@@ -24,26 +24,34 @@ type lock struct {
 // acquire takes the lock at path. The error is ErrRunning when another daemon
 // has it and keeps it.
 func acquire(path string) (*lock, error) {
+	deadline := time.Now().Add(lockWait)
+	for {
+		l, err := acquireNow(path)
+		if !errors.Is(err, ErrRunning) || time.Now().After(deadline) {
+			return l, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// acquireNow takes the lock at path if nobody has it, else the error is
+// ErrRunning.
+func acquireNow(path string) (*lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
-	deadline := time.Now().Add(lockWait)
-	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return &lock{f}, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		if time.Now().After(deadline) {
-			f.Close()
-			return nil, ErrRunning
-		}
-		time.Sleep(20 * time.Millisecond)
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	switch {
+	case err == nil:
+		return &lock{f}, nil
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		err = ErrRunning
+	default:
+		err = fmt.Errorf("lock %s: %w", path, err)
 	}
+	f.Close()
+	return nil, err
 }
 
 // inherit goes on with a lock that this process holds already, at a descriptor;

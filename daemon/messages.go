@@ -27,6 +27,7 @@ func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
 	if len(p.IDs) == 0 || len(p.IDs) > maxPage {
 		return nil, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("%d ids to wait for: there must be 1 to %d", len(p.IDs), maxPage))
 	}
+	defer d.watchApprovals(c, p.Approvals, p.IDs...)()
 	ended := make(chan string, len(p.IDs))
 	for _, id := range p.IDs {
 		if m := d.live.watch(id, ended); m != nil {
@@ -188,6 +189,10 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	w := wireMessage(&m)
 	w.Process, w.Fresh, w.OnUnknown, w.Origin = m.Last().Process, m.Options.Fresh, m.Options.OnUnknown, m.Options.Origin
+	if v := ipc.Variant(m.Options.Variant); v != (ipc.Variant{}) {
+		w.Options = &v
+	}
+	w.Blocks = m.Options.Blocks
 	w.Position = d.pool.Position(id)
 	for _, step := range m.History {
 		w.History = append(w.History, ipc.Change{State: string(step.State), At: step.At, By: step.By, Note: step.Note})
@@ -280,7 +285,10 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	send := ipc.Send{
 		Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh,
-		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin,
+		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: ipc.Variant(old.Options.Variant),
+	}
+	if old.Options.Blocks {
+		send.Text, send.Content = "", body
 	}
 	if send.Fresh {
 		send.Session = ""
@@ -290,7 +298,7 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	n.Options.RetryOf = p.ID
-	_, st, err := d.accept(c, n, false, false)
+	_, st, err := d.accept(c, n, terms{})
 	if err != nil {
 		return nil, err
 	}
@@ -328,16 +336,22 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil
 }
 
-// hold bars a conversation until its unknown message is resolved. One that was
-// for a single message has nothing more to bar.
-func (d *Daemon) hold(k pool.Key) {
-	if !isFresh(k) {
-		d.pool.Hold(k)
+// hold bars the conversation of a message that is unknown until somebody
+// resolves it, which may have been done already. One that was for a single
+// message has nothing more to bar.
+func (d *Daemon) hold(m *delivery) {
+	d.holding.Lock()
+	defer d.holding.Unlock()
+	now, err := d.journal.Message(m.new.ID)
+	if !isFresh(m.key) && (err != nil || now.State == journal.Unknown) {
+		d.pool.Hold(m.key)
 	}
 }
 
 // unhold lets a conversation go on unless another unknown message holds it.
 func (d *Daemon) unhold(k pool.Key) {
+	d.holding.Lock()
+	defer d.holding.Unlock()
 	for m, err := range d.journal.Unresolved() {
 		if damage, ok := errors.AsType[*journal.DamageError](err); err != nil && (!ok || damage.ID == "") {
 			d.log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.journalError(err))

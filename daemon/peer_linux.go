@@ -14,6 +14,41 @@ func (d *Daemon) parent(pid int) string {
 	if !d.pool.Busy() { // no turn waits for anybody
 		return ""
 	}
+	if id := markOf(pid); id != "" {
+		return id
+	}
+	return d.agentAbove(pid)
+}
+
+// insider returns the id of the agent in whose process tree the peer is, or
+// nothing. The mark in the environment of whatever is right below the daemon says
+// so, also when the peer's own was cleared; the peer's own says it of an agent
+// that an earlier daemon has left, which is not below this one. The mark of
+// another daemon's agent does not count.
+func (d *Daemon) insider(pid int) string {
+	for _, p := range []int{pid, ancestorBelow(pid, os.Getpid())} {
+		if id := markOf(p); d.ours(id) {
+			return id
+		}
+	}
+	return ""
+}
+
+// agentAbove returns the id of the agent that is an ancestor of a process.
+func (d *Daemon) agentAbove(pid int) string {
+	if child := ancestorBelow(pid, os.Getpid()); child != 0 {
+		for _, p := range d.pool.Snapshot().Processes {
+			if p.PID == child {
+				return p.ID
+			}
+		}
+	}
+	return ""
+}
+
+// markOf returns the mark that iris puts into the environment of its agents, and
+// that what they start inherits; empty without one.
+func markOf(pid int) string {
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
 		return ""
@@ -21,13 +56,6 @@ func (d *Daemon) parent(pid int) string {
 	for v := range bytes.SplitSeq(env, []byte{0}) {
 		if id, ok := bytes.CutPrefix(v, []byte("IRIS_PROCESS=")); ok {
 			return string(id)
-		}
-	}
-	if child := ancestorBelow(pid, os.Getpid()); child != 0 {
-		for _, p := range d.pool.Snapshot().Processes {
-			if p.PID == child {
-				return p.ID
-			}
 		}
 	}
 	return ""

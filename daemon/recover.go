@@ -110,7 +110,7 @@ func (d *Daemon) recoverUnknown() (again []journal.New, err error) {
 		m := d.restored(&msg)
 		switch msg.Options.OnUnknown {
 		case "hold":
-			d.hold(m.key)
+			d.hold(m)
 		case "retry":
 			again = append(again, m.new)
 		}
@@ -177,8 +177,9 @@ func (m *delivery) settle(a journal.Attempt) error {
 		return err
 	}
 	m.over = true
+	m.keepOutput(claude.OpenStream(m.d.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, 0))
 	if e.state == journal.Done {
-		m.d.used(m.key, e.res.SessionID)
+		m.d.used(m.key, e.res.SessionID, m.ownModel())
 	}
 	m.d.log.Info("message settled", "message", m.new.ID, "state", string(e.state))
 	return nil
@@ -215,7 +216,7 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) 
 	ev, err := claude.Settle(d.opts.Paths.Spool, a.Process, a.Offset)
 	switch {
 	case err == nil && ev.Result != nil:
-		return d.verdict(m.key, m.new.ID, ev.Result, nil), false
+		return m.verdict(ev.Result, nil), false
 	case err == nil && ev.Untouched && a.Boot == d.boot && d.boot != "":
 		return ended{}, true
 	}

@@ -283,6 +283,7 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		h.Agents = append(h.Agents, state)
 	}
 	var settled bool
+	h.Approvals = d.approvals.handOver()
 	if h.Pool, settled = d.pool.HandOver(); !settled || !h.consistent() {
 		return undo(errMoved)
 	}
@@ -306,7 +307,7 @@ func (h *Handover) consistent() bool {
 func (d *Daemon) handover() *Handover {
 	h := &Handover{
 		Format: handoverFormat, Generation: d.generation, Since: d.since, Login: d.env.fromShell,
-		Lock: int(d.lock.f.Fd()), Prefix: d.prefix,
+		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.prefix,
 		Messages: d.messages.Load(), Costs: d.costs.Load(), Logged: d.logged.Load(),
 	}
 	d.notices.Range(func(k, v any) bool {

@@ -20,11 +20,12 @@ func (d *Daemon) reply(k pool.Key, id string, res *pool.Result, callerKeys []str
 	}
 	r := ipc.Reply{
 		ID: id, Team: k.Team, Session: k.Session, SessionID: res.SessionID,
-		Outcome: string(outcome), Text: ipc.QuoteString(nil, res.Text), Error: res.Err,
+		Outcome: string(outcome), Text: ipc.QuoteString(nil, res.Text), Error: res.Err, Reason: res.Reason,
 		Subtype: res.Subtype, APIStatus: res.Status, Turns: res.Turns,
 		CostUSD: math.Round(res.CostUSD*1e8) / 1e8, Duration: res.Duration.Milliseconds(),
 		Usage: ipc.Usage{Input: res.Usage.Input, Output: res.Usage.Output, CacheRead: res.Usage.CacheRead, CacheWrite: res.Usage.CacheWrite},
 	}
+	r.Model, r.Resets, r.Background = res.Model, moment(res.Resets), res.Background
 	for _, x := range res.Denials {
 		r.Denials = append(r.Denials, ipc.Denial{Tool: x.Tool, Input: x.Input})
 	}
@@ -32,8 +33,14 @@ func (d *Daemon) reply(k pool.Key, id string, res *pool.Result, callerKeys []str
 	case err != nil:
 	case outcome == pool.OutcomeNotLoggedIn:
 		r.Hint = d.loginHint(t, callerKeys)
-	case outcome == pool.OutcomeDenied:
-		r.Hint = fmt.Sprintf("allow the tool in %s/.claude/settings.json, or by args of team %s", t.Dir, t.Name)
+	case outcome == pool.OutcomeRateLimited && !res.Resets.IsZero():
+		r.Hint = fmt.Sprintf("try again at %s; the conversation is kept", res.Resets.Local().Format("2006-01-02 15:04 MST"))
+	case outcome != pool.OutcomeDenied:
+	case res.Reason == pool.ReasonApprovalLost:
+		r.Hint = "send it again to be asked anew"
+	case t.Approvals == "ask": // somebody wanted that
+	default:
+		r.Hint = fmt.Sprintf("allow the tool in %s/.claude/settings.json, or by args of team %s; approvals = \"ask\" asks you", t.Dir, t.Name)
 	}
 	return r
 }

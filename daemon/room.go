@@ -71,6 +71,26 @@ func (d *Daemon) persistUntil(ctx context.Context, f func() error) error {
 	}
 }
 
+// redispatch is Dispatch that may be repeated when its fate is open.
+func redispatch(j *journal.Journal, id string, a journal.Attempt) error {
+	_, err := j.Dispatch(id, a)
+	if s, ok := errors.AsType[*journal.StateError](err); ok && s.From == journal.Running {
+		if now, err := j.Message(id); err == nil && now.Last().At.Equal(a.At) {
+			return nil
+		}
+	}
+	return err
+}
+
+// requeue is Requeue that may be repeated when its fate is open.
+func requeue(j *journal.Journal, id, why string) error {
+	_, err := j.Requeue(id, why, time.Now())
+	if s, ok := errors.AsType[*journal.StateError](err); ok && s.From == journal.Queued {
+		return nil
+	}
+	return err
+}
+
 // notRecorded is what the sender of a message is told that was not accepted.
 func (d *Daemon) notRecorded(id string, err error) *ipc.Error {
 	s, stopped := errors.AsType[*journal.StoppedError](d.journalError(err))

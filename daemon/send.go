@@ -29,15 +29,25 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, st, err := d.accept(c, n, p.IfBusy == "fail", true)
+	t := terms{ifIdle: p.IfBusy == "fail", waits: true}
+	if p.Stream {
+		t.streams = d.newStreamer(c, p.Partial, p.Place)
+		defer t.streams.close()
+	}
+	m, st, err := d.accept(c, n, t)
 	if err != nil {
 		return nil, err
 	}
 	if m == nil { // its key is that of a message that has ended
 		c.Notify(ipc.NotifyState, st)
+		if t.streams != nil {
+			t.streams.id = st.ID
+			t.streams.rest()
+		}
 		return d.recall(st.ID, p.EnvKeys)
 	}
-	return d.outcome(ctx, m, p.EnvKeys)
+	defer d.watchApprovals(c, p.Approvals, m.new.ID)()
+	return d.outcome(ctx, m, t.streams, p.EnvKeys)
 }
 
 // submit answers message.submit: the message is on disk, and nobody waits.
@@ -50,16 +60,22 @@ func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, st, err := d.accept(c, n, p.IfBusy == "fail", false)
+	_, st, err := d.accept(c, n, terms{ifIdle: p.IfBusy == "fail"})
 	if err != nil {
 		return nil, err
 	}
 	return st, nil
 }
 
-// outcome waits for the end of a message and answers with it.
-func (d *Daemon) outcome(ctx context.Context, m *delivery, callerKeys []string) (any, error) {
+// outcome waits for the end of a message and answers with it. Meanwhile s, which
+// may be nil, sends what its agent writes.
+func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, callerKeys []string) (any, error) {
 	for {
+		if s != nil {
+			if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
+				d.log.Warn("output not sent", "message", m.new.ID, "err", err)
+			}
+		}
 		select {
 		case <-m.done:
 		case <-d.left:
@@ -75,7 +91,9 @@ func (d *Daemon) outcome(ctx context.Context, m *delivery, callerKeys []string) 
 		if m.next == nil {
 			break
 		}
-		m = m.next
+		if m = m.next; s != nil {
+			s.seq = 0
+		}
 	}
 	if m.end.err != nil && m.end.state == "" {
 		return d.comeBack(ctx, m.end.err)
@@ -98,9 +116,16 @@ func (d *Daemon) comeBack(ctx context.Context, err error) (any, error) {
 	return nil, err
 }
 
+// terms are what the sender of a message wants of its acceptance.
+type terms struct {
+	ifIdle  bool      // not when its conversation has something to do
+	waits   bool      // for the end
+	streams *streamer // of its output; may be nil
+}
+
 // accept takes a message in. The delivery is nil when the message has the key of
 // one that has ended already.
-func (d *Daemon) accept(c *ipc.Call, n journal.New, ifIdle, waits bool) (*delivery, ipc.MessageState, error) {
+func (d *Daemon) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.MessageState, error) {
 	defer d.keys.lock(n.Options.Key)()
 	if n.Options.Key != "" {
 		found, err := d.journal.Find(n)
@@ -108,13 +133,16 @@ func (d *Daemon) accept(c *ipc.Call, n journal.New, ifIdle, waits bool) (*delive
 			return nil, ipc.MessageState{}, d.notRecorded("", err)
 		}
 		if found.Existing {
-			return d.existing(c, &found, waits)
+			return d.existing(c, &found, w.waits)
 		}
 	}
 	m := d.newDelivery(n)
-	t := &pool.Turn{IfIdle: ifIdle}
-	m.eager = !waits // whoever does not wait for the answer gets the id at once
-	if waits {
+	t := &pool.Turn{IfIdle: w.ifIdle}
+	m.eager = !w.waits // whoever does not wait for the answer gets the id at once
+	if w.streams != nil {
+		m.attach(w.streams.opened, 0)
+	}
+	if w.waits {
 		t.Parent = d.parent(c.Peer.PID)
 		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
 	}
@@ -155,7 +183,8 @@ func (d *Daemon) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*de
 // newMessage checks what is to be sent, and makes its record.
 func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
 	var n journal.New
-	if err := checkText(p.Text); err != nil {
+	body, err := bodyOf(p)
+	if err != nil {
 		return n, err
 	}
 	if err := checkOptions(p); err != nil {
@@ -168,10 +197,16 @@ func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
 	if isFresh(k) {
 		return n, coded(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
 	}
+	if err := d.checkVariant(k.Team, p); err != nil {
+		return n, err
+	}
 	now := time.Now()
 	n = journal.New{
-		ID: d.ids.next(now), Team: k.Team, Session: k.Session, Body: []byte(p.Text), At: now,
-		Options: journal.Options{Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin},
+		ID: d.ids.next(now), Team: k.Team, Session: k.Session, Body: body, At: now,
+		Options: journal.Options{
+			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin,
+			Variant: journal.Variant(p.Options), Blocks: len(p.Content) > 0,
+		},
 	}
 	if p.Fresh {
 		n.Session = freshPrefix + n.ID

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"iris/daemon/journal"
 	"iris/ipc"
@@ -51,13 +52,23 @@ func (d *Daemon) reset(_ context.Context, c *ipc.Call) (any, error) {
 	return conversation(k, s), d.journal.DeleteSession(record(k))
 }
 
-// used notes that a conversation has had an answer. From then on there is a
-// transcript, and one that is missing is a loss.
-func (d *Daemon) used(k pool.Key, id string) {
+// used notes that a conversation has had an answer, and of which model unless
+// the message had asked for one. From then on there is a transcript, and one
+// that is missing is a loss.
+func (d *Daemon) used(k pool.Key, id, model string) {
 	if isFresh(k) {
 		return
 	}
-	if err := d.journal.UseSession(record(k), id); err != nil {
+	if err := d.journal.UseSession(record(k), id, model); err != nil {
 		d.log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", d.journalError(err))
+	}
+}
+
+// lostWork has the next answer of a conversation say that something in the
+// background has ended with the agent. A notice that waits already comes first.
+func (d *Daemon) lostWork(k pool.Key, work []string) {
+	d.log.Info("background work ended with its agent", "team", k.Team, "session", k.Session, "tasks", len(work))
+	if !isFresh(k) {
+		d.notices.LoadOrStore(k, fmt.Sprintf("team %s: background work has ended with the agent that ran it: %s", k, strings.Join(work, "; ")))
 	}
 }

@@ -19,8 +19,8 @@ func (d *Daemon) takeLock() (*lock, error) {
 	return acquire(d.opts.Paths.Lock)
 }
 
-// openListener makes the socket, or goes on with that of the program before this
-// one, in which clients may wait.
+// openListener makes the socket, or goes on with that of the service manager or of
+// the program before this one, in which clients may wait.
 func (d *Daemon) openListener() (*ipc.Listener, error) {
 	if h := d.opts.Handover; h != nil && h.Socket.Path == d.opts.Paths.Socket {
 		l, err := ipc.TakeOver(h.Socket)
@@ -28,6 +28,9 @@ func (d *Daemon) openListener() (*ipc.Listener, error) {
 			return l, nil
 		}
 		d.log.Error("socket not taken over", "err", err)
+	}
+	if d.opts.Service.lent != 0 {
+		return d.opts.Service.inherit(d.opts.Paths.Socket)
 	}
 	return ipc.Listen(d.opts.Paths.Socket)
 }
@@ -61,7 +64,9 @@ func (d *Daemon) runningTurns() (map[string]*delivery, error) {
 		if ok, err := d.readable(err); err != nil {
 			return nil, err
 		} else if ok {
-			running[msg.Last().Process] = d.restored(&msg)
+			m := d.restored(&msg)
+			m.offset = msg.Last().Offset
+			running[msg.Last().Process] = m
 		}
 	}
 	return running, nil
@@ -91,6 +96,7 @@ func (d *Daemon) adopt(a *pool.HandedAgent, h claude.Handed, m *delivery) {
 		m.running, m.begun = true, true
 		d.live.add(m)
 		a.Running = m.turn(&pool.Turn{Kept: m.order})
+		m.keepOutput(p.Stream(m.offset, 0))
 	}
 }
 
@@ -99,8 +105,11 @@ func (d *Daemon) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
 	return claude.Options{
 		ID: h.Process, Team: k.Team, Dir: h.Dir, SessionID: h.Session,
 		Spools: d.opts.Paths.Spool, Grace: d.config.Load().StopGrace,
-		Stamp:     func() string { return d.stamp(k.Team) },
-		OnSession: func(id string) { d.setSession(k, h.Dir, id) },
-		Follower:  d.follower, Reaper: d.reaper, Log: d.log,
+		Stamp:       func() string { return d.stamp(k.Team) },
+		OnSession:   func(id string) { d.setSession(k, h.Dir, id) },
+		OnLost:      func(work []string) { d.lostWork(k, work) },
+		OnAsk:       func(p *claude.Process, r claude.Request) { d.asked(k, h.Process, p, r) },
+		OnWithdrawn: func(_ *claude.Process, request string) { d.withdrawn(h.Process, request) },
+		Follower:    d.follower, Reaper: d.reaper, Log: d.log,
 	}
 }

@@ -102,13 +102,16 @@ func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, err
 	return strings.TrimSpace(out.String()), err
 }
 
-// head keeps the beginning of what is written to it.
-type head struct{ bytes.Buffer }
+// head keeps the beginning of what is written to it. The buffer is no part of its
+// interface: its ReadFrom would keep everything.
+type head struct{ kept bytes.Buffer }
 
 func (h *head) Write(p []byte) (int, error) {
-	h.Buffer.Write(p[:min(len(p), max(0, 4096-h.Len()))])
+	h.kept.Write(p[:min(len(p), max(0, 4096-h.kept.Len()))])
 	return len(p), nil
 }
+
+func (h *head) String() string { return h.kept.String() }
 
 // cleanTrials removes what a trial has left whose daemon was killed.
 func (d *Daemon) cleanTrials() {

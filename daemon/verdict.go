@@ -48,7 +48,7 @@ func toRecord(res *pool.Result) journal.Result {
 		Outcome: string(res.Outcome), Text: res.Text, Error: res.Err, SessionID: res.SessionID,
 		Subtype: res.Subtype, Stop: res.Stop, Terminal: res.Terminal, Status: res.Status,
 		Turns: res.Turns, CostUSD: res.CostUSD, Duration: res.Duration, API: res.API,
-		Usage: journal.Usage(res.Usage), Retire: res.Retire,
+		Usage: journal.Usage(res.Usage), Retire: res.Retire, Resets: res.Resets, Model: res.Model, Background: res.Background, Reason: res.Reason,
 	}
 	for _, x := range res.Denials {
 		r.Denials = append(r.Denials, journal.Denial(x))
@@ -61,7 +61,7 @@ func fromRecord(r *journal.Result) *pool.Result {
 		Outcome: pool.Outcome(r.Outcome), Text: r.Text, Err: r.Error, SessionID: r.SessionID,
 		Subtype: r.Subtype, Stop: r.Stop, Terminal: r.Terminal, Status: r.Status,
 		Turns: r.Turns, CostUSD: r.CostUSD, Duration: r.Duration, API: r.API,
-		Usage: pool.Usage(r.Usage), Retire: r.Retire,
+		Usage: pool.Usage(r.Usage), Retire: r.Retire, Resets: r.Resets, Model: r.Model, Background: r.Background, Reason: r.Reason,
 	}
 	for _, x := range r.Denials {
 		res.Denials = append(res.Denials, pool.Denial(x))

@@ -117,6 +117,9 @@ func fieldsOf(t reflect.Type) *fields {
 }
 
 func flat(t reflect.Type) bool {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return true // it decodes itself
+	}
 	switch t.Kind() {
 	case reflect.Struct, reflect.Map, reflect.Interface:
 		return false

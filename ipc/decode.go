@@ -153,6 +153,10 @@ func (p *Process) member(name string) any {
 		return &p.Why
 	case "dir":
 		return &p.Dir
+	case "approvals":
+		return &p.Approvals
+	case "bypass":
+		return &p.Bypass
 	}
 	return nil
 }
@@ -168,6 +172,8 @@ func (m *MessageState) member(name string) any {
 		return &m.State
 	case "position":
 		return &m.Position
+	case "waits_for":
+		return &m.WaitsFor
 	case "process":
 		return &m.Process
 	case "existing":
@@ -210,6 +216,14 @@ func (r *Reply) member(name string) any {
 		return &r.Usage
 	case "denials":
 		return &r.Denials
+	case "model":
+		return &r.Model
+	case "resets":
+		return &r.Resets
+	case "background":
+		return &r.Background
+	case "reason":
+		return &r.Reason
 	}
 	return nil
 }

@@ -13,17 +13,27 @@ type MessageID struct {
 
 // Send is one message to a team.
 type Send struct {
-	Team    string   `json:"team"`              // a name, or an absolute directory
-	Session string   `json:"session,omitempty"` // empty for the team's own
-	Text    string   `json:"text"`
-	Fresh   bool     `json:"fresh,omitempty"`    // in a conversation of its own
-	EnvKeys []string `json:"env_keys,omitempty"` // names of credential variables that the caller has, never their values
+	Team    string          `json:"team"`              // a name, or an absolute directory
+	Session string          `json:"session,omitempty"` // empty for the team's own
+	Text    string          `json:"text,omitempty"`
+	Content json.RawMessage `json:"content,omitempty"`  // in place of Text: a list of blocks as the Messages API has them (text, image, document)
+	Fresh   bool            `json:"fresh,omitempty"`    // in a conversation of its own
+	EnvKeys []string        `json:"env_keys,omitempty"` // names of credential variables that the caller has, never their values
 
-	Key       string `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
-	TTL       int64  `json:"ttl_ms,omitempty"`     // expired when its turn has not begun by then
-	IfBusy    string `json:"if_busy,omitempty"`    // "fail": refused with CodeFull, reason "busy", when its conversation has a turn or a queue
-	OnUnknown string `json:"on_unknown,omitempty"` // what follows when nobody can prove how the turn ended: continue (default), hold, retry
-	Origin    string `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
+	Key       string  `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
+	TTL       int64   `json:"ttl_ms,omitempty"`     // expired when its turn has not begun by then
+	IfBusy    string  `json:"if_busy,omitempty"`    // "fail": refused with CodeFull, reason "busy", when its conversation has a turn or a queue
+	OnUnknown string  `json:"on_unknown,omitempty"` // what follows when nobody can prove how the turn ended: continue (default), hold, retry
+	Origin    string  `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
+	Options   Variant `json:"options,omitzero"`
+
+	// Of message.send alone: what the agent writes is notified as it comes, as by
+	// message.stream, and with Stream the other two mean what they mean there.
+	Stream  bool `json:"stream,omitempty"`
+	Partial bool `json:"partial,omitempty"`
+	Place   bool `json:"place,omitempty"`
+
+	Approvals bool `json:"approvals,omitempty"` // of message.send: have NotifyAsked and NotifyDecided come
 }
 
 // AppendJSON appends the message.
@@ -32,9 +42,19 @@ func (m Send) AppendJSON(dst []byte) ([]byte, error) {
 	if m.Session != "" {
 		dst = QuoteString(append(dst, `,"session":`...), m.Session)
 	}
-	dst = QuoteString(append(dst, `,"text":`...), m.Text)
-	if m.Fresh {
-		dst = append(dst, `,"fresh":true`...)
+	if m.Text != "" || len(m.Content) == 0 {
+		dst = QuoteString(append(dst, `,"text":`...), m.Text)
+	}
+	if len(m.Content) > 0 {
+		dst = append(append(dst, `,"content":`...), m.Content...)
+	}
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"fresh", m.Fresh}, {"stream", m.Stream}, {"partial", m.Partial}, {"place", m.Place}} {
+		if f.set {
+			dst = append(append(append(dst, `,"`...), f.name...), `":true`...)
+		}
 	}
 	for i, key := range m.EnvKeys {
 		if i == 0 {
@@ -57,14 +77,24 @@ func (m Send) AppendJSON(dst []byte) ([]byte, error) {
 	if m.TTL != 0 {
 		dst = strconv.AppendInt(append(dst, `,"ttl_ms":`...), m.TTL, 10)
 	}
+	if m.Approvals {
+		dst = append(dst, `,"approvals":true`...)
+	}
+	if m.Options != (Variant{}) {
+		var err error
+		if dst, err = appendValue(append(dst, `,"options":`...), m.Options); err != nil {
+			return dst, err
+		}
+	}
 	return append(dst, '}'), nil
 }
 
 // MessageState tells a sender or a waiter how far a message is.
 type MessageState struct {
 	ID       string `json:"id"`
-	State    string `json:"state"`              // those of Message
-	Position int    `json:"position,omitempty"` // place in its queue, from 1
+	State    string `json:"state"`               // those of Message
+	Position int    `json:"position,omitempty"`  // place in its queue, from 1
+	WaitsFor string `json:"waits_for,omitempty"` // in words, where the place was asked for
 	Process  string `json:"process,omitempty"`
 	Existing bool   `json:"existing,omitempty"` // its key was known: nothing new was accepted
 }
@@ -72,7 +102,8 @@ type MessageState struct {
 // Wait waits for one of some messages to end. One that has ended already is
 // answered at once.
 type Wait struct {
-	IDs []string `json:"ids"`
+	IDs       []string `json:"ids"`
+	Approvals bool     `json:"approvals,omitempty"` // have NotifyAsked and NotifyDecided come
 }
 
 // Which names a message by its id, or the last one of a conversation that has
@@ -143,6 +174,8 @@ type Message struct {
 	Fresh      bool     `json:"fresh,omitempty"`
 	OnUnknown  string   `json:"on_unknown,omitempty"`
 	Origin     string   `json:"origin,omitempty"`
+	Options    *Variant `json:"options,omitempty"`
+	Blocks     bool     `json:"blocks,omitempty"` // it has files in it
 	Usage      *Usage   `json:"usage,omitempty"`
 	History    []Change `json:"history,omitempty"`
 }
@@ -158,22 +191,26 @@ type Change struct {
 // Reply is how a message ended by the agent's own word. A message that ended
 // otherwise is an Error.
 type Reply struct {
-	ID        string          `json:"id"`
-	Team      string          `json:"team"`
-	Session   string          `json:"session"`
-	SessionID string          `json:"session_id"`
-	Outcome   string          `json:"outcome"` // the words of package pool: success, denied, failed, ...
-	Text      json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
-	Error     string          `json:"error,omitempty"`
-	Hint      string          `json:"hint,omitempty"`
-	Notice    string          `json:"notice,omitempty"` // what to know besides, such as that the conversation is a new one
-	Subtype   string          `json:"subtype,omitempty"`
-	APIStatus int             `json:"api_status,omitempty"`
-	Turns     int             `json:"turns"`
-	CostUSD   float64         `json:"cost_usd"`
-	Duration  int64           `json:"duration_ms"`
-	Usage     Usage           `json:"usage"`
-	Denials   []Denial        `json:"denials,omitempty"`
+	ID         string          `json:"id"`
+	Team       string          `json:"team"`
+	Session    string          `json:"session"`
+	SessionID  string          `json:"session_id"`
+	Outcome    string          `json:"outcome"` // the words of package pool: success, denied, failed, ...
+	Text       json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
+	Error      string          `json:"error,omitempty"`
+	Hint       string          `json:"hint,omitempty"`
+	Notice     string          `json:"notice,omitempty"` // what to know besides, such as that the conversation is a new one
+	Subtype    string          `json:"subtype,omitempty"`
+	APIStatus  int             `json:"api_status,omitempty"`
+	Turns      int             `json:"turns"`
+	CostUSD    float64         `json:"cost_usd"`
+	Duration   int64           `json:"duration_ms"`
+	Usage      Usage           `json:"usage"`
+	Denials    []Denial        `json:"denials,omitempty"`
+	Model      string          `json:"model,omitempty"`      // that answered
+	Resets     *time.Time      `json:"resets,omitempty"`     // of a rate limit: when it is over, if anybody said
+	Background []string        `json:"background,omitempty"` // what the agent still did beside the turn at its end
+	Reason     string          `json:"reason,omitempty"`     // one more word on the outcome: approval-lost
 }
 
 // Usage counts tokens.

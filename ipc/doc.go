@@ -75,7 +75,8 @@
 // drops the client as well. A large answer reaches whoever keeps reading.
 //
 // A stream belongs on NotifyWait: its source then notices that it falls behind,
-// and can say so before it ends. Notify is for callbacks, which must not wait. A
+// and can say so before it ends. What an agent writes (message.stream) is read from
+// its file at the pace of NotifyWait, a chunk at a time; a long line goes in parts. Notify is for callbacks, which must not wait. A
 // handler that answers first and streams afterwards does the latter in
 // Call.After.
 //

@@ -15,12 +15,13 @@ type Handed struct {
 	Path string
 	Dev  uint64
 	Ino  uint64
+	Lent bool // see Inherit
 }
 
 // HandOver returns the socket for a Listener to come. This one's Close no longer
 // removes it from its path.
 func (l *Listener) HandOver() (Handed, error) {
-	h := Handed{Path: l.path, Dev: l.id.dev, Ino: l.id.ino}
+	h := Handed{Path: l.path, Dev: l.id.dev, Ino: l.id.ino, Lent: l.lent}
 	c, err := l.SyscallConn()
 	if err != nil {
 		return h, err
@@ -55,5 +56,5 @@ func TakeOver(h Handed) (*Listener, error) {
 		return nil, fmt.Errorf("socket %s: not a Unix socket", h.Path)
 	}
 	ul.SetUnlinkOnClose(false)
-	return &Listener{UnixListener: ul, path: h.Path, id: fileID{dev: h.Dev, ino: h.Ino}}, nil
+	return &Listener{UnixListener: ul, path: h.Path, id: fileID{dev: h.Dev, ino: h.Ino}, lent: h.Lent}, nil
 }

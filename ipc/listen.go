@@ -22,6 +22,7 @@ type Listener struct {
 	*net.UnixListener
 	path  string
 	id    fileID
+	lent  bool // the socket is another's, see Inherit
 	close sync.Once
 	left  atomic.Bool // the socket stays when this closes
 }
@@ -109,11 +110,12 @@ func (l *Listener) Present() bool {
 	return err == nil && idOf(fi) == l.id
 }
 
-// Close stops accepting and removes the socket, if it is still this one.
+// Close stops accepting and removes the socket, if it is still this one and not
+// lent.
 func (l *Listener) Close() error {
 	var err error
 	l.close.Do(func() {
-		if !l.left.Load() && l.Present() {
+		if !l.lent && !l.left.Load() && l.Present() {
 			err = os.Remove(l.path)
 		}
 		err = errors.Join(err, l.UnixListener.Close())

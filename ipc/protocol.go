@@ -14,9 +14,10 @@ const Version = 1
 const (
 	MethodHello     = "hello"            // Hello -> Hello
 	MethodStatus    = "status"           // {} -> Status
-	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState
+	MethodSend      = "message.send"     // Send -> Reply; notifies NotifyState, and of a stream NotifyOutput and NotifyGap
 	MethodSubmit    = "message.submit"   // Send -> MessageState, once the message is on disk
 	MethodWait      = "message.wait"     // Wait -> MessageState of the first that has ended; notifies NotifyState
+	MethodStream    = "message.stream"   // Stream -> StreamEnd; notifies NotifyState, NotifyOutput and NotifyGap
 	MethodResult    = "message.result"   // Which -> Reply, or the error that message.send would have answered
 	MethodMessages  = "message.list"     // List -> MessageList
 	MethodShow      = "message.show"     // Which -> Message, with its history
@@ -24,6 +25,9 @@ const (
 	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
 	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, once it is on disk
 	MethodResolve   = "message.resolve"  // Resolve -> MessageState
+	MethodApprovals = "approval.list"    // ApprovalFilter -> ApprovalList
+	MethodDecide    = "approval.decide"  // Decide -> Approval
+	MethodCaller    = "caller"           // {} -> Caller
 	MethodList      = "process.list"     // {} -> ProcessList
 	MethodTree      = "process.tree"     // {} -> ProcessTree
 	MethodKill      = "process.kill"     // Target -> Stopped
@@ -44,9 +48,15 @@ const (
 
 // The notifications that the daemon sends.
 const (
-	NotifyState = "message.state" // MessageState
-	NotifyEvent = "event"         // Event
-	NotifyBegin = "events.begin"  // Begin, before the first event of a subscription
+	NotifyState  = "message.state"  // MessageState
+	NotifyOutput = "message.output" // Output
+	NotifyGap    = "message.gap"    // OutputGap
+	NotifyEvent  = "event"          // Event
+	NotifyBegin  = "events.begin"   // Begin, before the first event of a subscription
+
+	// To whoever waits for a message with Approvals set.
+	NotifyAsked   = "approval.asked"   // Approval
+	NotifyDecided = "approval.decided" // Approval, without its input
 )
 
 // Hello opens a connection: each side says who it is. It is optional for
@@ -112,6 +122,8 @@ type Process struct {
 	Memory    int64      `json:"memory_bytes"` // PSS of the process tree at the last health check, 0 before
 	Why       string     `json:"why"`          // why it stays, or why it goes
 	Dir       string     `json:"dir"`
+	Approvals []string   `json:"approvals,omitempty"` // ids of those that its turn waits for
+	Bypass    string     `json:"bypass,omitempty"`    // what turns its permission checks off
 }
 
 // Conversation is what a team or a session of it has with its agent. It

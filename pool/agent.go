@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -76,6 +77,11 @@ type Turn struct {
 	Text   string // read by the agent only, never by the pool: Begin may set it
 	Parent string // process id of the agent whose turn waits for this one; empty for none
 	Fresh  bool   // a conversation of its own: the agent goes after this turn
+	Blocks bool   // Text is a JSON list of content blocks
+
+	// Variant is what its agent has to be started as. An idle one of another
+	// variant is replaced first.
+	Variant Variant
 
 	// Kept, when it is not 0, says that an earlier daemon accepted the message,
 	// and is its place in the order of acceptance. It waits before those of its
@@ -130,22 +136,47 @@ const (
 
 // Result is how an agent ended a turn. Costs and counts are of this turn alone.
 type Result struct {
-	Outcome   Outcome
-	Text      string // the answer; with a failed outcome what the agent said of it
-	Err       string // one line on what went wrong; empty on success
-	SessionID string // the agent's own id of the conversation
-	Subtype   string // the agent's own words: subtype, stop reason, terminal reason
-	Stop      string
-	Terminal  string
-	Status    int // HTTP status of a failed API call, 0 for none
-	Turns     int // model calls in this turn
-	CostUSD   float64
-	Duration  time.Duration
-	API       time.Duration // of which waiting for the API
-	Usage     Usage
-	Denials   []Denial
-	Retire    string // why the agent is of no further use, empty when it is
+	Outcome    Outcome
+	Text       string // the answer; with a failed outcome what the agent said of it
+	Err        string // one line on what went wrong; empty on success
+	SessionID  string // the agent's own id of the conversation
+	Subtype    string // the agent's own words: subtype, stop reason, terminal reason
+	Stop       string
+	Terminal   string
+	Status     int // HTTP status of a failed API call, 0 for none
+	Turns      int // model calls in this turn
+	CostUSD    float64
+	Duration   time.Duration
+	API        time.Duration // of which waiting for the API
+	Usage      Usage
+	Denials    []Denial
+	Resets     time.Time // of a rate limit: when it is over; zero when nobody said
+	Structured bool      // Text is JSON that follows the schema of the turn's Variant
+	Model      string    // that answered, as the agent names it
+
+	// Background says what this turn has begun and left to run beside it. When
+	// the agent is stopped right after the turn, the result is CutOff.
+	Background []string
+
+	Reason string // one more word on the outcome, such as ReasonApprovalLost; mostly empty
+	Retire string // why the agent is of no further use, empty when it is
 }
+
+// CutOff is r as the result of a turn whose agent has gone with what it still did
+// beside the turn: that was a part of what was asked for.
+func (r *Result) CutOff() *Result {
+	if r == nil || len(r.Background) == 0 || r.Outcome != OutcomeSuccess && r.Outcome != OutcomeDenied {
+		return r
+	}
+	cut := *r
+	cut.Outcome = OutcomeIncomplete
+	cut.Err = "background work was ended with the agent: " + strings.Join(r.Background, "; ")
+	return &cut
+}
+
+// ReasonApprovalLost says of a denied turn that nobody had decided about its
+// tool call when the daemon ended: the agent then denies by itself.
+const ReasonApprovalLost = "approval-lost"
 
 // Usage counts tokens.
 type Usage struct {

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -11,34 +12,6 @@ import (
 func (p *Pool) Submit(t *Turn) (position int, err error) {
 	p.update(func(tab *table) { _, position, err = tab.submit(t, false, nil) })
 	return position, err
-}
-
-// Send hands a turn in and waits for its end. When ctx ends the turn is
-// cancelled; Send still returns what becomes of it, which may be the result.
-func (p *Pool) Send(ctx context.Context, t *Turn) (*Result, error) {
-	type answer struct {
-		res *Result
-		err error
-	}
-	done := make(chan answer, 1)
-	var j *job
-	var err error
-	p.update(func(tab *table) {
-		if j, _, err = tab.submit(t, false, nil); err == nil {
-			j.told = func(res *Result, err error) { done <- answer{res, err} }
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case a := <-done:
-		return a.res, a.err
-	case <-ctx.Done():
-		p.update(func(tab *table) { tab.cancel(j, ErrCancelled) })
-		a := <-done
-		return a.res, a.err
-	}
 }
 
 // Cancel ends a turn. One that waits is gone when Cancel returns, and its
@@ -217,6 +190,23 @@ func (p *Pool) Fence(k Key, id string, pid int, gone <-chan struct{}) {
 // With a lower bound idle agents leave, and busy ones after their turn.
 func (p *Pool) Reconfigure(l Limits) {
 	p.update(func(t *table) { t.reconfigure(l) })
+}
+
+// Report adds an event about an agent and a message, by default that of its
+// running turn, and returns the agent as it is; false when there is none of that
+// id.
+func (p *Pool) Report(process, message string, typ EventType, detail string) (proc Process, ok bool) {
+	p.update(func(t *table) {
+		s := t.slots[process]
+		if s == nil {
+			return
+		}
+		proc, ok = t.process(s), true
+		e := s.event(typ, detail)
+		e.Message = cmp.Or(message, proc.Turn)
+		t.emit(e)
+	})
+	return proc, ok
 }
 
 // Busy reports whether a turn is running.

@@ -108,27 +108,6 @@ func TestKeysOfOneTeamRunSideBySide(t *testing.T) {
 	})
 }
 
-func TestSendReturnsTheAnswer(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		var told *pool.Result
-		res, err := p.Send(t.Context(), &pool.Turn{Key: key("a"), Text: "2s", Finish: func(r *pool.Result, _ error) { told = r }})
-		if err != nil || res.Text != "a:2s" || told != res {
-			t.Errorf("got %+v, %v, and told %+v", res, err, told)
-		}
-		running := submit(p, "a", "1h")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := p.Send(ctx, &pool.Turn{Key: key("a"), Text: "2s"}); !errors.Is(err, pool.ErrCancelled) {
-			t.Errorf("got %v, want the one that waits to be cancelled", err)
-		}
-		if p.Snapshot().Queued != 0 || running.ended() {
-			t.Error("it is still there, or the one that runs has ended")
-		}
-	})
-}
-
 func TestSameIDTwiceIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

@@ -81,7 +81,7 @@ func TestD4_LateAnswerGoesToNobodyElse(t *testing.T) {
 		submit(p, "a", "warm up").wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		res, err := p.Send(ctx, &pool.Turn{ID: "one", Key: key("a"), Text: "10s"})
+		res, err := send(ctx, p, &pool.Turn{ID: "one", Key: key("a"), Text: "10s"})
 		if err != nil || res.Outcome != pool.OutcomeInterrupted || res.Text != "" {
 			t.Errorf("after the time-out: got %+v, %v, want an interrupted turn", res, err)
 		}

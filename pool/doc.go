@@ -64,6 +64,14 @@
 // tries again at once. Failures that nobody asks for are forgotten after ten
 // minutes.
 //
+// # Variants
+//
+// A message may want its agent started in another way ([Variant]). It waits in
+// the one line of its key like any other. When its turn has come and the idle
+// agent of the key is of another variant, that one goes, and one of the
+// message's own takes its place; messages of the same variant that follow find
+// it warm.
+//
 // # Another image of the same program
 //
 // A process can replace its program and keep its children. [Pool.Freeze] has the
@@ -104,5 +112,5 @@
 //
 // Begin, Output, Finish and Start may call Submit, Cancel, Detach, Hold,
 // Release, Position, Snapshot and Events, but must not wait for the pool: not
-// Send, Wake, Kill, Evict, EvictOldest, Restart, Freeze, Drain or Close.
+// Wake, Kill, Evict, EvictOldest, Restart, Freeze, Drain or Close.
 package pool

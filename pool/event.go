@@ -33,6 +33,8 @@ const (
 	MessageSent       EventType = "message-sent"
 	MessageResponse   EventType = "message-response" // one for each MessageSent; Detail is the outcome or the reason
 	MessageDropped    EventType = "message-dropped"  // left the queue unsent; Detail is the reason
+	ApprovalAsked     EventType = "approval-asked"   // a turn waits for somebody's permission; Detail is which, and the tool
+	ApprovalDecided   EventType = "approval-decided" // and no longer; Detail adds how
 	HealthCheck       EventType = "health-check"
 	ConfigChanged     EventType = "config-changed"
 )

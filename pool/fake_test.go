@@ -29,6 +29,8 @@ type house struct {
 	late  bool          // Start returns an agent although its context has ended
 	grow  int64         // memory that each turn adds
 
+	background []string // what each turn leaves behind beside it
+
 	startErr func(k pool.Key, nth int) error // of the nth start of a key, from 1
 	stale    func(a *fake) string
 	check    func(ctx context.Context, a *fake, ping bool) error
@@ -70,7 +72,7 @@ func (h *house) add(k pool.Key, n int) {
 	}
 }
 
-func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool) (pool.Agent, error) {
+func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool, v pool.Variant) (pool.Agent, error) {
 	h.mu.Lock()
 	h.add(k, 1)
 	h.starts[k]++
@@ -98,7 +100,7 @@ func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool) (p
 		h.add(k, -1)
 		return nil, err
 	}
-	a := &fake{h: h, key: k, id: id, fresh: fresh, pid: 1000 + len(h.agents), done: make(chan struct{})}
+	a := &fake{h: h, key: k, id: id, fresh: fresh, variant: v, pid: 1000 + len(h.agents), done: make(chan struct{})}
 	h.agents = append(h.agents, a)
 	return a, nil
 }
@@ -120,12 +122,13 @@ func (h *house) count() (started, live int) {
 // is how long it takes, "die" ends the process, "refuse" was not dispatched,
 // "deaf" does not answer an interrupt.
 type fake struct {
-	h     *house
-	key   pool.Key
-	id    string
-	fresh bool
-	pid   int
-	done  chan struct{}
+	h       *house
+	key     pool.Key
+	id      string
+	fresh   bool
+	variant pool.Variant
+	pid     int
+	done    chan struct{}
 
 	mu       sync.Mutex
 	exit     string
@@ -185,7 +188,7 @@ func (a *fake) play(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
 	}
 	select {
 	case <-time.After(d):
-		return &pool.Result{Outcome: pool.OutcomeSuccess, Text: a.key.String() + ":" + t.Text}, nil
+		return &pool.Result{Outcome: pool.OutcomeSuccess, Text: a.key.String() + ":" + t.Text, Background: a.h.background}, nil
 	case <-interrupt:
 		time.Sleep(10 * time.Millisecond)
 		return &pool.Result{Outcome: pool.OutcomeInterrupted}, nil
@@ -313,6 +316,32 @@ func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
 		close(c.done)
 	}
 	return c
+}
+
+// send hands a turn in and waits for its end; when ctx ends the turn is
+// cancelled.
+func send(ctx context.Context, p *pool.Pool, turn *pool.Turn) (res *pool.Result, err error) {
+	if turn.ID == "" {
+		serial.Lock()
+		serial.n++
+		turn.ID = fmt.Sprintf("m%d", serial.n)
+		serial.Unlock()
+	}
+	done := make(chan struct{})
+	turn.Finish = func(r *pool.Result, e error) {
+		res, err = r, e
+		close(done)
+	}
+	if _, err := p.Submit(turn); err != nil {
+		return nil, err
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+		p.Cancel(turn.ID)
+		<-done
+	}
+	return res, err
 }
 
 func from(parent *call) func(*pool.Turn) {

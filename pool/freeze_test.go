@@ -123,7 +123,7 @@ func handed(t *testing.T, h *house, running *pool.Turn) *pool.Handed {
 	}
 	for n, k := range []string{"b", "a", "c", "d"} {
 		id := fmt.Sprintf("p-%d", n+1)
-		a, err := h.Start(context.Background(), key(k), id, false)
+		a, err := h.Start(context.Background(), key(k), id, false, pool.Variant{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -201,11 +201,6 @@ func TestBeginSetsTheText(t *testing.T) {
 		}
 		c.mustText(t, "a:3s")
 		next.mustText(t, "a:1s")
-		sent := &pool.Turn{Key: key("a")}
-		late(sent)
-		if res, err := p.Send(t.Context(), sent); err != nil || res.Text != "a:3s" {
-			t.Errorf("Send: got %+v, %v", res, err)
-		}
 	})
 }
 

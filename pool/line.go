@@ -84,7 +84,6 @@ type job struct {
 	turn  *Turn
 	wake  bool
 	woken func(Process, error) // of a wake; nil when nobody asks
-	told  func(*Result, error) // of a Send, after Finish
 	line  *line
 	phase phase
 	slot  *slot // while running

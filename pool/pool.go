@@ -21,9 +21,9 @@ type Config struct {
 
 	// Start starts the agent of a key and returns it when it is ready for its
 	// first turn. id is the process id that the pool will know it by; fresh
-	// asks for a new conversation. When ctx ends nobody wants the agent any
+	// asks for a new conversation, v for what the agent is to be. When ctx ends nobody wants the agent any
 	// more. A *StartError with Permanent set is not tried again.
-	Start func(ctx context.Context, k Key, id string, fresh bool) (Agent, error)
+	Start func(ctx context.Context, k Key, id string, fresh bool, v Variant) (Agent, error)
 
 	Prefix string // process ids are Prefix, "-" and a counter
 	Starts int    // starts at a time; 0 means as many as there are cores
@@ -189,7 +189,7 @@ func (p *Pool) launch(st step) {
 // run is the life of one agent.
 func (p *Pool) run(ctx context.Context, s *slot) {
 	defer s.cancel()
-	a, err := p.cfg.Start(ctx, s.line.key, s.id, s.fresh)
+	a, err := p.cfg.Start(ctx, s.line.key, s.id, s.fresh, s.variant)
 	if err != nil {
 		p.update(func(t *table) { t.notStarted(s, err) })
 		return
@@ -263,9 +263,6 @@ func (p *Pool) finish(st step, proc Process) {
 		j.woken(proc, st.err)
 	case j.turn.Finish != nil:
 		j.turn.Finish(st.res, st.err)
-	}
-	if st.job.told != nil {
-		st.job.told(st.res, st.err)
 	}
 	p.update(func(t *table) { t.settled(st.job) })
 }

@@ -263,7 +263,7 @@ func anything(p *pool.Pool, r *rand.Rand) {
 			c.wait()
 		case 5:
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			p.Send(ctx, &pool.Turn{Key: key(k), Text: texts[r.IntN(len(texts))], Fresh: r.IntN(2) == 0})
+			send(ctx, p, &pool.Turn{Key: key(k), Text: texts[r.IntN(len(texts))], Fresh: r.IntN(2) == 0})
 			cancel()
 		case 6:
 			c := submit(p, k, "2s")

@@ -22,6 +22,7 @@ type HandedAgent struct {
 	ID       string
 	Key      Key
 	Fresh    bool
+	Variant  Variant
 	Number   uint64 // in order of making
 	Started  time.Time
 	Ready    time.Time
@@ -66,7 +67,7 @@ func (p *Pool) HandOver() (h Handed, settled bool) {
 
 func (s *slot) handed() HandedAgent {
 	h := HandedAgent{
-		ID: s.id, Key: s.line.key, Fresh: s.fresh, Number: s.nr, Started: s.since, Ready: s.readyAt, Used: s.used,
+		ID: s.id, Key: s.line.key, Fresh: s.fresh, Variant: s.variant, Number: s.nr, Started: s.since, Ready: s.readyAt, Used: s.used,
 		Turns: s.ended, Memory: s.memory, Replaced: s.replaced, Retire: s.retire, Again: s.again, Agent: s.agent,
 	}
 	if j := s.job; j != nil {
@@ -98,7 +99,7 @@ func (p *Pool) Restore(h *Handed) {
 // order of use.
 func (t *table) restore(h *HandedAgent) *slot {
 	s := t.newSlot(h.Key, h.ID)
-	s.nr, s.fresh, s.agent, s.pid = h.Number, h.Fresh, h.Agent, h.Agent.PID()
+	s.nr, s.fresh, s.variant, s.agent, s.pid = h.Number, h.Fresh, h.Variant, h.Agent, h.Agent.PID()
 	s.since, s.readyAt, s.used, s.turnAt = h.Started, h.Ready, h.Used, h.TurnSince
 	s.turns, s.ended, s.memory = h.Turns, h.Turns, h.Memory
 	s.replaced, s.retire, s.again = h.Replaced, h.Retire, h.Again

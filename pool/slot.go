@@ -11,15 +11,16 @@ import (
 // slot is one place of the bound and the agent in it. It is the identity of an
 // agent: whatever is known of an old slot cannot touch the next one of its key.
 type slot struct {
-	id    string
-	nr    uint64 // in order of making
-	line  *line
-	fresh bool
-	fence bool // held by a process of an earlier daemon
-	state State
-	agent Agent // nil while it starts; the table never calls it
-	pid   int
-	job   *job // its turn
+	id      string
+	nr      uint64 // in order of making
+	line    *line
+	fresh   bool
+	variant Variant
+	fence   bool // held by a process of an earlier daemon
+	state   State
+	agent   Agent // nil while it starts; the table never calls it
+	pid     int
+	job     *job // its turn
 
 	elem    *list.Element // in table.idle or table.busy
 	alarm   alarm         // idle: its time-out; busy: when to look for progress
@@ -196,15 +197,24 @@ func (t *table) end(s *slot, j *job, res *Result, err error) {
 	if j.sent {
 		s.ended++
 		s.used = t.now
+	}
+	s.job = nil
+	s.line.settling = j
+	why := ""
+	if s.state == Busy && !s.exited {
+		why = t.leaving(s, j, res, err)
+	}
+	if s.state != Busy || s.exited || why != "" {
+		res = res.CutOff()
+	}
+	if j.sent {
 		t.about(s, j, MessageResponse, outcome(res, err))
 	} else {
 		t.about(s, j, MessageDropped, outcome(res, err))
 	}
-	s.job = nil
-	s.line.settling = j
 	t.finish(j, res, err)
 	if s.state == Busy {
-		t.after(s, j, res, err)
+		t.after(s, why)
 	}
 	t.goneIfDone(s)
 	t.place(s.line)
@@ -217,33 +227,6 @@ func neverTaken(j *job, err error) bool {
 		return false
 	}
 	return errors.Is(err, ErrNotDispatched) || !j.sent && j.cause != nil
-}
-
-// after decides what becomes of an agent whose turn is over.
-func (t *table) after(s *slot, j *job, res *Result, err error) {
-	set := t.settings(s.line.key.Team)
-	switch {
-	case s.exited:
-		t.leave(s)
-	case err != nil && j.sent:
-		t.stop(s, "its turn ended with: "+reason(err))
-	case res != nil && res.Retire != "":
-		t.stop(s, res.Retire)
-	case s.retire != "":
-		t.stop(s, s.retire)
-	case s.fresh:
-		t.stop(s, "its conversation was for one message")
-	case set.MaxTurns > 0 && s.ended >= set.MaxTurns:
-		t.stop(s, "max_turns reached")
-	case t.closed || t.over():
-		t.stop(s, t.surplus())
-	case t.yields(s):
-		t.seq++
-		s.line.yieldSeq, s.line.yieldAt = t.seq, t.now
-		t.stop(s, "fair_wait: gave way to "+t.needy.first().key.String())
-	default:
-		t.rest(s)
-	}
 }
 
 // stop begins the end of a slot. It keeps its place until its process is gone.

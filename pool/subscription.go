@@ -68,6 +68,13 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	}
 }
 
+// Skip passes over the events there are.
+func (s *Subscription) Skip() {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.seen = s.pool.table.events.last
+}
+
 func (s *Subscription) read() (Event, bool, error) {
 	p := s.pool
 	p.mu.Lock()

@@ -51,10 +51,10 @@ func (r *real) team(h *house, name, dir string) string {
 	var env []string
 	for _, v := range r.stub.Env(h.dir) {
 		if name, value, _ := strings.Cut(v, "="); name != "PATH" && name != "HOME" {
-			env = append(env, fmt.Sprintf("%s = %q", name, value))
+			env = append(env, fmt.Sprintf("env.%s = %q\n", name, value))
 		}
 	}
-	return fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nenv = { %s }\n", name, dir, r.program, strings.Join(env, ", "))
+	return fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\n%s", name, dir, r.program, strings.Join(env, ""))
 }
 
 func (r *real) command(h *house, args ...string) *exec.Cmd {

@@ -80,3 +80,25 @@ func BenchmarkColdStart(b *testing.B) {
 			ms(cold.median()), ms(found.median()), over(cold.median(), found.median()))
 	}
 }
+
+// BenchmarkComplete measures what a shell waits for when it completes the id of
+// a message or a session from the running daemon, and a team from the
+// configuration, beside "iris ps".
+func BenchmarkComplete(b *testing.B) {
+	h := newHouse(b, buildIris(b), "")
+	for range few(60, 3) {
+		h.run("send", "-d", "echo@review", "hi")
+	}
+	complete := func(args ...string) func() {
+		return func() { silently(b, h.command(append([]string{"__complete"}, args...)...)) }
+	}
+	for b.Loop() {
+		t := inTurns(few(100, 3), func() { silently(b, h.command("ps")) },
+			complete("show", ""), complete("send", "echo@"), complete("send", ""))
+		publish(b, map[string]float64{
+			"ms-message": ms(t[1].median()), "ms-session": ms(t[2].median()), "ms-team": ms(t[3].median()),
+			"x-ps": over(t[1].median(), t[0].median()),
+		}, "completed in %.1f ms (ids of messages), %.1f ms (sessions), %.1f ms (teams); iris ps %.1f ms",
+			ms(t[1].median()), ms(t[2].median()), ms(t[3].median()), ms(t[0].median()))
+	}
+}

@@ -76,7 +76,8 @@ func completeAdded(g *globals) cobra.CompletionFunc {
 }
 
 // completeTeams completes the first argument with the names of the configured
-// teams. It asks no daemon. Whatever has a slash is a directory's.
+// teams, and after an "@" with the sessions that the team has, if a daemon runs.
+// Whatever has a slash is a directory's.
 func completeTeams(g *globals) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		switch {
@@ -84,6 +85,9 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveDefault
 		case strings.HasPrefix(word, ".") || strings.Contains(word, "/"):
 			return nil, cobra.ShellCompDirectiveFilterDirs
+		}
+		if team, _, ok := strings.Cut(word, "@"); ok {
+			return g.sessionsOf(team), cobra.ShellCompDirectiveNoFileComp
 		}
 		cfg := g.load()
 		if cfg == nil {
@@ -93,17 +97,55 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 	}
 }
 
+// sessionsOf lists the conversations that a team has beside its own.
+func (g *globals) sessionsOf(team string) (names []string) {
+	var list ipc.ConversationList
+	g.askQuietly(ipc.MethodSessions, struct{}{}, &list)
+	now := time.Now()
+	for _, c := range list.Conversations {
+		if c.Team == team && c.Session != "" {
+			names = append(names, name(c.Team, c.Session)+"\tbegun "+ago(now, &c.Created))
+		}
+	}
+	return names
+}
+
+// askQuietly makes a call for a shell that completes a word: without a daemon, or
+// with one that is slow, there is no answer and no word about it.
+func (g *globals) askQuietly(method string, params, result any) {
+	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
+	defer cancel()
+	quiet := *g
+	quiet.noStart, quiet.anyConfig = true, true
+	_ = quiet.call(ctx, method, params, result)
+}
+
 // completeWords completes a flag that takes one of a few words.
 func completeWords(cmd *cobra.Command, flag string, words []string) {
 	cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeList completes a flag that takes some of a few words, with commas
+// between them.
+func completeList(cmd *cobra.Command, flag string, words []string) {
+	cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
+		before := text[:strings.LastIndex(text, ",")+1]
+		var rest []string
+		for _, word := range words {
+			if !slices.Contains(strings.Split(before, ","), word) {
+				rest = append(rest, before+word)
+			}
+		}
+		return rest, cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // many is how many ids a command takes that takes any number of them.
 const many = math.MaxInt
 
 const (
-	completions     = 50          // messages that a shell is offered
-	completionLimit = time.Second // for the daemon to name them
+	completions     = 50                     // messages that a shell is offered
+	completionLimit = 200 * time.Millisecond // for the daemon to answer
 )
 
 // completeMessages completes the first most arguments with the ids of messages
@@ -113,14 +155,8 @@ func completeMessages(g *globals, most int, states ...string) cobra.CompletionFu
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
-		defer cancel()
-		quiet := *g
-		quiet.noStart, quiet.anyConfig = true, true
 		var list ipc.MessageList
-		if quiet.call(ctx, ipc.MethodMessages, &ipc.List{States: states, Limit: completions}, &list) != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
+		g.askQuietly(ipc.MethodMessages, &ipc.List{States: states, Limit: completions}, &list)
 		var ids []string
 		now := time.Now()
 		for _, m := range list.Messages {

@@ -100,7 +100,8 @@ EXIT STATUS
 	cmd.SuggestionsMinimumDistance = 2
 	opts.addFlags(cmd.Flags())
 	completeValues(cmd)
-	cmd.AddCommand(newDaemonStopCmd(g), newDaemonRestartCmd(g), newDaemonReloadCmd(g), newDaemonStatusCmd(g))
+	cmd.AddCommand(newDaemonStopCmd(g), newDaemonRestartCmd(g), newDaemonReloadCmd(g), newDaemonStatusCmd(g),
+		newDaemonInstallCmd(g), newDaemonUninstallCmd(g), newDaemonSettleCmd(g))
 	return cmd
 }
 
@@ -130,7 +131,10 @@ func runDaemon(ctx context.Context, opts daemonOptions, stdout, stderr io.Writer
 		}
 		return nil
 	}
-	var keep []int
+	if run.Service, err = daemon.TakeService(); err != nil {
+		return ipc.Errorf(ipc.CodeDaemon, "%s", err)
+	}
+	keep := run.Service.Descriptors()
 	if opts.readyFD > 2 {
 		run.Ready = os.NewFile(uintptr(opts.readyFD), "ready")
 		keep = append(keep, opts.readyFD)
@@ -157,4 +161,20 @@ func runDaemon(ctx context.Context, opts daemonOptions, stdout, stderr io.Writer
 // examine looks at the teams as a daemon would, where there is none.
 func examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	return daemon.Examine(ctx, paths)
+}
+
+// settle sees to the agents of a daemon that is gone, and returns how many are
+// left to the next one.
+func settle(ctx context.Context, p config.Paths) (left int, err error) {
+	service, err := daemon.TakeService()
+	if err == nil {
+		left, err = daemon.Settle(ctx, daemon.SettleOptions{
+			Paths: p, Service: service, Hold: func() (func(), error) { return holdStart(p) },
+		})
+	}
+	var wire *ipc.Error
+	if err == nil || errors.As(err, &wire) {
+		return left, err
+	}
+	return left, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 }

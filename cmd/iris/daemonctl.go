@@ -36,6 +36,8 @@ With --leave-turns a turn that still runs then, or at once with --force, goes on
 without a daemon: its agent ends by itself after it, and the next daemon has the
 answer. Without, it is ended, unless leave_turns of the configuration is true.
 
+What an agent has started may not do this (2).
+
 EXIT STATUS
 0 2 3`,
 		Args: between(0, 0, ""),
@@ -84,6 +86,8 @@ func newDaemonReloadCmd(g *globals) *cobra.Command {
 files change. A configuration with a mistake is refused as a whole and the old
 one stays. Running turns are not touched; agents whose settings have changed are
 replaced between turns.
+
+What an agent has started may not do this (2).
 
 JSON
   changed, notes

@@ -28,6 +28,8 @@ another one started: a running turn goes on by itself, and whoever waits for its
 answer gets it from the new daemon; idle agents are stopped, and the next
 message resumes their conversation.
 
+What an agent has started may not do this (2).
+
 EXIT STATUS
 0 1 2 3 75`,
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -34,6 +34,9 @@ type delivery struct {
 	timeout seconds
 	keyed   bool // the message has a key: to send it again does no harm
 	cancels bool // an interrupt cancels the message as well
+	prompt  *prompter
+
+	streaming *streaming // of the output; nil without
 
 	armed bool // only run uses it
 	leave context.CancelFunc
@@ -89,8 +92,14 @@ func (d *delivery) talk(ctx context.Context, c *ipc.Client, f func(context.Conte
 	}
 	c.OnNotify = func(method string, raw json.RawMessage) {
 		var state ipc.MessageState
+		if d.prompt.notify(method, raw) {
+			return
+		}
 		if method == ipc.NotifyState && state.ParseJSON(raw) == nil && state.ID != "" {
 			d.note(state)
+		}
+		if d.streaming != nil {
+			d.streaming.notify(method, raw)
 		}
 	}
 	d.forget()
@@ -165,16 +174,16 @@ func (d *delivery) gone(err error) error {
 // error is that of the message id, or with none that of the wait.
 func (d *delivery) first(ctx context.Context) (id string, reply *ipc.Reply, err error) {
 	err = d.run(ctx, func(ctx context.Context, c *ipc.Client) error {
-		id, reply, err = collect(ctx, c, d.waiting())
+		id, reply, err = d.collect(ctx, c)
 		return err
 	})
 	return id, reply, err
 }
 
 // collect makes the two calls that a wait takes.
-func collect(ctx context.Context, c *ipc.Client, ids []string) (string, *ipc.Reply, error) {
+func (d *delivery) collect(ctx context.Context, c *ipc.Client) (string, *ipc.Reply, error) {
 	var ended ipc.MessageState
-	if err := c.Call(ctx, ipc.MethodWait, &ipc.Wait{IDs: ids}, &ended); err != nil {
+	if err := c.Call(ctx, ipc.MethodWait, &ipc.Wait{IDs: d.waiting(), Approvals: d.prompt != nil}, &ended); err != nil {
 		return missing(err), nil, err
 	}
 	reply := new(ipc.Reply)
@@ -249,7 +258,7 @@ func (d *delivery) cutShort(ctx context.Context, ids []string) error {
 		fate, remedy = "still waits and will run", "takes it back"
 	}
 	e.text = fmt.Sprintf("%s; message %s %s", why, e.id, fate)
-	e.hint = fmt.Sprintf("%q waits for it, %q %s", "iris wait "+e.id, "iris cancel "+e.id, remedy)
+	e.hint = fmt.Sprintf("%q waits for it, %q %s", d.onward(e.id), "iris cancel "+e.id, remedy)
 	return e
 }
 

@@ -45,8 +45,8 @@ func (g *globals) paths() (config.Paths, error) {
 // harmless are the calls that change nothing, so that they may be made again.
 var harmless = []string{
 	ipc.MethodList, ipc.MethodStatus, ipc.MethodEvents, ipc.MethodEnv, ipc.MethodSessions,
-	ipc.MethodMessages, ipc.MethodShow, ipc.MethodResult, ipc.MethodLocate,
-	ipc.MethodExamine, ipc.MethodUsage, ipc.MethodTree,
+	ipc.MethodMessages, ipc.MethodShow, ipc.MethodResult, ipc.MethodApprovals, ipc.MethodCaller,
+	ipc.MethodLocate, ipc.MethodExamine, ipc.MethodUsage, ipc.MethodTree,
 }
 
 // call makes one call that does not wait for a turn, on a connection of its own.
@@ -79,6 +79,9 @@ func (g *globals) dial(ctx context.Context) (*ipc.Client, error) {
 	p, err := g.paths()
 	if err != nil {
 		return nil, err
+	}
+	if g.noStart && wouldActivate(p) {
+		return nil, ipc.ErrNoDaemon
 	}
 	c, err := g.connect(ctx, p)
 	if g.noStart || !errors.Is(err, ipc.ErrNoDaemon) {
@@ -134,8 +137,13 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 		case <-time.After(lockPoll):
 		}
 	}
-	failed := g.startDaemon(ctx, p)
+	g.startUnit(ctx, p)
 	c, err := g.connect(ctx, p)
+	if !errors.Is(err, ipc.ErrNoDaemon) {
+		return c, err
+	}
+	failed := g.startDaemon(ctx, p)
+	c, err = g.connect(ctx, p)
 	if failed != nil && err != nil { // else somebody started one by hand meanwhile
 		return nil, failed
 	}
@@ -162,6 +170,20 @@ func tryLock(f *os.File) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("lock %s: %w", f.Name(), err)
+}
+
+// holdStart keeps other clients from starting a daemon until release is called,
+// which is nil when one is at it.
+func holdStart(p config.Paths) (release func(), err error) {
+	f, err := openStartLock(p)
+	if err != nil {
+		return nil, err
+	}
+	if mine, err := tryLock(f); !mine {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
 }
 
 // startDaemon starts our own program as a daemon in a session of its own and

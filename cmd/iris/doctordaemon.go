@@ -7,15 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"iris/config"
 	"iris/ipc"
 )
 
-// unitTimeout is for systemd to answer.
-const unitTimeout = 3 * time.Second
+// askUnit is for systemd to answer.
+const askUnit = 3 * time.Second
 
 // daemon checks the one that runs, and returns its status; nil when there is
 // none, or none that answers.
@@ -23,7 +22,7 @@ func (d *doctor) daemon(ctx context.Context, p config.Paths) *ipc.Status {
 	var s ipc.Status
 	err := d.call(ctx, ipc.MethodStatus, nil, &s)
 	switch {
-	case errors.Is(err, ipc.ErrNoDaemon) && held(p.Lock):
+	case errors.Is(err, ipc.ErrNoDaemon) && locked(p.Lock):
 		d.fail(ipc.CodeDaemon, "daemon", "iris ps", "one has the lock %s, and none answers at the socket; if that stays so, end it: its log is %s", p.Lock, p.Log)
 	case errors.Is(err, ipc.ErrNoDaemon):
 		d.ok("daemon", "none runs; a command starts it")
@@ -34,16 +33,6 @@ func (d *doctor) daemon(ctx context.Context, p config.Paths) *ipc.Status {
 		return &s
 	}
 	return nil
-}
-
-// held reports whether somebody has the lock of that file.
-func held(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
 // running is about a daemon that answers.
@@ -105,7 +94,7 @@ func (d *doctor) unit(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, unitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askUnit)
 	defer cancel()
 	var stderr strings.Builder
 	cmd := exec.CommandContext(ctx, systemctl, "--user", "is-enabled", "iris.socket", "iris.service")

@@ -70,6 +70,9 @@ TYPES
   message-sent         its turn began
   message-response     its turn ended; detail is the outcome or the reason
   message-dropped      it left the queue unsent; detail is the reason
+  approval-asked       its turn waits for permission; detail is the approval and
+                       the tool
+  approval-decided     and no longer; detail says how that was decided
   health-check         all agents were checked
   config-changed       the configuration was read anew
 

@@ -63,7 +63,7 @@ func exitText(code int) string {
 	case exitLimit:
 		return "turn or budget limit reached"
 	case ipc.CodeStalled:
-		return "incomplete: the turn stalled or ended in part"
+		return "incomplete: stalled, cut off, or background work ended with the agent"
 	case exitAPI:
 		return "the API answered with an error"
 	case ipc.CodeConflict:

@@ -10,13 +10,13 @@ func fileSystem(dir string) (free int64, kind string, remote bool, err error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, "", false, err
 	}
-	kind, remote = kindOf(int64(uint32(s.Type)))
+	kind, remote = filesystemKind(int64(uint32(s.Type)))
 	return int64(s.Bavail) * int64(s.Bsize), kind, remote, nil
 }
 
-// kindOf names the kinds that are seen most, by the kernel's number of them. What
+// filesystemKind names the kinds that are seen most, by the kernel's number of them. What
 // is behind FUSE may be here or elsewhere.
-func kindOf(number int64) (kind string, remote bool) {
+func filesystemKind(number int64) (kind string, remote bool) {
 	switch number {
 	case unix.EXT4_SUPER_MAGIC:
 		return "ext4", false

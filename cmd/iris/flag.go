@@ -41,6 +41,18 @@ func (f *numberFlag) Set(text string) error {
 func (f *numberFlag) String() string { return strconv.FormatUint(uint64(*f), 10) }
 func (f *numberFlag) Type() string   { return "NUMBER" }
 
+// A choiceFlag is a bool of which it matters whether it was given.
+type choiceFlag struct{ value, given *bool }
+
+func (f choiceFlag) Set(text string) (err error) {
+	*f.given = true
+	*f.value, err = strconv.ParseBool(text)
+	return err
+}
+
+func (f choiceFlag) String() string { return strconv.FormatBool(f.value != nil && *f.value) }
+func (f choiceFlag) Type() string   { return "bool" }
+
 // A wordFlag is one of a few words.
 type wordFlag struct {
 	value *string

@@ -14,7 +14,9 @@ import (
 // makes; with -update it writes them.
 func TestGenerated(t *testing.T) {
 	checkDir(t, "../../completions", completionFiles(t))
-	checkDir(t, "../../man", manFiles(newRootCmd()))
+	pages := manFiles(newRootCmd())
+	pages["iris-protocol.7"] = protocolPage(t)
+	checkDir(t, "../../man", pages)
 }
 
 func completionFiles(t *testing.T) map[string][]byte {

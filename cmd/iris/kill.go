@@ -41,7 +41,9 @@ also when the agent itself is gone: SIGTERM, and after stop_grace SIGKILL. Each
 process is named on stderr. It is refused to who runs in one of them.
 
 "iris cancel" ends a turn and keeps its agent, "iris evict" stops idle agents
-only.` + stoppedJSON + `; with
+only.
+
+What an agent has started may not do this (2).` + stoppedJSON + `; with
   --tree also daemons, an array (pid, parent, command, memory_bytes, daemon)
 
 EXIT STATUS

@@ -154,7 +154,11 @@ func seeAlso(cmd *cobra.Command) string {
 			pages = append(pages, pageName(sub)+"(1)")
 		}
 	}
-	return roff(strings.Join(append(pages, "iris-config(5)"), ", "))
+	pages = append(pages, "iris-config(5)")
+	if !cmd.HasParent() {
+		pages = append(pages, "iris-protocol(7)")
+	}
+	return roff(strings.Join(pages, ", "))
 }
 
 // rootSections is what concerns all commands.

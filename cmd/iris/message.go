@@ -33,26 +33,30 @@ type source struct {
 // input adds to them after a blank line.
 func (s *source) read() (string, error) {
 	words, dash := s.words()
-	var text []byte
-	var err error
-	switch {
-	case s.noStdin && (dash || s.file == "-"):
-		return "", usagef("leave one of them out", "\"-\" and --no-stdin contradict each other")
-	case dash && s.file != "":
-		return "", usagef("-f takes the place of standard input", "\"-\" and -f cannot both be given")
-	case s.file != "" && s.file != "-":
-		text, err = readFile(s.file)
-	case dash || s.file == "-":
-		text, err = readMessage(s.stdin, stdinName)
-	case !s.noStdin && feeds(s.stdin, len(words) > 0):
-		text, err = s.readStdin(len(words) > 0)
-	case len(words) == 0:
-		return "", usagef("give one after the team, in a file with -f, or through a pipe", "no message")
-	}
+	text, err := s.added(words, dash)
 	if err != nil {
 		return "", err
 	}
 	return join(strings.Join(words, " "), text)
+}
+
+// added is what a file or standard input adds to the words.
+func (s *source) added(words []string, dash bool) ([]byte, error) {
+	switch {
+	case s.noStdin && (dash || s.file == "-"):
+		return nil, usagef("leave one of them out", "\"-\" and --no-stdin contradict each other")
+	case dash && s.file != "":
+		return nil, usagef("-f takes the place of standard input", "\"-\" and -f cannot both be given")
+	case s.file != "" && s.file != "-":
+		return readFile(s.file)
+	case dash || s.file == "-":
+		return readMessage(s.stdin, stdinName)
+	case !s.noStdin && feeds(s.stdin, len(words) > 0):
+		return s.readStdin(len(words) > 0)
+	case len(words) == 0:
+		return nil, usagef("give one after the team, in a file with -f, or through a pipe", "no message")
+	}
+	return nil, nil
 }
 
 // words returns the arguments without a last "-", and whether there was one.
@@ -149,10 +153,14 @@ func join(words string, text []byte) (string, error) {
 		return "", usagef("give one after the team, in a file with -f, or through a pipe", "the message is blank")
 	}
 	if at := invalidAt(whole); at >= 0 {
-		return "", usagef("convert it with iconv, or name the file in the message",
-			"the message is not valid UTF-8: byte %d is 0x%02x", at, whole[at])
+		return "", notUTF8(whole, at)
 	}
 	return whole, nil
+}
+
+func notUTF8(text string, at int) error {
+	return usagef("convert it with iconv, or name the file in the message",
+		"the message is not valid UTF-8: byte %d is 0x%02x", at, text[at])
 }
 
 // invalidAt returns the offset of the first byte of s that is not UTF-8, or -1.

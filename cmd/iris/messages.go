@@ -80,7 +80,7 @@ EXIT STATUS
 		},
 	}
 	opts.addFlags(cmd.Flags())
-	completeWords(cmd, "state", messageStates)
+	completeList(cmd, "state", messageStates)
 	return cmd
 }
 
@@ -110,7 +110,7 @@ func runMessages(ctx context.Context, opts messagesOptions, args []string, stdou
 		return nil
 	})
 	if err == nil && !opts.json && !opts.quiet {
-		fit(rows)
+		fit(messageHeader, rows)
 		err = printTable(stdout, messageHeader, rows)
 	}
 	if err != nil {
@@ -204,10 +204,10 @@ func dollars(cost float64) string {
 const leastText = 16
 
 // fit cuts the last column of a table so that it fits the terminal.
-func fit(rows [][]string) {
-	last := len(messageHeader) - 1
+func fit(header []string, rows [][]string) {
+	last := len(header) - 1
 	room := columns
-	for i, title := range messageHeader[:last] {
+	for i, title := range header[:last] {
 		width := len(title)
 		for _, row := range rows {
 			width = max(width, utf8.RuneCountInString(orDash(escape(row[i]))))

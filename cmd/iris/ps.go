@@ -45,7 +45,8 @@ STATE is starting, idle, stopping, or busy and for how long its turn has run.
 MSGS counts the turns that it has ended, QUEUE the messages that wait for it.
 MEMORY is that of its whole process tree at the last health check, UP how long
 it has been there, USED when its last turn ended. UNTIL says when its idle
-timeout ends it, WHY what keeps it or what it goes for.
+timeout ends it, WHY what keeps it or what it goes for, which approval its turn
+waits for, and whether the permission checks of Claude Code are turned off.
 
 With --tree each agent is followed by the processes below it, and by those that
 it has started and that have made themselves daemons (a dev server, tmux): they
@@ -56,10 +57,11 @@ command line.
 JSON
   an array of objects: id, pid, team, session, session_id, state, message,
   messages_processed, queue_length, started, last_used, turn_since, until,
-  idle_remaining_ms, uptime_ms, memory_bytes, why, dir; last_used is null
-  before the first turn, until and idle_remaining_ms are null for never; with
-  --tree: id, pid (0 when the agent is gone), team, session, state,
-  memory_bytes, processes (pid, parent, command, memory_bytes, daemon)
+  idle_remaining_ms, uptime_ms, memory_bytes, why, dir, approvals (ids of those
+  that its turn waits for), bypass (what turns its permission checks off);
+  last_used is null before the first turn, until and idle_remaining_ms are null
+  for never; with --tree: id, pid (0 when the agent is gone), team, session,
+  state, memory_bytes, processes (pid, parent, command, memory_bytes, daemon)
 
 EXIT STATUS
 0 2 3`,

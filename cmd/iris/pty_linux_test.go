@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,26 +25,34 @@ type pty struct {
 	seen bytes.Buffer
 }
 
+// openPty returns both ends of a new terminal.
+func openPty(t *testing.T) (pty, tty *os.File) {
+	t.Helper()
+	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := int(pty.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		tty, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pty, tty
+}
+
 // onTerminal starts a command on a terminal of that size, which it controls.
 func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *pty {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cmd.Env = append(cmd.Env, "TERM=xterm")
+	master, slave := openPty(t)
 	p := &pty{t: t, master: master, cmd: cmd}
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	p.resize(columns, rows)
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer slave.Close()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -111,6 +119,35 @@ func (p *pty) ends() (int, string) {
 	p.cmd.Wait()
 	p.wg.Wait()
 	return p.cmd.ProcessState.ExitCode(), p.output()
+}
+
+// shows waits until text has been written.
+func (p *pty) shows(text string) {
+	p.t.Helper()
+	p.awaits(text, func(output string) bool { return strings.Contains(output, text) })
+}
+
+// screen is what a terminal shows of what was written: lines, of which one may be
+// written over or erased from its start. It knows no other command.
+func screen(written string) string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.ReplaceAll(written, "\r\n", "\n"), "\n") {
+		shown, at := []rune{}, 0
+		for len(line) > 0 {
+			switch {
+			case line[0] == '\r':
+				at, line = 0, line[1:]
+			case strings.HasPrefix(line, eraseLine):
+				shown, line = shown[:at], line[len(eraseLine):]
+			default:
+				r, n := []rune(line)[0], len(string([]rune(line)[:1]))
+				shown = append(shown[:at], append([]rune{r}, shown[min(at+1, len(shown)):]...)...)
+				at, line = at+1, line[n:]
+			}
+		}
+		lines = append(lines, string(shown))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // lastPage is what a terminal shows of the last page.

@@ -22,8 +22,8 @@ type record struct {
 	at time.Time // zero for none
 }
 
-// A block is a piece of a message.
-type block struct {
+// A piece is one block of a message.
+type piece struct {
 	Type    string          `json:"type"`
 	Text    string          `json:"text"`
 	ID      string          `json:"id"`
@@ -65,11 +65,11 @@ func (r *record) prompt() bool {
 }
 
 // blocks are the pieces of a message; one of plain text is its only block.
-func (r *record) blocks() ([]block, bool) { return blocksOf(r.Message.Content) }
+func (r *record) blocks() ([]piece, bool) { return blocksOf(r.Message.Content) }
 
-func blocksOf(content json.RawMessage) (blocks []block, ok bool) {
+func blocksOf(content json.RawMessage) (blocks []piece, ok bool) {
 	if bytes.HasPrefix(content, []byte(`"`)) {
-		blocks = []block{{Type: "text"}}
+		blocks = []piece{{Type: "text"}}
 		return blocks, json.Unmarshal(content, &blocks[0].Text) == nil
 	}
 	return blocks, json.Unmarshal(content, &blocks) == nil
@@ -104,7 +104,7 @@ func (r *record) entries() []entry {
 	return all
 }
 
-func (r *record) entry(b *block) (entry, bool) {
+func (r *record) entry(b *piece) (entry, bool) {
 	e := entry{at: r.at, who: r.speaker()}
 	switch b.Type {
 	case "text":

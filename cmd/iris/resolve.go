@@ -35,7 +35,8 @@ func newResolveCmd(g *globals) *cobra.Command {
 print its id. The message keeps a record of that. Nothing is run: "iris retry"
 has it run again.
 
-A conversation whose message was sent with --on-unknown hold goes on then.
+A conversation whose message was sent with --on-unknown hold goes on then. What
+an agent has started may not do this (2).
 
 JSON
   id, state

@@ -36,7 +36,8 @@ and print the answer as "iris send" does. It is a new message with an id of its
 own; the old one stays as it is.
 
 Look first at what the first turn has done: it may have done all of it, also
-when the message is unknown or failed.
+when the message is unknown or failed. What an agent has started may not do this
+(2).
 
 Ctrl-C, SIGTERM, a closed terminal and --timeout end the wait and nothing else;
 the id is on stderr then. With --detach it is printed and there is no wait.
@@ -51,15 +52,16 @@ EXIT STATUS
 		Args:              between(1, 1, "ID"),
 		ValidArgsFunction: completeMessages(g, 1, endedStates...),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runRetry(cmd.Context(), opts, args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runRetry(cmd.Context(), opts, args[0], cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
 }
 
-func runRetry(ctx context.Context, opts retryOptions, id string, stdout, stderr io.Writer) error {
-	d := delivery{globals: opts.globals, timeout: opts.timeout, keyed: opts.key != ""}
+func runRetry(ctx context.Context, opts retryOptions, id string, stdin io.Reader, stdout, stderr io.Writer) error {
+	d := delivery{globals: opts.globals, timeout: opts.timeout, keyed: opts.key != "", prompt: newPrompter(opts.globals, stdin, stderr)}
+	defer d.prompt.close()
 	ctx, end := d.begin(ctx)
 	defer end()
 	var state ipc.MessageState
@@ -74,7 +76,7 @@ func runRetry(ctx context.Context, opts retryOptions, id string, stdout, stderr 
 		if opts.detach {
 			return nil
 		}
-		_, reply, err = collect(ctx, c, d.waiting())
+		_, reply, err = d.collect(ctx, c)
 		return err
 	})
 	switch {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -17,6 +18,8 @@ type globals struct {
 	noStart bool
 
 	anyConfig bool // whether it is there and the daemon's is no matter
+
+	stderr func() io.Writer // for what is to be said before a command has begun
 }
 
 func (g *globals) addFlags(f *pflag.FlagSet) {
@@ -41,6 +44,9 @@ var constructors = []constructor{
 	{"cancel", newCancelCmd},
 	{"retry", newRetryCmd},
 	{"resolve", newResolveCmd},
+	{"approvals", newApprovalsCmd},
+	{"approve", newApproveCmd},
+	{"deny", newDenyCmd},
 	{"session", newSessionCmd},
 	{"ps", newPsCmd},
 	{"status", newStatusCmd},
@@ -94,6 +100,7 @@ EXIT STATUS
 			return cmd.Help()
 		},
 	}
+	g.stderr = root.ErrOrStderr
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")

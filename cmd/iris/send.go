@@ -28,8 +28,9 @@ type sendOptions struct {
 	ifBusy    string
 	onUnknown string
 	cancels   bool
-	json      bool
+	variant   variantFlags
 	raw       bool
+	outputOptions
 }
 
 var (
@@ -48,7 +49,9 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(wordFlag{&o.ifBusy, busyWords}, "if-busy", "when its conversation has a turn or a queue: wait (the default), skip (status 0) or fail (75)")
 	f.Var(wordFlag{&o.onUnknown, unknownWords}, "on-unknown", "when nobody can prove how the turn ended: continue (the default), hold or retry")
 	f.BoolVar(&o.fresh, "fresh", false, "in a conversation of its own, which ends with the answer")
-	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
+	o.variant.addFlags(f)
+	o.outputOptions.addFlags(f, "print the whole reply as one JSON object, also when it failed")
+	acceptNames(f, &o.outputOptions)
 	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
 }
 
@@ -61,14 +64,19 @@ func newSendCmd(g *globals) *cobra.Command {
 		Long:       sendText,
 		Example: `  iris send api "why does the build fail?"
   git diff | iris send api@review "look at this"
+  iris send --output stream-json api "fix it" | jq -r .type
   iris send . -f question.md --timeout 10m
   id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
+  iris send api "what is wrong here?" @screenshot.png
+  iris send --json-schema "$(cat schema.json)" api "list the modules" | jq .
   ssh host iris send -n api status`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
 				return usagef("usage: iris send TEAM[@SESSION] [MESSAGE... | -]", "send needs a team")
+			case opts.detach && (opts.stream || opts.format == "stream-json"):
+				return usagef("leave one of them out", "--detach does not wait, so there is nothing to stream")
 			case opts.detach && opts.cancels:
 				return usagef("leave one of them out", "--detach does not wait, so there is nothing for --cancel-on-interrupt to end")
 			}
@@ -87,8 +95,10 @@ func newSendCmd(g *globals) *cobra.Command {
 		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", err)
 	})
 	opts.addFlags(cmd.Flags())
+	completeWords(cmd, "output", outputWords)
 	completeWords(cmd, "if-busy", busyWords)
 	completeWords(cmd, "on-unknown", unknownWords)
+	completeVariant(cmd)
 	return cmd
 }
 
@@ -107,9 +117,30 @@ a shell loop reads; "-" as the last argument reads it all the same. Where
 standard input stays open (ssh without -n, a loop over a pipe, some programs
 that run commands) use -n.
 
+A word of the message that begins with "@" names a file to send along: an image
+(PNG, JPEG, GIF, WebP) or a PDF as what it is, any other one as text with its
+name. It is read here, from the directory of the caller. Inside a quoted message
+"@path" is left as it is: Claude Code's own mention of a file of the team.
+
+--model, --permission-mode, --max-turns, --append-system-prompt and
+--json-schema are those of "claude -p", for this message alone, in place of what
+the team's args say. Each of them needs a process that was started with it. One
+that was not is replaced first, which takes as long as a start of Claude Code,
+ends what runs in its background, and keeps the conversation; messages with the
+same flags that follow are answered at once. The next message without them has
+an agent without them again. bypassPermissions is refused unless the team's args
+allow it. With --json-schema the answer is the JSON; one in words is a failure
+(1).
+
 The answer is printed as the agent gave it, with a line feed added if it ends
 without one. On a terminal, what could steer the terminal is shown as an escape
 sequence.
+
+On a terminal the text is shown as it comes, also what the agent says between
+the uses of its tools; and before and between that, in one line of stderr that
+goes away again, the place in the queue, what the message waits for and what the
+agent does. In a pipe or a file the answer is printed once, when it is there,
+unless --stream asks for the text as it comes; --stream=false does the reverse.
 
 A message that has an id is on disk and outlives the daemon. When the daemon is
 restarted or killed the wait goes on with the next one. With --detach there is
@@ -122,6 +153,11 @@ stderr; "iris wait ID" waits for it again, "iris cancel ID" takes it back or
 interrupts it. With --cancel-on-interrupt Ctrl-C, SIGTERM and a closed terminal
 do that at once; --timeout does not.
 
+Where the configuration has approvals = "ask", a turn waits when a tool needs
+permission. At a terminal, which standard input and standard error must be, you
+are asked: "y" allows it, anything else denies it and is what the agent is told.
+Elsewhere "iris approvals" shows it.
+
 --key makes it safe to send again when nobody knows whether the first time was a
 success: the same message with the same key is accepted once and each sender
 gets its answer; another message with that key is refused. A key is remembered
@@ -131,13 +167,27 @@ When nobody can prove how the turn ended (7) it is never run again by itself,
 unless --on-unknown is retry. The messages of the conversation behind it run,
 or wait until "iris resolve" says what happened if it is hold.
 
+STREAM JSON
+  With --output stream-json Claude Code's own lines are printed as they come,
+  byte for byte, those of "claude -p --output-format stream-json --verbose": a
+  program written for that works with "iris send" in its place. The last one
+  has the type result, unless nobody knows how the turn ended. On a terminal
+  alone, what could steer it is escaped, and stays the same JSON.
+
+  A reader that is slow slows nobody else. What it is more than 64 MB behind may
+  be missed, which is said on stderr. Where a wait was cut short the hint says
+  which number to give "iris wait --after".
+
 JSON
   id, team, session, session_id, outcome, text, error, hint, notice,
   subtype, api_status, turns, cost_usd, duration_ms, usage (input_tokens,
-  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input)
-  and status, the exit status. outcome is success, denied, failed, interrupted,
-  incomplete, not-logged-in, rate-limited, limit or api-error. notice says what
-  to know besides, such as that a new conversation was begun.
+  output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input),
+  model (that answered), resets (when a rate limit is over, if that is known),
+  background (what the turn has left to run beside it), reason and status, the
+  exit status. outcome is success, denied, failed, interrupted, incomplete,
+  not-logged-in, rate-limited, limit or api-error. reason is approval-lost when a
+  tool was denied since the daemon ended before anybody had decided. notice says
+  what to know besides, such as that a new conversation was begun.
 
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty ones are left out.
@@ -159,19 +209,39 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	if err != nil {
 		return err
 	}
+	if err := opts.settle(); err != nil {
+		return err
+	}
 	src := source{args: args[1:], file: opts.file, noStdin: opts.noStdin, stdin: stdin, stderr: stderr}
-	text, err := src.read()
+	content, err := src.blocks()
+	var text string
+	if err == nil && content == nil {
+		text, err = src.read()
+	}
 	if err != nil {
 		return err
 	}
 	params := opts.params(team, session, text)
+	params.Content = content
 	d := delivery{globals: opts.globals, timeout: opts.timeout, keyed: opts.key != "", cancels: opts.cancels}
 	ctx, end := d.begin(ctx)
 	defer end()
 	if opts.detach {
 		return opts.submit(ctx, &d, params, stdout)
 	}
+	d.prompt = newPrompter(opts.globals, stdin, stderr)
+	defer d.prompt.close()
+	params.Approvals = d.prompt != nil
+	if opts.streams(isTerminal(stdout)) {
+		d.streaming = newStreaming(&opts.outputOptions, name(team, session), opts.raw, stdout, stderr)
+		reply, err := d.ask(ctx, params)
+		if err = opts.meaning(params, err); err != nil {
+			return err
+		}
+		return printStreamed(stderr, reply)
+	}
 	reply, err := d.send(ctx, params)
+	d.prompt.close()
 	err = opts.meaning(params, err)
 	if opts.json {
 		return printReplyJSON(stdout, noReply{Team: team, Session: session}, reply, err)
@@ -187,6 +257,7 @@ func (o *sendOptions) params(team, session, text string) ipc.Send {
 	p := ipc.Send{
 		Team: team, Session: session, Text: text, Fresh: o.fresh, EnvKeys: credentialKeys(os.Environ()),
 		Key: o.key, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
+		Options: o.variant.Variant,
 	}
 	if o.ttl > 0 {
 		p.TTL = max(1, time.Duration(o.ttl).Milliseconds())
@@ -235,8 +306,8 @@ func printState(stdout io.Writer, state *ipc.MessageState, asJSON bool) error {
 func (d *delivery) send(ctx context.Context, params ipc.Send) (*ipc.Reply, error) {
 	reply := new(ipc.Reply)
 	err := d.run(ctx, func(ctx context.Context, c *ipc.Client) (err error) {
-		if ids := d.waiting(); ids != nil { // an earlier daemon has it on record
-			_, reply, err = collect(ctx, c, ids)
+		if d.waiting() != nil { // an earlier daemon has it on record
+			_, reply, err = d.collect(ctx, c)
 			return err
 		}
 		return c.Call(ctx, ipc.MethodSend, &params, reply)

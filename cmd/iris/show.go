@@ -38,8 +38,10 @@ result" prints the answer.
 JSON
   what "iris messages --json" prints, and session_id, dir, transcript, process
   (of the last attempt), position (while it is queued), fresh, on_unknown,
-  origin, usage (input_tokens, output_tokens, cache_read_tokens,
-  cache_write_tokens) and history (state, at, by, note)
+  origin, blocks (it has files in it), options (model, permission_mode,
+  max_turns, append_system_prompt, json_schema), usage (input_tokens,
+  output_tokens, cache_read_tokens, cache_write_tokens) and history (state, at,
+  by, note)
 
 EXIT STATUS
 0 2 3 4`,
@@ -86,8 +88,8 @@ func messageFields(m *ipc.Message, now time.Time) [][2]string {
 	add("attempts", number(m.Attempts))
 	add("cost", exactly(m.CostUSD))
 	add("tokens", tokens(m.Usage))
-	add("text", cmp.Or(size(m.Bytes), "0 B"))
-	for _, f := range settings(m) {
+	add("text", cmp.Or(size(m.Bytes), "0 B")+withFiles(m))
+	for _, f := range append(settings(m), variantFields(m.Options)...) {
 		add(f[0], f[1])
 	}
 	add("process", m.Process)
@@ -98,6 +100,14 @@ func messageFields(m *ipc.Message, now time.Time) [][2]string {
 		add("history", changeText(&m.History[i]))
 	}
 	return fields
+}
+
+// withFiles says that a message is not words alone.
+func withFiles(m *ipc.Message) string {
+	if m.Blocks {
+		return ", with files"
+	}
+	return ""
 }
 
 func stateText(m *ipc.Message) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,6 +49,8 @@ func newTeamAddCmd(g *globals) *cobra.Command {
 --force replaces a team that was added before. A file that holds anything else,
 such as settings or comments of your own, is never replaced: edit it.
 
+What an agent has started may not do this (2).
+
 EXIT STATUS
 0 2 3`,
 		Example: `  iris team add api ~/src/api
@@ -64,6 +67,9 @@ EXIT STATUS
 func runTeamAdd(ctx context.Context, opts teamAddOptions, name, dir string) error {
 	paths, err := opts.paths()
 	if err != nil {
+		return err
+	}
+	if err := opts.notByAgents(ctx, "add a team"); err != nil {
 		return err
 	}
 	if _, err := config.AddTeam(paths, name, dir, config.TeamOptions{Description: opts.description, Force: opts.force}); err != nil {
@@ -99,11 +105,13 @@ func newTeamLsCmd(g *globals) *cobra.Command {
 		Use:        "ls",
 		Short:      "List the teams",
 		SuggestFor: []string{"list", "show"},
-		Long: `List the teams of the configuration, sorted by name.
+		Long: `List the teams of the configuration, sorted by name. Where something turns the
+permission checks of Claude Code off for a team, a column says what.
 
 JSON
-  an array of objects: team, dir, description, agent, file, line; file is empty
-  for the built-in team
+  an array of objects: team, dir, description, agent, file, line and, where
+  something turns the permission checks of its agents off, bypass: what it is, or
+  the file of settings that it is in; file is empty for the built-in team
 
 EXIT STATUS
 0 2`,
@@ -124,6 +132,7 @@ type teamView struct {
 	Agent       string `json:"agent"`
 	File        string `json:"file"`
 	Line        int    `json:"line"`
+	Bypass      string `json:"bypass,omitempty"`
 }
 
 func runTeamLs(opts teamLsOptions, stdout io.Writer) error {
@@ -139,13 +148,21 @@ func runTeamLs(opts teamLsOptions, stdout io.Writer) error {
 	var rows [][]string
 	for _, name := range cfg.TeamNames() {
 		t := cfg.Teams[name]
-		views = append(views, teamView{t.Name, t.Dir, t.Description, t.Agent, t.File, t.Line})
-		rows = append(rows, []string{t.Name, t.Dir, t.Description})
+		v := teamView{t.Name, t.Dir, t.Description, t.Agent, t.File, t.Line, t.BypassFound()}
+		views = append(views, v)
+		rows = append(rows, []string{v.Team, v.Dir, v.Description, v.Bypass})
 	}
 	if opts.json {
 		return printJSON(stdout, views)
 	}
-	return printTable(stdout, []string{"TEAM", "DIR", "DESCRIPTION"}, rows)
+	header := []string{"TEAM", "DIR", "DESCRIPTION", "NO PERMISSION CHECKS"}
+	if !slices.ContainsFunc(views, func(v teamView) bool { return v.Bypass != "" }) {
+		header = header[:3]
+		for i := range rows {
+			rows[i] = rows[i][:3]
+		}
+	}
+	return printTable(stdout, header, rows)
 }
 
 func newTeamRmCmd(g *globals) *cobra.Command {
@@ -155,6 +172,8 @@ func newTeamRmCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"remove", "delete", "del"},
 		Long: `Remove a team that "iris team add" made. Its directory is not touched. A team
 that is written in the configuration file is removed there.
+
+What an agent has started may not do this (2).
 
 EXIT STATUS
 0 2 3 4`,
@@ -169,6 +188,9 @@ EXIT STATUS
 func runTeamRm(ctx context.Context, g *globals, name string) error {
 	paths, err := g.paths()
 	if err != nil {
+		return err
+	}
+	if err := g.notByAgents(ctx, "remove a team"); err != nil {
 		return err
 	}
 	if _, err := config.RemoveTeam(paths, name); err != nil {

@@ -18,13 +18,15 @@ type waitOptions struct {
 	*globals
 	any     bool
 	timeout seconds
-	json    bool
+	after   numberFlag
+	outputOptions
 }
 
 func (o *waitOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.any, "any", false, "end with the first message that ends")
 	f.Var(&o.timeout, "timeout", "wait at most this long, such as 90s or 10m; the messages live on")
-	f.BoolVar(&o.json, "json", false, "print each whole reply as one JSON object a line, also when it failed")
+	o.outputOptions.addFlags(f, "print each whole reply as one JSON object a line, also when it failed")
+	f.Var(&o.after, "after", "with stream-json, only what follows this number, which an earlier wait has said")
 }
 
 func newWaitCmd(g *globals) *cobra.Command {
@@ -40,6 +42,11 @@ it is asked for.
 The answer of a single message stands alone. Of several each is printed as it
 ends, under a line "==> ID TEAM <==", and what went wrong with one is on stderr
 with its id. With --any the first one that ends is the last.
+
+With --stream the text of a single message is printed as it comes, and with
+--output stream-json Claude Code's own lines, from the beginning of its turn or
+after the number that an earlier wait has said. Of a message that has ended they
+are no longer kept, which is said on stderr.
 
 A daemon that is restarted or killed meanwhile does not end the wait. Ctrl-C,
 SIGTERM, a closed terminal and --timeout do, and nothing else: the messages live
@@ -57,6 +64,7 @@ EXIT STATUS
 0 1 2 3 4 5 6 7 8 9 10 11 12 13 75 124 130`,
 		Example: `  id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris wait --any --timeout 10m "$first" "$second"
+  iris wait --stream 01m8a1whgp2t9pzt
   iris messages --state queued,running -q | xargs iris wait --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -66,18 +74,32 @@ EXIT STATUS
 		},
 		ValidArgsFunction: completeMessages(g, many),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runWait(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runWait(cmd.Context(), opts, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
 }
 
-func runWait(ctx context.Context, opts waitOptions, args []string, stdout, stderr io.Writer) error {
+func runWait(ctx context.Context, opts waitOptions, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	ids := unique(args)
-	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids}
+	if err := opts.settle(); err != nil {
+		return err
+	}
+	streams := opts.streams(false)
+	switch {
+	case streams && len(ids) > 1:
+		return usagef("wait for one after the other", "the output of one message at a time can be streamed")
+	case opts.after > 0 && !opts.lines():
+		return usagef("add \"--output stream-json\"", "--after is about stream-json")
+	}
+	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids, prompt: newPrompter(opts.globals, stdin, stderr)}
+	defer d.prompt.close()
 	ctx, end := d.begin(ctx)
 	defer end()
+	if streams {
+		return opts.follow(ctx, &d, stdout, stderr)
+	}
 	out := endings{globals: opts.globals, stdout: stdout, stderr: stderr, json: opts.json, alone: len(ids) == 1}
 	statuses := make(map[string]int)
 	for len(d.waiting()) > 0 {
@@ -99,6 +121,17 @@ func runWait(ctx context.Context, opts waitOptions, args []string, stdout, stder
 		}
 	}
 	return firstStatus(ids, statuses)
+}
+
+// follow shows the output of a message as it comes.
+func (o *waitOptions) follow(ctx context.Context, d *delivery, stdout, stderr io.Writer) error {
+	d.streaming = newStreaming(&o.outputOptions, d.ids[0], false, stdout, stderr)
+	d.streaming.seq = int64(o.after)
+	reply, err := d.streamed(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return printStreamed(stderr, reply)
 }
 
 // unique returns ids without those that occur a second time.

@@ -87,7 +87,7 @@ func TestWait(t *testing.T) {
 			status: 124,
 		},
 		{
-			name: "json", ids: "m1 m4 m5", order: "m1 m4", opts: waitOptions{json: true, timeout: seconds(100 * time.Millisecond)},
+			name: "json", ids: "m1 m4 m5", order: "m1 m4", opts: waitOptions{outputOptions: outputOptions{json: true}, timeout: seconds(100 * time.Millisecond)},
 			stdout: `{"id":"m1","team":"api","session":"","session_id":"","outcome":"success","text":"one","turns":0,"cost_usd":0,"duration_ms":0,` +
 				`"usage":{"input_tokens":0,"output_tokens":0,"cache_read_tokens":0,"cache_write_tokens":0},"status":0}` + "\n" +
 				`{"id":"m4","team":"api","session":"s","outcome":"none","error":"said expired","reason":"expired","status":6}` + "\n" +
@@ -101,7 +101,7 @@ func TestWait(t *testing.T) {
 		_, g := newStub(t, inOrder(strings.Fields(c.order), results))
 		c.opts.globals = g
 		var stdout, stderr strings.Builder
-		code := report(&stderr, runWait(t.Context(), c.opts, strings.Fields(c.ids), &stdout, &stderr))
+		code := report(&stderr, runWait(t.Context(), c.opts, strings.Fields(c.ids), nil, &stdout, &stderr))
 		if stdout.String() != c.stdout || stderr.String() != c.stderr || code != c.status {
 			t.Errorf("%s: got status %d,\n%s\n%s\nwant %d,\n%s\n%s", c.name, code, &stdout, &stderr, c.status, c.stdout, c.stderr)
 		}
@@ -122,7 +122,7 @@ func TestWaitOutlivesTheDaemon(t *testing.T) {
 	s.kill()
 	s.start()
 	var stdout, stderr strings.Builder
-	err := runWait(t.Context(), waitOptions{globals: g}, []string{"m2", "m1"}, &stdout, &stderr)
+	err := runWait(t.Context(), waitOptions{globals: g}, []string{"m2", "m1"}, nil, &stdout, &stderr)
 	if err != nil || stdout.String() != "==> m1 api <==\none\n\n==> m2 api <==\ntwo\n" || waits != 4 {
 		t.Errorf("got %s, %s, %v after %d waits", &stdout, &stderr, err, waits)
 	}
@@ -132,7 +132,7 @@ func TestWaitWithoutDaemon(t *testing.T) {
 	s, g := newStub(t, nil)
 	s.kill()
 	var stdout, stderr strings.Builder
-	err := runWait(t.Context(), waitOptions{globals: g}, []string{"m1"}, &stdout, &stderr)
+	err := runWait(t.Context(), waitOptions{globals: g}, []string{"m1"}, nil, &stdout, &stderr)
 	if code := report(&stderr, err); code != ipc.CodeDaemon || !strings.HasPrefix(stderr.String(), "iris: no daemon is running\n") {
 		t.Errorf("got %d, %s", code, &stderr)
 	}
@@ -164,7 +164,7 @@ func TestRetry(t *testing.T) {
 	s.start()
 	for detach, want := range map[bool]string{true: "m2\n", false: "done\n"} {
 		var stdout strings.Builder
-		err := runRetry(t.Context(), retryOptions{globals: g, detach: detach}, "m1", &stdout, &stdout)
+		err := runRetry(t.Context(), retryOptions{globals: g, detach: detach}, "m1", nil, &stdout, &stdout)
 		if err != nil || stdout.String() != want {
 			t.Errorf("detach %v: got %q, %v", detach, &stdout, err)
 		}

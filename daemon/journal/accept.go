@@ -136,7 +136,11 @@ func (n *New) identity(body Content) string {
 	if n.Options.Fresh {
 		session = "~"
 	}
-	s := sha256.Sum256(fmt.Appendf(nil, "%q %q %s", n.Team, session, body.Sum))
+	what := fmt.Appendf(nil, "%q %q %s", n.Team, session, body.Sum)
+	if n.Options.Variant != (Variant{}) || n.Options.Blocks {
+		what = fmt.Appendf(what, " %q %t", fmt.Sprintf("%#v", n.Options.Variant), n.Options.Blocks)
+	}
+	s := sha256.Sum256(what)
 	return hex.EncodeToString(s[:])
 }
 

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,25 @@ func TestSessionsSurviveReopen(t *testing.T) {
 	var keys []string
 	err = j.Sessions(func(key string, s Session) error { keys = append(keys, key+"="+s.ID); return nil })
 	if err != nil || strings.Join(keys, " ") != "api=5b0c api@review=77aa" {
+		t.Fatalf("got %v, %v", keys, err)
+	}
+}
+
+// TestDamagedSessionHidesNoOther: the agents of all the others are looked for.
+func TestDamagedSessionHidesNoOther(t *testing.T) {
+	j, _ := tempJournal(t)
+	for _, key := range []string{"a", "b", "c"} {
+		if err := j.SetSession(key, Session{ID: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := j.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketSessions).Put([]byte("b"), []byte("xxxx{}")) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	err = j.Sessions(func(key string, _ Session) error { keys = append(keys, key); return nil })
+	if _, ok := errors.AsType[*DamageError](err); !ok || strings.Join(keys, " ") != "a c" {
 		t.Fatalf("got %v, %v", keys, err)
 	}
 }

@@ -57,6 +57,25 @@ func TestPruneKeepsTheUnfinishedAndTheKeys(t *testing.T) {
 	}
 }
 
+// TestPruneKeepsWhatHolds: somebody has still to say how that message ended.
+func TestPruneKeepsWhatHolds(t *testing.T) {
+	j, _ := tempJournal(t)
+	for i, on := range []string{"hold", "continue"} {
+		n := message(i)
+		n.Options.OnUnknown = on
+		mustAccept(t, j, n)
+		must1(j.Dispatch(n.ID, attempt(i)))(t)
+		must1(j.End(n.ID, End{State: Unknown, At: at(i)}))(t)
+	}
+	if p := must1(j.Prune(at(350), at(350)))(t); p.Messages != 1 {
+		t.Fatalf("got %+v, want one message", p)
+	}
+	must1(j.Resolve(messageID(0), End{State: Failed, At: at(3), By: "a person"}))(t)
+	if p := must1(j.Prune(at(350), at(350)))(t); p.Messages != 1 {
+		t.Fatalf("after it was resolved: got %+v, want one message", p)
+	}
+}
+
 func TestListsFilterAndPage(t *testing.T) {
 	j, _ := tempJournal(t)
 	for i := range 100 {

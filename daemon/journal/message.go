@@ -52,6 +52,8 @@ type Options struct {
 	DeniedOK  bool      `json:"denied_ok,omitempty"`
 	Detached  bool      `json:"detached,omitempty"` // nobody waited when it was accepted
 	Origin    string    `json:"origin,omitempty"`   // who sent it, for people
+	Variant   Variant   `json:"variant,omitzero"`
+	Blocks    bool      `json:"blocks,omitempty"` // the body is a JSON list of content blocks, and not text
 }
 
 // New is a message to accept.
@@ -126,25 +128,28 @@ func (m *Message) Last() Attempt {
 // Outcome is empty, and Error, Code, Reason and Hint are what its sender was
 // told.
 type Result struct {
-	Code      int           `json:"code,omitempty"`
-	Reason    string        `json:"reason,omitempty"`
-	Hint      string        `json:"hint,omitempty"`
-	Outcome   string        `json:"outcome"`
-	Text      string        `json:"text,omitempty"`
-	Error     string        `json:"error,omitempty"`
-	SessionID string        `json:"session_id,omitempty"`
-	Subtype   string        `json:"subtype,omitempty"`
-	Stop      string        `json:"stop,omitempty"`
-	Terminal  string        `json:"terminal,omitempty"`
-	Status    int           `json:"status,omitempty"` // HTTP status of a failed API call
-	Turns     int           `json:"turns,omitempty"`
-	CostUSD   float64       `json:"cost_usd,omitempty"`
-	Duration  time.Duration `json:"duration,omitempty"`
-	API       time.Duration `json:"api,omitempty"`
-	Usage     Usage         `json:"usage,omitzero"`
-	Denials   []Denial      `json:"denials,omitempty"`
-	Retire    string        `json:"retire,omitempty"`
-	Notice    string        `json:"notice,omitempty"` // what its sender is told besides
+	Code       int           `json:"code,omitempty"`
+	Reason     string        `json:"reason,omitempty"`
+	Hint       string        `json:"hint,omitempty"`
+	Outcome    string        `json:"outcome"`
+	Text       string        `json:"text,omitempty"`
+	Error      string        `json:"error,omitempty"`
+	SessionID  string        `json:"session_id,omitempty"`
+	Subtype    string        `json:"subtype,omitempty"`
+	Stop       string        `json:"stop,omitempty"`
+	Terminal   string        `json:"terminal,omitempty"`
+	Status     int           `json:"status,omitempty"` // HTTP status of a failed API call
+	Turns      int           `json:"turns,omitempty"`
+	CostUSD    float64       `json:"cost_usd,omitempty"`
+	Duration   time.Duration `json:"duration,omitempty"`
+	API        time.Duration `json:"api,omitempty"`
+	Usage      Usage         `json:"usage,omitzero"`
+	Denials    []Denial      `json:"denials,omitempty"`
+	Resets     time.Time     `json:"resets,omitzero"` // when a rate limit is over
+	Model      string        `json:"model,omitempty"`
+	Background []string      `json:"background,omitempty"` // what the agent still did beside the turn
+	Retire     string        `json:"retire,omitempty"`
+	Notice     string        `json:"notice,omitempty"` // what its sender is told besides
 }
 
 // Usage counts tokens.

@@ -24,7 +24,8 @@ type Pruned struct {
 // Prune removes the messages that ended before ended, with their bodies and
 // results, and the keys of ended messages that were accepted before keys. It
 // works in short transactions and may run beside everything else. What cannot
-// be read is kept.
+// be read is kept, and so is a message that holds its conversation: without it
+// nobody could let that go on.
 func (j *Journal) Prune(ended, keys time.Time) (Pruned, error) {
 	var p Pruned
 	var err error
@@ -110,7 +111,7 @@ func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
 		}
 		for _, id := range ids {
 			m, err := getMessage(tx, string(id))
-			if err != nil || !m.State.Ended() || !m.Ended().Before(ended) {
+			if err != nil || !m.State.Ended() || !m.Ended().Before(ended) || m.holds() {
 				continue
 			}
 			if err := m.remove(tx, c); err != nil {
@@ -133,6 +134,10 @@ func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
 	}
 	return n, nil
 }
+
+// holds reports whether the messages behind this one wait for a person to say
+// how it ended.
+func (m *Message) holds() bool { return m.State == Unknown && m.Options.OnUnknown == "hold" }
 
 // remove deletes a message; its key, if any, remembers how it ended.
 func (m *Message) remove(tx *bolt.Tx, c *counts) error {

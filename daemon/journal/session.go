@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -13,7 +14,9 @@ type Session struct {
 	ID      string    `json:"id"`  // the agent's own id of it, a UUID
 	Dir     string    `json:"dir"` // the directory that it was begun in
 	Created time.Time `json:"created"`
-	Used    bool      `json:"used,omitempty"` // a turn of it was answered, so that there is a transcript
+	Used    bool      `json:"used,omitempty"`  // a turn of it was answered, so that there is a transcript
+	Model   string    `json:"model,omitempty"` // that answers messages which ask for none
+	Lent    bool      `json:"lent,omitempty"`  // a message had another one: by itself it would go on with that
 }
 
 // Session returns the conversation of a key; false when it has none yet.
@@ -41,9 +44,10 @@ func (j *Journal) SetSession(key string, s Session) error {
 }
 
 // UseSession notes that a conversation of that key was answered, if it is still
-// the one that the key has. It writes once.
-func (j *Journal) UseSession(key, id string) error {
-	if s, ok, err := j.Session(key); err != nil || !ok || s.ID != id || s.Used {
+// the one that the key has, and by which model; an empty one changes nothing. It
+// writes only what is new.
+func (j *Journal) UseSession(key, id, model string) error {
+	if s, ok, err := j.Session(key); err != nil || !ok || s.ID != id || s.Used && (model == "" || model == s.Model) {
 		return err
 	}
 	err := j.update(func(tx *bolt.Tx) error {
@@ -52,7 +56,7 @@ func (j *Journal) UseSession(key, id string) error {
 		if err != nil || !ok || s.ID != id {
 			return err
 		}
-		s.Used = true
+		s.Used, s.Model = true, cmp.Or(model, s.Model)
 		return putJSON(tx, bucketSessions, []byte(key), s)
 	})
 	if err != nil {
@@ -70,7 +74,9 @@ func (j *Journal) DeleteSession(key string) error {
 	return nil
 }
 
-// Sessions calls f for each key and its conversation, in the order of keys.
+// Sessions calls f for each key and its conversation, in the order of keys. A
+// *DamageError names the first of those that cannot be read; f has had all the
+// others.
 func (j *Journal) Sessions(f func(key string, s Session) error) error {
 	return each(j, bucketSessions, f)
 }
@@ -80,6 +86,7 @@ func (j *Journal) Sessions(f func(key string, s Session) error) error {
 func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error {
 	var keys []string
 	var vals []T
+	var damage error
 	err := j.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucket).ForEach(func(k, v []byte) error {
 			b, err := unseal(bucket, k, v)
@@ -87,10 +94,11 @@ func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error
 			if err == nil {
 				err = json.Unmarshal(b, &x)
 			}
-			if err != nil {
-				return &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucket, k, err)}
+			if err == nil {
+				keys, vals = append(keys, string(k)), append(vals, x)
+			} else if damage == nil {
+				damage = &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucket, k, err)}
 			}
-			keys, vals = append(keys, string(k)), append(vals, x)
 			return nil
 		})
 	})
@@ -102,5 +110,5 @@ func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error
 			return err
 		}
 	}
-	return nil
+	return damage
 }

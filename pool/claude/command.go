@@ -14,13 +14,16 @@ import (
 // argv is the whole command line, the program's name first.
 func (o *Options) argv() []string {
 	args := append([]string{o.Command}, o.Prefix...)
-	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose")
+	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose", "--include-partial-messages")
 	if o.resume {
 		args = append(args, "--resume="+o.SessionID)
 	} else {
 		args = append(args, "--session-id="+o.SessionID)
 	}
-	return append(args, o.Args...)
+	if o.Ask {
+		args = append(args, "--permission-prompt-tool=stdio")
+	}
+	return append(append(args, o.conversationModel()...), o.variantArgs()...)
 }
 
 // environ is the agent's environment: what the caller built, without what a

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"iris/pool"
 )
 
 // stuckAfter is how long the agent may leave its stdin unread while we write.
@@ -22,6 +24,11 @@ var errTorn = errors.New("the agent does not read its input: a line was cut shor
 func (p *Process) write(line []byte) (n int, err error) {
 	p.in.Lock()
 	defer p.in.Unlock()
+	return p.writeLocked(line)
+}
+
+// writeLocked is write for a caller that holds p.in.
+func (p *Process) writeLocked(line []byte) (n int, err error) {
 	if p.torn {
 		return 0, errTorn
 	}
@@ -62,16 +69,20 @@ func (p *Process) writeError(err error) error {
 
 // userLine is the message as the agent reads it, with a uuid that no message
 // has had: a repeated one would be swallowed.
-func userLine(text string) ([]byte, error) {
+func userLine(t *pool.Turn) ([]byte, error) {
 	type message struct {
 		Role    string `json:"role"`
-		Content string `json:"content"`
+		Content any    `json:"content"`
+	}
+	var content any = t.Text
+	if t.Blocks {
+		content = json.RawMessage(t.Text)
 	}
 	return encode(struct {
 		Type    string  `json:"type"`
 		UUID    string  `json:"uuid"`
 		Message message `json:"message"`
-	}{"user", NewSessionID(), message{"user", text}})
+	}{"user", NewSessionID(), message{"user", content}})
 }
 
 // encode is json.Marshal with a newline and without escaping of HTML.
@@ -85,14 +96,29 @@ func encode(v any) ([]byte, error) {
 
 // ask writes a control request and returns where its answer will come.
 func (p *Process) ask(subtype string) (<-chan response, string, error) {
+	return p.askFor(bare(subtype))
+}
+
+// bare is a control request without parameters.
+func bare(subtype string) map[string]any { return map[string]any{"subtype": subtype} }
+
+// askFor is ask of a request with parameters.
+func (p *Process) askFor(request map[string]any) (<-chan response, string, error) {
 	c := make(chan response, 1)
 	p.mu.Lock()
 	p.number++
 	id := "iris-" + strconv.Itoa(p.number)
 	p.calls[id] = c
 	p.mu.Unlock()
-	line := fmt.Sprintf(`{"type":"control_request","request_id":%q,"request":{"subtype":%q}}`+"\n", id, subtype)
-	if _, err := p.write([]byte(line)); err != nil {
+	line, err := encode(struct {
+		Type    string         `json:"type"`
+		ID      string         `json:"request_id"`
+		Request map[string]any `json:"request"`
+	}{"control_request", id, request})
+	if err == nil {
+		_, err = p.write(line)
+	}
+	if err != nil {
 		p.forget(id)
 		return nil, "", err
 	}
@@ -108,7 +134,12 @@ func (p *Process) forget(id string) {
 // call is ask and the wait for the answer. It works in mid-turn too and does
 // not disturb the turn.
 func (p *Process) call(ctx context.Context, subtype string) (response, error) {
-	c, id, err := p.ask(subtype)
+	return p.request(ctx, bare(subtype))
+}
+
+// request is call with parameters.
+func (p *Process) request(ctx context.Context, request map[string]any) (response, error) {
+	c, id, err := p.askFor(request)
 	if err != nil {
 		return response{}, err
 	}
@@ -116,46 +147,13 @@ func (p *Process) call(ctx context.Context, subtype string) (response, error) {
 	select {
 	case r := <-c:
 		if r.Subtype == "error" {
-			return r, fmt.Errorf("%s: %s", subtype, oneLine(r.Error))
+			return r, fmt.Errorf("%s: %s", request["subtype"], oneLine(r.Error))
 		}
 		return r, nil
 	case <-p.done:
 		return response{}, errGone
 	case <-ctx.Done():
 		return response{}, context.Cause(ctx)
-	}
-}
-
-// refuse answers what the agent asks of us. There is nobody to ask: a tool
-// that needs approval is denied, and the turn goes on.
-func (p *Process) refuse(line []byte) {
-	var m struct {
-		ID      string `json:"request_id"`
-		Request struct {
-			Subtype string `json:"subtype"`
-		} `json:"request"`
-	}
-	if json.Unmarshal(line, &m) != nil {
-		return
-	}
-	type body struct {
-		Subtype  string `json:"subtype"`
-		ID       string `json:"request_id"`
-		Error    string `json:"error,omitempty"`
-		Response any    `json:"response,omitempty"`
-	}
-	b := body{Subtype: "error", ID: m.ID, Error: "not supported"}
-	if m.Request.Subtype == "can_use_tool" {
-		b = body{Subtype: "success", ID: m.ID, Response: map[string]string{
-			"behavior": "deny", "message": "nobody is there to approve this",
-		}}
-	}
-	out, err := encode(map[string]any{"type": "control_response", "response": b})
-	if err == nil {
-		_, err = p.write(out)
-	}
-	if err != nil {
-		p.log.Warn("request of agent not answered", "subtype", m.Request.Subtype, "err", err)
 	}
 }
 

@@ -26,8 +26,10 @@
 // What nobody needs any more is given back to the disk by punching holes, never
 // by truncating: the agent appends at any time. Needed is a turn's end until
 // the owner has it on record, which [Process.Taken] or the next Send says, and
-// the last state line. The files go when the process has gone and nothing in
-// them is needed.
+// the last state line, and as far as 64 MB back what a [Stream] has yet to read:
+// whoever wants an agent's lines as they come reads the same file with a
+// descriptor of its own, at its own pace. The files go when the process has gone
+// and nothing in them is needed.
 //
 // # One process' life
 //
@@ -40,6 +42,9 @@
 //	         < assistant, user, ...                  passed to Turn.Output
 //	         < result                                without "origin": the turn is over
 //	         < system session_state_changed idle
+//	         < control_request can_use_tool          OnAsk, with Ask; else denied at once
+//	Answer   > control_response allow or deny        once; until then the turn has not stalled
+//	         < control_cancel_request                OnWithdrawn, as at the end of turn or agent
 //	ctx ends > control_request interrupt             again every half second
 //	         < result aborted_...                    or an error after Grace
 //	Check    > control_request get_binary_version
@@ -55,10 +60,27 @@
 //
 // On a full disk the agent would drop its output in silence; so room for an
 // answer is reserved before each turn, and without it the turn does not begin.
+// During the turn the room is kept ahead of what is written, since an answer comes
+// in pieces (--include-partial-messages) before it comes whole.
 //
 // is_error says whether a turn failed, never the subtype. Costs and tokens in a
 // result are sums since the start of the process: results carry differences.
 // Turn.Begin is the pool's to call, just before Send.
+//
+// A result leaves out when a rate limit is over, what was said before an error
+// cut the answer short, and what still runs in the background. That is in the
+// lines before it: see account.
+//
+// # Variants
+//
+// A process is started as the pool.Variant of the message that wants it, and
+// stays it. Model, permission mode and the limit of turns are arguments behind
+// the team's; what a person has written (a part of the system prompt, a schema)
+// goes into the initialize request, where no list of processes shows it. The
+// control requests set_model and set_permission_mode are not used: the first
+// leaves two remarks in the conversation each time, and the mode to go back to is
+// told only in the first turn. A resume goes on with the model of the last
+// answer, so Options.Model gives a conversation its own back.
 //
 // # What goes with an agent
 //

@@ -34,7 +34,7 @@ func TestCommandLineAndEnvironment(t *testing.T) {
 	p := r.start()
 	var args []string
 	json.Unmarshal([]byte(send(t, p, "args").Text), &args)
-	want := []string{"-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose", "--session-id=" + r.o.SessionID, "--model=x", "--append-system-prompt=a b"}
+	want := []string{"-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose", "--include-partial-messages", "--session-id=" + r.o.SessionID, "--model=x", "--append-system-prompt=a b"}
 	if !reflect.DeepEqual(args, want) {
 		t.Errorf("got %q, want %q", args, want)
 	}

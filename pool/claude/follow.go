@@ -3,6 +3,7 @@ package claude
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,11 +20,16 @@ type Follower struct {
 	watcher *fsnotify.Watcher
 	wg      sync.WaitGroup
 
+	watching sync.Mutex // one change of what is watched at a time; taken before mu
+
 	mu     sync.Mutex // protects the fields below
-	kicks  map[string]func()
+	kicks  map[string][]*kick
 	polled map[string]bool // could not be watched
 	more   chan struct{}   // there is something to poll now
 }
+
+// kick is called when a file may have grown.
+type kick struct{ call func() }
 
 // NewFollower returns a follower at work.
 func NewFollower() (*Follower, error) {
@@ -31,7 +37,7 @@ func NewFollower() (*Follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Follower{watcher: w, kicks: map[string]func(){}, polled: map[string]bool{}, more: make(chan struct{}, 1)}
+	f := &Follower{watcher: w, kicks: map[string][]*kick{}, polled: map[string]bool{}, more: make(chan struct{}, 1)}
 	f.wg.Go(f.run)
 	return f, nil
 }
@@ -42,12 +48,16 @@ func (f *Follower) Close() {
 	f.wg.Wait()
 }
 
-// add calls kick, which must not block, whenever the file may have grown. A
-// file that cannot be watched (the system's limit is reached) is polled.
-func (f *Follower) add(path string, kick func()) {
+// add has call, which must not block, called whenever the file may have grown,
+// until remove is. A file that cannot be watched (the system's limit is
+// reached) is polled.
+func (f *Follower) add(path string, call func()) (remove func()) {
 	path = filepath.Clean(path)
+	k := &kick{call}
+	f.watching.Lock()
+	defer f.watching.Unlock()
 	f.mu.Lock()
-	f.kicks[path] = kick
+	f.kicks[path] = append(f.kicks[path], k)
 	f.mu.Unlock()
 	if err := f.watcher.Add(path); err != nil {
 		f.mu.Lock()
@@ -58,16 +68,24 @@ func (f *Follower) add(path string, kick func()) {
 		default:
 		}
 	}
-	kick()
+	call()
+	return func() { f.remove(path, k) }
 }
 
-func (f *Follower) remove(path string) {
-	path = filepath.Clean(path)
-	f.watcher.Remove(path)
+// remove takes one off, and with the last one the watch.
+func (f *Follower) remove(path string, k *kick) {
+	f.watching.Lock()
+	defer f.watching.Unlock()
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.kicks, path)
-	delete(f.polled, path)
+	rest := slices.DeleteFunc(slices.Clone(f.kicks[path]), func(o *kick) bool { return o == k })
+	if f.kicks[path] = rest; len(rest) == 0 {
+		delete(f.kicks, path)
+		delete(f.polled, path)
+	}
+	f.mu.Unlock()
+	if len(rest) == 0 {
+		f.watcher.Remove(path)
+	}
 }
 
 // run passes events on until the watcher is closed.
@@ -101,10 +119,10 @@ func (f *Follower) run() {
 
 func (f *Follower) kick(path string) {
 	f.mu.Lock()
-	kick := f.kicks[path]
+	kicks := f.kicks[path]
 	f.mu.Unlock()
-	if kick != nil {
-		kick()
+	for _, k := range kicks {
+		k.call()
 	}
 }
 
@@ -114,9 +132,12 @@ func (f *Follower) kickAll(polled bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	any := false
-	for path, kick := range f.kicks {
-		if !polled || f.polled[path] {
-			kick()
+	for path, kicks := range f.kicks {
+		if polled && !f.polled[path] {
+			continue
+		}
+		for _, k := range kicks {
+			k.call()
 			any = true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"iris/pool"
@@ -31,10 +32,17 @@ type Handed struct {
 	Free      int64 // all before it has been given back to the disk
 	Untaken   bool
 	Totals    totals
-	Requests  int // made of the agent so far
+	Requests  int    // made of the agent so far
+	Said      []byte // what the lines so far say of the turn: see account
+	Model     string
+	Resets    time.Time
+	Tasks     map[string]Task
 	Below     Below
 	InTurn    bool // a turn is under way, and the agent has the whole of its line
 	TurnFreed int64
+	Mode      string
+	Ask       bool
+	Asks      []Request // that wait for an answer
 }
 
 // Below is what was seen below an agent at the end of its last turn.
@@ -106,6 +114,8 @@ func (p *Process) handed() (Handed, error) {
 		Started: p.started, Progress: p.progress, Answered: p.answered, Watched: p.watched.handed(),
 		State: p.state, StateAt: p.stateAt, Read: p.reader.off, Free: p.spool.free,
 		Untaken: p.untaken, Totals: p.totals, Requests: p.number, Below: p.seen.handed(),
+		Said: p.account.said, Model: p.account.model, Resets: p.account.resets, Tasks: p.account.tasks,
+		Mode: p.mode, Ask: p.o.Ask, Asks: slices.Clone(p.asks),
 	}
 	if p.turn != nil {
 		h.InTurn, h.TurnFreed = true, p.turn.freed
@@ -127,6 +137,7 @@ func descriptor(f *os.File) (fd int, err error) {
 // started, as its child and on the same pipe, of which stdin becomes the
 // Process's own. Of the options what only a start needs is not used. With InTurn
 // set the turn is under way, and the Send that has Begun set waits for its end.
+// OnAsk is told of the requests that wait, before Adopt returns.
 // After an error stdin is closed, so that the agent leaves after its turn.
 func Adopt(o Options, h Handed, stdin *os.File) (*Process, error) {
 	p, err := adopt(&o, h)
@@ -136,6 +147,10 @@ func Adopt(o Options, h Handed, stdin *os.File) (*Process, error) {
 		return nil, fmt.Errorf("adopt process %s, pid %d: %w", h.Process, h.PID, err)
 	}
 	p.stdin = stdin
+	p.asks = slices.Clone(h.Asks)
+	for _, r := range h.Asks {
+		p.o.OnAsk(p, r)
+	}
 	p.attend()
 	return p, nil
 }
@@ -159,11 +174,13 @@ func adopt(o *Options, h Handed) (*Process, error) {
 	p.watched.restore(h.Watched)
 	p.session, p.state, p.stateAt = h.Session, h.State, h.StateAt
 	p.totals, p.number, p.untaken = h.Totals, h.Requests, h.Untaken
+	p.account = account{said: h.Said, model: h.Model, resets: h.Resets, tasks: h.Tasks}
 	p.reader.off, p.reader.seen, p.read, p.scanned = h.Read, h.Read, h.Read, h.Read
 	if h.InTurn {
 		p.turn = &turn{done: make(chan struct{}), written: true, freed: h.TurnFreed}
 	}
 	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
+	p.o.Ask, p.mode = h.Ask, h.Mode
 	return p, nil
 }
 

@@ -3,6 +3,7 @@
 package claude
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,6 +45,7 @@ func (r *rig) adopted(p *Process) *Process {
 	o := Options{
 		ID: r.o.ID, Team: r.o.Team, Dir: h.Dir, Spools: r.o.Spools, SessionID: h.Session, Grace: r.o.Grace,
 		Follower: r.o.Follower, Stamp: r.o.Stamp, OnSession: r.onSession, Log: r.o.Log,
+		OnAsk: r.o.OnAsk, OnWithdrawn: r.o.OnWithdrawn,
 	}
 	q, err := Adopt(o, h, os.NewFile(uintptr(fd), "stdin"))
 	if err != nil {
@@ -203,4 +205,31 @@ func TestProcessThatIsGoneIsNotAdopted(t *testing.T) {
 	if null.Close() == nil {
 		t.Error("stdin is still open")
 	}
+}
+
+// What is asked survives the program of the daemon, and can be answered then.
+func TestAdoptedRequestIsAnswered(t *testing.T) {
+	both(t, func(t *testing.T, a *asked) {
+		p := a.start()
+		ctx, cancel := context.WithCancel(context.Background())
+		t.Cleanup(cancel)
+		_, q := a.pending(ctx, p)
+		next := a.adopted(p)
+		again := a.next()
+		if again.ID != q.ID || !bytes.Equal(again.Input, q.Input) || again.Tool != q.Tool {
+			t.Errorf("got %+v, want %+v", again, q)
+		}
+		if err := next.Answer(q.ID, true, ""); err != nil {
+			t.Fatal(err)
+		}
+		if res := rejoin(t, t.Context(), next); res.Outcome != pool.OutcomeSuccess || res.Text != a.allowed {
+			t.Errorf("got %+v", res)
+		}
+		// And it goes on asking.
+		u, q := a.pending(t.Context(), next)
+		next.Answer(q.ID, false, "no more")
+		if res, err := u.wait(t, 20*time.Second); err != nil || res.Outcome != pool.OutcomeDenied {
+			t.Errorf("got %+v, %v", res, err)
+		}
+	})
 }

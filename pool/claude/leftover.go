@@ -148,6 +148,10 @@ func Settle(spools, process string, offset int64) (Evidence, error) {
 	if err := r.after(io.NewSectionReader(f, offset, 1<<62-offset)); err != nil {
 		return Evidence{}, err
 	}
+	if lost := r.account.background(false); r.result != nil && len(r.result.Background) > 0 && len(lost) > 0 {
+		r.result.Background = lost
+		r.result = r.result.CutOff()
+	}
 	return Evidence{Result: r.result, Untouched: r.untouched}, nil
 }
 
@@ -165,9 +169,11 @@ func findSpool(spools, process string) (string, error) {
 // settler reads a spool without a process.
 type settler struct {
 	base      totals
+	account   account
 	result    *pool.Result
 	untouched bool
 	ending    bool // all that the turn before may still lack is its idle line
+	lost      lostAsks
 }
 
 // before looks for the agent's state when the turn was to begin.
@@ -176,7 +182,9 @@ func (s *settler) before(f io.ReaderAt) error {
 	state := "idle" // no state line is ever written before the first turn
 	err := r.all(sink{
 		line: func(line []byte) {
-			if typ, sub, _ := route(line); typ == "system" && sub == "session_state_changed" {
+			typ, sub, _ := route(line)
+			s.account.note(typ, sub, line)
+			if typ == "system" && sub == "session_state_changed" {
 				state = stateIn(line)
 			}
 		},
@@ -215,11 +223,18 @@ func (s *settler) line(line []byte) {
 	// is written before it has come.
 	s.untouched = s.ending && typ == "system" && sub == "session_state_changed" && stateIn(line) == "idle"
 	s.ending = false
+	s.account.note(typ, sub, line)
+	if typ == "user" {
+		s.lost.note(line)
+	}
 	if typ != "result" || s.result != nil {
 		return
 	}
 	if r, ok := parseResult(line); ok && !r.Origin {
 		s.result = r.result(s.base)
+		s.account.complete(s.result, r.IsError)
+		s.account.leaves = true
+		s.lost.explain(s.result, r.Denials)
 	} else if ok {
 		s.base = r.Totals
 	}
@@ -227,6 +242,9 @@ func (s *settler) line(line []byte) {
 
 func (s *settler) wanted(head []byte, _ int64) bool {
 	typ, _, _ := route(head)
+	if typ == "user" {
+		s.account.note(typ, "", head)
+	}
 	if typ != "control_response" {
 		s.untouched, s.ending = false, false
 	}

@@ -14,8 +14,9 @@ import (
 type turn struct {
 	done chan struct{} // closed when result is set
 
-	written bool  // the agent has the whole line; protected by the process' mu
-	freed   int64 // what was read of this turn is given back up to here
+	written  bool  // the agent has the whole line; protected by the process' mu
+	freed    int64 // what was read of this turn is given back up to here
+	reserved int64 // and there is room up to here
 
 	mu     sync.Mutex // held while output runs: nothing is output after Send has returned
 	output func([]byte)
@@ -79,19 +80,37 @@ func (p *Process) advance(news bool) {
 		p.changed = nil
 	}
 	p.giveLocked()
+	p.reserveLocked()
+	for s := range p.streams {
+		s.wake()
+	}
+}
+
+// reserveLocked keeps room ahead of a turn under way: what it writes before its
+// result must not take the room of that. The caller must hold p.mu.
+func (p *Process) reserveLocked() {
+	t := p.turn
+	if t == nil || t.result != nil || p.scanned < t.reserved-reserve/2 {
+		return
+	}
+	t.reserved = p.scanned + reserve
+	if err := allocate(p.spool.out, p.scanned, reserve); err != nil {
+		p.log.Warn("no room ahead of the turn", "err", err)
+	}
 }
 
 // giveLocked gives back what nobody needs any more. Kept are a result that may
 // not be on record, the first block of the turn under way and the last state
-// line: a later daemon judges by them. The caller must hold p.mu.
+// line: a later daemon judges by them; and what a stream has yet to read. The
+// caller must hold p.mu.
 func (p *Process) giveLocked() {
 	switch {
 	case p.turn == nil && !p.untaken:
-		if to := min(p.read, p.stateAt) / block * block; to-p.spool.free >= block {
+		if to := p.unreadLocked(min(p.read, p.stateAt)) / block * block; to-p.spool.free >= block {
 			p.spool.give(to)
 		}
 	case p.turn != nil && p.turn.result == nil:
-		if to := p.read / block * block; to-p.turn.freed >= much/2 {
+		if to := p.unreadLocked(p.read) / block * block; to-p.turn.freed >= much/2 {
 			punch(p.spool.out, p.turn.freed, to-p.turn.freed)
 			p.turn.freed = to
 		}
@@ -102,6 +121,7 @@ func (p *Process) giveLocked() {
 // killed may leave a whole line there.
 func (p *Process) last() {
 	if rest := p.reader.rest(); len(rest) > 0 {
+		p.reader.next = p.reader.seen
 		p.handle(rest)
 	}
 }
@@ -110,14 +130,18 @@ func (p *Process) last() {
 // without being asked to, what was below it after its last turn goes too, and
 // what it has started since.
 func (p *Process) finish() {
-	p.o.Follower.remove(p.spool.path(".out"))
+	p.unfollow()
 	if !p.stopping.Load() {
 		p.seen.kill(p.o.ID, p.o.Reaper)
+	}
+	if lost := p.account.background(true); len(lost) > 0 && p.o.OnLost != nil {
+		p.o.OnLost(lost)
 	}
 	p.mu.Lock()
 	p.gone = true
 	keep := p.untaken
 	p.mu.Unlock()
+	p.withdrawAll()
 	p.in.Lock()
 	p.stdin.Close()
 	p.in.Unlock()
@@ -143,6 +167,8 @@ func (p *Process) handle(line []byte) {
 		return
 	}
 	p.output(line)
+	p.account.leaves = p.stopping.Load()
+	p.account.note(typ, subtype, line)
 	switch typ {
 	case "system":
 		p.system(subtype, line)
@@ -151,7 +177,9 @@ func (p *Process) handle(line []byte) {
 	case "control_response":
 		p.answer(line)
 	case "control_request":
-		p.refuse(line)
+		p.requested(line)
+	case "control_cancel_request":
+		p.cancelled(line)
 	}
 }
 
@@ -174,6 +202,9 @@ func (p *Process) output(line []byte) {
 // watches, or it is acted upon.
 func (p *Process) wanted(head []byte, _ int64) bool {
 	typ, _, ok := route(head)
+	if typ == "user" {
+		p.account.note(typ, "", head)
+	}
 	if !ok || typ == "result" || typ == "control_response" || typ == "control_request" || typ == "system" {
 		return true
 	}
@@ -205,6 +236,7 @@ func (p *Process) system(subtype string, line []byte) {
 	var m struct {
 		State   string `json:"state"`
 		Session string `json:"session_id"`
+		Mode    string `json:"permissionMode"`
 	}
 	if subtype != "session_state_changed" && subtype != "init" || json.Unmarshal(line, &m) != nil {
 		return
@@ -212,6 +244,10 @@ func (p *Process) system(subtype string, line []byte) {
 	if subtype == "session_state_changed" {
 		p.mu.Lock()
 		p.state, p.stateAt = m.State, p.reader.off
+		p.mu.Unlock()
+	} else {
+		p.mu.Lock()
+		p.mode = m.Mode
 		p.mu.Unlock()
 	}
 	p.sessionIs(m.Session)
@@ -235,11 +271,11 @@ func (p *Process) sessionIs(id string) {
 }
 
 func (p *Process) moveSpool(id string) {
-	p.o.Follower.remove(p.spool.path(".out"))
+	p.unfollow()
 	if err := p.spool.rename(id); err != nil {
 		p.log.Warn("spool not renamed", "err", err)
 	}
-	p.o.Follower.add(p.spool.path(".out"), p.wake)
+	p.unfollow = p.o.Follower.add(p.spool.path(".out"), p.wake)
 }
 
 // resulted ends the turn under way, unless the line belongs to a turn that the
@@ -256,11 +292,14 @@ func (p *Process) resulted(line []byte) {
 	p.totals = r.Totals
 	p.answered = time.Now()
 	p.mu.Unlock()
+	p.closeRequests()
 	if r.Origin {
 		p.log.Info("agent ended a turn of its own", "cost", r.Totals.Cost-base.Cost)
 		return
 	}
-	p.end(r.result(base))
+	res := r.result(base)
+	p.account.complete(res, r.IsError)
+	p.end(res)
 }
 
 // end gives the turn under way its result.
@@ -271,6 +310,10 @@ func (p *Process) end(r *pool.Result) {
 		return
 	}
 	p.ended = true
+	p.endAt = p.reader.next
+	for s := range p.streams {
+		s.endLocked(p.endAt)
+	}
 	p.turn.result = r
 	close(p.turn.done)
 }

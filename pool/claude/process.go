@@ -30,15 +30,27 @@ type Options struct {
 	SessionID  string   // UUID of the conversation
 	Transcript bool     // the program keeps transcripts, so that a known conversation is resumed
 
+	Variant pool.Variant // what a message asks for
+	Model   string       // of the conversation: a resume would go on with that of the last answer; empty to let it
+
 	StartTimeout time.Duration // until ready; 0 for no limit
 	Grace        time.Duration // of each rung of the stop ladder, and of an interrupt
 
-	Watch     []string        // files whose change makes the process stale
-	Stamp     func() string   // the team's configuration now; a change makes it stale too
-	OnSession func(id string) // the conversation has a new id (/clear); must not block for long
-	Follower  *Follower       // required
-	Reaper    *Reaper         // may be nil
-	Log       *slog.Logger    // may be nil
+	Watch     []string            // files whose change makes the process stale
+	Stamp     func() string       // the team's configuration now; a change makes it stale too
+	OnSession func(id string)     // the conversation has a new id (/clear); must not block for long
+	OnLost    func(work []string) // what ran in the background has ended with the process; must not block for long
+
+	// Ask has the agent ask before it uses a tool that needs permission; without,
+	// such a tool is denied. OnAsk is told of each request, which waits for Answer,
+	// and OnWithdrawn when it does no longer. Neither may block for long.
+	Ask         bool
+	OnAsk       func(*Process, Request)
+	OnWithdrawn func(p *Process, request string)
+
+	Follower *Follower    // required
+	Reaper   *Reaper      // may be nil
+	Log      *slog.Logger // may be nil
 
 	resume bool // the conversation is on disk
 }
@@ -74,18 +86,22 @@ type Process struct {
 	// alone, and by Pause, which keeps it.
 	following chan struct{}
 	reader    lineReader
-	ended     bool // a turn has ended since the tree was looked at
-	seen      tree // below the agent at the end of the last turn
+	account   account
+	unfollow  func() // ends the following of the spool's file
+	ended     bool   // a turn has ended since the tree was looked at
+	seen      tree   // below the agent at the end of the last turn
 
 	mu       sync.Mutex    // protects the fields below; never held while calling out
 	state    string        // of the last state line; empty before the first
 	changed  chan struct{} // closed when the spool has been read; nil when nobody waits
 	session  string
+	mode     string // of permissions, as the last turn began
 	totals   totals
 	turn     *turn
 	read     int64 // start of the first line not handled
 	scanned  int64 // and as far as its bytes have been looked at
 	stateAt  int64 // start of the chunk that the last state line is in, or later
+	endAt    int64 // end of the last result that ended a turn
 	gone     bool  // the output has been read to the end
 	untaken  bool  // a turn has begun whose end may not be on record yet
 	progress time.Time
@@ -93,6 +109,8 @@ type Process struct {
 	garbage  int
 	calls    map[string]chan response
 	number   int
+	streams  map[*Stream]struct{}
+	asks     []Request // that wait for an answer, the oldest first
 }
 
 var _ pool.Agent = (*Process)(nil)
@@ -144,7 +162,7 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 
 // attend starts what follows the process and waits for it.
 func (p *Process) attend() {
-	p.o.Follower.add(p.spool.path(".out"), p.wake)
+	p.unfollow = p.o.Follower.add(p.spool.path(".out"), p.wake)
 	p.wg.Go(p.wait)
 	p.wg.Go(p.follow)
 }
@@ -155,7 +173,7 @@ func newProcess(o *Options, s *spool) *Process {
 		ownTurn: ownTurn, stuckAfter: stuckAfter,
 		session: o.SessionID, watched: watch(o.Watch, o.Stamp),
 		kick: make(chan struct{}, 1), following: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}),
-		calls: map[string]chan response{}, reader: lineReader{f: s.out, max: maxLine},
+		calls: map[string]chan response{}, streams: map[*Stream]struct{}{}, reader: lineReader{f: s.out, max: maxLine},
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -219,7 +237,7 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, p.o.StartTimeout, cause)
 		defer cancel()
 	}
-	r, err := p.call(ctx, "initialize")
+	r, err := p.request(ctx, p.o.initialize())
 	if err == nil || r.Subtype == "error" {
 		return false, err
 	}
@@ -293,10 +311,14 @@ func (p *Process) Exit() string {
 // PID is the operating system's process id.
 func (p *Process) PID() int { return p.proc.Pid }
 
-// Progress is when the agent last wrote anything.
+// Progress is when the agent last wrote anything. One that waits for an answer
+// of ours has not stalled.
 func (p *Process) Progress() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.asks) > 0 {
+		return time.Now()
+	}
 	return p.progress
 }
 
@@ -305,6 +327,14 @@ func (p *Process) Session() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.session
+}
+
+// Mode is the permission mode in which the last turn began, in the agent's words;
+// empty before the first.
+func (p *Process) Mode() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mode
 }
 
 // Spool is where the agent's output stands: the file that a later daemon finds

@@ -23,6 +23,7 @@ type lineReader struct {
 	f    io.ReaderAt
 	off  int64 // start of the first line that has not been emitted
 	seen int64 // no newline lies between off and seen
+	next int64 // end of the line that is being emitted, its newline included
 	max  int64 // longest line, maxLine
 }
 
@@ -77,6 +78,7 @@ func (r *lineReader) short(buf []byte, s sink) (bool, error) {
 		if i < 0 {
 			break
 		}
+		r.next = r.off + int64(from+i+1)
 		s.line(trim(buf[start : from+i]))
 		start = from + i + 1
 		from = start
@@ -98,6 +100,7 @@ func (r *lineReader) far(buf []byte, s sink) (bool, error) {
 		return n == len(buf), nil
 	}
 	end := r.seen + int64(i)
+	r.next = end + 1
 	if err := r.load(buf, end-r.off, s); err != nil {
 		return false, err
 	}

@@ -60,7 +60,8 @@ func TestRealOutputIsTheTurnsLines(t *testing.T) {
 	if err != nil || res.Text != "hi" {
 		t.Fatal(res, err)
 	}
-	want := "system session_state_changed, system init, assistant, result success"
+	want := "system session_state_changed, system init, system status, stream_event, stream_event, stream_event, assistant, " +
+		"stream_event, stream_event, stream_event, result success"
 	got := strings.TrimSuffix(strings.Join(types, ", "), ", system session_state_changed") // idle again: it may come in time
 	if got != want {
 		t.Errorf("got %s, want %s", got, want)

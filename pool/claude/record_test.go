@@ -23,6 +23,7 @@ var recordings = []struct {
 	text    string
 	args    string
 	env     string // left out of the environment
+	login   bool   // with the token of a subscription
 	word    string // interrupted when this has come
 	want    pool.Outcome
 	status  int
@@ -47,6 +48,10 @@ var recordings = []struct {
 	{name: "status-429", text: "status:429", want: pool.OutcomeRateLimited, status: 429, err: "429"},
 	{name: "status-500", text: "status:500", want: pool.OutcomeAPIError, status: 500, err: "API Error"},
 	{name: "status-529", text: "status:529", want: pool.OutcomeAPIError, status: 529, err: "529"},
+	{name: "limit", text: "limit:7200", env: "ANTHROPIC_API_KEY", login: true, want: pool.OutcomeRateLimited, status: 429, err: "hit your session limit"},
+	{name: "short", text: "short", want: pool.OutcomeIncomplete, err: "Connection closed mid-response"},
+	{name: "open", text: "open", want: pool.OutcomeIncomplete, err: "cut off before its end"},
+	{name: "background", text: `tool:Bash:{"command":"sleep 5","description":"tests","run_in_background":true}`, want: pool.OutcomeSuccess},
 	{name: "cut", text: "cut", want: pool.OutcomeIncomplete, err: "Connection to the API was lost"},
 }
 
@@ -57,6 +62,9 @@ func TestRealRecord(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := realRig(t)
 			r.o.Env = deleteVar(r.o.Env, c.env)
+			if c.login {
+				r.o.Env = append(r.o.Env, "CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-dummy")
+			}
 			if c.args != "" {
 				r.o.Args = append(r.o.Args, c.args)
 			}

@@ -13,20 +13,21 @@ import (
 // resultLine is what the agent says at the end of a turn. Costs in it are sums
 // over the life of the process, counts are of the turn.
 type resultLine struct {
-	Subtype  string
-	IsError  bool
-	Status   int
-	Text     string
-	Session  string
-	Stop     string
-	Terminal string
-	Turns    int
-	Duration float64 // milliseconds
-	Errors   []string
-	Usage    tokens
-	Denials  []denial
-	Origin   bool // a turn that the agent began by itself
-	Totals   totals
+	Subtype    string
+	IsError    bool
+	Status     int
+	Text       string
+	Session    string
+	Stop       string
+	Terminal   string
+	Turns      int
+	Duration   float64 // milliseconds
+	Errors     []string
+	Usage      tokens
+	Denials    []denial
+	Structured bool // Result follows the JSON schema
+	Origin     bool // a turn that the agent began by itself
+	Totals     totals
 }
 
 // totals are the sums that a process keeps from its start on.
@@ -53,6 +54,7 @@ type tokens struct {
 }
 
 type denial struct {
+	ID    string          `json:"tool_use_id"`
 	Tool  string          `json:"tool_name"`
 	Input json.RawMessage `json:"tool_input"`
 }
@@ -71,6 +73,8 @@ func parseResult(line []byte) (resultLine, bool) {
 		switch k := string(key); k {
 		case "result":
 			r.Text, _ = unquote(val)
+		case "structured_output":
+			r.Structured = string(val) != "null"
 		case "origin":
 			r.Origin = string(val) != "null"
 		default:
@@ -88,7 +92,7 @@ func parseResult(line []byte) (resultLine, bool) {
 func (r *resultLine) result(base totals) *pool.Result {
 	out := &pool.Result{
 		Text: r.Text, SessionID: r.Session, Subtype: r.Subtype, Stop: r.Stop, Terminal: r.Terminal,
-		Status: r.Status, Turns: r.Turns,
+		Status: r.Status, Turns: r.Turns, Structured: r.Structured,
 		CostUSD:  r.Totals.Cost - base.Cost,
 		Duration: milliseconds(r.Duration),
 		API:      milliseconds(r.Totals.API - base.API),
@@ -148,10 +152,22 @@ func says(pattern string) func(text string) bool {
 	return func(text string) bool { return compiled().MatchString(text) }
 }
 
+// partial reports whether an answer ends where the model did not end it: its
+// stream was cut off so cleanly that the agent took it for whole, or it was to be
+// gone on with. A turn in which no model was called has no stop reason either.
+func (r *resultLine) partial() bool {
+	return r.Turns > 0 && (r.Stop == "" || r.Stop == "pause_turn")
+}
+
+// hookStopped is the terminal reason of a turn that a hook of the user has ended.
+const hookStopped = "hook_stopped"
+
 // outcome decides by is_error, never by the subtype.
 func (r *resultLine) outcome() pool.Outcome {
 	if !r.IsError {
 		switch {
+		case r.partial(), r.Terminal == hookStopped:
+			return pool.OutcomeIncomplete
 		case len(r.Denials) > 0:
 			return pool.OutcomeDenied
 		}
@@ -194,6 +210,10 @@ func (r *resultLine) explain(o pool.Outcome) string {
 		return "denied: " + r.Denials[0].Tool
 	case o == pool.OutcomeInterrupted:
 		return "interrupted"
+	case !r.IsError && r.Terminal == hookStopped:
+		return "a hook stopped the turn"
+	case !r.IsError:
+		return "the answer was cut off before its end"
 	case r.Subtype == "error_max_turns":
 		return "turn limit reached"
 	case r.Subtype == "error_max_budget_usd":

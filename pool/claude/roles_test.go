@@ -25,6 +25,7 @@ type part struct {
 	ID, Command, Dir, Spools, SessionID string
 	Env, Args, Texts                    []string
 	Word                                string // of the last turn; printed when a line contains it
+	Ask                                 bool
 }
 
 // playDaemon starts an agent, sends what it was told, and says on stdout where
@@ -41,6 +42,7 @@ func playDaemon() {
 	p, err := Start(context.Background(), Options{
 		ID: a.ID, Team: "api", Command: a.Command, Dir: a.Dir, Env: a.Env, Args: a.Args, Spools: a.Spools,
 		SessionID: a.SessionID, Transcript: true, StartTimeout: 20 * time.Second, Grace: time.Second, Follower: f,
+		Ask: a.Ask, OnAsk: func(*Process, Request) {}, OnWithdrawn: func(*Process, string) {},
 	})
 	if err != nil {
 		panic(err)
@@ -70,7 +72,7 @@ type doomed struct {
 // kill runs a daemon until the word has come, and kills it.
 func killDaemon(t *testing.T, r *rig, word string, texts ...string) doomed {
 	t.Helper()
-	a := part{ID: r.o.ID, Command: r.o.Command, Dir: r.o.Dir, Spools: r.o.Spools, SessionID: r.o.SessionID, Env: r.o.Env, Args: r.o.Args, Texts: texts, Word: word}
+	a := part{ID: r.o.ID, Command: r.o.Command, Dir: r.o.Dir, Spools: r.o.Spools, SessionID: r.o.SessionID, Env: r.o.Env, Args: r.o.Args, Texts: texts, Word: word, Ask: r.o.Ask}
 	told, _ := json.Marshal(a)
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleVar+"=daemon", "IRIS_TEST_PART="+string(told))

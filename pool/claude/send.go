@@ -21,7 +21,7 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	if t.Begun {
 		return p.rejoin(ctx, t)
 	}
-	line, err := userLine(t.Text)
+	line, err := userLine(t)
 	if err == nil {
 		err = p.prepare(ctx)
 	}
@@ -130,7 +130,10 @@ func (p *Process) enter(t *pool.Turn) *turn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.untaken = true
-	p.turn = &turn{output: t.Output, done: make(chan struct{}), freed: (p.read/block + 16) * block}
+	p.turn = &turn{
+		output: t.Output, done: make(chan struct{}),
+		freed: (p.read/block + 16) * block, reserved: p.read + reserve,
+	}
 	return p.turn
 }
 

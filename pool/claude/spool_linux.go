@@ -41,3 +41,12 @@ func allocated(info os.FileInfo) int64 {
 	}
 	return info.Size()
 }
+
+// data returns where the data begins that follows a hole in which off is.
+func data(f *os.File, off int64) int64 {
+	at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
+	if err != nil {
+		return off
+	}
+	return at
+}

@@ -76,6 +76,10 @@ func (s *Server) take(line []byte) bool {
 		return s.user(line, &in)
 	case "control_request":
 		return s.control(line, &in)
+	case "control_response":
+		if s.Response != nil {
+			s.Response(line)
+		}
 	}
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -24,15 +25,18 @@ type Turn struct {
 func (t *Turn) Delta(text string) {
 	t.partial.WriteString(text)
 	if t.server.Options.Partial {
-		t.server.Line(map[string]any{
-			"type": "stream_event", "parent_tool_use_id": nil,
-			"session_id": t.server.Options.SessionID, "uuid": NewUUID(),
-			"event": map[string]any{
-				"type": "content_block_delta", "index": 0,
-				"delta": map[string]string{"type": "text_delta", "text": text},
-			},
-		})
+		t.server.delta(text)
 	}
+}
+
+func (s *Server) delta(text string) {
+	s.Line(map[string]any{
+		"type": "stream_event", "parent_tool_use_id": nil, "session_id": s.Options.SessionID, "uuid": NewUUID(),
+		"event": map[string]any{
+			"type": "content_block_delta", "index": 0,
+			"delta": map[string]string{"type": "text_delta", "text": text},
+		},
+	})
 }
 
 // Reply is how a turn ends.
@@ -51,7 +55,7 @@ func (t *Turn) Assistant(text string) {
 		s.userLine(t.Message.Text, t.Message.UUID, true)
 	}
 	if s.Options.Partial && t.partial.Len() == 0 {
-		t.Delta(text)
+		s.delta(text)
 	}
 	s.Blocks(map[string]string{"type": "text", "text": text})
 }
@@ -133,15 +137,36 @@ func (s *Server) model() string {
 // account, as the real program does.
 func (s *Server) Line(v any) { s.Raw(Encode(v)) }
 
-// Encode returns v as a line of JSON.
+// Encode returns v as a line of JSON. As with the real program the type comes
+// first, so that whoever gets a long line need not look for it.
 func Encode(v any) []byte {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	m, ok := v.(map[string]any)
+	if !ok || m["type"] == nil || m["subtype"] != nil && len(m) == 2 || len(m) == 1 {
+		encode(&b, v)
+		return b.Bytes()
+	}
+	rest := maps.Clone(m)
+	sep := byte('{')
+	for _, name := range []string{"type", "subtype"} {
+		if m[name] != nil {
+			fmt.Fprintf(&b, "%c%q:%q", sep, name, m[name])
+			sep = ','
+		}
+		delete(rest, name)
+	}
+	at := b.Len()
+	encode(&b, rest)
+	b.Bytes()[at] = sep
+	return b.Bytes()
+}
+
+func encode(b *bytes.Buffer, v any) {
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		panic(fmt.Sprintf("bug: echo: %v", err))
 	}
-	return b.Bytes()
 }
 
 // Raw writes bytes as they are, between lines.

@@ -33,9 +33,11 @@ type Server struct {
 	// Accept sees each message as it is read, before any line is written for
 	// it; a message that it refuses is dropped without a trace. Control sees
 	// each control request; one that it refuses gets no answer and no effect.
-	// Both may be nil. They run on the goroutine that reads.
-	Accept  func(Message) bool
-	Control func(subtype string) bool
+	// Response sees each line that answers a request of the agent's. All may be
+	// nil. They run on the goroutine that reads.
+	Accept   func(Message) bool
+	Control  func(subtype string) bool
+	Response func(line []byte)
 
 	mu        sync.Mutex // protects the fields below
 	queue     []Message  // read and not yet begun

@@ -112,6 +112,15 @@ var conformanceCases = []conformanceCase{
 	{name: "turn limit", args: []string{"--max-turns", "1"}, only: "result", run: turnAndEOF,
 		text: [3]string{`tool:Bash:{"command":"echo ran","description":"d"}`, "fail:turns"}},
 	{name: "denied", text: [3]string{`tool:Bash:{"command":"touch /elsewhere","description":"d"}`, "fail:denied"}, run: turnAndEOF},
+	asked("allowed", `{"behavior":"allow","updatedInput":{"command":"echo x; touch /tmp/","description":"d"}}`),
+	asked("denied", `{"behavior":"deny","message":"no"}`),
+	{name: "permission and end of input", args: askArgs, text: askText, run: func(a *agent, text string) { a.asks(text); a.eof() }},
+	{name: "permission and interrupt", args: askArgs, text: askText, only: "control_cancel_request", run: func(a *agent, text string) {
+		a.asks(text)
+		a.control("i", `{"subtype":"interrupt"}`)
+		a.idle()
+		a.eof()
+	}},
 	{name: "a turn of its own", only: "result", text: [3]string{
 		`tool:Bash:{"command":"sleep 0.3","description":"d","run_in_background":true}`, "tool-like spontaneous"},
 		run: func(a *agent, text string) {
@@ -141,6 +150,33 @@ var conformanceCases = []conformanceCase{
 }
 
 func turnAndEOF(a *agent, text string) { a.turn(text); a.eof() }
+
+// askText are messages whose tool needs permission, and askArgs have it asked for.
+var (
+	askText = [3]string{`tool:Bash:{"command":"touch /elsewhere","description":"d"}`, `ask:Bash:{"command":"touch /elsewhere","description":"d"}`}
+	askArgs = []string{"--permission-prompt-tool=stdio"}
+)
+
+// asked is a tool call about which that is decided.
+func asked(name, decision string) conformanceCase {
+	return conformanceCase{name: "permission " + name, args: askArgs, text: askText, run: func(a *agent, text string) {
+		a.write(`{"type":"control_response","response":{"subtype":"success","request_id":%q,"response":%s}}`, a.asks(text), decision)
+		a.idle()
+		a.eof()
+	}}
+}
+
+// asks sends a message and returns the id of the request that it leads to.
+func (a *agent) asks(text string) (id string) {
+	a.t.Helper()
+	a.user(text)
+	l := a.until("request", func(l line) bool { return l.Type == "control_request" })
+	var m struct {
+		ID string `json:"request_id"`
+	}
+	json.Unmarshal([]byte(l.raw), &m)
+	return m.ID
+}
 
 // malformed is a line that ends the process.
 func malformed(name, l string) conformanceCase {
@@ -294,6 +330,9 @@ func signature(l line) string {
 	}
 	if l.Type == "assistant" {
 		delete(fields, "request_id") // the stub's, sent by no fake
+	}
+	if strings.HasPrefix(l.Type, "control_") && fields["request_id"] != nil {
+		fields["request_id"] = "its own"
 	}
 	out := describe("", fields)
 	slices.Sort(out)

@@ -2,6 +2,7 @@ package claudetest
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,10 @@ type block struct {
 	ToolUseID string `json:"tool_use_id"`
 	Content   blocks `json:"content"`
 	IsError   bool   `json:"is_error"`
+	Source    struct {
+		Media string `json:"media_type"`
+		Data  []byte `json:"data"`
+	} `json:"source"`
 }
 
 // blocks is content in either of its forms: a string, or a list of blocks.
@@ -60,6 +65,19 @@ func (b blocks) text() string {
 		}
 	}
 	return strings.Join(parts, "\n")
+}
+
+// files describes what the user has sent besides text: kind and size of each.
+func (r *request) files() []string {
+	list := []string{}
+	for _, m := range r.Messages {
+		for _, b := range m.Content {
+			if m.Role == "user" && len(b.Source.Data) > 0 {
+				list = append(list, fmt.Sprintf("%s %s %d", b.Type, b.Source.Media, len(b.Source.Data)))
+			}
+		}
+	}
+	return list
 }
 
 // side reports whether the request is none of the main conversation: a quota

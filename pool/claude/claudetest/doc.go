@@ -15,11 +15,16 @@
 //	tool:NAME:{json}     a call of that tool; its result is answered by "tool said: RESULT"
 //	dump                 the user's texts of the conversation, as a JSON list
 //	count                how many there are
+//	model                the name of the model that is asked
+//	files                kind, type and size of what the user has sent besides text
 //	ctx                  the context around them: system prompt, reminders, CLAUDE.md
 //	status:CODE[:N[:S]]  an HTTP error; for the first N tries only; with retry-after S seconds
 //	hang                 no answer until the client goes or the stub closes
 //	stall                one delta, then as hang
 //	cut                  one delta, then the connection is dropped
+//	short                a whole block, then the same
+//	open                 a whole block, then the end of the stream without a reason
+//	limit:SECONDS        429 with the headers of a subscription whose limit resets in so many
 //	after:DELAY:TEXT     what TEXT asks for, DELAY later
 //	anything else        "ok: TEXT"
 //
@@ -38,6 +43,9 @@
 //
 //	echo: size: slow: dump count   as the stub; big: is size:
 //	tool:NAME:{json}               the lines of a tool call, without the tool
+//	ask:NAME:{json}[ ...]          the same, if it is permitted: what is allowed is answered by "allowed: INPUT"
+//	                               for each, and one that is denied with the reason; several are asked for at once
+//	run:COMMAND                    a shell runs it as the real program's Bash tool does; what it wrote and its status
 //	sleep:DURATION                 "slept DURATION"
 //	env args fds cwd pid umask nice limits inherit
 //	                               what it was started with, as JSON where it is more than a word
@@ -53,7 +61,9 @@
 //	flood:MB[:line|:text|:stderr]  that much before the answer
 //	fork:KIND[:DURATION]           a child that sleeps; plain group session tied daemon hold, or tool, which
 //	                               the turn waits for; the answer is its process id
-//	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec; denied
+//	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec
+//	                               limit partial open; denied
+//	background:WHAT                answers, with something beside the turn that never ends
 //	phantom, two                   a result with an origin before, or a second one after the answer
 //	spontaneous:DELAY[:LENGTH]     answers, then begins a turn of its own
 //	memory:MB                      holds on to it

@@ -59,12 +59,16 @@ type fake struct {
 	ledger  *ledger
 	session *transcript
 	fds     map[string]string // open at the start
+	output  output
+	over    chan struct{} // closed when the input is over
 
-	mu      sync.Mutex // protects the fields below
-	deaf    map[string]bool
-	status  int           // exit status when not the server's own, -1 for that
-	hoard   []byte        // what memory:N holds
-	ownTurn time.Duration // length of a spontaneous turn
+	mu        sync.Mutex // protects the fields below
+	deaf      map[string]bool
+	status    int           // exit status when not the server's own, -1 for that
+	hoard     []byte        // what memory:N holds
+	limitTold bool          // a rate_limit_event is out
+	ownTurn   time.Duration // length of a spontaneous turn
+	asked     map[string]chan verdict
 }
 
 // runFake is the whole life of the fake; it returns the exit status.
@@ -79,7 +83,9 @@ func runFake(args []string) int {
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
 		return 1
 	}
-	f := &fake{flags: flags, fds: fds, deaf: map[string]bool{}, status: -1}
+	f := &fake{
+		flags: flags, fds: fds, over: make(chan struct{}), deaf: map[string]bool{}, status: -1, asked: map[string]chan verdict{},
+	}
 	for _, d := range flags.deaf {
 		f.deaf[d] = true
 	}
@@ -87,8 +93,8 @@ func runFake(args []string) int {
 		Options: echo.ParseOptions(args),
 		States:  os.Getenv("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS") == "1",
 		Model:   "claude-fake", Version: Version,
-		Stdin: f, Stdout: os.Stdout, Stderr: os.Stderr,
-		Answer: f.answer, Accept: f.accept, Control: f.control,
+		Stdin: f, Stdout: &f.output, Stderr: os.Stderr,
+		Answer: f.answer, Accept: f.accept, Control: f.control, Response: f.answered,
 	}
 	f.watchSignals()
 	f.ledger = openLedger(flags.ledger, flags.max, f.server.Options.SessionID)
@@ -211,6 +217,9 @@ func (f *fake) Read(p []byte) (int, error) {
 		time.Sleep(time.Hour)
 	}
 	n, err := os.Stdin.Read(p)
+	if err != nil {
+		close(f.over)
+	}
 	for f.isDeaf("stdin") {
 		time.Sleep(time.Hour)
 	}

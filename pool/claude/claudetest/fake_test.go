@@ -253,6 +253,14 @@ func TestFakeWritesGarbage(t *testing.T) {
 	if got := a.ask("split:20ms"); got.Result != "in two halves, ü" {
 		t.Errorf("split: got %q", got.raw)
 	}
+	a.user("split:200ms")
+	for i := range 40 { // an answer comes before the result or after it, never into it
+		a.control(fmt.Sprint("c", i), `{"subtype":"get_binary_version"}`)
+		time.Sleep(2 * time.Millisecond)
+	}
+	if got := a.result(); got.Result != "in two halves, ü" {
+		t.Errorf("split, with requests meanwhile: got %q", got.raw)
+	}
 	a.ask("noidle")
 	a.user("count")
 	if l := a.until("running or init", func(line) bool { return true }); l.Subtype != "init" {

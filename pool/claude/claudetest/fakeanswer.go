@@ -36,6 +36,8 @@ var verbs = map[string]verb{
 	"slow":  (*fake).slow,
 	"sleep": (*fake).sleep,
 	"tool":  (*fake).tool,
+	"ask":   (*fake).ask,
+	"run":   (*fake).run,
 }
 
 // tells are the verbs that only tell something.

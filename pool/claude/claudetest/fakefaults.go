@@ -1,11 +1,13 @@
 package claudetest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +29,7 @@ var faults = map[string]verb{
 	"fail":        (*fake).fail,
 	"phantom":     (*fake).phantom,
 	"two":         (*fake).two,
+	"background":  (*fake).background,
 	"spontaneous": (*fake).spontaneous,
 	"memory":      (*fake).memory,
 	"stderr":      (*fake).stderr,
@@ -170,10 +173,39 @@ func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
 	f.price(t, r, text)
 	return echo.Reply{Text: text, Silent: true, After: func() {
 		line := echo.Encode(f.server.Complete(t, r))
-		f.server.Raw(line[:len(line)/2])
-		time.Sleep(d)
-		f.server.Raw(line[len(line)/2:])
+		f.output.halve(line, d)
+		f.server.Raw(line)
 	}}
+}
+
+// output is the fake's standard output. The server writes one line at a time to
+// it, so that nothing comes between two halves.
+type output struct {
+	mu    sync.Mutex // protects the fields below
+	line  []byte     // to be written in two writes
+	pause time.Duration
+}
+
+// halve has a line be written in two writes when it comes.
+func (o *output) halve(line []byte, pause time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.line, o.pause = line, pause
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	halved, pause := bytes.Equal(p, o.line), o.pause
+	o.mu.Unlock()
+	if !halved {
+		return os.Stdout.Write(p)
+	}
+	n, err := os.Stdout.Write(p[:len(p)/2])
+	if err != nil {
+		return n, err
+	}
+	time.Sleep(pause)
+	return os.Stdout.Write(p[n:])
 }
 
 // flood writes N MB before the answer: of good lines, of one line, of plain

@@ -24,7 +24,8 @@ var apiErrors = map[int][2]string{
 }
 
 // fail ends the turn in an error: "fail:KIND", where the kind is an HTTP status
-// or one of login, timeout, turns, budget, exec, denied.
+// or one of login, timeout, turns, budget, exec, denied, limit, partial,
+// open.
 func (f *fake) fail(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	switch arg {
 	case "login":
@@ -43,6 +44,14 @@ func (f *fake) fail(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 		return echo.Reply{Result: r}
 	case "denied":
 		return f.denied()
+	case "open":
+		r := echo.Success("partial ")
+		r.StopReason = nil
+		return echo.Reply{Text: "partial ", Result: r}
+	case "limit":
+		return f.limited()
+	case "partial":
+		return f.partial()
 	}
 	if words, ok := apiErrors[atoi(arg)]; ok {
 		return f.apiFailure(atoi(arg), words[0], words[1])
@@ -81,6 +90,40 @@ func (f *fake) denied() echo.Reply {
 	r.NumTurns = 2
 	r.PermissionDenials = []echo.Denial{{ToolName: "Bash", ToolUseID: id, ToolInput: input}}
 	return echo.Reply{Text: "tool said: " + why, Result: r}
+}
+
+// limited ends as for a subscription whose limit is reached for two hours. The
+// event comes once.
+func (f *fake) limited() echo.Reply {
+	resets := time.Now().Add(2 * time.Hour)
+	f.mu.Lock()
+	told := f.limitTold
+	f.limitTold = true
+	f.mu.Unlock()
+	if !told {
+		f.server.Line(map[string]any{
+			"type": "rate_limit_event", "session_id": f.server.Options.SessionID, "uuid": echo.NewUUID(),
+			"rate_limit_info": map[string]any{
+				"status": "rejected", "resetsAt": resets.Unix(), "rateLimitType": "five_hour", "isUsingOverage": false,
+			},
+		})
+	}
+	return f.apiFailure(429, "You've hit your session limit · resets "+resets.UTC().Format("3:04pm (MST)"), "rate_limit")
+}
+
+// partial ends as when the connection is lost after a part of the answer.
+func (f *fake) partial() echo.Reply {
+	f.server.Blocks(map[string]string{"type": "text", "text": "partial "})
+	return f.apiFailure(0, "API Error: Connection closed mid-response. The response above may be incomplete.", "server_error")
+}
+
+// background answers, with something that goes on beside the turn and never
+// ends: "background:WHAT".
+func (f *fake) background(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	f.server.System("task_started", map[string]any{
+		"task_id": "b" + echo.NewUUID()[:8], "tool_use_id": "toolu_fake", "description": arg, "task_type": "local_bash",
+	})
+	return say("in the background: " + arg)
 }
 
 // phantomResult is the result of a turn that was none of ours: the real program

@@ -51,13 +51,19 @@ func (p *reply) do(text string) {
 		p.text(toJSON(p.req.userTexts()))
 	case "count":
 		p.text(strconv.Itoa(len(p.req.userTexts())))
+	case "model":
+		p.text(p.req.Model)
+	case "files":
+		p.text(toJSON(p.req.files()))
 	case "ctx":
 		p.text(p.req.context())
 	case "status":
 		p.status(arg, text)
 	case "hang":
 		p.wait()
-	case "stall", "cut":
+	case "limit":
+		p.limit(arg)
+	case "stall", "cut", "short", "open":
 		p.broken(verb)
 	default:
 		p.text("ok: " + text)
@@ -162,13 +168,33 @@ func (p *reply) status(arg, text string) {
 	writeError(p.w, code, fmt.Sprintf("stub error %d", code))
 }
 
+// limit answers as to a subscription that has used up its five hours.
+func (p *reply) limit(seconds string) {
+	reset := time.Now().Add(time.Duration(atoi(seconds)) * time.Second).Unix()
+	const prefix = "Anthropic-Ratelimit-Unified-"
+	for name, value := range map[string]string{
+		"Status": "rejected", "Reset": strconv.FormatInt(reset, 10), "Representative-Claim": "five_hour",
+	} {
+		p.w.Header().Set(prefix+name, value)
+	}
+	writeError(p.w, http.StatusTooManyRequests, "stub error 429")
+}
+
 // broken sends one delta and then nothing more, with the connection open
-// ("stall") or dropped ("cut").
+// ("stall") or dropped ("cut"); or the whole block, and then drops the connection
+// ("short") or ends the stream in good order ("open").
 func (p *reply) broken(verb string) {
 	s := p.stream()
 	s.open(map[string]any{"type": "text", "text": ""})
 	s.delta("partial ")
-	if verb == "stall" {
+	switch verb {
+	case "open":
+		s.event("content_block_stop", map[string]any{"index": 0})
+		return
+	case "short":
+		s.event("content_block_stop", map[string]any{"index": 0})
+		p.pause(200 * time.Millisecond) // a client that sees the end with the block forgets the block
+	case "stall":
 		p.wait()
 	}
 	panic(http.ErrAbortHandler)

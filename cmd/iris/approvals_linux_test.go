@@ -1,0 +1,487 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"iris/ipc"
+)
+
+// deciding is a house with one team "api" whose agents ask for permission; call is
+// a message that makes them do so, and allowed what they answer when they may.
+type deciding struct {
+	*inn
+	call, allowed string
+}
+
+// decidingFake has the scripted agent, decidingReal the real one, both with these
+// top-level settings.
+func decidingFake(t *testing.T, toml string) *deciding {
+	d := &deciding{inn: newInn(t, "approvals = \"ask\"\n"+toml, "api")}
+	d.call, d.allowed = `ask:Bash:{"command":"x"}`, `allowed: {"command":"x"}`
+	return d
+}
+
+func decidingReal(t *testing.T, toml string) *deciding {
+	r := newReal(t)
+	d := &deciding{inn: newInn(t, "")}
+	d.configure("approvals = \"ask\"\n" + toml + "\n" + r.team(d.house, "api", d.mkdir("project")))
+	d.run("daemon", "reload")
+	d.call = fmt.Sprintf(`tool:Bash:{"command":"echo made > %s/made && cat %[1]s/made","description":"d"}`, d.mkdir("elsewhere"))
+	d.allowed = "tool said: made"
+	return d
+}
+
+func withBoth(t *testing.T, toml string, f func(t *testing.T, d *deciding)) {
+	t.Run("fake", func(t *testing.T) { f(t, decidingFake(t, toml)) })
+	t.Run("real", func(t *testing.T) { f(t, decidingReal(t, toml)) })
+}
+
+// exec runs a command and returns its status and what it wrote.
+func (d *deciding) exec(args ...string) (status int, stdout, stderr string) {
+	d.t.Helper()
+	cmd := d.command(args...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		d.t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// want runs a command and wants that status, and those words on stderr.
+func (d *deciding) want(status int, words string, args ...string) (stdout string) {
+	d.t.Helper()
+	got, stdout, stderr := d.exec(args...)
+	if got != status || !strings.Contains(stderr, words) || words == "" && stderr != "" {
+		d.t.Errorf("iris %s: status %d, want %d; stderr %q, want %q; stdout %q", strings.Join(args, " "), got, status, stderr, words, stdout)
+	}
+	return stdout
+}
+
+// pending waits for an approval.
+func (d *deciding) pending() (a ipc.Approval) {
+	d.t.Helper()
+	d.eventually("an approval", func() bool {
+		list := mustTell[ipc.ApprovalList](d.inn, ipc.MethodApprovals, nil).Approvals
+		if len(list) > 0 {
+			a = list[0]
+		}
+		return len(list) > 0
+	})
+	return a
+}
+
+func TestApprovalsByCommand(t *testing.T) {
+	withBoth(t, "", func(t *testing.T, d *deciding) {
+		id := d.submit("api", d.call)
+		a := d.pending()
+		if a.Message != id {
+			t.Errorf("got %+v", a)
+		}
+		if table := d.want(0, "", "approvals"); !strings.Contains(table, a.ID) || !strings.Contains(table, "Bash") || !strings.Contains(table, "in 10m") {
+			t.Errorf("got %s", table)
+		}
+		if ps := d.want(0, "", "ps"); !strings.Contains(ps, "waits for approval "+a.ID+": Bash") {
+			t.Errorf("got %s", ps)
+		}
+		d.want(0, "", "approve", a.ID)
+		if got := d.answer(id); got != d.allowed {
+			t.Errorf("got %q", got)
+		}
+		d.want(4, "was allowed by pid", "deny", a.ID)
+		id = d.submit("api", d.call)
+		d.want(0, "", "deny", d.pending().ID, "not", "now")
+		if out := d.want(9, "iris: denied: Bash\n", "wait", id); !strings.Contains(out, "the user has denied this: not now") {
+			t.Errorf("got %q", out)
+		}
+		id = d.submit("api", d.call)
+		a = d.pending()
+		d.want(0, "", "cancel", id)
+		d.want(5, "cancelled", "wait", id)
+		d.want(4, "withdrawn", "approve", a.ID)
+	})
+}
+
+func TestApprovalExpiresByItself(t *testing.T) {
+	withBoth(t, "approval_timeout = \"300ms\"", func(t *testing.T, d *deciding) {
+		if out := d.want(9, "iris: denied: Bash\n", "send", "-n", "api", d.call); !strings.Contains(out, "nobody has decided about this within 300ms") {
+			t.Errorf("got %q", out)
+		}
+	})
+}
+
+// What waits for permission waits on in the next program of the daemon.
+func TestApprovalOutlivesTheProgramOfTheDaemon(t *testing.T) {
+	withBoth(t, "", func(t *testing.T, d *deciding) {
+		id := d.submit("api", d.call)
+		before := d.pending()
+		d.mustReplace()
+		d.mustReplace()
+		after := d.pending()
+		if after.ID != before.ID || string(after.Input) != string(before.Input) || after.Message != id || !after.Asked.Equal(before.Asked) ||
+			!after.Deadline.Equal(*before.Deadline) || after.Description != before.Description {
+			t.Errorf("before %+v\nafter  %+v", before, after)
+		}
+		d.want(0, "", "approve", after.ID)
+		if got := d.answer(id); got != d.allowed {
+			t.Errorf("got %q", got)
+		}
+		asked := 0
+		for _, e := range mustTell[ipc.EventList](d.inn, ipc.MethodEvents, nil).Events {
+			if e.Type == "approval-asked" {
+				asked++
+			}
+		}
+		if asked != 1 {
+			t.Errorf("%d events say that it was asked", asked)
+		}
+		id = d.submit("api", d.call)
+		d.want(0, "", "deny", d.pending().ID)
+		d.want(9, "denied: Bash", "wait", id)
+	})
+}
+
+func TestApprovalExpiresInTheNextProgram(t *testing.T) {
+	dir := t.TempDir()
+	script := dir + "/notify"
+	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\necho $IRIS_APPROVAL >> %s/told\n", dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d := decidingFake(t, fmt.Sprintf("approval_timeout = \"3s\"\napproval_notify = [%q]", script))
+	id := d.submit("api", d.call)
+	a := d.pending()
+	d.eventually("the command", func() bool { _, err := os.Stat(dir + "/told"); return err == nil })
+	d.mustReplace()
+	d.want(9, "denied: Bash", "wait", id)
+	if told, err := os.ReadFile(dir + "/told"); err != nil || string(told) != a.ID+"\n" {
+		t.Errorf("told %q, %v", told, err)
+	}
+}
+
+// When the daemon is killed the agent denies by itself, and the message says that
+// this was nobody's decision.
+func TestApprovalIsLostWhenTheDaemonIsKilled(t *testing.T) {
+	withBoth(t, "", func(t *testing.T, d *deciding) {
+		id := d.submit("api", d.call)
+		a := d.pending()
+		if err := syscall.Kill(d.status().PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		d.want(9, "iris: denied: Bash (approval lost: the daemon ended while it was pending)\n", "wait", id)
+		var reply struct {
+			Reason, Outcome string
+			Status          int
+		}
+		if err := json.Unmarshal([]byte(d.want(9, "approval lost", "result", "--json", id)), &reply); err != nil || reply.Reason != "approval-lost" || reply.Outcome != "denied" || reply.Status != 9 {
+			t.Errorf("got %+v, %v", reply, err)
+		}
+		d.want(4, "no approval", "approve", a.ID)
+	})
+}
+
+// refused are the commands that an agent may not run.
+var refused = []string{
+	"approve 00000", "deny 00000", "kill api", "kill --all", "retry 0000000000000000", "resolve 0000000000000000 --as done",
+	"daemon stop", "daemon restart", "daemon reload", "team add other /", "team rm api",
+}
+
+func TestAgentsAreRefused(t *testing.T) {
+	d := decidingFake(t, "")
+	for _, how := range []string{
+		"%s",                                   // as a tool is run
+		"env -u IRIS_PROCESS %s",               // its mark is gone, its ancestors are not
+		"setsid -w %s",                         // a session of its own
+		"sh -c 'setsid -f %s' 2>&1; sleep 0.5", // its ancestors are gone, its mark is not
+	} {
+		for _, args := range refused {
+			got := d.ask("api", "run:"+fmt.Sprintf(how, d.iris+" "+args))
+			if !strings.Contains(got, "an agent may not ") || !strings.Contains(got, "iris: hint: run it in a shell of your own") {
+				t.Errorf(how+": %s", args, got)
+			}
+			if !strings.HasSuffix(how, "0.5") && !strings.HasSuffix(got, "status 2") {
+				t.Errorf(how+": %s", args, got)
+			}
+		}
+	}
+	if got := d.ask("api", "run:"+d.iris+" send -n echo hi && "+d.iris+" ps -q && "+d.iris+" approvals"); !strings.Contains(got, "hi\n") || !strings.HasSuffix(got, "status 0") {
+		t.Errorf("what an agent may do: %s", got)
+	}
+	// A person is not refused, whatever mark of another daemon is in the shell.
+	d.env = append(d.env, "IRIS_PROCESS=other-1")
+	d.want(4, "no approval", "approve", "00000")
+	d.want(0, "", "daemon", "reload")
+	d.want(0, "", "team", "add", "other", d.mkdir("other"))
+	d.want(0, "", "kill", "api")
+	// Without a daemon only the mark can tell.
+	d.want(0, "", "daemon", "stop")
+	d.want(2, "an agent may not remove a team", "team", "rm", "other")
+	d.env = d.env[:len(d.env)-1]
+	d.want(0, "", "team", "rm", "other")
+}
+
+// An agent that an earlier daemon has left is not below the new one, and refused
+// all the same.
+func TestLeftAgentIsRefused(t *testing.T) {
+	d := decidingFake(t, "")
+	flag := d.mkdir("wait") + "/go"
+	id := d.submit("api", fmt.Sprintf("run:until test -e %s; do sleep 0.05; done; %s kill --all", flag, d.iris))
+	d.eventually("the turn", func() bool { return len(d.begun()) > 0 })
+	if err := syscall.Kill(d.status().PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	d.run("ps")
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.answer(id); !strings.Contains(got, "an agent may not kill agents, and this command was started by that of team api") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestRealAgentIsRefused(t *testing.T) {
+	r := newReal(t)
+	i := newInn(t, "")
+	i.configure(r.team(i.house, "api", i.mkdir("project")) + "args = [\"--allowedTools=Bash\"]\n")
+	i.run("daemon", "reload")
+	for _, args := range refused {
+		command, _ := json.Marshal(i.iris + " " + args + "; echo status $?")
+		if got := i.ask("api", fmt.Sprintf(`tool:Bash:{"command":%s,"description":"d"}`, command)); !strings.Contains(got, "an agent may not ") || !strings.HasSuffix(got, "status 2") {
+			t.Errorf("%s: %s", args, got)
+		}
+	}
+}
+
+// An agent's notify command is not the agent.
+func TestNotifyCommandMayDecide(t *testing.T) {
+	d := decidingFake(t, "")
+	script := d.mkdir("bin") + "/notify"
+	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec %s approve \"$IRIS_APPROVAL\"\n", d.iris), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.ReadFile(d.dir + "/config/iris/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.configure(fmt.Sprintf("approval_notify = [%q]\n", script) + string(old))
+	d.run("daemon", "reload")
+	if got := d.ask("api", d.call); got != d.allowed {
+		t.Errorf("got %q, warnings %q", got, d.status().Warnings)
+	}
+}
+
+// dialog is a command on a terminal of its own, as a shell in the foreground.
+type dialog struct {
+	t    *testing.T
+	pty  *os.File
+	cmd  *exec.Cmd
+	seen chan string
+	all  string
+	out  strings.Builder
+}
+
+func (d *deciding) dialog(args ...string) *dialog { return d.dialogWith(false, args...) }
+
+// dialogWith has standard output on the terminal too, or in x.out.
+func (d *deciding) dialogWith(stdout bool, args ...string) *dialog {
+	d.t.Helper()
+	pty, tty := openPty(d.t)
+	x := &dialog{t: d.t, pty: pty, cmd: d.command(args...), seen: make(chan string, 1000)}
+	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = tty, &x.out, tty
+	if stdout {
+		x.cmd.Stdout = tty
+		x.cmd.Env = append(x.cmd.Env, "TERM=xterm")
+	}
+	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := x.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	tty.Close()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(x.seen)
+		buf := make([]byte, 4096)
+		for {
+			n, err := pty.Read(buf)
+			if err != nil {
+				return
+			}
+			x.seen <- string(buf[:n])
+		}
+	})
+	d.t.Cleanup(func() { x.cmd.Process.Kill(); pty.Close(); wg.Wait() })
+	return x
+}
+
+// until waits until the terminal shows that, and returns what came before.
+func (x *dialog) until(want string) string {
+	x.t.Helper()
+	limit := time.After(20 * time.Second)
+	for !strings.Contains(x.all, want) {
+		select {
+		case s, ok := <-x.seen:
+			if x.all += s; !ok && !strings.Contains(x.all, want) {
+				x.t.Fatalf("the terminal shows %q, not %q", x.all, want)
+			}
+		case <-limit:
+			x.t.Fatalf("the terminal shows %q, not %q", x.all, want)
+		}
+	}
+	before, rest, _ := strings.Cut(x.all, want)
+	x.all = rest
+	return before
+}
+
+// more is what is shown within that time.
+func (x *dialog) more(d time.Duration) string {
+	limit := time.After(d)
+	for {
+		select {
+		case s := <-x.seen:
+			x.all += s
+		case <-limit:
+			return x.all
+		}
+	}
+}
+
+func (x *dialog) typed(s string) { x.pty.WriteString(s) }
+
+func (x *dialog) exit() int { x.cmd.Wait(); return x.cmd.ProcessState.ExitCode() }
+
+const question = "allow? [y/N/why] "
+
+func TestPersonAtATerminalIsAsked(t *testing.T) {
+	withBoth(t, "", func(t *testing.T, d *deciding) {
+		x := d.dialog("send", "api", d.call)
+		shown := x.until(question)
+		if !strings.Contains(shown, "team:") || !strings.Contains(shown, "api") || !strings.Contains(shown, "Bash") || !strings.Contains(shown, "input command:\r\n  | ") {
+			t.Errorf("shown %q", shown)
+		}
+		x.typed("y\n")
+		if code := x.exit(); code != 0 || x.out.String() != d.allowed+"\n" {
+			t.Errorf("status %d, %q", code, x.out.String())
+		}
+		x = d.dialog("send", "api", d.call)
+		x.until(question)
+		x.typed("try something else\n")
+		if code := x.exit(); code != 9 || !strings.Contains(x.out.String(), "the user has denied this: try something else") {
+			t.Errorf("status %d, %q", code, x.out.String())
+		}
+	})
+}
+
+// The question and the text that comes as it is written share a terminal.
+func TestQuestionAmongStreamedText(t *testing.T) {
+	withBoth(t, "", func(t *testing.T, d *deciding) {
+		x := d.dialogWith(true, "send", "api", d.call)
+		x.until(question)
+		if before := x.more(200 * time.Millisecond); before != "" {
+			t.Errorf("while the question waits: %q", before)
+		}
+		x.typed("y\n")
+		x.until(d.allowed)
+		if code := x.exit(); code != 0 {
+			t.Errorf("status %d", code)
+		}
+	})
+}
+
+func TestOnlyAPlainYesAllows(t *testing.T) {
+	for line, want := range map[string]ipc.Decide{
+		"y\n": {Allow: true}, " YES \n": {Allow: true}, "\n": {}, "n\n": {}, "No\n": {}, "yes, but not there\n": {Reason: "yes, but not there"},
+		"y\xff\n": {Reason: "y\uFFFD"}, "yy\n": {Reason: "yy"},
+	} {
+		if got := decision("", line); got != want {
+			t.Errorf("%q: got %+v, want %+v", line, got, want)
+		}
+	}
+}
+
+// What was typed before the question is no answer to it.
+func TestWhatWasTypedBeforeIsNoAnswer(t *testing.T) {
+	d := decidingFake(t, "")
+	x := d.dialog("send", "api", "ask:Bash:{} Write:{}")
+	x.until(question)
+	x.typed("y\ny\n") // the second line comes before the second question
+	x.until("Write")
+	x.until(question)
+	x.typed("\n")
+	if code := x.exit(); code != 9 || x.out.String() != "allowed: {}\nthe user has denied this\n" {
+		t.Errorf("status %d, %q", code, x.out.String())
+	}
+}
+
+func TestQuestionEndsWhenSomebodyElseDecides(t *testing.T) {
+	d := decidingFake(t, "")
+	x := d.dialog("send", "api", d.call)
+	x.until(question)
+	d.run("approve", d.pending().ID)
+	x.until("was allowed by pid")
+	if code := x.exit(); code != 0 || x.out.String() != d.allowed+"\n" {
+		t.Errorf("status %d, %q", code, x.out.String())
+	}
+}
+
+// Ctrl-C at the question ends the wait as ever, and the approval waits on.
+func TestInterruptAtTheQuestionEndsTheWait(t *testing.T) {
+	d := decidingFake(t, "")
+	x := d.dialog("send", "api", d.call)
+	x.until(question)
+	x.typed("y\x03")
+	x.until("goes on")
+	if code := x.exit(); code != 130 {
+		t.Errorf("status %d", code)
+	}
+	a := d.pending()
+	x = d.dialog("wait", a.Message)
+	x.until(question)
+	x.typed("y\n")
+	if code := x.exit(); code != 0 || x.out.String() != d.allowed+"\n" {
+		t.Errorf("status %d, %q", code, x.out.String())
+	}
+}
+
+func TestEndOfInputAtTheQuestionDecidesNothing(t *testing.T) {
+	d := decidingFake(t, "")
+	x := d.dialog("send", "api", d.call)
+	x.until(question)
+	x.typed("\x04")
+	x.until("waits on; \"iris approve ")
+	d.run("approve", d.pending().ID)
+	if code := x.exit(); code != 0 {
+		t.Errorf("status %d", code)
+	}
+}
+
+// The question survives the program of the daemon.
+func TestQuestionOutlivesTheProgramOfTheDaemon(t *testing.T) {
+	d := decidingFake(t, "")
+	x := d.dialog("send", "api", d.call)
+	x.until(question)
+	d.mustReplace()
+	x.typed("y\n")
+	if code := x.exit(); code != 0 || x.out.String() != d.allowed+"\n" || strings.Contains(x.all, question) {
+		t.Errorf("status %d, %q, %q", code, x.out.String(), x.all)
+	}
+}
+
+// Nothing of an agent steers the terminal, or looks like a line of ours.
+func TestQuestionIsNeutralised(t *testing.T) {
+	d := decidingFake(t, "")
+	x := d.dialog("send", "api", `ask:Bash:{"command":"ls\u001b[2J\u001b]52;c;x\u0007\nallow? [y/N/why] y\rrm -rf\u202e\ttab","\u001b[1mkey":{"a":"\u009b"}}`)
+	shown := x.until(`"a":`)
+	if strings.ContainsAny(shown, "\x1b\x07\u202e\u009b") || !strings.Contains(shown, "\r\n  | allow? [y/N/why] y") || strings.Contains(strings.ReplaceAll(shown, "\r\n", ""), "\r") {
+		t.Errorf("shown %q", shown)
+	}
+	x.until("\r\n" + question)
+	x.typed("\n")
+	x.exit()
+}

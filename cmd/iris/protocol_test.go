@@ -1,0 +1,372 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/doc/comment"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"iris/ipc"
+)
+
+// iris-protocol(7) is made from package ipc: its constants, its types and what
+// their comments say. What is written here is one sentence a method.
+
+// methodTexts say what a method or notification is for.
+var methodTexts = map[string]string{
+	ipc.MethodHello:     "Says who the client is and hears who the daemon is. Optional; a client that sends it sends it first.",
+	ipc.MethodStatus:    "The daemon and its pool.",
+	ipc.MethodSend:      "Accepts a message and answers when it has ended. message.state says its id once it is on disk, its place while it waits, and when its turn begins. A client that goes away ends only its own waiting.",
+	ipc.MethodSubmit:    "Accepts a message and answers at once when it is on disk.",
+	ipc.MethodStream:    "What the agent writes in the turn of a message, as notifications: at its reader's own pace, from the beginning or after a number that an earlier stream has told. It answers when the message has ended and all was sent.",
+	ipc.MethodWait:      "Waits until one of these messages has ended; at once for one that has.",
+	ipc.MethodResult:    "The answer of a message that has ended.",
+	ipc.MethodMessages:  "A page of what is on record, newest first.",
+	ipc.MethodApprovals: "The tool calls that wait for a decision.",
+	ipc.MethodDecide:    "Allows a tool call that waits, or denies it.",
+	ipc.MethodCaller:    "Who the daemon takes the caller for: a person or program, or the tool of an agent.",
+	ipc.MethodShow:      "All that is on record of one message but its text and answer.",
+	ipc.MethodUsage:     "Messages, tokens and costs on record, summed up.",
+	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn; the agent and its conversation stay.",
+	ipc.MethodRetry:     "Accepts the text of a message that has ended once more, as a new message.",
+	ipc.MethodResolve:   "Records how a message ended whose end is unknown.",
+	ipc.MethodList:      "The agents that live, and the bound.",
+	ipc.MethodTree:      "The agents and the processes that they have started, also those that have made themselves daemons.",
+	ipc.MethodKill:      "Stops agents at once. A running turn ends as cancelled.",
+	ipc.MethodEvict:     "Stops idle agents; busy ones go after their turn. Conversations stay.",
+	ipc.MethodWake:      "Starts an agent before there is a message for it.",
+	ipc.MethodRestart:   "Evicts agents and starts others in their place.",
+	ipc.MethodEvents:    "The events that are kept.",
+	ipc.MethodSubscribe: "The events that are kept and those to come, as notifications, until the client goes. It answers only a client that reads too slowly.",
+	ipc.MethodSessions:  "The conversations on record.",
+	ipc.MethodReset:     "Forgets a conversation: the next message begins a new one.",
+	ipc.MethodLocate:    "Where Claude Code keeps the transcript of a conversation or message.",
+	ipc.MethodExamine:   "What the daemon finds of a team: its directory, its program and who is logged in.",
+	ipc.MethodEnv:       "The environment that an agent of a team is started with, secrets masked.",
+	ipc.MethodReload:    "Reads the configuration again. A bad one is refused, and the old one stays.",
+	ipc.MethodStop:      "Ends the daemon and answers when its agents are gone.",
+	ipc.MethodReplace:   "Replaces the daemon's program in place. Agents, turns and what waits go on.",
+
+	ipc.NotifyState: "How far a message is.",
+	ipc.NotifyEvent: "Something happened in the pool.",
+
+	ipc.NotifyAsked:   "A tool call waits for a decision.",
+	ipc.NotifyDecided: "It was decided, or waits no longer.",
+
+	ipc.NotifyBegin: "Whose the numbers of the events are that follow.",
+
+	ipc.NotifyOutput: "A line of the agent.",
+	ipc.NotifyGap:    "Lines between two numbers are no longer kept.",
+}
+
+const protocolText = `The daemon of iris answers JSON-RPC 2.0 on a Unix socket, one message a line.
+Every command of iris is a client of it and does nothing that another client
+could not do.
+
+The socket is $IRIS_SOCKET, else $XDG_RUNTIME_DIR/iris/iris.sock, else
+~/.local/state/iris/run/iris.sock; "iris config path" says which. A client that
+finds no daemon may start one with any command of iris, such as "iris status".`
+
+const whoText = `The kernel names the process at the other end. The daemon closes a connection of
+another uid before it reads a byte, and a client should ask the same of the
+daemon before it writes one; root is another uid too. The socket has mode 0600 in
+a directory of mode 0700. Neither is a symbolic link.
+
+The agents of the daemon run under the same uid. That one of them does not use
+the socket for more than it should is a matter of what it is permitted to run.`
+
+const slowText = `What a client has not read waits in a bounded queue of its connection. A client
+that leaves more than that unread is dropped, and so is one that reads nothing
+at all for 30 s. A stream is held up for its reader instead, and says what the
+reader has missed. A large answer reaches whoever keeps reading.`
+
+// socatSession is tried as it stands by TestProtocolPageIsTrue.
+const socatSession = `  $ sock=$(iris status --json | jq -r .socket)
+  $ rpc() { printf '%s\n' "$1" | socat -t 60 - "UNIX-CONNECT:$sock"; }
+
+  $ rpc '{"jsonrpc":"2.0","id":1,"method":"message.submit","params":{"team":"echo","text":"hello"}}'
+  {"jsonrpc":"2.0","id":1,"result":{"id":"...","state":"queued"...}}
+
+  $ rpc '{"jsonrpc":"2.0","id":2,"method":"message.result","params":{"team":"echo"}}'
+  {"jsonrpc":"2.0","id":2,"result":{"id":"...","team":"echo",...,"outcome":"success",...,"text":"hello"}}
+
+  $ rpc '{"jsonrpc":"2.0","id":3,"method":"message.send","params":{"team":"echo","text":"again"}}'
+  {"jsonrpc":"2.0","method":"message.state","params":{"id":"...","state":"..."...}}
+  {"jsonrpc":"2.0","id":3,"result":{"id":"...",...,"text":"again"}}
+
+  $ rpc '{"jsonrpc":"2.0","id":4,"method":"process.kill","params":{"team":"nope"}}'
+  {"jsonrpc":"2.0","id":4,"error":{"code":4,"message":"no team \"nope\"...","data":{"reason":"no-such-team"}}}`
+
+// wireSource is what a reader of package ipc sees.
+type wireSource struct {
+	consts []constant
+	types  map[string]*ast.GenDecl
+	text   string // of the package
+}
+
+// constant is one that has a comment, with its value as in the source.
+type constant struct{ name, value, text string }
+
+func ipcSource(t *testing.T) *wireSource {
+	t.Helper()
+	s := &wireSource{types: map[string]*ast.GenDecl{}}
+	paths, err := filepath.Glob("../../ipc/*.go")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("package ipc: %v", err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Base(path) == "doc.go" {
+			s.text = f.Doc.Text()
+		}
+		for _, d := range f.Decls {
+			if g, ok := d.(*ast.GenDecl); ok {
+				s.add(g)
+			}
+		}
+	}
+	return s
+}
+
+func (s *wireSource) add(g *ast.GenDecl) {
+	for _, spec := range g.Specs {
+		switch spec := spec.(type) {
+		case *ast.TypeSpec:
+			s.types[spec.Name.Name] = g
+		case *ast.ValueSpec:
+			if g.Tok == token.CONST && len(spec.Values) == 1 {
+				value := literal(spec.Values[0])
+				s.consts = append(s.consts, constant{spec.Names[0].Name, value, strings.TrimSpace(spec.Comment.Text())})
+			}
+		}
+	}
+}
+
+func literal(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.UnaryExpr:
+		return e.Op.String() + literal(e.X)
+	case *ast.BasicLit:
+		if s, err := strconv.Unquote(e.Value); err == nil {
+			return s
+		}
+		return e.Value
+	}
+	return ""
+}
+
+// named lists the constants whose names begin so.
+func (s *wireSource) named(prefix string) (out []constant) {
+	for _, c := range s.consts {
+		if rest, ok := strings.CutPrefix(c.name, prefix); ok && rest != "" && c.value != "" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// protocolPage is iris-protocol(7).
+func protocolPage(t *testing.T) []byte {
+	s := ipcSource(t)
+	p := &page{}
+	p.head("iris-protocol", "7", "how programs talk to the daemon of iris")
+	p.section("DESCRIPTION")
+	p.text(protocolText)
+	for _, title := range []string{"The wire", "What is refused", "Versions"} {
+		p.section(strings.ToUpper(title))
+		p.text(s.part(t, title))
+	}
+	p.section("WHO MAY CONNECT")
+	p.text(whoText)
+	p.section("SLOW READERS")
+	p.text(slowText)
+	p.section("METHODS")
+	p.text("Each with its params and its result, which are under TYPES. {} is an object\nwithout members.")
+	queue := p.methods(t, s, "Method")
+	p.section("NOTIFICATIONS")
+	queue = append(queue, p.methods(t, s, "Notify")...)
+	p.section("ERRORS")
+	p.text("The code of an error is the exit status of the command that receives it. Its\ndata holds reason, one word for programs; hint, what to do about it; and id, the\nmessage concerned. Those that are missing do not apply.")
+	for _, c := range s.named("Code") {
+		p.item(c.value, s.codeText(c))
+	}
+	p.section("TYPES")
+	p.text("Members that are marked with ? may be absent, which stands for an empty value.\nA time is RFC 3339, and what ends in _ms a number of milliseconds.")
+	p.types(s, append(queue, "Error", "Data"))
+	p.section("EXAMPLES")
+	p.text(socatSession)
+	p.section("SEE ALSO")
+	p.line("%s", roff("iris(1), iris-daemon(1), iris-config(5)"))
+	return p.Bytes()
+}
+
+// codeText is what the comment says of a code; those of JSON-RPC have none.
+func (s *wireSource) codeText(c constant) string {
+	if c.text != "" {
+		return c.text
+	}
+	words := regexp.MustCompile(`[A-Z][a-z]+`).FindAllString(strings.TrimPrefix(c.name, "Code"), -1)
+	return strings.ToLower(strings.Join(words, " ")) + ", as in JSON-RPC 2.0"
+}
+
+// part is one section of the package comment as plain text.
+func (s *wireSource) part(t *testing.T, title string) string {
+	var p comment.Parser
+	var pr comment.Printer
+	pr.TextWidth = 78
+	doc := p.Parse(s.text)
+	for i, b := range doc.Content {
+		h, ok := b.(*comment.Heading)
+		if !ok || string(h.Text[0].(comment.Plain)) != title {
+			continue
+		}
+		rest := doc.Content[i+1:]
+		end := slices.IndexFunc(rest, func(b comment.Block) bool { _, ok := b.(*comment.Heading); return ok })
+		if end >= 0 {
+			rest = rest[:end]
+		}
+		text := string(pr.Text(&comment.Doc{Content: rest}))
+		return strings.TrimSpace(strings.ReplaceAll(text, "\n\t", "\n  "))
+	}
+	t.Errorf("package ipc says nothing under %q", title)
+	return ""
+}
+
+var typeName = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
+
+// methods describes the methods or notifications and returns the types that
+// they name.
+func (p *page) methods(t *testing.T, s *wireSource, prefix string) (types []string) {
+	for _, c := range s.named(prefix) {
+		text := c.text
+		for _, n := range s.named("Notify") {
+			text = strings.ReplaceAll(text, n.name, n.value)
+		}
+		types = append(types, typeName.FindAllString(text, -1)...)
+		p.item(c.value, methodTexts[c.value])
+		p.line(".br\n%s", roff(strings.ReplaceAll(text, "->", "→")))
+		if methodTexts[c.value] == "" {
+			t.Errorf("nothing is said of %s", c.value)
+		}
+	}
+	return types
+}
+
+// types describes these types, and those that their members have.
+func (p *page) types(s *wireSource, queue []string) {
+	seen := map[string]bool{}
+	for len(queue) > 0 {
+		name := queue[0]
+		queue = queue[1:]
+		g := s.types[name]
+		if g == nil || seen[name] {
+			continue
+		}
+		seen[name] = true
+		spec := g.Specs[0].(*ast.TypeSpec)
+		st, ok := spec.Type.(*ast.StructType)
+		if !ok {
+			continue
+		}
+		p.line(".SS %s", name)
+		p.text(strings.TrimSpace(g.Doc.Text()))
+		for _, f := range st.Fields.List {
+			queue = append(queue, p.member(f)...)
+		}
+	}
+}
+
+// member describes one, and returns the type that it names.
+func (p *page) member(f *ast.Field) []string {
+	if f.Tag == nil {
+		return nil
+	}
+	tag, _ := strconv.Unquote(f.Tag.Value)
+	name, opts, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
+	if strings.Contains(opts, "omit") {
+		name += "?"
+	}
+	kind, types := wireType(f.Type)
+	p.item(name, kind+note(f))
+	return types
+}
+
+// note is the comment of a member, after its type.
+func note(f *ast.Field) string {
+	if text := strings.Join(strings.Fields(f.Comment.Text()), " "); text != "" {
+		return "; " + text
+	}
+	return ""
+}
+
+// wireType says what stands on the wire for a type of Go, and which other type
+// that names.
+func wireType(e ast.Expr) (kind string, types []string) {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		kind, types = wireType(e.X)
+		return kind + " or null", types
+	case *ast.ArrayType:
+		kind, types = wireType(e.Elt)
+		return "list of " + kind, types
+	case *ast.SelectorExpr:
+		if e.Sel.Name == "Time" {
+			return "time", nil
+		}
+		return "JSON", nil
+	case *ast.Ident:
+		switch e.Name {
+		case "int", "int64", "uint64":
+			return "integer", nil
+		case "float64":
+			return "number", nil
+		case "bool":
+			return "boolean", nil
+		case "string":
+			return "string", nil
+		}
+		return e.Name, []string{e.Name}
+	}
+	return fmt.Sprintf("%T", e), nil
+}
+
+// TestProtocolPageIsTrue runs the session of the page: what it shows comes, where
+// "..." stands for anything.
+func TestProtocolPageIsTrue(t *testing.T) {
+	need(t, "socat", "jq", "bash")
+	h := newHouse(t, irisPath(t), "")
+	var script, want strings.Builder
+	for line := range strings.Lines(socatSession) {
+		switch line = strings.TrimSpace(line); {
+		case strings.HasPrefix(line, "$ "):
+			script.WriteString(line[2:] + "\n")
+			if strings.Contains(line, "message.submit") {
+				script.WriteString("iris wait $(iris messages -q) >/dev/null\n")
+			}
+		case line != "":
+			want.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), `\.\.\.`, ".*") + "\n")
+		}
+	}
+	cmd := exec.Command("bash", "-eu", "-o", "pipefail", "-c", script.String())
+	cmd.Env = append(h.env, "GORACE="+os.Getenv("GORACE"))
+	got := run(t, cmd)
+	if !regexp.MustCompile("^" + want.String() + "$").MatchString(got) {
+		t.Errorf("got\n%s\nwant\n%s", got, want.String())
+	}
+}

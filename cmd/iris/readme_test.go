@@ -1,0 +1,399 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"iris/pool/claude/claudetest"
+)
+
+// A snippet is one piece of code in the README.
+type snippet struct{ lang, text string }
+
+// readme returns the code below a heading of the README.
+func readme(t *testing.T, heading string) (blocks []snippet) {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, below, ok := strings.Cut(string(text), "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("the README has no heading %q", heading)
+	}
+	below, _, _ = strings.Cut(below, "\n## ")
+	parts := strings.Split(below, "\n```")
+	for i := 1; i < len(parts); i += 2 {
+		lang, code, _ := strings.Cut(parts[i], "\n")
+		blocks = append(blocks, snippet{lang, code + "\n"})
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("no code below %q", heading)
+	}
+	return blocks
+}
+
+// A cronHouse is the home of somebody who has put the README's jobs into it.
+type cronHouse struct {
+	*house
+	t     *testing.T
+	lines map[string]string // of the crontab, by the name of the script
+}
+
+// agentsOf is a configuration in which each of these teams has an agent that
+// repeats what it is told.
+func agentsOf(t *testing.T, teams ...string) (toml string) {
+	t.Helper()
+	for _, name := range teams {
+		toml += fmt.Sprintf("[teams.%s]\ndir = %q\nagent = \"echo\"\n", name, t.TempDir())
+	}
+	return toml
+}
+
+func newCronHouse(t *testing.T) *cronHouse {
+	t.Helper()
+	iris, err := exec.LookPath("iris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &cronHouse{house: newHouse(t, iris, ""), t: t, lines: map[string]string{}}
+	h.env = h.cronEnv() // where "daemon stop" looks for the daemon
+	h.write(".config/iris/config.toml", 0o600, "env = { GORACE = \"atexit_sleep_ms=0\" }\n"+agentsOf(t, "docs", "api", "web"))
+	h.mkdir("go/bin")
+	if err := os.Link(iris, filepath.Join(h.dir, "go/bin/iris")); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range readme(t, "From cron") {
+		if name := regexp.MustCompile(`^#!.*\n# ~/bin/(\w+)`).FindStringSubmatch(b.text); name != nil {
+			h.write("bin/"+name[1], 0o700, b.text)
+		}
+		if b.lang != "crontab" {
+			continue
+		}
+		for line := range strings.Lines(b.text) {
+			if name := regexp.MustCompile(`^\S+ \S+ \S+ \S+ \S+ +(.*/bin/(\w+)")$`).FindStringSubmatch(strings.TrimSpace(line)); name != nil {
+				h.lines[name[2]] = name[1]
+			}
+		}
+	}
+	if len(h.lines) != 4 {
+		t.Fatalf("got the jobs %q", h.lines)
+	}
+	return h
+}
+
+func (h *cronHouse) write(name string, mode os.FileMode, text string) {
+	h.t.Helper()
+	path := filepath.Join(h.dir, name)
+	h.mkdir(filepath.Dir(name))
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *cronHouse) read(name string) string {
+	h.t.Helper()
+	text, err := os.ReadFile(filepath.Join(h.dir, name))
+	if err != nil {
+		h.t.Error(err)
+	}
+	return string(text)
+}
+
+// cronEnv is all the environment that cron gives to a job. Who runs the tests may
+// have a daemon of his own in the directory that cron's iris would find, so that
+// where there is one it is told of another.
+func (h *cronHouse) cronEnv() []string {
+	env := []string{"HOME=" + h.dir, "LOGNAME=" + os.Getenv("USER"), "SHELL=/bin/sh", "PATH=/usr/bin:/bin"}
+	if _, err := os.Stat(filepath.Join("/run/user", strconv.Itoa(os.Getuid()))); err == nil {
+		env = append(env, "XDG_RUNTIME_DIR="+filepath.Join(h.dir, "run"))
+	}
+	return env
+}
+
+// cron runs one job as cron does, and returns what would be mailed.
+func (h *cronHouse) cron(job string) (mail string, status int) {
+	h.t.Helper()
+	cmd := exec.Command("/bin/sh", "-c", "umask 077; "+h.lines[job])
+	cmd.Env, cmd.Dir = h.cronEnv(), "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal
+	stdin, err := cmd.StdinPipe()                        // a pipe with nothing in it
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	stdin.Close()
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		h.t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+func (h *cronHouse) silently(job string) {
+	h.t.Helper()
+	if mail, status := h.cron(job); mail != "" || status != 0 {
+		h.t.Errorf("%s: status %d, mail %q", job, status, mail)
+	}
+}
+
+// messages counts those that were accepted.
+func (h *cronHouse) messages() int {
+	h.t.Helper()
+	return strings.Count(h.run("messages", "-q"), "\n")
+}
+
+func TestCronJobForTheNight(t *testing.T) {
+	h := newCronHouse(t)
+	h.silently("nightly")
+	h.silently("nightly")
+	if got := h.read("report.md"); got != "What has changed since yesterday?\n" {
+		t.Errorf("got %q", got)
+	}
+	if n := h.messages(); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+	if fi, err := os.Stat(filepath.Join(h.dir, "report.md")); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", fi, err)
+	}
+}
+
+// fakeTeams has the scripted agent serve a team, or not start while the file
+// "broken" is there.
+func (h *cronHouse) fakeTeam(name string) (broken string) {
+	h.t.Helper()
+	broken = filepath.Join(h.dir, "broken")
+	h.write(".config/iris/config.toml", 0o600, "env = { GORACE = \"atexit_sleep_ms=0\" }\n"+fmt.Sprintf(
+		"[teams.%s]\ndir = %q\ncommand = %q\nargs = [\"--fake-broken=%s\"]\n", name, h.t.TempDir(), claudetest.Install(h.t.TempDir()), broken))
+	return broken
+}
+
+func TestCronJobThatFailsIsMailedAndLosesNothing(t *testing.T) {
+	h := newCronHouse(t)
+	h.silently("nightly")
+	broken := h.fakeTeam("docs")
+	h.write("broken", 0o600, "")
+	h.run("daemon", "stop") // what it remembers of the key is on disk: another question is needed
+	h.write("bin/nightly", 0o700, strings.Replace(h.read("bin/nightly"), "report-", "again-", 1))
+	mail, status := h.cron("nightly")
+	if status != 8 || !strings.Contains(mail, "iris: team docs") || !strings.HasSuffix(mail, "status 8: "+h.dir+"/bin/nightly\n") {
+		t.Errorf("status %d, mail %q", status, mail)
+	}
+	if got := h.read("report.md"); got != "What has changed since yesterday?\n" {
+		t.Errorf("the old report is gone: %q", got)
+	}
+	os.Remove(broken)
+}
+
+func TestCronJobThatSkips(t *testing.T) {
+	h := newCronHouse(t)
+	h.silently("triage")
+	if got := h.read("triage.log"); got != "Sort the new issues.\n" {
+		t.Errorf("got %q", got)
+	}
+	h.run("send", "-d", "-n", "api@triage", "/sleep 1m")
+	h.silently("triage")
+	if got := h.read("triage.log"); !strings.HasSuffix(got, "iris: team api@triage is busy, message not sent\n") {
+		t.Errorf("got %q", got)
+	}
+	if n := h.messages(); n != 2 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+func TestCronPipelineFailsLoudly(t *testing.T) {
+	h := newCronHouse(t)
+	mail, status := h.cron("review")
+	if status != 128 || !strings.Contains(mail, "status 128: ") || !strings.Contains(mail, "src/api") {
+		t.Errorf("without a repository: status %d, mail %q", status, mail)
+	}
+	repo := h.mkdir("src/api")
+	for _, args := range [][]string{
+		{"init", "-q"},
+		{"-c", "user.name=n", "-c", "user.email=e@example.org", "commit", "-q", "--allow-empty", "-m", "A change"},
+	} {
+		cmd := exec.Command("git", append([]string{"-C", repo}, args...)...)
+		cmd.Env = h.cronEnv()
+		run(t, cmd)
+	}
+	h.silently("review")
+	if got := h.read("review.md"); !strings.HasPrefix(got, "Review this:\n") || !strings.Contains(got, "A change") {
+		t.Errorf("got %q", got)
+	}
+	h.fakeTeam("api")
+	h.write("broken", 0o600, "")
+	h.run("daemon", "stop")
+	mail, status = h.cron("review")
+	if status != 8 || !strings.Contains(mail, "status 8: ") {
+		t.Errorf("status %d, mail %q", status, mail)
+	}
+}
+
+func TestCronFanOut(t *testing.T) {
+	h := newCronHouse(t)
+	h.silently("roundup")
+	h.silently("roundup")
+	got := h.read("roundup.md")
+	for _, team := range []string{"api", "docs", "web"} {
+		if !regexp.MustCompile(`(?m)^==> \w{16} ` + team + ` <==\nWhat should be done first\?$`).MatchString(got) {
+			t.Errorf("no answer of %s in %q", team, got)
+		}
+	}
+	if n := h.messages(); n != 3 {
+		t.Errorf("%d messages", n)
+	}
+	h.write(".config/iris/config.toml", 0o600, agentsOf(t, "api", "web"))
+	h.write("bin/roundup", 0o700, strings.Replace(h.read("bin/roundup"), "roundup-", "again-", 1))
+	h.run("daemon", "reload")
+	if mail, status := h.cron("roundup"); status != 4 || !strings.Contains(mail, `no team "docs"`) {
+		t.Errorf("status %d, mail %q", status, mail)
+	}
+}
+
+// The script that anybody may paste works as it is.
+func TestScriptOfTheReadme(t *testing.T) {
+	needs(t, "jq")
+	b := readme(t, "In a script")[0]
+	if n := strings.Count(b.text, "\n"); n > 31 {
+		t.Errorf("it has %d lines", n)
+	}
+	iris, err := exec.LookPath("iris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paste := func(h *house, text string) (out, answers string) {
+		t.Helper()
+		cmd := exec.Command("bash")
+		cmd.Env, cmd.Dir, cmd.Stdin = h.env, t.TempDir(), strings.NewReader(text)
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		said, err := cmd.Output()
+		if err != nil || errs.Len() > 0 {
+			t.Errorf("%v\n%s", err, errs.Bytes())
+		}
+		json, err := os.ReadFile(filepath.Join(cmd.Dir, "answers.json"))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(said), string(json)
+	}
+	h := newHouse(t, iris, "env = { GORACE = \"atexit_sleep_ms=0\" }\n")
+	const question = "Which dependency is out of date?"
+	out, answers := paste(h, b.text)
+	want := "echo@one: " + question + "\necho@two: " + question + "\necho@three: " + question + "\nstatus 0\n"
+	if out != want {
+		t.Errorf("got %q", out)
+	}
+	var all []struct{ Team, Session, Outcome, Text string }
+	if err := json.Unmarshal([]byte(answers), &all); err != nil || len(all) != 3 || all[2].Session != "three" || all[2].Text != question {
+		t.Errorf("got %s, %v", answers, err)
+	}
+
+	// Each status has its line.
+	toml := "env = { GORACE = \"atexit_sleep_ms=0\" }\n"
+	for name, args := range map[string]string{"denied": "denied", "limited": "429", "failed": "500"} {
+		toml += fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nargs = [\"--append-system-prompt\", %q]\n", name, t.TempDir(), claudetest.Install(t.TempDir()), args)
+	}
+	h.configure(toml)
+	h.run("daemon", "reload")
+	text := strings.Replace(b.text, "teams=(echo@one echo@two echo@three)", "teams=(denied limited failed nobody echo)", 1)
+	text = strings.Replace(text, `"$1" >`, `"$(case $team in denied) echo fail:denied;; limited) echo fail:429;; failed) echo fail:500;; *) echo "$1";; esac)" >`, 1)
+	out, _ = paste(h, text)
+	for _, line := range []string{
+		`(?m)^denied: .*\(without \w+\)$`, `(?m)^limited: .*; again later$`, `(?m)^failed: failed with status 13: .`,
+		`(?m)^nobody: failed with status 4: no team "nobody"`, `(?m)^echo: Which`, `(?m)^status 4$`,
+	} {
+		if !regexp.MustCompile(line).MatchString(out) {
+			t.Errorf("no %s in\n%s", line, out)
+		}
+	}
+}
+
+func TestSystemdTakesTheTimerOfTheReadme(t *testing.T) {
+	p := mustResolve(t)
+	self, err := exec.LookPath("iris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := writeUnits(t, p, self, true)
+	mustMkdir(t, filepath.Join(p.Home, "bin"))
+	if err := os.WriteFile(filepath.Join(p.Home, "bin/nightly"), []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range readme(t, "Under systemd") {
+		if name := regexp.MustCompile(`^# ~/.config/(systemd/user/\S+)\n`).FindStringSubmatch(b.text); name != nil {
+			path := filepath.Join(p.Home, ".config", name[1])
+			if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) != 4 {
+		t.Errorf("got %q", paths)
+	}
+	verify(t, paths...)
+}
+
+// The real cron runs a job of the README. It sees a crontab, a mail program and
+// nothing else of the machine's, in mounts of its own: that takes root.
+func TestRealCronRunsAJob(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for the next minute")
+	}
+	cron := needs(t, "cron")
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: cron with a crontab of its own takes root")
+	}
+	t.Parallel() // it waits
+	h := newCronHouse(t)
+	h.write("tabs/root", 0o600, "HOME="+h.dir+"\nMAILTO=root\n"+
+		"* * * * * "+h.lines["nightly"]+"\n"+"* * * * * "+h.lines["review"]+"\n")
+	h.write("empty/.keep", 0o600, "")
+	h.write("sbin/sendmail", 0o755, "#!/bin/sh\ncat > "+h.dir+"/mail.new && mv "+h.dir+"/mail.new "+h.dir+"/mail\n")
+	mounts := `set -e
+mount --bind "$1/tabs" /var/spool/cron/crontabs
+mount --bind "$1/empty" /etc/cron.d
+mount --bind /dev/null /etc/crontab
+mount -t tmpfs none /run
+mount -t overlay -o "lowerdir=$1/sbin:/usr/sbin" none /usr/sbin
+exec "$2" -f`
+	cmd := exec.Command("unshare", "--mount", "sh", "-c", mounts, "sh", h.dir, cron)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.Stdout, cmd.Stderr = io.Discard, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Signal(syscall.SIGTERM)
+	for end := time.Now().Add(100 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		_, report := os.Stat(filepath.Join(h.dir, "report.md"))
+		_, mail := os.Stat(filepath.Join(h.dir, "mail"))
+		if report == nil && mail == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no report (%v) or no mail (%v) within 100 s", report, mail)
+		}
+	}
+	if got := h.read("report.md"); got != "What has changed since yesterday?\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := h.read("mail"); !strings.Contains(got, "status 128: "+h.dir+"/bin/review") || strings.Contains(got, "nightly") {
+		t.Errorf("got mail %q", got)
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The scripts are tried in the shells themselves, at a terminal: how a shell
+// splits a line into words is no part of a script, and "@" and "=" split some.
+// PowerShell is not among Debian's packages; its script is cobra's unchanged.
+
+// shells says how a shell begins with nothing of the user's, with "> " for its
+// prompt.
+var shells = map[string]struct{ start, load string }{
+	"bash": {"bash --norc", "PS1='> '; . /usr/share/bash-completion/bash_completion; . <(iris completion bash)"},
+	"zsh":  {"zsh -f", "PROMPT='> '; autoload -U compinit; compinit -u; source <(iris completion zsh)"},
+	"fish": {"fish --no-config", "function fish_prompt; echo '> '; end; iris completion fish | source"},
+}
+
+// completed are lines as they are typed before the Tab, and after it.
+var completed = []struct{ typed, want string }{
+	{"iris vers", "iris version"},
+	{"iris send ap", "iris send api"},
+	{"iris send echo@rev", "iris send echo@review"},
+	{"iris messages --state fai", "iris messages --state failed"},
+	{"iris messages --state queued,fai", "iris messages --state queued,failed"},
+	{"iris send --if-busy=sk", "iris send --if-busy=skip"},
+	{"iris send --on-unknown ho", "iris send --on-unknown hold"},
+	{"iris daemon sto", "iris daemon stop"},
+	{"iris show ID", "iris show MESSAGE"}, // the beginning of an id, and all of it
+}
+
+func TestCompletionInShells(t *testing.T) {
+	for shell, how := range shells {
+		t.Run(shell, func(t *testing.T) {
+			need(t, shell, "tmux")
+			h, id := completionHouse(t)
+			s := h.pane(how.start)
+			s.load(how.load)
+			for _, c := range completed {
+				typed := strings.ReplaceAll(c.typed, "ID", id[:len(id)-1])
+				s.complete(typed, strings.ReplaceAll(c.want, "MESSAGE", id))
+			}
+			h.run("daemon", "stop")
+			// No daemon, nothing to offer, and not a word about it.
+			s.complete("iris show "+id[:len(id)-1], "iris show "+id[:len(id)-1])
+			s.complete("iris send ap", "iris send api")
+			for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+				daemon := slices.ContainsFunc(processesOf(h.dir), func(p string) bool { return strings.Contains(p, "iris daemon") })
+				if !daemon {
+					break // also the one that was to stop
+				}
+				if time.Now().After(end) {
+					t.Fatal("completion has started a daemon")
+				}
+			}
+		})
+	}
+}
+
+// completionHouse has two teams, a session and one message.
+func completionHouse(t *testing.T) (h *house, id string) {
+	h = newHouse(t, irisPath(t), "[teams.api]\ndir = \"/\"\nagent = \"echo\"\ndescription = \"the API\"\n")
+	h.run("send", "echo@review", "hello")
+	id = strings.TrimSpace(h.run("messages", "-q"))
+	return h, id
+}
+
+// irisPath is this test binary, which is iris by that name.
+func irisPath(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("iris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// need skips a test where a program is missing. Where the real Claude Code is
+// required, so are they.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			if os.Getenv("IRIS_REQUIRE_CLAUDE") != "" {
+				t.Fatalf("%s is not installed", p)
+			}
+			t.Skipf("%s is not installed", p)
+		}
+	}
+}
+
+// A pane is a terminal of tmux with a program in it.
+type pane struct {
+	t    *testing.T
+	tmux func(args ...string) *exec.Cmd
+}
+
+// pane starts a program in a terminal of 120 columns.
+func (h *house) pane(program string) *pane {
+	t := h.b.(*testing.T)
+	socket := filepath.Join(h.dir, "tmux")
+	tmux := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("tmux", append([]string{"-u", "-S", socket, "-f", "/dev/null"}, args...)...)
+		cmd.Env = append(slices.Clone(h.env), "TERM=xterm", "LANG=C.UTF-8", "GORACE="+os.Getenv("GORACE"))
+		for i, kv := range cmd.Env {
+			if strings.HasPrefix(kv, "PATH=") {
+				cmd.Env[i] = "PATH=" + filepath.Dir(h.iris) + ":" + kv[len("PATH="):]
+			}
+		}
+		return cmd
+	}
+	run(t, tmux("new-session", "-d", "-x", "120", "-y", "30", program))
+	t.Cleanup(func() { run(t, tmux("kill-server")) })
+	return &pane{t: t, tmux: tmux}
+}
+
+// keys presses keys; text is typed with "-l" before it.
+func (s *pane) keys(keys ...string) {
+	s.t.Helper()
+	run(s.t, s.tmux(append([]string{"send-keys"}, keys...)...))
+}
+
+// screen is what stands there, without the empty lines at its end.
+func (s *pane) screen() string {
+	s.t.Helper()
+	return strings.TrimRight(run(s.t, s.tmux("capture-pane", "-p")), "\n")
+}
+
+// shows waits until the last line that begins with a prompt satisfies want.
+func (s *pane) shows(what string, want func(line string) bool) {
+	s.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		screen := s.screen()
+		lines := slices.DeleteFunc(strings.Split(screen, "\n"), func(l string) bool { return !strings.HasPrefix(l, ">") })
+		if len(lines) > 0 && want(strings.TrimRight(strings.TrimPrefix(lines[len(lines)-1], "> "), " >")) {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%s is not to be seen in\n%s", what, screen)
+		}
+	}
+}
+
+// load types a command and returns when it is done.
+func (s *pane) load(command string) {
+	s.t.Helper()
+	s.keys("-l", command+"; clear")
+	s.keys("Enter")
+	s.shows("an empty prompt", func(line string) bool { return line == "" })
+}
+
+// complete types the beginning of a line and Tab, and wants it to become line.
+func (s *pane) complete(typed, line string) {
+	s.t.Helper()
+	s.keys("-l", typed)
+	s.shows(typed, func(l string) bool { return strings.HasPrefix(l, typed) })
+	s.keys("Tab")
+	s.keys("-l", "|") // what the shell has added before it
+	s.shows(line+" after Tab", func(l string) bool {
+		l = strings.ReplaceAll(l, `\,`, ",") // bash quotes it, which does no harm
+		return strings.HasPrefix(l, line) && strings.TrimSpace(strings.TrimPrefix(l, line)) == "|"
+	})
+	s.keys("C-c")
+	s.shows("a prompt without that line", func(line string) bool { return line == "" })
+	s.load(":")
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"iris/config"
+	"iris/ipc"
+)
+
+// The systemd user units, and where systemd notes that they are enabled.
+const (
+	serviceUnit = "iris.service"
+	socketUnit  = "iris.socket"
+)
+
+var wants = map[string]string{
+	serviceUnit: "default.target.wants",
+	socketUnit:  "sockets.target.wants",
+}
+
+// serviceText is iris.service but for its head; the verbs stand for lines of
+// [Unit], the program, its arguments and lines of the environment.
+//
+//   - systemd before 253 does not know Type=notify-reload.
+//   - A daemon that is killed leaves its turns to the agents, and one that is
+//     stopped has ended them itself: no process but the daemon's is systemd's to
+//     kill.
+//   - The daemon asks for the time that drain_timeout takes, and settle for what
+//     orphan_timeout does.
+//   - What is not in here breaks agents or splits them from their user:
+//     MemoryDenyWriteExecute (node dies), ProtectHome, ProtectSystem, PrivateTmp,
+//     PrivateUsers, RestrictNamespaces, SystemCallFilter, UMask, LimitAS, LimitNPROC.
+const serviceText = `
+[Unit]
+Description=iris, a pool of warm agents
+StartLimitIntervalSec=60
+StartLimitBurst=5
+%[1]s
+[Service]
+Type=notify
+NotifyAccess=exec
+ExecStart=:%[2]s daemon%[3]s
+ExecReload=:%[2]s daemon reload%[3]s
+ExecStopPost=-:%[2]s daemon settle%[3]s
+%[4]sRestart=on-failure
+RestartSec=1
+WatchdogSec=30
+TimeoutStopSec=90
+KillMode=process
+OOMPolicy=continue
+
+# With this sudo and su do not work for agents. A drop-in can set it to no.
+NoNewPrivileges=yes
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=default.target
+`
+
+const socketText = `
+[Unit]
+Description=Socket of iris
+
+[Socket]
+ListenStream=%s
+SocketMode=0600
+DirectoryMode=0700
+RemoveOnStop=yes
+
+[Install]
+WantedBy=sockets.target
+`
+
+// unitHead begins a unit that we have written. The sum is that of all lines
+// below: it tells whether somebody has changed them.
+const unitHead = `# Written by "iris daemon install". Changes belong into a drop-in:
+#   systemctl --user edit %s
+# sum %08x
+`
+
+// A unit is one file for systemd.
+type unit struct {
+	path string
+	text string
+}
+
+// units returns iris.service and, when asked for it, iris.socket, for this very
+// program and the daemon that a command with these paths would start.
+func units(p config.Paths, self string, socket bool) ([]unit, error) {
+	for _, text := range []string{self, p.Socket, p.Config, p.State} {
+		if i := strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }); i >= 0 {
+			return nil, ipc.Errorf(ipc.CodeFailed, "path %q holds a control character, which no unit can name", text)
+		}
+	}
+	if strings.ContainsAny(self, "\"'\\") {
+		return nil, ipc.Errorf(ipc.CodeFailed, "program %q: systemd runs none with a quote or a backslash in its path", self)
+	}
+	needs := ""
+	if socket {
+		needs = "Requires=" + socketUnit + "\nAfter=" + socketUnit + "\n"
+	}
+	var environ strings.Builder
+	for _, line := range unitEnv(p) {
+		environ.WriteString(line + "\n")
+	}
+	service := fmt.Sprintf(serviceText, needs, unitQuote(self), strings.Join(unitArgs(p), ""), environ.String())
+	all := []unit{headed(p, serviceUnit, service)}
+	if socket {
+		at := `%t/iris/` + filepath.Base(p.Usual)
+		if p.Socket != p.Usual {
+			at = unitEscape(p.Socket)
+		}
+		all = append(all, headed(p, socketUnit, fmt.Sprintf(socketText, at)))
+	}
+	return all, nil
+}
+
+func headed(p config.Paths, name, text string) unit {
+	return unit{filepath.Join(p.Units, name), fmt.Sprintf(unitHead, name, crc32.ChecksumIEEE([]byte(text))) + text}
+}
+
+// unitArgs are the arguments by which the daemon finds what the caller chose.
+func unitArgs(p config.Paths) (args []string) {
+	if p.Chosen() != "" {
+		args = append(args, " --config "+unitQuote(p.Chosen()))
+	}
+	if p.Socket != p.Usual {
+		args = append(args, " --socket "+unitQuote(p.Socket))
+	}
+	return args
+}
+
+// unitEnv are the lines by which the daemon finds directories that are not in
+// their usual places.
+func unitEnv(p config.Paths) (lines []string) {
+	for _, v := range [][2]string{{"XDG_CONFIG_HOME", ".config"}, {"XDG_STATE_HOME", ".local/state"}} {
+		dir := os.Getenv(v[0])
+		if filepath.IsAbs(dir) && filepath.Clean(dir) != filepath.Join(p.Home, v[1]) {
+			lines = append(lines, "Environment="+unitQuote(v[0]+"="+dir))
+		}
+	}
+	return lines
+}
+
+// unitEscape keeps systemd from taking a percent sign for one of its own.
+func unitEscape(s string) string { return strings.ReplaceAll(s, "%", "%%") }
+
+func unitQuote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(unitEscape(s)) + `"`
+}
+
+// untouched reports whether a unit is as we have written it, this version or
+// another one.
+func untouched(text string) bool {
+	head, body, ok := strings.Cut(text, "\n\n")
+	body = "\n" + body
+	_, sum, marked := strings.Cut(head, "\n# sum ")
+	return ok && marked && sum == fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body)))
+}
+
+// ours reports whether the file is there, and is ours to replace or remove.
+func (u unit) ours() (there, ours bool, err error) {
+	fi, err := os.Lstat(u.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, false, nil
+	}
+	if err != nil || !fi.Mode().IsRegular() {
+		return true, false, err
+	}
+	text, err := os.ReadFile(u.path)
+	return true, untouched(string(text)), err
+}
+
+// enabled reports whether the user wants systemd to run the daemon, and it is the
+// one that a command with these paths would start: iris.service, or the socket
+// that starts it, is wanted by a target, and there is a manager of the user's.
+func enabled(p config.Paths, names ...string) bool {
+	if p.Runtime == "" || !slices.ContainsFunc(names, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(p.Units, wants[name], name))
+		return err == nil
+	}) {
+		return false
+	}
+	if _, err := os.Stat(filepath.Join(p.Runtime, "systemd")); err != nil {
+		return false
+	}
+	text, err := os.ReadFile(filepath.Join(p.Units, serviceUnit))
+	if err != nil { // it may be in a directory of the system
+		text, err = os.ReadFile(filepath.Join(p.Units, wants[serviceUnit], serviceUnit))
+	}
+	return err == nil && fits(string(text), p)
+}
+
+// fits reports whether the daemon of a unit, which somebody may have changed, has
+// these paths.
+func fits(text string, p config.Paths) bool {
+	start, environ := "", []string(nil)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "ExecStart="):
+			start = line
+		case strings.HasPrefix(line, `Environment="XDG_`):
+			environ = append(environ, line)
+		}
+	}
+	args := unitArgs(p)
+	for _, arg := range args {
+		if !strings.Contains(start, arg) {
+			return false
+		}
+	}
+	chosen := strings.Count(start, " --config ") + strings.Count(start, " --socket ")
+	return chosen == len(args) && slices.Equal(environ, unitEnv(p))
+}

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// bypassMode is the permission mode in which Claude Code asks nobody.
+const bypassMode = "bypassPermissions"
+
+// Bypass returns what in the team's own arguments turns the permission checks of
+// Claude Code off, as it is written there; empty when nothing does. iris never
+// adds such a thing by itself.
+func (t *Team) Bypass() string {
+	if t.Agent != agentClaude {
+		return ""
+	}
+	for i, arg := range t.Args {
+		name, value, joined := strings.Cut(arg, "=")
+		if !joined && i+1 < len(t.Args) {
+			value = t.Args[i+1]
+		}
+		switch name {
+		case "--dangerously-skip-permissions":
+			return name
+		case "--permission-mode":
+			if value == bypassMode {
+				return name + " " + value
+			}
+		case "--settings":
+			if bypassSettings(value) {
+				return name + " with " + bypassMode
+			}
+		}
+	}
+	return ""
+}
+
+// BypassFound is Bypass, and after the arguments it looks into the settings that
+// Claude Code reads for the team, of which it returns the file.
+func (t *Team) BypassFound() string {
+	if found := t.Bypass(); found != "" || t.Agent != agentClaude {
+		return found
+	}
+	files := []string{filepath.Join(t.Dir, ".claude", "settings.local.json"), filepath.Join(t.Dir, ".claude", "settings.json")}
+	if dir := t.Env["CLAUDE_CONFIG_DIR"]; dir != "" {
+		files = append(files, filepath.Join(dir, "settings.json"))
+	} else if home, err := os.UserHomeDir(); err == nil {
+		files = append(files, filepath.Join(home, ".claude", "settings.json"))
+	}
+	if i := slices.IndexFunc(files, bypassSettings); i >= 0 {
+		return files[i]
+	}
+	return ""
+}
+
+// bypassSettings reports whether settings, a file or JSON, make the bypass the
+// default. What cannot be read makes nothing.
+func bypassSettings(settings string) bool {
+	data := []byte(settings)
+	if !strings.HasPrefix(strings.TrimSpace(settings), "{") {
+		var err error
+		if data, err = os.ReadFile(settings); err != nil {
+			return false
+		}
+	}
+	var s struct {
+		Permissions struct {
+			Mode string `json:"defaultMode"`
+		} `json:"permissions"`
+	}
+	return json.Unmarshal(data, &s) == nil && s.Permissions.Mode == bypassMode
+}

@@ -1,0 +1,335 @@
+package claude
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"iris/pool"
+)
+
+// asked is a rig whose agents ask for permission, and what they have asked.
+type asked struct {
+	*rig
+	requests  chan Request
+	withdrawn chan string
+	call      string // of a tool that needs permission
+	input     string // of that
+	allowed   string // the answer when it was allowed
+}
+
+func (r *rig) asking() *asked {
+	a := &asked{rig: r, requests: make(chan Request, 10), withdrawn: make(chan string, 10)}
+	r.o.Ask = true
+	r.o.OnAsk = func(_ *Process, q Request) { a.requests <- q }
+	r.o.OnWithdrawn = func(_ *Process, id string) { a.withdrawn <- id }
+	return a
+}
+
+func fakeAsking(t *testing.T) *asked {
+	a := fakeRig(t).asking()
+	a.input = `{ "b": [1.50, 1e3],  "a": "x<&>\u2028ü\/" , "a2":null}`
+	a.call, a.allowed = "ask:Bash:"+a.input, "allowed: "+a.input
+	return a
+}
+
+func realAsking(t *testing.T) *asked {
+	r := realRig(t)
+	r.o.Args = nil
+	a := r.asking()
+	a.input = fmt.Sprintf(`{"command":"echo '<&>ü' > %s/made; cat %[1]s/made","description":"d"}`, realDir(t))
+	a.call, a.allowed = "tool:Bash:"+a.input, "tool said: <&>ü"
+	return a
+}
+
+// both runs a test with the fake and with the real program.
+func both(t *testing.T, f func(*testing.T, *asked)) {
+	t.Run("fake", func(t *testing.T) { f(t, fakeAsking(t)) })
+	t.Run("real", func(t *testing.T) { f(t, realAsking(t)) })
+}
+
+// next is the next request.
+func (a *asked) next() Request {
+	a.t.Helper()
+	select {
+	case q := <-a.requests:
+		return q
+	case <-time.After(20 * time.Second):
+		a.t.Fatal("nothing is asked")
+		return Request{}
+	}
+}
+
+// gone wants the request to be withdrawn.
+func (a *asked) gone(id string) {
+	a.t.Helper()
+	select {
+	case got := <-a.withdrawn:
+		if got != id {
+			a.t.Errorf("withdrawn: %s, want %s", got, id)
+		}
+	case <-time.After(20 * time.Second):
+		a.t.Fatal("the request is not withdrawn")
+	}
+}
+
+// pending begins a turn that waits for permission.
+func (a *asked) pending(ctx context.Context, p *Process) (*under, Request) {
+	a.t.Helper()
+	u := begin(a.t, ctx, p, a.call, "can_use_tool")
+	return u, a.next()
+}
+
+func TestAllowedToolRuns(t *testing.T) {
+	both(t, func(t *testing.T, a *asked) {
+		p := a.start()
+		u, q := a.pending(t.Context(), p)
+		if q.Tool != "Bash" || q.Description != "d" || a.stub == nil && q.BlockedPath == "" {
+			t.Errorf("got %+v", q)
+		}
+		if a.stub == nil && string(q.Input) != a.input {
+			t.Errorf("input %s, want %s", q.Input, a.input)
+		}
+		if err := p.Answer(q.ID, true, ""); err != nil {
+			t.Fatal(err)
+		}
+		res, err := u.wait(t, 20*time.Second)
+		if err != nil || res.Outcome != pool.OutcomeSuccess || res.Text != a.allowed || len(res.Denials) != 0 {
+			t.Errorf("got %+v, %v", res, err)
+		}
+		if err := p.Answer(q.ID, false, ""); !errors.Is(err, ErrWithdrawn) {
+			t.Errorf("a second answer: %v", err)
+		}
+		ask(t, p, "echo:after", "after")
+	})
+}
+
+func TestDeniedToolTellsWhy(t *testing.T) {
+	both(t, func(t *testing.T, a *asked) {
+		p := a.start()
+		u, q := a.pending(t.Context(), p)
+		why := "not \"today\",\nsays iris ü"
+		if err := p.Answer(q.ID, false, why); err != nil {
+			t.Fatal(err)
+		}
+		res, err := u.wait(t, 20*time.Second)
+		if err != nil || res.Outcome != pool.OutcomeDenied || res.Err != "denied: Bash" || !strings.HasSuffix(res.Text, why) || res.Reason != "" {
+			t.Errorf("got %+v, %v", res, err)
+		}
+		ask(t, p, "echo:after", "after")
+	})
+}
+
+func TestInterruptWithdrawsTheRequest(t *testing.T) {
+	both(t, func(t *testing.T, a *asked) {
+		p := a.start()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		u, q := a.pending(ctx, p)
+		cancel()
+		if res, err := u.wait(t, 20*time.Second); err != nil || res.Outcome != pool.OutcomeInterrupted {
+			t.Errorf("got %+v, %v", res, err)
+		}
+		a.gone(q.ID)
+		if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
+			t.Errorf("an answer: %v", err)
+		}
+		ask(t, p, "echo:after", "after")
+	})
+}
+
+func TestStopWithdrawsTheRequest(t *testing.T) {
+	both(t, func(t *testing.T, a *asked) {
+		p := a.start()
+		u, q := a.pending(t.Context(), p)
+		p.Stop()
+		a.gone(q.ID)
+		u.wait(t, 20*time.Second)
+		if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
+			t.Errorf("an answer: %v", err)
+		}
+	})
+}
+
+func TestDeathWithdrawsTheRequest(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	u, q := a.pending(t.Context(), p)
+	endAll([]int{p.PID()})
+	a.gone(q.ID)
+	if _, err := u.wait(t, 20*time.Second); !errors.Is(err, pool.ErrUnknown) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWithoutAskNobodyIsAsked(t *testing.T) {
+	r := fakeRig(t, "--permission-prompt-tool=stdio")
+	res := send(t, r.start(), "ask:Bash:{}")
+	if res.Outcome != pool.OutcomeDenied || res.Text != "nobody is there to approve this" {
+		t.Errorf("got %+v", res)
+	}
+}
+
+// A turn that waits for an answer has not stalled, however long that takes.
+func TestWaitingForAnAnswerIsProgress(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	u, q := a.pending(t.Context(), p)
+	before := time.Now()
+	if p.Progress().Before(before) {
+		t.Error("it has made no progress")
+	}
+	if err := p.Answer(q.ID, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	u.wait(t, 20*time.Second)
+	after := time.Now()
+	if at := p.Progress(); at.Before(before) || at.After(after) {
+		t.Errorf("progress %v, want one between %v and %v", at, before, after)
+	}
+}
+
+// Several calls at once are told apart.
+func TestSeveralRequestsAtOnce(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	u := begin(t, t.Context(), p, `ask:Bash:{"n":1} Write:{"n":2} Edit:{"n":3}`, "can_use_tool")
+	for _, tool := range []string{"Bash", "Write", "Edit"} {
+		q := a.next()
+		if q.Tool != tool {
+			t.Fatalf("got %s, want %s", q.Tool, tool)
+		}
+		defer func() {
+			if err := p.Answer(q.ID, tool != "Write", "no "+tool); err != nil {
+				t.Error(err)
+			}
+			if tool != "Bash" { // the last to be answered
+				return
+			}
+			res, err := u.wait(t, 20*time.Second)
+			if err != nil || res.Text != "allowed: {\"n\":1}\nno Write\nallowed: {\"n\":3}" || len(res.Denials) != 1 {
+				t.Errorf("got %+v, %v", res, err)
+			}
+		}()
+	}
+}
+
+// When the daemon dies the agent denies by itself; that is told apart from a
+// denial that somebody wanted.
+func TestApprovalIsLostWithTheDaemon(t *testing.T) {
+	both(t, func(t *testing.T, a *asked) {
+		d := killDaemon(t, a.rig, "can_use_tool", "echo:one", a.call)
+		left, err := Leftovers(a.o.Spools)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		for _, l := range left { // none when it was quick
+			if err := l.Wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e, err := Settle(a.o.Spools, a.o.ID, d.offset)
+		if err != nil || e.Result == nil {
+			t.Fatalf("settled: %+v, %v", e, err)
+		}
+		want := "denied: Bash (approval lost: the daemon ended while it was pending)"
+		if r := e.Result; r.Outcome != pool.OutcomeDenied || r.Reason != pool.ReasonApprovalLost || r.Err != want || len(r.Denials) != 1 {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// An agent cannot claim that an approval was lost by what a tool prints.
+func TestOnlyTheAgentItselfLosesAnApproval(t *testing.T) {
+	for _, c := range []struct {
+		content string
+		lost    bool
+	}{
+		{`[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"` + streamClosed + `"}]`, true},
+		{`[{"type":"text","text":"x"},{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"` + streamClosed + `"}]`, true},
+		{`[{"type":"tool_result","tool_use_id":"t","is_error":false,"content":"` + streamClosed + `"}]`, false},
+		{`[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"Exit code 1\n` + streamClosed + `"}]`, false},
+		{`[{"type":"tool_result","tool_use_id":"other","is_error":true,"content":"` + streamClosed + `"}]`, false},
+		{`[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":[]}]`, false},
+		{`"` + streamClosed + `"`, false}, {`5`, false},
+	} {
+		var l lostAsks
+		l.note([]byte(`{"type":"user","message":{"content":` + c.content + `}}`))
+		r := &pool.Result{Outcome: pool.OutcomeDenied, Err: "denied: Bash"}
+		l.explain(r, []denial{{ID: "t", Tool: "Bash"}})
+		if got := r.Reason != ""; got != c.lost {
+			t.Errorf("%s: got %v, want %v", c.content, got, c.lost)
+		}
+	}
+}
+
+func TestPermissionIsOneLineOfJSON(t *testing.T) {
+	for _, input := range []string{`{"a":1}`, `{ "a" : 1.50 }`, ``} {
+		for _, allow := range []bool{true, false} {
+			line := permission(Request{ID: "a\"b\n", Input: []byte(input)}, allow, "why\n\"x\"")
+			if !json.Valid(line) || bytes.Count(line, []byte("\n")) != 1 || !bytes.HasSuffix(line, []byte("\n")) {
+				t.Errorf("got %q", line)
+			}
+		}
+	}
+}
+
+// An answer after which the turn ends at once was an answer all the same.
+func TestAnswerIsNotWithdrawn(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	for range 50 {
+		u, q := a.pending(t.Context(), p)
+		if err := p.Answer(q.ID, true, ""); err != nil {
+			t.Fatal(err)
+		}
+		u.wait(t, 20*time.Second)
+	}
+	if len(a.withdrawn) > 0 {
+		t.Errorf("%d were withdrawn", len(a.withdrawn))
+	}
+}
+
+// An answer that could not be written is not given: the request waits on, until
+// the agent goes.
+func TestAnswerThatIsNotWritten(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	u, q := a.pending(t.Context(), p)
+	p.in.Lock()
+	p.torn = true // as after a line that was cut short
+	p.in.Unlock()
+	for range 2 {
+		if err := p.Answer(q.ID, true, ""); !errors.Is(err, errTorn) {
+			t.Errorf("got %v", err)
+		}
+	}
+	p.Stop()
+	a.gone(q.ID)
+	u.wait(t, 20*time.Second)
+	if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The agent may take a request back in mid-turn.
+func TestAgentTakesARequestBack(t *testing.T) {
+	a := fakeAsking(t)
+	p := a.start()
+	u, q := a.pending(t.Context(), p)
+	p.handle([]byte(`{"type":"control_cancel_request","request_id":"another"}`))
+	p.handle([]byte(`{"type":"control_cancel_request","request_id":"` + q.ID + `"}`))
+	a.gone(q.ID)
+	if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
+		t.Errorf("got %v", err)
+	}
+	p.Stop()
+	u.wait(t, 20*time.Second)
+}

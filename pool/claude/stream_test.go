@@ -1,0 +1,244 @@
+package claude
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"iris/pool"
+)
+
+// got is what a stream has passed on: whole lines, and how many gaps.
+type got struct {
+	lines []string
+	seqs  []int64 // of the lines
+	gaps  int
+	open  []byte // of a long line
+	most  int    // bytes of the longest piece
+}
+
+func (g *got) emit(p Piece) error {
+	g.most = max(g.most, len(p.Data))
+	if p.Gap {
+		g.gaps++
+		g.open = nil
+		return nil
+	}
+	g.open = append(g.open, p.Data...)
+	if !p.More {
+		g.lines, g.seqs = append(g.lines, string(g.open)), append(g.seqs, p.Seq)
+		g.open = nil
+	}
+	return nil
+}
+
+func mustStream(t *testing.T, p *Process, base, after int64) *Stream {
+	t.Helper()
+	s, err := p.Stream(base, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if p.streaming(s) {
+			s.Close()
+		}
+	})
+	return s
+}
+
+func (p *Process) streaming(s *Stream) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.streams[s]
+	return ok
+}
+
+// whole runs a turn and returns what was written in it up to its result.
+func whole(t *testing.T, p *Process, text string) (lines []string, base int64) {
+	t.Helper()
+	p.idle(t.Context(), time.Second)
+	_, base = p.Spool()
+	_, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: text, Output: func(line []byte) {
+		lines = append(lines, string(line))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, `{"type":"result"`) })
+	return lines[:end+1], base
+}
+
+func TestStreamGoesOnAfterEverySeq(t *testing.T) {
+	p := fakeRig(t).start()
+	for _, text := range []string{"slow:30:0s", "tool:Bash:{}", "size:300000", fmt.Sprintf("size:%d", 3*chunk-500)} {
+		want, base := whole(t, p, text)
+		var all got
+		s := mustStream(t, p, base, 0)
+		if err := s.Finish(all.emit); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(all.lines, want) || all.gaps != 0 {
+			t.Fatalf("%s: got %d lines, %d gaps, want %d lines", text, len(all.lines), all.gaps, len(want))
+		}
+		if all.most > chunk {
+			t.Errorf("%s: a piece of %d bytes", text, all.most)
+		}
+		for i, seq := range all.seqs {
+			var rest got
+			s := mustStream(t, p, base, seq)
+			if err := s.Finish(rest.emit); err != nil || !slices.Equal(rest.lines, want[i+1:]) || rest.gaps != 0 {
+				t.Fatalf("%s: after %d got %d lines, %d gaps, %v; want %d lines", text, seq, len(rest.lines), rest.gaps, err, len(want)-i-1)
+			}
+			s.Close()
+		}
+		var torn got // no Seq at all: the line that it is in is missed
+		s = mustStream(t, p, base, all.seqs[0]+1)
+		if err := s.Finish(torn.emit); err != nil || !slices.Equal(torn.lines, want[2:]) || torn.gaps != 1 {
+			t.Errorf("%s: within a line: got %d lines, %d gaps, %v", text, len(torn.lines), torn.gaps, err)
+		}
+	}
+}
+
+// What follows the turn is not of it, though it is read later.
+func TestStreamEndsWithItsTurn(t *testing.T) {
+	p := fakeRig(t).start()
+	_, base := p.Spool()
+	s := mustStream(t, p, base, 0)
+	want, _ := whole(t, p, "echo:one")
+	p.Taken()
+	whole(t, p, "echo:two")
+	var g got
+	if err := s.Finish(g.emit); err != nil || !slices.Equal(g.lines, want) || g.gaps != 0 {
+		t.Errorf("got %d lines, %d gaps, %v, want %d lines", len(g.lines), g.gaps, err, len(want))
+	}
+}
+
+// A reader that does not read keeps room, but not more than hold, slows nobody,
+// and is told what it has missed.
+func TestSlowStreamIsToldWhatItMissed(t *testing.T) {
+	p := fakeRig(t).start()
+	path, base := p.Spool()
+	s := mustStream(t, p, base, 0)
+	var g got
+	stop := errors.New("enough")
+	err := error(nil)
+	n, last := 0, int64(0)
+	_, err = p.Send(context.Background(), &pool.Turn{ID: "m", Text: "flood:200", Output: func([]byte) {
+		if n++; n == 3 {
+			if err := s.Read(func(p Piece) error { g.emit(p); return stop }); !errors.Is(err, stop) {
+				t.Errorf("got %v", err)
+			}
+		}
+		last = diskUse(path) // when the answer comes
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Taken()
+	if limit := int64(hold + 16<<20); last < hold || last > limit {
+		t.Errorf("%d MB on disk, want %d to %d", last>>20, hold>>20, limit>>20)
+	}
+	if err := s.Finish(g.emit); err != nil {
+		t.Fatal(err)
+	}
+	if g.gaps != 1 || len(g.lines) >= n || len(g.lines) < hold/(70<<10) {
+		t.Errorf("got %d of %d lines, %d gaps", len(g.lines), n, g.gaps)
+	}
+	if last := g.lines[len(g.lines)-1]; !strings.HasPrefix(last, `{"type":"result"`) {
+		t.Errorf("the last line is %.60s", last)
+	}
+	s.Close()
+	eventually(t, "the room is given back", func() bool { return diskUse(path) < 3<<20 })
+	ask(t, p, "echo:after", "after")
+}
+
+// An agent that is killed leaves what it has written, the last line without its
+// end included, and whoever reads that need not be quick.
+func TestStreamOfAnAgentThatDied(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	_, base := p.Spool()
+	s := mustStream(t, p, base, 0)
+	if _, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: "crash:mid:kill"}); !errors.Is(err, pool.ErrUnknown) {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	p.Taken()
+	kept, err := s.Again(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	for _, s := range []*Stream{s, kept} {
+		var g got
+		if err := s.Finish(g.emit); err != nil || g.gaps != 0 || len(g.lines) == 0 || !strings.Contains(g.lines[len(g.lines)-1], "crashes before the result") {
+			t.Errorf("got %.200q, %d gaps, %v", g.lines, g.gaps, err)
+		}
+	}
+}
+
+// Whoever follows an agent of an earlier daemon is told when it has written.
+func TestStreamOfALeftover(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	_, base := p.Spool()
+	u := begin(t, t.Context(), p, "slow:40:5ms", "d0 ")
+	s, err := OpenStream(r.o.Follower, r.o.Spools, r.o.ID, base, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var g got
+	result := func(line string) bool { return strings.HasPrefix(line, `{"type":"result"`) }
+	for !slices.ContainsFunc(g.lines, result) {
+		select {
+		case <-s.More():
+			if err := s.Read(g.emit); err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing is told")
+		}
+	}
+	u.wait(t, 20*time.Second)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if g.gaps != 0 || !slices.Equal(g.lines, u.lines[:min(len(g.lines), len(u.lines))]) {
+		t.Errorf("got %d lines and %d gaps of %d lines", len(g.lines), g.gaps, len(u.lines))
+	}
+}
+
+// A hole anywhere is one gap, and what follows begins with a whole line.
+func TestStreamPassesHoles(t *testing.T) {
+	p := fakeRig(t).start()
+	want, base := whole(t, p, "flood:1")
+	for _, hole := range [][2]int64{{0, 3 * block}, {block, block}, {10 * block, 100 * block}, {16 * block, 16 * block}} {
+		f, err := duplicate(p.spool.out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all bytes.Buffer
+		from := (base/block + 1) * block
+		punch(f, from+hole[0], hole[1])
+		f.Close()
+		var g got
+		s := mustStream(t, p, base, 0)
+		err = s.Finish(func(p Piece) error { all.Write(p.Data); return g.emit(p) })
+		if err != nil || g.gaps == 0 || bytes.IndexByte(all.Bytes(), 0) >= 0 {
+			t.Errorf("%v: %d gaps, %v", hole, g.gaps, err)
+		}
+		for _, line := range g.lines {
+			if !slices.Contains(want, line) {
+				t.Errorf("%v: a line that was never written: %.80q", hole, line)
+			}
+		}
+		if g.lines[len(g.lines)-1] != want[len(want)-1] {
+			t.Errorf("%v: the end is missing", hole)
+		}
+	}
+}
