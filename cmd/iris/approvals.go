@@ -37,8 +37,8 @@ func newApprovalsCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"approval", "pending", "permissions"},
 		Long: `List the tool calls that wait for somebody's permission, the oldest first. There
 are some only where the configuration has approvals = "ask"; otherwise a tool
-that needs permission is denied at once. Without a daemon nothing waits, and none
-is started.
+that needs permission is denied at once. Without a daemon nothing waits, and
+none is started.
 
 TEAM alone stands for all of its conversations. The table shows a part of each
 input; with the ID of one, or with -v, all of it is printed, each line behind a
@@ -57,7 +57,8 @@ EXIT STATUS
 0 2 3 4`,
 		Example: `  iris approvals
   iris approvals k7qm2
-  iris approvals --json | jq -r 'select(.tool == "Read") | .id' | xargs -n1 iris approve`,
+  iris approvals --json | jq -r 'select(.tool == "Read").id' |
+      xargs -n1 iris approve`,
 		Args:              between(0, 1, "[TEAM[@SESSION] | ID]"),
 		ValidArgsFunction: completeApprovals(g),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -15,8 +15,8 @@ func newDenyCmd(g *globals) *cobra.Command {
 		Short:      "Deny a tool call that waits for permission",
 		SuggestFor: []string{"refuse", "reject", "disallow"},
 		Long: `Deny a tool call that waits for permission, and print its id. The agent is told
-so, and WHY, and its turn goes on: it may find another way. Its message ends with
-status 9 unless denied_ok is set. "iris cancel" ends the turn instead.` + decideText,
+so, and WHY, and its turn goes on: it may find another way. Its message ends
+with status 9 unless denied_ok is set. "iris cancel" ends the turn instead.` + decideText,
 		Example: `  iris deny k7qm2
   iris deny k7qm2 use the test database`,
 		Args:              between(1, many, "ID [WHY...]"),

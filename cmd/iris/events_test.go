@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
 	"testing"
 
 	"iris/ipc"
@@ -59,5 +62,23 @@ func TestSlowReaderWithAFilterGoesOn(t *testing.T) {
 	p.resume(1500)
 	if next, begun := p.next(); next.After != 1500 || next.Message != "x" || next.Stream != "a" || begun != 1 {
 		t.Errorf("got %+v, %d", next, begun)
+	}
+}
+
+// The words of the command are those of the pool, which it does not link.
+func TestEventTypesAreThoseOfThePool(t *testing.T) {
+	source, err := os.ReadFile("../../pool/event.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, m := range regexp.MustCompile(`EventType += "([a-z-]+)"`).FindAllSubmatch(source, -1) {
+		want = append(want, string(m[1]))
+	}
+	got := slices.Clone(eventTypes)
+	slices.Sort(got)
+	slices.Sort(want)
+	if len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

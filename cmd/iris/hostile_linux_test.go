@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -65,9 +66,13 @@ func TestNothingHostileReachesATerminal(t *testing.T) {
 	}
 }
 
-// steering says what is in an output that a terminal would obey. The terminal
-// itself makes \r\n of each end of a line.
+// statusLines are what a statusLine writes.
+var statusLines = regexp.MustCompile(`\r([^\r\n\x1b]*)\x1b\[K`)
+
+// steering says what is in an output that a terminal would obey, but for the line
+// that says how it goes. The terminal itself makes \r\n of each end of a line.
 func steering(out string) string {
+	out = statusLines.ReplaceAllString(out, "$1")
 	for line := range strings.SplitSeq(strings.ReplaceAll(out, "\r\n", "\n"), "\n") {
 		if i := strings.IndexFunc(strings.ReplaceAll(line, "\t", " "), steers); i >= 0 {
 			return fmt.Sprintf("%q", line[i:])

@@ -20,7 +20,7 @@ func TestRealStreamJSONIsThatOfClaude(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHouse(t, iris, "")
-	h.configure(strings.ReplaceAll(r.team(h, "real", h.mkdir("project")), "\nenv", "\nargs = [\"--allowedTools=Bash\"]\nenv"))
+	h.configure(strings.Replace(r.team(h, "real", h.mkdir("project")), "\nenv", "\nargs = [\"--allowedTools=Bash\"]\nenv", 1))
 	for _, c := range []struct {
 		text  string
 		flags []string
@@ -60,11 +60,12 @@ func linesOf(t *testing.T, cmd *exec.Cmd) []string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	cmd.Stdout = f
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = f, &stderr
 	cmd.Run()
 	out, err := os.ReadFile(f.Name())
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(out) == 0 {
+		t.Fatalf("%s prints nothing (%v)\n%s", cmd, err, &stderr)
 	}
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }

@@ -185,9 +185,9 @@ JSON
   model (that answered), resets (when a rate limit is over, if that is known),
   background (what the turn has left to run beside it), reason and status, the
   exit status. outcome is success, denied, failed, interrupted, incomplete,
-  not-logged-in, rate-limited, limit or api-error. reason is approval-lost when a
-  tool was denied since the daemon ended before anybody had decided. notice says
-  what to know besides, such as that a new conversation was begun.
+  not-logged-in, rate-limited, limit or api-error. reason is approval-lost when
+  a tool was denied since the daemon ended before anybody had decided. notice
+  says what to know besides, such as that a new conversation was begun.
 
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty ones are left out.

@@ -110,8 +110,8 @@ permission checks of Claude Code off for a team, a column says what.
 
 JSON
   an array of objects: team, dir, description, agent, file, line and, where
-  something turns the permission checks of its agents off, bypass: what it is, or
-  the file of settings that it is in; file is empty for the built-in team
+  something turns the permission checks of its agents off, bypass: what it is,
+  or the file of settings that it is in; file is empty for the built-in team
 
 EXIT STATUS
 0 2`,
