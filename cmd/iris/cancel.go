@@ -40,7 +40,7 @@ JSON
   one object a line: id, state; state is cancelled, or interrupting
 
 EXIT STATUS
-0 2 3 4 75`,
+0 1 2 3 4 75`,
 		Example: `  iris cancel 01m848j1qq28fxdd
   iris messages api --state queued -q | xargs iris cancel`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -26,7 +26,7 @@ environment, which stands over the files, which stand over the defaults.
 iris-config(5) describes every key.
 
 EXIT STATUS
-0 2 3 4`,
+0 2 3 4 8`,
 	}, newConfigCheckCmd(g), newConfigPathCmd(g), newConfigSampleCmd(), newConfigShowCmd(g))
 }
 
@@ -183,7 +183,7 @@ JSON
   team, vars (name, value, source)
 
 EXIT STATUS
-0 2 3 4`,
+0 2 3 4 8`,
 		Example: `  iris config show
   iris config show --env api`,
 		Args: between(0, 0, ""),

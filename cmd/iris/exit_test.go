@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -135,6 +136,23 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 				t.Errorf("%s --%s: a backquote in %q", cmd.CommandPath(), f.Name, f.Usage)
 			}
 		})
+	}
+}
+
+// TestHelpIsCutAtItsSections looks for text of a command that was taken for the
+// title of a section, and so stands behind the flags: what remains before them
+// must be whole sentences.
+func TestHelpIsCutAtItsSections(t *testing.T) {
+	known := []string{"EXIT STATUS", "FILES", "JSON", "STREAM JSON", "TYPES"}
+	for _, cmd := range allCommands(newRootCmd()) {
+		text, sections := splitLong(cmd.Long)
+		if text != "" && !strings.ContainsAny(text[len(text)-1:], ".:;") && !strings.HasSuffix(text, "Invoke-Expression") {
+			t.Errorf("%s: the text ends in mid-sentence: %q", cmd.CommandPath(), text[max(0, len(text)-60):])
+		}
+		title, _, _ := strings.Cut(sections, "\n")
+		if title != "" && !slices.Contains(known, title) {
+			t.Errorf("%s: %q is no title of a section", cmd.CommandPath(), title)
+		}
 	}
 }
 

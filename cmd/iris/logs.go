@@ -52,7 +52,7 @@ The built-in agent keeps no transcript. Claude Code writes the end of a turn up
 to a tenth of a second after its answer.
 
 EXIT STATUS
-0 2 3 4 8 75`,
+0 1 2 3 4 8 75`,
 		Example: `  iris logs api
   iris logs api@review -f -n 20
   iris logs 01m848j1qq28fxdd --raw | jq -r .type`,

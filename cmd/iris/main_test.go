@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,12 +29,28 @@ var update = flag.Bool("update", false, "write generated files and golden output
 func TestMain(m *testing.M) {
 	beQuick()
 	testscript.Main(m, map[string]func(){
-		"iris":             main,
+		"iris":             truthful,
 		"fakeclaude":       claudetest.Main,
 		"fakeclaude-child": claudetest.Main,
 		"exits":            exits,
 	})
 }
+
+// truthful is main, but for a status that the help of the command does not list:
+// that breaks the test, whichever one it is in.
+func truthful() {
+	root := newRootCmd(os.Args[1:]...)
+	cmd, err := root.ExecuteContextC(context.Background())
+	code := report(root.ErrOrStderr(), err)
+	_, listed, ok := strings.Cut(cmd.Long, exitHeading)
+	if ok && code != exitPipe && !slices.Contains(strings.Fields(listed), strconv.Itoa(code)) {
+		fmt.Fprintf(os.Stderr, "bug: exit status %d is not in the help of %s\n", code, cmd.CommandPath())
+		code = exitUnlisted
+	}
+	os.Exit(code)
+}
+
+const exitUnlisted = 99
 
 // beQuick has programs built with the race detector, which are started in great
 // numbers, not wait a second at their end.

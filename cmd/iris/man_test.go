@@ -48,10 +48,7 @@ func (p *page) section(title string) { p.line(".SH %s", title) }
 
 func (p *page) item(term, text string) { p.line(".TP\n.B %s\n%s", roff(term), roff(text)) }
 
-var (
-	heading  = regexp.MustCompile(`^[A-Z][A-Z ]+$`)
-	numbered = regexp.MustCompile(`^ +(\d+)  (.*)$`)
-)
+var numbered = regexp.MustCompile(`^ +(\d+)  (.*)$`)
 
 // text sets the plain text of a command: paragraphs, sections with a line in
 // capitals over them, lists of numbers, and indented lines as they are.
@@ -69,7 +66,7 @@ func (p *page) text(text string) {
 		case line == "":
 			end()
 			p.line(".PP")
-		case heading.MatchString(line):
+		case isHeading(line):
 			end()
 			p.section(line)
 		case m != nil:
@@ -166,7 +163,7 @@ const rootSections = `ENVIRONMENT
   IRIS_CONFIG       the configuration file
   IRIS_SOCKET       the socket of the daemon
   IRIS_ORIGIN       who sends a message, as "iris show" tells it
-  IRIS_KEY          most keys of iris-config(5), such as IRIS_MAX_PROCESSES; for a
+  IRIS_...          most keys of iris-config(5), such as IRIS_MAX_PROCESSES; for a
                     daemon in the foreground only, since one that a command starts
                     takes nothing from its caller but where its files are
   XDG_CONFIG_HOME   for the configuration, by default ~/.config

@@ -42,7 +42,7 @@ JSON
   id, state
 
 EXIT STATUS
-0 2 3 4 75`,
+0 1 2 3 4 75`,
 		Example: `  iris messages --state unknown
   iris resolve 01m848j1qq28fxdd --as done --note "the commit is there"`,
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -13,21 +13,18 @@ import (
 )
 
 func newSessionCmd(g *globals) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:        "session",
+	return group(&cobra.Command{
+		Use:        "session COMMAND",
 		Short:      "List conversations, and forget one",
 		SuggestFor: []string{"sessions", "conversation", "reset"},
 		Long: `A conversation outlives its agent: the next message resumes it. It is bound to
 the directory that it was begun in.
 
 EXIT STATUS
-0 2 3 4 75`,
+0 1 2 3 4 75`,
 		Example: `  iris session ls
   iris session reset api@review`,
-		Args: unknownCommand,
-	}
-	cmd.AddCommand(newSessionLsCmd(g), newSessionResetCmd(g))
-	return cmd
+	}, newSessionLsCmd(g), newSessionResetCmd(g))
 }
 
 type sessionLsOptions struct {
@@ -51,7 +48,7 @@ JSON
   an array of objects: team, session, session_id, dir, created
 
 EXIT STATUS
-0 2 3`,
+0 1 2 3`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runSessionLs(cmd.Context(), opts, cmd.OutOrStdout())
@@ -86,7 +83,7 @@ new one. Claude Code's own transcript of it stays where it is. An agent in the
 middle of a turn is in the way; "iris kill" ends it.
 
 EXIT STATUS
-0 2 3 4 75`,
+0 1 2 3 4 75`,
 		Example:           `  iris session reset api@review`,
 		Args:              between(1, 1, "TEAM[@SESSION]"),
 		ValidArgsFunction: completeTeams(g),

@@ -44,7 +44,7 @@ JSON
   by, note)
 
 EXIT STATUS
-0 2 3 4`,
+0 1 2 3 4`,
 		Example: `  iris show 01m848j1qq28fxdd
   iris show --json 01m848j1qq28fxdd | jq -r .transcript`,
 		Args:              between(1, 1, "ID"),

@@ -25,8 +25,7 @@ func printHelp(cmd *cobra.Command, _ []string) {
 func splitLong(long string) (text, sections string) {
 	at := 0
 	for line := range strings.Lines(long) {
-		title := strings.TrimSpace(line)
-		if title != "" && line[0] != ' ' && title == strings.ToUpper(title) {
+		if isHeading(line) {
 			return strings.TrimSpace(long[:at]), explainStatuses(long[at:])
 		}
 		at += len(line)
@@ -52,6 +51,13 @@ func printUsage(cmd *cobra.Command) error {
 	section(&b, "Global flags", flagRows(cmd.InheritedFlags()))
 	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
 	return err
+}
+
+// isHeading reports whether a line is the title of a section: words in capitals
+// from its beginning. The number of a status alone is no title.
+func isHeading(line string) bool {
+	line = strings.TrimSuffix(line, "\n")
+	return line != "" && line[0] != ' ' && strings.Trim(line, " ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 func section(b *strings.Builder, title string, rows [][2]string) {

@@ -33,7 +33,7 @@ JSON
   one object as "iris ps --json" prints it
 
 EXIT STATUS
-0 2 3 4 8 75`,
+0 1 2 3 4 5 8 75`,
 		Example:           `  iris wake api && iris send api "good morning"`,
 		Args:              between(1, 1, "TEAM[@SESSION]"),
 		ValidArgsFunction: completeTeams(g),
