@@ -28,7 +28,7 @@ var eventTypes = []string{
 type eventsOptions struct {
 	*globals
 	follow  bool
-	since   numberFlag
+	after   numberFlag
 	types   []string
 	message string
 	all     bool
@@ -37,7 +37,7 @@ type eventsOptions struct {
 
 func (o *eventsOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with those to come")
-	f.Var(&o.since, "since", "only those after the event of this number")
+	f.Var(&o.after, "after", "only those after the event of this number")
 	f.Var(wordsFlag{&o.types, eventTypes}, "type", "only those of these types, such as message-sent,message-response")
 	textVar(f, &o.message, "message", "ID", "only those of this message")
 	f.BoolVar(&o.all, "all", false, "health checks too; JSON always has them")
@@ -121,7 +121,7 @@ func runEvents(ctx context.Context, opts eventsOptions, args []string, stdout, s
 
 // want is what is asked of the daemon.
 func (o *eventsOptions) want(args []string) (ipc.Since, error) {
-	want := ipc.Since{After: uint64(o.since), Types: o.types, Message: o.message}
+	want := ipc.Since{After: uint64(o.after), Types: o.types, Message: o.message}
 	if len(want.Types) == 0 && !o.json && !o.all {
 		want.Types = slices.DeleteFunc(slices.Clone(eventTypes), func(t string) bool { return t == "health-check" })
 	}

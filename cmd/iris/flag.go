@@ -61,7 +61,7 @@ type wordFlag struct {
 
 func (f wordFlag) Set(text string) error {
 	if !slices.Contains(f.words, text) {
-		return errors.New("it is " + oneOf(f.words))
+		return errors.New("it must be " + oneOf(f.words))
 	}
 	*f.value = text
 	return nil
@@ -80,7 +80,7 @@ type wordsFlag struct {
 func (f wordsFlag) Set(text string) error {
 	for word := range strings.SplitSeq(text, ",") {
 		if !slices.Contains(f.words, word) {
-			return errors.New("each is " + oneOf(f.words))
+			return errors.New("each must be " + oneOf(f.words))
 		}
 		*f.value = append(*f.value, word)
 	}

@@ -45,7 +45,7 @@ func TestNothingHostileReachesATerminal(t *testing.T) {
 		{"doctor"}, {"doctor", "--json"}, {"doctor", "--config", bad}, {"status", "--config", bad}, {"--socket", h.dir + "/" + hostileName, "ps", "--no-start"}, {"send", h.mkdir("x" + hostileName), "x"}, {"evict", h.dir + "/x" + hostileName},
 		{"cancel", hostileName}, {"retry", hostileName}, {"resolve", hostileName, "--as", "done"}, {"wake", dir}, {"restart", dir}, {"evict", dir}, {"wake", dir},
 		{"kill", dir}, {"kill", hostileName}, {"kill", "--tree", "--all"}, {"completion", hostile}, {"help", hostile}, {hostile}, {"ps", "--" + hostile},
-		{"send", "--timeout", hostile, "echo", "x"}, {"messages", "--state", hostile}, {"events", "--since", hostile}, {"__complete", "send", ""},
+		{"send", "--timeout", hostile, "echo", "x"}, {"messages", "--state", hostile}, {"events", "--after", hostile}, {"__complete", "send", ""},
 		{"daemon", "reload"}, {"daemon", "restart", hostile}, {"version", hostile}, {"agent", hostile},
 	} {
 		p := onTerminal(t, h.command(args...), 80, 24)

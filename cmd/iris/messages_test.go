@@ -161,11 +161,11 @@ func TestWords(t *testing.T) {
 	if err := f.Set("queued,running"); err != nil || f.Set("done") != nil || f.String() != "queued,running,done" {
 		t.Errorf("got %v, %v", states, err)
 	}
-	if err := f.Set("queued,,done"); err == nil || err.Error() != "each is queued, running, done, failed, cancelled, expired or unknown" {
+	if err := f.Set("queued,,done"); err == nil || err.Error() != "each must be queued, running, done, failed, cancelled, expired or unknown" {
 		t.Errorf("got %v", err)
 	}
 	var word string
-	if err := (wordFlag{&word, busyWords}).Set("x"); err == nil || err.Error() != "it is wait, skip or fail" {
+	if err := (wordFlag{&word, busyWords}).Set("x"); err == nil || err.Error() != "it must be wait, skip or fail" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -199,7 +199,41 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
-	return usagef(fmt.Sprintf("see %q", cmd.CommandPath()+" --help"), "%s", err)
+	return usagef(fmt.Sprintf("see %q", cmd.CommandPath()+" --help"), "%s", flagProblem(err))
+}
+
+// flagProblem says what is wrong with a flag as everything else is said here:
+// "--timeout is "soon": write it like 90s, 10m or 1h30m".
+func flagProblem(err error) string {
+	var (
+		invalid *pflag.InvalidValueError
+		unknown *pflag.NotExistError
+		bare    *pflag.ValueRequiredError
+	)
+	switch {
+	case errors.As(err, &invalid):
+		return fmt.Sprintf("--%s is %q: %s", invalid.GetFlag().Name, invalid.GetValue(), valueProblem(invalid))
+	case errors.As(err, &unknown):
+		return "unknown flag " + dashed(unknown.GetSpecifiedName(), unknown.GetSpecifiedShortnames())
+	case errors.As(err, &bare):
+		return dashed(bare.GetSpecifiedName(), bare.GetSpecifiedShortnames()) + " needs a value"
+	}
+	return err.Error()
+}
+
+func valueProblem(invalid *pflag.InvalidValueError) string {
+	if invalid.GetFlag().Value.Type() == "bool" {
+		return "it must be true or false"
+	}
+	return errors.Unwrap(invalid).Error()
+}
+
+// dashed is a flag as it was written: alone, or as one letter of several.
+func dashed(name, letters string) string {
+	if letters != "" {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // between returns a check for a number of arguments; names is how they are

@@ -2,9 +2,11 @@ package main
 
 import (
 	"io"
+	"strings"
 	"testing"
 
 	"iris/config"
+	"iris/ipc"
 )
 
 // TestTreeOfOneCommandIsThatOfAll checks that leaving the others out changes
@@ -14,6 +16,49 @@ func TestTreeOfOneCommandIsThatOfAll(t *testing.T) {
 		one, _, err := newRootCmd(c.name, "x").Find([]string{c.name})
 		if err != nil || one.Name() != c.name {
 			t.Errorf("%s: got %v, %v", c.name, one, err)
+		}
+	}
+}
+
+// TestCommandsRefuseWhatIsNotBelowThem takes a word that is no command to every
+// command that only holds others.
+func TestCommandsRefuseWhatIsNotBelowThem(t *testing.T) {
+	for _, cmd := range allCommands(newRootCmd()) {
+		if !cmd.HasSubCommands() || cmd.Name() == "completion" {
+			continue
+		}
+		args := append(path(cmd), "nonsense")
+		root := newRootCmd(args...)
+		root.SetArgs(args)
+		root.SetOut(io.Discard)
+		if err := root.Execute(); status(err) != ipc.CodeUsage {
+			t.Errorf("%s: got %v", strings.Join(args, " "), err)
+		}
+	}
+}
+
+// TestFlagsAreRefusedInOneWay checks what is said of a flag, whoever refuses it.
+func TestFlagsAreRefusedInOneWay(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"send", "--timeout", "soon"}, `--timeout is "soon": write it like 90s, 10m or 1h30m`},
+		{[]string{"send", "--max-turns=0"}, `--max-turns is "0": it must be a whole number from 1 on`},
+		{[]string{"logs", "-n", "x"}, `--tail is "x": it must be a whole number`},
+		{[]string{"ps", "--json=perhaps"}, `--json is "perhaps": it must be true or false`},
+		{[]string{"send", "--stream=perhaps"}, `--stream is "perhaps": it must be true or false`},
+		{[]string{"events", "--type", "noise"}, `--type is "noise": each must be process-spawned, `},
+		{[]string{"ps", "--nonsense"}, `unknown flag --nonsense`},
+		{[]string{"ps", "-qx"}, `unknown flag -x`},
+		{[]string{"send", "--key"}, `--key needs a value`},
+		{[]string{"logs", "-n"}, `-n needs a value`},
+	} {
+		root := newRootCmd(c.args...)
+		root.SetArgs(c.args)
+		err := root.Execute()
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "strconv") || status(err) != ipc.CodeUsage {
+			t.Errorf("%s: got %v, want %s", strings.Join(c.args, " "), err, c.want)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func newSendCmd(g *globals) *cobra.Command {
 		if !errors.As(err, &unknown) {
 			return flagError(cmd, err)
 		}
-		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", err)
+		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", flagProblem(err))
 	})
 	opts.addFlags(cmd.Flags())
 	completeWords(cmd, "output", outputWords)
