@@ -67,11 +67,14 @@ type UnknownTeamError struct {
 	Known   []string // all teams, sorted
 }
 
-func (e *UnknownTeamError) Error() string {
+func (e *UnknownTeamError) Error() string { return fmt.Sprintf("no team %q", e.Name) }
+
+// Hint says in one line what to do about it.
+func (e *UnknownTeamError) Hint() string {
 	if e.Nearest != "" {
-		return fmt.Sprintf("no team %q; did you mean %q?", e.Name, e.Nearest)
+		return fmt.Sprintf("did you mean %q? %q lists the teams", e.Nearest, "iris team ls")
 	}
-	return fmt.Sprintf("no team %q; add one with: iris team add NAME DIR", e.Name)
+	return fmt.Sprintf("%q adds a team, %q lists them", "iris team add NAME DIR", "iris team ls")
 }
 
 // Lookup returns the team of that name; for an absolute directory it is ForDir.

@@ -16,15 +16,17 @@ func TestLookup(t *testing.T) {
 		t.Errorf("api: got %v, %v", api, err)
 	}
 	_, err := cfg.Lookup("apo")
-	wantErr(t, "", err, `no team "apo"; did you mean "api"?`)
+	wantErr(t, "", err, `no team "apo"`)
 	unknown, ok := errors.AsType[*UnknownTeamError](err)
 	if want := (&UnknownTeamError{"apo", "api", []string{"api", "echo", "web"}}); !ok || !reflect.DeepEqual(unknown, want) {
 		t.Errorf("got %+v, want %+v", unknown, want)
+	} else if got, want := unknown.Hint(), `did you mean "api"? "iris team ls" lists the teams`; got != want {
+		t.Errorf("the hint is %q, want %q", got, want)
 	}
 	_, err = cfg.Lookup("\x1bz")
-	wantErr(t, "", err, `no team "\x1bz"; add one with: iris team add NAME DIR`)
+	wantErr(t, "", err, `no team "\x1bz"`)
 	_, err = cfg.Lookup("")
-	wantErr(t, "", err, `no team ""; add one with: iris team add NAME DIR`)
+	wantErr(t, "", err, `no team ""`)
 	if w, err := cfg.Lookup("/w/."); err != nil || w.Name != "web" {
 		t.Errorf("by directory: got %v, %v", w, err)
 	}

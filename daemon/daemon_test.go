@@ -66,7 +66,7 @@ func TestBadMessagesAreRefusedBeforeAnAgentStarts(t *testing.T) {
 		words string
 	}{
 		{ipc.Send{Team: "echo", Text: " \n\t"}, ipc.CodeUsage, "blank"},
-		{ipc.Send{Team: "apo", Text: "x"}, ipc.CodeNotFound, "did you mean"},
+		{ipc.Send{Team: "apo", Text: "x"}, ipc.CodeNotFound, `no team "apo"`},
 		{ipc.Send{Team: "echo", Session: "../x", Text: "x"}, ipc.CodeUsage, "session"},
 		{ipc.Send{Team: "echo", Session: "~own", Text: "x"}, ipc.CodeUsage, "session"},
 		{ipc.Send{Team: "echo", Text: strings.Repeat("x", MaxMessage+1)}, ipc.CodeUsage, "bytes"},

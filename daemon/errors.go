@@ -19,8 +19,10 @@ func coded(code int, reason string, err error) *ipc.Error {
 
 // teamError is what is wrong with the name of a team or directory.
 func teamError(err error) *ipc.Error {
-	if _, ok := errors.AsType[*config.UnknownTeamError](err); ok {
-		return coded(ipc.CodeNotFound, "no-such-team", err)
+	if unknown, ok := errors.AsType[*config.UnknownTeamError](err); ok {
+		e := coded(ipc.CodeNotFound, "no-such-team", unknown)
+		e.Data.Hint = unknown.Hint()
+		return e
 	}
 	return coded(ipc.CodeUsage, "bad-name", err)
 }

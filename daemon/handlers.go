@@ -165,17 +165,9 @@ func (d *Daemon) target(c *ipc.Call) (ipc.Target, func(pool.Key) bool, error) {
 	return t, func(o pool.Key) bool { return o == k || t.AllSessions && o.Team == k.Team }, nil
 }
 
-func (t targetName) String() string {
-	if t.All {
-		return "any team"
-	}
-	return pool.Key{Team: t.Team, Session: t.Session}.String()
-}
-
-type targetName ipc.Target
-
 func notRunning(t ipc.Target) error {
-	return coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of %s is running", targetName(t)))
+	k := pool.Key{Team: t.Team, Session: t.Session}
+	return coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of team %s is running", k))
 }
 
 func (d *Daemon) kill(ctx context.Context, c *ipc.Call) (any, error) {

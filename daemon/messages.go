@@ -240,6 +240,7 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	none := coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q waits or runs", p.ID))
+	none.Data.Hint = `"iris messages --state queued,running" lists those that do`
 	m := d.live.get(p.ID)
 	if m == nil {
 		return nil, none

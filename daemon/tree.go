@@ -82,7 +82,7 @@ func (d *Daemon) notAmong(match func(pool.Key) bool, peer int) error {
 	for _, k := range claude.Family(d.agentPIDs(), d.opts.Paths.State) {
 		if k.Below == 0 && isOf(&k, match) && slices.Contains(above, k.PID) {
 			e := coded(ipc.CodeUsage, "own-tree", fmt.Errorf("process %d, which is to be ended, is what this command runs in", k.PID))
-			e.Data.Hint = "run it from a shell that no agent has started"
+			e.Data.Hint = "run it in a shell of your own"
 			return e
 		}
 	}

@@ -120,7 +120,9 @@ func (d *Daemon) lookupError(id string, err error) error {
 }
 
 func noMessage(id string) *ipc.Error {
-	return withID(coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q", id)), id)
+	e := coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q", id))
+	e.Data.Hint = `"iris messages" lists those on record`
+	return withID(e, id)
 }
 
 func notEnded(k pool.Key, m *journal.Message) *ipc.Error {

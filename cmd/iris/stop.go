@@ -45,7 +45,7 @@ func (g globals) runningOnly(ctx context.Context, method string, params, result 
 
 // notRunning says that what arg names is not.
 func notRunning(arg string) *ipc.Error {
-	return ipc.Errorf(ipc.CodeNotFound, "team %s is not running", arg)
+	return ipc.Errorf(ipc.CodeNotFound, "no agent of team %s is running", arg)
 }
 
 // printStopped writes which agents were stopped, one a line, and on stderr

@@ -209,7 +209,7 @@ func configError(err error) error {
 	case errors.As(err, &problems):
 		return ipc.Errorf(ipc.CodeUsage, "bad configuration:\n%s", problems)
 	case errors.As(err, &unknown):
-		return ipc.Errorf(ipc.CodeNotFound, "%s", err)
+		return &ipc.Error{Code: ipc.CodeNotFound, Message: unknown.Error(), Data: &ipc.Data{Hint: unknown.Hint()}}
 	}
 	return usagef("", "%s", err)
 }
