@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ var (
 	ErrNoDaemon = errors.New("no daemon is running")
 	// ErrLost says that the connection ended before the answer. What the daemon
 	// had accepted goes on.
-	ErrLost = errors.New("connection lost before the answer")
+	ErrLost = errors.New("lost the daemon before it answered")
 )
 
 // busyLimit is how long a daemon is given to accept a connection.
@@ -70,8 +71,8 @@ func Dial(ctx context.Context, path string, hello Hello) (*Client, error) {
 	}
 	peer, err := PeerOf(nc)
 	if err == nil && peer.UID != os.Geteuid() {
-		err = fmt.Errorf("%w: socket %s is served by uid %d, pid %d; this is uid %d",
-			ErrForeign, path, peer.UID, peer.PID, os.Geteuid())
+		err = fmt.Errorf("socket %s is served by uid %d, pid %d, not by you (uid %d)%w",
+			path, peer.UID, peer.PID, os.Geteuid(), hidden{ErrForeign})
 	}
 	if err != nil {
 		nc.Close()
@@ -122,7 +123,7 @@ func connect(ctx context.Context, path string) (stream, error) {
 			err = os.ErrDeadlineExceeded
 		}
 		if err != nil {
-			return nil, fmt.Errorf("daemon at %s is too busy to accept connections: %w", path, err)
+			return nil, fmt.Errorf("the daemon at %s is too busy to accept connections%w", path, hidden{err})
 		}
 	}
 }
@@ -204,13 +205,21 @@ func (c *Client) exclusively(ctx context.Context, f func() error) error {
 func (c *Client) lose(err, werr error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		c.err = e // the daemon said why
-	} else if werr != nil {
-		c.err = fmt.Errorf("%w: %w", ErrLost, werr)
 	} else {
-		c.err = fmt.Errorf("%w: %w", ErrLost, err)
+		c.err = lost(cmp.Or(werr, err))
 	}
 	c.Close()
 	return c.err
+}
+
+// lost is ErrLost for a reason. That the connection has ended is no news; that
+// what came over it was no answer is.
+func lost(cause error) error {
+	_, system := errors.AsType[syscall.Errno](cause)
+	if system || errors.Is(cause, io.EOF) || errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w%w", ErrLost, hidden{cause})
+	}
+	return fmt.Errorf("%w: %w", ErrLost, cause)
 }
 
 // An answer is the outcome of a call, as it stands in the reader's buffer.

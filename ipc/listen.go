@@ -158,7 +158,7 @@ func makeDir(dir string) error {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("directory of the socket: %w", err)
+		return fmt.Errorf("create directory %s of the socket: %w", dir, reason(err))
 	}
 	return os.Chmod(dir, 0o700) // whatever the umask took away
 }
@@ -166,19 +166,20 @@ func makeDir(dir string) error {
 // checkDir refuses a directory where another user could put a socket.
 func checkDir(dir string) error {
 	fi, err := os.Lstat(dir)
+	what := "directory " + dir + " of the socket"
 	switch {
 	case err != nil:
-		return fmt.Errorf("directory of the socket: %w", err)
+		return fmt.Errorf("%s: %w", what, reason(err))
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("directory of the socket: %s is a symbolic link: use the directory it leads to", dir)
+		return fmt.Errorf("%s is a symbolic link: use the directory it leads to", what)
 	case !fi.IsDir():
-		return fmt.Errorf("directory of the socket: %s is not a directory: move it away, or choose another socket path", dir)
+		return fmt.Errorf("%s is not a directory: move it away, or choose another socket path", what)
 	}
-	if err := checkOwner(dir, fi); err != nil {
-		return fmt.Errorf("directory of the socket: %w", err)
+	if err := checkOwner(what, fi); err != nil {
+		return err
 	}
 	if perm := fi.Mode().Perm(); perm&0o077 != 0 {
-		return fmt.Errorf("directory of the socket: %s is open to others (mode %04o): chmod 700 it, or choose another socket path", dir, perm)
+		return fmt.Errorf("%s is open to others (mode %04o): use one that is yours alone (chmod 700)", what, perm)
 	}
 	return nil
 }
@@ -188,25 +189,36 @@ func checkSocket(path string) error {
 	fi, err := os.Lstat(path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("socket: %w", err)
+		return fmt.Errorf("socket %s: %w", path, reason(err))
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("socket: %s is a symbolic link: remove it, or choose another socket path", path)
+		return fmt.Errorf("socket %s is a symbolic link: remove it, or choose another socket path", path)
 	case fi.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("socket: %s is not a socket: move it away, or choose another socket path", path)
+		return fmt.Errorf("socket %s is not a socket: move it away, or choose another socket path", path)
 	}
-	if err := checkOwner(path, fi); err != nil {
-		return fmt.Errorf("socket: %w", err)
+	return checkOwner("socket "+path, fi)
+}
+
+func checkOwner(what string, fi fs.FileInfo) error {
+	if uid := int(fi.Sys().(*syscall.Stat_t).Uid); uid != os.Geteuid() {
+		return fmt.Errorf("%s belongs to uid %d, not to you (uid %d): choose another socket path%w",
+			what, uid, os.Geteuid(), hidden{ErrForeign})
 	}
 	return nil
 }
 
-func checkOwner(path string, fi fs.FileInfo) error {
-	if uid := int(fi.Sys().(*syscall.Stat_t).Uid); uid != os.Geteuid() {
-		return fmt.Errorf("%w: %s belongs to uid %d, and this is uid %d: choose another socket path",
-			ErrForeign, path, uid, os.Geteuid())
+// reason leaves out of err what the text around it says: the call and the path.
+func reason(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
 	}
-	return nil
+	return err
 }
+
+// hidden adds an error to a chain without a text of its own.
+type hidden struct{ error }
+
+func (h hidden) Error() string { return "" }
+func (h hidden) Unwrap() error { return h.error }
 
 // checkDead refuses anything at path but nothing, or a socket of ours that
 // nobody serves any more.
