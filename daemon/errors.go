@@ -92,7 +92,7 @@ func startHint(k pool.Key, e *pool.StartError) string {
 		return fmt.Sprintf(`put it back, or begin a new one with "iris session reset %s"; on_resume_failure = "fresh" does so by itself`, k)
 	}
 	if !errors.Is(e, exec.ErrNotFound) {
-		return ""
+		return `"iris doctor" checks the team and its program`
 	}
 	return `give its full path as "command" in the configuration, or put its directory on the PATH of your login shell and run "iris daemon reload"`
 }

@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -46,12 +48,21 @@ func acquireNow(path string) (*lock, error) {
 	case err == nil:
 		return &lock{f}, nil
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		err = ErrRunning
+		err = running(f)
 	default:
 		err = fmt.Errorf("lock %s: %w", path, err)
 	}
 	f.Close()
 	return nil, err
+}
+
+// running says where the daemon listens that has the lock, as far as it has told.
+func running(f *os.File) error {
+	line, _ := bufio.NewReader(f).ReadString('\n')
+	if socket := strings.TrimSuffix(line, "\n"); socket != "" {
+		return fmt.Errorf("%w at %s", ErrRunning, socket)
+	}
+	return ErrRunning
 }
 
 // inherit goes on with a lock that this process holds already, at a descriptor;

@@ -89,7 +89,7 @@ func onPath(name, path string) (string, error) {
 			return found, nil
 		}
 	}
-	return "", fmt.Errorf("program %q: %w (%s)", name, exec.ErrNotFound, path)
+	return "", fmt.Errorf("program %q is not on the agents' PATH (%s)", name, path)
 }
 
 // notifyWarning says that somebody may not know of an approval, or nothing.

@@ -109,7 +109,7 @@ func TestServiceManagerIsToldWhyADaemonDoesNotStart(t *testing.T) {
 	if !errors.Is(err, ErrRunning) {
 		t.Errorf("got %v", err)
 	}
-	if got := m.next(10 * time.Second); !slices.Equal(got, []string{"STATUS=not started: " + ErrRunning.Error()}) {
+	if got := m.next(10 * time.Second); !slices.Equal(got, []string{"STATUS=not started: " + ErrRunning.Error() + " at " + d.paths.Socket}) {
 		t.Errorf("got %q", got)
 	}
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (d *Daemon) try(ctx context.Context, program string) error {
 	return nil
 }
 
-// runTrial returns what the program said; its error is the last line of what it
+// runTrial returns what the program said; its error is the first line of what it
 // complained about.
 func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, error) {
 	cmd := exec.CommandContext(ctx, program)
@@ -97,7 +98,7 @@ func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, err
 	err := d.reaper.Run(cmd)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		said, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
-		err = fmt.Errorf("%s: %s", exit.ProcessState, said)
+		err = errors.New(cmp.Or(strings.TrimPrefix(said, "iris: "), exit.ProcessState.String()))
 	}
 	return strings.TrimSpace(out.String()), err
 }

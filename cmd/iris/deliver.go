@@ -215,7 +215,7 @@ func (d *delivery) explain(ctx context.Context, err error) error {
 	case ctx.Err() == nil && !errors.Is(err, ipc.ErrLost):
 		return err
 	case ctx.Err() == nil:
-		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon while message %s ran: %s", strings.Join(ids, " "), err)
+		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon while message %s ran", strings.Join(ids, " "))
 	}
 	return d.cutShort(ctx, ids)
 }
@@ -228,7 +228,7 @@ func notAccepted(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return &waitError{cause: ctx.Err(), text: "interrupted before the daemon accepted the message"}
 	case errors.Is(err, ipc.ErrLost):
-		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon before it said whether it took the message: %s", err)
+		return ipc.Errorf(ipc.CodeUnknown, "lost the daemon before it said whether it took the message")
 	}
 	return err
 }

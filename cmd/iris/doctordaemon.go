@@ -96,17 +96,14 @@ func (d *doctor) unit(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askUnit)
 	defer cancel()
-	var stderr strings.Builder
-	cmd := exec.CommandContext(ctx, systemctl, "--user", "is-enabled", "iris.socket", "iris.service")
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	out, err := exec.CommandContext(ctx, systemctl, "--user", "is-enabled", "iris.socket", "iris.service").Output()
 	states := strings.Fields(string(out))
 	var exit *exec.ExitError
 	switch {
 	case err != nil && !errors.As(err, &exit), ctx.Err() != nil:
 		d.warn("systemd", "", "systemctl --user does not answer")
 	case len(states) != 2:
-		d.ok("systemd", "no manager of yours runs: %s", firstOf(stderr.String(), "it says nothing"))
+		d.ok("systemd", "no manager of yours runs, and none is needed")
 	case states[0] == "enabled" || states[1] == "enabled":
 		d.linger(ctx, states)
 	default:
@@ -123,12 +120,4 @@ func (d *doctor) linger(ctx context.Context, states []string) {
 		return
 	}
 	d.ok("systemd", "%s", text)
-}
-
-// firstOf is the first line of a text, or other when it has none.
-func firstOf(text, other string) string {
-	if line, _, _ := strings.Cut(strings.TrimSpace(text), "\n"); line != "" {
-		return line
-	}
-	return other
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -38,7 +41,7 @@ func (d *doctor) teams(ctx context.Context, p config.Paths, s *ipc.Status) {
 func (d *doctor) team(t *ipc.TeamCheck) {
 	before := len(d.findings)
 	if t.DirError != "" {
-		d.fail(ipc.CodeCannotRun, "team", "mkdir -p "+config.ShellQuote(t.Dir), "%s", t.DirError)
+		d.fail(ipc.CodeCannotRun, "team", makingDir(t.Dir), "%s", t.DirError)
 	}
 	if t.EnvError != "" {
 		d.fail(ipc.CodeCannotRun, "team", "", "%s", t.EnvError)
@@ -59,6 +62,14 @@ func (d *doctor) team(t *ipc.TeamCheck) {
 	for i := range d.findings[before:] {
 		d.findings[before+i].Team = t.Team
 	}
+}
+
+// makingDir is how a directory comes to be where there is nothing.
+func makingDir(dir string) string {
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return "mkdir -p " + config.ShellQuote(dir)
 }
 
 // teamText is what is known of a team that is well.

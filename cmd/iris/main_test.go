@@ -36,21 +36,52 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// truthful is main, but for a status that the help of the command does not list:
-// that breaks the test, whichever one it is in.
+// truthful is main, but for a status that the help of the command does not list,
+// and an error that is not said as errors are: these break the test, whichever one
+// it is in.
 func truthful() {
 	root := newRootCmd(os.Args[1:]...)
 	cmd, err := root.ExecuteContextC(context.Background())
 	code := report(root.ErrOrStderr(), err)
 	_, listed, ok := strings.Cut(cmd.Long, exitHeading)
 	if ok && code != exitPipe && !slices.Contains(strings.Fields(listed), strconv.Itoa(code)) {
-		fmt.Fprintf(os.Stderr, "bug: exit status %d is not in the help of %s\n", code, cmd.CommandPath())
-		code = exitUnlisted
+		broken("exit status %d is not in the help of %s", code, cmd.CommandPath())
+	}
+	var agents *outcomeError
+	if err != nil && code != exitPipe && !errors.As(err, &agents) {
+		for _, line := range append(sentences(err), hint(err)) {
+			if bad := misworded(line); bad != "" {
+				broken("%s: %q in the error %q", cmd.CommandPath(), bad, line)
+			}
+		}
 	}
 	os.Exit(code)
 }
 
-const exitUnlisted = 99
+func broken(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bug: "+format+"\n", args...)
+	os.Exit(99)
+}
+
+// misworded returns what a line of talk should not have in it, or "": the words of
+// a library, or the manners of another program.
+func misworded(line string) string {
+	for _, bad := range []string{
+		"failed to", "EOF", "context deadline exceeded", "context canceled", "broken pipe", "i/o timeout", "executable file not found",
+		"strconv.", "json:", "open /", "stat /", "lstat ", "mkdir /", "dial unix", "read unix", "write unix", "use of closed", "&{", "map[", "%!",
+	} {
+		if strings.Contains(line, bad) {
+			return bad
+		}
+	}
+	if strings.HasSuffix(line, ".") && !strings.HasSuffix(line, "...") {
+		return "."
+	}
+	if line != "" && line[0] >= 'A' && line[0] <= 'Z' && !strings.HasPrefix(line, "IRIS_") && !strings.HasPrefix(line, "JSON ") {
+		return line[:1]
+	}
+	return ""
+}
 
 // beQuick has programs built with the race detector, which are started in great
 // numbers, not wait a second at their end.

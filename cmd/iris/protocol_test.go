@@ -105,7 +105,7 @@ const socatSession = `  $ sock=$(iris status --json | jq -r .socket)
   {"jsonrpc":"2.0","id":3,"result":{"id":"...",...,"text":"again"}}
 
   $ rpc '{"jsonrpc":"2.0","id":4,"method":"process.kill","params":{"team":"nope"}}'
-  {"jsonrpc":"2.0","id":4,"error":{"code":4,"message":"no team \"nope\"...","data":{"reason":"no-such-team"}}}`
+  {"jsonrpc":"2.0","id":4,"error":{"code":4,"message":"no team \"nope\"","data":{"reason":"no-such-team","hint":"..."}}}`
 
 // wireSource is what a reader of package ipc sees.
 type wireSource struct {

@@ -207,7 +207,7 @@ func configError(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &problems):
-		return ipc.Errorf(ipc.CodeUsage, "bad configuration:\n%s", problems)
+		return ipc.Errorf(ipc.CodeUsage, "%s", problems)
 	case errors.As(err, &unknown):
 		return &ipc.Error{Code: ipc.CodeNotFound, Message: unknown.Error(), Data: &ipc.Data{Hint: unknown.Hint()}}
 	}

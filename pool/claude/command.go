@@ -66,7 +66,7 @@ func (o *Options) check() error {
 		return fmt.Errorf("directory %s: %w", o.Dir, reason(err))
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("directory %s: not a directory", o.Dir)
+		return fmt.Errorf("directory %s is a file", o.Dir)
 	}
 	return nil
 }
@@ -79,10 +79,7 @@ func (o *Options) program() (string, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(o.Dir, path)
 		}
-		if err := executable(path); err != nil {
-			return "", fmt.Errorf("program %s: %w", path, err)
-		}
-		return path, nil
+		return path, executable(path)
 	}
 	search := lookup(o.Env, "PATH")
 	var found error
@@ -96,27 +93,36 @@ func (o *Options) program() (string, error) {
 			return path, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) && found == nil {
-			found = fmt.Errorf("program %s: %w", path, err)
+			found = err
 		}
 	}
 	if found != nil {
 		return "", found
 	}
-	return "", fmt.Errorf("program %q: %w (%s)", o.Command, exec.ErrNotFound, search)
+	return "", fmt.Errorf("program %q is not on the agents' PATH (%s)%w", o.Command, search, hidden{exec.ErrNotFound})
 }
 
+// executable says why the program at path cannot be run, if that is plain to see.
 func executable(path string) error {
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("program %s does not exist%w", path, hidden{fs.ErrNotExist})
 	case err != nil:
-		return reason(err)
+		return fmt.Errorf("program %s: %w", path, reason(err))
 	case info.IsDir():
-		return errors.New("is a directory")
+		return fmt.Errorf("program %s is a directory", path)
 	case info.Mode()&0o111 == 0:
-		return fmt.Errorf("not executable: %w", fs.ErrPermission)
+		return fmt.Errorf("program %s is not executable%w", path, hidden{fs.ErrPermission})
 	}
 	return nil
 }
+
+// hidden adds an error to a chain without a text of its own.
+type hidden struct{ error }
+
+func (h hidden) Error() string { return "" }
+func (h hidden) Unwrap() error { return h.error }
 
 // reason is err without the path that the caller names anyway.
 func reason(err error) error {

@@ -270,15 +270,15 @@ func TestStartErrors(t *testing.T) {
 		want      string
 		permanent bool
 	}{
-		{"missing", func(o *Options) { o.Command = "no-such-claude" }, `program "no-such-claude": executable file not found in $PATH (`, true},
-		{"missing path", func(o *Options) { o.Command = "/no/such/claude" }, "program /no/such/claude: no such file", true},
-		{"relative", func(o *Options) { o.Command = "bin/claude" }, "/bin/claude: no such file", true},
-		{"not executable", func(o *Options) { o.Command = file }, "not executable", true},
+		{"missing", func(o *Options) { o.Command = "no-such-claude" }, `program "no-such-claude" is not on the agents' PATH (`, true},
+		{"missing path", func(o *Options) { o.Command = "/no/such/claude" }, "program /no/such/claude does not exist", true},
+		{"relative", func(o *Options) { o.Command = "bin/claude" }, "/bin/claude does not exist", true},
+		{"not executable", func(o *Options) { o.Command = file }, "is not executable", true},
 		{"directory", func(o *Options) { o.Command = dir }, "is a directory", true},
 		{"no program", func(o *Options) { o.Command = text }, "exec format error", true},
 		{"no interpreter", func(o *Options) { o.Command = script }, "its interpreter is missing", true},
 		{"no directory", func(o *Options) { o.Dir = "/no/such/dir" }, "directory /no/such/dir: no such file", true},
-		{"file as directory", func(o *Options) { o.Dir = file }, "not a directory", true},
+		{"file as directory", func(o *Options) { o.Dir = file }, "is a file", true},
 		{"bad session", func(o *Options) { o.SessionID = "x" }, "not a UUID", true},
 		{"exits", func(o *Options) { o.Args = []string{"--fake-broken=" + file} }, "exit status 1): fakeclaude: broken on request", false},
 		{"bad flag", func(o *Options) { o.Args = []string{"--fake-nonsense"} }, "exit status 1): error:", false},

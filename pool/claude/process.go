@@ -231,7 +231,7 @@ func notRunnable(err error) bool {
 // ready waits for the answer to initialize. Anything the agent prints before
 // (the phantom result of a resumed session) is no sign of it.
 func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
-	cause := fmt.Errorf("not ready after %v", p.o.StartTimeout)
+	cause := fmt.Errorf("the agent is not ready after %v", p.o.StartTimeout)
 	if p.o.StartTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, p.o.StartTimeout, cause)
@@ -246,7 +246,7 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 	}
 	select {
 	case <-p.done:
-		err = p.withWords(fmt.Errorf("exited before it was ready (%s)", p.exit))
+		err = p.withWords(fmt.Errorf("the agent exited before it was ready (%s)", p.exit))
 		if p.o.resume && strings.Contains(err.Error(), noConversation) {
 			err = &ResumeError{p.o.SessionID, err.Error()}
 		}
