@@ -34,36 +34,54 @@ type constructor struct {
 	make func(*globals) *cobra.Command
 }
 
-// constructors make the commands, in the order in which people meet them.
-var constructors = []constructor{
-	{"send", newSendCmd},
-	{"wait", newWaitCmd},
-	{"result", newResultCmd},
-	{"messages", newMessagesCmd},
-	{"show", newShowCmd},
-	{"cancel", newCancelCmd},
-	{"retry", newRetryCmd},
-	{"resolve", newResolveCmd},
-	{"approvals", newApprovalsCmd},
-	{"approve", newApproveCmd},
-	{"deny", newDenyCmd},
-	{"session", newSessionCmd},
-	{"ps", newPsCmd},
-	{"status", newStatusCmd},
-	{"events", newEventsCmd},
-	{"logs", newLogsCmd},
-	{"usage", newUsageCmd},
-	{"doctor", newDoctorCmd},
-	{"kill", newKillCmd},
-	{"evict", newEvictCmd},
-	{"wake", newWakeCmd},
-	{"restart", newRestartCmd},
-	{"team", newTeamCmd},
-	{"config", newConfigCmd},
-	{"daemon", newDaemonCmd},
-	{"completion", newCompletionCmd},
-	{"version", newVersionCmd},
-	{"agent", newAgentCmd},
+// A chapter is a part of the list of commands in the help.
+type chapter struct {
+	title    string
+	commands []constructor
+}
+
+// chapters make the commands, in the order in which people meet them.
+var chapters = []chapter{
+	{"Common commands", []constructor{
+		{"send", newSendCmd},
+		{"team", newTeamCmd},
+		{"ps", newPsCmd},
+		{"logs", newLogsCmd},
+		{"doctor", newDoctorCmd},
+	}},
+	{"Messages", []constructor{
+		{"messages", newMessagesCmd},
+		{"wait", newWaitCmd},
+		{"result", newResultCmd},
+		{"show", newShowCmd},
+		{"cancel", newCancelCmd},
+		{"retry", newRetryCmd},
+		{"resolve", newResolveCmd},
+	}},
+	{"Approvals", []constructor{
+		{"approvals", newApprovalsCmd},
+		{"approve", newApproveCmd},
+		{"deny", newDenyCmd},
+	}},
+	{"Agents and conversations", []constructor{
+		{"wake", newWakeCmd},
+		{"evict", newEvictCmd},
+		{"restart", newRestartCmd},
+		{"kill", newKillCmd},
+		{"session", newSessionCmd},
+	}},
+	{"The pool", []constructor{
+		{"status", newStatusCmd},
+		{"events", newEventsCmd},
+		{"usage", newUsageCmd},
+	}},
+	{"Setting up", []constructor{
+		{"config", newConfigCmd},
+		{"daemon", newDaemonCmd},
+		{"completion", newCompletionCmd},
+		{"version", newVersionCmd},
+		{"agent", newAgentCmd},
+	}},
 }
 
 // newRootCmd builds the command tree for these arguments. When the first one
@@ -105,16 +123,24 @@ EXIT STATUS
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	g.addFlags(root.PersistentFlags())
-	root.SetHelpCommand(newHelpCmd())
 	root.SetHelpFunc(printHelp)
 	root.SetUsageFunc(printUsage)
-	wanted := slices.IndexFunc(constructors, func(c constructor) bool { return len(args) > 0 && c.name == args[0] })
-	for i, c := range constructors {
-		if wanted < 0 || wanted == i {
-			root.AddCommand(c.make(g))
-		}
-	}
+	root.SetHelpCommand(newHelpCmd())
+	addCommands(root, g, args)
 	return root
+}
+
+func addCommands(root *cobra.Command, g *globals, args []string) {
+	var all []constructor
+	for _, c := range chapters {
+		all = append(all, c.commands...)
+	}
+	if i := slices.IndexFunc(all, func(c constructor) bool { return len(args) > 0 && c.name == args[0] }); i >= 0 {
+		all = all[i : i+1]
+	}
+	for _, c := range all {
+		root.AddCommand(c.make(g))
+	}
 }
 
 // newHelpCmd is cobra's, but refuses what does not exist.

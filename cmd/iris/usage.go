@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,17 +41,38 @@ func printUsage(cmd *cobra.Command) error {
 	if cmd.HasExample() {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
 	}
-	var subs [][2]string
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() || sub.Name() == "help" {
-			subs = append(subs, [2]string{sub.Name(), sub.Short})
-		}
-	}
-	section(&b, "Commands", subs)
-	section(&b, "Flags", flagRows(cmd.LocalFlags()))
-	section(&b, "Global flags", flagRows(cmd.InheritedFlags()))
+	commandSections(&b, cmd)
+	section(&b, "Flags", 0, flagRows(cmd.LocalFlags()))
+	section(&b, "Global flags", 0, flagRows(cmd.InheritedFlags()))
 	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
 	return err
+}
+
+// commandSections lists what is below a command; below the root, by chapters.
+func commandSections(b *strings.Builder, cmd *cobra.Command) {
+	var rest [][2]string
+	width := 0
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() || sub.Name() == "help" {
+			rest = append(rest, [2]string{sub.Name(), sub.Short})
+			width = max(width, len(sub.Name()))
+		}
+	}
+	title := "Commands"
+	for _, c := range chapters {
+		if cmd.HasParent() {
+			break
+		}
+		var rows [][2]string
+		for _, made := range c.commands {
+			if i := slices.IndexFunc(rest, func(r [2]string) bool { return r[0] == made.name }); i >= 0 {
+				rows, rest = append(rows, rest[i]), slices.Delete(rest, i, i+1)
+			}
+		}
+		section(b, c.title, width, rows)
+		title = "Help"
+	}
+	section(b, title, width, rest)
 }
 
 // isHeading reports whether a line is the title of a section: words in capitals
@@ -60,11 +82,11 @@ func isHeading(line string) bool {
 	return line != "" && line[0] != ' ' && strings.Trim(line, " ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-func section(b *strings.Builder, title string, rows [][2]string) {
+// section writes rows of two columns, the first one at least width wide.
+func section(b *strings.Builder, title string, width int, rows [][2]string) {
 	if len(rows) == 0 {
 		return
 	}
-	width := 0
 	for _, r := range rows {
 		width = max(width, len(r[0]))
 	}
