@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -46,7 +45,7 @@ func runDaemonSettle(ctx context.Context, g *globals, stderr io.Writer) error {
 	defer stop()
 	left, err := settle(ctx, p)
 	if err == nil && left > 0 {
-		say(stderr, "%s left at work; the next daemon has the answers", plural(time.Duration(left), "agent"))
+		say(stderr, "%s left at work; the next daemon has the answers", plural(left, "agent"))
 	}
 	return err
 }

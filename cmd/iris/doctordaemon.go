@@ -55,7 +55,7 @@ func (d *doctor) running(ctx context.Context, s *ipc.Status) {
 	for _, b := range s.Broken {
 		d.findings = append(d.findings, finding{
 			Check: "agents", Team: name(b.Team, b.Session), Is: checkFail, status: ipc.CodeCannotRun, Mend: "iris wake " + name(b.Team, b.Session),
-			Found: fmt.Sprintf("do not start (%s): %s", plural(time.Duration(b.Failures), "failure"), b.Error),
+			Found: fmt.Sprintf("do not start (%s): %s", plural(b.Failures, "failure"), b.Error),
 		})
 	}
 	d.leftovers(ctx)
@@ -66,7 +66,7 @@ func (d *doctor) journal(j *ipc.Journal) {
 	case j.Error != "":
 		d.fail(ipc.CodeFailed, "journal", "iris status", "nothing is accepted: %s", j.Error)
 	case j.Unknown > 0:
-		d.warn("journal", "iris messages --state unknown", "nobody knows how %s ended", plural(time.Duration(j.Unknown), "message"))
+		d.warn("journal", "iris messages --state unknown", "nobody knows how %s ended", plural(j.Unknown, "message"))
 	default:
 		d.ok("journal", "%s", journalText(j))
 	}

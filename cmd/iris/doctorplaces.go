@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -36,7 +35,7 @@ func (d *doctor) configuration(p config.Paths) bool {
 	case len(cfg.Files) == 0:
 		d.ok("configuration", "no file at %s: all is as by default", p.Config)
 	default:
-		d.ok("configuration", "%s, %s", filesText(cfg.Files), plural(time.Duration(len(cfg.Teams)), "team"))
+		d.ok("configuration", "%s, %s", filesText(cfg.Files), plural(len(cfg.Teams), "team"))
 	}
 	return err == nil
 }

@@ -157,7 +157,7 @@ func shorten(text string) string {
 // moreOf says how much a text is, in lines where it has some.
 func moreOf(rest string) string {
 	if n := strings.Count(rest, "\n"); n > 0 {
-		return plural(time.Duration(n), "line")
+		return plural(n, "line")
 	}
 	return size(int64(len(rest)))
 }

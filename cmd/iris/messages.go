@@ -218,11 +218,3 @@ func fit(header []string, rows [][]string) {
 		row[last] = clip(escape(row[last]), max(room, leastText))
 	}
 }
-
-// clip cuts a text to so many characters.
-func clip(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most-3]) + "..."
-}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -139,11 +140,19 @@ func rough(d time.Duration) (n time.Duration, unit string) {
 	return d / (24 * time.Hour), "day"
 }
 
-func plural(n time.Duration, unit string) string {
+func plural[N ~int | ~int64](n N, unit string) string {
 	if n == 1 {
 		return "1 " + unit
 	}
-	return strconv.Itoa(int(n)) + " " + unit + "s"
+	return strconv.FormatInt(int64(n), 10) + " " + unit + "s"
+}
+
+// clip cuts a text to so many characters, and shows that it did.
+func clip(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most-3]) + "..."
 }
 
 // ago says how long before now t was; "never" for no time at all.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -145,7 +144,7 @@ func screenful(page string, width, height int) string {
 	lines := strings.Split(strings.TrimRight(page, "\n"), "\n")
 	if len(lines) > height {
 		more := len(lines) - height + 1
-		lines = append(lines[:height-1], fmt.Sprintf("... %s more", plural(time.Duration(more), "line")))
+		lines = append(lines[:height-1], fmt.Sprintf("... %s more", plural(more, "line")))
 	}
 	var b strings.Builder
 	b.WriteString(screenHome)
@@ -153,15 +152,7 @@ func screenful(page string, width, height int) string {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		b.WriteString(lineErase + cutTo(line, width))
+		b.WriteString(lineErase + cut(line, width))
 	}
 	return b.String() + screenRest
-}
-
-// cutTo cuts a line to so many characters.
-func cutTo(s string, width int) string {
-	if utf8.RuneCountInString(s) <= width {
-		return s
-	}
-	return string([]rune(s)[:width])
 }

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A pty is a terminal on which a command of iris runs, stdin, stdout and stderr.
+// A pty is a terminal on which a command of iris runs: stdin, stderr and, unless
+// that goes elsewhere, stdout.
 type pty struct {
 	t      *testing.T
 	master *os.File
@@ -49,12 +50,15 @@ func openPty(t *testing.T) (pty, tty *os.File) {
 // onTerminal starts a command on a terminal of that size, which it controls.
 func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *pty {
 	t.Helper()
-	cmd.Env = append(cmd.Env, "TERM=xterm")
+	cmd.Env = append([]string{"TERM=xterm"}, cmd.Env...)
 	master, slave := openPty(t)
 	p := &pty{t: t, master: master, cmd: cmd}
 	p.resize(columns, rows)
 	defer slave.Close()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.Stdin, cmd.Stderr = slave, slave
+	if cmd.Stdout == nil {
+		cmd.Stdout = slave
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

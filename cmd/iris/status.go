@@ -91,7 +91,7 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 	}
 	for _, b := range s.Broken {
 		fields = append(fields, [2]string{"broken", fmt.Sprintf("%s: %s (%s, next try in %s)",
-			name(b.Team, b.Session), b.Error, plural(time.Duration(b.Failures), "failure"), span(time.Duration(b.Retry)*time.Millisecond))})
+			name(b.Team, b.Session), b.Error, plural(b.Failures, "failure"), span(time.Duration(b.Retry)*time.Millisecond))})
 	}
 	for _, w := range s.Warnings {
 		fields = append(fields, [2]string{"warning", w})
@@ -102,5 +102,5 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 // journalText says how much is on record.
 func journalText(j *ipc.Journal) string {
 	return fmt.Sprintf("%s, %d queued, %d running, %d unknown, %s",
-		plural(time.Duration(j.Messages), "message"), j.Queued, j.Running, j.Unknown, cmp.Or(size(j.Bytes), "0 B"))
+		plural(j.Messages, "message"), j.Queued, j.Running, j.Unknown, cmp.Or(size(j.Bytes), "0 B"))
 }
