@@ -21,7 +21,8 @@ import (
 // eventTypes are the words for what happens.
 var eventTypes = []string{
 	"process-spawned", "process-terminated", "process-exited", "process-error", "process-stalled", "process-fenced",
-	"message-queued", "message-sent", "message-response", "message-dropped", "health-check", "config-changed",
+	"message-queued", "message-sent", "message-response", "message-dropped", "approval-asked", "approval-decided",
+	"health-check", "config-changed",
 }
 
 type eventsOptions struct {
