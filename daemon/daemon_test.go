@@ -59,7 +59,8 @@ func TestMessageReachesTheBuiltInAgentAndItStaysWarm(t *testing.T) {
 }
 
 func TestBadMessagesAreRefusedBeforeAnAgentStarts(t *testing.T) {
-	d := startDaemon(t, "[teams.api]\ndir = \"/nonexistent\"\n")
+	gone := filepath.Join(t.TempDir(), "gone")
+	d := startDaemon(t, fmt.Sprintf("[teams.api]\ndir = %q\n", gone))
 	for _, c := range []struct {
 		send  ipc.Send
 		code  int
@@ -70,7 +71,7 @@ func TestBadMessagesAreRefusedBeforeAnAgentStarts(t *testing.T) {
 		{ipc.Send{Team: "echo", Session: "../x", Text: "x"}, ipc.CodeUsage, "session"},
 		{ipc.Send{Team: "echo", Session: "~own", Text: "x"}, ipc.CodeUsage, "session"},
 		{ipc.Send{Team: "echo", Text: strings.Repeat("x", MaxMessage+1)}, ipc.CodeUsage, "bytes"},
-		{ipc.Send{Team: "api", Text: "x"}, ipc.CodeCannotRun, "/nonexistent"},
+		{ipc.Send{Team: "api", Text: "x"}, ipc.CodeCannotRun, gone},
 	} {
 		_, err := call[ipc.Reply](d, ipc.MethodSend, c.send)
 		wantCode(t, err, c.code, c.words)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -110,7 +111,7 @@ func (m *delivery) submit(t *pool.Turn) (position int, err error) {
 func (m *delivery) turn(t *pool.Turn) *pool.Turn {
 	t.ID, t.Key, t.Fresh = m.new.ID, m.key, m.new.Options.Fresh
 	t.Variant, t.Blocks = pool.Variant(m.new.Options.Variant), m.new.Options.Blocks
-	t.Begin = func(p pool.Process) error { return m.begin(t, p) }
+	t.Begin = func(ctx context.Context, p pool.Process) error { return m.begin(ctx, t, p) }
 	t.Finish = m.finish
 	return t
 }
@@ -144,8 +145,15 @@ func (m *delivery) take(err error) {
 	close(m.recorded)
 }
 
-// begin records that the turn begins, and gives the agent its text.
-func (m *delivery) begin(t *pool.Turn, proc pool.Process) error {
+// begin records that the turn begins, and gives the agent its text. On record is
+// only a turn whose agent was idle: while it ends one of its own its output would
+// say nothing about this one, should the daemon end just then.
+func (m *delivery) begin(ctx context.Context, t *pool.Turn, proc pool.Process) error {
+	if a, ok := proc.Agent.(*claude.Process); ok && !t.Begun {
+		if err := a.Rest(ctx); err != nil {
+			return err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.begun {

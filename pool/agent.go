@@ -102,13 +102,14 @@ type Turn struct {
 	IfIdle bool
 
 	// Begin runs just before the first byte goes to the agent; its error gives
-	// the turn up unstarted. It may set Text, so that a long line need not be
-	// held in memory. It runs again when the turn is taken to another agent
-	// because the first did not take it (ErrNotDispatched). Output sees
+	// the turn up unstarted, and its context ends with the wish for the turn. It
+	// may set Text, so that a long line need not be held in memory. It runs again
+	// when the turn is taken to another agent because the first did not take it
+	// (ErrNotDispatched, which Begin may return too). Output sees
 	// each line the agent writes during the turn, in order; the slice is only
 	// valid during the call. Both may be nil; neither is called with the pool's
 	// lock held.
-	Begin  func(Process) error
+	Begin  func(context.Context, Process) error
 	Output func(line []byte)
 
 	// Finish is called exactly once, after the slot is free again and without

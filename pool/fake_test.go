@@ -295,7 +295,7 @@ func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
 	serial.Unlock()
 	turn := &pool.Turn{
 		ID: c.id, Key: key(k), Text: text,
-		Begin: func(proc pool.Process) error {
+		Begin: func(_ context.Context, proc pool.Process) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.proc, c.begun = proc, time.Now()

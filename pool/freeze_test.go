@@ -63,7 +63,7 @@ func TestFreezeWaitsForWhatIsUnderWay(t *testing.T) {
 		{"begin", "beginning", func(_ *house, p *pool.Pool) {
 			submit(p, "a", "0s").wait()
 			submit(p, "a", "1h", func(t *pool.Turn) {
-				t.Begin = func(pool.Process) error { time.Sleep(2 * time.Second); return nil }
+				t.Begin = func(context.Context, pool.Process) error { time.Sleep(2 * time.Second); return nil }
 			})
 		}},
 		{"finish", "recorded", func(_ *house, p *pool.Pool) {

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -175,7 +176,7 @@ func TestBeginSetsTheText(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 		late := func(turn *pool.Turn) {
-			turn.Begin = func(pool.Process) error {
+			turn.Begin = func(context.Context, pool.Process) error {
 				if turn.Text != "" && turn.Text != "refuse" {
 					t.Errorf("the text is %q before Begin has set it", turn.Text)
 				}
@@ -214,7 +215,7 @@ func TestKeptComesInTheOrderOfAcceptance(t *testing.T) {
 			id   string
 			kept uint64
 		}{{"new", 0}, {"third", 30}, {"first", 10}, {"second", 20}} {
-			begin := func(pool.Process) error { got = append(got, m.id); return nil }
+			begin := func(context.Context, pool.Process) error { got = append(got, m.id); return nil }
 			if _, err := p.Submit(&pool.Turn{ID: m.id, Key: k, Text: "1s", Kept: m.kept, Begin: begin}); err != nil {
 				t.Fatal(err)
 			}

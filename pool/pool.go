@@ -233,7 +233,7 @@ func (p *Pool) turn(s *slot, j *job, proc Process) {
 func (p *Pool) begin(s *slot, j *job, proc Process) (sent bool) {
 	if j.turn.Begun {
 		if j.turn.Begin != nil {
-			j.turn.Begin(proc)
+			j.turn.Begin(j.ctx, proc)
 		}
 		return true
 	}
@@ -246,7 +246,7 @@ func (p *Pool) begin(s *slot, j *job, proc Process) (sent bool) {
 	}
 	err := context.Cause(j.ctx)
 	if err == nil && j.turn.Begin != nil {
-		err = j.turn.Begin(proc)
+		err = j.turn.Begin(j.ctx, proc)
 	}
 	p.update(func(t *table) {
 		if sent = err == nil && t.sent(s, j); !sent {

@@ -61,7 +61,9 @@ func TestRaceCancelBeforeBegin(t *testing.T) {
 			h := newHouse(t)
 			h.stale = func(*fake) string { time.Sleep(time.Second); return "" }
 			p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-			slow := func(turn *pool.Turn) { turn.Begin = func(pool.Process) error { time.Sleep(time.Second); return nil } }
+			slow := func(turn *pool.Turn) {
+				turn.Begin = func(context.Context, pool.Process) error { time.Sleep(time.Second); return nil }
+			}
 			c := submit(p, "a", "x", slow)
 			time.Sleep(1500 * time.Millisecond)
 			if late {

@@ -186,7 +186,7 @@ func (t *table) giveBack(s *slot, j *job, why string) bool {
 // end is called when a turn is over, as Send or Begin has said. The agent rests
 // only if the turn was ended by its own word or never reached it.
 func (t *table) end(s *slot, j *job, res *Result, err error) {
-	if errors.Is(err, ErrNotDispatched) && j.sent && t.giveBack(s, j, "did not take the message") {
+	if errors.Is(err, ErrNotDispatched) && t.giveBack(s, j, "did not take the message") {
 		return
 	}
 	if t.closed && neverTaken(j, err) {

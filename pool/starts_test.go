@@ -244,7 +244,7 @@ func TestNotDispatchedGoesToAnotherAgent(t *testing.T) {
 		}
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 		begins := 0
-		counting := func(turn *pool.Turn) { turn.Begin = func(pool.Process) error { begins++; return nil } }
+		counting := func(turn *pool.Turn) { turn.Begin = func(context.Context, pool.Process) error { begins++; return nil } }
 		c, next := submit(p, "a", "1s", counting), submit(p, "a", "2s")
 		c.mustText(t, "a:1s")
 		next.mustText(t, "a:2s")
@@ -285,7 +285,7 @@ func TestNotDispatchedWhenThePoolCloses(t *testing.T) {
 		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
 		busy := submit(p, "a", "busy")
 		begins := submit(p, "b", "1s", func(turn *pool.Turn) {
-			turn.Begin = func(pool.Process) error { time.Sleep(time.Minute); return nil }
+			turn.Begin = func(context.Context, pool.Process) error { time.Sleep(time.Minute); return nil }
 		})
 		time.Sleep(time.Second)
 		p.Close()
@@ -320,7 +320,7 @@ func TestBeginCanRefuse(t *testing.T) {
 		submit(p, "old", "1s").wait()
 		submit(p, "a", "1s").wait()
 		full := errors.New("no space left on device")
-		submit(p, "old", "x", func(turn *pool.Turn) { turn.Begin = func(pool.Process) error { return full } }).mustErr(t, full)
+		submit(p, "old", "x", func(turn *pool.Turn) { turn.Begin = func(context.Context, pool.Process) error { return full } }).mustErr(t, full)
 		got := process(p, "old")
 		if got.State != pool.Idle || got.Messages != 1 {
 			t.Errorf("got %+v, want it idle, one message", got)

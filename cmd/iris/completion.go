@@ -27,6 +27,7 @@ func newCompletionCmd(*globals) *cobra.Command {
 
 EXIT STATUS
 0 2`,
+		Example:   `  iris completion bash > ~/.local/share/bash-completion/completions/iris`,
 		Args:      between(1, 1, "bash|zsh|fish|powershell"),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		RunE: func(cmd *cobra.Command, args []string) error {

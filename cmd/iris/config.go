@@ -27,6 +27,8 @@ iris-config(5) describes every key.
 
 EXIT STATUS
 0 2 3 4 8`,
+		Example: `  iris config check
+  iris config show --env api`,
 	}, newConfigCheckCmd(g), newConfigPathCmd(g), newConfigSampleCmd(), newConfigShowCmd(g))
 }
 
@@ -42,6 +44,8 @@ and only these teams do not.
 
 EXIT STATUS
 0 2`,
+		Example: `  iris config check
+  iris config check --config new.toml && mv new.toml ~/.config/iris/config.toml`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runConfigCheck(g, cmd.OutOrStdout())

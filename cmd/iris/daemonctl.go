@@ -40,6 +40,8 @@ What an agent has started may not do this (2).
 
 EXIT STATUS
 0 2 3`,
+		Example: `  iris daemon stop
+  iris daemon stop --force --leave-turns`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDaemonStop(cmd.Context(), opts, cmd.ErrOrStderr())
@@ -94,7 +96,8 @@ JSON
 
 EXIT STATUS
 0 2 3`,
-		Args: between(0, 0, ""),
+		Example: `  iris daemon reload`,
+		Args:    between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDaemonReload(cmd.Context(), opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -199,7 +199,8 @@ written, or that was changed, is refused.
 
 EXIT STATUS
 0 1 2`,
-		Args: between(0, 0, ""),
+		Example: `  iris daemon uninstall`,
+		Args:    between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDaemonUninstall(opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -26,7 +26,8 @@ and not "success") it returns at once, since the manager starts another one.
 
 EXIT STATUS
 0 2 3`,
-		Args: between(0, 0, ""),
+		Example: `  iris daemon stop --force --leave-turns; iris daemon settle`,
+		Args:    between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDaemonSettle(cmd.Context(), g, cmd.ErrOrStderr())
 		},

@@ -168,5 +168,8 @@ func TestEveryCommandExplainsItsStatuses(t *testing.T) {
 		if !ok || !strings.Contains(list, "  0  done") || !strings.Contains(list, "  2  ") {
 			t.Errorf("%s: EXIT STATUS is %q", cmd.CommandPath(), list)
 		}
+		if cmd.IsAvailableCommand() && cmd.Name() != "help" && !cmd.HasExample() {
+			t.Errorf("%s has no example", cmd.CommandPath())
+		}
 	}
 }

@@ -264,6 +264,41 @@ func TestCronFanOut(t *testing.T) {
 	}
 }
 
+// The session of the README is what a session is like: but for ids, numbers and
+// the room between columns.
+func TestSessionOfTheReadme(t *testing.T) {
+	needs(t, "jq")
+	iris, err := exec.LookPath("iris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, iris, "env = { GORACE = \"atexit_sleep_ms=0\" }\n")
+	session := readme(t, "A session")[0].text
+	var script strings.Builder
+	for line := range strings.Lines(session) {
+		if command, ok := strings.CutPrefix(line, "$ "); ok {
+			fmt.Fprintf(&script, "printf '$ %%s' '%s'\n{ %s} < /dev/null\n", strings.ReplaceAll(command, "'", `'\''`), command)
+		}
+	}
+	cmd := exec.Command("bash", "-c", "exec 2>&1\n"+script.String())
+	cmd.Env, cmd.Dir = h.env, t.TempDir()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Error(err)
+	}
+	if got, want := alike(string(out)), alike(session); got != want {
+		t.Errorf("got\n%s\nwant\n%s", out, session)
+	}
+}
+
+// alike leaves out of a session what is another each time.
+func alike(session string) string {
+	for pattern, by := range map[string]string{`\b01[0-9a-z]{14}\b`: "ID", `\b\d+s( ago)?|\bnow\b`: "then", `\b\d+\b`: "N", ` +`: " "} {
+		session = regexp.MustCompile(pattern).ReplaceAllString(session, by)
+	}
+	return session
+}
+
 // The script that anybody may paste works as it is.
 func TestScriptOfTheReadme(t *testing.T) {
 	needs(t, "jq")

@@ -49,6 +49,8 @@ JSON
 
 EXIT STATUS
 0 1 2 3`,
+		Example: `  iris session ls
+  iris session ls --json | jq -r '.[] | select(.team == "api").session_id'`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runSessionLs(cmd.Context(), opts, cmd.OutOrStdout())

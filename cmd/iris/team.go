@@ -24,6 +24,8 @@ lost; everything else a team may have is added there, as iris-config(5) says.
 
 EXIT STATUS
 0 2 3 4`,
+		Example: `  iris team add api ~/src/api
+  iris team ls`,
 	}, newTeamAddCmd(g), newTeamLsCmd(g), newTeamRmCmd(g))
 }
 
@@ -115,6 +117,8 @@ JSON
 
 EXIT STATUS
 0 2`,
+		Example: `  iris team ls
+  iris team ls --json | jq -r '.[].team'`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runTeamLs(opts, cmd.OutOrStdout())
@@ -177,6 +181,7 @@ What an agent has started may not do this (2).
 
 EXIT STATUS
 0 2 3 4`,
+		Example:           `  iris team rm api`,
 		Args:              between(1, 1, "NAME"),
 		ValidArgsFunction: completeAdded(g),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -48,6 +48,8 @@ JSON
 
 EXIT STATUS
 0 2`,
+		Example: `  iris version
+  iris version --json`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runVersion(opts, cmd.OutOrStdout())

@@ -337,12 +337,21 @@ func (p *Process) Mode() string {
 	return p.mode
 }
 
+// Rest returns when the agent is idle and all that it has written is handled, so
+// that a turn may begin. It waits for the state line that follows a result, and for
+// the end of a turn that the agent has begun by itself, but not for ever; the error
+// wraps pool.ErrNotDispatched.
+func (p *Process) Rest(ctx context.Context) error {
+	if err := p.idle(ctx, p.ownTurn); err != nil {
+		return fmt.Errorf("%w: %w", pool.ErrNotDispatched, err)
+	}
+	return nil
+}
+
 // Spool is where the agent's output stands: the file that a later daemon finds
 // by the process id, and the offset up to which it has been handled. Called
-// from Turn.Begin, it is what Settle needs to know of the turn: it lets the
-// state line that follows the last result arrive, so that it is before the turn.
+// from Turn.Begin after Rest, it is what Settle needs to know of the turn.
 func (p *Process) Spool() (path string, offset int64) {
-	p.idle(context.Background(), idleAfter)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.spool.path(".out"), p.read

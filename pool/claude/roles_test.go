@@ -49,6 +49,7 @@ func playDaemon() {
 	}
 	for i, text := range a.Texts {
 		last := i == len(a.Texts)-1
+		p.Rest(context.Background())
 		if _, offset := p.Spool(); last {
 			fmt.Println("offset", offset)
 		}

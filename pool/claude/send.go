@@ -10,9 +10,8 @@ import (
 )
 
 const (
-	ownTurn   = 30 * time.Second       // for the end of a turn that the agent began by itself
-	idleAfter = 50 * time.Millisecond  // for the state line that follows a result
-	askAgain  = 500 * time.Millisecond // between two interrupts of one turn
+	ownTurn  = 30 * time.Second       // for the end of a turn that the agent began by itself
+	askAgain = 500 * time.Millisecond // between two interrupts of one turn
 )
 
 // Send runs one turn: see the package comment. Turn.Begin is the pool's to

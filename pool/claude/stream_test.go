@@ -62,6 +62,7 @@ func (p *Process) streaming(s *Stream) bool {
 func whole(t *testing.T, p *Process, text string) (lines []string, base int64) {
 	t.Helper()
 	p.idle(t.Context(), time.Second)
+	rest(t, p)
 	_, base = p.Spool()
 	_, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: text, Output: func(line []byte) {
 		lines = append(lines, string(line))
@@ -107,6 +108,7 @@ func TestStreamGoesOnAfterEverySeq(t *testing.T) {
 // What follows the turn is not of it, though it is read later.
 func TestStreamEndsWithItsTurn(t *testing.T) {
 	p := fakeRig(t).start()
+	rest(t, p)
 	_, base := p.Spool()
 	s := mustStream(t, p, base, 0)
 	want, _ := whole(t, p, "echo:one")
@@ -122,6 +124,7 @@ func TestStreamEndsWithItsTurn(t *testing.T) {
 // and is told what it has missed.
 func TestSlowStreamIsToldWhatItMissed(t *testing.T) {
 	p := fakeRig(t).start()
+	rest(t, p)
 	path, base := p.Spool()
 	s := mustStream(t, p, base, 0)
 	var g got
@@ -162,6 +165,7 @@ func TestSlowStreamIsToldWhatItMissed(t *testing.T) {
 func TestStreamOfAnAgentThatDied(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
+	rest(t, p)
 	_, base := p.Spool()
 	s := mustStream(t, p, base, 0)
 	if _, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: "crash:mid:kill"}); !errors.Is(err, pool.ErrUnknown) {
@@ -186,6 +190,7 @@ func TestStreamOfAnAgentThatDied(t *testing.T) {
 func TestStreamOfALeftover(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
+	rest(t, p)
 	_, base := p.Spool()
 	u := begin(t, t.Context(), p, "slow:40:5ms", "d0 ")
 	s, err := OpenStream(r.o.Follower, r.o.Spools, r.o.ID, base, 0)
@@ -240,5 +245,13 @@ func TestStreamPassesHoles(t *testing.T) {
 		if g.lines[len(g.lines)-1] != want[len(want)-1] {
 			t.Errorf("%v: the end is missing", hole)
 		}
+	}
+}
+
+// rest waits until a turn may begin.
+func rest(t *testing.T, p *Process) {
+	t.Helper()
+	if err := p.Rest(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
