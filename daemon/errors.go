@@ -30,7 +30,11 @@ func teamError(err error) *ipc.Error {
 // failure is the one place where what the pool says becomes a code. The
 // message says which conversation it happened to.
 func (d *Daemon) failure(k pool.Key, id string, err error) *ipc.Error {
-	return withID(classify(k, err), id)
+	e := classify(k, err)
+	if e.Data.Reason == "unknown" && id != "" {
+		e.Data.Hint = fmt.Sprintf(`"iris logs %s" shows what the turn has done, "iris retry %s" runs it again, "iris resolve %s --as done" keeps it`, id, id, id)
+	}
+	return withID(e, id)
 }
 
 func classify(k pool.Key, err error) *ipc.Error {
@@ -68,7 +72,7 @@ func classify(k pool.Key, err error) *ipc.Error {
 	case errors.Is(err, pool.ErrClosed):
 		return coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
 	case errors.Is(err, pool.ErrUnknown):
-		return hint(about(ipc.CodeUnknown, "unknown", "%v", err), "see what the turn has done before you send it again; the next message resumes the conversation")
+		return about(ipc.CodeUnknown, "unknown", "%v", err)
 	case errors.Is(err, pool.ErrNotDispatched):
 		return about(ipc.CodeFull, "not-dispatched", "%v", err)
 	case errors.Is(err, pool.ErrNotRunning):

@@ -63,15 +63,15 @@ func runDaemonStop(ctx context.Context, opts daemonStopOptions, stderr io.Writer
 // stop stops the daemon, whatever its configuration, and returns when it is gone.
 func (g globals) stop(ctx context.Context, params ipc.StopParams) error {
 	g.noStart, g.anyConfig = true, true
+	var s ipc.Status
+	if err := g.call(ctx, ipc.MethodStatus, nil, &s); err != nil { // asks again where one is just dying
+		return err
+	}
 	c, err := g.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	var s ipc.Status
-	if err := c.Call(ctx, ipc.MethodStatus, nil, &s); err != nil {
-		return err
-	}
 	err = c.Call(ctx, ipc.MethodStop, &params, nil)
 	if err != nil && !errors.Is(err, ipc.ErrLost) {
 		return err

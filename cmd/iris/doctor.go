@@ -46,7 +46,7 @@ func newDoctorCmd(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "doctor",
 		Short:      "Check that all is in place, and say how to mend what is not",
-		SuggestFor: []string{"diagnose", "health", "check"},
+		SuggestFor: []string{"diagnose", "health", "check", "login"},
 		Long: `Check the configuration, the directories, the daemon, its unit of systemd if
 there is one, and for each team its directory, its program as agents find it,
 and whether it is logged in. Nothing is changed, no daemon and no agent is

@@ -30,7 +30,6 @@ func newResolveCmd(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "resolve ID --as done|failed|cancelled",
 		Short:      "Say how a message ended that is unknown",
-		SuggestFor: []string{"settle"},
 		Long: `Say how a message ended of which iris cannot prove it, once you have looked, and
 print its id. The message keeps a record of that. Nothing is run: "iris retry"
 has it run again.

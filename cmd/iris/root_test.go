@@ -39,6 +39,25 @@ func TestCommandsRefuseWhatIsNotBelowThem(t *testing.T) {
 	}
 }
 
+// TestSuggestionsAreOfOneCommand looks for another word for a command that two
+// have, or that is itself the name of one.
+func TestSuggestionsAreOfOneCommand(t *testing.T) {
+	for _, cmd := range allCommands(newRootCmd()) {
+		of := map[string]string{}
+		for _, sub := range cmd.Commands() {
+			of[sub.Name()] = sub.Name()
+		}
+		for _, sub := range cmd.Commands() {
+			for _, word := range sub.SuggestFor {
+				if of[word] != "" {
+					t.Errorf("%s: %q stands for %s and %s", cmd.CommandPath(), word, of[word], sub.Name())
+				}
+				of[word] = sub.Name()
+			}
+		}
+	}
+}
+
 // TestFlagsAreRefusedInOneWay checks what is said of a flag, whoever refuses it.
 func TestFlagsAreRefusedInOneWay(t *testing.T) {
 	for _, c := range []struct {

@@ -36,8 +36,9 @@ JSON
 func newStatusCmd(g *globals) *cobra.Command {
 	opts := statusOptions{globals: g}
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show how the daemon and its pool are",
+		Use:        "status",
+		Short:      "Show how the daemon and its pool are",
+		SuggestFor: []string{"info", "stat"},
 		Long: `Show the daemon and its pool: how many agents there are and may be, what waits,
 what they did and cost, what is on record, and what is wrong. It starts a daemon
 when there is none; "iris daemon status" does not.` + statusJSON + `

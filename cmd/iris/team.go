@@ -17,7 +17,7 @@ func newTeamCmd(g *globals) *cobra.Command {
 	return group(&cobra.Command{
 		Use:        "team COMMAND",
 		Short:      "Add, list and remove teams",
-		SuggestFor: []string{"teams", "project", "projects"},
+		SuggestFor: []string{"teams", "project", "projects", "remove", "delete"},
 		Long: `A team is a named project directory. "iris team add" writes it into a file of
 its own in conf.d beside the configuration file, so that nobody's comments are
 lost; everything else a team may have is added there, as iris-config(5) says.

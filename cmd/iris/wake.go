@@ -24,7 +24,7 @@ func newWakeCmd(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "wake TEAM[@SESSION]",
 		Short:      "Start an agent ahead of its first message",
-		SuggestFor: []string{"start", "warm"},
+		SuggestFor: []string{"warm"},
 		Long: `Start the agent of a team, or leave it as it is when it lives, and return when
 it is ready. When the pool is full the least recently used idle agent makes
 room; when all are busy it waits for one.
