@@ -68,7 +68,7 @@ func broken(format string, args ...any) {
 func misworded(line string) string {
 	for _, bad := range []string{
 		"failed to", "EOF", "context deadline exceeded", "context canceled", "broken pipe", "i/o timeout", "executable file not found",
-		"strconv.", "json:", "open /", "stat /", "lstat ", "mkdir /", "dial unix", "read unix", "write unix", "use of closed", "&{", "map[", "%!",
+		"strconv.", "json: cannot", "json: unknown", "open /", "stat /", "lstat ", "mkdir /", "dial unix", "read unix", "write unix", "use of closed", "&{", "map[", "%!",
 	} {
 		if strings.Contains(line, bad) {
 			return bad

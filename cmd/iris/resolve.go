@@ -28,8 +28,8 @@ func (o *resolveOptions) addFlags(f *pflag.FlagSet) {
 func newResolveCmd(g *globals) *cobra.Command {
 	opts := resolveOptions{globals: g}
 	cmd := &cobra.Command{
-		Use:        "resolve ID --as done|failed|cancelled",
-		Short:      "Say how a message ended that is unknown",
+		Use:   "resolve ID --as done|failed|cancelled",
+		Short: "Say how a message ended that is unknown",
 		Long: `Say how a message ended of which iris cannot prove it, once you have looked, and
 print its id. The message keeps a record of that. Nothing is run: "iris retry"
 has it run again.
