@@ -80,7 +80,7 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 		{"log", s.Log},
 		{"agents", fmt.Sprintf("%d of %d, %d busy", s.Total, s.Max, s.Busy)},
 		{"queued", strconv.Itoa(s.Queued)},
-		{"messages", fmt.Sprintf("%d, $%.2f", s.Messages, s.CostUSD)},
+		{"messages", fmt.Sprintf("%d since then, $%.2f", s.Messages, s.CostUSD)},
 		{"clients", strconv.Itoa(s.Clients)},
 		{"journal", journalText(&s.Journal)},
 	}
