@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"strings"
 	"testing"
 
 	"iris/config"
@@ -49,21 +48,5 @@ func BenchmarkPaths(b *testing.B) {
 			b.Fatal(err)
 		}
 		p.FindSocket()
-	}
-}
-
-func TestHelpListsEachCommandOnce(t *testing.T) {
-	var out strings.Builder
-	root := newRootCmd()
-	root.SetOut(&out)
-	printUsage(root)
-	for _, cmd := range root.Commands() {
-		want := 1
-		if cmd.Hidden {
-			want = 0
-		}
-		if n := strings.Count(out.String(), "\n  "+cmd.Name()+" "); n != want {
-			t.Errorf("%s is listed %d times", cmd.Name(), n)
-		}
 	}
 }

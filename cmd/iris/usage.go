@@ -41,48 +41,17 @@ func printUsage(cmd *cobra.Command) error {
 	if cmd.HasExample() {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
 	}
-	commandSections(&b, cmd)
+	var subs [][2]string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() || sub.Name() == "help" {
+			subs = append(subs, [2]string{sub.Name(), sub.Short})
+		}
+	}
+	section(&b, "Commands", subs)
 	section(&b, "Flags", flagRows(cmd.LocalFlags()))
 	section(&b, "Global flags", flagRows(cmd.InheritedFlags()))
 	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
 	return err
-}
-
-// groups are the commands of iris as its help lists them.
-var groups = []struct {
-	title string
-	names []string
-}{
-	{"Messages", []string{"send", "wait", "result", "messages", "show", "cancel", "retry", "resolve"}},
-	{"Conversations and permissions", []string{"logs", "session", "approvals", "approve", "deny"}},
-	{"Agents", []string{"ps", "wake", "evict", "restart", "kill"}},
-	{"Teams and settings", []string{"team", "config", "daemon", "completion"}},
-	{"Looking around", []string{"status", "doctor", "usage", "events", "help", "version"}},
-}
-
-// commandSections lists what is below a command.
-func commandSections(b *strings.Builder, cmd *cobra.Command) {
-	about := map[string]string{}
-	var all [][2]string
-	width := 0
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() || sub.Name() == "help" {
-			about[sub.Name()] = sub.Short
-			width = max(width, len(sub.Name()))
-			all = append(all, [2]string{sub.Name(), sub.Short})
-		}
-	}
-	if cmd.HasParent() {
-		section(b, "Commands", all)
-		return
-	}
-	for _, g := range groups {
-		var rows [][2]string
-		for _, name := range g.names {
-			rows = append(rows, [2]string{fmt.Sprintf("%-*s", width, name), about[name]})
-		}
-		section(b, g.title, rows)
-	}
 }
 
 func section(b *strings.Builder, title string, rows [][2]string) {
