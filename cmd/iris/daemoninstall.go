@@ -157,8 +157,9 @@ func (u unit) write() error {
 	return err
 }
 
-// printInstalled prints what is to be run, as a shell takes it; no unit is made for
-// a program with a quote in its path.
+// printInstalled prints what is to be run, as a shell takes it: where no systemd
+// answers nothing is done, and a daemon that runs goes on. No unit is made for a
+// program with a quote in its path.
 func printInstalled(stdout io.Writer, self string, all []unit, socket bool) error {
 	p := newPrinter(stdout, false)
 	for _, u := range all {
@@ -168,12 +169,13 @@ func printInstalled(stdout io.Writer, self string, all []unit, socket bool) erro
 	if socket {
 		enable = socketUnit
 	}
-	fmt.Fprintf(p, "'%s' daemon stop   # one that runs without systemd\n", self)
-	fmt.Fprintln(p, "systemctl --user daemon-reload")
-	fmt.Fprintln(p, "systemctl --user enable --now "+enable)
+	fmt.Fprintln(p, "systemctl --user daemon-reload &&")
+	fmt.Fprintf(p, "'%s' daemon stop &&   # one that runs without systemd\n", self)
+	fmt.Fprint(p, "systemctl --user enable --now "+enable)
 	if !lingers() {
-		fmt.Fprintln(p, "loginctl enable-linger   # from boot on, and after you log out; cron needs it")
+		fmt.Fprint(p, " &&\nloginctl enable-linger   # from boot on, and after you log out; cron needs it")
 	}
+	fmt.Fprintln(p)
 	return p.Close()
 }
 

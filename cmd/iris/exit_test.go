@@ -146,6 +146,9 @@ func TestEveryCommandExplainsItsStatuses(t *testing.T) {
 			continue
 		}
 		_, sections := splitLong(cmd.Long)
+		if first, _, _ := strings.Cut(sections, "\n"); !heading.MatchString(first) {
+			t.Errorf("%s: the text ends before %q", cmd.CommandPath(), first)
+		}
 		_, list, ok := strings.Cut(sections, exitHeading)
 		if !ok || !strings.Contains(list, "  0  done") || !strings.Contains(list, "  2  ") {
 			t.Errorf("%s: EXIT STATUS is %q", cmd.CommandPath(), list)

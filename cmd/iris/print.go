@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
@@ -65,27 +63,6 @@ func printJSON(w io.Writer, v any) error {
 		return err
 	}
 	return safe.flush()
-}
-
-// printTable writes aligned columns, the header first. A cell stays on its
-// line and in its column whatever is in it.
-func printTable(w io.Writer, header []string, rows [][]string) error {
-	buf := bufio.NewWriter(w)
-	tab := tabwriter.NewWriter(buf, 0, 0, 2, ' ', tabwriter.TabIndent)
-	fmt.Fprintln(tab, strings.Join(header, "\t"))
-	for _, row := range rows {
-		for i, cell := range row {
-			if i > 0 {
-				io.WriteString(tab, "\t")
-			}
-			io.WriteString(tab, orDash(escape(cell)))
-		}
-		io.WriteString(tab, "\n")
-	}
-	if err := tab.Flush(); err != nil {
-		return err
-	}
-	return buf.Flush()
 }
 
 // printFields writes one name and value a line, values aligned.

@@ -26,7 +26,7 @@ func splitLong(long string) (text, sections string) {
 	at := 0
 	for line := range strings.Lines(long) {
 		title := strings.TrimSpace(line)
-		if title != "" && line[0] != ' ' && title == strings.ToUpper(title) {
+		if title != "" && line[0] >= 'A' && line[0] <= 'Z' && title == strings.ToUpper(title) {
 			return strings.TrimSpace(long[:at]), explainStatuses(long[at:])
 		}
 		at += len(line)
