@@ -1,0 +1,31 @@
+package daemon
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"iris/ipc"
+)
+
+// A new conversation that a message with a model begins, since the old one is
+// lost, goes on with the usual model after it.
+func TestModelIsLentToANewConversationToo(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api", `on_resume_failure = "fresh"`))
+	if _, err := ask(d, "api", "echo:one"); err != nil {
+		t.Fatal(err)
+	}
+	mustCall[ipc.Stopped](d, ipc.MethodEvict, ipc.Target{Team: "api"})
+	at := mustCall[ipc.Transcript](d, ipc.MethodLocate, ipc.Which{Team: "api"})
+	if err := os.Remove(at.Path); err != nil {
+		t.Fatal(err)
+	}
+	lent := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "args", Options: ipc.Variant{Model: "m1"}})
+	if !strings.Contains(text(t, lent), "--model=m1") || !strings.Contains(lent.Notice, "a new conversation was begun") {
+		t.Fatalf("got %s, %q", lent.Text, lent.Notice)
+	}
+	after := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "args"})
+	if got := text(t, after); !strings.Contains(got, "--model=") || strings.Contains(got, "--model=m1") {
+		t.Errorf("the next message has %s", got)
+	}
+}
