@@ -39,6 +39,9 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 	if err == nil {
 		err = t.CheckDir()
 	}
+	if err == nil { // what was allowed when the message was accepted need not be now
+		err = checkOptionsFor(t, ipc.Variant(v))
+	}
 	if err != nil {
 		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
 	}

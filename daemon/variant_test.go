@@ -29,3 +29,22 @@ func TestModelIsLentToANewConversationToo(t *testing.T) {
 		t.Errorf("the next message has %s", got)
 	}
 }
+
+// A message that waits is not sent with what its team no longer allows.
+func TestTeamMayTakeBackWhatAMessageWants(t *testing.T) {
+	team := fakeTeam(t, "api")
+	d := startDaemon(t, team+`args = ["--allow-dangerously-skip-permissions"]`)
+	first := submit(d, ipc.Send{Team: "api", Text: "hang:"}).ID
+	eventually(t, "the turn", func() bool { return show(d, first).State == "running" })
+	bold := submit(d, ipc.Send{Team: "api", Text: "args", Options: ipc.Variant{PermissionMode: "bypassPermissions"}}).ID
+	last := submit(d, ipc.Send{Team: "api", Text: "args"}).ID
+	d.configure(team)
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: first})
+	eventually(t, "the end of the message", func() bool { return show(d, bold).Ended != nil })
+	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: bold})
+	if err == nil || !strings.Contains(err.Error(), "nothing in args of team api allows that") {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, "the end of the next one", func() bool { return show(d, last).State == "done" })
+}
