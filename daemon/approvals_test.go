@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -323,6 +324,28 @@ func TestWaitingSenderIsTold(t *testing.T) {
 		if got := strings.Join(x.lines, "|"); got != want || x.err != nil {
 			t.Errorf("told %s, %v\nwant %s", got, x.err, want)
 		}
+	}
+}
+
+// Also of what runs in the place of the message, when nobody knows how that ended.
+func TestWaitingSenderIsToldOfTheSecondTry(t *testing.T) {
+	d := asking(t)
+	w := watching(d, ipc.MethodSend, ipc.Send{Team: "api", Text: "ask:Bash:{}", OnUnknown: "retry", Approvals: true})
+	eventually(t, "a notification", func() bool { return w.approval().ID != "" })
+	first := w.approval()
+	agent := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes[0]
+	syscall.Kill(agent.PID, syscall.SIGKILL)
+	var second ipc.Approval
+	eventually(t, "the second try", func() bool {
+		for _, second = range approvalsOf(d) {
+		}
+		return second.Process != "" && second.Process != agent.ID
+	})
+	mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: second.ID, Allow: true})
+	<-w.done
+	want := "approval.asked Bash 2|approval.decided Bash withdrawn 0|approval.asked Bash 2|approval.decided Bash allowed 0"
+	if got := strings.Join(w.lines, "|"); got != want || w.err != nil || second.Message == first.Message {
+		t.Errorf("told %s, %v\nwant %s", got, w.err, want)
 	}
 }
 
