@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
 )
 
 // streamed is what a client has been sent of messages.
@@ -283,4 +285,35 @@ func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
 			t.Errorf("got %d lines, gaps %v, %+v, %v", len(rest.lines), rest.gaps, end, err)
 		}
 	}
+}
+
+// A reader may come back before the agent that was handed over is taken up.
+func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
+	_, dm, d := startInside(t, fakeTeam(t, "api"))
+	id := submit(d, ipc.Send{Team: "api", Text: "slow:100000:1ms"}).ID
+	s := new(streamed)
+	c := d.client()
+	c.OnNotify = s.notify
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.line = cancel
+	c.Call(ctx, ipc.MethodStream, ipc.Stream{ID: id, Partial: true}, nil)
+	m := dm.live.get(id)
+	msg, err := dm.journal.Message(id)
+	if err != nil || m == nil || len(s.seqs) == 0 {
+		t.Fatalf("%v, %d lines, %v", m, len(s.seqs), err)
+	}
+	again := dm.restored(&msg)
+	again.running, again.begun, again.offset = true, true, msg.Last().Offset
+	opened := make(chan *claude.Stream, 1)
+	again.attach(opened, s.seqs[0])
+	if err := again.begin(&pool.Turn{}, pool.Process{Agent: m.agent}); err != nil {
+		t.Fatal(err)
+	}
+	st := <-opened
+	defer st.Close()
+	if st.Seq() != s.seqs[0] {
+		t.Errorf("it goes on after %d, want %d", st.Seq(), s.seqs[0])
+	}
+	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: id})
 }
