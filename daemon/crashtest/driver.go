@@ -174,6 +174,8 @@ func (d *driver) employ(ctx context.Context, wg *sync.WaitGroup, things int) {
 		s := d.sender(i, 0)
 		wg.Go(func() { s.work(ctx, things) })
 	}
+	s := d.sender(2*senders, 3)
+	wg.Go(func() { s.decide(ctx) })
 }
 
 func (d *driver) flood(ctx context.Context, wg *sync.WaitGroup) {
