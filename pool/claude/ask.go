@@ -91,7 +91,7 @@ func quoted(s string) []byte {
 // park has a request wait for Answer.
 func (p *Process) park(r Request) {
 	p.mu.Lock()
-	p.asks = append(p.asks, r)
+	p.asks, p.deaf = append(p.asks, r), false
 	p.mu.Unlock()
 	p.o.OnAsk(p, r)
 }
@@ -112,6 +112,9 @@ func (p *Process) Answer(request string, allow bool, why string) error {
 	if err != nil && !p.unanswered(r) {
 		return ErrWithdrawn
 	}
+	if err == nil {
+		p.heard()
+	}
 	return err
 }
 
@@ -125,12 +128,21 @@ func (p *Process) takeAsk(request string) (Request, bool) {
 	}
 	r := p.asks[i]
 	p.asks = slices.Delete(p.asks, i, i+1)
-	p.progress = time.Now() // from here on it can stall
+	if !p.deaf {
+		p.progress = time.Now() // from here on it can stall
+	}
 	return r, true
 }
 
+// heard notes that the agent reads what it is answered.
+func (p *Process) heard() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.progress, p.deaf = time.Now(), false
+}
+
 // unanswered puts a request back whose answer was not written, unless the agent is
-// gone.
+// gone. One that does not read what it waits for has stalled.
 func (p *Process) unanswered(r Request) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,6 +150,7 @@ func (p *Process) unanswered(r Request) bool {
 		return false
 	}
 	p.asks = append(p.asks, r)
+	p.deaf = true
 	return true
 }
 

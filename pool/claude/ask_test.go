@@ -311,6 +311,9 @@ func TestAnswerThatIsNotWritten(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+	if now := time.Now(); !p.Progress().Before(now) {
+		t.Error("an agent that cannot be answered makes progress")
+	}
 	p.Stop()
 	a.gone(q.ID)
 	u.wait(t, 20*time.Second)
