@@ -25,6 +25,9 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
+	if err := d.mayWant(c, &p.Options); err != nil {
+		return nil, err
+	}
 	n, err := d.newMessage(&p)
 	if err != nil {
 		return nil, err
@@ -53,6 +56,9 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Send
 	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if err := d.mayWant(c, &p.Options); err != nil {
 		return nil, err
 	}
 	n, err := d.newMessage(&p)
