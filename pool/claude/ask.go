@@ -17,6 +17,10 @@ type Request struct {
 	Why         string // the agent asks, in its words
 }
 
+// maxAsks is how many requests of one agent wait at a time. Claude Code uses ten
+// tools at once; each request costs memory, and a process that tells of it.
+const maxAsks = 64
+
 // ErrWithdrawn says that the agent does not wait for that answer any more.
 var ErrWithdrawn = errors.New("the agent asks for it no longer")
 
@@ -41,6 +45,8 @@ func (p *Process) requested(line []byte) {
 		_, err = p.write(refusal(m.ID))
 	case err != nil || !p.o.Ask:
 		_, err = p.write(permission(Request{ID: m.ID}, false, "nobody is there to approve this"))
+	case len(p.waitingAsks()) >= maxAsks:
+		_, err = p.write(permission(Request{ID: m.ID}, false, "too many tool calls wait for permission already"))
 	default:
 		q := m.Request
 		p.park(Request{ID: m.ID, Tool: q.Tool, Input: q.Input, Description: q.Description, BlockedPath: q.BlockedPath, Why: q.Why})
