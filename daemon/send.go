@@ -99,7 +99,7 @@ func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, watch fu
 			break
 		}
 		if m = m.next; s != nil {
-			s.seq = 0
+			s.leave()
 		}
 	}
 	if m.end.err != nil && m.end.state == "" {

@@ -287,6 +287,33 @@ func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
 	}
 }
 
+// What was not sent of a message stays that of this message when its reader goes on
+// with what runs in its place.
+func TestRestOfTheFirstTryIsKeptAsSuch(t *testing.T) {
+	_, dm, d := startInside(t, fakeTeam(t, "api"))
+	id := submit(d, ipc.Send{Team: "api", Text: "hang:"}).ID
+	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
+	m := dm.live.get(id)
+	s := dm.newStreamer(nil, false, false)
+	s.id = id
+	m.attach(s.opened, 0)
+	m.detach(s.opened)
+	s.use(<-s.opened)
+	s.leave()
+	s.id = "second"
+	s.close()
+	for id, want := range map[string]bool{id: true, "second": false} {
+		st, err := dm.recent.again(id, 0)
+		if err != nil || (st != nil) != want {
+			t.Errorf("%s: kept %v, %v, want %v", id, st != nil, err, want)
+		}
+		if st != nil {
+			st.Close()
+		}
+	}
+	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: id})
+}
+
 // A reader may come back before the agent that was handed over is taken up.
 func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
 	_, dm, d := startInside(t, fakeTeam(t, "api"))
