@@ -160,6 +160,22 @@ func TestDeadlineDeniesByItself(t *testing.T) {
 }
 
 // A turn that waits has not stalled; from the answer on it can.
+// A turn outlives its team; what it waits for still has a deadline.
+func TestDeadlineOfATeamThatIsGone(t *testing.T) {
+	const top = "approval_timeout = \"100ms\"\n"
+	d := startDaemon(t, top+fakeTeam(t, "api", `approvals = "ask"`, `args = ["--fake-latency=1s"]`))
+	id := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"}).ID
+	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
+	d.configure(top)
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	if a := awaitApproval(d, id); a.Deadline == nil {
+		t.Error("it waits for ever")
+	}
+	if r := replyTo(d, id); r.Outcome != "denied" {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestWaitingForAnApprovalIsNoStall(t *testing.T) {
 	d := asking(t, "approval_timeout = 0", `stall_timeout = "200ms"`, `on_stall = "interrupt"`)
 	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
