@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"iris/ipc"
-	"iris/pool"
 	"iris/pool/claude"
 )
 
@@ -334,9 +333,10 @@ func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
 	again.running, again.begun, again.offset = true, true, msg.Last().Offset
 	opened := make(chan *claude.Stream, 1)
 	again.attach(opened, s.seqs[0])
-	if err := again.begin(&pool.Turn{}, pool.Process{Agent: m.agent}); err != nil {
-		t.Fatal(err)
-	}
+	again.mu.Lock()
+	again.agent = m.agent
+	again.open() // as begin does
+	again.mu.Unlock()
 	st := <-opened
 	defer st.Close()
 	if st.Seq() != s.seqs[0] {
