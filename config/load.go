@@ -124,7 +124,7 @@ type draft struct {
 	name string
 	file string
 	at   *value
-	cut  bool // the file has a syntax error: what is missing may be behind it
+	cut  bool // what is missing may be behind a syntax error, or in another file
 }
 
 // build makes the configuration of the files. It reads no file itself, so that
@@ -237,8 +237,9 @@ func (l *loader) teams(s source, v *value, cut bool) {
 			continue
 		}
 		if i, ok := l.index[name]; ok {
-			o := l.drafts[i]
-			complain(d.at.keyAt, fmt.Sprintf("team %q is already defined at %s:%d:%d", name, o.file, o.at.keyAt.line, o.at.keyAt.col))
+			o := &l.drafts[i]
+			o.cut = true
+			complain(d.at.keyAt, fmt.Sprintf("team %q is already defined at %s:%d:%d; all of it must be in one file", name, o.file, o.at.keyAt.line, o.at.keyAt.col))
 			continue
 		}
 		l.index[name] = len(l.drafts)

@@ -293,13 +293,23 @@ func TestAllProblemsOfAllFilesAreReported(t *testing.T) {
 ~/.config/iris/config.toml:2:8: args = 3: must be a list of strings, such as ["a", "b"]
 ~/.config/iris/config.toml:4:7: dir = 'x': is relative; write an absolute path, such as "~/x" or "~/x"
 ~/.config/iris/conf.d/10.toml:1:1: "max_processes" belongs in config.toml; a file in conf.d holds [teams.NAME] tables only
-~/.config/iris/conf.d/10.toml:2:2: team "b" is already defined at ~/.config/iris/config.toml:5:2
+~/.config/iris/conf.d/10.toml:2:2: team "b" is already defined at ~/.config/iris/config.toml:5:2; all of it must be in one file
 ~/.config/iris/conf.d/20.toml:1:1: invalid character at start of key: U+003D '='
 ~/.config/iris/conf.d/30.toml:1:2: team "c" has no directory; write dir = "~/src/c"
 ~/.config/iris/conf.d/30.toml:2:14: max_memory = 99999999999999999999: must be a size such as "800MB" or "2GiB", or "0" for no limit
 ~/.config/iris/conf.d/60.toml: not a regular file
 ~/.config/iris/conf.d/70.toml: no such file or directory
 IRIS_LOG_LEVEL=loud: must be "debug", "info", "warn" or "error"`)
+}
+
+func TestATeamInTwoFilesIsOneMistake(t *testing.T) {
+	p := newHome(t)
+	mustWrite(t, p.Config, "[teams.a]\numask = '022'\n[teams.b]\nenv_file = '/x'\n")
+	mustWrite(t, filepath.Join(p.Confd, "b.toml"), "[teams.b]\ndir = '/b'\n")
+	_, err := Load(p)
+	wantErr(t, p.Home, err, `~/.config/iris/config.toml:1:2: team "a" has no directory; write dir = "~/src/a"
+~/.config/iris/config.toml:2:1: "umask" is no setting of a team; it belongs at the top of config.toml, before the first [table]
+~/.config/iris/conf.d/b.toml:1:2: team "b" is already defined at ~/.config/iris/config.toml:3:2; all of it must be in one file`)
 }
 
 func TestDropInsAddTeams(t *testing.T) {

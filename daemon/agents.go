@@ -39,6 +39,9 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 	if err == nil {
 		err = t.CheckDir()
 	}
+	if err == nil { // what was allowed when the message was accepted need not be now
+		err = checkOptionsFor(t, ipc.Variant(v))
+	}
 	if err != nil {
 		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
 	}
@@ -55,13 +58,13 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 		return err
 	})
 	if err != nil {
-		if o.SessionID, err = d.orFresh(ctx, k, t, err); err != nil {
+		if err = d.orFresh(ctx, &o, k, t, err); err != nil {
 			return nil, err
 		}
 	}
 	p, err := d.startProcess(ctx, o)
 	if lost, ok := errors.AsType[*claude.ResumeError](err); ok {
-		if o.SessionID, err = d.orFresh(ctx, k, t, lost); err != nil {
+		if err = d.orFresh(ctx, &o, k, t, lost); err != nil {
 			return nil, err
 		}
 		p, err = d.startProcess(ctx, o)
@@ -199,21 +202,23 @@ func (d *Daemon) session(k pool.Key, t *config.Team, env []string, fresh bool) (
 
 // orFresh is what follows when a conversation cannot be resumed: a new one,
 // never without a word, or an error.
-func (d *Daemon) orFresh(ctx context.Context, k pool.Key, t *config.Team, err error) (id string, _ error) {
+func (d *Daemon) orFresh(ctx context.Context, o *claude.Options, k pool.Key, t *config.Team, err error) error {
 	_, lost := errors.AsType[*claude.ResumeError](err)
 	if !lost || t.OnResumeFailure != "fresh" {
-		return "", &pool.StartError{Team: k.Team, Permanent: lost, Err: err}
+		return &pool.StartError{Team: k.Team, Permanent: lost, Err: err}
 	}
 	d.log.Warn("a new conversation is begun", "team", k.Team, "session", k.Session, "err", err)
 	d.notices.Store(k, fmt.Sprintf("team %s: a new conversation was begun: %v", k, err))
 	err = d.persistUntil(ctx, func() (err error) {
-		id, err = d.newSession(k, t)
+		if o.SessionID, err = d.newSession(k, t); err == nil {
+			o.Model, err = d.lend(k, false, o.Variant)
+		}
 		return err
 	})
 	if err != nil {
-		return "", &pool.StartError{Team: k.Team, Err: err}
+		return &pool.StartError{Team: k.Team, Err: err}
 	}
-	return id, nil
+	return nil
 }
 
 // newSession begins a conversation.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"iris/config"
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
@@ -82,7 +83,7 @@ func (a *approvals) close() {
 
 // asked takes in a tool call that waits for an answer.
 func (d *Daemon) asked(k pool.Key, process string, p *claude.Process, r claude.Request) {
-	t, err := d.team(k.Team)
+	t := d.rules(k)
 	s := &d.approvals
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +94,7 @@ func (d *Daemon) asked(k pool.Key, process string, p *claude.Process, r claude.R
 	known := s.takeHanded(process, r.ID, &a.view)
 	if !known {
 		a.view = ipc.Approval{ID: s.newID(), Process: process, Team: k.Team, Session: k.Session, Tool: r.Tool, Asked: time.Now()}
-		if err == nil && t.ApprovalTimeout > 0 {
+		if t.ApprovalTimeout > 0 {
 			a.view.Deadline = moment(a.view.Asked.Add(t.ApprovalTimeout))
 		}
 		proc, _ := d.pool.Report(process, "", pool.ApprovalAsked, a.view.ID+": "+r.Tool)
@@ -105,10 +106,20 @@ func (d *Daemon) asked(k pool.Key, process string, p *claude.Process, r claude.R
 	if a.view.Deadline != nil {
 		s.wg.Go(func() { d.attend(a, *a.view.Deadline) })
 	}
-	if !known && err == nil && len(t.ApprovalNotify) > 0 {
+	if !known && len(t.ApprovalNotify) > 0 {
 		view := a.view
 		s.wg.Go(func() { d.notifyOf(t, view) })
 	}
+}
+
+// rules are what holds for an agent, also when its team is gone, or only a
+// directory: then what holds for all.
+func (d *Daemon) rules(k pool.Key) *config.Team {
+	cfg := d.config.Load()
+	if t, ok := cfg.Teams[k.Team]; ok {
+		return t
+	}
+	return &config.Team{Name: k.Team, Agent: "claude", Settings: cfg.Settings}
 }
 
 // takeHanded finds what the image before this one knew of a request. The caller

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,6 +160,22 @@ func TestDeadlineDeniesByItself(t *testing.T) {
 }
 
 // A turn that waits has not stalled; from the answer on it can.
+// A turn outlives its team; what it waits for still has a deadline.
+func TestDeadlineOfATeamThatIsGone(t *testing.T) {
+	const top = "approval_timeout = \"100ms\"\n"
+	d := startDaemon(t, top+fakeTeam(t, "api", `approvals = "ask"`, `args = ["--fake-latency=1s"]`))
+	id := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"}).ID
+	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
+	d.configure(top)
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	if a := awaitApproval(d, id); a.Deadline == nil {
+		t.Error("it waits for ever")
+	}
+	if r := replyTo(d, id); r.Outcome != "denied" {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestWaitingForAnApprovalIsNoStall(t *testing.T) {
 	d := asking(t, "approval_timeout = 0", `stall_timeout = "200ms"`, `on_stall = "interrupt"`)
 	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
@@ -323,6 +340,28 @@ func TestWaitingSenderIsTold(t *testing.T) {
 		if got := strings.Join(x.lines, "|"); got != want || x.err != nil {
 			t.Errorf("told %s, %v\nwant %s", got, x.err, want)
 		}
+	}
+}
+
+// Also of what runs in the place of the message, when nobody knows how that ended.
+func TestWaitingSenderIsToldOfTheSecondTry(t *testing.T) {
+	d := asking(t)
+	w := watching(d, ipc.MethodSend, ipc.Send{Team: "api", Text: "ask:Bash:{}", OnUnknown: "retry", Approvals: true})
+	eventually(t, "a notification", func() bool { return w.approval().ID != "" })
+	first := w.approval()
+	agent := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes[0]
+	syscall.Kill(agent.PID, syscall.SIGKILL)
+	var second ipc.Approval
+	eventually(t, "the second try", func() bool {
+		for _, second = range approvalsOf(d) {
+		}
+		return second.Process != "" && second.Process != agent.ID
+	})
+	mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: second.ID, Allow: true})
+	<-w.done
+	want := "approval.asked Bash 2|approval.decided Bash withdrawn 0|approval.asked Bash 2|approval.decided Bash allowed 0"
+	if got := strings.Join(w.lines, "|"); got != want || w.err != nil || second.Message == first.Message {
+		t.Errorf("told %s, %v\nwant %s", got, w.err, want)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"iris/config"
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
@@ -84,12 +83,7 @@ func (d *Daemon) mark(v *ipc.Process, p pool.Process) {
 		v.Approvals = append(v.Approvals, a.ID)
 		why = append(why, fmt.Sprintf("waits for approval %s: %s", a.ID, a.Tool))
 	}
-	cfg := d.config.Load()
-	t, ok := cfg.Teams[p.Key.Team]
-	if !ok { // a team that is only a directory
-		t = &config.Team{Agent: "claude", Settings: cfg.Settings}
-	}
-	v.Bypass = t.Bypass()
+	v.Bypass = d.rules(p.Key).Bypass()
 	if a, ok := p.Agent.(*claude.Process); ok && a.Mode() == "bypassPermissions" {
 		v.Bypass = cmp.Or(v.Bypass, "permission mode bypassPermissions")
 	}

@@ -45,9 +45,9 @@ type delivery struct {
 	refused  error // why it was not accepted
 	over     bool  // its end is on record
 	agent    *claude.Process
-	offset   int64                        // where its output begins in the agent's spool
-	streams  map[chan *claude.Stream]bool // of those who want the output, once each turn begins
-	spool    string                       // process whose spool it may have to be settled from
+	offset   int64                         // where its output begins in the agent's spool
+	streams  map[chan *claude.Stream]int64 // of those who want the output, once each turn begins, and after which Seq
+	spool    string                        // process whose spool it may have to be settled from
 
 	watchers map[chan<- string]bool // of its end; live.mu protects them
 

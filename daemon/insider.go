@@ -15,15 +15,32 @@ import (
 // do what the user can.
 func (d *Daemon) forAnyoneButAgents(what string, h ipc.Handler) ipc.Handler {
 	return func(ctx context.Context, c *ipc.Call) (any, error) {
-		id := d.insider(c.Peer.PID)
-		if id == "" {
-			return h(ctx, c)
+		if err := d.notByAgents(c, what); err != nil {
+			return nil, err
 		}
-		d.log.Warn("refused to an agent", "method", c.Method, "peer", c.Peer.PID, "process", id)
-		e := coded(ipc.CodeUsage, "agent", fmt.Errorf("an agent may not %s, and this command was started by %s", what, d.agentName(id)))
-		e.Data.Hint = "run it in a shell of your own"
-		return nil, e
+		return h(ctx, c)
 	}
+}
+
+// notByAgents refuses a call of what is in an agent's process tree.
+func (d *Daemon) notByAgents(c *ipc.Call, what string) error {
+	id := d.insider(c.Peer.PID)
+	if id == "" {
+		return nil
+	}
+	d.log.Warn("refused to an agent", "method", c.Method, "peer", c.Peer.PID, "process", id)
+	e := coded(ipc.CodeUsage, "agent", fmt.Errorf("an agent may not %s, and this command was started by %s", what, d.agentName(id)))
+	e.Data.Hint = "run it in a shell of your own"
+	return e
+}
+
+// mayWant refuses an agent that has another one work under rules of its choice: it
+// could decide about its own tool calls that way. To plan only is nobody's harm.
+func (d *Daemon) mayWant(c *ipc.Call, o *ipc.Variant) error {
+	if o.PermissionMode == "" || o.PermissionMode == "plan" {
+		return nil
+	}
+	return d.notByAgents(c, "send a message with a permission mode")
 }
 
 // agentName says whose process that is.

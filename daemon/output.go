@@ -16,12 +16,12 @@ func (m *delivery) attach(c chan *claude.Stream, after int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.streams == nil {
-		m.streams = map[chan *claude.Stream]bool{}
+		m.streams = map[chan *claude.Stream]int64{}
 	}
-	if m.streams[c] {
+	if _, ok := m.streams[c]; ok {
 		return
 	}
-	m.streams[c] = true
+	m.streams[c] = after
 	if m.over {
 		return
 	}
@@ -41,14 +41,18 @@ func (m *delivery) detach(c chan *claude.Stream) {
 	delete(m.streams, c)
 }
 
-// open gives those who are attached the output of the turn that begins. The
-// caller holds mu.
+// open gives those who are attached the output of the turn that begins, or what
+// they have not had of one that the program before this one has begun. The caller
+// holds mu.
 func (m *delivery) open() {
 	if m.agent == nil {
 		return
 	}
-	for c := range m.streams {
-		st, err := m.agent.Stream(m.offset, 0)
+	for c, after := range m.streams {
+		if !m.begun {
+			after = 0
+		}
+		st, err := m.agent.Stream(m.offset, after)
 		m.opened(c, st, err)
 	}
 }

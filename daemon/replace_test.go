@@ -25,20 +25,22 @@ func TestDaemonThatIsNotStartedForItCannotBeReplaced(t *testing.T) {
 	}
 }
 
-// What closeFront and standStill have done is undone when nothing comes of it.
-func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
-	old := startDaemon(t, "")
-	old.stop()
+// startInside runs a daemon that the test can look into, until the test ends. The
+// context is the daemon's.
+func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaemon) {
+	t.Helper()
+	d := startDaemon(t, toml)
+	d.stop()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	dm := newDaemon(Options{Paths: old.paths, Version: "test", Stderr: io.Discard, Ready: w})
+	dm := newDaemon(Options{Paths: d.paths, Version: "test", Stderr: io.Discard, Ready: w})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
+	t.Cleanup(wg.Wait)
+	t.Cleanup(cancel)
 	wg.Go(func() {
 		if err := dm.lifetime(ctx); err != nil {
 			t.Error(err)
@@ -47,6 +49,12 @@ func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
 	if line, _ := io.ReadAll(r); string(line) != "ok\n" {
 		t.Fatalf("daemon did not start: %q", line)
 	}
+	return ctx, dm, d
+}
+
+// What closeFront and standStill have done is undone when nothing comes of it.
+func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
+	ctx, dm, old := startInside(t, "")
 	if r, err := ask(old, "echo", "one"); err != nil || text(t, r) != "one" {
 		t.Fatal(err)
 	}

@@ -25,6 +25,9 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
+	if err := d.mayWant(c, &p.Options); err != nil {
+		return nil, err
+	}
 	n, err := d.newMessage(&p)
 	if err != nil {
 		return nil, err
@@ -46,14 +49,16 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 		}
 		return d.recall(st.ID, p.EnvKeys)
 	}
-	defer d.watchApprovals(c, p.Approvals, m.new.ID)()
-	return d.outcome(ctx, m, t.streams, p.EnvKeys)
+	return d.outcome(ctx, m, t.streams, func(id string) (stop func()) { return d.watchApprovals(c, p.Approvals, id) }, p.EnvKeys)
 }
 
 // submit answers message.submit: the message is on disk, and nobody waits.
 func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Send
 	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if err := d.mayWant(c, &p.Options); err != nil {
 		return nil, err
 	}
 	n, err := d.newMessage(&p)
@@ -67,10 +72,12 @@ func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
 	return st, nil
 }
 
-// outcome waits for the end of a message and answers with it. Meanwhile s, which
-// may be nil, sends what its agent writes.
-func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, callerKeys []string) (any, error) {
+// outcome waits for the end of a message, or of what runs in its place, and
+// answers with it. Meanwhile s, which may be nil, sends what its agent writes, and
+// each of them is watched.
+func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, watch func(id string) (stop func()), callerKeys []string) (any, error) {
 	for {
+		defer watch(m.new.ID)()
 		if s != nil {
 			if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
 				d.log.Warn("output not sent", "message", m.new.ID, "err", err)
@@ -92,7 +99,7 @@ func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, callerKe
 			break
 		}
 		if m = m.next; s != nil {
-			s.seq = 0
+			s.leave()
 		}
 	}
 	if m.end.err != nil && m.end.state == "" {

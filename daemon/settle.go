@@ -37,7 +37,7 @@ type SettleOptions struct {
 // ends. Their answers stay in their spools: the next daemon settles the messages.
 //
 // It gives way to every daemon: it holds the lock for each look only, and while
-// it ends an agent, and leaves as soon as somebody has a daemon or wants one.
+// it ends one agent, and leaves as soon as somebody has a daemon or wants one.
 func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	if _, err := os.Stat(o.Paths.Lock); errors.Is(err, fs.ErrNotExist) {
 		return 0, nil // there never was a daemon
@@ -46,12 +46,12 @@ func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	if err != nil {
 		return 0, ipc.Errorf(ipc.CodeUsage, "%v", err)
 	}
-	s := settling{SettleOptions: o, cfg: cfg, begun: time.Now()}
+	s := settling{SettleOptions: o, cfg: cfg, begun: time.Now(), ended: map[string]bool{}}
 	tick := time.NewTicker(settleLook)
 	defer tick.Stop()
 	for {
 		done, err := s.look()
-		if err != nil || done {
+		if done {
 			return s.left, err
 		}
 		select {
@@ -68,7 +68,9 @@ type settling struct {
 	cfg   *config.Config
 	begun time.Time
 	left  int
-	told  time.Time // when the manager was last told
+	errs  error           // of those that could not be ended
+	told  time.Time       // when the manager was last told
+	ended map[string]bool // by process: it was tried to end that
 }
 
 // look looks once. It is done when no agent is left, when the time is over, and
@@ -94,15 +96,28 @@ func (s *settling) look() (done bool, err error) {
 	}
 	s.tell(len(found))
 	over := time.Since(s.begun) >= s.cfg.OrphanTimeout
+	if l := s.silent(found); over && l != nil {
+		s.ended[l.Process] = true
+		s.errs = errors.Join(s.errs, l.Stop(s.cfg.StopGrace))
+		over = s.silent(found) == nil
+	}
 	for _, l := range found {
-		if silent := !l.Progress().After(s.begun); over && silent {
-			err = errors.Join(err, l.Stop(s.cfg.StopGrace))
-		}
 		if l.Alive() {
 			s.left++
 		}
 	}
-	return over || s.left == 0, err
+	return over || s.left == 0, s.errs
+}
+
+// silent is one that has written nothing since the beginning, and that is still to
+// be ended; nil when there is none.
+func (s *settling) silent(found []claude.Leftover) *claude.Leftover {
+	for i, l := range found {
+		if !s.ended[l.Process] && !l.Progress().After(s.begun) {
+			return &found[i]
+		}
+	}
+	return nil
 }
 
 // tell asks the manager for the time that the next looks take.
@@ -113,6 +128,6 @@ func (s *settling) tell(found int) {
 	s.told = time.Now()
 	s.Service.Tell(
 		fmt.Sprintf("STATUS=%d agents finish their turns", found),
-		extend(settleNotice+3*time.Duration(found)*s.cfg.StopGrace),
+		extend(settleNotice+3*s.cfg.StopGrace),
 	)
 }

@@ -72,19 +72,25 @@ func (d *Daemon) newStreamer(c *ipc.Call, partial, place bool) *streamer {
 	return &streamer{d: d, call: c, partial: partial, place: place, opened: make(chan *claude.Stream, 1)}
 }
 
-// close ends the reading. The delivery must have been left. What was not sent is
-// kept for a while: the client may come back.
+// close ends the reading. The delivery must have been left.
 func (s *streamer) close() {
-	if s.now != nil && !s.whole {
-		s.d.recent.keep(s.id, s.now)
-		s.now = nil
-	}
-	s.use(nil)
+	s.leave()
 	select {
 	case st := <-s.opened:
 		st.Close()
 	default:
 	}
+}
+
+// leave ends the reading of a message. What was not sent is kept for a while: the
+// client may come back.
+func (s *streamer) leave() {
+	if s.now != nil && !s.whole {
+		s.d.recent.keep(s.id, s.now)
+		s.now = nil
+	}
+	s.use(nil)
+	s.seq = 0
 }
 
 // use goes on with another stream.

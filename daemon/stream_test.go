@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"iris/ipc"
+	"iris/pool/claude"
 )
 
 // streamed is what a client has been sent of messages.
@@ -283,4 +284,63 @@ func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
 			t.Errorf("got %d lines, gaps %v, %+v, %v", len(rest.lines), rest.gaps, end, err)
 		}
 	}
+}
+
+// What was not sent of a message stays that of this message when its reader goes on
+// with what runs in its place.
+func TestRestOfTheFirstTryIsKeptAsSuch(t *testing.T) {
+	_, dm, d := startInside(t, fakeTeam(t, "api"))
+	id := submit(d, ipc.Send{Team: "api", Text: "hang:"}).ID
+	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
+	m := dm.live.get(id)
+	s := dm.newStreamer(nil, false, false)
+	s.id = id
+	m.attach(s.opened, 0)
+	m.detach(s.opened)
+	s.use(<-s.opened)
+	s.leave()
+	s.id = "second"
+	s.close()
+	for id, want := range map[string]bool{id: true, "second": false} {
+		st, err := dm.recent.again(id, 0)
+		if err != nil || (st != nil) != want {
+			t.Errorf("%s: kept %v, %v, want %v", id, st != nil, err, want)
+		}
+		if st != nil {
+			st.Close()
+		}
+	}
+	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: id})
+}
+
+// A reader may come back before the agent that was handed over is taken up.
+func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
+	_, dm, d := startInside(t, fakeTeam(t, "api"))
+	id := submit(d, ipc.Send{Team: "api", Text: "slow:100000:1ms"}).ID
+	s := new(streamed)
+	c := d.client()
+	c.OnNotify = s.notify
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.line = cancel
+	c.Call(ctx, ipc.MethodStream, ipc.Stream{ID: id, Partial: true}, nil)
+	m := dm.live.get(id)
+	msg, err := dm.journal.Message(id)
+	if err != nil || m == nil || len(s.seqs) == 0 {
+		t.Fatalf("%v, %d lines, %v", m, len(s.seqs), err)
+	}
+	again := dm.restored(&msg)
+	again.running, again.begun, again.offset = true, true, msg.Last().Offset
+	opened := make(chan *claude.Stream, 1)
+	again.attach(opened, s.seqs[0])
+	again.mu.Lock()
+	again.agent = m.agent
+	again.open() // as begin does
+	again.mu.Unlock()
+	st := <-opened
+	defer st.Close()
+	if st.Seq() != s.seqs[0] {
+		t.Errorf("it goes on after %d, want %d", st.Seq(), s.seqs[0])
+	}
+	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: id})
 }

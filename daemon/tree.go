@@ -33,10 +33,15 @@ func (d *Daemon) tree(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	byPID := map[int]string{}
 	for _, p := range agents {
-		byPID[p.PID] = p.ID
+		if p.PID > 0 {
+			byPID[p.PID] = p.ID
+		}
 	}
-	for _, k := range claude.Family(pidsOf(agents), d.opts.Paths.State) {
+	for _, k := range claude.Family(d.agentPIDs(), d.opts.Paths.State) {
 		id := cmp.Or(byPID[k.Below], k.Process)
+		if id == "" { // of another child of ours
+			continue
+		}
 		i, ok := at[id]
 		if !ok {
 			i = len(reply.Agents)
@@ -105,4 +110,10 @@ func isOf(k *claude.Kin, match func(pool.Key) bool) bool {
 	return k.Team != "" && match(pool.Key{Team: k.Team, Session: k.Session})
 }
 
-func (d *Daemon) agentPIDs() []int { return pidsOf(d.pool.Snapshot().Processes) }
+// agentPIDs are the agents that live, and those that start: of them the pool does
+// not know the process yet.
+func (d *Daemon) agentPIDs() []int {
+	pids := append(pidsOf(d.pool.Snapshot().Processes), d.reaper.Children()...)
+	slices.Sort(pids)
+	return slices.Compact(pids)
+}

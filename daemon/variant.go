@@ -23,21 +23,20 @@ var permissionModes = []string{"default", "acceptEdits", "auto", "dontAsk", "pla
 
 // checkVariant checks what a message asks of its agent.
 func (d *Daemon) checkVariant(team string, p *ipc.Send) error {
-	o := &p.Options
-	if *o == (ipc.Variant{}) {
-		return nil
-	}
 	t, err := d.team(team)
 	if err != nil {
 		return teamError(err)
 	}
-	if err := checkOptionsFor(t, o); err != nil {
+	if err := checkOptionsFor(t, p.Options); err != nil {
 		return coded(ipc.CodeUsage, "bad-option", err)
 	}
 	return nil
 }
 
-func checkOptionsFor(t *config.Team, o *ipc.Variant) error {
+func checkOptionsFor(t *config.Team, o ipc.Variant) error {
+	if o == (ipc.Variant{}) {
+		return nil
+	}
 	bad := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError }
 	switch {
 	case t.Agent != "claude":

@@ -33,8 +33,10 @@ type house struct {
 
 	startErr func(k pool.Key, nth int) error // of the nth start of a key, from 1
 	stale    func(a *fake) string
-	check    func(ctx context.Context, a *fake, ping bool) error
-	send     func(ctx context.Context, a *fake, t *pool.Turn) (*pool.Result, error)
+
+	variantErr func(v pool.Variant) error // of a start
+	check      func(ctx context.Context, a *fake, ping bool) error
+	send       func(ctx context.Context, a *fake, t *pool.Turn) (*pool.Result, error)
 
 	mu       sync.Mutex
 	agents   []*fake
@@ -92,6 +94,9 @@ func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool, v 
 	}
 	if err == nil && h.startErr != nil {
 		err = h.startErr(k, nth)
+	}
+	if err == nil && h.variantErr != nil {
+		err = h.variantErr(v)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -281,6 +281,15 @@ func (t *table) dropAll(l *line, err error) {
 	}
 }
 
+// dropAs ends those that wait in a line for an agent of that variant.
+func (t *table) dropAs(l *line, v Variant, err error) {
+	for _, j := range slices.Clone(l.queue) {
+		if j.turn.Variant == v {
+			t.drop(j, err)
+		}
+	}
+}
+
 // finish takes a job out of the table and has its Finish called.
 func (t *table) finish(j *job, res *Result, err error) {
 	j.phase, j.slot = ended, nil
@@ -311,24 +320,33 @@ func (t *table) settled(j *job) {
 }
 
 // failed counts a start that failed, and gives up on those who wait for it
-// when trying again cannot help or has not helped for a while.
-func (t *table) failed(l *line, err error) {
+// when trying again cannot help or has not helped for a while. What a message has
+// asked for may be why, and says nothing of the usual agent.
+func (t *table) failed(s *slot, err error) {
+	l := s.line
 	e := &StartError{Team: l.key.Team, Err: err}
 	var given *StartError
 	if errors.As(err, &given) {
 		*e = *given
 	}
-	if e.Permanent {
-		l.fails, l.err = 0, nil
-		t.dropAll(l, e)
-		return
+	if !e.Permanent {
+		l.fails++
+		l.err = e.Err
+		l.retryAt = t.now.Add(t.backoff(l.fails))
+		if l.fails < breakAfter {
+			return
+		}
 	}
-	l.fails++
-	l.err = e.Err
-	l.retryAt = t.now.Add(t.backoff(l.fails))
-	if l.fails >= breakAfter {
+	usual := s.variant == Variant{}
+	if e.Permanent || !usual {
+		l.fails, l.err, l.retryAt = 0, nil, time.Time{}
+	} else {
 		e.Retry = l.retryAt.Sub(t.now)
+	}
+	if usual {
 		t.dropAll(l, e)
+	} else {
+		t.dropAs(l, s.variant, e)
 	}
 }
 

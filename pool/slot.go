@@ -86,7 +86,7 @@ func (t *table) notStarted(s *slot, err error) {
 	s.exited, s.told = true, true
 	if s.state == Starting {
 		t.emit(s.event(ProcessError, err.Error()))
-		t.failed(s.line, err)
+		t.failed(s, err)
 		t.leave(s)
 	}
 	t.goneIfDone(s)

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -126,6 +127,37 @@ func TestBackgroundWorkThatIsCutOff(t *testing.T) {
 					t.Errorf("said %q", res.Err)
 				}
 			})
+		})
+	}
+}
+
+// An agent that does not start as a message wants it fails that message and those
+// that want the same. The others of the conversation get theirs.
+func TestAVariantThatDoesNotStartFailsNobodyElse(t *testing.T) {
+	for _, permanent := range []bool{true, false} {
+		bubble(t, func(t *testing.T) {
+			h := newHouse(t)
+			odd := pool.Variant{PermissionMode: "odd"}
+			h.variantErr = func(v pool.Variant) error {
+				if v == odd {
+					return &pool.StartError{Permanent: permanent, Err: errNoLuck}
+				}
+				return nil
+			}
+			p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+			submit(p, "a", "1s")
+			bad := submit(p, "a", "0s", as(odd))
+			plain := submit(p, "a", "0s")
+			other := submit(p, "a", "0s", as(pool.Variant{Model: "m"}))
+			too := submit(p, "a", "0s", as(odd))
+			plain.mustText(t, "a:0s")
+			other.mustText(t, "a:0s")
+			for _, s := range []*call{bad, too} {
+				if err := s.wait().err; !errors.Is(err, errNoLuck) {
+					t.Errorf("got %v", err)
+				}
+			}
+			submit(p, "a", "0s").mustText(t, "a:0s")
 		})
 	}
 }

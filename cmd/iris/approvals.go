@@ -98,7 +98,7 @@ func runApprovals(ctx context.Context, opts approvalsOptions, args []string, std
 	for i := range list {
 		rows[i] = approvalRow(&list[i], now, os.Getenv("HOME"))
 	}
-	fit(approvalHeader, rows)
+	fit(widthOf(stdout, columns), approvalHeader, rows)
 	return printTable(stdout, approvalHeader, rows)
 }
 

@@ -187,6 +187,7 @@ func TestApprovalIsLostWhenTheDaemonIsKilled(t *testing.T) {
 // refused are the commands that an agent may not run.
 var refused = []string{
 	"approve 00000", "deny 00000", "kill api", "kill --all", "retry 0000000000000000", "resolve 0000000000000000 --as done",
+	"send --permission-mode acceptEdits api x", "send -d --permission-mode default api@s x",
 	"daemon stop", "daemon restart", "daemon reload", "team add other /", "team rm api",
 }
 
@@ -208,7 +209,7 @@ func TestAgentsAreRefused(t *testing.T) {
 			}
 		}
 	}
-	if got := d.ask("api", "run:"+d.iris+" send -n echo hi && "+d.iris+" ps -q && "+d.iris+" approvals"); !strings.Contains(got, "hi\n") || !strings.HasSuffix(got, "status 0") {
+	if got := d.ask("api", "run:"+d.iris+" send -n echo hi && "+d.iris+" send -d --permission-mode plan api@s x && "+d.iris+" ps -q && "+d.iris+" approvals"); !strings.Contains(got, "hi\n") || !strings.HasSuffix(got, "status 0") {
 		t.Errorf("what an agent may do: %s", got)
 	}
 	// A person is not refused, whatever mark of another daemon is in the shell.

@@ -40,7 +40,7 @@ func (s *source) blocks() (json.RawMessage, error) {
 	var text []string
 	files := 0
 	flush := func() {
-		if joined := strings.Join(text, " "); joined != "" {
+		if joined := strings.Join(text, " "); strings.TrimSpace(joined) != "" {
 			list = append(list, textBlock(joined))
 		}
 		text = nil

@@ -134,6 +134,9 @@ func runDaemon(ctx context.Context, opts daemonOptions, stdout, stderr io.Writer
 	if run.Service, err = daemon.TakeService(); err != nil {
 		return ipc.Errorf(ipc.CodeDaemon, "%s", err)
 	}
+	if isTerminal(stderr) {
+		say(stderr, "the daemon's log is %s; Ctrl-C ends it", paths.Log)
+	}
 	keep := run.Service.Descriptors()
 	if opts.readyFD > 2 {
 		run.Ready = os.NewFile(uintptr(opts.readyFD), "ready")

@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -97,7 +98,7 @@ func runDaemonInstall(opts daemonInstallOptions, stdout io.Writer) error {
 			return ipc.Errorf(ipc.CodeFailed, "write %s: %s", u.path, err)
 		}
 	}
-	return printInstalled(stdout, self, all, socket)
+	return printInstalled(stdout, p, self, all, socket)
 }
 
 // installed returns the path of this program, at which systemd finds it too.
@@ -157,9 +158,9 @@ func (u unit) write() error {
 	return err
 }
 
-// printInstalled prints what is to be run, as a shell takes it; no unit is made for
-// a program with a quote in its path.
-func printInstalled(stdout io.Writer, self string, all []unit, socket bool) error {
+// printInstalled prints what is to be run, as a shell takes it: where no systemd
+// answers nothing is done, and a daemon that runs goes on.
+func printInstalled(stdout io.Writer, paths config.Paths, self string, all []unit, socket bool) error {
 	p := newPrinter(stdout, false)
 	for _, u := range all {
 		fmt.Fprintf(p, "# written: %s\n", u.path)
@@ -168,13 +169,30 @@ func printInstalled(stdout io.Writer, self string, all []unit, socket bool) erro
 	if socket {
 		enable = socketUnit
 	}
-	fmt.Fprintf(p, "'%s' daemon stop   # one that runs without systemd\n", self)
-	fmt.Fprintln(p, "systemctl --user daemon-reload")
-	fmt.Fprintln(p, "systemctl --user enable --now "+enable)
+	fmt.Fprintln(p, "systemctl --user daemon-reload &&")
+	fmt.Fprintf(p, "%s daemon stop &&   # one that runs without systemd\n", strings.Join(commandFor(paths, self), " "))
+	fmt.Fprint(p, "systemctl --user enable --now "+enable)
 	if !lingers() {
-		fmt.Fprintln(p, "loginctl enable-linger   # from boot on, and after you log out; cron needs it")
+		fmt.Fprint(p, " &&\nloginctl enable-linger   # from boot on, and after you log out; cron needs it")
 	}
+	fmt.Fprintln(p)
 	return p.Close()
+}
+
+// commandFor is the beginning of a command line, as a shell takes it, for the
+// daemon that a command with these paths means.
+func commandFor(p config.Paths, self string) []string {
+	words := []string{self}
+	if p.Chosen() != "" {
+		words = append(words, "--config", p.Chosen())
+	}
+	if p.Socket != p.Usual {
+		words = append(words, "--socket", p.Socket)
+	}
+	for i, word := range words {
+		words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return words
 }
 
 // lingers reports whether systemd runs this user's units without a login.

@@ -127,22 +127,44 @@ func (d *doctor) print(stdout io.Writer, asJSON bool) error {
 	}
 	home, width := os.Getenv("HOME"), 0
 	for _, f := range d.findings {
-		width = max(width, len([]rune(escape(f.title(home)))))
+		if n := cells(escape(f.title(home))); n <= titleWidth {
+			width = max(width, n)
+		}
 	}
 	for _, f := range d.findings {
-		found := f.Found
-		if len(home) > 1 {
-			found = strings.ReplaceAll(found, home+"/", "~/")
-		}
-		text := fmt.Sprintf("%-4s  %-*s  %s\n", f.Is, width, escape(f.title(home)), escape(found))
-		if f.Mend != "" {
-			text += fmt.Sprintf("%*s  mend: %s\n", width+6, "", escape(f.Mend))
-		}
-		if _, err := io.WriteString(stdout, text); err != nil {
+		if _, err := io.WriteString(stdout, f.text(home, width, widthOf(stdout, 0))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// titleWidth is how wide the column of titles may be.
+const titleWidth = 24
+
+// text is the lines of a finding, with a column of that width for its title. On
+// a terminal what was found is wrapped; a command stays whole, to be copied.
+func (f *finding) text(home string, width, terminal int) string {
+	found := f.Found
+	if len(home) > 1 {
+		found = strings.ReplaceAll(found, home+"/", "~/")
+	}
+	found = escape(found)
+	title, margin := escape(f.title(home)), strings.Repeat(" ", width+8)
+	title += strings.Repeat(" ", max(width-cells(title), 0))
+	lines := []string{found}
+	if terminal > 0 && cells(title+found)+8 > terminal {
+		lines = wrap(found, max(terminal-width-8, leastText))
+	}
+	between := "  "
+	if terminal > 0 && cells(title) > width {
+		between = "\n" + margin
+	}
+	text := fmt.Sprintf("%-4s  %s%s%s\n", f.Is, title, between, strings.Join(lines, "\n"+margin))
+	if f.Mend != "" {
+		text += margin + "mend: " + escape(f.Mend) + "\n"
+	}
+	return text
 }
 
 // title is the check's name, with its team.

@@ -46,7 +46,7 @@ func (d *doctor) running(ctx context.Context, s *ipc.Status) {
 		d.ok("daemon", "pid %d, version %s, %d of %d agents, at %s", s.PID, s.Version, s.Total, s.Max, s.Socket)
 	}
 	if s.ConfigError != "" {
-		d.fail(ipc.CodeUsage, "reload", "iris config check", "the daemon goes on with the configuration from before: %s", s.ConfigError)
+		d.fail(ipc.CodeUsage, "reload", "iris config check", "the daemon goes on with the configuration from before: %s", oneLine(s.ConfigError))
 	}
 	for _, w := range s.Warnings {
 		d.warn("daemon", "", "%s", w)

@@ -106,7 +106,7 @@ func runEvents(ctx context.Context, opts eventsOptions, args []string, stdout, s
 	}
 	p := eventPrinter{stdout: stdout, stderr: stderr, json: opts.json, want: want}
 	if opts.follow {
-		return orDirectory(want.Team, followEvents(ctx, opts, &p))
+		return orDirectory(want.Team, whileRead(ctx, stdout, func(ctx context.Context) error { return followEvents(ctx, opts, &p) }))
 	}
 	var list ipc.EventList
 	if err := opts.call(ctx, ipc.MethodEvents, &want, &list); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -92,4 +93,12 @@ func runKill(ctx context.Context, opts killOptions, args []string, stdout, stder
 		}
 	}
 	return printStopped(stdout, stderr, opts.json, stopped, none)
+}
+
+// commandWidth is how many columns of a command line are said.
+const commandWidth = 60
+
+// commandText is a command line as it fits a message.
+func commandText(p *ipc.TreeProcess) string {
+	return clip(escape(strings.Join(p.Command, " ")), commandWidth)
 }

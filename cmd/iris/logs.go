@@ -88,7 +88,11 @@ func runLogs(ctx context.Context, opts logsOptions, arg string, stdout, stderr i
 	}
 	l := logReader{transcript: &t, stderr: stderr, out: newLogPrinter(out, &opts)}
 	defer l.file.close()
-	return errors.Join(l.run(ctx, opts, which), out.Close())
+	run := func(ctx context.Context) error { return l.run(ctx, opts, which) }
+	if opts.follow {
+		return errors.Join(whileRead(ctx, stdout, run), out.Close())
+	}
+	return errors.Join(run(ctx), out.Close())
 }
 
 // locate finds the transcript that arg means. Whatever cannot be the id of a

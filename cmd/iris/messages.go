@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -110,7 +109,7 @@ func runMessages(ctx context.Context, opts messagesOptions, args []string, stdou
 		return nil
 	})
 	if err == nil && !opts.json && !opts.quiet {
-		fit(messageHeader, rows)
+		fit(widthOf(stdout, columns), messageHeader, rows)
 		err = printTable(stdout, messageHeader, rows)
 	}
 	if err != nil {
@@ -198,23 +197,4 @@ func dollars(cost float64) string {
 		return "<$0.01"
 	}
 	return "$" + strconv.FormatFloat(cost, 'f', 2, 64)
-}
-
-// leastText is what a table leaves of the last column at least.
-const leastText = 16
-
-// fit cuts the last column of a table so that it fits the terminal.
-func fit(header []string, rows [][]string) {
-	last := len(header) - 1
-	room := columns
-	for i, title := range header[:last] {
-		width := len(title)
-		for _, row := range rows {
-			width = max(width, utf8.RuneCountInString(orDash(escape(row[i]))))
-		}
-		room -= width + 2
-	}
-	for _, row := range rows {
-		row[last] = clip(escape(row[last]), max(room, leastText))
-	}
 }

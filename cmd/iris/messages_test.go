@@ -29,7 +29,7 @@ func TestMessagesFitTheTerminal(t *testing.T) {
 	} {
 		rows = append(rows, messageRow(&m, noon, "/home/me"))
 	}
-	fit(messageHeader, rows)
+	fit(columns, messageHeader, rows)
 	var buf bytes.Buffer
 	if err := printTable(&buf, messageHeader, rows); err != nil {
 		t.Fatal(err)

@@ -7,10 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -66,27 +63,6 @@ func printJSON(w io.Writer, v any) error {
 		return err
 	}
 	return safe.flush()
-}
-
-// printTable writes aligned columns, the header first. A cell stays on its
-// line and in its column whatever is in it.
-func printTable(w io.Writer, header []string, rows [][]string) error {
-	buf := bufio.NewWriter(w)
-	tab := tabwriter.NewWriter(buf, 0, 0, 2, ' ', tabwriter.TabIndent)
-	fmt.Fprintln(tab, strings.Join(header, "\t"))
-	for _, row := range rows {
-		for i, cell := range row {
-			if i > 0 {
-				io.WriteString(tab, "\t")
-			}
-			io.WriteString(tab, orDash(escape(cell)))
-		}
-		io.WriteString(tab, "\n")
-	}
-	if err := tab.Flush(); err != nil {
-		return err
-	}
-	return buf.Flush()
 }
 
 // printFields writes one name and value a line, values aligned.
@@ -145,14 +121,6 @@ func plural[N ~int | ~int64](n N, unit string) string {
 		return "1 " + unit
 	}
 	return strconv.FormatInt(int64(n), 10) + " " + unit + "s"
-}
-
-// clip cuts a text to so many characters, and shows that it did.
-func clip(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most-3]) + "..."
 }
 
 // ago says how long before now t was; "never" for no time at all.

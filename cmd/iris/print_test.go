@@ -104,13 +104,3 @@ docs        idle      4711     0     0      -        0s   3m ago  never  idle
 		t.Errorf("%d columns of 80 are used up by the rest", at)
 	}
 }
-
-func TestTableIsAlignedByCharacters(t *testing.T) {
-	var buf bytes.Buffer
-	if err := printTable(&buf, []string{"A", "B"}, [][]string{{"ünïcödé", "x"}, {"", "y"}}); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := buf.String(), "A        B\nünïcödé  x\n-        y\n"; got != want {
-		t.Errorf("got\n%swant\n%s", got, want)
-	}
-}

@@ -68,7 +68,7 @@ func (p *prompter) notify(method string, params json.RawMessage) bool {
 	switch {
 	case method == ipc.NotifyDecided:
 		if known {
-			p.fates[a.ID] = a.Decision + " by " + a.By
+			p.fates[a.ID] = fate(&a)
 			p.wake()
 		}
 	case !known && !p.over: // after a restart of the daemon the same is told again
@@ -171,15 +171,26 @@ var (
 // unanswered says what becomes of it.
 func (p *prompter) unanswered(a *ipc.Approval, err error) {
 	p.mu.Lock()
-	fate := p.fates[a.ID]
+	why := p.fates[a.ID]
 	p.over = p.over || !errors.Is(err, errElsewhere)
 	p.mu.Unlock()
 	switch {
 	case errors.Is(err, errElsewhere):
-		say(p.out, "approval %s was %s", a.ID, fate)
+		if foreground(p.in) {
+			flushInput(p.in) // half an answer is no command for the shell
+		}
+		say(p.out, "approval %s %s", a.ID, why)
 	case !errors.Is(err, errEnded):
 		say(p.out, "approval %s waits on; \"iris approve %s\" allows it", a.ID, a.ID)
 	}
+}
+
+// fate says how one went that was not decided here.
+func fate(a *ipc.Approval) string {
+	if a.Decision == "expired" {
+		return "was denied at its deadline"
+	}
+	return "was " + a.Decision + " by " + a.By
 }
 
 // line reads a line from the terminal, until somebody else has decided or the wait

@@ -113,6 +113,7 @@ func printProcesses(stdout io.Writer, list *ipc.ProcessList) error {
 	for i, p := range list.Processes {
 		rows[i] = processRow(p, now, os.Getenv("HOME"))
 	}
+	fit(widthOf(stdout, 0), processHeader, rows)
 	return printTable(stdout, processHeader, rows)
 }
 

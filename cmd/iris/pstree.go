@@ -11,9 +11,6 @@ import (
 	"iris/ipc"
 )
 
-// commandWidth is how many characters of a command line are shown.
-const commandWidth = 60
-
 func runPsTree(ctx context.Context, opts psOptions, stdout io.Writer) error {
 	var t ipc.ProcessTree
 	if err := opts.call(ctx, ipc.MethodTree, nil, &t); err != nil {
@@ -22,16 +19,19 @@ func runPsTree(ctx context.Context, opts psOptions, stdout io.Writer) error {
 	if opts.json {
 		return printJSON(stdout, orEmpty(t.Agents))
 	}
-	return printTree(stdout, &t)
+	return printTree(stdout, widthOf(stdout, columns), &t)
 }
 
-func printTree(stdout io.Writer, t *ipc.ProcessTree) error {
+// printTree cuts command lines so that a line has that width.
+func printTree(stdout io.Writer, width int, t *ipc.ProcessTree) error {
 	var rows [][]string
 	home := os.Getenv("HOME")
 	for i := range t.Agents {
 		rows = append(rows, treeRows(&t.Agents[i], home)...)
 	}
-	return printTable(stdout, []string{"NAME", "PID", "MEMORY", "COMMAND"}, rows)
+	header := []string{"NAME", "PID", "MEMORY", "COMMAND"}
+	fit(width, header, rows)
+	return printTable(stdout, header, rows)
 }
 
 // treeRows are the lines of an agent: itself, what is below it in the order of
@@ -57,7 +57,7 @@ func treeRows(a *ipc.AgentTree, home string) [][]string {
 	}
 	var add func(p *ipc.TreeProcess, depth int)
 	add = func(p *ipc.TreeProcess, depth int) {
-		text := commandText(p)
+		text := strings.Join(p.Command, " ")
 		if p.Daemon && depth == 1 {
 			text = "daemon: " + text
 		}
@@ -82,9 +82,4 @@ func compareBool(a, b bool) int {
 		return -1
 	}
 	return 1
-}
-
-// commandText is a command line as it fits a table.
-func commandText(p *ipc.TreeProcess) string {
-	return clip(escape(strings.Join(p.Command, " ")), commandWidth)
 }

@@ -36,7 +36,7 @@ func runPsWatch(ctx context.Context, opts psOptions, stdout io.Writer) error {
 	}
 	g := *opts.globals
 	opts.globals = &g
-	first, err := opts.page(ctx) // starts a daemon as any ps does, or fails as it
+	first, err := opts.page(ctx, widthOf(stdout, columns)) // starts a daemon as any ps does, or fails as it
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func runPsWatch(ctx context.Context, opts psOptions, stdout io.Writer) error {
 	return w.run(ctx, &opts)
 }
 
-// page is one state of the list, as ps prints it.
-func (o *psOptions) page(ctx context.Context) (string, error) {
+// page is one state of the list, as ps prints it on a terminal of that width.
+func (o *psOptions) page(ctx context.Context, width int) (string, error) {
 	var b bytes.Buffer
 	list, err := o.list(ctx)
 	if err != nil {
@@ -63,7 +63,7 @@ func (o *psOptions) page(ctx context.Context) (string, error) {
 	}
 	var t ipc.ProcessTree
 	if err = o.call(ctx, ipc.MethodTree, nil, &t); err == nil {
-		err = printTree(&b, &t)
+		err = printTree(&b, width, &t)
 	}
 	return b.String(), err
 }
@@ -122,7 +122,7 @@ func (w *watcher) pause(ctx context.Context, signals <-chan os.Signal) {
 
 // refresh asks for the list. Why there is none takes its place.
 func (w *watcher) refresh(ctx context.Context, opts *psOptions) {
-	page, err := opts.page(ctx)
+	page, err := opts.page(ctx, widthOf(w.out, columns))
 	if err != nil {
 		page = escape(noDaemon(err).Error()) + ", " + time.Now().Format(time.TimeOnly) + "\n"
 	}
@@ -152,7 +152,7 @@ func screenful(page string, width, height int) string {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		b.WriteString(lineErase + cut(line, width))
+		b.WriteString(lineErase + cutTo(line, width))
 	}
 	return b.String() + screenRest
 }

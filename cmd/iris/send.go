@@ -129,8 +129,8 @@ that was not is replaced first, which takes as long as a start of Claude Code,
 ends what runs in its background, and keeps the conversation; messages with the
 same flags that follow are answered at once. The next message without them has
 an agent without them again. bypassPermissions is refused unless the team's args
-allow it. With --json-schema the answer is the JSON; one in words is a failure
-(1).
+allow it, and to what an agent has started every mode but plan. With
+--json-schema the answer is the JSON; one in words is a failure (1).
 
 The answer is printed as the agent gave it, with a line feed added if it ends
 without one. On a terminal, what could steer the terminal is shown as an escape

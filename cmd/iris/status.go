@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,7 +81,7 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 		{"log", s.Log},
 		{"agents", fmt.Sprintf("%d of %d, %d busy", s.Total, s.Max, s.Busy)},
 		{"queued", strconv.Itoa(s.Queued)},
-		{"messages", fmt.Sprintf("%d, $%.2f", s.Messages, s.CostUSD)},
+		{"messages", fmt.Sprintf("%d since then, $%.2f", s.Messages, s.CostUSD)},
 		{"clients", strconv.Itoa(s.Clients)},
 		{"journal", journalText(&s.Journal)},
 	}
@@ -88,7 +89,7 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 		fields = append(fields, [2]string{"journal error", s.Journal.Error})
 	}
 	if s.ConfigError != "" {
-		fields = append(fields, [2]string{"config error", s.ConfigError})
+		fields = append(fields, [2]string{"config error", oneLine(s.ConfigError)})
 	}
 	for _, b := range s.Broken {
 		fields = append(fields, [2]string{"broken", fmt.Sprintf("%s: %s (%s, next try in %s)",
@@ -99,6 +100,9 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 	}
 	return fields
 }
+
+// oneLine is a text of several lines, for where there is one.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
 
 // journalText says how much is on record.
 func journalText(j *ipc.Journal) string {

@@ -41,7 +41,7 @@ func (s *statusLine) set(text string) {
 	if err != nil || width <= 0 {
 		width = columns
 	}
-	if text = cut(escape(text), width-1); text != s.shown {
+	if text = cutTo(escape(text), width-1); text != s.shown {
 		s.shown = text
 		io.WriteString(s.w, toLineStart+text+eraseLine)
 	}
@@ -75,18 +75,4 @@ func (s *statusLine) hold() (release func()) {
 		defer s.mu.Unlock()
 		s.held = false
 	}
-}
-
-// cut shortens text to so many columns. What is not ASCII may take two.
-func cut(text string, width int) string {
-	for i, r := range text {
-		w := 1
-		if r >= 0x80 {
-			w = 2
-		}
-		if width -= w; width < 0 {
-			return text[:i]
-		}
-	}
-	return text
 }

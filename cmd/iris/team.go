@@ -166,6 +166,7 @@ func runTeamLs(opts teamLsOptions, stdout io.Writer) error {
 			rows[i] = rows[i][:3]
 		}
 	}
+	fit(widthOf(stdout, 0), header, rows)
 	return printTable(stdout, header, rows)
 }
 

@@ -97,13 +97,16 @@ type unit struct {
 // units returns iris.service and, when asked for it, iris.socket, for this very
 // program and the daemon that a command with these paths would start.
 func units(p config.Paths, self string, socket bool) ([]unit, error) {
-	for _, text := range []string{self, p.Socket, p.Config, p.State} {
+	for _, text := range append(unitEnv(p), self, p.Socket, p.Config) {
 		if i := strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }); i >= 0 {
 			return nil, ipc.Errorf(ipc.CodeFailed, "path %q holds a control character, which no unit can name", text)
 		}
 	}
 	if strings.ContainsAny(self, "\"'\\") {
 		return nil, ipc.Errorf(ipc.CodeFailed, "program %q: systemd runs none with a quote or a backslash in its path", self)
+	}
+	if socket && (strings.HasSuffix(p.Socket, `\`) || strings.TrimSpace(p.Socket) != p.Socket) {
+		return nil, ipc.Errorf(ipc.CodeFailed, "socket %q: systemd takes none with a backslash or a space at its end", p.Socket)
 	}
 	needs := ""
 	if socket {

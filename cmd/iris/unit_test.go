@@ -184,3 +184,33 @@ func TestChangedUnitIsNotOurs(t *testing.T) {
 		t.Error("systemd does not run such a program")
 	}
 }
+
+// A line of a unit cannot be smuggled in, nor swallowed.
+func TestUnitHasNoLinesButOurs(t *testing.T) {
+	for _, c := range []struct{ name, value string }{
+		{"XDG_CONFIG_HOME", "/c\nExecStartPre=/bin/false"},
+		{"XDG_STATE_HOME", "/s\nExecStartPre=/bin/false"},
+		{"IRIS_SOCKET", `/tmp/s\`},
+		{"IRIS_SOCKET", "/tmp/s "},
+	} {
+		p := mustResolve(t)
+		t.Setenv("IRIS_CONFIG", filepath.Join(p.Home, "c.toml"))
+		t.Setenv(c.name, c.value)
+		if all, err := units(resolve(t), "/usr/bin/iris", true); err == nil {
+			t.Errorf("%s=%q:\n%s", c.name, c.value, all)
+		}
+	}
+}
+
+// What stops a daemon that runs already means the one that is chosen here.
+func TestInstallStopsTheDaemonThatIsChosen(t *testing.T) {
+	p := mustResolve(t)
+	if got := strings.Join(commandFor(p, "/a b/iris"), " "); got != "'/a b/iris'" {
+		t.Errorf("got %s", got)
+	}
+	t.Setenv("IRIS_CONFIG", "/tmp/it's.toml")
+	t.Setenv("IRIS_SOCKET", "/tmp/$(x)")
+	if got := strings.Join(commandFor(resolve(t), "/iris"), " "); got != `'/iris' '--config' '/tmp/it'\''s.toml' '--socket' '/tmp/$(x)'` {
+		t.Errorf("got %s", got)
+	}
+}

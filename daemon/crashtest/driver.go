@@ -67,6 +67,7 @@ func (d *driver) drive(ctx context.Context) error {
 type plan struct {
 	starts int           // daemons that are killed while they start
 	after  time.Duration // of work
+	anew   bool          // then another image of the program takes its place, and more work
 	flood  bool          // then many submissions at once
 	event  string        // what to kill at, empty for none
 	nth    int           // of these events
@@ -84,7 +85,7 @@ const (
 )
 
 func (d *driver) newPlan() plan {
-	p := plan{after: time.Duration(d.r.IntN(500_000)) * time.Microsecond, flood: d.r.IntN(3) == 0}
+	p := plan{after: time.Duration(d.r.IntN(500_000)) * time.Microsecond, anew: d.r.IntN(4) == 0, flood: d.r.IntN(3) == 0}
 	often := 5
 	if d.rich {
 		often = 2
@@ -142,6 +143,11 @@ func (d *driver) oneRound(ctx context.Context) error {
 	}
 	d.employ(work, &wg, things)
 	pause(ctx, p.after)
+	if p.anew {
+		d.replace(ctx)
+		d.employ(work, &wg, things)
+		pause(ctx, p.after)
+	}
 	if p.how == killAgents {
 		d.killSome(ctx)
 		pause(ctx, time.Duration(d.r.IntN(150))*time.Millisecond)
@@ -174,6 +180,8 @@ func (d *driver) employ(ctx context.Context, wg *sync.WaitGroup, things int) {
 		s := d.sender(i, 0)
 		wg.Go(func() { s.work(ctx, things) })
 	}
+	s := d.sender(2*senders, 3)
+	wg.Go(func() { s.decide(ctx) })
 }
 
 func (d *driver) flood(ctx context.Context, wg *sync.WaitGroup) {
@@ -231,6 +239,15 @@ func (d *driver) end(ctx context.Context, daemon target, busy int, how string) e
 		d.killSome(ctx)
 	}
 	return d.h.gone(ctx, daemon.process)
+}
+
+// replace has the program take its own place in the daemon's process. It may be
+// refused: the old image stays then.
+func (d *driver) replace(ctx context.Context) {
+	call[struct{}](ctx, d.h, ipc.MethodReplace, ipc.Restart{Program: d.h.iris})
+	if st, _ := call[ipc.Status](ctx, d.h, ipc.MethodStatus, struct{}{}); st.Generation > 1 {
+		d.report.replaced++
+	}
 }
 
 // busy asks the daemon how many turns run.

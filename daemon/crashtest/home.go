@@ -20,6 +20,8 @@ const (
 	teams        = 5
 	maxProcesses = 3
 	patience     = 20 * time.Second // with a daemon that starts, or that was told to stop
+
+	approvalTimeout = 300 * time.Millisecond
 )
 
 // home is a user's home of its own for one run, with iris configured in it. All
@@ -97,10 +99,12 @@ health_check_interval = "1s"
 orphan_timeout = "1s"
 stop_grace = "2s"
 drain_timeout = "200ms"
+approvals = "ask"
+approval_timeout = %q
 command = %q
 args = ["--fake-ledger=%s", "--fake-max=%d"]
 env = { GORACE = "atexit_sleep_ms=0" }
-`, maxProcesses, claudetest.Install(h.dir), h.ledger, maxProcesses)
+`, maxProcesses, approvalTimeout, claudetest.Install(h.dir), h.ledger, maxProcesses)
 	for i := range teams {
 		dir := filepath.Join(h.dir, "project", team(i))
 		if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -2,7 +2,7 @@
 // what its journal says against what the agents saw. It is a black box test: it
 // starts the real program as every command does, submits messages from several
 // clients at once, sends SIGKILL to the daemon, to agents and to the next daemon
-// during its recovery, and goes on with the same state.
+// during its recovery, has the program replaced, and goes on with the same state.
 //
 //	go run ./daemon/crashtest -rounds 200
 //

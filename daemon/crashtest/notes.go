@@ -119,7 +119,7 @@ func (n *notes) ended(id, state string) {
 func (n *notes) answered(m *message, got string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if got != m.text.want() {
+	if !m.text.fits(got) {
 		m.wrong = got
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // report is what came out: figures, and every broken promise.
 type report struct {
-	kills, recoveryKills, agentKills, terms, left int // what the driver did
+	kills, recoveryKills, agentKills, terms, left, replaced int // what the driver did
 
 	atKill  int // turns that ran when a daemon was killed or left, as it had said a moment before
 	settled int // messages that a later daemon settled from the agents' output
@@ -34,7 +34,7 @@ func (r *report) broken(count *int, format string, args ...any) {
 // summary is the figures, in one line.
 func (r *report) summary() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "kills %d, in recovery %d, of agents %d, SIGTERM %d, turns left %d; ", r.kills, r.recoveryKills, r.agentKills, r.terms, r.left)
+	fmt.Fprintf(&b, "kills %d, in recovery %d, of agents %d, SIGTERM %d, turns left %d, programs replaced %d; ", r.kills, r.recoveryKills, r.agentKills, r.terms, r.left, r.replaced)
 	fmt.Fprintf(&b, "running at a kill %d, settled later %d, put back %d; ", r.atKill, r.settled, r.back)
 	fmt.Fprintf(&b, "accepted %d, on record %d, turns %d, done %d, failed %d, cancelled %d, expired %d, unknown %d, hung %d, sent again %d, refused %d; ",
 		r.accepted, r.recorded, r.begun, r.done, r.failed, r.cancelled, r.expired, r.unknown, r.hung, r.retried, r.refused)

@@ -96,6 +96,9 @@ func (s *sender) fresh() *message {
 	case x < 41:
 		p.IfBusy = "fail"
 	}
+	if s.r.IntN(12) == 0 { // each of them costs an agent its place, and its successor too
+		p.Options = ipc.Variant{Model: fmt.Sprintf("m%d", s.r.IntN(2))}
+	}
 	return s.notes.add(p, s.id, func(n int) text { return newText(s.r, n, p.Team) })
 }
 
@@ -152,7 +155,13 @@ func (s *sender) send(ctx context.Context, m *message) error {
 		return err
 	}
 	defer c.Close()
-	c.OnNotify = func(_ string, params json.RawMessage) { s.notified(m, params) }
+	c.OnNotify = func(method string, params json.RawMessage) {
+		if method == ipc.NotifyState {
+			s.notified(m, params)
+		}
+	}
+	p.Stream = s.r.IntN(2) == 0
+	p.Partial, p.Place, p.Approvals = p.Stream, p.Stream, p.Stream
 	if s.r.IntN(8) == 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(1+s.r.IntN(100))*time.Millisecond)
@@ -183,7 +192,7 @@ func (s *sender) notified(m *message, params json.RawMessage) {
 func (s *sender) replied(m *message, r *ipc.Reply) {
 	s.notes.tell(done)
 	s.notes.accepted(m, r.ID)
-	if r.Outcome != "success" {
+	if r.Outcome != "success" && r.Outcome != "denied" {
 		s.notes.ended(r.ID, "failed")
 		return
 	}
@@ -247,6 +256,12 @@ func (s *sender) wait(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(1+s.r.IntN(200))*time.Millisecond)
 	defer cancel()
+	if s.r.IntN(2) == 0 { // its output too, and then perhaps its end
+		_, err := call[ipc.StreamEnd](ctx, s.h, ipc.MethodStream, ipc.Stream{ID: id, Partial: true, Place: true})
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
 	st, err := call[ipc.MessageState](ctx, s.h, ipc.MethodWait, ipc.Wait{IDs: []string{id}})
 	switch {
 	case err == nil:
@@ -255,4 +270,22 @@ func (s *sender) wait(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// decide allows most of the tool calls that wait, denies a few and leaves others
+// to their deadline, until ctx ends or the daemon is gone.
+func (s *sender) decide(ctx context.Context) {
+	seen := map[string]bool{}
+	for pause(ctx, 20*time.Millisecond) {
+		list, err := call[ipc.ApprovalList](ctx, s.h, ipc.MethodApprovals, ipc.ApprovalFilter{})
+		if err != nil {
+			return
+		}
+		for _, a := range list.Approvals {
+			if x := s.r.IntN(10); !seen[a.ID] && x < 8 {
+				call[ipc.Approval](ctx, s.h, ipc.MethodDecide, ipc.Decide{ID: a.ID, Allow: x < 6})
+			}
+			seen[a.ID] = true
+		}
+	}
 }

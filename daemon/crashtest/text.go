@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ type text struct {
 	token  string
 	filler int // bytes that follow the token
 	answer string
+	denied bool // it may be denied instead what it wants permission for
 	hangs  bool
 }
 
@@ -32,6 +34,19 @@ func (t text) want() string {
 		return t.answer
 	}
 	return strings.TrimPrefix(t.String(), "echo:")
+}
+
+// fits reports whether that may be the answer.
+func (t text) fits(got string) bool {
+	return got == t.want() || t.denied && slices.Contains(denials, got)
+}
+
+// denials are the answers where nobody has allowed a tool call: a person has
+// denied it, its deadline has, or the agent itself, whose daemon was gone.
+var denials = []string{
+	"the user has denied this",
+	"nobody has decided about this within " + approvalTimeout.String() + ", so it is denied",
+	"Tool permission request failed: Error: Tool permission stream closed before response received",
 }
 
 // tokenOf returns the token of a text in the ledger.
@@ -57,6 +72,9 @@ func newText(r *rand.Rand, n int, to string) text {
 	case x < 60:
 		d := after(1, 120)
 		return text{token: fmt.Sprintf("sleep:%v", d), answer: fmt.Sprintf("slept %v", d)}
+	case x < 65:
+		input := fmt.Sprintf(`{"n":%d}`, n)
+		return text{token: "ask:Bash:" + input, answer: "allowed: " + input, denied: true}
 	case x < 70:
 		d := after(300, 900)
 		return text{token: fmt.Sprintf("sleep:%v", d), answer: fmt.Sprintf("slept %v", d)}

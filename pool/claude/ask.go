@@ -17,6 +17,10 @@ type Request struct {
 	Why         string // the agent asks, in its words
 }
 
+// maxAsks is how many requests of one agent wait at a time. Claude Code uses ten
+// tools at once; each request costs memory, and a process that tells of it.
+const maxAsks = 64
+
 // ErrWithdrawn says that the agent does not wait for that answer any more.
 var ErrWithdrawn = errors.New("the agent asks for it no longer")
 
@@ -41,6 +45,8 @@ func (p *Process) requested(line []byte) {
 		_, err = p.write(refusal(m.ID))
 	case err != nil || !p.o.Ask:
 		_, err = p.write(permission(Request{ID: m.ID}, false, "nobody is there to approve this"))
+	case len(p.waitingAsks()) >= maxAsks:
+		_, err = p.write(permission(Request{ID: m.ID}, false, "too many tool calls wait for permission already"))
 	default:
 		q := m.Request
 		p.park(Request{ID: m.ID, Tool: q.Tool, Input: q.Input, Description: q.Description, BlockedPath: q.BlockedPath, Why: q.Why})
@@ -91,7 +97,7 @@ func quoted(s string) []byte {
 // park has a request wait for Answer.
 func (p *Process) park(r Request) {
 	p.mu.Lock()
-	p.asks = append(p.asks, r)
+	p.asks, p.deaf = append(p.asks, r), false
 	p.mu.Unlock()
 	p.o.OnAsk(p, r)
 }
@@ -112,6 +118,9 @@ func (p *Process) Answer(request string, allow bool, why string) error {
 	if err != nil && !p.unanswered(r) {
 		return ErrWithdrawn
 	}
+	if err == nil {
+		p.heard()
+	}
 	return err
 }
 
@@ -125,12 +134,21 @@ func (p *Process) takeAsk(request string) (Request, bool) {
 	}
 	r := p.asks[i]
 	p.asks = slices.Delete(p.asks, i, i+1)
-	p.progress = time.Now() // from here on it can stall
+	if !p.deaf {
+		p.progress = time.Now() // from here on it can stall
+	}
 	return r, true
 }
 
+// heard notes that the agent reads what it is answered.
+func (p *Process) heard() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.progress, p.deaf = time.Now(), false
+}
+
 // unanswered puts a request back whose answer was not written, unless the agent is
-// gone.
+// gone. One that does not read what it waits for has stalled.
 func (p *Process) unanswered(r Request) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,6 +156,7 @@ func (p *Process) unanswered(r Request) bool {
 		return false
 	}
 	p.asks = append(p.asks, r)
+	p.deaf = true
 	return true
 }
 

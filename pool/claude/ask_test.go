@@ -311,6 +311,9 @@ func TestAnswerThatIsNotWritten(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+	if now := time.Now(); !p.Progress().Before(now) {
+		t.Error("an agent that cannot be answered makes progress")
+	}
 	p.Stop()
 	a.gone(q.ID)
 	u.wait(t, 20*time.Second)
@@ -332,4 +335,28 @@ func TestAgentTakesARequestBack(t *testing.T) {
 	}
 	p.Stop()
 	u.wait(t, 20*time.Second)
+}
+
+// What an agent asks for at once is bounded: the rest is denied, and it goes on.
+func TestTooManyRequestsAtOnce(t *testing.T) {
+	a := fakeAsking(t)
+	a.requests = make(chan Request, maxAsks+1)
+	a.call = "ask:" + strings.TrimSpace(strings.Repeat("Bash:{} ", maxAsks))
+	p := a.start()
+	u, _ := a.pending(t.Context(), p)
+	for range maxAsks - 1 {
+		a.next()
+	}
+	p.handle([]byte(`{"type":"control_request","request_id":"more","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{}}}`))
+	if n := len(p.waitingAsks()); n != maxAsks || len(a.requests) != 0 {
+		t.Errorf("%d wait, and %d more were asked for", n, len(a.requests))
+	}
+	for _, q := range p.waitingAsks() {
+		if err := p.Answer(q.ID, true, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if res, err := u.wait(t, 20*time.Second); err != nil || res.Outcome != pool.OutcomeSuccess {
+		t.Errorf("got %+v, %v", res, err)
+	}
 }

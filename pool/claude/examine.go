@@ -15,6 +15,9 @@ import (
 // examineTimeout bounds each run of a program that is only asked about itself.
 const examineTimeout = 10 * time.Second
 
+// mostSaid is how many bytes are kept of what such a program says.
+const mostSaid = 64 << 10
+
 // Examined is what a program says of itself, without a message to the API.
 type Examined struct {
 	Version string
@@ -69,17 +72,27 @@ func (o *Options) query(ctx context.Context, path string, args ...string) ([]byt
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr beginning
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := o.Reaper.Run(cmd)
 	what := "program " + path + " " + strings.Join(args, " ")
 	switch {
 	case ctx.Err() != nil:
 		err = fmt.Errorf("%s: no answer within %v", what, examineTimeout)
-	case err != nil && stderr.Len() > 0:
-		err = fmt.Errorf("%s: %w: %s", what, err, lastWords(stderr.Bytes()))
+	case err != nil && stderr.kept.Len() > 0:
+		err = fmt.Errorf("%s: %w: %s", what, err, lastWords(stderr.kept.Bytes()))
 	case err != nil:
 		err = fmt.Errorf("%s: %w", what, reason(err))
 	}
-	return stdout.Bytes(), err
+	return stdout.kept.Bytes(), err
+}
+
+// beginning keeps so much of what is written to it as an answer may have: a
+// program that is none of those we know may write without end. The buffer is no
+// part of its interface, since its ReadFrom would keep everything.
+type beginning struct{ kept bytes.Buffer }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	b.kept.Write(p[:min(len(p), max(0, mostSaid-b.kept.Len()))])
+	return len(p), nil
 }

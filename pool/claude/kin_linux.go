@@ -3,6 +3,7 @@ package claude
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,13 +72,13 @@ func Memory(pid int) int64 { return pss(pid) }
 // wanted, with what they start meanwhile: SIGTERM, and after grace SIGKILL. It
 // returns those that it has found at first.
 func EndDaemons(state string, want func(*Kin) bool, agents func() []int, grace time.Duration) []Kin {
-	found := daemons(want, agents(), state)
+	found := daemons(want, agents, state)
 	for i := range found {
 		found[i].describe()
 	}
 	deadline := time.Now().Add(grace)
 	asked := map[procID]bool{}
-	for left := found; len(left) > 0; left = daemons(want, agents(), state) {
+	for left := found; len(left) > 0; left = daemons(want, agents, state) {
 		late := time.Now().After(deadline)
 		if time.Since(deadline) > max(grace, time.Second) {
 			return found // what does not even take SIGKILL
@@ -101,14 +102,22 @@ func EndDaemons(state string, want func(*Kin) bool, agents func() []int, grace t
 	return found
 }
 
-func daemons(want func(*Kin) bool, agents []int, state string) []Kin {
+// daemons returns those that are wanted. An agent that is started while it looks
+// is none, nor is what that has started.
+func daemons(want func(*Kin) bool, agents func() []int, state string) []Kin {
 	var out []Kin
-	for _, k := range family(agents, state) {
+	for _, k := range family(agents(), state) {
 		if k.Below == 0 && want(&k) {
 			out = append(out, k)
 		}
 	}
-	return out
+	if len(out) == 0 {
+		return nil
+	}
+	now := agents()
+	return slices.DeleteFunc(out, func(k Kin) bool {
+		return slices.ContainsFunc(Ancestors(k.PID), func(pid int) bool { return slices.Contains(now, pid) })
+	})
 }
 
 // Ancestors returns the pids of a process and of those above it.

@@ -111,6 +111,7 @@ type Process struct {
 	number   int
 	streams  map[*Stream]struct{}
 	asks     []Request // that wait for an answer, the oldest first
+	deaf     bool      // the last answer could not be written
 }
 
 var _ pool.Agent = (*Process)(nil)
@@ -316,7 +317,7 @@ func (p *Process) PID() int { return p.proc.Pid }
 func (p *Process) Progress() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.asks) > 0 {
+	if len(p.asks) > 0 && !p.deaf {
 		return time.Now()
 	}
 	return p.progress

@@ -1,8 +1,10 @@
 package claude
 
 import (
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 )
 
@@ -73,6 +75,19 @@ func (r *Reaper) ours(pid int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.set[pid] > 0
+}
+
+// Children lists the children that were started and have not been waited for: each
+// one that there is when it returns.
+func (r *Reaper) Children() []int {
+	if r == nil {
+		return nil
+	}
+	r.turn.Lock() // no child is on its way into the set
+	defer r.turn.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.set))
 }
 
 // Run is cmd.Run for other children of the daemon.

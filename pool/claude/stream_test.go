@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -216,6 +219,28 @@ func TestStreamOfALeftover(t *testing.T) {
 	if g.gaps != 0 || !slices.Equal(g.lines, u.lines[:min(len(g.lines), len(u.lines))]) {
 		t.Errorf("got %d lines and %d gaps of %d lines", len(g.lines), g.gaps, len(u.lines))
 	}
+}
+
+// A reader goes when it likes, also at the moment at which the process is gone
+// and its files are closed: their numbers may be those of other files by then.
+// The race detector sees who looks at them.
+func TestStreamClosesWhileTheProcessEnds(t *testing.T) {
+	p := fakeRig(t).start()
+	_, base := whole(t, p, "size:100000")
+	s := mustStream(t, p, base, 0)
+	p.idle(t.Context(), time.Second)
+	p.Taken()
+	path := p.spool.path(".out")
+	p.ident.signal(syscall.SIGKILL)
+	for end := time.Now().Add(10 * time.Second); ; { // nothing here waits for the goroutine that closes them
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the files are still there")
+		}
+	}
+	s.Close()
 }
 
 // A hole anywhere is one gap, and what follows begins with a whole line.

@@ -1,0 +1,87 @@
+package daemon
+
+import (
+	"bufio"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+
+	"iris/ipc"
+	"iris/pool/claude"
+)
+
+// stubborn starts what an agent that is gone has left: a process in a session of
+// its own that SIGTERM does not end. It returns its pid.
+func stubborn(t *testing.T, d *testDaemon, team string) int {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
+	cmd.Env = []string{
+		"PATH=/usr/bin:/bin", "IRIS_PROCESS=gone-1",
+		claude.EnvState + "=" + d.paths.State, claude.EnvTeam + "=" + team, claude.EnvSession + "=",
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatal(line, err)
+	}
+	return cmd.Process.Pid
+}
+
+func TestTreeKnowsAnAgentThatStarts(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api", `args = ["--fake-slow-start=1s"]`))
+	left := stubborn(t, d, "api")
+	id := submit(d, ipc.Send{Team: "api", Text: "echo:x"}).ID
+	seen := 0
+	for show(d, id).State == "queued" {
+		for _, a := range mustCall[ipc.ProcessTree](d, ipc.MethodTree, struct{}{}).Agents {
+			for _, p := range a.Processes {
+				switch {
+				case a.ID == "gone-1" && a.State == "gone" && p.Daemon:
+					seen++
+				case p.Daemon || p.PID == left:
+					t.Fatalf("process %d, %q, of %+v", p.PID, p.Command, a)
+				}
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("what is left was never seen")
+	}
+}
+
+func TestKillOfATreeSparesAnAgentThatStarts(t *testing.T) {
+	d := startDaemon(t, "stop_grace = \"2s\"\n"+fakeTeam(t, "api", `args = ["--fake-slow-start=500ms"]`))
+	left := stubborn(t, d, "api")
+	killed := make(chan ipc.Stopped, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		r, _ := call[ipc.Stopped](d, ipc.MethodKill, ipc.Target{Team: "api", Tree: true})
+		killed <- r
+	})
+	if _, err := ask(d, "api", "echo:x"); err != nil {
+		t.Fatal(err)
+	}
+	r := <-killed
+	pids := map[int]bool{}
+	for _, p := range r.Daemons {
+		pids[p.PID] = true
+		if p.Parent != left && p.PID != left {
+			t.Errorf("killed %d, %q", p.PID, p.Command)
+		}
+	}
+	if !pids[left] {
+		t.Errorf("killed %+v", r.Daemons)
+	}
+	for _, e := range details(d, "process-error") {
+		t.Errorf("an agent did not start: %s", e)
+	}
+}
