@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -261,100 +259,6 @@ func TestCronFanOut(t *testing.T) {
 	h.run("daemon", "reload")
 	if mail, status := h.cron("roundup"); status != 4 || !strings.Contains(mail, `no team "docs"`) {
 		t.Errorf("status %d, mail %q", status, mail)
-	}
-}
-
-// The session of the README is what a session is like: but for ids, numbers and
-// the room between columns.
-func TestSessionOfTheReadme(t *testing.T) {
-	needs(t, "jq")
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := newHouse(t, iris, "env = { GORACE = \"atexit_sleep_ms=0\" }\n")
-	session := readme(t, "A session")[0].text
-	var script strings.Builder
-	for line := range strings.Lines(session) {
-		if command, ok := strings.CutPrefix(line, "$ "); ok {
-			fmt.Fprintf(&script, "printf '$ %%s' '%s'\n{ %s} < /dev/null\n", strings.ReplaceAll(command, "'", `'\''`), command)
-		}
-	}
-	cmd := exec.Command("bash", "-c", "exec 2>&1\n"+script.String())
-	cmd.Env, cmd.Dir = h.env, t.TempDir()
-	out, err := cmd.Output()
-	if err != nil {
-		t.Error(err)
-	}
-	if got, want := alike(string(out)), alike(session); got != want {
-		t.Errorf("got\n%s\nwant\n%s", out, session)
-	}
-}
-
-// alike leaves out of a session what is another each time.
-func alike(session string) string {
-	for pattern, by := range map[string]string{`\b01[0-9a-z]{14}\b`: "ID", `\b\d+s( ago)?|\bnow\b`: "then", `\b\d+\b`: "N", ` +`: " "} {
-		session = regexp.MustCompile(pattern).ReplaceAllString(session, by)
-	}
-	return session
-}
-
-// The script that anybody may paste works as it is.
-func TestScriptOfTheReadme(t *testing.T) {
-	needs(t, "jq")
-	b := readme(t, "In a script")[0]
-	if n := strings.Count(b.text, "\n"); n > 31 {
-		t.Errorf("it has %d lines", n)
-	}
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
-	paste := func(h *house, text string) (out, answers string) {
-		t.Helper()
-		cmd := exec.Command("bash")
-		cmd.Env, cmd.Dir, cmd.Stdin = h.env, t.TempDir(), strings.NewReader(text)
-		var errs bytes.Buffer
-		cmd.Stderr = &errs
-		said, err := cmd.Output()
-		if err != nil || errs.Len() > 0 {
-			t.Errorf("%v\n%s", err, errs.Bytes())
-		}
-		json, err := os.ReadFile(filepath.Join(cmd.Dir, "answers.json"))
-		if err != nil {
-			t.Error(err)
-		}
-		return string(said), string(json)
-	}
-	h := newHouse(t, iris, "env = { GORACE = \"atexit_sleep_ms=0\" }\n")
-	const question = "Which dependency is out of date?"
-	out, answers := paste(h, b.text)
-	want := "echo@one: " + question + "\necho@two: " + question + "\necho@three: " + question + "\nstatus 0\n"
-	if out != want {
-		t.Errorf("got %q", out)
-	}
-	var all []struct{ Team, Session, Outcome, Text string }
-	if err := json.Unmarshal([]byte(answers), &all); err != nil || len(all) != 3 || all[2].Session != "three" || all[2].Text != question {
-		t.Errorf("got %s, %v", answers, err)
-	}
-
-	// Each status has its line.
-	toml := "env = { GORACE = \"atexit_sleep_ms=0\" }\n"
-	for name, args := range map[string]string{"denied": "denied", "limited": "429", "failed": "500"} {
-		toml += fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nargs = [\"--append-system-prompt\", %q]\n", name, t.TempDir(), claudetest.Install(t.TempDir()), args)
-	}
-	h.configure(toml)
-	h.run("daemon", "reload")
-	text := strings.Replace(b.text, "teams=(echo@one echo@two echo@three)", "teams=(denied limited failed nobody echo)", 1)
-	text = strings.Replace(text, `"$1" >`, `"$(case $team in denied) echo fail:denied;; limited) echo fail:429;; failed) echo fail:500;; *) echo "$1";; esac)" >`, 1)
-	out, _ = paste(h, text)
-	for _, line := range []string{
-		`(?m)^denied: .*\(without \w+\)$`, `(?m)^limited: .*; again later$`, `(?m)^failed: failed with status 13: .`,
-		`(?m)^nobody: failed with status 4: no team "nobody"`, `(?m)^echo: Which`, `(?m)^status 4$`,
-	} {
-		if !regexp.MustCompile(line).MatchString(out) {
-			t.Errorf("no %s in\n%s", line, out)
-		}
 	}
 }
 
