@@ -427,11 +427,14 @@ func TestNothingFollowsACutLine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "got")
 	r := newRig(t)
 	r.o.Command, r.o.Transcript, r.o.Grace = "/bin/sh", false, time.Second
-	r.o.Prefix = []string{"-c", `read l; echo '{"type":"control_response","response":{"subtype":"success","request_id":"iris-1","response":{}}}'; sleep 0.5; cat > ` + file}
+	r.o.Prefix = []string{"-c", `read l; echo '{"type":"control_response","response":{"subtype":"success","request_id":"iris-1","response":{}}}'; until test -e ` + file + `.go; do sleep 0.02; done; cat > ` + file}
 	p := r.start()
 	p.stuckAfter = 200 * time.Millisecond
 	if _, err := p.Send(context.Background(), &pool.Turn{Text: claudetest.Text(1 << 20)}); !errors.Is(err, pool.ErrUnknown) {
 		t.Errorf("got %v", err)
+	}
+	if err := os.WriteFile(file+".go", nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	eventually(t, "the agent reads again", func() bool { return diskUse(file) > 0 })
 	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
