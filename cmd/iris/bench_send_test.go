@@ -74,10 +74,10 @@ type raw struct {
 }
 
 // raw starts one and waits until it is ready.
-func (r *real) raw(b *testing.B, h *house) *raw {
+func (r *real) raw(b *testing.B, h *house, flags ...string) *raw {
 	b.Helper()
-	a := &raw{b: b, cmd: r.command(h, "-p", "--input-format=stream-json", "--output-format=stream-json",
-		"--verbose", "--session-id="+claude.NewSessionID())}
+	a := &raw{b: b, cmd: r.command(h, append([]string{"-p", "--input-format=stream-json", "--output-format=stream-json",
+		"--verbose", "--session-id=" + claude.NewSessionID()}, flags...)...)}
 	var err error
 	if a.in, err = a.cmd.StdinPipe(); err != nil {
 		b.Fatal(err)
@@ -174,8 +174,10 @@ func BenchmarkSend(b *testing.B) {
 }
 
 // BenchmarkLargeAnswer compares an answer of 8 MB through iris, as a whole
-// command, with reading it from a process over a pipe. Both agents are new and
-// ready each time: their conversations must not carry what was said before.
+// command, with reading it from a process over a pipe: from one that writes the
+// pieces of its text too, as those of iris do, and from one that does not. All
+// agents are new and ready each time: their conversations must not carry what was
+// said before.
 func BenchmarkLargeAnswer(b *testing.B) {
 	const size = 8 << 20
 	r := newReal(b)
@@ -184,16 +186,20 @@ func BenchmarkLargeAnswer(b *testing.B) {
 	message := fmt.Sprintf("size:%d", size)
 	round := 0
 	for b.Loop() {
-		var bare, sent times
-		for range few(9, 1) {
-			round++
-			a := r.raw(b, h)
+		var bare, pieces, sent times
+		raw := func(all *times, flags ...string) {
+			a := r.raw(b, h, flags...)
 			var line []byte
-			bare = append(bare, taking(func() { line = a.ask(message) }))
+			*all = append(*all, taking(func() { line = a.ask(message) }))
 			if answerIn(b, line) != text {
 				b.Fatal("the raw agent's answer is another")
 			}
 			a.end()
+		}
+		for range few(9, 1) {
+			round++
+			raw(&bare)
+			raw(&pieces, "--include-partial-messages")
 			team := fmt.Sprintf("real@n%d", round)
 			h.run("wake", team)
 			var got string
@@ -204,10 +210,12 @@ func BenchmarkLargeAnswer(b *testing.B) {
 			h.run("kill", team)
 		}
 		publish(b, map[string]float64{
-			"x-raw":   over(sent.median(), bare.median()),
-			"ms-send": ms(sent.median()),
-			"ms-raw":  ms(bare.median()),
-		}, "8 MB: iris send %.0f ms, raw warm process %.0f ms: ratio %.2f",
-			ms(sent.median()), ms(bare.median()), over(sent.median(), bare.median()))
+			"x-raw":        over(sent.median(), pieces.median()),
+			"x-raw-plain":  over(sent.median(), bare.median()),
+			"ms-send":      ms(sent.median()),
+			"ms-raw":       ms(pieces.median()),
+			"ms-raw-plain": ms(bare.median()),
+		}, "8 MB: iris send %.0f ms, raw warm process %.0f ms: ratio %.2f; one that writes no pieces of the text %.0f ms: %.2f",
+			ms(sent.median()), ms(pieces.median()), over(sent.median(), pieces.median()), ms(bare.median()), over(sent.median(), bare.median()))
 	}
 }
