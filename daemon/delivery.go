@@ -25,8 +25,7 @@ import (
 // transaction. What the journal says wins: each step asks it, under mu.
 type delivery struct {
 	d      *Daemon
-	new    journal.New // Body is nil when the journal has it
-	key    pool.Key
+	new    journal.New            // Body is nil when the journal has it
 	size   int64                  // of its text
 	order  uint64                 // of its acceptance by an earlier daemon; 0 for a new one
 	eager  bool                   // accept at once, also where an idle agent would
@@ -71,11 +70,14 @@ var errSettled = errors.New("the message has ended already")
 
 func (d *Daemon) newDelivery(n journal.New) *delivery {
 	return &delivery{
-		d: d, new: n, key: pool.Key{Team: n.Team, Session: n.Session}, size: int64(len(n.Body)),
+		d: d, new: n, size: int64(len(n.Body)),
 		recorded: make(chan struct{}), done: make(chan struct{}),
 		notify: func(ipc.MessageState) {},
 	}
 }
+
+// key is that of its conversation.
+func (m *delivery) key() pool.Key { return pool.Key{Team: m.new.Team, Session: m.new.Session} }
 
 // acceptWithin is how long a message may wait to be recorded together with its
 // turn. The idle agent that was to take it may have to be replaced first.
@@ -109,8 +111,8 @@ func (m *delivery) submit(t *pool.Turn) (position int, err error) {
 
 // turn fills in what the pool is to know of the message.
 func (m *delivery) turn(t *pool.Turn) *pool.Turn {
-	t.ID, t.Key, t.Fresh = m.new.ID, m.key, m.new.Options.Fresh
-	t.Variant, t.Blocks = pool.Variant(m.new.Options.Variant), m.new.Options.Blocks
+	t.ID, t.Key, t.Fresh = m.new.ID, m.key(), m.new.Options.Fresh
+	t.Variant, t.Blocks = (*pool.Variant)(m.new.Options.Variant), m.new.Options.Blocks
 	t.Begin = func(ctx context.Context, p pool.Process) error { return m.begin(ctx, t, p) }
 	t.Finish = m.finish
 	return t
@@ -243,7 +245,7 @@ func (m *delivery) dispatch(proc pool.Process) error {
 // holds mu.
 func (m *delivery) expired(err error) error {
 	m.over = true
-	m.end = ended{state: journal.Expired, err: expiredError(m.key, m.new.ID)}
+	m.end = ended{state: journal.Expired, err: expiredError(m.key(), m.new.ID)}
 	return err
 }
 
@@ -302,7 +304,7 @@ func (m *delivery) finish(res *pool.Result, err error) {
 	switch {
 	case m.over || m.refused != nil:
 	case !m.accepted: // it ended before it was recorded, and nobody has its id
-		m.refused = m.d.failure(m.key, "", err)
+		m.refused = m.d.failure(m.key(), "", err)
 		close(m.recorded)
 	case errors.Is(err, pool.ErrClosed):
 		m.end = ended{err: m.putBack()}
@@ -330,22 +332,22 @@ func (m *delivery) putBack() *ipc.Error {
 	if m.running {
 		err := m.d.persist(func() error { return requeue(m.d.journal, m.new.ID, "no agent had taken it when the daemon stopped") })
 		if err != nil {
-			return lostError(m.key, m.new.ID)
+			return lostError(m.key(), m.new.ID)
 		}
 		m.running = false
 		m.needs("")
 	}
-	return stoppingError(m.key, m.new.ID)
+	return stoppingError(m.key(), m.new.ID)
 }
 
 // conclude records the end of an accepted message. The caller holds mu.
 func (m *delivery) conclude(res *pool.Result, err error) {
 	m.end = m.verdict(res, err)
-	if notice, ok := m.d.notices.LoadAndDelete(m.key); ok {
+	if notice, ok := m.d.notices.LoadAndDelete(m.key()); ok {
 		m.end.notice, _ = notice.(string)
 	}
 	if m.record(journal.End{State: m.end.state, Result: m.end.result(), At: time.Now()}) != nil {
-		m.end = ended{err: lostError(m.key, m.new.ID)}
+		m.end = ended{err: lostError(m.key(), m.new.ID)}
 		return
 	}
 	m.over = true
@@ -361,7 +363,7 @@ func (m *delivery) letGo() {
 		m.agent.Taken()
 	}
 	if m.end.state == journal.Done {
-		m.d.used(m.key, m.end.res.SessionID, m.ownModel())
+		m.d.used(m.key(), m.end.res.SessionID, m.ownModel())
 	}
 }
 

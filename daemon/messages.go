@@ -50,7 +50,7 @@ func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
 // keyOf is the conversation of a live message.
 func (d *Daemon) keyOf(id string) pool.Key {
 	if m := d.live.get(id); m != nil {
-		return m.key
+		return m.key()
 	}
 	return pool.Key{}
 }
@@ -189,7 +189,7 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	w := wireMessage(&m)
 	w.Process, w.Fresh, w.OnUnknown, w.Origin = m.Last().Process, m.Options.Fresh, m.Options.OnUnknown, m.Options.Origin
-	if v := ipc.Variant(m.Options.Variant); v != (ipc.Variant{}) {
+	if v := ipc.Variant(m.Options.Variant.Value()); v != (ipc.Variant{}) {
 		w.Options = &v
 	}
 	w.Blocks = m.Options.Blocks
@@ -246,8 +246,8 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, none
 	}
 	if m.orphan.Load() != nil {
-		e := coded(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key, p.ID))
-		e.Data.Hint = fmt.Sprintf("%q ends that agent", "iris kill "+m.key.String())
+		e := coded(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key(), p.ID))
+		e.Data.Hint = fmt.Sprintf("%q ends that agent", "iris kill "+m.key().String())
 		return nil, withID(e, p.ID)
 	}
 	waits := d.pool.Position(p.ID) > 0
@@ -286,7 +286,7 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	send := ipc.Send{
 		Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh,
-		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: ipc.Variant(old.Options.Variant),
+		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: ipc.Variant(old.Options.Variant.Value()),
 	}
 	if old.Options.Blocks {
 		send.Text, send.Content = "", body
@@ -344,8 +344,8 @@ func (d *Daemon) hold(m *delivery) {
 	d.holding.Lock()
 	defer d.holding.Unlock()
 	now, err := d.journal.Message(m.new.ID)
-	if !isFresh(m.key) && (err != nil || now.State == journal.Unknown) {
-		d.pool.Hold(m.key)
+	if !isFresh(m.key()) && (err != nil || now.State == journal.Unknown) {
+		d.pool.Hold(m.key())
 	}
 }
 

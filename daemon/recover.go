@@ -74,7 +74,7 @@ func (d *Daemon) recoverRunning(left map[string]*leftover) error {
 		if l := left[msg.Last().Process]; l != nil {
 			last := msg.Last()
 			m.orphan.Store(&last)
-			l.key, l.message = m.key, m
+			l.key, l.message = m.key(), m
 			m.needs(l.Process)
 			d.live.add(m)
 			continue
@@ -179,7 +179,7 @@ func (m *delivery) settle(a journal.Attempt) error {
 	m.over = true
 	m.keepOutput(claude.OpenStream(m.d.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, 0))
 	if e.state == journal.Done {
-		m.d.used(m.key, e.res.SessionID, m.ownModel())
+		m.d.used(m.key(), e.res.SessionID, m.ownModel())
 	}
 	m.d.log.Info("message settled", "message", m.new.ID, "state", string(e.state))
 	return nil
@@ -200,7 +200,7 @@ func (m *delivery) settleOrphan() {
 	switch {
 	case err != nil:
 		m.d.log.Error("message not settled", "message", m.new.ID, "err", err)
-		m.end = ended{err: lostError(m.key, m.new.ID)}
+		m.end = ended{err: lostError(m.key(), m.new.ID)}
 		m.close()
 	case over:
 		m.close()
@@ -226,6 +226,6 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) 
 	} else if err != nil {
 		why = "the output of its agent cannot be read: " + err.Error()
 	}
-	unknown := d.failure(m.key, m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
+	unknown := d.failure(m.key(), m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
 	return ended{state: journal.Unknown, err: unknown}, false
 }

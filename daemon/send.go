@@ -86,7 +86,7 @@ func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, watch fu
 		select {
 		case <-m.done:
 		case <-d.left:
-			return d.comeBack(ctx, leftError(m.key, m.new.ID))
+			return d.comeBack(ctx, leftError(m.key(), m.new.ID))
 		case <-ctx.Done():
 			select {
 			case <-m.done: // the daemon stops, and that is how this turn ended
@@ -108,7 +108,7 @@ func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, watch fu
 	if m.end.err != nil {
 		return nil, m.end.err
 	}
-	reply := d.reply(m.key, m.new.ID, m.end.res, callerKeys)
+	reply := d.reply(m.key(), m.new.ID, m.end.res, callerKeys)
 	reply.Notice = m.end.notice
 	return reply, nil
 }
@@ -170,7 +170,7 @@ func (d *Daemon) refusal(m *delivery, err error) error {
 	if e, ok := errors.AsType[*ipc.Error](err); ok {
 		return e
 	}
-	return d.failure(m.key, "", err)
+	return d.failure(m.key(), "", err)
 }
 
 // existing answers for a message whose key is known.
@@ -211,12 +211,15 @@ func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
 	n = journal.New{
 		ID: d.ids.next(now), Team: k.Team, Session: k.Session, Body: body, At: now,
 		Options: journal.Options{
-			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin,
-			Variant: journal.Variant(p.Options), Blocks: len(p.Content) > 0,
+			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin, Blocks: len(p.Content) > 0,
 		},
 	}
 	if p.Fresh {
 		n.Session = freshPrefix + n.ID
+	}
+	if p.Options != (ipc.Variant{}) {
+		v := journal.Variant(p.Options)
+		n.Options.Variant = &v
 	}
 	if p.TTL > 0 {
 		n.Options.Deadline = now.Add(time.Duration(p.TTL) * time.Millisecond)
@@ -275,7 +278,7 @@ func (d *Daemon) again(old journal.New) *delivery {
 		return m
 	}
 	if _, err = m.submit(&pool.Turn{Kept: m.order}); err != nil { // nobody could be told that there is no room
-		m.end = ended{err: stoppingError(m.key, n.ID)}
+		m.end = ended{err: stoppingError(m.key(), n.ID)}
 		close(m.done)
 	}
 	return m

@@ -39,7 +39,7 @@ func (d *Daemon) stream(ctx context.Context, c *ipc.Call) (any, error) {
 	}
 	select {
 	case <-d.left:
-		return d.comeBack(ctx, leftError(m.key, p.ID))
+		return d.comeBack(ctx, leftError(m.key(), p.ID))
 	default:
 	}
 	if m.end.err != nil && m.end.state == "" {

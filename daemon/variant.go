@@ -110,7 +110,7 @@ func (d *Daemon) lent(ctx context.Context, k pool.Key, p *claude.Process, v pool
 // ownModel is the model that answered, unless the message had asked for one. The
 // caller holds mu.
 func (m *delivery) ownModel() string {
-	if m.new.Options.Variant.Model != "" {
+	if m.new.Options.Variant.Value().Model != "" {
 		return ""
 	}
 	return m.end.res.Model
@@ -118,11 +118,11 @@ func (m *delivery) ownModel() string {
 
 // verdict is how the message ended. An answer in words is none to who wants JSON.
 func (m *delivery) verdict(res *pool.Result, err error) ended {
-	wants := m.new.Options.Variant.JSONSchema != ""
+	wants := m.new.Options.Variant.Value().JSONSchema != ""
 	if wants && err == nil && !res.Structured && (res.Outcome == pool.OutcomeSuccess || res.Outcome == pool.OutcomeDenied) {
 		words := *res
 		words.Outcome, words.Err = pool.OutcomeFailed, "the agent gave no answer that follows the JSON schema"
 		res = &words
 	}
-	return m.d.verdict(m.key, m.new.ID, res, err)
+	return m.d.verdict(m.key(), m.new.ID, res, err)
 }

@@ -79,18 +79,6 @@ type Turn struct {
 	Fresh  bool   // a conversation of its own: the agent goes after this turn
 	Blocks bool   // Text is a JSON list of content blocks
 
-	// Variant is what its agent has to be started as. An idle one of another
-	// variant is replaced first.
-	Variant Variant
-
-	// Kept, when it is not 0, says that an earlier daemon accepted the message,
-	// and is its place in the order of acceptance. It waits before those of its
-	// key that are new or have a later place. Submit does not refuse it for want
-	// of room: it counts against QueueLimit and may exceed it, waits for a place
-	// also with WhenFullFail, and for the next try where starts fail. ErrClosed
-	// remains. Its Parent is empty, and IfIdle is not asked again.
-	Kept uint64
-
 	// Begun says that Agent has the turn already: an image of this program before
 	// this one has sent it. Pool.Restore sets it; such a turn is taken to no other
 	// agent. Begin is called once, before Send, and cannot refuse.
@@ -101,14 +89,25 @@ type Turn struct {
 	// returned, and no fenced process ends a turn of an earlier daemon.
 	IfIdle bool
 
+	// Variant is what its agent has to be started as, nil for the usual one. An
+	// idle one of another variant is replaced first.
+	Variant *Variant
+
+	// Kept, when it is not 0, says that an earlier daemon accepted the message,
+	// and is its place in the order of acceptance. It waits before those of its
+	// key that are new or have a later place. Submit does not refuse it for want
+	// of room: it counts against QueueLimit and may exceed it, waits for a place
+	// also with WhenFullFail, and for the next try where starts fail. ErrClosed
+	// remains. Its Parent is empty, and IfIdle is not asked again.
+	Kept uint64
+
 	// Begin runs just before the first byte goes to the agent; its error gives
 	// the turn up unstarted, and its context ends with the wish for the turn. It
 	// may set Text, so that a long line need not be held in memory. It runs again
 	// when the turn is taken to another agent because the first did not take it
-	// (ErrNotDispatched, which Begin may return too). Output sees
-	// each line the agent writes during the turn, in order; the slice is only
-	// valid during the call. Both may be nil; neither is called with the pool's
-	// lock held.
+	// (ErrNotDispatched, which Begin may return too). Output sees each line the
+	// agent writes during the turn, in order; the slice is only valid during the
+	// call. Both may be nil; neither is called with the pool's lock held.
 	Begin  func(context.Context, Process) error
 	Output func(line []byte)
 

@@ -82,14 +82,14 @@ func (l *line) refusal(now time.Time) *StartError {
 // job is a turn in the pool, or a wake: a request to have an idle agent.
 type job struct {
 	turn  *Turn
-	wake  bool
 	woken func(Process, error) // of a wake; nil when nobody asks
 	line  *line
 	phase phase
 	slot  *slot // while running
 	seq   uint64
 	since time.Time
-	tries int // agents that it was taken to in vain
+	tries int  // agents that it was taken to in vain
+	wake  bool // there is no message
 	sent  bool
 	cause error // why we ended it; the first reason stands
 
@@ -284,7 +284,7 @@ func (t *table) dropAll(l *line, err error) {
 // dropAs ends those that wait in a line for an agent of that variant.
 func (t *table) dropAs(l *line, v Variant, err error) {
 	for _, j := range slices.Clone(l.queue) {
-		if j.turn.Variant == v {
+		if j.turn.Variant.Value() == v {
 			t.drop(j, err)
 		}
 	}

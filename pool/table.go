@@ -119,8 +119,8 @@ func (t *table) grant() bool {
 		t.place(l)
 	case j.turn.Fresh != s.fresh:
 		t.stop(s, "not of the conversation that is wanted")
-	case j.turn.Variant != s.variant:
-		l.replaced = "the next message is " + j.turn.Variant.against(s.variant)
+	case j.turn.Variant.Value() != s.variant:
+		l.replaced = "the next message is " + j.turn.Variant.Value().against(s.variant)
 		t.stop(s, l.replaced)
 	default:
 		t.pull(j)
@@ -205,7 +205,7 @@ func (t *table) start() bool {
 	l := t.needy.first()
 	t.serial++
 	s := t.newSlot(l.key, t.prefix+"-"+strconv.FormatUint(t.serial, 10))
-	s.fresh, s.variant = l.queue[0].turn.Fresh, l.queue[0].turn.Variant
+	s.fresh, s.variant = l.queue[0].turn.Fresh, l.queue[0].turn.Variant.Value()
 	s.state, s.why = Starting, l.why
 	s.replaced, l.replaced = l.replaced, ""
 	l.slot = s

@@ -104,7 +104,7 @@ func (w *world) launch(st step) {
 		if w.owed[k][0] != st.job.turn.ID {
 			w.Fatalf("%v: %s was granted before %v", k, st.job.turn.ID, w.owed[k])
 		}
-		if w.running[k] != "" || st.job.turn.Fresh != s.fresh || st.job.turn.Variant != s.variant {
+		if w.running[k] != "" || st.job.turn.Fresh != s.fresh || st.job.turn.Variant.Value() != s.variant {
 			w.Fatalf("%v: wrong grant of %s", k, st.job.turn.ID)
 		}
 		w.owed[k], w.running[k] = w.owed[k][1:], st.job.turn.ID
@@ -255,7 +255,7 @@ func (w *world) key() Key {
 func (w *world) submit() {
 	w.serial++
 	turn := &Turn{ID: fmt.Sprint("m", w.serial), Key: w.key(), Fresh: rapid.IntRange(0, 5).Draw(w.T, "fresh") == 0}
-	turn.Variant.MaxTurns = max(0, rapid.IntRange(-4, 2).Draw(w.T, "variant"))
+	turn.Variant = &Variant{MaxTurns: max(0, rapid.IntRange(-4, 2).Draw(w.T, "variant"))}
 	switch how := rapid.IntRange(0, 5).Draw(w.T, "how"); {
 	case how < 2 && len(w.turns) > 0:
 		turn.Parent = rapid.SampledFrom(w.turns).Draw(w.T, "parent").slot.id

@@ -14,6 +14,15 @@ type Variant struct {
 	JSONSchema         string // the answer is JSON that follows it
 }
 
+// Value is what v points to, and the zero Variant for nil. Most messages have none,
+// and very many may wait.
+func (v *Variant) Value() Variant {
+	if v == nil {
+		return Variant{}
+	}
+	return *v
+}
+
 // against says in what v differs from the variant that is there, by the names of
 // the flags and without what they are set to.
 func (v Variant) against(old Variant) string {

@@ -9,7 +9,7 @@ import (
 )
 
 // as has a message ask for a variant.
-func as(v pool.Variant) func(*pool.Turn) { return func(t *pool.Turn) { t.Variant = v } }
+func as(v pool.Variant) func(*pool.Turn) { return func(t *pool.Turn) { t.Variant = &v } }
 
 func TestAMessageGetsAnAgentOfItsVariant(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -137,8 +137,8 @@ func (n *New) identity(body Content) string {
 		session = "~"
 	}
 	what := fmt.Appendf(nil, "%q %q %s", n.Team, session, body.Sum)
-	if n.Options.Variant != (Variant{}) || n.Options.Blocks {
-		what = fmt.Appendf(what, " %q %t", fmt.Sprintf("%#v", n.Options.Variant), n.Options.Blocks)
+	if v := n.Options.Variant.Value(); v != (Variant{}) || n.Options.Blocks {
+		what = fmt.Appendf(what, " %q %t", fmt.Sprintf("%#v", v), n.Options.Blocks)
 	}
 	s := sha256.Sum256(what)
 	return hex.EncodeToString(s[:])

@@ -52,7 +52,7 @@ type Options struct {
 	DeniedOK  bool      `json:"denied_ok,omitempty"`
 	Detached  bool      `json:"detached,omitempty"` // nobody waited when it was accepted
 	Origin    string    `json:"origin,omitempty"`   // who sent it, for people
-	Variant   Variant   `json:"variant,omitzero"`
+	Variant   *Variant  `json:"variant,omitempty"`
 	Blocks    bool      `json:"blocks,omitempty"` // the body is a JSON list of content blocks, and not text
 }
 

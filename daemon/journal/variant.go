@@ -9,3 +9,12 @@ type Variant struct {
 	AppendSystemPrompt string `json:"append_system_prompt,omitempty"`
 	JSONSchema         string `json:"json_schema,omitempty"`
 }
+
+// Value is what v points to, and the zero Variant for nil. Most messages have none,
+// and very many may wait.
+func (v *Variant) Value() Variant {
+	if v == nil {
+		return Variant{}
+	}
+	return *v
+}

@@ -117,6 +117,7 @@ func (a *account) complete(r *pool.Result, isError bool) {
 			r.Text = spoken(a.said)
 		}
 	}
+	a.said = nil
 	r.Model = a.model
 	r.Background = a.background(false)
 }
