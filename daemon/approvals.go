@@ -271,10 +271,32 @@ func (d *Daemon) watchApprovals(c *ipc.Call, wanted bool, messages ...string) (s
 		}
 	}
 	return func() {
+		for _, a := range s.waiting(messages) {
+			a.awaitDecision()
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.watchers, w)
 	}
+}
+
+// waiting lists what waits in the turns of these messages.
+func (s *approvals) waiting(messages []string) (all []*approval) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.pending {
+		if slices.Contains(messages, a.view.Message) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// awaitDecision returns when a decision that is under way has been told. The turn
+// may end with it before that.
+func (a *approval) awaitDecision() {
+	a.deciding.Lock()
+	defer a.deciding.Unlock()
 }
 
 // handOver lists what waits, for the next image of this program.
