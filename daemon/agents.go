@@ -101,22 +101,25 @@ func (d *Daemon) startProcess(ctx context.Context, o claude.Options) (*claude.Pr
 	}
 }
 
-func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.EnvVar) claude.Options {
-	o := claude.Options{
-		ID: id, Team: k.Team,
-		Command: t.Command, Args: t.Args, Dir: t.Dir,
-		Env:    append(assignments(vars), claude.EnvState+"="+d.opts.Paths.State, claude.EnvTeam+"="+k.Team, claude.EnvSession+"="+k.Session),
-		Spools: d.opts.Paths.Spool, Transcript: true,
-		StartTimeout: t.StartTimeout, Grace: d.config.Load().StopGrace,
-		Watch:       watched(t, vars),
+// attendedAs are the options by which this daemon attends an agent, one that it
+// starts or one that the program before it has started.
+func (d *Daemon) attendedAs(k pool.Key, id, dir string) claude.Options {
+	return claude.Options{
+		ID: id, Team: k.Team, Dir: dir, Spools: d.opts.Paths.Spool, Grace: d.config.Load().StopGrace,
 		Stamp:       func() string { return d.stamp(k.Team) },
-		OnSession:   func(id string) { d.setSession(k, t.Dir, id) },
+		OnSession:   func(session string) { d.setSession(k, dir, session) },
 		OnLost:      func(work []string) { d.lostWork(k, work) },
-		Ask:         t.Approvals == "ask",
 		OnAsk:       func(p *claude.Process, r claude.Request) { d.asked(k, id, p, r) },
 		OnWithdrawn: func(_ *claude.Process, request string) { d.withdrawn(id, request) },
 		Follower:    d.follower, Reaper: d.reaper, Log: d.log,
 	}
+}
+
+func (d *Daemon) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.EnvVar) claude.Options {
+	o := d.attendedAs(k, id, t.Dir)
+	o.Command, o.Args, o.Transcript = t.Command, t.Args, true
+	o.Env = append(assignments(vars), claude.EnvState+"="+d.opts.Paths.State, claude.EnvTeam+"="+k.Team, claude.EnvSession+"="+k.Session)
+	o.StartTimeout, o.Watch, o.Ask = t.StartTimeout, watched(t, vars), t.Approvals == "ask"
 	if t.Agent == "echo" {
 		o.Command, o.Prefix, o.Transcript = d.self, []string{"agent", "echo"}, false
 	}

@@ -102,14 +102,7 @@ func (d *Daemon) adopt(a *pool.HandedAgent, h claude.Handed, m *delivery) {
 
 // adoptOptions are those of an agent that need not be started.
 func (d *Daemon) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
-	return claude.Options{
-		ID: h.Process, Team: k.Team, Dir: h.Dir, SessionID: h.Session,
-		Spools: d.opts.Paths.Spool, Grace: d.config.Load().StopGrace,
-		Stamp:       func() string { return d.stamp(k.Team) },
-		OnSession:   func(id string) { d.setSession(k, h.Dir, id) },
-		OnLost:      func(work []string) { d.lostWork(k, work) },
-		OnAsk:       func(p *claude.Process, r claude.Request) { d.asked(k, h.Process, p, r) },
-		OnWithdrawn: func(_ *claude.Process, request string) { d.withdrawn(h.Process, request) },
-		Follower:    d.follower, Reaper: d.reaper, Log: d.log,
-	}
+	o := d.attendedAs(k, h.Process, h.Dir)
+	o.SessionID = h.Session
+	return o
 }
