@@ -358,7 +358,7 @@ func (d *Daemon) unhold(k pool.Key) {
 			d.log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.journalError(err))
 			return
 		}
-		if err == nil && m.Options.OnUnknown == "hold" && conversationOf(&m) == k {
+		if err == nil && m.Holds() && conversationOf(&m) == k {
 			return
 		}
 	}

@@ -207,13 +207,10 @@ func completeApprovals(g *globals) cobra.CompletionFunc {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
-		defer cancel()
-		quiet := *g
-		quiet.anyConfig = true
-		list, _ := quiet.approvals(ctx, ipc.ApprovalFilter{})
+		var list ipc.ApprovalList
+		g.askQuietly(ipc.MethodApprovals, &ipc.ApprovalFilter{}, &list)
 		var ids []string
-		for _, a := range list {
+		for _, a := range list.Approvals {
 			ids = append(ids, a.ID+"\t"+escape(name(a.Team, a.Session)+" "+a.Tool))
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder

@@ -28,14 +28,14 @@ type prompter struct {
 	status  *statusLine // of the same terminal; nil for none
 
 	wg           sync.WaitGroup // the goroutine that asks, while there is something to ask
-	waker, woken *os.File       // the ends of a pipe; a byte in it has the one that asks look again
+	closing      sync.Once
+	waker, woken *os.File // the ends of a pipe; a byte in it has the one that asks look again
 
-	mu     sync.Mutex // protects the fields below
-	queue  []ipc.Approval
-	busy   bool // the goroutine is there
-	over   bool // nothing more is asked
-	closed bool
-	fates  map[string]string // how those went that somebody else has decided
+	mu    sync.Mutex // protects the fields below
+	queue []ipc.Approval
+	busy  bool              // the goroutine is there
+	over  bool              // nothing more is asked
+	fates map[string]string // how those went that somebody else has decided
 }
 
 // newPrompter returns a prompter where somebody is there to be asked: standard
@@ -87,13 +87,13 @@ func (p *prompter) close() {
 	if p == nil {
 		return
 	}
+	p.closing.Do(p.end)
+}
+
+func (p *prompter) end() {
 	p.mu.Lock()
-	closed := p.closed
-	p.over, p.closed = true, true
+	p.over = true
 	p.mu.Unlock()
-	if closed {
-		return
-	}
 	p.wake()
 	p.wg.Wait()
 	p.waker.Close()

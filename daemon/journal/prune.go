@@ -111,7 +111,7 @@ func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
 		}
 		for _, id := range ids {
 			m, err := getMessage(tx, string(id))
-			if err != nil || !m.State.Ended() || !m.Ended().Before(ended) || m.holds() {
+			if err != nil || !m.State.Ended() || !m.Ended().Before(ended) || m.Holds() {
 				continue
 			}
 			if err := m.remove(tx, c); err != nil {
@@ -135,9 +135,9 @@ func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
 	return n, nil
 }
 
-// holds reports whether the messages behind this one wait for a person to say
+// Holds reports whether the messages behind this one wait for a person to say
 // how it ended.
-func (m *Message) holds() bool { return m.State == Unknown && m.Options.OnUnknown == "hold" }
+func (m *Message) Holds() bool { return m.State == Unknown && m.Options.OnUnknown == "hold" }
 
 // remove deletes a message; its key, if any, remembers how it ended.
 func (m *Message) remove(tx *bolt.Tx, c *counts) error {

@@ -76,28 +76,22 @@ func (j *Journal) DeleteSession(key string) error {
 
 // Sessions calls f for each key and its conversation, in the order of keys. A
 // *DamageError names the first of those that cannot be read; f has had all the
-// others.
+// others. It is called after the transaction, and may call the journal.
 func (j *Journal) Sessions(f func(key string, s Session) error) error {
-	return each(j, bucketSessions, f)
-}
-
-// each calls f for every value of a small bucket, after the transaction, so
-// that f may call the journal.
-func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error {
 	var keys []string
-	var vals []T
+	var sessions []Session
 	var damage error
 	err := j.view(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucket).ForEach(func(k, v []byte) error {
-			b, err := unseal(bucket, k, v)
-			var x T
+		return tx.Bucket(bucketSessions).ForEach(func(k, v []byte) error {
+			b, err := unseal(bucketSessions, k, v)
+			var x Session
 			if err == nil {
 				err = json.Unmarshal(b, &x)
 			}
 			if err == nil {
-				keys, vals = append(keys, string(k)), append(vals, x)
+				keys, sessions = append(keys, string(k)), append(sessions, x)
 			} else if damage == nil {
-				damage = &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucket, k, err)}
+				damage = &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucketSessions, k, err)}
 			}
 			return nil
 		})
@@ -106,7 +100,7 @@ func each[T any](j *Journal, bucket []byte, f func(key string, v T) error) error
 		return err
 	}
 	for i, k := range keys {
-		if err := f(k, vals[i]); err != nil {
+		if err := f(k, sessions[i]); err != nil {
 			return err
 		}
 	}
