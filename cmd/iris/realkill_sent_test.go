@@ -48,6 +48,13 @@ var kinds = map[string]func(m *sent, n int){
 	"dump": func(m *sent, n int) { m.text = fmt.Sprintf("dump:%d", n) },
 }
 
+// unsuccessful is how a kind may end that is no success: nobody permits the tool, and an
+// agent that leaves with its turn takes along what that has put beside it.
+var unsuccessful = map[string]struct{ outcome, why string }{
+	"permission": {"denied", "denied: Write"},
+	"background": {"incomplete", "background work was ended with the agent: d"},
+}
+
 // message makes one, and notes it.
 func (k *killing) message(team, session, kind string) *sent {
 	k.serial++
@@ -144,7 +151,7 @@ func (k *killing) check(m *sent) error {
 	if err := k.wayOf(m); err != nil {
 		return err
 	}
-	if r.Outcome != "success" && (m.kind != "permission" || r.Outcome != "denied") {
+	if end := unsuccessful[m.kind]; r.Outcome != "success" && (end.outcome == "" || r.Outcome != end.outcome || !strings.HasPrefix(r.Error, end.why)) {
 		return fmt.Errorf("outcome %s: %s", r.Outcome, r.Error)
 	}
 	want := m.want
