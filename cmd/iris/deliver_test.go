@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +26,7 @@ type stub struct {
 	mu    sync.Mutex // protects the fields below
 	calls []string   // methods in the order of their calls
 	conns []net.Conn
+	sent  []byte // to all of them
 	end   func() // of this life
 }
 
@@ -67,12 +70,44 @@ type known struct {
 
 func (k known) Accept() (net.Conn, error) {
 	nc, err := k.Listener.Accept()
-	if err == nil {
-		k.stub.mu.Lock()
-		defer k.stub.mu.Unlock()
-		k.stub.conns = append(k.stub.conns, nc)
+	if err != nil {
+		return nil, err
 	}
-	return nc, err
+	k.stub.mu.Lock()
+	defer k.stub.mu.Unlock()
+	k.stub.conns = append(k.stub.conns, nc)
+	return heard{nc.(*net.UnixConn), k.stub}, nil
+}
+
+// heard notes what is sent.
+type heard struct {
+	*net.UnixConn
+	stub *stub
+}
+
+func (h heard) Write(b []byte) (int, error) {
+	n, err := h.UnixConn.Write(b)
+	h.stub.mu.Lock()
+	defer h.stub.mu.Unlock()
+	h.stub.sent = append(h.stub.sent, b[:n]...)
+	return n, err
+}
+
+// after does as h when an id has been sent: the server may still be about to
+// when it was told to.
+func (s *stub) after(id string, h ipc.Handler) ipc.Handler {
+	return func(ctx context.Context, c *ipc.Call) (any, error) {
+		for ctx.Err() == nil && !s.hasSent(id) {
+			time.Sleep(time.Millisecond)
+		}
+		return h(ctx, c)
+	}
+}
+
+func (s *stub) hasSent(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Contains(s.sent, []byte(strconv.Quote(id)))
 }
 
 // drop ends all connections without a word.
@@ -121,7 +156,6 @@ func taken(id, state string, h ipc.Handler) ipc.Handler {
 
 // lost has the client lose its connection.
 func (s *stub) lost(ctx context.Context, c *ipc.Call) (any, error) {
-	time.Sleep(50 * time.Millisecond) // a note before this may still be on its way to the socket
 	s.drop()
 	return never(ctx, c)
 }
@@ -146,7 +180,7 @@ func TestLostDaemonIsFoundAgainByTheID(t *testing.T) {
 	s, g := newStub(t, map[string]ipc.Handler{
 		ipc.MethodResult: says(succeeded("m1", "done"), nil),
 	})
-	s.handle[ipc.MethodSend] = taken("m1", "running", s.lost)
+	s.handle[ipc.MethodSend] = taken("m1", "running", s.after("m1", s.lost))
 	waits := 0
 	s.handle[ipc.MethodWait] = func(ctx context.Context, c *ipc.Call) (any, error) {
 		if waits++; waits == 1 {
@@ -171,10 +205,10 @@ func TestDaemonThatIsAwayForAWhileIsWaitedFor(t *testing.T) {
 		ipc.MethodResult: says(nil, wireError(ipc.CodeCancelled, "killed", "m1")),
 	})
 	dead := make(chan struct{})
-	s.handle[ipc.MethodSend] = taken("m1", "queued", func(ctx context.Context, c *ipc.Call) (any, error) {
+	s.handle[ipc.MethodSend] = taken("m1", "queued", s.after("m1", func(ctx context.Context, c *ipc.Call) (any, error) {
 		close(dead)
 		return never(ctx, c)
-	})
+	}))
 	s.kill()
 	s.start()
 	var wg sync.WaitGroup
@@ -194,10 +228,10 @@ func TestDaemonThatIsAwayForAWhileIsWaitedFor(t *testing.T) {
 func TestDaemonThatIsGoneForGood(t *testing.T) {
 	s, g := newStub(t, nil)
 	dead := make(chan struct{})
-	s.handle = map[string]ipc.Handler{ipc.MethodSend: taken("m1", "queued", func(ctx context.Context, c *ipc.Call) (any, error) {
+	s.handle = map[string]ipc.Handler{ipc.MethodSend: taken("m1", "queued", s.after("m1", func(ctx context.Context, c *ipc.Call) (any, error) {
 		close(dead)
 		return never(ctx, c)
-	})}
+	}))}
 	s.kill()
 	s.start()
 	var wg sync.WaitGroup
@@ -304,7 +338,7 @@ func TestEndOfTheWaitSaysWhatBecomesOfTheMessage(t *testing.T) {
 // which nothing is known yet.
 func TestTimeoutHoldsOverALostDaemon(t *testing.T) {
 	s, g := newStub(t, map[string]ipc.Handler{ipc.MethodWait: never})
-	s.handle[ipc.MethodSend] = taken("m1", "running", s.lost)
+	s.handle[ipc.MethodSend] = taken("m1", "running", s.after("m1", s.lost))
 	s.kill()
 	s.start()
 	begun := time.Now()

@@ -141,11 +141,11 @@ func (d *driver) oneRound(ctx context.Context) error {
 		p.how = killDaemon
 		d.hang(work)
 	}
-	d.employ(work, &wg, things)
+	d.employ(work, &wg, worker, things)
 	pause(ctx, p.after)
 	if p.anew {
 		d.replace(ctx)
-		d.employ(work, &wg, things)
+		d.employ(work, &wg, successor, things)
 		pause(ctx, p.after)
 	}
 	if p.how == killAgents {
@@ -171,22 +171,33 @@ func (d *driver) quota(ctx context.Context) (int, error) {
 	return 8, err
 }
 
+// The kinds of senders in a round. The workers may not be done when their
+// successors begin: each is a client of its own, for what it submits has an order.
+const (
+	worker = iota
+	successor
+	flooder
+	decider
+	hanger
+)
+
+// sender is the i-th of its kind, the same client in each round.
 func (d *driver) sender(i, kind int) *sender {
-	return &sender{h: d.h, notes: d.notes, id: i, era: d.round / eraLen, r: rand.New(rand.NewPCG(d.seed, uint64(d.round*1000+i*10+kind)))}
+	return &sender{h: d.h, notes: d.notes, id: kind*senders + i, era: d.round / eraLen, r: rand.New(rand.NewPCG(d.seed, uint64(d.round*1000+i*10+kind)))}
 }
 
-func (d *driver) employ(ctx context.Context, wg *sync.WaitGroup, things int) {
+func (d *driver) employ(ctx context.Context, wg *sync.WaitGroup, kind, things int) {
 	for i := range senders {
-		s := d.sender(i, 0)
+		s := d.sender(i, kind)
 		wg.Go(func() { s.work(ctx, things) })
 	}
-	s := d.sender(2*senders, 3)
+	s := d.sender(kind, decider)
 	wg.Go(func() { s.decide(ctx) })
 }
 
 func (d *driver) flood(ctx context.Context, wg *sync.WaitGroup) {
 	for i := range senders {
-		s := d.sender(senders+i, 1)
+		s := d.sender(i, flooder)
 		wg.Go(func() { s.flood(ctx, 12) })
 	}
 }
@@ -280,8 +291,8 @@ func (d *driver) killSome(ctx context.Context) {
 // hang has an agent begin a turn that never ends by itself. Its daemon is killed;
 // the last one must end it after orphan_timeout.
 func (d *driver) hang(ctx context.Context) {
-	m := d.notes.add(ipc.Send{Team: team(0), Session: "hung"}, senders*3, hanging)
-	s := d.sender(senders*3, 2)
+	s := d.sender(0, hanger)
+	m := d.notes.add(ipc.Send{Team: team(0), Session: "hung"}, s.id, hanging)
 	if s.submit(ctx, m) != nil {
 		return
 	}
