@@ -217,7 +217,7 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) 
 	switch {
 	case err == nil && ev.Result != nil:
 		return m.verdict(ev.Result, nil), false
-	case err == nil && ev.Untouched && a.Boot == d.boot && d.boot != "":
+	case err == nil && ev.NotBegun && a.Boot == d.boot && d.boot != "":
 		return ended{}, true
 	}
 	why := "its agent ended without a result while no daemon was there"

@@ -120,11 +120,11 @@ func (l *Leftover) Stop(grace time.Duration) error {
 type Evidence struct {
 	Result *pool.Result // how the turn ended; nil when the agent has not said so
 
-	// Untouched says that the agent was idle when the turn was to begin and has
-	// not written a word of it. Claude Code says "running" before it calls the
-	// model, so together with a dead agent and reserved room this proves that
-	// the turn never began.
-	Untouched bool
+	// NotBegun says that the turn never began, once the agent is dead and if the
+	// system has run since: its message was not written yet; or the agent was idle
+	// when it was, and has not written a word since. Claude Code says "running"
+	// before it calls the model, and room for that was reserved.
+	NotBegun bool
 }
 
 // Settle looks for the end of a turn in the spool of a process of an earlier
@@ -140,7 +140,7 @@ func Settle(spools, process string, offset int64) (Evidence, error) {
 		return Evidence{}, err
 	}
 	defer f.Close()
-	rec, _ := readRecord(path)
+	rec, recErr := readRecord(path)
 	r := settler{base: rec.Base, untouched: true}
 	if err := r.before(io.NewSectionReader(f, 0, offset)); err != nil {
 		return Evidence{}, err
@@ -152,7 +152,8 @@ func Settle(spools, process string, offset int64) (Evidence, error) {
 		r.result.Background = lost
 		r.result = r.result.CutOff()
 	}
-	return Evidence{Result: r.result, Untouched: r.untouched}, nil
+	kept := recErr == nil && rec.Given != nil && *rec.Given != offset
+	return Evidence{Result: r.result, NotBegun: r.untouched || kept && r.result == nil}, nil
 }
 
 func findSpool(spools, process string) (string, error) {

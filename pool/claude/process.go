@@ -103,6 +103,7 @@ type Process struct {
 	stateAt  int64 // start of the chunk that the last state line is in, or later
 	endAt    int64 // end of the last result that ended a turn
 	gone     bool  // the output has been read to the end
+	begun    int64 // where the last turn begins, as Spool has said
 	untaken  bool  // a turn has begun whose end may not be on record yet
 	progress time.Time
 	answered time.Time // last result
@@ -204,14 +205,18 @@ func (p *Process) exec(path string, stdout, stderr *os.File) error {
 	p.stdin, p.ident = w, identify(p.proc.Pid)
 	p.seen = newTree(p.ident.pid, p.ident, p.session)
 	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
-	p.record(func(r *record) { r.PID, r.Start, r.Boot = p.ident.pid, p.ident.start, BootID() })
+	p.identified()
 	return nil
 }
 
-// record changes the record. Without it a later daemon still sees that the
-// process lives, only cannot signal it.
-func (p *Process) record(change func(*record)) {
-	if err := p.spool.save(change); err != nil {
+// identified records which process it is. Without it a later daemon still sees that
+// the process lives, only cannot signal it.
+func (p *Process) identified() {
+	none := int64(-1)
+	err := p.spool.save(func(r *record) {
+		r.PID, r.Start, r.Boot, r.Given = p.ident.pid, p.ident.start, BootID(), &none
+	})
+	if err != nil {
 		p.log.Warn("record of process not written", "err", err)
 	}
 }
@@ -355,7 +360,8 @@ func (p *Process) Rest(ctx context.Context) error {
 func (p *Process) Spool() (path string, offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.spool.path(".out"), p.read
+	p.begun = p.read
+	return p.spool.path(".out"), p.begun
 }
 
 // Taken says that the result of the last turn is on record elsewhere, so that

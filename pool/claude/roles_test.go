@@ -111,7 +111,7 @@ func outlive(t *testing.T, r *rig, text, want string) {
 	if _, err := Start(context.Background(), o); !errors.Is(err, pool.ErrBusy) {
 		t.Errorf("start beside a leftover: %v", err)
 	}
-	if e, err := Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.Result != nil || e.Untouched {
+	if e, err := Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.Result != nil || e.NotBegun {
 		t.Errorf("in mid-turn: %+v, %v", e, err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -120,7 +120,7 @@ func outlive(t *testing.T, r *rig, text, want string) {
 		t.Fatalf("wait: %v", err)
 	}
 	e, err := Settle(r.o.Spools, r.o.ID, d.offset)
-	if err != nil || e.Untouched || e.Result == nil || e.Result.Text != want || e.Result.Outcome != pool.OutcomeSuccess {
+	if err != nil || e.NotBegun || e.Result == nil || e.Result.Text != want || e.Result.Outcome != pool.OutcomeSuccess {
 		t.Fatalf("settled: %+v, %v", e, err)
 	}
 	if cost := e.Result.CostUSD; cost <= 0 || r.stub == nil && cost > 1.1*claudetest.FakeCost(text, want) {
@@ -156,15 +156,15 @@ func TestRealToolOutlivesTheDaemon(t *testing.T) {
 }
 
 // A message that an agent was killed before reading was never begun.
-func TestSettleUntouched(t *testing.T) {
+func TestSettleNotBegun(t *testing.T) {
 	r := fakeRig(t)
 	d := killDaemon(t, r, "\x00never", "echo:one", "crash:read:1")
 	e, err := Settle(r.o.Spools, r.o.ID, d.offset)
-	if err != nil || !e.Untouched || e.Result != nil {
+	if err != nil || !e.NotBegun || e.Result != nil {
 		t.Errorf("got %+v, %v", e, err)
 	}
 	d = killDaemon(t, fakeAgain(t, r), "\x00never", "crash:before:1")
-	if e, err = Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.Untouched || e.Result != nil {
+	if e, err = Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.NotBegun || e.Result != nil {
 		t.Errorf("begun: got %+v, %v", e, err)
 	}
 }
@@ -257,11 +257,33 @@ func TestSettle(t *testing.T) {
 		dir := t.TempDir()
 		os.WriteFile(dir+"/s.p1.out", []byte(c.before+c.after), 0o600)
 		e, err := Settle(dir, "p1", int64(len(c.before)))
-		if err != nil || e.Untouched != c.untouched || (e.Result != nil) != (c.result != "") {
+		if err != nil || e.NotBegun != c.untouched || (e.Result != nil) != (c.result != "") {
 			t.Errorf("%s: got %+v, %v", c.name, e, err)
 		}
 		if e.Result != nil && (e.Result.Text != c.result || e.Result.CostUSD != c.cost) {
 			t.Errorf("%s: got %+v", c.name, e.Result)
+		}
+	}
+}
+
+// The record counts only where it says of another turn that it was the last.
+func TestSettleByTheRecord(t *testing.T) {
+	const running = `{"type":"system","subtype":"session_state_changed","state":"running"}` + "\n"
+	for record, want := range map[string]bool{
+		`{"given":0}`:        false,
+		`{"given":7}`:        true,
+		`{"given":-1}`:       true,
+		`{"given":null}`:     false,
+		`{}`:                 false,
+		`{"given":7`:         false,
+		`{"given":7}` + "  ": true,
+		"":                   false,
+	} {
+		dir := t.TempDir()
+		os.WriteFile(dir+"/s.p1.out", []byte(running), 0o600)
+		os.WriteFile(dir+"/s.p1.json", []byte(record), 0o600)
+		if e, err := Settle(dir, "p1", 0); err != nil || e.NotBegun != want {
+			t.Errorf("%s: got %+v, %v, want %v", record, e, err, want)
 		}
 	}
 }

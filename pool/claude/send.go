@@ -29,7 +29,7 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	}
 	u := p.enter(t)
 	defer p.leave(u)
-	n, err := p.write(line)
+	n, err := p.give(line)
 	switch {
 	case err != nil && n == 0:
 		p.forgetTurn()
@@ -49,23 +49,35 @@ func (p *Process) prepare(ctx context.Context) error {
 	if p.isDone() {
 		return p.orExit(errGone)
 	}
-	base := p.forgetTurn()
+	p.forgetTurn()
 	p.spool.trimErr()
-	p.record(func(r *record) { r.Base = base })
 	if err := p.spool.room(); err != nil {
 		return err
 	}
 	return p.idle(ctx, p.ownTurn)
 }
 
-// forgetTurn lets go of what the spool holds of the last turn. It returns the
-// sums so far.
-func (p *Process) forgetTurn() totals {
+// forgetTurn lets go of what the spool holds of the last turn.
+func (p *Process) forgetTurn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.untaken = false
 	p.giveLocked()
-	return p.totals
+}
+
+// give writes the message of the turn, after the record has it that it may be
+// written. If this daemon is killed before, the next one knows by that record that
+// the turn never began, whatever the agent has written of its own accord.
+func (p *Process) give(line []byte) (n int, err error) {
+	p.in.Lock()
+	defer p.in.Unlock()
+	p.mu.Lock()
+	base, begun := p.totals, p.begun
+	p.mu.Unlock()
+	if err := p.spool.save(func(r *record) { r.Base, r.Given = base, &begun }); err != nil {
+		return 0, fmt.Errorf("record of the turn: %w", err)
+	}
+	return p.writeLocked(line)
 }
 
 // idle waits until the agent's last state line says idle, and no line of it is

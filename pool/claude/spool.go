@@ -36,8 +36,9 @@ type spool struct {
 	removed bool
 }
 
-// record is what a later daemon needs to find the process and to tell its
-// costs of one turn. It is written at start and before each turn.
+// record is what a later daemon needs to find the process, and to tell the costs
+// of its last turn and whether that can have begun. It is written at start and
+// just before each message is.
 type record struct {
 	Session string `json:"session"`
 	Process string `json:"process"`
@@ -45,6 +46,7 @@ type record struct {
 	Start   uint64 `json:"start"` // of the process, in the system's own unit
 	Boot    string `json:"boot"`
 	Base    totals `json:"base"`
+	Given   *int64 `json:"given"` // offset of the last turn whose message may have been written, -1 before the first; nil when that is not noted
 }
 
 func (r record) base() string { return r.Session + "." + r.Process }

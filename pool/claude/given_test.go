@@ -1,0 +1,95 @@
+package claude
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"iris/pool"
+)
+
+// given is the offset of the turn whose message may have been written, by the record.
+func (r *rig) given(p *Process) int64 {
+	r.t.Helper()
+	rec, err := readRecord(p.spool.path(".out"))
+	if err != nil || rec.Given == nil {
+		r.t.Fatalf("got %+v, %v", rec, err)
+	}
+	return *rec.Given
+}
+
+// An agent may begin a turn of its own when another is recorded whose message it has
+// not been given. What it writes then says nothing of that.
+func TestRealSettleOfAMessageNotGiven(t *testing.T) {
+	r := realRig(t)
+	p := r.start()
+	if got := r.given(p); got != -1 {
+		t.Errorf("before the first turn: %d", got)
+	}
+	send(t, p, `tool:Bash:{"command":"sleep 0.5","description":"d","run_in_background":true}`)
+	if err := p.Rest(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path, offset := p.Spool()
+	eventually(t, "a turn of its own", func() bool {
+		b, err := os.ReadFile(path)
+		_, own, found := bytes.Cut(b[min(int(offset), len(b)):], []byte(`"origin":{"kind":"task-notification"}`))
+		return err == nil && found && bytes.Contains(own, []byte(`"state":"idle"`))
+	})
+	if e, err := Settle(r.o.Spools, r.o.ID, offset); err != nil || !e.NotBegun || e.Result != nil {
+		t.Errorf("not given: %+v, %v", e, err)
+	}
+	ask(t, p, "echo:hi", "hi")
+	if e, err := Settle(r.o.Spools, r.o.ID, offset); err != nil || e.NotBegun || e.Result == nil || e.Result.Text != "hi" {
+		t.Errorf("given: %+v, %v", e, err)
+	}
+	if got := r.given(p); got != offset {
+		t.Errorf("recorded: %d, want %d", got, offset)
+	}
+}
+
+// The record is there before the first byte, and a message that cannot be recorded is
+// not written.
+func TestMessageIsRecordedBeforeItIsGiven(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	send(t, p, "echo:one")
+	if err := p.Rest(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, offset := p.Spool()
+	syscall.Kill(p.PID(), syscall.SIGSTOP)
+	defer syscall.Kill(p.PID(), syscall.SIGCONT)
+	large := strings.Repeat("x", 1<<20) // more than the pipe takes
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.Send(context.Background(), &pool.Turn{Text: "echo:" + large})
+		done <- err
+	}()
+	eventually(t, "the record", func() bool { return r.given(p) == offset })
+	syscall.Kill(p.PID(), syscall.SIGCONT)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Rest(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.Spool()
+	record := p.spool.path(".json")
+	if err := os.Remove(record); err == nil {
+		err = os.Mkdir(record, 0o700)
+	} else {
+		t.Fatal(err)
+	}
+	defer os.Remove(record)
+	_, err := p.Send(context.Background(), &pool.Turn{Text: "echo:two"})
+	if err == nil || !strings.Contains(err.Error(), "record of the turn") {
+		t.Errorf("without a record: %v", err)
+	}
+	os.Remove(record)
+	p.Spool()
+	ask(t, p, "dump", `["echo:one","echo:`+large+`","dump"]`)
+}
