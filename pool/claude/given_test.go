@@ -3,8 +3,10 @@ package claude
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -64,27 +66,22 @@ func TestMessageIsRecordedBeforeItIsGiven(t *testing.T) {
 	syscall.Kill(p.PID(), syscall.SIGSTOP)
 	defer syscall.Kill(p.PID(), syscall.SIGCONT)
 	large := strings.Repeat("x", 1<<20) // more than the pipe takes
-	done := make(chan error, 1)
-	go func() {
-		_, err := p.Send(context.Background(), &pool.Turn{Text: "echo:" + large})
-		done <- err
-	}()
+	var sent error
+	var wg sync.WaitGroup
+	wg.Go(func() { _, sent = p.Send(context.Background(), &pool.Turn{Text: "echo:" + large}) })
 	eventually(t, "the record", func() bool { return r.given(p) == offset })
 	syscall.Kill(p.PID(), syscall.SIGCONT)
-	if err := <-done; err != nil {
-		t.Fatal(err)
+	if wg.Wait(); sent != nil {
+		t.Fatal(sent)
 	}
 	if err := p.Rest(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	p.Spool()
 	record := p.spool.path(".json")
-	if err := os.Remove(record); err == nil {
-		err = os.Mkdir(record, 0o700)
-	} else {
+	if err := errors.Join(os.Remove(record), os.Mkdir(record, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(record)
 	_, err := p.Send(context.Background(), &pool.Turn{Text: "echo:two"})
 	if err == nil || !strings.Contains(err.Error(), "record of the turn") {
 		t.Errorf("without a record: %v", err)
