@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,8 +98,9 @@ func need(t *testing.T, programs ...string) {
 
 // A pane is a terminal of tmux with a program in it.
 type pane struct {
-	t    *testing.T
-	tmux func(args ...string) *exec.Cmd
+	t      *testing.T
+	tmux   func(args ...string) *exec.Cmd
+	loaded int // commands
 }
 
 // pane starts a program in a terminal of 120 columns.
@@ -135,10 +137,18 @@ func (s *pane) screen() string {
 // shows waits until the last line that begins with a prompt satisfies want.
 func (s *pane) shows(what string, want func(line string) bool) {
 	s.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	s.waits(what, func(lines []string) bool {
+		lines = slices.DeleteFunc(lines, func(l string) bool { return !strings.HasPrefix(l, ">") })
+		return len(lines) > 0 && want(strings.TrimRight(strings.TrimPrefix(lines[len(lines)-1], "> "), " >"))
+	})
+}
+
+// waits waits until the screen satisfies want.
+func (s *pane) waits(what string, want func(lines []string) bool) {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		screen := s.screen()
-		lines := slices.DeleteFunc(strings.Split(screen, "\n"), func(l string) bool { return !strings.HasPrefix(l, ">") })
-		if len(lines) > 0 && want(strings.TrimRight(strings.TrimPrefix(lines[len(lines)-1], "> "), " >")) {
+		if want(strings.Split(screen, "\n")) {
 			return
 		}
 		if time.Now().After(end) {
@@ -147,12 +157,16 @@ func (s *pane) shows(what string, want func(line string) bool) {
 	}
 }
 
-// load types a command and returns when it is done.
+// load types a command and returns when it is done and nothing else is to be seen.
 func (s *pane) load(command string) {
 	s.t.Helper()
-	s.keys("-l", command+"; clear")
+	s.loaded++
+	done := fmt.Sprintf("loaded %d", s.loaded)
+	s.keys("-l", command+"; clear; echo "+done)
 	s.keys("Enter")
-	s.shows("an empty prompt", func(line string) bool { return line == "" })
+	s.waits(done, func(lines []string) bool {
+		return len(lines) == 2 && lines[0] == done && strings.Trim(lines[1], "> ") == ""
+	})
 }
 
 // complete types the beginning of a line and Tab, and wants it to become line.
