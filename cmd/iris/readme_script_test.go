@@ -97,15 +97,18 @@ func TestScriptOfTheReadme(t *testing.T) {
 	}
 	h.configure(toml)
 	h.run("daemon", "reload")
-	text := strings.Replace(b.text, "teams=(echo@one echo@two echo@three)", "teams=(denied limited failed nobody echo)", 1)
+	text := strings.Replace(b.text, "teams=(echo@one echo@two echo@three)", "teams=(denied limited failed a+b nobody echo)", 1)
 	text = strings.Replace(text, `"$1" >`, `"$(case $team in denied) echo fail:denied;; limited) echo fail:429;; failed) echo fail:500;; *) echo "$1";; esac)" >`, 1)
 	out, _ = paste(h, text)
 	for _, line := range []string{
 		`(?m)^denied: .*\(without \w+\)$`, `(?m)^limited: .*; again later$`, `(?m)^failed: failed with status 13: .`,
-		`(?m)^nobody: failed with status 4: no team "nobody"`, `(?m)^echo: Which`, `(?m)^status 4$`,
+		`(?m)^nobody: failed with status 4: no team "nobody"$`, `(?m)^a\+b: failed with status 2: iris: team name "a\+b"`, `(?m)^echo: Which`, `(?m)^status 4$`,
 	} {
 		if !regexp.MustCompile(line).MatchString(out) {
 			t.Errorf("no %s in\n%s", line, out)
 		}
+	}
+	if strings.Count(out, "iris: ") != 1 {
+		t.Errorf("an error is said twice in\n%s", out)
 	}
 }
