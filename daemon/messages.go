@@ -170,7 +170,7 @@ func wireMessage(m *journal.Message) ipc.Message {
 	w := ipc.Message{
 		ID: m.ID, Team: m.Team, Session: m.Session, State: string(m.State),
 		Accepted: m.Accepted(), Started: moment(m.Last().At), Ended: moment(m.Ended()),
-		Outcome: m.Outcome, Error: m.Error, CostUSD: m.CostUSD,
+		Outcome: m.Outcome, Error: m.Error, CostUSD: ipc.Cost(m.CostUSD),
 		Key: m.Options.Key, Deadline: moment(m.Options.Deadline), RetryOf: m.Options.RetryOf,
 		Attempts: len(m.Attempts), Bytes: m.Body.Size,
 	}

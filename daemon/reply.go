@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -22,7 +21,7 @@ func (d *Daemon) reply(k pool.Key, id string, res *pool.Result, callerKeys []str
 		ID: id, Team: k.Team, Session: k.Session, SessionID: res.SessionID,
 		Outcome: string(outcome), Text: ipc.QuoteString(nil, res.Text), Error: res.Err, Reason: res.Reason,
 		Subtype: res.Subtype, APIStatus: res.Status, Turns: res.Turns,
-		CostUSD: math.Round(res.CostUSD*1e8) / 1e8, Duration: res.Duration.Milliseconds(),
+		CostUSD: ipc.Cost(res.CostUSD), Duration: res.Duration.Milliseconds(),
 		Usage: ipc.Usage{Input: res.Usage.Input, Output: res.Usage.Output, CacheRead: res.Usage.CacheRead, CacheWrite: res.Usage.CacheWrite},
 	}
 	r.Model, r.Resets, r.Background = res.Model, moment(res.Resets), res.Background

@@ -62,6 +62,7 @@ func (d *Daemon) sumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 		sum.Add(&ipc.UsageSum{Messages: 1, CostUSD: s.CostUSD, Usage: wireUsage(s.Usage)})
 	}
 	for _, sum := range sums {
+		sum.CostUSD = ipc.Cost(sum.CostUSD)
 		reply.Sums = append(reply.Sums, *sum)
 	}
 	slices.SortFunc(reply.Sums, bySubject)

@@ -1,6 +1,9 @@
 package ipc
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // UsageQuery asks what messages have taken that have ended and are still on
 // record. A zero field does not filter.
@@ -38,3 +41,7 @@ func (s *UsageSum) Add(o *UsageSum) {
 	s.Usage.CacheRead += o.Usage.CacheRead
 	s.Usage.CacheWrite += o.Usage.CacheWrite
 }
+
+// Cost is an amount of dollars without the noise that sums and differences leave
+// in its last digits.
+func Cost(usd float64) float64 { return math.Round(usd*1e8) / 1e8 }

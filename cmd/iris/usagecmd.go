@@ -82,7 +82,7 @@ type usageView struct {
 
 // viewOf is a sum as it is called in a time zone.
 func viewOf(s *ipc.UsageSum, zone *time.Location) usageView {
-	v := usageView{Team: s.Team, Session: s.Session, Messages: s.Messages, CostUSD: s.CostUSD, Usage: s.Usage}
+	v := usageView{Team: s.Team, Session: s.Session, Messages: s.Messages, CostUSD: ipc.Cost(s.CostUSD), Usage: s.Usage}
 	if s.From != nil {
 		v.Day = s.From.In(zone).Format(time.DateOnly)
 	}
