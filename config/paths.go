@@ -109,7 +109,11 @@ func (p Paths) MakeDirs() error {
 		dirs = append(dirs, d)
 	}
 	for _, d := range dirs {
-		if err := makePrivate(d); err != nil {
+		err := makePrivate(d)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+			return fmt.Errorf("%w; set XDG_STATE_HOME to a directory of yours", err)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -212,6 +212,9 @@ func TestMakeDirsMakesThemPrivateAndRefusesOthers(t *testing.T) {
 	wantErr(t, p.Home, p.MakeDirs(), "create directory ~/.local/state/iris: not a directory")
 	mustDo(t, os.Remove(p.State))
 	if os.Geteuid() != 0 {
+		mustDo(t, os.Chmod(filepath.Dir(p.State), 0o500))
+		wantErr(t, p.Home, p.MakeDirs(), "create directory ~/.local/state/iris: permission denied; set XDG_STATE_HOME to a directory of yours")
+		mustDo(t, os.Chmod(filepath.Dir(p.State), 0o700))
 		t.Skip("the rest needs root to give a directory away")
 	}
 	mustMkdir(t, p.State)

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"iris/ipc"
 )
 
 func TestFindingsFitTheTerminal(t *testing.T) {
@@ -32,5 +36,24 @@ warn  team of-a-long-name  ~/src/docs, /usr/bin/claude 2.1.197, logged in (api_k
 		if got, want := c.f.text("/home/me", 12, c.terminal), strings.TrimPrefix(c.want, "\n"); got != want {
 			t.Errorf("got\n%swant\n%s", got, want)
 		}
+	}
+}
+
+// Directories that are not there yet are no fault where they can be made.
+func TestAMissingDirectoryCanBeMade(t *testing.T) {
+	home := t.TempDir()
+	var d doctor
+	if d.private("state", filepath.Join(home, "a", "b")); d.findings[0].Is != checkOK {
+		t.Errorf("got %+v", d.findings[0])
+	}
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	if err := os.Chmod(home, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	d.private("state", filepath.Join(home, "a", "b"))
+	if f := d.findings[1]; f.Is != checkFail || f.status != ipc.CodeDaemon || !strings.HasSuffix(f.Found, "you may not write in "+home) {
+		t.Errorf("got %+v", f)
 	}
 }

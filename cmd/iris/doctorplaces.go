@@ -76,8 +76,8 @@ func (d *doctor) directories(p config.Paths) {
 func (d *doctor) private(check, dir string) bool {
 	info, err := os.Stat(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		d.ok(check, "%s is not there yet; the first command makes it", dir)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		d.missing(check, dir)
 		return false
 	case err != nil:
 		d.fail(ipc.CodeDaemon, check, "", "%s", err)
@@ -99,6 +99,26 @@ func (d *doctor) private(check, dir string) bool {
 		return true
 	}
 	return false
+}
+
+// missing is about a directory that is not there: the first command makes it,
+// where that can be.
+func (d *doctor) missing(check, dir string) {
+	above := filepath.Dir(dir)
+	info, err := os.Stat(above)
+	for err != nil && above != "/" {
+		above = filepath.Dir(above)
+		info, err = os.Stat(above)
+	}
+	const elsewhere = "set XDG_STATE_HOME to a directory of yours"
+	switch {
+	case err == nil && !info.IsDir():
+		d.fail(ipc.CodeDaemon, check, elsewhere, "%s cannot be made: %s is a file", dir, above)
+	case unix.Access(above, unix.W_OK|unix.X_OK) != nil:
+		d.fail(ipc.CodeDaemon, check, elsewhere, "%s cannot be made: you may not write in %s", dir, above)
+	default:
+		d.ok(check, "%s is not there yet; the first command makes it", dir)
+	}
 }
 
 // disk checks what the state directory is on.
