@@ -3,7 +3,9 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
+	"strings"
 	"time"
 
 	"iris/config"
@@ -70,7 +72,8 @@ func classify(k pool.Key, err error) *ipc.Error {
 	case errors.Is(err, pool.ErrFull):
 		return hint(about(ipc.CodeFull, "pool-full", "%v", err), "try again later, or raise max_processes")
 	case errors.Is(err, pool.ErrClosed):
-		return coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
+		return hint(coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping")),
+			"it is gone when its running turns have ended, after drain_timeout at the latest; try again then")
 	case errors.Is(err, pool.ErrUnknown):
 		return about(ipc.CodeUnknown, "unknown", "%v", err)
 	case errors.Is(err, pool.ErrNotDispatched):
@@ -95,7 +98,13 @@ func startHint(k pool.Key, e *pool.StartError) string {
 	if _, lost := errors.AsType[*claude.ResumeError](e); lost {
 		return fmt.Sprintf(`put it back, or begin a new one with "iris session reset %s"; on_resume_failure = "fresh" does so by itself`, k)
 	}
-	if !errors.Is(e, exec.ErrNotFound) {
+	isDir := strings.HasPrefix(k.Team, "/") // which doctor knows nothing of
+	switch {
+	case isDir && errors.Is(e, fs.ErrNotExist):
+		return `name a directory that is there, or a team: "iris team ls" lists them`
+	case isDir && !errors.Is(e, exec.ErrNotFound):
+		return ""
+	case !errors.Is(e, exec.ErrNotFound):
 		return `"iris doctor" checks the team and its program`
 	}
 	return `give its full path as "command" in the configuration, or put its directory on the PATH of your login shell and run "iris daemon reload"`

@@ -46,7 +46,7 @@ func checkOptionsFor(t *config.Team, o ipc.Variant) error {
 	case o.PermissionMode != "" && !slices.Contains(permissionModes, o.PermissionMode):
 		return fmt.Errorf("permission_mode is %q: it must be one of %s", clipped(o.PermissionMode), strings.Join(permissionModes, ", "))
 	case o.PermissionMode == claude.BypassMode && !claude.Bypasses(t.Args):
-		return fmt.Errorf("permission_mode is %s, and nothing in args of team %s allows that: a message cannot", claude.BypassMode, t.Name)
+		return fmt.Errorf("permission_mode is %s, which no message can bring in: nothing in args of team %s allows that", claude.BypassMode, t.Name)
 	case o.MaxTurns < 0 || o.MaxTurns > 1e6:
 		return fmt.Errorf("max_turns is %d: it must be between 1 and 1000000", o.MaxTurns)
 	case !utf8.ValidString(o.AppendSystemPrompt):
@@ -56,7 +56,7 @@ func checkOptionsFor(t *config.Team, o ipc.Variant) error {
 	}
 	var schema map[string]json.RawMessage
 	if o.JSONSchema != "" && (json.Unmarshal([]byte(o.JSONSchema), &schema) != nil || schema == nil) {
-		return errors.New("json_schema is not a JSON object")
+		return errors.New("json_schema is not a JSON object: it must be the schema itself, not the name of a file")
 	}
 	return nil
 }

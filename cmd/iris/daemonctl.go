@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -51,7 +52,18 @@ EXIT STATUS
 	return cmd
 }
 
+// quietStop is how long a daemon may take to end before the user is told what
+// for.
+const quietStop = 2 * time.Second
+
 func runDaemonStop(ctx context.Context, opts daemonStopOptions, stderr io.Writer) error {
+	if !opts.force {
+		note := time.AfterFunc(quietStop, func() {
+			say(stderr, "waiting for running turns to end, until drain_timeout")
+			say(stderr, "hint: \"iris daemon stop --force\" does not wait for them")
+		})
+		defer note.Stop()
+	}
 	err := opts.stop(ctx, ipc.StopParams{Force: opts.force, LeaveTurns: opts.leaveTurns})
 	if errors.Is(err, ipc.ErrNoDaemon) {
 		say(stderr, "no daemon is running")
