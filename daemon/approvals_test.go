@@ -104,7 +104,7 @@ func TestApprovalWaitsAsData(t *testing.T) {
 		t.Errorf("events %q, %q", asked, decided)
 	}
 	log, err := os.ReadFile(d.paths.Log)
-	if err != nil || !strings.Contains(string(log), "approval-decided") || strings.Contains(string(log), "secret") {
+	if err != nil || strings.Count(string(log), `"approval decided"`) != 1 || !strings.Contains(string(log), "approval-decided") || strings.Contains(string(log), "secret") {
 		t.Errorf("the log: %v\n%s", err, log)
 	}
 }
@@ -159,7 +159,6 @@ func TestDeadlineDeniesByItself(t *testing.T) {
 	wantLate(t, err, "decided", "was denied at its deadline")
 }
 
-// A turn that waits has not stalled; from the answer on it can.
 // A turn outlives its team; what it waits for still has a deadline.
 func TestDeadlineOfATeamThatIsGone(t *testing.T) {
 	const top = "approval_timeout = \"100ms\"\n"
@@ -176,6 +175,7 @@ func TestDeadlineOfATeamThatIsGone(t *testing.T) {
 	}
 }
 
+// A turn that waits has not stalled; from the answer on it can.
 func TestWaitingForAnApprovalIsNoStall(t *testing.T) {
 	d := asking(t, "approval_timeout = 0", `stall_timeout = "200ms"`, `on_stall = "interrupt"`)
 	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})

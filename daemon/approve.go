@@ -66,11 +66,11 @@ func (d *Daemon) decideCall(_ context.Context, c *ipc.Call) (any, error) {
 			why += ": " + p.Reason
 		}
 	}
-	d.log.Info("approval decided", "approval", p.ID, "allow", p.Allow, "peer", c.Peer.PID)
 	a, err := d.decide(p.ID, decision, fmt.Sprintf("pid %d", c.Peer.PID), why)
 	if err != nil {
 		return nil, err
 	}
+	d.log.Info("approval decided", "approval", p.ID, "allow", p.Allow, "peer", c.Peer.PID)
 	a.Input = nil
 	return a, nil
 }
