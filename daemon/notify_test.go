@@ -88,6 +88,11 @@ func TestNotifyCommandThatIsNotThereIsReported(t *testing.T) {
 	a := pendingIn(d)
 	eventually(t, "a warning", func() bool { return strings.Contains(warnings(d), `program "no-such-program"`) })
 	allow(d, a)
+	d.configure(fakeTeam(t, "api", `approvals = "ask"`))
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	if w := warnings(d); w != "" {
+		t.Errorf("it is mended, and the warning stays: %s", w)
+	}
 }
 
 // A command that hangs holds up neither the turn nor the daemon's end, and goes

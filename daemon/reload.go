@@ -66,6 +66,7 @@ func (d *Daemon) reload() (changed bool, err error) {
 	if reflect.DeepEqual(old, cfg) {
 		return false, nil
 	}
+	d.unnotified.Store(nil) // the next approval shows whether that is mended
 	d.level.Set(logLevel(cfg))
 	syscall.Umask(int(cfg.Umask))
 	d.pool.Reconfigure(limits(cfg))
