@@ -53,10 +53,10 @@ and whether it is logged in. Nothing is changed, no daemon and no agent is
 started, and nothing is sent; Claude Code is run to say its version and login.
 
 One line says what was found, and below a line that says warn or fail is the
-command that mends it. The status is that of the first that failed: 2 for the
-configuration, 3 for a directory or the daemon, 8 for a team, 1 for the journal;
-a warning is no failure. When no daemon runs, teams are looked at as one would
-see them that a command starts.
+command that mends it, where one does. The status is that of the first that
+failed: 2 for the configuration, 3 for a directory or the daemon, 8 for a team,
+1 for the journal; a warning is no failure. When no daemon runs, teams are
+looked at as one would see them that a command starts.
 
 JSON
   an array of objects: check, team, is (ok, warn, fail), found, mend
@@ -99,11 +99,21 @@ func (d *doctor) ok(check, format string, args ...any) {
 }
 
 func (d *doctor) warn(check, mend, format string, args ...any) {
-	d.findings = append(d.findings, finding{Check: check, Is: checkWarn, Found: fmt.Sprintf(format, args...), Mend: mend})
+	found, mend := remedy(fmt.Sprintf(format, args...), mend)
+	d.findings = append(d.findings, finding{Check: check, Is: checkWarn, Found: found, Mend: mend})
 }
 
 func (d *doctor) fail(status int, check, mend, format string, args ...any) {
-	d.findings = append(d.findings, finding{Check: check, Is: checkFail, Found: fmt.Sprintf(format, args...), Mend: mend, status: status})
+	found, mend := remedy(fmt.Sprintf(format, args...), mend)
+	d.findings = append(d.findings, finding{Check: check, Is: checkFail, Found: found, Mend: mend, status: status})
+}
+
+// remedy takes the command out of an error that ends with one.
+func remedy(found, mend string) (string, string) {
+	if what, command, ok := strings.Cut(found, "; run: "); ok {
+		return what, command
+	}
+	return found, mend
 }
 
 func (d *doctor) run(ctx context.Context) {
