@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -134,10 +135,13 @@ func readAttached(path string) ([]byte, error) {
 }
 
 // attachError says what is wrong with a word that names a file, and how to send
-// the word itself.
+// the word itself, or have the agent read what cannot be sent.
 func attachError(path string, err error) error {
-	return usagef("a word that begins with \"@\" names a file to send along; quote the message, so that the word is not alone",
-		"file %s: %s", path, err)
+	hint := "a word that begins with \"@\" names a file to send along; quote the message, so that the word is not alone"
+	if !errors.Is(err, fs.ErrNotExist) {
+		hint = "name it in the message, between quotes, and have the agent read it"
+	}
+	return usagef(hint, "file %s: %s", path, err)
 }
 
 // kindOf tells images and PDF by their first bytes, and text by all.
