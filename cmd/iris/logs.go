@@ -75,7 +75,7 @@ EXIT STATUS
 }
 
 func runLogs(ctx context.Context, opts logsOptions, arg string, stdout, stderr io.Writer) error {
-	which, t, err := opts.locate(ctx, arg)
+	which, t, err := opts.locateSoon(ctx, arg)
 	if err != nil {
 		return err
 	}
@@ -93,6 +93,22 @@ func runLogs(ctx context.Context, opts logsOptions, arg string, stdout, stderr i
 		return errors.Join(whileRead(ctx, stdout, run), out.Close())
 	}
 	return errors.Join(run(ctx), out.Close())
+}
+
+// locateSoon is locate, and waits a moment for the file of a conversation that has
+// just begun. Who follows it waits anyway.
+func (o *logsOptions) locateSoon(ctx context.Context, arg string) (which ipc.Which, t ipc.Transcript, err error) {
+	for begun := time.Now(); ; {
+		which, t, err = o.locate(ctx, arg)
+		if err != nil || o.follow || t.Path != "" || t.SessionID == "" || time.Since(begun) > lateBy {
+			return which, t, err
+		}
+		select {
+		case <-ctx.Done():
+			return which, t, ctx.Err()
+		case <-time.After(lookEvery / 5):
+		}
+	}
 }
 
 // locate finds the transcript that arg means. Whatever cannot be the id of a
