@@ -37,7 +37,7 @@ type page struct{ bytes.Buffer }
 func (p *page) head(name, section, short string) {
 	p.line(`.\" Generated from the commands: go test ./cmd/iris -run Generated -update`)
 	p.line(`.TH %q %q %q "iris" "iris manual"`, strings.ToUpper(name), section, manDate)
-	p.line(".nh\n.ad l")
+	p.line(".nh\n.ad l\n.ss 12 0") // no hyphens, a ragged margin, one space between sentences
 	p.section("NAME")
 	p.line(`%s \- %s`, roff(name), roff(short))
 }
