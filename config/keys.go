@@ -116,7 +116,7 @@ var keys = []key{
 	{name: "env", kind: kindEnv,
 		doc: "Environment variables for agents. A team's table is added to the top-level one."},
 	{name: "pass_env", kind: kindNames,
-		doc: "Names of variables that agents get from the daemon's own environment; a * at the end stands for any ending. A team's list replaces the top-level one."},
+		doc: "Names of more variables that agents get from your login shell, or from the environment of a daemon that you start in the foreground; a * at the end stands for any ending. A team's list replaces the top-level one."},
 	{name: "env_file", kind: kindFile,
 		doc: "A file of NAME=value lines for the environment of agents, read at each start of one. It must belong to you with mode 0600. Empty for none."},
 	{name: "idle_timeout", kind: kindDuration, def: `"5m"`, min: 1, max: year, zero: "never",
