@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,8 +70,11 @@ func runSessionLs(ctx context.Context, opts sessionLsOptions, stdout io.Writer) 
 		return printJSON(stdout, list.Conversations)
 	}
 	var rows [][]string
+	home := os.Getenv("HOME")
 	for _, c := range list.Conversations {
-		rows = append(rows, []string{c.Team, cmp.Or(c.Session, "-"), c.SessionID, c.Created.Local().Format(time.DateTime), c.Dir})
+		rows = append(rows, []string{
+			tilde(c.Team, home), cmp.Or(c.Session, "-"), c.SessionID, c.Created.Local().Format(time.DateTime), tilde(c.Dir, home),
+		})
 	}
 	return printTable(stdout, []string{"TEAM", "SESSION", "ID", "CREATED", "DIR"}, rows)
 }

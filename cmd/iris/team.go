@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -150,11 +151,12 @@ func runTeamLs(opts teamLsOptions, stdout io.Writer) error {
 	}
 	views := []teamView{}
 	var rows [][]string
+	home := os.Getenv("HOME")
 	for _, name := range cfg.TeamNames() {
 		t := cfg.Teams[name]
 		v := teamView{t.Name, t.Dir, t.Description, t.Agent, t.File, t.Line, t.BypassFound()}
 		views = append(views, v)
-		rows = append(rows, []string{v.Team, v.Dir, v.Description, v.Bypass})
+		rows = append(rows, []string{v.Team, tilde(v.Dir, home), v.Description, v.Bypass})
 	}
 	if opts.json {
 		return printJSON(stdout, views)
