@@ -33,7 +33,8 @@ func newRetryCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"rerun", "resend", "repeat"},
 		Long: `Send the text of a message that has ended once more, to the same conversation,
 and print the answer as "iris send" does. It is a new message with an id of its
-own; the old one stays as it is.
+own; the old one stays as it is, unless it is unknown: then it counts as failed
+from now on, and "iris show" says as which one it was sent again.
 
 Look first at what the first turn has done: it may have done all of it, also
 when the message is unknown or failed. What an agent has started may not do this
