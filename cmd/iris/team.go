@@ -177,8 +177,9 @@ func newTeamRmCmd(g *globals) *cobra.Command {
 		Use:        "rm NAME",
 		Short:      "Remove a team that was added",
 		SuggestFor: []string{"remove", "delete", "del"},
-		Long: `Remove a team that "iris team add" made. Its directory is not touched. A team
-that is written in the configuration file is removed there.
+		Long: `Remove a team that "iris team add" made: its file in conf.d, with all that you
+have added to it. Its directory is not touched. A team that you wrote into the
+configuration file is refused; take it out of there.
 
 What an agent has started may not do this (2).
 
