@@ -39,13 +39,13 @@ it is no failure that no agent is running.
 What an agent has started ends with it, but for what has made itself a daemon,
 such as a dev server or tmux. "iris ps --tree" lists that, and --tree ends it,
 also when the agent itself is gone: SIGTERM, and after stop_grace SIGKILL. Each
-process is named on stderr. It is refused to who runs in one of them.
+process is named on stderr. It is refused to whoever runs in one of them.
 
 "iris cancel" ends a turn and keeps its agent, "iris evict" stops idle agents
 only.
 
-What an agent has started may not do this (2).` + stoppedJSON + `; with
-  --tree also daemons, an array (pid, parent, command, memory_bytes, daemon)
+What an agent has started may not do this (2).` + stoppedJSON + `; with --tree also
+  daemons, an array (pid, parent, command, memory_bytes, daemon)
 
 EXIT STATUS
 0 2 3 4`,
