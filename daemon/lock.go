@@ -2,19 +2,28 @@ package daemon
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"time"
+
+	"iris/ipc"
 )
 
 // ErrRunning says that another daemon holds the state directory.
 var ErrRunning = errors.New("a daemon is already running")
 
-// lockWait is how long a starting daemon waits for one that is just leaving.
-const lockWait = 3 * time.Second
+// A starting daemon waits up to lockWait for one that is just leaving, and each
+// time up to askWait for what the other one says. It asks again after askAgain: a
+// daemon that has just been sent a signal may answer before it knows.
+const (
+	lockWait = 3 * time.Second
+	askWait  = 250 * time.Millisecond
+	askAgain = 100 * time.Millisecond
+)
 
 // lock is the claim to a state directory: a flock held for the daemon's life
 // on a file that is never removed. Its one line is the path of the socket, so
@@ -23,21 +32,63 @@ type lock struct {
 	f *os.File
 }
 
+// A heldError is ErrRunning, with the socket of the daemon that has the lock as
+// far as it has told. While that one starts it may be the socket of an earlier one.
+type heldError struct {
+	socket string
+}
+
+func (e *heldError) Unwrap() error { return ErrRunning }
+
+func (e *heldError) Error() string {
+	if e.socket == "" {
+		return ErrRunning.Error()
+	}
+	return fmt.Sprintf("%v at %s", ErrRunning, e.socket)
+}
+
 // acquire takes the lock at path. The error is ErrRunning when another daemon
-// has it and keeps it.
+// has it: soon if that one says that it stays, else after lockWait. One that
+// says nothing starts, is being replaced in place, or hangs.
 func acquire(path string) (*lock, error) {
 	deadline := time.Now().Add(lockWait)
 	for {
 		l, err := acquireNow(path)
-		if !errors.Is(err, ErrRunning) || time.Now().After(deadline) {
+		held, ok := errors.AsType[*heldError](err)
+		if !ok || time.Now().After(deadline) || held.stays() {
 			return l, err
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// acquireNow takes the lock at path if nobody has it, else the error is
-// ErrRunning.
+// stays reports whether the daemon that has the lock is not about to end.
+func (e *heldError) stays() bool {
+	if !e.serves() {
+		return false
+	}
+	time.Sleep(askAgain)
+	return e.serves()
+}
+
+// serves reports whether the daemon that has the lock says that it is in service.
+func (e *heldError) serves() bool {
+	if e.socket == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askWait)
+	defer cancel()
+	c, err := ipc.Dial(ctx, e.socket, ipc.Hello{})
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	var s ipc.Status
+	return c.Call(ctx, ipc.MethodStatus, nil, &s) == nil && !s.Stopping
+}
+
+// acquireNow takes the lock at path if nobody has it, else the error is a
+// *heldError.
 func acquireNow(path string) (*lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -48,7 +99,7 @@ func acquireNow(path string) (*lock, error) {
 	case err == nil:
 		return &lock{f}, nil
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		err = running(f)
+		err = &heldError{socketIn(f)}
 	default:
 		err = fmt.Errorf("lock %s: %w", path, err)
 	}
@@ -56,13 +107,10 @@ func acquireNow(path string) (*lock, error) {
 	return nil, err
 }
 
-// running says where the daemon listens that has the lock, as far as it has told.
-func running(f *os.File) error {
+// socketIn returns what record has written last, if anything.
+func socketIn(f *os.File) string {
 	line, _ := bufio.NewReader(f).ReadString('\n')
-	if socket := strings.TrimSuffix(line, "\n"); socket != "" {
-		return fmt.Errorf("%w at %s", ErrRunning, socket)
-	}
-	return ErrRunning
+	return strings.TrimSuffix(line, "\n")
 }
 
 // inherit goes on with a lock that this process holds already, at a descriptor;

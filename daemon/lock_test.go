@@ -1,10 +1,17 @@
 package daemon
 
 import (
+	"context"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
+
+	"iris/ipc"
 )
 
 func TestLockHasOneHolder(t *testing.T) {
@@ -31,6 +38,104 @@ func TestLockHasOneHolder(t *testing.T) {
 	got, err := os.ReadFile(path)
 	if err != nil || string(got) != "/run/b\n" {
 		t.Fatalf("got %q, %v, want only the new path", got, err)
+	}
+}
+
+func TestDaemonThatStaysRefusesAnotherAtOnce(t *testing.T) {
+	d := startDaemon(t, "")
+	begun := time.Now()
+	err := Run(t.Context(), Options{Paths: d.paths, Stderr: io.Discard})
+	if !errors.Is(err, ErrRunning) {
+		t.Errorf("got %v, want ErrRunning", err)
+	}
+	if took := time.Since(begun); took > lockWait/2 {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestDaemonThatLeavesIsWaitedFor(t *testing.T) {
+	d := startDaemon(t, "")
+	mustCall[ipc.Process](d, ipc.MethodWake, ipc.Target{Team: "echo"})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "echo", Text: "/sleep 1s"}); err != nil {
+			t.Error(err)
+		}
+	})
+	eventually(t, "the turn", func() bool { return mustCall[ipc.Status](d, ipc.MethodStatus, nil).Busy == 1 })
+	d.quit()
+	eventually(t, "the end of service", func() bool { return mustCall[ipc.Status](d, ipc.MethodStatus, nil).Stopping })
+	next := &testDaemon{t: t, paths: d.paths}
+	next.run()
+	wg.Wait()
+	next.stop()
+}
+
+// A daemon that has been told to end may answer once more before it knows.
+func TestDaemonIsAskedTwiceWhetherItStays(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "private")
+	mustMkdir(t, dir)
+	t.Chdir(dir) // the socket's path is limited
+	first, err := acquire("daemon.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.record("s"); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	srv := ipc.NewServer(ipc.Options{})
+	srv.HandleInline(ipc.MethodStatus, func(context.Context, *ipc.Call) (any, error) {
+		if asked++; asked == 2 {
+			first.release()
+		}
+		return ipc.Status{Stopping: asked > 1}, nil
+	})
+	ln, err := ipc.Listen("s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { srv.Serve(ctx, ln) })
+	defer wg.Wait()
+	defer cancel()
+	second, err := acquire("daemon.lock")
+	if err != nil {
+		t.Fatalf("got %v, want the lock", err)
+	}
+	second.release()
+}
+
+// A daemon that has the lock and says nothing may be about to leave: it is waited
+// for, and what is left of the wait is not spent on its silence.
+func TestSilentDaemonIsWaitedFor(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "private")
+	mustMkdir(t, dir)
+	t.Chdir(dir) // the socket's path is limited
+	ln, err := net.Listen("unix", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close() // nobody accepts
+	path := filepath.Join(dir, "daemon.lock")
+	first, err := acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.record("s"); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(lockWait/3, first.release)
+	defer timer.Stop()
+	begun := time.Now()
+	second, err := acquire(path)
+	if err != nil {
+		t.Fatalf("got %v, want the lock", err)
+	}
+	second.release()
+	if took := time.Since(begun); took < lockWait/3 || took > lockWait*2/3 {
+		t.Errorf("it took %v, the other one left after %v", took, lockWait/3)
 	}
 }
 
