@@ -76,7 +76,7 @@ func plain(err error) error {
 	return err
 }
 
-// ShellQuote returns s as one word for a shell.
+// ShellQuote returns s as one word for a shell, in quotes if it needs any.
 func ShellQuote(s string) string {
 	safe := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@:,", r)

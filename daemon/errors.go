@@ -96,7 +96,7 @@ func startReason(e *pool.StartError) string {
 // conversation that is elsewhere.
 func startHint(k pool.Key, e *pool.StartError) string {
 	if _, lost := errors.AsType[*claude.ResumeError](e); lost {
-		return fmt.Sprintf(`put it back, or begin a new one with "iris session reset %s"; on_resume_failure = "fresh" does so by itself`, k)
+		return fmt.Sprintf(`put it back, or begin a new one with "%s"; on_resume_failure = "fresh" does so by itself`, command("session reset", k))
 	}
 	isDir := strings.HasPrefix(k.Team, "/") // which doctor knows nothing of
 	switch {
@@ -108,6 +108,11 @@ func startHint(k pool.Key, e *pool.StartError) string {
 		return `"iris doctor" checks the team and its program`
 	}
 	return `give its full path as "command" in the configuration, or put its directory on the PATH of your login shell and run "iris daemon reload"`
+}
+
+// command is a command of iris about a conversation, as a shell takes it.
+func command(verb string, k pool.Key) string {
+	return "iris " + verb + " " + config.ShellQuote(k.String())
 }
 
 // exitCode is the status that a start-up error means for the client.

@@ -247,7 +247,7 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	}
 	if m.orphan.Load() != nil {
 		e := coded(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key(), p.ID))
-		e.Data.Hint = fmt.Sprintf("%q ends that agent", "iris kill "+m.key().String())
+		e.Data.Hint = fmt.Sprintf(`"%s" ends that agent`, command("kill", m.key()))
 		return nil, withID(e, p.ID)
 	}
 	waits := d.pool.Position(p.ID) > 0

@@ -55,8 +55,8 @@ func (d *Daemon) loginHint(t *config.Team, callerKeys []string) string {
 		return slices.ContainsFunc(vars, func(v ipc.EnvVar) bool { return v.Name == name })
 	})
 	if len(missing) > 0 {
-		return fmt.Sprintf("your shell has %s, the agents of team %s have not: put it into an env_file of the team; %q shows what they have",
-			strings.Join(missing, ", "), t.Name, "iris config show --env "+t.Name)
+		return fmt.Sprintf(`your shell has %s, the agents of team %s have not: put it into an env_file of the team; "%s" shows what they have`,
+			strings.Join(missing, ", "), t.Name, command("config show --env", pool.Key{Team: t.Name}))
 	}
-	return fmt.Sprintf("run %q, or give the team an env_file with ANTHROPIC_API_KEY", t.Command+" auth login")
+	return fmt.Sprintf(`run "%s auth login", or give the team an env_file with ANTHROPIC_API_KEY`, config.ShellQuote(t.Command))
 }

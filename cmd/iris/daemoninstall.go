@@ -190,7 +190,7 @@ func commandFor(p config.Paths, self string) []string {
 		words = append(words, "--socket", p.Socket)
 	}
 	for i, word := range words {
-		words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		words[i] = config.ShellQuote(word)
 	}
 	return words
 }

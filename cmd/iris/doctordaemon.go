@@ -54,7 +54,7 @@ func (d *doctor) running(ctx context.Context, s *ipc.Status) {
 	d.journal(&s.Journal)
 	for _, b := range s.Broken {
 		d.findings = append(d.findings, finding{
-			Check: "agents", Team: name(b.Team, b.Session), Is: checkFail, status: ipc.CodeCannotRun, Mend: "iris wake " + name(b.Team, b.Session),
+			Check: "agents", Team: name(b.Team, b.Session), Is: checkFail, status: ipc.CodeCannotRun, Mend: "iris wake " + config.ShellQuote(name(b.Team, b.Session)),
 			Found: fmt.Sprintf("do not start (%s): %s", plural(b.Failures, "failure"), b.Error),
 		})
 	}
@@ -81,7 +81,7 @@ func (d *doctor) leftovers(ctx context.Context) {
 	for _, p := range list.Processes {
 		if strings.HasPrefix(p.Why, "left over") {
 			d.findings = append(d.findings, finding{
-				Check: "agent", Team: name(p.Team, p.Session), Is: checkWarn, Mend: "iris kill " + name(p.Team, p.Session),
+				Check: "agent", Team: name(p.Team, p.Session), Is: checkWarn, Mend: "iris kill " + config.ShellQuote(name(p.Team, p.Session)),
 				Found: fmt.Sprintf("pid %d is left over from an earlier daemon and ends its turn", p.PID),
 			})
 		}

@@ -210,7 +210,7 @@ func TestInstallStopsTheDaemonThatIsChosen(t *testing.T) {
 	}
 	t.Setenv("IRIS_CONFIG", "/tmp/it's.toml")
 	t.Setenv("IRIS_SOCKET", "/tmp/$(x)")
-	if got := strings.Join(commandFor(resolve(t), "/iris"), " "); got != `'/iris' '--config' '/tmp/it'\''s.toml' '--socket' '/tmp/$(x)'` {
+	if got := strings.Join(commandFor(resolve(t), "/iris"), " "); got != `/iris --config '/tmp/it'\''s.toml' --socket '/tmp/$(x)'` {
 		t.Errorf("got %s", got)
 	}
 }

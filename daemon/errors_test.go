@@ -1,0 +1,37 @@
+package daemon
+
+import (
+	"testing"
+
+	"iris/config"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// What a hint says between its quotes can be pasted into a shell.
+func TestHintsNameDirectoriesAsAShellTakesThem(t *testing.T) {
+	lost := &pool.StartError{Err: &claude.ResumeError{}}
+	dm, _ := startManaged(t, "", Service{})
+	for _, c := range []struct{ got, want string }{
+		{
+			startHint(pool.Key{Team: "/my api's", Session: "s"}, lost),
+			`put it back, or begin a new one with "iris session reset '/my api'\''s@s'"; on_resume_failure = "fresh" does so by itself`,
+		},
+		{
+			startHint(pool.Key{Team: "api", Session: "s"}, lost),
+			`put it back, or begin a new one with "iris session reset api@s"; on_resume_failure = "fresh" does so by itself`,
+		},
+		{
+			dm.loginHint(&config.Team{Name: "/$(x)"}, []string{"NO_SUCH_KEY"}),
+			`your shell has NO_SUCH_KEY, the agents of team /$(x) have not: put it into an env_file of the team; "iris config show --env '/$(x)'" shows what they have`,
+		},
+		{
+			dm.loginHint(&config.Team{Name: "api", Settings: config.Settings{Command: "/my bin/claude"}}, nil),
+			`run "'/my bin/claude' auth login", or give the team an env_file with ANTHROPIC_API_KEY`,
+		},
+	} {
+		if c.got != c.want {
+			t.Errorf("got  %s\nwant %s", c.got, c.want)
+		}
+	}
+}
