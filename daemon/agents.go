@@ -37,7 +37,7 @@ func (d *Daemon) team(name string) (*config.Team, error) {
 func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bool, v pool.Variant) (pool.Agent, error) {
 	t, err := d.team(k.Team)
 	if err == nil {
-		err = t.CheckDir()
+		err = checkDir(t)
 	}
 	if err == nil { // what was allowed when the message was accepted need not be now
 		err = checkOptionsFor(t, ipc.Variant(v))
@@ -74,6 +74,16 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 	}
 	d.lent(ctx, k, p, v)
 	return p, nil
+}
+
+// A dirError is why no agent can work in the directory of its team.
+type dirError struct{ error }
+
+func checkDir(t *config.Team) error {
+	if err := t.CheckDir(); err != nil {
+		return dirError{err}
+	}
+	return nil
 }
 
 // startProcess starts an agent. Where the disk has no room for what it will say

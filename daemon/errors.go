@@ -92,16 +92,19 @@ func startReason(e *pool.StartError) string {
 	return e.Err.Error()
 }
 
-// startHint says what to do about a program that is not there, or a
-// conversation that is elsewhere.
+// startHint says what to do about a program or a directory that is not there, or
+// a conversation that is elsewhere.
 func startHint(k pool.Key, e *pool.StartError) string {
 	if _, lost := errors.AsType[*claude.ResumeError](e); lost {
 		return fmt.Sprintf(`put it back, or begin a new one with "%s"; on_resume_failure = "fresh" does so by itself`, command("session reset", k))
 	}
+	_, noDir := errors.AsType[dirError](e)
 	isDir := strings.HasPrefix(k.Team, "/") // which doctor knows nothing of
 	switch {
 	case isDir && errors.Is(e, fs.ErrNotExist):
 		return `name a directory that is there, or a team: "iris team ls" lists them`
+	case noDir:
+		return "put it back, or make it; a conversation that was begun there goes on"
 	case isDir && !errors.Is(e, exec.ErrNotFound):
 		return ""
 	case !errors.Is(e, exec.ErrNotFound):

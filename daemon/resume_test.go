@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -116,5 +117,58 @@ func TestRealConversationThatAnotherProcessHasOpen(t *testing.T) {
 	time.Sleep(10 * time.Millisecond)
 	if r, err := ask(d, "api", "count"); err != nil || text(t, r) != "2" {
 		t.Errorf("after it left: %s, %v", r.Text, err)
+	}
+}
+
+// A warm agent works where nothing is any more when its directory was removed.
+// Whoever sends it a message is told so, as if the agent had to be started, and
+// nothing is run; when the directory is there again its conversation goes on.
+func TestRealDirectoryThatVanishes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "project")
+	mustMkdir(t, dir)
+	toml, _ := realTeam(t, "api", dir)
+	vanishing(t, startDaemon(t, toml), dir)
+}
+
+func TestDirectoryThatVanishes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "project")
+	mustMkdir(t, dir)
+	vanishing(t, startDaemon(t, fmt.Sprintf("[teams.api]\ndir = %q\ncommand = %q\n", dir, claudetest.Install(t.TempDir()))), dir)
+}
+
+func vanishing(t *testing.T, d *testDaemon, dir string) {
+	t.Helper()
+	want := func(message, answer string) {
+		t.Helper()
+		if r, err := ask(d, "api", message); err != nil || text(t, r) != answer {
+			t.Fatalf("%s: got %s, %v, want %s", message, r.Text, err, answer)
+		}
+	}
+	want("echo:one", "one")
+	for range 2 {
+		if err := os.Remove(dir); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // with a warm agent, and without
+			_, err := ask(d, "api", "echo:nowhere")
+			wantCode(t, err, ipc.CodeCannotRun, "team api: directory "+dir+" does not exist")
+			if e, ok := errors.AsType[*ipc.Error](err); ok && !strings.Contains(e.Hint(), "put it back") {
+				t.Errorf("no remedy: %q", e.Hint())
+			}
+		}
+		mustMkdir(t, dir)
+		want("echo:there", "there")
+	}
+	want("count", "4")
+
+	// Another one in its place will do, and the agent stays.
+	before := mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes[0].ID
+	if err := os.Rename(dir, dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	mustMkdir(t, dir)
+	want("count", "5")
+	if now := mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes[0].ID; now != before {
+		t.Errorf("agent %s, before %s", now, before)
 	}
 }

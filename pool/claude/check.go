@@ -23,8 +23,14 @@ func (p *Process) Check(ctx context.Context, ping bool) (pool.Health, error) {
 }
 
 // Stale says why the process should be replaced before its next turn: it has
-// read its files once, at start.
-func (p *Process) Stale() string { return p.watched.stale() }
+// read its files once, at start, and without its directory Claude Code fails the
+// turn and exits. Another directory in that place it takes for its own.
+func (p *Process) Stale() string {
+	if info, err := os.Stat(p.o.Dir); err != nil || !info.IsDir() {
+		return "directory gone"
+	}
+	return p.watched.stale()
+}
 
 // watched is what an agent has read at its start.
 type watched struct {

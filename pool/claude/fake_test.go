@@ -334,6 +334,10 @@ func TestStale(t *testing.T) {
 	}
 	stamp = "b"
 	want("configuration changed")
+	os.Rename(r.o.Dir, r.o.Dir+".old")
+	want("directory gone")
+	os.WriteFile(r.o.Dir, nil, 0o600)
+	want("directory gone")
 }
 
 func TestCheckMeasuresTheTree(t *testing.T) {
