@@ -18,43 +18,6 @@ const (
 	maxYear = 2200
 )
 
-// wait answers message.wait with the first of some messages that has ended.
-func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
-	var p ipc.Wait
-	if err := c.Bind(&p); err != nil {
-		return nil, err
-	}
-	if len(p.IDs) == 0 || len(p.IDs) > maxPage {
-		return nil, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("%d ids to wait for: there must be 1 to %d", len(p.IDs), maxPage))
-	}
-	defer d.watchApprovals(c, p.Approvals, p.IDs...)()
-	ended := make(chan string, len(p.IDs))
-	for _, id := range p.IDs {
-		if m := d.live.watch(id, ended); m != nil {
-			defer d.live.unwatch(m, ended)
-			c.Notify(ipc.NotifyState, d.stateOf(m))
-			continue
-		}
-		return d.endedState(ctx, id)
-	}
-	select {
-	case id := <-ended:
-		return d.endedState(ctx, id)
-	case <-d.left:
-		return d.comeBack(ctx, leftError(d.keyOf(p.IDs[0]), p.IDs[0]))
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// keyOf is the conversation of a live message.
-func (d *Daemon) keyOf(id string) pool.Key {
-	if m := d.live.get(id); m != nil {
-		return m.key()
-	}
-	return pool.Key{}
-}
-
 // stateOf says how far a live message is.
 func (d *Daemon) stateOf(m *delivery) ipc.MessageState {
 	st := ipc.MessageState{ID: m.new.ID, State: string(journal.Running)}
@@ -242,6 +205,10 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	none := coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q waits or runs", p.ID))
 	none.Data.Hint = `"iris messages --state queued,running" lists those that do`
 	m := d.live.get(p.ID)
+	if m == nil {
+		p.ID = d.standIn(p.ID)
+		m = d.live.get(p.ID)
+	}
 	if m == nil {
 		return nil, none
 	}

@@ -47,9 +47,13 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 			t.streams.id = st.ID
 			t.streams.rest()
 		}
-		return d.recall(st.ID, p.EnvKeys)
+		now := d.standIn(st.ID)
+		if now != st.ID {
+			d.instead(c, st.ID, now)
+		}
+		return d.recall(now, p.EnvKeys)
 	}
-	return d.outcome(ctx, m, t.streams, func(id string) (stop func()) { return d.watchApprovals(c, p.Approvals, id) }, p.EnvKeys)
+	return d.outcome(ctx, c, m, t.streams, &p)
 }
 
 // submit answers message.submit: the message is on disk, and nobody waits.
@@ -73,11 +77,10 @@ func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
 }
 
 // outcome waits for the end of a message, or of what runs in its place, and
-// answers with it. Meanwhile s, which may be nil, sends what its agent writes, and
-// each of them is watched.
-func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, watch func(id string) (stop func()), callerKeys []string) (any, error) {
+// answers with it. Meanwhile s, which may be nil, sends what its agent writes.
+func (d *Daemon) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
 	for {
-		defer watch(m.new.ID)()
+		defer d.watchApprovals(c, p.Approvals, m.new.ID)()
 		if s != nil {
 			if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
 				d.log.Warn("output not sent", "message", m.new.ID, "err", err)
@@ -98,6 +101,7 @@ func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, watch fu
 		if m.next == nil {
 			break
 		}
+		d.instead(c, m.new.ID, m.next.new.ID)
 		if m = m.next; s != nil {
 			s.leave()
 		}
@@ -108,7 +112,7 @@ func (d *Daemon) outcome(ctx context.Context, m *delivery, s *streamer, watch fu
 	if m.end.err != nil {
 		return nil, m.end.err
 	}
-	reply := d.reply(m.key(), m.new.ID, m.end.res, callerKeys)
+	reply := d.reply(m.key(), m.new.ID, m.end.res, p.EnvKeys)
 	reply.Notice = m.end.notice
 	return reply, nil
 }
@@ -181,8 +185,14 @@ func (d *Daemon) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*de
 		return nil, st, withID(coded(ipc.CodeNotFound, "pruned", err), found.ID)
 	}
 	m := d.live.get(found.ID)
+	if m == nil {
+		m = d.live.get(d.standIn(found.ID))
+	}
 	if m != nil && waits {
 		c.Notify(ipc.NotifyState, st)
+		if m.new.ID != found.ID {
+			d.instead(c, found.ID, m.new.ID)
+		}
 	}
 	return m, st, nil
 }

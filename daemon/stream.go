@@ -17,7 +17,8 @@ import (
 const tellEvery = 100 * time.Millisecond
 
 // stream answers message.stream. It reads what the agent has written from the
-// spool's file, no faster than the client takes it.
+// spool's file, no faster than the client takes it. After a message that was sent
+// again comes the one in its place.
 func (d *Daemon) stream(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Stream
 	if err := c.Bind(&p); err != nil {
@@ -29,23 +30,37 @@ func (d *Daemon) stream(ctx context.Context, c *ipc.Call) (any, error) {
 	s := d.newStreamer(c, p.Partial, p.Place)
 	defer s.close()
 	s.id, s.seq = p.ID, p.After
-	defer d.watchApprovals(c, p.Approvals, p.ID)()
 	m := d.live.get(p.ID)
 	if m == nil {
-		return s.ended(ctx)
+		end, err := s.ended(ctx)
+		now := d.standIn(p.ID)
+		if err != nil || now == p.ID {
+			return end, err
+		}
+		s.goOn(now)
+		if m = d.live.get(now); m == nil {
+			return s.ended(ctx)
+		}
 	}
-	if err := s.follow(ctx, m); err != nil {
-		return nil, err
+	for {
+		defer d.watchApprovals(c, p.Approvals, m.new.ID)()
+		if err := s.follow(ctx, m); err != nil {
+			return nil, err
+		}
+		select {
+		case <-d.left:
+			return d.comeBack(ctx, leftError(m.key(), m.new.ID))
+		default:
+		}
+		switch {
+		case m.end.err != nil && m.end.state == "":
+			return d.comeBack(ctx, m.end.err)
+		case m.next == nil:
+			return ipc.StreamEnd{Seq: s.seq}, nil
+		}
+		m = m.next
+		s.goOn(m.new.ID)
 	}
-	select {
-	case <-d.left:
-		return d.comeBack(ctx, leftError(m.key(), p.ID))
-	default:
-	}
-	if m.end.err != nil && m.end.state == "" {
-		return d.comeBack(ctx, m.end.err)
-	}
-	return ipc.StreamEnd{Seq: s.seq}, nil
 }
 
 // A streamer sends one client what agents write in the turns of its messages. It
@@ -91,6 +106,13 @@ func (s *streamer) leave() {
 	}
 	s.use(nil)
 	s.seq = 0
+}
+
+// goOn leaves a message for the one that was sent in its place.
+func (s *streamer) goOn(now string) {
+	s.leave()
+	s.d.instead(s.call, s.id, now)
+	s.id = now
 }
 
 // use goes on with another stream.

@@ -89,7 +89,11 @@ func (d *Daemon) recall(id string, callerKeys []string) (any, error) {
 	case r != nil && r.Code == ipc.CodeUnknown && m.State != journal.Unknown:
 		return d.resolved(k, &m)
 	case r != nil && r.Code != 0:
-		return nil, &ipc.Error{Code: r.Code, Message: r.Error, Data: &ipc.Data{Reason: r.Reason, Hint: r.Hint, ID: id}}
+		e := &ipc.Error{Code: r.Code, Message: r.Error, Data: &ipc.Data{Reason: r.Reason, Hint: r.Hint, ID: id}}
+		if now := d.standIn(id); now != id {
+			e.Data.Hint = fmt.Sprintf("it was sent again as %s; %q waits for that", now, "iris wait "+now)
+		}
+		return nil, e
 	case r != nil:
 		reply := d.reply(k, id, fromRecord(r), callerKeys)
 		reply.Notice = r.Notice

@@ -178,6 +178,8 @@ func (m *MessageState) member(name string) any {
 		return &m.Process
 	case "existing":
 		return &m.Existing
+	case "instead_of":
+		return &m.InsteadOf
 	}
 	return nil
 }

@@ -91,12 +91,13 @@ func (m Send) AppendJSON(dst []byte) ([]byte, error) {
 
 // MessageState tells a sender or a waiter how far a message is.
 type MessageState struct {
-	ID       string `json:"id"`
-	State    string `json:"state"`               // those of Message
-	Position int    `json:"position,omitempty"`  // place in its queue, from 1
-	WaitsFor string `json:"waits_for,omitempty"` // in words, where the place was asked for
-	Process  string `json:"process,omitempty"`
-	Existing bool   `json:"existing,omitempty"` // its key was known: nothing new was accepted
+	ID        string `json:"id"`
+	State     string `json:"state"`               // those of Message
+	Position  int    `json:"position,omitempty"`  // place in its queue, from 1
+	WaitsFor  string `json:"waits_for,omitempty"` // in words, where the place was asked for
+	Process   string `json:"process,omitempty"`
+	Existing  bool   `json:"existing,omitempty"`   // its key was known: nothing new was accepted
+	InsteadOf string `json:"instead_of,omitempty"` // the message that was waited for: nobody can prove how it ended, and this one was sent in its place
 }
 
 // Wait waits for one of some messages to end. One that has ended already is

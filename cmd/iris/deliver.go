@@ -44,6 +44,7 @@ type delivery struct {
 	mu          sync.Mutex // protects the fields below
 	ids         []string   // what is waited for, nil until the daemon has said it
 	heard       map[string]string
+	asked       map[string]string // by a message that was sent again, the first one
 	interrupted bool
 }
 
@@ -96,6 +97,7 @@ func (d *delivery) talk(ctx context.Context, c *ipc.Client, f func(context.Conte
 			return
 		}
 		if method == ipc.NotifyState && state.ParseJSON(raw) == nil && state.ID != "" {
+			d.instead(state)
 			d.note(state)
 		}
 		if d.streaming != nil {
@@ -186,6 +188,7 @@ func (d *delivery) collect(ctx context.Context, c *ipc.Client) (string, *ipc.Rep
 	if err := c.Call(ctx, ipc.MethodWait, &ipc.Wait{IDs: d.waiting(), Approvals: d.prompt != nil}, &ended); err != nil {
 		return missing(err), nil, err
 	}
+	d.instead(ended)
 	reply := new(ipc.Reply)
 	if err := c.Call(ctx, ipc.MethodResult, &ipc.Which{ID: ended.ID}, reply); err != nil {
 		return ended.ID, nil, err
@@ -312,6 +315,46 @@ func (d *delivery) note(s ipc.MessageState) {
 		}
 		d.heard[s.ID] = s.State
 	}
+}
+
+// instead goes on with the message that was sent in the place of one that is
+// waited for, and says so.
+func (d *delivery) instead(s ipc.MessageState) {
+	if !d.exchange(s.InsteadOf, s.ID) {
+		return
+	}
+	if d.streaming != nil {
+		d.streaming.goOn(s.ID)
+	}
+	say(d.stderr(), "nobody knows how message %s ended; it was sent again as %s", s.InsteadOf, s.ID)
+}
+
+// exchange has another message waited for, and reports whether the old one was.
+func (d *delivery) exchange(old, now string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := slices.Index(d.ids, old)
+	if i < 0 || old == "" {
+		return false
+	}
+	d.ids = slices.Clone(d.ids)
+	if slices.Contains(d.ids, now) {
+		d.ids = slices.Delete(d.ids, i, i+1)
+	} else {
+		d.ids[i] = now
+	}
+	if d.asked == nil {
+		d.asked = make(map[string]string)
+	}
+	d.asked[now] = old
+	return true
+}
+
+// askedFor returns the message that another one was sent in the place of, or "".
+func (d *delivery) askedFor(id string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asked[id]
 }
 
 // forget drops what an earlier daemon said of the messages' states.

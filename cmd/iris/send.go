@@ -164,7 +164,9 @@ gets its answer; another message with that key is refused. A key is remembered
 as long as its message, 35 days unless the configuration says otherwise.
 
 When nobody can prove how the turn ended (7) it is never run again by itself,
-unless --on-unknown is retry. The messages of the conversation behind it run,
+unless --on-unknown is retry. Then it is sent once more, as a message with an id
+of its own: whoever waits for the first one, now or later, gets the answer of
+the second, and stderr says so. The messages of the conversation behind it run,
 or wait until "iris resolve" says what happened if it is hold.
 
 STREAM JSON
@@ -183,14 +185,16 @@ JSON
   subtype, api_status, turns, cost_usd, duration_ms, usage (input_tokens,
   output_tokens, cache_read_tokens, cache_write_tokens), denials (tool, input),
   model (that answered), resets (when a rate limit is over, if that is known),
-  background (what the turn has left to run beside it), reason and status, the
-  exit status. outcome is success, denied, failed, interrupted, incomplete,
+  background (what the turn has left to run beside it), reason, retry_of (the
+  message that was waited for, when this one was sent in its place) and status,
+  the exit status. outcome is success, denied, failed, interrupted, incomplete,
   not-logged-in, rate-limited, limit or api-error. reason is approval-lost when
   a tool was denied since the daemon ended before anybody had decided. notice
   says what to know besides, such as that a new conversation was begun.
 
-  When the agent did not end the turn by its own word: id, team, session,
-  outcome "none", error, hint, reason and status. Empty ones are left out.
+  When the agent did not end the turn by its own word: id, retry_of, team,
+  session, outcome "none", error, hint, reason and status. Empty ones are left
+  out.
   reason is one word: no-such-team, bad-name, bad-option, cannot-start,
   not-dispatched, pool-full, queue-full, busy, deadlock, disk-full, journal,
   conflict, expired, cancelled, killed, evicted, stalled, stopping, unknown,
@@ -244,7 +248,11 @@ func runSend(ctx context.Context, opts sendOptions, args []string, stdin io.Read
 	d.prompt.close()
 	err = opts.meaning(params, err)
 	if opts.json {
-		return printReplyJSON(stdout, noReply{Team: team, Session: session}, reply, err)
+		none := noReply{Team: team, Session: session}
+		if ids := d.waiting(); len(ids) == 1 {
+			none.RetryOf = d.askedFor(ids[0])
+		}
+		return printReplyJSON(stdout, none, reply, err)
 	}
 	if err != nil {
 		return err

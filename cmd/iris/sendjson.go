@@ -12,6 +12,7 @@ import (
 // word; its names are those of ipc.Reply where they mean the same.
 type noReply struct {
 	ID      string `json:"id,omitempty"`
+	RetryOf string `json:"retry_of,omitempty"`
 	Team    string `json:"team"`
 	Session string `json:"session"`
 	Outcome string `json:"outcome"` // none
@@ -24,7 +25,8 @@ type noReply struct {
 // statusReply is a reply and the status that the command ends with.
 type statusReply struct {
 	*ipc.Reply
-	Status int `json:"status"`
+	RetryOf string `json:"retry_of,omitempty"` // the message that was sent, and that this one took the place of
+	Status  int    `json:"status"`
 }
 
 // printReplyJSON prints one object, whatever happened, and returns err or how
@@ -32,7 +34,7 @@ type statusReply struct {
 func printReplyJSON(stdout io.Writer, none noReply, reply *ipc.Reply, err error) error {
 	if err == nil {
 		ended := replyError(reply)
-		if err := printJSON(stdout, statusReply{reply, status(ended)}); err != nil {
+		if err := printJSON(stdout, statusReply{reply, none.RetryOf, status(ended)}); err != nil {
 			return err
 		}
 		return ended

@@ -103,6 +103,12 @@ func (s *streaming) gap(g *ipc.OutputGap) {
 	say(s.stderr, "the output of message %s after %d is no longer kept", g.ID, g.After)
 }
 
+// goOn leaves a message for the one that was sent in its place.
+func (s *streaming) goOn(id string) {
+	s.show.gap()
+	s.id, s.seq, s.part = id, 0, nil
+}
+
 // follow streams a message that a daemon has on record, from where it was left,
 // and gets its reply.
 func (d *delivery) follow(ctx context.Context, c *ipc.Client, id string) (*ipc.Reply, error) {
@@ -113,7 +119,7 @@ func (d *delivery) follow(ctx context.Context, c *ipc.Client, id string) (*ipc.R
 		return nil, err
 	}
 	reply := new(ipc.Reply)
-	return reply, c.Call(ctx, ipc.MethodResult, &ipc.Which{ID: id}, reply)
+	return reply, c.Call(ctx, ipc.MethodResult, &ipc.Which{ID: d.waiting()[0]}, reply) // perhaps another one by now
 }
 
 // ask sends a message and shows its output as it comes.

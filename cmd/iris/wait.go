@@ -48,6 +48,9 @@ With --stream the text of a single message is printed as it comes, and with
 after the number that an earlier wait has said. Of a message that has ended they
 are no longer kept, which is said on stderr.
 
+A message that was sent with --on-unknown retry, and sent again, is waited for
+under the id of the second one, which stderr says.
+
 A daemon that is restarted or killed meanwhile does not end the wait. Ctrl-C,
 SIGTERM, a closed terminal and --timeout do, and nothing else: the messages live
 on.
@@ -105,17 +108,17 @@ func runWait(ctx context.Context, opts waitOptions, args []string, stdin io.Read
 	for len(d.waiting()) > 0 {
 		id, reply, err := d.first(ctx)
 		if id == "" {
-			return out.broken(ctx, d.waiting(), err)
+			return out.broken(ctx, &d, err)
 		}
 		d.drop(id)
-		err = out.print(ctx, id, reply, err)
+		err = out.print(ctx, noReply{ID: id, RetryOf: d.askedFor(id)}, reply, err)
 		if out.failed != nil {
 			return out.failed
 		}
 		if out.alone {
 			return err
 		}
-		statuses[id] = status(err)
+		statuses[id], statuses[d.askedFor(id)] = status(err), status(err)
 		if opts.any {
 			break
 		}
@@ -167,18 +170,18 @@ type endings struct {
 }
 
 // print prints the answer of one message and returns how it ended.
-func (e *endings) print(ctx context.Context, id string, reply *ipc.Reply, err error) error {
+func (e *endings) print(ctx context.Context, m noReply, reply *ipc.Reply, err error) error {
 	switch {
 	case e.json:
-		err = e.object(ctx, id, reply, err)
+		err = e.object(ctx, m, reply, err)
 	case err == nil && answers(reply.Outcome):
-		e.answer(id, reply)
+		e.answer(m.ID, reply)
 		fallthrough
 	case err == nil:
 		err = replyError(reply)
 	}
 	if err != nil && !e.alone {
-		e.report(id, err)
+		e.report(m.ID, err)
 	}
 	return err
 }
@@ -209,19 +212,18 @@ func (e *endings) answer(id string, reply *ipc.Reply) {
 }
 
 // object prints one message as JSON.
-func (e *endings) object(ctx context.Context, id string, reply *ipc.Reply, err error) error {
-	none := noReply{ID: id}
+func (e *endings) object(ctx context.Context, m noReply, reply *ipc.Reply, err error) error {
 	if err != nil {
-		none.Team, none.Session = e.globals.whose(ctx, id)
+		m.Team, m.Session = e.globals.whose(ctx, m.ID)
 	}
-	return printReplyJSON(e.stdout, none, reply, err)
+	return printReplyJSON(e.stdout, m, reply, err)
 }
 
 // broken ends the wait for all the messages that are left.
-func (e *endings) broken(ctx context.Context, ids []string, err error) error {
+func (e *endings) broken(ctx context.Context, d *delivery, err error) error {
 	if e.json {
-		for _, id := range ids {
-			e.object(ctx, id, nil, err)
+		for _, id := range d.waiting() {
+			e.object(ctx, noReply{ID: id, RetryOf: d.askedFor(id)}, nil, err)
 		}
 	}
 	return err
