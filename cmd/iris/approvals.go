@@ -26,7 +26,7 @@ type approvalsOptions struct {
 
 func (o *approvalsOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print all of each, with the whole input of the tool")
-	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
+	f.BoolVar(&o.json, "json", false, "print a JSON array")
 }
 
 func newApprovalsCmd(g *globals) *cobra.Command {
@@ -49,7 +49,7 @@ it at its deadline, approval_timeout of the configuration. When its turn ends
 before, or the daemon, it is gone; after "iris daemon restart" it still waits.
 
 JSON
-  one object a line: id, process, team, session, message, tool, input (as the
+  an array of objects: id, process, team, session, message, tool, input (as the
   agent gave it), description, blocked_path, why, asked, deadline (null for
   never); those that do not apply are left out
 
@@ -57,7 +57,7 @@ EXIT STATUS
 0 2 3 4`,
 		Example: `  iris approvals
   iris approvals k7qm2
-  iris approvals --json | jq -r 'select(.tool == "Read").id' |
+  iris approvals --json | jq -r '.[] | select(.tool == "Read").id' |
       xargs -n1 iris approve`,
 		Args:              between(0, 1, "[TEAM[@SESSION] | ID]"),
 		ValidArgsFunction: completeApprovals(g),
@@ -77,12 +77,7 @@ func runApprovals(ctx context.Context, opts approvalsOptions, args []string, std
 	now := time.Now()
 	switch {
 	case opts.json:
-		for i := range list {
-			if err := printJSON(stdout, &list[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printJSON(stdout, orEmpty(list))
 	case opts.verbose || alone:
 		var b strings.Builder
 		for i := range list {

@@ -28,7 +28,8 @@ somebody else, by its deadline or by the end of its turn; the error says which.
 What an agent has started may not decide (2).
 
 JSON
-  what "iris approvals --json" prints without input, and decision and by
+  one object as "iris approvals --json" prints it, without input, and decision
+  and by
 
 EXIT STATUS
 0 1 2 3 4`

@@ -2,7 +2,8 @@ package main
 
 // The rules of output.
 //
-//   - Stdout carries data and nothing else: an answer, a table, one JSON value.
+//   - Stdout carries data and nothing else: an answer, a table, one JSON value;
+//     one a line of what comes one after the other.
 //   - Stderr carries talk, one line each: "iris: what went wrong", in lower case
 //     and without a full stop, followed by at most one "iris: hint: what to do".
 //   - A command that did what it was asked prints nothing on stderr.

@@ -100,6 +100,10 @@ The first command starts a daemon that owns the agents; "iris daemon stop" ends
 it. Every command prints data on stdout and talk on stderr, and ends with a
 status that says what happened.
 
+With --json the data is one value in one line: an object, or an array where it
+is a list. Only what comes one after the other is an object a line: messages and
+events, and what cancel and wait have to say of each of their messages.
+
 EXIT STATUS
 0 1 2 3 4 5 6 7 8 9 10 11 12 13 65 75 124 130`,
 		Example: `  iris send echo "hello"

@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +37,28 @@ func TestCommandsRefuseWhatIsNotBelowThem(t *testing.T) {
 		root.SetOut(io.Discard)
 		if err := root.Execute(); status(err) != ipc.CodeUsage {
 			t.Errorf("%s: got %v", strings.Join(args, " "), err)
+		}
+	}
+}
+
+// TestJSONIsOneValueOrOneALine holds what each command says of its --json against
+// the rule in the manual of iris.
+func TestJSONIsOneValueOrOneALine(t *testing.T) {
+	lines := []string{"cancel", "events", "messages", "wait"}
+	array := regexp.MustCompile(`(?m)^  an array of objects: `)
+	for _, cmd := range allCommands(newRootCmd()) {
+		flag := cmd.Flags().Lookup("json")
+		if flag == nil {
+			continue
+		}
+		_, section, _ := strings.Cut(cmd.Long, "\nJSON\n")
+		section, _, _ = strings.Cut(section, "\nEXIT STATUS\n")
+		aLine := slices.Contains(lines, cmd.Name())
+		if strings.Contains(flag.Usage, " a line") != aLine || strings.Contains(section, "one object a line") != aLine {
+			t.Errorf("%s: a line each should be %v:\n%s\n%s", cmd.CommandPath(), aLine, flag.Usage, section)
+		}
+		if strings.Contains(flag.Usage, "array") != array.MatchString(section) || section == "" {
+			t.Errorf("%s: flag and text differ:\n%s\n%s", cmd.CommandPath(), flag.Usage, section)
 		}
 	}
 }
