@@ -140,20 +140,28 @@ func Settle(spools, process string, offset int64) (Evidence, error) {
 		return Evidence{}, err
 	}
 	defer f.Close()
-	rec, recErr := readRecord(path)
-	r := settler{base: rec.Base, untouched: true}
+	r := settler{untouched: true}
+	end, later := int64(1<<62), false
+	rec, err := readRecord(path)
+	switch {
+	case err != nil || rec.Given == nil || *rec.Given == offset:
+		r.base = rec.Base
+	case *rec.Given < offset:
+		return Evidence{NotBegun: true}, nil // whatever was written since is not about it
+	default: // a later turn was given to the agent: this one was over by then
+		end, later = *rec.Given, true
+	}
 	if err := r.before(io.NewSectionReader(f, 0, offset)); err != nil {
 		return Evidence{}, err
 	}
-	if err := r.after(io.NewSectionReader(f, offset, 1<<62-offset)); err != nil {
+	if err := r.after(io.NewSectionReader(f, offset, end-offset)); err != nil {
 		return Evidence{}, err
 	}
 	if lost := r.account.background(false); r.result != nil && len(r.result.Background) > 0 && len(lost) > 0 {
 		r.result.Background = lost
 		r.result = r.result.CutOff()
 	}
-	kept := recErr == nil && rec.Given != nil && *rec.Given != offset
-	return Evidence{Result: r.result, NotBegun: r.untouched || kept && r.result == nil}, nil
+	return Evidence{Result: r.result, NotBegun: r.untouched && !later}, nil
 }
 
 func findSpool(spools, process string) (string, error) {
