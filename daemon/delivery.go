@@ -151,6 +151,7 @@ func (m *delivery) take(err error) {
 // only a turn whose agent was idle: while it ends one of its own its output would
 // say nothing about this one, should the daemon end just then.
 func (m *delivery) begin(ctx context.Context, t *pool.Turn, proc pool.Process) error {
+	m.d.awaitOpen(ctx)
 	if a, ok := proc.Agent.(*claude.Process); ok && !t.Begun {
 		if err := a.Rest(ctx); err != nil {
 			return err
@@ -290,12 +291,7 @@ func (m *delivery) expire() bool {
 // may begin.
 func (m *delivery) finish(res *pool.Result, err error) {
 	m.d.count(m.size, res)
-	if m.begun { // the recovery has not expected it to end yet
-		select {
-		case <-m.d.opened:
-		case <-m.d.serving.Done():
-		}
-	}
+	m.d.awaitOpen(context.Background())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.timer != nil {

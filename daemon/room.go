@@ -71,6 +71,17 @@ func (d *Daemon) persistUntil(ctx context.Context, f func() error) error {
 	}
 }
 
+// awaitOpen waits until the daemon is up, or ends without that, or ctx ends. Before,
+// the recovery does not expect a turn to begin or to end, and nothing waits for room
+// on the disk: what cannot be recorded then would be left to the next daemon.
+func (d *Daemon) awaitOpen(ctx context.Context) {
+	select {
+	case <-d.opened:
+	case <-d.serving.Done():
+	case <-ctx.Done():
+	}
+}
+
 // redispatch is Dispatch that may be repeated when its fate is open.
 func redispatch(j *journal.Journal, id string, a journal.Attempt) error {
 	_, err := j.Dispatch(id, a)

@@ -1,15 +1,20 @@
 package daemon
 
 import (
+	"context"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"iris/daemon/journal"
 	"iris/ipc"
+	"iris/pool"
 )
 
 // alone runs a test in a process of its own, for a limit that is of a process.
@@ -130,5 +135,57 @@ func TestMessageWhoseAgentWouldStartOnAFullDiskWaits(t *testing.T) {
 		if end := awaitEnd(d, id); end.State != "done" {
 			t.Errorf("got %+v: %s", end, show(d, id).Error)
 		}
+	}
+}
+
+// A turn does not begin, and none ends, before the daemon is up: nobody could wait
+// for room on the disk until then, and a message would be left behind.
+func TestMessageThatIsTakenUpOnAFullDiskIsNotLeft(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	if _, err := ask(d, "api", "echo:before"); err != nil {
+		t.Fatal(err)
+	}
+	d.stop()
+	j, err := journal.Open(d.paths.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := journal.New{ID: "zzm0000000000000", Team: "api", Body: []byte("sleep:200ms"), At: time.Now()}
+	if _, err := j.Accept(waits); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+
+	dm := newDaemon(Options{Paths: d.paths, Version: "test", Stderr: io.Discard})
+	ctx, quit := context.WithCancel(t.Context())
+	dm.quit, dm.tidy = quit, time.AfterFunc(time.Hour, func() {})
+	defer dm.end()
+	if err := dm.open(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the agent", func() bool {
+		for _, p := range dm.pool.Snapshot().Processes {
+			if p.State == pool.Busy {
+				return true
+			}
+		}
+		return false
+	})
+	time.Sleep(100 * time.Millisecond)
+	mend := limitFiles(t, 8<<10)
+	time.Sleep(400 * time.Millisecond)
+	mend()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer quit()
+	wg.Go(func() { dm.run(ctx) })
+	eventually(t, "room", func() bool { return dm.waitsForRoom() == "" })
+	eventually(t, "the end", func() bool { return show(d, waits.ID).State == "done" })
+	if got := begun(t, ledger); len(got) != 2 {
+		t.Errorf("begun: %q", got)
 	}
 }
