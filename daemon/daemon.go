@@ -139,6 +139,9 @@ func (d *Daemon) lifetime(ctx context.Context) error {
 	if err := d.open(); err != nil {
 		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", exitCode(err), err))
 		d.opts.Service.Tell("STATUS=not started: " + err.Error())
+		if len(d.adopted) > 0 { // the turns of the program before this one go on without it
+			close(d.left)
+		}
 		return err
 	}
 	d.run(ctx)

@@ -51,6 +51,7 @@ func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 		"broken":  `[ $TRY = 1 ] && echo handover 1 && exit; exit 1`,
 		"killed":  `[ $TRY = 1 ] && echo handover 1 && exit; kill -9 $$`,
 		"refuses": `[ $TRY = 1 ] && echo handover 1 && exit; exec IRIS daemon --max-processes none`,
+		"late":    `[ $TRY = 1 ] && echo handover 1 && exit; export I"RIS_SOCKET=$0"; exec IRIS "$@"`, // when it has the agents
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newInn(t, "", "a", "b")
