@@ -8,6 +8,7 @@ import (
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/claude"
 )
 
 // sessions lists the conversations on record.
@@ -54,10 +55,15 @@ func (d *Daemon) reset(_ context.Context, c *ipc.Call) (any, error) {
 
 // used notes that a conversation has had an answer, and of which model unless
 // the message had asked for one. From then on there is a transcript, and one
-// that is missing is a loss.
+// that is missing is a loss. An answer of another conversation is that of an agent
+// which has moved on (/clear) when nobody could note it: no daemon was there, or the
+// journal had no room.
 func (d *Daemon) used(k pool.Key, id, model string) {
 	if isFresh(k) {
 		return
+	}
+	if s, ok, err := d.journal.Session(record(k)); err == nil && ok && s.ID != id && claude.ValidSessionID(id) {
+		d.setSession(k, s.Dir, id)
 	}
 	if err := d.journal.UseSession(record(k), id, model); err != nil {
 		d.log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", d.journalError(err))

@@ -250,3 +250,33 @@ func limitFiles(t *testing.T, pid int, path string, more int64) {
 		t.Fatal(err)
 	}
 }
+
+// A conversation that was cleared in a turn whose daemon is gone stays cleared.
+func TestRealConversationClearedWithoutADaemon(t *testing.T) {
+	k := newKilling(t, "", "t0")
+	k.open()
+	var before, after ipc.Reply
+	k.mustCall(ipc.MethodSend, ipc.Send{Team: "t0", Text: "echo:before"}, &before)
+	var list ipc.ProcessList
+	k.mustCall(ipc.MethodList, struct{}{}, &list)
+	pid := list.Processes[0].PID
+	time.Sleep(500 * time.Millisecond) // its transcript reaches the disk late
+	syscall.Kill(pid, syscall.SIGSTOP)
+	var cleared ipc.MessageState
+	k.mustCall(ipc.MethodSubmit, ipc.Send{Team: "t0", Text: "/clear"}, &cleared)
+	k.until("the dispatch", func() bool {
+		var st ipc.Status
+		k.mustCall(ipc.MethodStatus, struct{}{}, &st)
+		return st.Journal.Running == 1
+	})
+	time.Sleep(100 * time.Millisecond) // for the line to be written
+	k.kill()
+	syscall.Kill(pid, syscall.SIGCONT)
+	k.next()
+	k.mustCall(ipc.MethodWait, ipc.Wait{IDs: []string{cleared.ID}}, &cleared)
+	k.mustCall(ipc.MethodSend, ipc.Send{Team: "t0", Text: "dump"}, &after)
+	if cleared.State != "done" || after.SessionID == before.SessionID || strings.Contains(string(after.Text), "echo:before") {
+		t.Errorf("%s, and then session %s after %s: %s", cleared.State, after.SessionID, before.SessionID, after.Text)
+	}
+	k.end()
+}

@@ -58,7 +58,7 @@ func backwards(env []string) []string {
 
 // check finds what no second try would mend.
 func (o *Options) check() error {
-	if !validUUID(o.SessionID) {
+	if !ValidSessionID(o.SessionID) {
 		return fmt.Errorf("session %q is not a UUID", o.SessionID)
 	}
 	info, err := os.Stat(o.Dir)
@@ -132,7 +132,8 @@ func reason(err error) error {
 	return err
 }
 
-func validUUID(s string) bool {
+// ValidSessionID reports whether s can be the id of a conversation: a UUID.
+func ValidSessionID(s string) bool {
 	if len(s) != 36 {
 		return false
 	}

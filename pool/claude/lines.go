@@ -257,7 +257,7 @@ func (p *Process) system(subtype string, line []byte) {
 func (p *Process) sessionIs(id string) {
 	p.mu.Lock()
 	old := p.session
-	if id == "" || id == old || !validUUID(id) {
+	if id == "" || id == old || !ValidSessionID(id) {
 		p.mu.Unlock()
 		return
 	}
