@@ -113,7 +113,7 @@ func (d *Daemon) fence(l *leftover) {
 // orphan_timeout is ended, with its tools. When this daemon ends first it
 // leaves the agent to its turn and to the next daemon.
 func (d *Daemon) awaitLeftover(ctx context.Context, l claude.Leftover) bool {
-	seen := time.Now()
+	seen, written := time.Now(), l.Written()
 	for {
 		due := time.Until(seen.Add(d.config.Load().OrphanTimeout))
 		look, cancel := context.WithTimeout(ctx, min(orphanLook, due))
@@ -125,8 +125,8 @@ func (d *Daemon) awaitLeftover(ctx context.Context, l claude.Leftover) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		if p := l.Progress(); p.After(seen) {
-			seen = p
+		if n := l.Written(); n != written {
+			seen, written = time.Now(), n
 		}
 		cfg := d.config.Load()
 		if time.Since(seen) < cfg.OrphanTimeout {

@@ -46,7 +46,7 @@ func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	if err != nil {
 		return 0, ipc.Errorf(ipc.CodeUsage, "%v", err)
 	}
-	s := settling{SettleOptions: o, cfg: cfg, begun: time.Now(), ended: map[string]bool{}}
+	s := settling{SettleOptions: o, cfg: cfg, begun: time.Now(), written: map[string]int64{}, ended: map[string]bool{}}
 	tick := time.NewTicker(settleLook)
 	defer tick.Stop()
 	for {
@@ -71,6 +71,8 @@ type settling struct {
 	errs  error           // of those that could not be ended
 	told  time.Time       // when the manager was last told
 	ended map[string]bool // by process: it was tried to end that
+
+	written map[string]int64 // by process: how much it had written when it was first seen
 }
 
 // look looks once. It is done when no agent is left, when the time is over, and
@@ -95,6 +97,11 @@ func (s *settling) look() (done bool, err error) {
 		return true, fmt.Errorf("look for agents of an earlier daemon: %w", err)
 	}
 	s.tell(len(found))
+	for _, l := range found {
+		if _, seen := s.written[l.Process]; !seen {
+			s.written[l.Process] = l.Written()
+		}
+	}
 	over := time.Since(s.begun) >= s.cfg.OrphanTimeout
 	if l := s.silent(found); over && l != nil {
 		s.ended[l.Process] = true
@@ -109,11 +116,11 @@ func (s *settling) look() (done bool, err error) {
 	return over || s.left == 0, s.errs
 }
 
-// silent is one that has written nothing since the beginning, and that is still to
+// silent is one that has written nothing since it was first seen, and that is still to
 // be ended; nil when there is none.
 func (s *settling) silent(found []claude.Leftover) *claude.Leftover {
 	for i, l := range found {
-		if !s.ended[l.Process] && !l.Progress().After(s.begun) {
+		if !s.ended[l.Process] && l.Written() == s.written[l.Process] {
 			return &found[i]
 		}
 	}

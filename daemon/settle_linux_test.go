@@ -2,13 +2,16 @@ package daemon
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"iris/pool/claude"
 )
@@ -70,5 +73,60 @@ func TestSettleEndsOneAgentAtATime(t *testing.T) {
 	}})
 	if left != 0 || err != nil || living() != 0 {
 		t.Errorf("%d left, %v, %d live", left, err, living())
+	}
+}
+
+// steps writes into a spool as an agent does whose clock goes back by an hour.
+func steps(t *testing.T, spools string) (stop func()) {
+	t.Helper()
+	past := time.Now().Add(-time.Hour)
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-over:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			paths, _ := filepath.Glob(filepath.Join(spools, "*.out"))
+			for _, path := range paths {
+				f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+				if err != nil {
+					continue
+				}
+				f.WriteString("{}\n")
+				f.Close()
+				at := past.Add(time.Duration(n) * time.Millisecond)
+				os.Chtimes(path, at, at)
+			}
+		}
+	})
+	return func() { close(over); wg.Wait() }
+}
+
+// An agent that writes makes progress, whatever the clock says.
+func TestClockThatIsSetBackEndsNoLeftover(t *testing.T) {
+	if _, err := exec.LookPath("flock"); err != nil {
+		t.Skip("SKIPPED: ", err)
+	}
+	d := startDaemon(t, "orphan_timeout = \"300ms\"\nstop_grace = \"100ms\"\n")
+	d.stop()
+	hanging(t, d.paths.Spool, "a")
+	defer steps(t, d.paths.Spool)()
+	lives := func() bool {
+		found, err := claude.Leftovers(d.paths.Spool)
+		return err == nil && len(found) == 1
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*settleLook)
+	defer cancel()
+	hold := func() (func(), error) { return func() {}, nil }
+	if left, err := Settle(ctx, SettleOptions{Paths: d.paths, Hold: hold}); left != 1 || err != nil || !lives() {
+		t.Errorf("settle: %d left, %v", left, err)
+	}
+	d.run()
+	time.Sleep(time.Second)
+	if !lives() {
+		t.Error("the daemon has ended it")
 	}
 }

@@ -66,7 +66,17 @@ func readRecord(path string) (record, error) {
 // Alive reports whether the agent still lives.
 func (l *Leftover) Alive() bool { return held(l.Path) }
 
-// Progress is when the agent last wrote anything.
+// Written is how many bytes the agent has written so far. It grows with every
+// sign of progress, whatever becomes of the clock.
+func (l *Leftover) Written() int64 {
+	info, err := os.Stat(l.Path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Progress is when the agent last wrote anything, by the clock.
 func (l *Leftover) Progress() time.Time {
 	info, err := os.Stat(l.Path)
 	if err != nil {
