@@ -163,7 +163,10 @@ func (d *Daemon) resume(m *delivery) {
 // settle ends a message from what its agent, which is gone, has written; or puts
 // it back to its place when that proves that its turn never began.
 func (m *delivery) settle(a journal.Attempt) error {
-	e, again := m.d.evidence(m, a)
+	e, again, err := m.d.evidence(m, a)
+	if err != nil {
+		return err
+	}
 	if again {
 		if err := m.d.persist(func() error { return requeue(m.d.journal, m.new.ID, "its turn had not begun when the daemon ended") }); err != nil {
 			return err
@@ -189,6 +192,9 @@ func (m *delivery) settle(a journal.Attempt) error {
 func (m *delivery) settleOrphan() {
 	m.mu.Lock()
 	err := m.settle(*m.orphan.Load())
+	for claude.Scarce(err) && pause(m.d.patient, retryRoom) {
+		err = m.settle(*m.orphan.Load())
+	}
 	if err == nil {
 		m.needs("")
 	}
@@ -211,14 +217,16 @@ func (m *delivery) settleOrphan() {
 }
 
 // evidence is how a turn ended whose daemon and agent are gone; again is set
-// when it never began.
-func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) {
+// when it never began. The error says that nobody can look at present.
+func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool, err error) {
 	ev, err := claude.Settle(d.opts.Paths.Spool, a.Process, a.Offset)
 	switch {
+	case claude.Scarce(err):
+		return ended{}, false, err
 	case err == nil && ev.Result != nil:
-		return m.verdict(ev.Result, nil), false
+		return m.verdict(ev.Result, nil), false, nil
 	case err == nil && ev.NotBegun && a.Boot == d.boot && d.boot != "":
-		return ended{}, true
+		return ended{}, true, nil
 	}
 	why := "its agent ended without a result while no daemon was there"
 	if errors.Is(err, fs.ErrNotExist) {
@@ -227,5 +235,5 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool) 
 		why = "the output of its agent cannot be read: " + err.Error()
 	}
 	unknown := d.failure(m.key(), m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
-	return ended{state: journal.Unknown, err: unknown}, false
+	return ended{state: journal.Unknown, err: unknown}, false, nil
 }

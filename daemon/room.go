@@ -82,6 +82,18 @@ func (d *Daemon) awaitOpen(ctx context.Context) {
 	}
 }
 
+// pause waits that long; false when ctx has ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // redispatch is Dispatch that may be repeated when its fate is open.
 func redispatch(j *journal.Journal, id string, a journal.Attempt) error {
 	_, err := j.Dispatch(id, a)

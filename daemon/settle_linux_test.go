@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"iris/daemon/journal"
 	"iris/pool/claude"
 )
 
@@ -128,5 +131,46 @@ func TestClockThatIsSetBackEndsNoLeftover(t *testing.T) {
 	time.Sleep(time.Second)
 	if !lives() {
 		t.Error("the daemon has ended it")
+	}
+}
+
+// A daemon that can open no file for a while knows nothing of the agents that another
+// one has left: they are not taken for dead.
+func TestLeftoverOutlivesAWantOfDescriptors(t *testing.T) {
+	if _, err := exec.LookPath("flock"); err != nil {
+		t.Skip("SKIPPED: ", err)
+	}
+	if !alone(t) {
+		return
+	}
+	d := startDaemon(t, fakeTeam(t, "api"))
+	d.stop()
+	hanging(t, d.paths.Spool, "a")
+	os.Remove(filepath.Join(d.paths.Spool, "session-a.a.json")) // so that it is looked at all the time
+	j, err := journal.Open(d.paths.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := journal.New{ID: "01m0000000000000", Team: "api", Body: []byte("x"), At: time.Now()}
+	if _, err := j.AcceptAndDispatch(m, journal.Attempt{Process: "a", Boot: claude.BootID(), At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	d.run()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	none := old
+	none.Cur = 3
+	unix.Setrlimit(unix.RLIMIT_NOFILE, &none)
+	time.Sleep(500 * time.Millisecond)
+	unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
+	time.Sleep(500 * time.Millisecond)
+	if got := show(d, m.ID); got.State != "running" {
+		t.Errorf("got %s: %s", got.State, got.Error)
+	}
+	if left, err := claude.Leftovers(d.paths.Spool); len(left) != 1 || err != nil {
+		t.Errorf("got %v, %v", left, err)
 	}
 }

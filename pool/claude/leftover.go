@@ -28,7 +28,7 @@ type Leftover struct {
 // Leftovers returns the agents whose spools are in that directory and whose
 // locks are held. Called before anything is started there.
 func Leftovers(spools string) ([]Leftover, error) {
-	paths, err := filepath.Glob(filepath.Join(globQuote(spools), "*.out"))
+	paths, err := listSpools(spools)
 	if err != nil {
 		return nil, err
 	}
@@ -175,14 +175,16 @@ func Settle(spools, process string, offset int64) (Evidence, error) {
 }
 
 func findSpool(spools, process string) (string, error) {
-	paths, err := filepath.Glob(filepath.Join(globQuote(spools), "*."+globQuote(process)+".out"))
-	if err != nil {
-		return "", err
+	paths, err := listSpools(spools)
+	for _, path := range paths {
+		if _, p := splitName(path); p == process {
+			return path, nil
+		}
 	}
-	if len(paths) == 0 {
-		return "", &fs.PathError{Op: "settle", Path: filepath.Join(spools, "*."+process+".out"), Err: fs.ErrNotExist}
+	if err == nil {
+		err = &fs.PathError{Op: "settle", Path: filepath.Join(spools, "*."+process+".out"), Err: fs.ErrNotExist}
 	}
-	return paths[0], nil
+	return "", err
 }
 
 // settler reads a spool without a process.

@@ -140,8 +140,8 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 		return nil, true, err
 	}
 	o.resume = o.Transcript && Transcript(o.Env, o.SessionID) != ""
-	ours := liveOwner(o.Spools, o.SessionID) != "" // createSpool refuses that, and says so
-	if pid := holder(o.Env, o.SessionID); o.resume && !ours && pid != 0 {
+	owner, _ := liveOwner(o.Spools, o.SessionID) // createSpool refuses that, and says so
+	if pid := holder(o.Env, o.SessionID); o.resume && owner == "" && pid != 0 {
 		return nil, true, &ResumeError{o.SessionID, fmt.Sprintf("another Claude Code has it open (pid %d)", pid)}
 	}
 	s, stdout, stderr, err := createSpool(o.Spools, o.SessionID, o.ID)

@@ -266,53 +266,6 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// The record counts only where it says that another turn before was the last whose
-// message was given. When that came after, the turn was over by then, and nothing that
-// follows is of it.
-func TestSettleByTheRecord(t *testing.T) {
-	const (
-		running = `{"type":"system","subtype":"session_state_changed","state":"running"}` + "\n"
-		answer  = `{"type":"control_response","response":{}}` + "\n"
-		result  = `{"type":"result","subtype":"success","result":"r","total_cost_usd":3}` + "\n"
-	)
-	settled := func(record, spool string, offset int) (Evidence, error) {
-		dir := t.TempDir()
-		os.WriteFile(dir+"/s.p1.out", []byte(spool), 0o600)
-		os.WriteFile(dir+"/s.p1.json", []byte(record), 0o600)
-		return Settle(dir, "p1", int64(offset))
-	}
-	at := len(answer)
-	for _, c := range []struct {
-		record   string
-		notBegun bool
-	}{
-		{fmt.Sprintf(`{"given":%d}`, at), false},
-		{fmt.Sprintf(`{"given":%d}`, at-1), true},
-		{`{"given":-1}`, true},
-		{`{"given":-1}` + "  ", true},
-		{fmt.Sprintf(`{"given":%d}`, at+1), false},
-		{`{"given":null}`, false},
-		{`{}`, false},
-		{`{"given":-1`, false},
-		{"", false},
-	} {
-		if e, err := settled(c.record, answer+running, at); err != nil || e.NotBegun != c.notBegun || e.Result != nil {
-			t.Errorf("%s: got %+v, %v", c.record, e, err)
-		}
-	}
-	if e, err := settled(`{"given":-1}`, result, 0); err != nil || !e.NotBegun || e.Result != nil {
-		t.Errorf("the result of another: got %+v, %v", e, err)
-	}
-	next := fmt.Sprintf(`{"given":%d}`, len(answer))
-	if e, err := settled(next, answer+running+result, 0); err != nil || e.NotBegun || e.Result != nil {
-		t.Errorf("the result of the next turn: got %+v, %v", e, err)
-	}
-	next = fmt.Sprintf(`{"given":%d}`, len(running+result))
-	if e, err := settled(next, running+result+running, 0); err != nil || e.Result == nil || e.Result.Text != "r" {
-		t.Errorf("its own, with a turn after it: got %+v, %v", e, err)
-	}
-}
-
 // playReaper starts children and lets orphans come in between, and checks that
 // no exit status is lost and no zombie stays.
 func playReaper() {

@@ -72,7 +72,11 @@ func createSpool(dir, session, process string) (s *spool, stdout, stderr *os.Fil
 		return nil, nil, nil, err
 	}
 	defer unlock()
-	if owner := liveOwner(dir, session); owner != "" {
+	owner, err := liveOwner(dir, session)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if owner != "" {
 		return nil, nil, nil, fmt.Errorf("session %s is in use by process %s: %w", session, owner, pool.ErrBusy)
 	}
 	s = &spool{dir: dir, rec: record{Session: session, Process: process}}
@@ -117,27 +121,48 @@ func lockDir(dir string) (unlock func(), err error) {
 	return func() { d.Close() }, nil
 }
 
-// liveOwner returns the process id of a live process with that session.
-func liveOwner(dir, session string) string {
-	paths, _ := filepath.Glob(filepath.Join(globQuote(dir), globQuote(session)+".*.out"))
+// liveOwner returns the process id of a live process with that session; empty when
+// there is none.
+func liveOwner(dir, session string) (process string, err error) {
+	paths, err := listSpools(dir)
 	for _, path := range paths {
-		if held(path) {
-			_, process := splitName(path)
-			return process
+		if s, process := splitName(path); s == session && held(path) {
+			return process, nil
 		}
 	}
-	return ""
+	return "", err
 }
 
-// held reports whether a process holds the spool's lock, which is to say that
-// the agent lives.
+// listSpools returns the paths of the spools in a directory, none when that is not
+// there.
+func listSpools(dir string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".out" {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, err
+}
+
+// held reports whether a process holds the spool's lock, which is to say that the
+// agent lives. It is taken for alive while that cannot be looked at.
 func held(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
-		return false
+		return Scarce(err)
 	}
 	defer f.Close()
 	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
+// Scarce reports whether an error is for want of descriptors or memory: it says
+// nothing of the file, and to try again helps.
+func Scarce(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // splitName takes a spool's path apart into session and process id.

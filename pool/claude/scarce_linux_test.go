@@ -1,0 +1,73 @@
+package claude
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// withoutDescriptors calls f while no file can be opened.
+func withoutDescriptors(t *testing.T, f func()) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	none := old
+	none.Cur = 3
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
+	f()
+}
+
+// Whoever cannot open a file knows nothing of the agent: it is not taken for dead,
+// nor its output for gone.
+func TestAgentIsNotTakenForDeadForWantOfDescriptors(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "s.p.out")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	l := Leftover{Path: path}
+	var alive bool
+	var left, settled, owned error
+	withoutDescriptors(t, func() {
+		alive = l.Alive()
+		_, left = Leftovers(dir)
+		_, settled = Settle(dir, "p", 0)
+		_, owned = liveOwner(dir, "s")
+	})
+	if !alive {
+		t.Error("a living agent is dead")
+	}
+	for name, err := range map[string]error{"leftovers": left, "settle": settled, "owner": owned} {
+		if err == nil || errors.Is(err, fs.ErrNotExist) || !Scarce(err) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if owner, err := liveOwner(dir, "s"); owner != "p" || err != nil {
+		t.Errorf("owner: got %q, %v", owner, err)
+	}
+	os.Rename(path, filepath.Join(dir, "s.p.json"))
+	if l.Alive() {
+		t.Error("it lives without its spool")
+	}
+	if _, err := Settle(dir, "p", 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a spool: %v", err)
+	}
+	if left, err := Leftovers(filepath.Join(dir, "missing")); len(left) > 0 || err != nil {
+		t.Errorf("without a directory: %v, %v", left, err)
+	}
+}
