@@ -59,6 +59,13 @@ func (s *spool) path(ext string) string {
 
 func (s *spool) pathLocked(ext string) string { return filepath.Join(s.dir, s.rec.base()+ext) }
 
+// reader opens the agent's output once more. Its name cannot change meanwhile.
+func (s *spool) reader() (*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return os.Open(s.pathLocked(".out"))
+}
+
 // createSpool makes the files of a new process. Its stdout is returned with the
 // lock held, which the agent inherits and keeps as long as it lives. It fails
 // when a live process has the same session. The directory's own lock makes

@@ -46,7 +46,7 @@ type Piece struct {
 // it. It begins after a Seq. The turn must be under way, or its end not yet be
 // on record.
 func (p *Process) Stream(base, after int64) (*Stream, error) {
-	f, err := os.Open(p.spool.path(".out"))
+	f, err := p.spool.reader()
 	if err != nil {
 		return nil, err
 	}

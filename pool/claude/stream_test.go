@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -278,5 +279,34 @@ func rest(t *testing.T, p *Process) {
 	t.Helper()
 	if err := p.Rest(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The file of the output is found whatever it is called just then: /clear renames it.
+func TestStreamIsOpenedWhileTheSessionChanges(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		defer close(over)
+		for range 300 {
+			if err := p.spool.rename(NewSessionID()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for {
+		s, err := p.Stream(0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		select {
+		case <-over:
+			return
+		default:
+		}
 	}
 }
