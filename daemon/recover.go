@@ -118,17 +118,24 @@ func (d *Daemon) recoverUnknown() (again []journal.New, err error) {
 	if len(again) == 0 {
 		return nil, nil
 	}
-	sent := d.sentAgain(again[0].ID)
+	sent, err := d.sentAgain(again[0].ID)
+	if ok, fatal := d.readable(err); !ok { // one of them may be in what cannot be read
+		d.log.Error("unknown messages not sent again", "messages", len(again))
+		return nil, fatal
+	}
 	return slices.DeleteFunc(again, func(n journal.New) bool { return sent[n.ID] }), nil
 }
 
 // sentAgain returns the messages that one after the message first repeats.
-func (d *Daemon) sentAgain(first string) map[string]bool {
+func (d *Daemon) sentAgain(first string) (map[string]bool, error) {
 	sent := map[string]bool{}
-	for m := range d.journal.List(journal.Filter{After: first}) {
+	for m, err := range d.journal.List(journal.Filter{After: first}) {
+		if err != nil {
+			return nil, err
+		}
 		sent[m.Options.RetryOf] = true
 	}
-	return sent
+	return sent, nil
 }
 
 // many is how many messages leave so much garbage when they are taken up that
