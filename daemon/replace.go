@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -220,6 +221,10 @@ func (d *Daemon) reopenFront(ctx context.Context, socket ipc.Handed) {
 // errMoved says that something has ended while the agents were being paused.
 var errMoved = errors.New("the agents do not come to rest")
 
+// errCommand says that something runs which is no agent, such as what notifies of an
+// approval. The next image would neither know of it nor end it.
+var errCommand = errors.New("a command that the daemon has started has not ended")
+
 // pauseAgents stops the daemon's side of every agent where it can be taken up
 // again. A turn that ends just then has its end recorded first.
 func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
@@ -282,12 +287,21 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		paused = append(paused, p)
 		h.Agents = append(h.Agents, state)
 	}
+	if h.leaves(d.reaper.Children()) {
+		return undo(errCommand)
+	}
 	var settled bool
 	h.Approvals = d.approvals.handOver()
 	if h.Pool, settled = d.pool.HandOver(); !settled || !h.consistent() {
 		return undo(errMoved)
 	}
 	return h, nil
+}
+
+// leaves reports whether there is a child that is none of the agents.
+func (h *Handover) leaves(children []int) bool {
+	agents := h.pids()
+	return slices.ContainsFunc(children, func(pid int) bool { return !slices.Contains(agents, pid) })
 }
 
 // consistent reports whether pool and agents speak of the same moment.

@@ -134,6 +134,24 @@ func TestReplacementIsRefusedWhileAnAgentStarts(t *testing.T) {
 	}
 }
 
+// A command that the daemon has started ends before its program is replaced: the next
+// one would not know of it, and let it stay for ever.
+func TestReplacementWaitsForTheDaemonsOwnCommands(t *testing.T) {
+	dir := t.TempDir()
+	notifier := filepath.Join(dir, "notify")
+	if err := os.WriteFile(notifier, []byte("#!/bin/sh\necho >"+dir+"/begun; sleep 4; echo >"+dir+"/ended\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	there := func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }
+	i := newInn(t, fmt.Sprintf("approvals = \"ask\"\napproval_notify = [%q]", notifier), "a")
+	i.submit("a", `ask:Bash:{"command":"x"}`)
+	i.eventually("the command", func() bool { return there("begun") })
+	i.mustReplace()
+	if !there("ended") {
+		t.Error("the program was replaced while its command ran")
+	}
+}
+
 // Agents that die while the program is being replaced have died for the new one
 // too.
 func TestAgentsThatDieMeanwhileAreNoticed(t *testing.T) {
