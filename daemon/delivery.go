@@ -180,6 +180,9 @@ func (m *delivery) begin(ctx context.Context, t *pool.Turn, proc pool.Process) e
 			return m.notBegun(err)
 		}
 	}
+	if err := m.notTaken(m.d.patient, "the agent did not take it"); err != nil {
+		return m.notBegun(err)
+	}
 	m.agent, _ = proc.Agent.(*claude.Process)
 	if err := m.dispatch(proc); err != nil {
 		return m.notBegun(err)
@@ -225,15 +228,10 @@ func (m *delivery) dispatch(proc pool.Process) error {
 			m.take(nil)
 			return m.expired(err)
 		}
-		m.take(err)
-		return m.refused
-	}
-	if m.running { // an agent before this one did not take it
-		err := m.d.persist(func() error { return requeue(j, id, "the agent did not take it") })
-		if err != nil {
-			return err
+		if m.take(err); m.refused != nil && m.agent != nil {
+			m.agent.Taken() // nobody will look for that turn
 		}
-		m.running = false
+		return m.refused
 	}
 	err := m.d.persist(func() error { return redispatch(j, id, a) })
 	if errors.Is(err, journal.ErrExpired) {
@@ -325,13 +323,8 @@ func (m *delivery) needs(process string) {
 // putBack leaves a message that no agent has taken to the next daemon, and
 // returns what its sender is told. The caller holds mu.
 func (m *delivery) putBack() *ipc.Error {
-	if m.running {
-		err := m.d.persist(func() error { return requeue(m.d.journal, m.new.ID, "no agent had taken it when the daemon stopped") })
-		if err != nil {
-			return lostError(m.key(), m.new.ID)
-		}
-		m.running = false
-		m.needs("")
+	if m.notTaken(m.d.patient, "no agent had taken it when the daemon stopped") != nil {
+		return lostError(m.key(), m.new.ID)
 	}
 	return stoppingError(m.key(), m.new.ID)
 }

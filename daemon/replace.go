@@ -125,7 +125,7 @@ func (d *Daemon) standStill(ctx context.Context) error {
 	for _, w := range d.pool.Snapshot().Waiting {
 		for _, id := range w.Turns {
 			if m := d.live.get(id); m != nil {
-				if err := m.shelve(); err != nil {
+				if err := m.shelve(ctx); err != nil {
 					return err
 				}
 			}
@@ -135,7 +135,7 @@ func (d *Daemon) standStill(ctx context.Context) error {
 }
 
 // shelve has the journal say that a message waits, and its sender know its id.
-func (m *delivery) shelve() error {
+func (m *delivery) shelve(ctx context.Context) error {
 	m.mu.Lock()
 	told := m.accepted
 	m.mu.Unlock()
@@ -145,14 +145,10 @@ func (m *delivery) shelve() error {
 	if !told && m.accepted {
 		m.notify(ipc.MessageState{ID: m.new.ID, State: "queued", Position: m.d.pool.Position(m.new.ID)})
 	}
-	if m.over || !m.running {
+	if m.over {
 		return nil
 	}
-	if err := requeue(m.d.journal, m.new.ID, "the agent did not take it"); err != nil {
-		return m.d.journalError(err)
-	}
-	m.running = false
-	return nil
+	return m.notTaken(ctx, "the agent did not take it")
 }
 
 // front is what serves the socket. It ends before the rest of the daemon.

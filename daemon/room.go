@@ -114,6 +114,25 @@ func requeue(j *journal.Journal, id, why string) error {
 	return err
 }
 
+// notTaken has the journal know that the agent which a message was dispatched to
+// has not taken it, if there is one. Until then its spool shows that. It waits for
+// room on the disk until ctx ends. The caller holds mu.
+func (m *delivery) notTaken(ctx context.Context, why string) error {
+	if !m.running {
+		return nil
+	}
+	err := m.d.persistUntil(ctx, func() error { return requeue(m.d.journal, m.new.ID, why) })
+	if err != nil {
+		return err
+	}
+	m.running = false
+	m.needs("")
+	if m.agent != nil {
+		m.agent.Taken()
+	}
+	return nil
+}
+
 // notRecorded is what the sender of a message is told that was not accepted.
 func (d *Daemon) notRecorded(id string, err error) *ipc.Error {
 	s, stopped := errors.AsType[*journal.StoppedError](d.journalError(err))

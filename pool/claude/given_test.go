@@ -138,3 +138,51 @@ func TestSettleByTheRecord(t *testing.T) {
 		t.Errorf("its own, with a turn after it: got %+v, %v", e, err)
 	}
 }
+
+// An agent that dies before it is given a message leaves its spool, which shows that
+// the turn never began, until nobody will look for it.
+func TestAgentThatDiesBeforeItsMessageLeavesTheProof(t *testing.T) {
+	for name, early := range map[string]bool{"before": true, "at the last moment": false} {
+		t.Run(name, func(t *testing.T) {
+			r := fakeRig(t)
+			p := r.start()
+			_, offset := p.Spool()
+			if early {
+				p.proc.Kill()
+				<-p.Done()
+			}
+			if err := sendWhileKilled(t, p); !errors.Is(err, pool.ErrNotDispatched) {
+				t.Errorf("got %v", err)
+			}
+			if e, err := Settle(r.o.Spools, r.o.ID, offset); err != nil || !e.NotBegun {
+				t.Errorf("got %+v, %v", e, err)
+			}
+			p.Taken()
+			if left, err := os.ReadDir(r.o.Spools); len(left) > 0 || err != nil {
+				t.Errorf("left: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// sendWhileKilled sends a message to an agent that is killed when all is ready for it.
+func sendWhileKilled(t *testing.T, p *Process) (err error) {
+	t.Helper()
+	var wg sync.WaitGroup
+	p.in.Lock()
+	wg.Go(func() { _, err = p.Send(context.Background(), &pool.Turn{Text: "echo:x"}) })
+	eventually(t, "the turn", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.turn != nil || p.gone
+	})
+	p.proc.Kill()
+	eventually(t, "the end", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.gone
+	})
+	p.in.Unlock()
+	wg.Wait()
+	return err
+}

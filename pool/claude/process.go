@@ -104,7 +104,8 @@ type Process struct {
 	endAt    int64 // end of the last result that ended a turn
 	gone     bool  // the output has been read to the end
 	begun    int64 // where the last turn begins, as Spool has said
-	untaken  bool  // a turn has begun whose end may not be on record yet
+	noted    bool  // and Send has not come to it
+	untaken  bool  // a turn has begun, or is noted, whose end may not be on record yet
 	progress time.Time
 	answered time.Time // last result
 	garbage  int
@@ -356,16 +357,18 @@ func (p *Process) Rest(ctx context.Context) error {
 
 // Spool is where the agent's output stands: the file that a later daemon finds
 // by the process id, and the offset up to which it has been handled. Called
-// from Turn.Begin after Rest, it is what Settle needs to know of the turn.
+// from Turn.Begin after Rest, it is what Settle needs to know of the turn; what it
+// judges by is kept until Taken, also when the turn never begins.
 func (p *Process) Spool() (path string, offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.begun = p.read
+	p.begun, p.noted, p.untaken = p.read, true, true
 	return p.spool.path(".out"), p.begun
 }
 
-// Taken says that the result of the last turn is on record elsewhere, so that
-// the spool need not keep it. The next Send says so too.
+// Taken says that the result of the last turn is on record elsewhere, or that
+// nobody will look for it, so that the spool need not keep it. A Send without
+// Spool before it says so too.
 func (p *Process) Taken() {
 	p.forgetTurn()
 	p.mu.Lock()

@@ -32,7 +32,6 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	n, err := p.give(line)
 	switch {
 	case err != nil && n == 0:
-		p.forgetTurn()
 		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, p.orExit(err))
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.orExit(err))
@@ -43,13 +42,18 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	return p.await(ctx, u)
 }
 
-// prepare sees to it that the turn can begin: what went before is on record,
-// there is room for the answer, and, last, the agent is idle.
+// prepare sees to it that the turn can begin: there is room for the answer, and,
+// last, the agent is idle.
 func (p *Process) prepare(ctx context.Context) error {
 	if p.isDone() {
 		return p.orExit(errGone)
 	}
-	p.forgetTurn()
+	p.mu.Lock()
+	noted := p.noted
+	p.mu.Unlock()
+	if !noted {
+		p.forgetTurn()
+	}
 	p.spool.trimErr()
 	if err := p.spool.room(); err != nil {
 		return err
@@ -61,7 +65,7 @@ func (p *Process) prepare(ctx context.Context) error {
 func (p *Process) forgetTurn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.untaken = false
+	p.untaken, p.noted = false, false
 	p.giveLocked()
 }
 
@@ -140,7 +144,7 @@ func (p *Process) isDone() bool {
 func (p *Process) enter(t *pool.Turn) *turn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.untaken = true
+	p.untaken, p.noted = true, false
 	p.turn = &turn{
 		output: t.Output, done: make(chan struct{}),
 		freed: (p.read/block + 16) * block, reserved: p.read + reserve,
