@@ -67,9 +67,13 @@ type approvalWatcher struct {
 	tell     func(method string, a ipc.Approval)
 }
 
-func (a *approvals) open(handed []handedApproval) {
+// open begins with what the image before this one knew, which may be nil.
+func (a *approvals) open(h *Handover) {
 	a.ending, a.end = context.WithCancel(context.Background())
-	a.handed, a.watchers = handed, map[*approvalWatcher]bool{}
+	a.watchers = map[*approvalWatcher]bool{}
+	if h != nil {
+		a.handed, a.past = h.Approvals, h.Decided
+	}
 }
 
 // close ends the goroutines. What still waits is left to its agent.
@@ -299,8 +303,9 @@ func (a *approval) awaitDecision() {
 	defer a.deciding.Unlock()
 }
 
-// handOver lists what waits, for the next image of this program.
-func (s *approvals) handOver() (all []handedApproval) {
+// handOver lists what waits and what was decided, for the next image of this
+// program.
+func (s *approvals) handOver() (all []handedApproval, past []ipc.Approval) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.pending {
@@ -308,7 +313,7 @@ func (s *approvals) handOver() (all []handedApproval) {
 		h.View.Input = nil
 		all = append(all, h)
 	}
-	return all
+	return all, slices.Clone(s.past)
 }
 
 // notPending says what became of an approval that does not wait.

@@ -161,9 +161,7 @@ func newDaemon(o Options) *Daemon {
 	d.force, d.forceNow = context.WithCancel(context.Background())
 	d.patient, d.impatient = context.WithCancel(context.Background())
 	d.prefix = newPrefix(d.since)
-	var asked []handedApproval
 	if h := o.Handover; h != nil {
-		asked = h.Approvals
 		d.since, d.generation, d.prefix = h.Since, h.Generation+1, h.Prefix
 		d.messages.Store(h.Messages)
 		d.costs.Store(h.Costs)
@@ -172,7 +170,7 @@ func newDaemon(o Options) *Daemon {
 			d.notices.Store(n.Key, n.Text)
 		}
 	}
-	d.approvals.open(asked)
+	d.approvals.open(o.Handover)
 	return d
 }
 

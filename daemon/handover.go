@@ -34,6 +34,7 @@ type Handover struct {
 	Logged     uint64 // event up to which the log has them
 	Notices    []notice
 	Approvals  []handedApproval
+	Decided    []ipc.Approval // the last, for whoever comes too late
 	Pool       pool.Handed
 	Agents     []claude.Handed
 

@@ -287,7 +287,7 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		return undo(errCommand)
 	}
 	var settled bool
-	h.Approvals = d.approvals.handOver()
+	h.Approvals, h.Decided = d.approvals.handOver()
 	if h.Pool, settled = d.pool.HandOver(); !settled || !h.consistent() {
 		return undo(errMoved)
 	}

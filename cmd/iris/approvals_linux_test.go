@@ -143,6 +143,8 @@ func TestApprovalOutlivesTheProgramOfTheDaemon(t *testing.T) {
 		id = d.submit("api", d.call)
 		d.want(0, "", "deny", d.pending().ID)
 		d.want(9, "denied: Bash", "wait", id)
+		d.mustReplace()
+		d.want(4, "was allowed by pid", "deny", after.ID)
 	})
 }
 
