@@ -101,7 +101,8 @@ func (p *Process) reserveLocked() {
 
 // giveLocked gives back what nobody needs any more. Kept are a result that may
 // not be on record, the first block of the turn under way and the last state
-// line: a later daemon judges by them; and what a stream has yet to read. The
+// line: a later daemon judges by them; and what a stream has yet to read. A hole ends
+// before the newline of the last line in it: what follows is a line of its own. The
 // caller must hold p.mu.
 func (p *Process) giveLocked() {
 	switch {
@@ -110,7 +111,7 @@ func (p *Process) giveLocked() {
 			p.spool.give(to)
 		}
 	case p.turn != nil && p.turn.result == nil:
-		if to := p.unreadLocked(p.read) / block * block; to-p.turn.freed >= much/2 {
+		if to := (p.unreadLocked(p.read) - 1) / block * block; to-p.turn.freed >= much/2 {
 			punch(p.spool.out, p.turn.freed, to-p.turn.freed)
 			p.turn.freed = to
 		}
