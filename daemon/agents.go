@@ -98,6 +98,7 @@ func (d *Daemon) startProcess(ctx context.Context, o claude.Options) (*claude.Pr
 		d.room.agents(err.Error())
 		if !told {
 			d.log.Error("an agent waits for room on its disk", "team", o.Team, "process", o.ID, "err", err)
+			d.recent.close() // room that nobody needs
 		}
 		timer := time.NewTimer(retryRoom)
 		select {

@@ -88,7 +88,8 @@ const (
 )
 
 // recent keeps the output of turns whose reader may come back: it went before the
-// end, or its daemon did. Each is kept for recentFor, and recentMost of them.
+// end, or its daemon did. Each is kept for recentFor, and recentMost of them, also
+// when the file is gone from its directory; none when the disk has no room.
 type recent struct {
 	mu   sync.Mutex
 	kept []keptOutput // the oldest first

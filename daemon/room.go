@@ -170,6 +170,7 @@ func (d *Daemon) needRoom(s *journal.StoppedError) <-chan struct{} {
 
 // awaitRoom tries the journal until it serves again or the daemon ends.
 func (d *Daemon) awaitRoom() {
+	d.recent.close() // room that nobody needs
 	tick := time.NewTicker(retryRoom)
 	defer tick.Stop()
 	for {

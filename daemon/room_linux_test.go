@@ -15,6 +15,7 @@ import (
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/claude"
 )
 
 // alone runs a test in a process of its own, for a limit that is of a process.
@@ -187,5 +188,33 @@ func TestMessageThatIsTakenUpOnAFullDiskIsNotLeft(t *testing.T) {
 	eventually(t, "the end", func() bool { return show(d, waits.ID).State == "done" })
 	if got := begun(t, ledger); len(got) != 2 {
 		t.Errorf("begun: %q", got)
+	}
+}
+
+// What is kept for readers who may come back takes room too, and is the first to go.
+func TestFullDiskKeepsNoOutputForLater(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	_, dm, d := startInside(t, fakeTeam(t, "api"))
+	if _, err := ask(d, "api", "echo:warm"); err != nil {
+		t.Fatal(err)
+	}
+	id := submit(d, ipc.Send{Team: "api", Text: "slow:20:50ms"}).ID
+	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
+	m := dm.live.get(id)
+	opened := make(chan *claude.Stream, 1)
+	m.attach(opened, 0)
+	m.detach(opened)
+	dm.recent.keep(id, <-opened)
+	mend := fillDisk(d)
+	eventually(t, "the end of what is kept", func() bool {
+		dm.recent.mu.Lock()
+		defer dm.recent.mu.Unlock()
+		return len(dm.recent.kept) == 0
+	})
+	mend()
+	if end := awaitEnd(d, id); end.State != "done" {
+		t.Errorf("got %+v", end)
 	}
 }
