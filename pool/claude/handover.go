@@ -170,7 +170,7 @@ func adopt(o *Options, h Handed) (*Process, error) {
 	}
 	p.ident = procID{h.PID, h.Start}
 	p.seen = treeOf(h.Below, h.Session)
-	p.started, p.progress, p.answered = h.Started, h.Progress, h.Answered
+	p.started, p.progress, p.answered = h.Started, elapsed(h.Progress), elapsed(h.Answered)
 	p.watched.restore(h.Watched)
 	p.session, p.state, p.stateAt = h.Session, h.State, h.StateAt
 	p.totals, p.number, p.untaken = h.Totals, h.Requests, h.Untaken
@@ -182,6 +182,13 @@ func adopt(o *Options, h Handed) (*Process, error) {
 	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
 	p.o.Ask, p.mode = h.Ask, h.Mode
 	return p, nil
+}
+
+// elapsed is a time that has crossed an exec as what has gone by since then, which no
+// step of the clock changes any more: it would look like a turn without progress.
+func elapsed(t time.Time) time.Time {
+	now := time.Now()
+	return now.Add(t.Sub(now))
 }
 
 // reopenSpool opens the files of a live process. Their lock is the agent's.

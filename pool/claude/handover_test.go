@@ -85,6 +85,9 @@ func TestAdoptedAgentGoesOn(t *testing.T) {
 	if why := q.Stale(); why != "" {
 		t.Errorf("stale: %s", why)
 	}
+	if then, now := p.Progress(), q.Progress(); now.Sub(then).Abs() > time.Second || !strings.Contains(now.String(), " m=") {
+		t.Errorf("the progress was at %v, and is at %v, which the clock can change", then, now)
+	}
 	ask(t, q, "count", "2")
 	second := send(t, q, "echo:one")
 	if diff := second.CostUSD - first.CostUSD; diff > first.CostUSD/2 || diff < -first.CostUSD/2 {
