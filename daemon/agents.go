@@ -86,12 +86,13 @@ func checkDir(t *config.Team) error {
 	return nil
 }
 
-// startProcess starts an agent. Where the disk has no room for what it will say
-// it waits: that is no fault of the messages that want it.
+// startProcess starts an agent. Where the disk has no room for what it will say, or
+// this process has no descriptor left, it waits: that is no fault of the messages that
+// want it.
 func (d *Daemon) startProcess(ctx context.Context, o claude.Options) (*claude.Process, error) {
 	for told := false; ; told = true {
 		p, err := claude.Start(ctx, o)
-		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) && !errors.Is(err, syscall.EFBIG) {
+		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) && !errors.Is(err, syscall.EFBIG) && !claude.Scarce(err) {
 			d.room.agents("")
 			return p, err
 		}

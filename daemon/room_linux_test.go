@@ -57,16 +57,27 @@ func fillDisk(d *testDaemon) (mend func()) {
 // limitFiles bounds the size of a file.
 func limitFiles(t *testing.T, size uint64) (mend func()) {
 	t.Helper()
+	return setLimit(t, unix.RLIMIT_FSIZE, size)
+}
+
+// closeDoors has no file opened any more.
+func closeDoors(t *testing.T) (mend func()) {
+	t.Helper()
+	return setLimit(t, unix.RLIMIT_NOFILE, 3)
+}
+
+func setLimit(t *testing.T, what int, to uint64) (mend func()) {
+	t.Helper()
 	var old unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+	if err := unix.Getrlimit(what, &old); err != nil {
 		t.Fatal(err)
 	}
 	low := old
-	low.Cur = size
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &low); err != nil {
+	low.Cur = to
+	if err := unix.Setrlimit(what, &low); err != nil {
 		t.Fatal(err)
 	}
-	return func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &old) }
+	return func() { unix.Setrlimit(what, &old) }
 }
 
 func TestMessageWaitsWhileThereIsNoRoomForItsAnswer(t *testing.T) {
@@ -118,9 +129,20 @@ func TestMessageWhoseAgentComesUpOnAFullDiskWaits(t *testing.T) {
 }
 
 func TestMessageWhoseAgentWouldStartOnAFullDiskWaits(t *testing.T) {
-	if !alone(t) {
-		return
+	if alone(t) {
+		waitsForItsAgent(t, fillDisk)
 	}
+}
+
+func TestMessageWhoseAgentHasNoDescriptorsWaits(t *testing.T) {
+	if alone(t) {
+		waitsForItsAgent(t, func(d *testDaemon) func() { return closeDoors(d.t) })
+	}
+}
+
+// waitsForItsAgent has a message want an agent while none can be started.
+func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (mend func())) {
+	t.Helper()
 	toml := "max_processes = 1\n" + fakeTeam(t, "api") + fakeTeam(t, "other")
 	d := startDaemon(t, toml)
 	if _, err := ask(d, "echo", "warm"); err != nil {
@@ -129,8 +151,8 @@ func TestMessageWhoseAgentWouldStartOnAFullDiskWaits(t *testing.T) {
 	long := submit(d, ipc.Send{Team: "api", Text: "slow:8:100ms"})
 	waits := submit(d, ipc.Send{Team: "other", Text: "echo:x"})
 	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
-	mend := fillDisk(d)
-	time.Sleep(4 * time.Second) // three failed starts would have opened the breaker
+	mend := bar(d)
+	time.Sleep(7 * time.Second) // three failed starts would have opened the breaker
 	mend()
 	for _, id := range []string{long.ID, waits.ID} {
 		if end := awaitEnd(d, id); end.State != "done" {

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"iris/daemon/journal"
 	"iris/pool/claude"
 )
@@ -157,15 +155,9 @@ func TestLeftoverOutlivesAWantOfDescriptors(t *testing.T) {
 	}
 	j.Close()
 	d.run()
-	var old unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
-		t.Fatal(err)
-	}
-	none := old
-	none.Cur = 3
-	unix.Setrlimit(unix.RLIMIT_NOFILE, &none)
+	mend := closeDoors(t)
 	time.Sleep(500 * time.Millisecond)
-	unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
+	mend()
 	time.Sleep(500 * time.Millisecond)
 	if got := show(d, m.ID); got.State != "running" {
 		t.Errorf("got %s: %s", got.State, got.Error)
