@@ -32,9 +32,40 @@ func (d *Daemon) team(name string) (*config.Team, error) {
 	return d.config.Load().Lookup(name)
 }
 
-// startAgent is the pool's Start: it finds the team's settings, environment
-// and conversation and starts its program there.
+// startAgent is the pool's Start. Where the disk has no room for what the agent will
+// say, or this process has no descriptor left, it waits: that is no fault of the
+// messages that want it.
 func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bool, v pool.Variant) (pool.Agent, error) {
+	for told := false; ; told = true {
+		a, err := d.tryAgent(ctx, k, id, fresh, v)
+		if !lacksRoom(err) {
+			d.room.agents("")
+			return a, err
+		}
+		d.room.agents(err.Error())
+		if !told {
+			d.log.Error("an agent waits for room", "team", k.Team, "process", id, "err", err)
+			d.recent.close() // room that nobody needs
+		}
+		timer := time.NewTimer(retryRoom)
+		select {
+		case <-timer.C:
+			continue
+		case <-ctx.Done():
+		case <-d.patient.Done():
+		}
+		timer.Stop()
+		return nil, err
+	}
+}
+
+func lacksRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) || claude.Scarce(err)
+}
+
+// tryAgent finds the team's settings, environment and conversation and starts its
+// program there.
+func (d *Daemon) tryAgent(ctx context.Context, k pool.Key, id string, fresh bool, v pool.Variant) (pool.Agent, error) {
 	t, err := d.team(k.Team)
 	if err == nil {
 		err = checkDir(t)
@@ -62,12 +93,12 @@ func (d *Daemon) startAgent(ctx context.Context, k pool.Key, id string, fresh bo
 			return nil, err
 		}
 	}
-	p, err := d.startProcess(ctx, o)
+	p, err := claude.Start(ctx, o)
 	if lost, ok := errors.AsType[*claude.ResumeError](err); ok {
 		if err = d.orFresh(ctx, &o, k, t, lost); err != nil {
 			return nil, err
 		}
-		p, err = d.startProcess(ctx, o)
+		p, err = claude.Start(ctx, o)
 	}
 	if err != nil {
 		return nil, err
@@ -84,33 +115,6 @@ func checkDir(t *config.Team) error {
 		return dirError{err}
 	}
 	return nil
-}
-
-// startProcess starts an agent. Where the disk has no room for what it will say, or
-// this process has no descriptor left, it waits: that is no fault of the messages that
-// want it.
-func (d *Daemon) startProcess(ctx context.Context, o claude.Options) (*claude.Process, error) {
-	for told := false; ; told = true {
-		p, err := claude.Start(ctx, o)
-		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) && !errors.Is(err, syscall.EFBIG) && !claude.Scarce(err) {
-			d.room.agents("")
-			return p, err
-		}
-		d.room.agents(err.Error())
-		if !told {
-			d.log.Error("an agent waits for room on its disk", "team", o.Team, "process", o.ID, "err", err)
-			d.recent.close() // room that nobody needs
-		}
-		timer := time.NewTimer(retryRoom)
-		select {
-		case <-timer.C:
-			continue
-		case <-ctx.Done():
-		case <-d.patient.Done():
-		}
-		timer.Stop()
-		return nil, err
-	}
 }
 
 // attendedAs are the options by which this daemon attends an agent, one that it
@@ -153,7 +157,8 @@ func (d *Daemon) transcript(t *config.Team, sessionID string) string {
 	if err != nil {
 		return ""
 	}
-	return claude.Transcript(assignments(vars), sessionID)
+	path, _ := claude.Transcript(assignments(vars), sessionID)
+	return path
 }
 
 // stamp is the configuration of a team's agents as one word; empty when the
@@ -209,8 +214,12 @@ func (d *Daemon) session(k pool.Key, t *config.Team, env []string, fresh bool) (
 	case t.Agent != "claude":
 	case s.Dir != t.Dir:
 		return "", &claude.ResumeError{SessionID: s.ID, Why: fmt.Sprintf("it was begun in %s, the team is in %s now", s.Dir, t.Dir)}
-	case s.Used && claude.Transcript(env, s.ID) == "":
-		return "", &claude.ResumeError{SessionID: s.ID, Why: "its transcript is gone"}
+	case s.Used:
+		path, err := claude.Transcript(env, s.ID)
+		if err == nil && path == "" {
+			err = &claude.ResumeError{SessionID: s.ID, Why: "its transcript is gone"}
+		}
+		return s.ID, err
 	}
 	return s.ID, nil
 }

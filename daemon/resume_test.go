@@ -55,7 +55,7 @@ func TestRealConversationThatCannotBeResumed(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustCall[ipc.Stopped](d, ipc.MethodEvict, ipc.Target{Team: "api"})
-			path := claude.Transcript(env, first.SessionID)
+			path, _ := claude.Transcript(env, first.SessionID)
 			if path == "" {
 				t.Fatal("no transcript")
 			}

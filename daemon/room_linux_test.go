@@ -240,3 +240,24 @@ func TestFullDiskKeepsNoOutputForLater(t *testing.T) {
 		t.Errorf("got %+v", end)
 	}
 }
+
+// A transcript that cannot be looked for is not gone.
+func TestConversationOutlivesAWantOfDescriptors(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	toml := "max_processes = 1\non_resume_failure = \"fresh\"\n" + fakeTeam(t, "api") + fakeTeam(t, "other")
+	d := startDaemon(t, toml)
+	if _, err := ask(d, "api", "echo:one"); err != nil {
+		t.Fatal(err)
+	}
+	long := submit(d, ipc.Send{Team: "other", Text: "slow:8:100ms"})
+	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
+	waits := submit(d, ipc.Send{Team: "api", Text: "count"})
+	mend := closeDoors(t)
+	time.Sleep(2 * time.Second)
+	mend()
+	if end := awaitEnd(d, waits.ID); end.State != "done" || answer(d, waits.ID) != "2" {
+		t.Errorf("got %+v", show(d, waits.ID))
+	}
+}

@@ -72,7 +72,7 @@ func (d *Daemon) placed(k pool.Key, t ipc.Transcript) (any, error) {
 	if err != nil {
 		return nil, coded(ipc.CodeCannotRun, "environment", err)
 	}
-	t.Path = claude.Transcript(assignments(vars), t.SessionID)
+	t.Path, _ = claude.Transcript(assignments(vars), t.SessionID)
 	return t, nil
 }
 

@@ -140,7 +140,13 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 	if err != nil {
 		return nil, true, err
 	}
-	o.resume = o.Transcript && Transcript(o.Env, o.SessionID) != ""
+	if o.Transcript {
+		transcript, err := Transcript(o.Env, o.SessionID)
+		if err != nil {
+			return nil, false, err
+		}
+		o.resume = transcript != ""
+	}
 	owner, _ := liveOwner(o.Spools, o.SessionID) // createSpool refuses that, and says so
 	if pid := holder(o.Env, o.SessionID); o.resume && owner == "" && pid != 0 {
 		return nil, true, &ResumeError{o.SessionID, fmt.Sprintf("another Claude Code has it open (pid %d)", pid)}

@@ -225,7 +225,7 @@ func TestRealDirectories(t *testing.T) {
 			p := r.start()
 			ask(t, p, "echo:one", "one")
 			p.Stop()
-			if Transcript(r.o.Env, r.o.SessionID) == "" {
+			if path, _ := Transcript(r.o.Env, r.o.SessionID); path == "" {
 				t.Fatal("no transcript found")
 			}
 			q := r.again()

@@ -3,7 +3,9 @@ package claude
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,21 +22,22 @@ func NewSessionID() string {
 }
 
 // Transcript returns the file of a conversation; empty when there is none, so
-// that it is begun and not resumed. The transcript reaches the disk up to 110 ms
-// after the result, but always before a clean exit.
-func Transcript(env []string, sessionID string) string {
+// that it is begun and not resumed. The error says that nobody can look. The
+// transcript reaches the disk up to 110 ms after the result, but always before a
+// clean exit.
+func Transcript(env []string, sessionID string) (path string, err error) {
 	projects := filepath.Join(configDir(env), "projects")
 	dirs, err := os.ReadDir(projects)
-	if err != nil {
-		return ""
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
 	for _, d := range dirs {
 		path := filepath.Join(projects, d.Name(), sessionID+".jsonl")
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return path
+			return path, nil
 		}
 	}
-	return ""
+	return "", err
 }
 
 // ResumeError says that a conversation cannot be resumed, and that it may be
