@@ -49,6 +49,12 @@ func TestFrozenPoolBeginsNothing(t *testing.T) {
 	})
 }
 
+// rested has the pool have an idle agent of "a", with nothing left to do for it.
+func rested(p *pool.Pool) {
+	submit(p, "a", "0s").wait()
+	synctest.Wait()
+}
+
 func TestFreezeWaitsForWhatIsUnderWay(t *testing.T) {
 	for _, c := range []struct {
 		name, why string
@@ -56,22 +62,21 @@ func TestFreezeWaitsForWhatIsUnderWay(t *testing.T) {
 	}{
 		{"start", "starting", func(_ *house, p *pool.Pool) { submit(p, "a", "0s") }},
 		{"stop", "stopping", func(h *house, p *pool.Pool) {
-			submit(p, "a", "0s").wait()
+			rested(p)
 			h.stop = 2 * time.Second
 			submit(p, "a", "0s", fresh)
 		}},
 		{"begin", "beginning", func(_ *house, p *pool.Pool) {
-			submit(p, "a", "0s").wait()
+			rested(p)
 			submit(p, "a", "1h", func(t *pool.Turn) {
 				t.Begin = func(context.Context, pool.Process) error { time.Sleep(2 * time.Second); return nil }
 			})
 		}},
 		{"finish", "recorded", func(_ *house, p *pool.Pool) {
-			submit(p, "a", "0s").wait()
+			rested(p)
 			submit(p, "a", "0s", func(t *pool.Turn) {
 				t.Finish = func(*pool.Result, error) { time.Sleep(2 * time.Second) }
 			})
-			synctest.Wait()
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -79,6 +84,7 @@ func TestFreezeWaitsForWhatIsUnderWay(t *testing.T) {
 				h := newHouse(t)
 				p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 				c.begin(h, p)
+				synctest.Wait()
 				err := freeze(p, 100*time.Millisecond)
 				if err == nil || !strings.Contains(err.Error(), c.why) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v, want %q", err, c.why)
