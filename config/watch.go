@@ -60,6 +60,12 @@ func newWatcher(p Paths) (*watcher, error) {
 }
 
 func (w *watcher) run(ctx context.Context, onChange func()) error {
+	return w.settled(ctx, func() error { return w.look(onChange) })
+}
+
+// settled calls look each time that events have come and it is time to look. It
+// returns nil when ctx ends, and an error when look does or no events will come.
+func (w *watcher) settled(ctx context.Context, look func() error) error {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
@@ -82,7 +88,7 @@ func (w *watcher) run(ctx context.Context, onChange func()) error {
 			// Events were lost: look at everything.
 		case <-timer.C:
 			since = time.Time{}
-			if err := w.look(onChange); err != nil {
+			if err := look(); err != nil {
 				return err
 			}
 			continue

@@ -4,20 +4,24 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
-// watching runs Watch until the test ends. Each change is one value.
-func watching(t *testing.T, p Paths) <-chan struct{} {
+// watching runs Watch until the test ends. Each change is one value: the
+// fingerprint of what was there by then.
+func watching(t *testing.T, p Paths) <-chan string {
 	t.Helper()
-	changes := make(chan struct{}, 100)
+	changes := make(chan string, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := Watch(ctx, p, func() { changes <- struct{}{} }); err != nil {
+		if err := Watch(ctx, p, func() { changes <- fingerprint(p) }); err != nil {
 			t.Errorf("watch: %v", err)
 		}
 	})
@@ -25,16 +29,24 @@ func watching(t *testing.T, p Paths) <-chan struct{} {
 		cancel()
 		wg.Wait()
 	})
-	wantChange(t, changes, "the beginning")
+	wantChange(t, changes, p, "the beginning")
 	return changes
 }
 
-func wantChange(t *testing.T, changes <-chan struct{}, what string) {
+// wantChange waits until it is noticed what is there now. What takes several
+// steps may be noticed after each.
+func wantChange(t *testing.T, changes <-chan string, p Paths, what string) {
 	t.Helper()
-	select {
-	case <-changes:
-	case <-time.After(10 * time.Second):
-		t.Fatalf("%s was not noticed", what)
+	limit := time.After(time.Minute)
+	for now := fingerprint(p); ; {
+		select {
+		case seen := <-changes:
+			if seen == now {
+				return
+			}
+		case <-limit:
+			t.Fatalf("%s was not noticed", what)
+		}
 	}
 }
 
@@ -62,7 +74,7 @@ func wantNoticed(t *testing.T, p Paths, steps ...step) {
 	changes := watching(t, p)
 	for _, s := range steps {
 		s.do()
-		wantChange(t, changes, s.what)
+		wantChange(t, changes, p, s.what)
 	}
 }
 
@@ -161,18 +173,40 @@ func TestWatchNoticesThatADirectoryInUseIsReplaced(t *testing.T) {
 	)
 }
 
+// A change is looked at when nothing more comes, and in the end whatever comes.
 func TestOneSaveIsOneChange(t *testing.T) {
-	t.Parallel()
-	p := tempPaths(t)
-	changes := watching(t, p)
-	for i := range 20 {
-		mustWrite(t, p.Config, strings.Repeat("#", i))
-	}
-	wantChange(t, changes, "the file")
-	mustReplace(t, p.Config, "# the end")
-	wantChange(t, changes, "the last write")
-	if n := len(changes); n > 0 {
-		t.Errorf("%d changes too many", n)
+	for _, c := range []struct {
+		events int
+		every  time.Duration
+		want   []time.Duration // after the first event
+	}{
+		{1, 0, []time.Duration{settle}},
+		{20, time.Millisecond, []time.Duration{19*time.Millisecond + settle}},
+		{2, settle + time.Millisecond, []time.Duration{settle, 2*settle + time.Millisecond}},
+		{15, settle - 40*time.Millisecond, []time.Duration{latest, 14*(settle-40*time.Millisecond) + settle}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &watcher{targets: []string{"/c"}, fw: &fsnotify.Watcher{Events: make(chan fsnotify.Event), Errors: make(chan error)}}
+			begun := time.Now()
+			var got []time.Duration
+			var wg sync.WaitGroup
+			ctx, cancel := context.WithCancel(t.Context())
+			wg.Go(func() {
+				if err := w.settled(ctx, func() error { got = append(got, time.Since(begun)); return nil }); err != nil {
+					t.Error(err)
+				}
+			})
+			for range c.events {
+				w.fw.Events <- fsnotify.Event{Name: "/c"}
+				time.Sleep(c.every)
+			}
+			time.Sleep(time.Minute)
+			cancel()
+			wg.Wait()
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%d events, one every %v: looked after %v, want %v", c.events, c.every, got, c.want)
+			}
+		})
 	}
 }
 
