@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestWhatArrivedBeforeAnInterruptIsHeard(t *testing.T) {
@@ -25,13 +28,40 @@ func TestWhatArrivedBeforeAnInterruptIsHeard(t *testing.T) {
 	c.OnNotify = func(string, json.RawMessage) { heard++ }
 	c.OnSent = func() {
 		<-said
-		time.Sleep(20 * time.Millisecond) // another writer may have it still
+		eventually(t, "it has arrived", func() bool { return strings.Contains(arrived(t, c), "told") })
 		cancel()
-		time.Sleep(20 * time.Millisecond) // for what the end of the context calls
+		eventually(t, "the end of the context has ended the reading", func() bool { return hungUp(t, c) })
 	}
 	if err := c.Call(ctx, "tell", nil, nil); !errors.Is(err, context.Canceled) || heard != 1 {
 		t.Errorf("got %v, heard %d notifications, want 1", err, heard)
 	}
+}
+
+// arrived is what a client has been sent and has not read.
+func arrived(t *testing.T, c *Client) string {
+	t.Helper()
+	buf := make([]byte, 4096)
+	n := 0
+	err := c.nc.(blocking).control(func(fd int) (err error) {
+		n, _, err = unix.Recvfrom(fd, buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err
+	})
+	if err != nil && !errors.Is(err, unix.EAGAIN) {
+		t.Fatal(err)
+	}
+	return string(buf[:max(n, 0)])
+}
+
+// hungUp reports whether a client's connection is shut down.
+func hungUp(t *testing.T, c *Client) bool {
+	t.Helper()
+	var fds [1]unix.PollFd
+	must(t, c.nc.(blocking).control(func(fd int) error {
+		fds[0].Fd = int32(fd)
+		_, err := unix.Poll(fds[:], 0)
+		return err
+	}))
+	return fds[0].Revents&unix.POLLHUP != 0
 }
 
 func TestPatienceEnds(t *testing.T) {
