@@ -49,6 +49,7 @@ type agent struct {
 	bytes  int   // taken from lines so far
 	seen   []line
 	next   *agent // what took its place
+	stub   *Stub  // that it asks, nil for none
 }
 
 // buffer may be read while the process writes.
@@ -127,7 +128,7 @@ func (a *agent) stop() {
 // exit waits for the process to end and returns its status: -1 for a signal.
 func (a *agent) exit() int {
 	a.t.Helper()
-	timer := time.AfterFunc(20*time.Second, func() { a.cmd.Process.Kill() })
+	timer := time.AfterFunc(2*time.Minute, func() { a.cmd.Process.Kill() })
 	defer timer.Stop()
 	a.err = a.cmd.Wait()
 	a.wg.Wait()
@@ -144,7 +145,12 @@ func (a *agent) write(format string, args ...any) {
 
 func (a *agent) user(text string) {
 	a.t.Helper()
-	a.write(`{"type":"user","message":{"role":"user","content":%s}}`, toJSON(text))
+	a.write("%s", userLine(text))
+}
+
+// userLine is a message as one line.
+func userLine(text string) string {
+	return fmt.Sprintf(`{"type":"user","message":{"role":"user","content":%s}}`, toJSON(text))
 }
 
 func (a *agent) control(id, request string) {
@@ -155,7 +161,7 @@ func (a *agent) control(id, request string) {
 // until reads up to the first line that match accepts.
 func (a *agent) until(what string, match func(line) bool) line {
 	a.t.Helper()
-	timer := time.NewTimer(20 * time.Second)
+	timer := time.NewTimer(time.Minute)
 	defer timer.Stop()
 	for {
 		select {
@@ -169,7 +175,7 @@ func (a *agent) until(what string, match func(line) bool) line {
 				return l
 			}
 		case <-timer.C:
-			a.t.Fatalf("no %s in 20 s; stderr: %s", what, a.stderr.String())
+			a.t.Fatalf("no %s in a minute; stderr: %s", what, a.stderr.String())
 		}
 	}
 }

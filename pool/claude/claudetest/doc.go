@@ -10,7 +10,7 @@
 // out of account:
 //
 //	echo:TEXT            TEXT
-//	slow:N:DELAY         "d0 d1 ... " in N deltas, DELAY (a Go duration) between them
+//	slow:N:DELAY         "d0 d1 ... " in N deltas, DELAY after each
 //	size:BYTES           Text(BYTES)
 //	tool:NAME:{json}     a call of that tool; its result is answered by "tool said: RESULT"
 //	dump                 the user's texts of the conversation, as a JSON list
@@ -27,6 +27,9 @@
 //	limit:SECONDS        429 with the headers of a subscription whose limit resets in so many
 //	after:DELAY:TEXT     what TEXT asks for, DELAY later
 //	anything else        "ok: TEXT"
+//
+// A DELAY is a Go duration, or @FILE: until that file is there, so that a test
+// can say when.
 //
 // The log tells the runs of a message apart from what follows them: a request
 // that goes on after the result of a tool is not the first of its turn.
@@ -46,18 +49,19 @@
 //	ask:NAME:{json}[ ...]          the same, if it is permitted: what is allowed is answered by "allowed: INPUT"
 //	                               for each, and one that is denied with the reason; several are asked for at once
 //	run:COMMAND                    a shell runs it as the real program's Bash tool does; what it wrote and its status
-//	sleep:DURATION                 "slept DURATION"
+//	sleep:DELAY                    "slept DELAY"
 //	env args fds cwd pid umask nice limits inherit
 //	                               what it was started with, as JSON where it is more than a word
 //	crash:WHEN[:HOW]               WHEN is read (before any line), before (the assistant line), mid (before
 //	                               the result), half (in mid-result) or after; HOW an exit status, kill or stop
-//	die:DELAY[:HOW]                answers, then crashes
-//	hang[:deaf|:partial]           no answer until interrupted; deaf to all but signals; after a delta
+//	die:DURATION[:HOW]             answers, then crashes
+//	hang[:deaf|:partial]           no answer until interrupted; deaf to all but signals, once a line "fake_deaf"
+//	                               says so; after a delta
 //	deaf[:WHAT,...]                answers, then is deaf to WHAT: term eof end interrupt ping stdin
 //	linger                         deaf:eof,end
 //	noidle                         no idle line after the result
 //	garbage[:KIND]                 text nul utf8 badutf8 crlf blank unknown array scalar torn deep fields escape; all
-//	split:DELAY                    the result in two writes
+//	split:DURATION                 the result in two writes
 //	flood:MB[:line|:text|:stderr]  that much before the answer
 //	fork:KIND[:DURATION]           a child that sleeps; plain group session tied daemon hold, or tool, which
 //	                               the turn waits for; the answer is its process id
@@ -65,15 +69,15 @@
 //	                               limit partial open; denied
 //	background:WHAT                answers, with something beside the turn that never ends
 //	phantom, two                   a result with an origin before, or a second one after the answer
-//	spontaneous:DELAY[:LENGTH]     answers, then begins a turn of its own
+//	spontaneous:DURATION[:DELAY]   answers, then begins a turn of its own, which lasts for DELAY
 //	memory:MB                      holds on to it
 //	stderr:TEXT                    writes it to standard error
 //	anything else                  "ok: TEXT"
 //
 // Arguments of its own, of the form --fake-x=v, also taken from
 // $FAKECLAUDE_ARGS: ledger=FILE, max=N, broken=FILE (exit 1 while it exists),
-// slow-start=D, latency=D (before each answer), late=D (transcript on disk so
-// long after the result, as the real program's 100 ms), mute, phantom,
+// slow-start=DELAY, latency=DELAY (before each answer), late=D (transcript on
+// disk so long after the result, as the real program's 100 ms), mute, phantom,
 // deaf=WHAT,... All other arguments are accepted.
 //
 // With a ledger the fake keeps its own account of what happened; ReadLedger and

@@ -64,10 +64,10 @@ type fake struct {
 
 	mu        sync.Mutex // protects the fields below
 	deaf      map[string]bool
-	status    int           // exit status when not the server's own, -1 for that
-	hoard     []byte        // what memory:N holds
-	limitTold bool          // a rate_limit_event is out
-	ownTurn   time.Duration // length of a spontaneous turn
+	status    int    // exit status when not the server's own, -1 for that
+	hoard     []byte // what memory:N holds
+	limitTold bool   // a rate_limit_event is out
+	ownTurn   pause  // length of a spontaneous turn
 	asked     map[string]chan verdict
 }
 
@@ -99,7 +99,7 @@ func runFake(args []string) int {
 	f.watchSignals()
 	f.ledger = openLedger(flags.ledger, flags.max, f.server.Options.SessionID)
 	f.ledger.write("S", echo.NewUUID(), "")
-	time.Sleep(flags.slowStart)
+	flags.slowStart.over(nil, nil)
 	if status, stop := f.refuse(); stop {
 		return f.leave(status)
 	}

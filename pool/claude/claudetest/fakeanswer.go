@@ -68,7 +68,7 @@ func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 		return echo.Reply{Result: phantomResult()}
 	}
 	if m.Origin != "" {
-		echo.Sleep(ctx, f.spontaneousFor())
+		f.spontaneousFor().over(ctx.Done(), nil)
 		return say("task done")
 	}
 	if m.UUID == "" {
@@ -79,7 +79,7 @@ func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 	if f.flags.late == 0 {
 		f.session.flush()
 	}
-	echo.Sleep(ctx, f.flags.latency)
+	f.flags.latency.over(ctx.Done(), nil)
 	reply := f.do(ctx, t)
 	f.charge(t, &reply)
 	f.session.assistant(reply.Text)
@@ -147,14 +147,14 @@ func outcome(ctx context.Context, reply echo.Reply) string {
 // slow answers "d0 d1 ... " with a pause after each delta.
 func (f *fake) slow(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 	number, delay, _ := strings.Cut(arg, ":")
-	d, err := time.ParseDuration(delay)
+	p, err := parsePause(delay)
 	if err != nil {
 		return say("bad slow:N:DELAY")
 	}
 	n := atoi(number)
 	for i := range n {
 		t.Delta(fmt.Sprintf("d%d ", i))
-		if !echo.Sleep(ctx, d) {
+		if !p.over(ctx.Done(), nil) {
 			return say("")
 		}
 	}
@@ -163,11 +163,11 @@ func (f *fake) slow(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 
 // sleep answers after a delay.
 func (f *fake) sleep(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
-	d, err := time.ParseDuration(arg)
+	p, err := parsePause(arg)
 	if err != nil {
-		return say("bad sleep:DURATION")
+		return say("bad sleep:DELAY")
 	}
-	echo.Sleep(ctx, d)
+	p.over(ctx.Done(), nil)
 	return say("slept " + arg)
 }
 

@@ -74,12 +74,12 @@ func (f *fake) crashVerb(_ context.Context, t *echo.Turn, arg string) echo.Reply
 	return echo.Reply{}
 }
 
-// die answers, and crashes when a delay after the result is over: "die:DELAY:HOW".
+// die answers, and crashes when a delay after the result is over: "die:DURATION:HOW".
 func (f *fake) die(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	delay, how, _ := strings.Cut(arg, ":")
 	d, err := time.ParseDuration(delay)
 	if err != nil {
-		return say("bad die:DELAY[:HOW]")
+		return say("bad die:DURATION[:HOW]")
 	}
 	return echo.Reply{Text: "dies in " + delay, After: func() {
 		time.AfterFunc(d, func() { f.crash(how) })
@@ -92,6 +92,7 @@ func (f *fake) hang(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 	switch arg {
 	case "deaf":
 		f.setDeaf("interrupt", "end", "eof", "ping")
+		f.server.System("fake_deaf", nil)
 		for {
 			time.Sleep(time.Hour)
 		}
@@ -165,7 +166,7 @@ func (f *fake) garbage(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
 	d, err := time.ParseDuration(arg)
 	if err != nil {
-		return say("bad split:DELAY")
+		return say("bad split:DURATION")
 	}
 	text := "in two halves, ü"
 	t.Assistant(text)

@@ -14,8 +14,8 @@ type flags struct {
 	ledger    string
 	max       int
 	broken    string
-	slowStart time.Duration
-	latency   time.Duration
+	slowStart pause
+	latency   pause
 	late      time.Duration
 	mute      bool
 	phantom   bool
@@ -36,8 +36,8 @@ func parseFlags(args []string) (flags, error) {
 	fs.StringVar(&f.ledger, "fake-ledger", "", "append what happens to this file")
 	fs.IntVar(&f.max, "fake-max", 0, "live fakes of this ledger that are too many when exceeded")
 	fs.StringVar(&f.broken, "fake-broken", "", "exit 1 at once while this file exists")
-	fs.DurationVar(&f.slowStart, "fake-slow-start", 0, "do nothing for so long first")
-	fs.DurationVar(&f.latency, "fake-latency", 0, "wait before each answer")
+	fs.Var(&f.slowStart, "fake-slow-start", "do nothing for so long first")
+	fs.Var(&f.latency, "fake-latency", "wait before each answer")
 	fs.DurationVar(&f.late, "fake-late", 0, "write the transcript so long after the result")
 	fs.BoolVar(&f.mute, "fake-mute", false, "never answer anything")
 	fs.BoolVar(&f.phantom, "fake-phantom", false, "write a result of no turn first")

@@ -148,14 +148,14 @@ func (f *fake) two(_ context.Context, t *echo.Turn, _ string) echo.Reply {
 }
 
 // spontaneous answers, and begins a turn of its own accord after a delay:
-// "spontaneous:DELAY[:LENGTH]".
+// "spontaneous:DURATION[:DELAY]".
 func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	delay, length, _ := strings.Cut(arg, ":")
 	d, err := time.ParseDuration(delay)
 	if err != nil {
-		return say("bad spontaneous:DELAY[:LENGTH]")
+		return say("bad spontaneous:DURATION[:DELAY]")
 	}
-	l, _ := time.ParseDuration(length)
+	l, _ := parsePause(length)
 	f.mu.Lock()
 	f.ownTurn = l
 	f.mu.Unlock()
@@ -169,7 +169,7 @@ func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Rep
 }
 
 // spontaneousFor is how long a turn of the fake's own lasts.
-func (f *fake) spontaneousFor() time.Duration {
+func (f *fake) spontaneousFor() pause {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ownTurn

@@ -73,11 +73,11 @@ func (p *reply) do(text string) {
 // after does what it is told later.
 func (p *reply) after(arg string) {
 	delay, text, _ := strings.Cut(arg, ":")
-	d, err := time.ParseDuration(delay)
+	until, err := parsePause(delay)
 	switch {
 	case err != nil:
 		p.text("bad after:DELAY:TEXT")
-	case !p.pause(d):
+	case !p.pause(until):
 		panic(http.ErrAbortHandler)
 	default:
 		p.do(text)
@@ -101,7 +101,7 @@ func (p *reply) text(text string) {
 // slow answers "d0 d1 ... " with a pause after each delta.
 func (p *reply) slow(arg string) {
 	number, delay, _ := strings.Cut(arg, ":")
-	d, err := time.ParseDuration(delay)
+	until, err := parsePause(delay)
 	n := atoi(number)
 	if err != nil || n > 100_000 {
 		p.text("bad slow:N:DELAY")
@@ -111,7 +111,7 @@ func (p *reply) slow(arg string) {
 	s.open(map[string]any{"type": "text", "text": ""})
 	for i := range n {
 		s.delta(fmt.Sprintf("d%d ", i))
-		if !p.pause(d) {
+		if !p.pause(until) {
 			return
 		}
 	}
@@ -193,7 +193,7 @@ func (p *reply) broken(verb string) {
 		return
 	case "short":
 		s.event("content_block_stop", map[string]any{"index": 0})
-		p.pause(200 * time.Millisecond) // a client that sees the end with the block forgets the block
+		p.pause(pause{d: time.Second}) // a client that sees the end with the block forgets the block
 	case "stall":
 		p.wait()
 	}
@@ -210,19 +210,8 @@ func (p *reply) wait() {
 	panic(http.ErrAbortHandler)
 }
 
-// pause waits for d; it reports false when nobody waits for the answer.
-func (p *reply) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-p.r.Context().Done():
-		return false
-	case <-p.stub.closed:
-		return false
-	}
-}
+// pause reports whether somebody waits for the answer when it is over.
+func (p *reply) pause(until pause) bool { return until.over(p.r.Context().Done(), p.stub.closed) }
 
 func atoi(s string) int {
 	n, err := strconv.Atoi(strings.TrimSpace(s))

@@ -95,12 +95,24 @@ func TestStubStatusCodesAgainstTheRealProgram(t *testing.T) {
 	}
 }
 
+// awaitTurn waits until the model has been asked that.
+func (s *Stub) awaitTurn(t *testing.T, text string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if turns := s.Turns(); len(turns) > 0 && turns[len(turns)-1].User == text {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the model was not asked %q", text)
+		}
+	}
+}
+
 func TestStubHangStallAndCutAgainstTheRealProgram(t *testing.T) {
-	a, _ := realAgent(t)
+	a, stub := realAgent(t)
 	for _, text := range []string{"hang", "stall"} {
 		a.user(text)
-		a.until("init", func(l line) bool { return l.Subtype == "init" })
-		time.Sleep(200 * time.Millisecond)
+		stub.awaitTurn(t, text)
 		a.control("i", `{"subtype":"interrupt"}`)
 		if got := a.result(); got.Terminal != "aborted_streaming" {
 			t.Errorf("%s: got %s", text, got.raw)

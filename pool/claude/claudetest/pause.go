@@ -1,0 +1,64 @@
+package claudetest
+
+import (
+	"os"
+	"strings"
+	"time"
+)
+
+// pause is how long something takes: a time, or, for a test that has to say when
+// it is over, until a file is there.
+type pause struct {
+	d    time.Duration
+	file string
+}
+
+// parsePause reads a Go duration, or "@" and the path of a file.
+func parsePause(s string) (pause, error) {
+	if file, ok := strings.CutPrefix(s, "@"); ok {
+		return pause{file: file}, nil
+	}
+	d, err := time.ParseDuration(s)
+	return pause{d: d}, err
+}
+
+// String implements flag.Value and fmt.Stringer.
+func (p *pause) String() string {
+	if p.file != "" {
+		return "@" + p.file
+	}
+	return p.d.String()
+}
+
+// Set implements flag.Value.
+func (p *pause) Set(s string) (err error) {
+	*p, err = parsePause(s)
+	return err
+}
+
+// over returns true when the pause is over, and false when one of those is
+// closed before. A nil one never is.
+func (p pause) over(gone, closed <-chan struct{}) bool {
+	d := p.d
+	if p.file != "" {
+		d = 2 * time.Millisecond
+	}
+	for {
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-gone:
+			timer.Stop()
+			return false
+		case <-closed:
+			timer.Stop()
+			return false
+		}
+		if p.file == "" {
+			return true
+		}
+		if _, err := os.Stat(p.file); err == nil {
+			return true
+		}
+	}
+}
