@@ -59,7 +59,7 @@ func (a *asked) next() Request {
 	select {
 	case q := <-a.requests:
 		return q
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		a.t.Fatal("nothing is asked")
 		return Request{}
 	}
@@ -73,7 +73,7 @@ func (a *asked) gone(id string) {
 		if got != id {
 			a.t.Errorf("withdrawn: %s, want %s", got, id)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		a.t.Fatal("the request is not withdrawn")
 	}
 }
@@ -98,7 +98,7 @@ func TestAllowedToolRuns(t *testing.T) {
 		if err := p.Answer(q.ID, true, ""); err != nil {
 			t.Fatal(err)
 		}
-		res, err := u.wait(t, 20*time.Second)
+		res, err := u.wait(t)
 		if err != nil || res.Outcome != pool.OutcomeSuccess || res.Text != a.allowed || len(res.Denials) != 0 {
 			t.Errorf("got %+v, %v", res, err)
 		}
@@ -117,7 +117,7 @@ func TestDeniedToolTellsWhy(t *testing.T) {
 		if err := p.Answer(q.ID, false, why); err != nil {
 			t.Fatal(err)
 		}
-		res, err := u.wait(t, 20*time.Second)
+		res, err := u.wait(t)
 		if err != nil || res.Outcome != pool.OutcomeDenied || res.Err != "denied: Bash" || !strings.HasSuffix(res.Text, why) || res.Reason != "" {
 			t.Errorf("got %+v, %v", res, err)
 		}
@@ -132,7 +132,7 @@ func TestInterruptWithdrawsTheRequest(t *testing.T) {
 		defer cancel()
 		u, q := a.pending(ctx, p)
 		cancel()
-		if res, err := u.wait(t, 20*time.Second); err != nil || res.Outcome != pool.OutcomeInterrupted {
+		if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeInterrupted {
 			t.Errorf("got %+v, %v", res, err)
 		}
 		a.gone(q.ID)
@@ -149,7 +149,7 @@ func TestStopWithdrawsTheRequest(t *testing.T) {
 		u, q := a.pending(t.Context(), p)
 		p.Stop()
 		a.gone(q.ID)
-		u.wait(t, 20*time.Second)
+		u.wait(t)
 		if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
 			t.Errorf("an answer: %v", err)
 		}
@@ -162,7 +162,7 @@ func TestDeathWithdrawsTheRequest(t *testing.T) {
 	u, q := a.pending(t.Context(), p)
 	endAll([]int{p.PID()})
 	a.gone(q.ID)
-	if _, err := u.wait(t, 20*time.Second); !errors.Is(err, pool.ErrUnknown) {
+	if _, err := u.wait(t); !errors.Is(err, pool.ErrUnknown) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -187,7 +187,8 @@ func TestWaitingForAnAnswerIsProgress(t *testing.T) {
 	if err := p.Answer(q.ID, true, ""); err != nil {
 		t.Fatal(err)
 	}
-	u.wait(t, 20*time.Second)
+	u.wait(t)
+	rest(t, p) // all that it has written is read
 	after := time.Now()
 	if at := p.Progress(); at.Before(before) || at.After(after) {
 		t.Errorf("progress %v, want one between %v and %v", at, before, after)
@@ -211,7 +212,7 @@ func TestSeveralRequestsAtOnce(t *testing.T) {
 			if tool != "Bash" { // the last to be answered
 				return
 			}
-			res, err := u.wait(t, 20*time.Second)
+			res, err := u.wait(t)
 			if err != nil || res.Text != "allowed: {\"n\":1}\nno Write\nallowed: {\"n\":3}" || len(res.Denials) != 1 {
 				t.Errorf("got %+v, %v", res, err)
 			}
@@ -228,7 +229,7 @@ func TestApprovalIsLostWithTheDaemon(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		for _, l := range left { // none when it was quick
 			if err := l.Wait(ctx); err != nil {
@@ -290,7 +291,7 @@ func TestAnswerIsNotWithdrawn(t *testing.T) {
 		if err := p.Answer(q.ID, true, ""); err != nil {
 			t.Fatal(err)
 		}
-		u.wait(t, 20*time.Second)
+		u.wait(t)
 	}
 	if len(a.withdrawn) > 0 {
 		t.Errorf("%d were withdrawn", len(a.withdrawn))
@@ -316,7 +317,7 @@ func TestAnswerThatIsNotWritten(t *testing.T) {
 	}
 	p.Stop()
 	a.gone(q.ID)
-	u.wait(t, 20*time.Second)
+	u.wait(t)
 	if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
 		t.Errorf("got %v", err)
 	}
@@ -334,7 +335,7 @@ func TestAgentTakesARequestBack(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	p.Stop()
-	u.wait(t, 20*time.Second)
+	u.wait(t)
 }
 
 // What an agent asks for at once is bounded: the rest is denied, and it goes on.
@@ -356,7 +357,7 @@ func TestTooManyRequestsAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if res, err := u.wait(t, 20*time.Second); err != nil || res.Outcome != pool.OutcomeSuccess {
+	if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeSuccess {
 		t.Errorf("got %+v, %v", res, err)
 	}
 }

@@ -32,7 +32,7 @@ func TestFollowerKicks(t *testing.T) {
 		file.WriteString("more")
 		select {
 		case <-kicks:
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("no kick")
 		}
 	}

@@ -32,11 +32,13 @@ func TestRealSettleOfAMessageNotGiven(t *testing.T) {
 	if got := r.given(p); got != -1 {
 		t.Errorf("before the first turn: %d", got)
 	}
-	send(t, p, `tool:Bash:{"command":"sleep 0.5","description":"d","run_in_background":true}`)
+	gated, open := gate(t)
+	send(t, p, fmt.Sprintf(`tool:Bash:{"command":"%s","description":"d","run_in_background":true}`, untilOpen(gated)))
 	if err := p.Rest(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	path, offset := p.Spool()
+	open()
 	eventually(t, "a turn of its own", func() bool {
 		b, err := os.ReadFile(path)
 		_, own, found := bytes.Cut(b[min(int(offset), len(b)):], []byte(`"origin":{"kind":"task-notification"}`))
@@ -64,6 +66,7 @@ func TestMessageIsRecordedBeforeItIsGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, offset := p.Spool()
+	p.stuckAfter = slow
 	syscall.Kill(p.PID(), syscall.SIGSTOP)
 	defer syscall.Kill(p.PID(), syscall.SIGCONT)
 	large := strings.Repeat("x", 1<<20) // more than the pipe takes

@@ -116,8 +116,10 @@ func TestAdoptedTurnEnds(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
 	first := send(t, p, "echo:one")
-	underWay(t, p, "slow:10:50ms")
+	path, open := gate(t)
+	underWay(t, p, "slow:10:@"+path)
 	q := r.adopted(p)
+	open()
 	res := rejoin(t, t.Context(), q)
 	if res.Outcome != pool.OutcomeSuccess || len(res.Text) < 20 || res.CostUSD <= 0 || res.CostUSD > 100*first.CostUSD {
 		t.Errorf("got %+v", res)
@@ -143,11 +145,13 @@ func TestAdoptedTurnIsInterrupted(t *testing.T) {
 func TestResultThatNobodyHasReadIsFound(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
-	u := begin(t, context.Background(), p, "slow:4:50ms", `"init"`)
+	path, open := gate(t)
+	u := begin(t, context.Background(), p, "slow:4:@"+path, `"init"`)
 	h, err := p.Pause(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	open()
 	spool := p.spool.path(".out")
 	eventually(t, "the result", func() bool {
 		b, _ := os.ReadFile(spool)
@@ -155,10 +159,10 @@ func TestResultThatNobodyHasReadIsFound(t *testing.T) {
 	})
 	syscall.Kill(h.PID, syscall.SIGKILL)
 	p.Unpause()
-	if res, err := u.wait(t, 10*time.Second); err != nil || res.Outcome != pool.OutcomeSuccess {
+	if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeSuccess {
 		t.Errorf("got %+v, %v", res, err)
 	}
-	if !strings.Contains(p.Exit(), "killed") {
+	if <-p.Done(); !strings.Contains(p.Exit(), "killed") {
 		t.Errorf("exit %q", p.Exit())
 	}
 }
@@ -166,7 +170,7 @@ func TestResultThatNobodyHasReadIsFound(t *testing.T) {
 func TestPauseRefusesALineThatIsBeingWritten(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
-	p.stuckAfter = 2 * time.Second
+	p.stuckAfter = slow
 	send(t, p, "deaf:stdin")
 	done := make(chan error, 1)
 	var wg sync.WaitGroup
@@ -181,6 +185,7 @@ func TestPauseRefusesALineThatIsBeingWritten(t *testing.T) {
 	if _, err := p.Pause(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
+	p.stdin.SetWriteDeadline(time.Now()) // it is stuck for too long now
 	if err := <-done; !errors.Is(err, pool.ErrUnknown) {
 		t.Errorf("the turn: %v", err)
 	}
@@ -231,7 +236,7 @@ func TestAdoptedRequestIsAnswered(t *testing.T) {
 		// And it goes on asking.
 		u, q := a.pending(t.Context(), next)
 		next.Answer(q.ID, false, "no more")
-		if res, err := u.wait(t, 20*time.Second); err != nil || res.Outcome != pool.OutcomeDenied {
+		if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeDenied {
 			t.Errorf("got %+v, %v", res, err)
 		}
 	})

@@ -36,6 +36,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// patience is what a test has with what should come by itself, however busy the
+// machine is. slow is what takes longer than that: whoever waits for it fails.
+const (
+	patience = time.Minute
+	slow     = 10 * time.Minute
+)
+
 // rig is what a test starts agents with.
 type rig struct {
 	t       testing.TB
@@ -56,7 +63,7 @@ func newRig(t testing.TB) *rig {
 	r.o = Options{
 		ID: "p" + NewSessionID()[:8], Team: "api", Dir: realDir(t), Spools: filepath.Join(t.TempDir(), "spool"),
 		SessionID: NewSessionID(), Transcript: true,
-		StartTimeout: 20 * time.Second, Grace: 5 * time.Second, Follower: f,
+		StartTimeout: slow, Grace: slow, Follower: f,
 		OnSession: r.onSession, Log: slog.New(slog.NewTextHandler(logTo{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return r
@@ -80,7 +87,6 @@ func fakeRig(t testing.TB, flags ...string) *rig {
 	r := newRig(t)
 	r.o.Command, r.o.Args = claudetest.Install(t.TempDir()), flags
 	r.o.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"}
-	r.o.Grace = time.Second
 	return r
 }
 
@@ -162,44 +168,55 @@ type under struct {
 	lines []string
 }
 
-// begin sends a text in the background and returns when a line has come that
-// contains word.
-func begin(t testing.TB, ctx context.Context, p *Process, text, word string) *under {
+// sending sends a text in the background; line is told of each line, and may be
+// nil.
+func sending(t testing.TB, ctx context.Context, p *Process, text string, line func(string)) *under {
 	t.Helper()
 	u := &under{done: make(chan struct{})}
-	seen := make(chan struct{})
-	once := sync.OnceFunc(func() { close(seen) })
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(u.done)
-		u.res, u.err = p.Send(ctx, &pool.Turn{ID: "m", Text: text, Output: func(line []byte) {
+		u.res, u.err = p.Send(ctx, &pool.Turn{ID: "m", Text: text, Output: func(b []byte) {
 			u.mu.Lock()
 			defer u.mu.Unlock()
-			u.lines = append(u.lines, string(line))
-			if strings.Contains(string(line), word) {
-				once()
+			u.lines = append(u.lines, string(b))
+			if line != nil {
+				line(string(b))
 			}
 		}})
 	})
 	t.Cleanup(wg.Wait)
+	return u
+}
+
+// begin is sending, and returns when a line has come that contains word.
+func begin(t testing.TB, ctx context.Context, p *Process, text, word string) *under {
+	t.Helper()
+	seen := make(chan struct{})
+	once := sync.OnceFunc(func() { close(seen) })
+	u := sending(t, ctx, p, text, func(line string) {
+		if strings.Contains(line, word) {
+			once()
+		}
+	})
 	select {
 	case <-seen:
 	case <-u.done:
 		t.Fatalf("%s: ended before %q: %+v, %v", text, word, u.res, u.err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("%s: no %q", text, word)
 	}
 	return u
 }
 
-// wait returns how the turn ended, and fails when it takes too long.
-func (u *under) wait(t testing.TB, limit time.Duration) (*pool.Result, error) {
+// wait returns how the turn ended, and fails when it does not.
+func (u *under) wait(t testing.TB) (*pool.Result, error) {
 	t.Helper()
 	select {
 	case <-u.done:
 		return u.res, u.err
-	case <-time.After(limit):
-		t.Fatalf("turn has not ended in %v", limit)
+	case <-time.After(patience):
+		t.Fatalf("turn has not ended in %v", patience)
 		return nil, nil
 	}
 }
@@ -209,15 +226,30 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(10 * time.Second)
+	limit := time.After(patience)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("not in 10 s: %s", what)
+			t.Fatalf("not in %v: %s", patience, what)
 		}
 	}
 }
+
+// gate is a file that is not there, and what makes it: what waits for it as a
+// delay then goes on.
+func gate(t testing.TB) (path string, open func()) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "gate")
+	return path, func() {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// untilOpen is a shell command that waits for that.
+func untilOpen(path string) string { return "until test -e " + path + "; do sleep 0.05; done" }
 
 // below returns the processes with the mark of id, but for the agent itself.
 func below(id string, agent int) []int {

@@ -67,6 +67,7 @@ type Process struct {
 
 	ownTurn    time.Duration // the constants of these names, shorter in tests
 	stuckAfter time.Duration
+	grace      [rungKill]time.Duration // of each rung of the stop ladder but the last
 
 	wg     sync.WaitGroup // wait and follow
 	kick   chan struct{}  // the spool may have grown
@@ -179,7 +180,7 @@ func (p *Process) attend() {
 func newProcess(o *Options, s *spool) *Process {
 	p := &Process{
 		o: *o, log: o.Log, spool: s, started: time.Now(), progress: time.Now(),
-		ownTurn: ownTurn, stuckAfter: stuckAfter,
+		ownTurn: ownTurn, stuckAfter: stuckAfter, grace: [rungKill]time.Duration{o.Grace, o.Grace, o.Grace},
 		session: o.SessionID, watched: watch(o.Watch, o.Stamp),
 		kick: make(chan struct{}, 1), following: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{}),
 		calls: map[string]chan response{}, streams: map[*Stream]struct{}{}, reader: lineReader{f: s.out, max: maxLine},

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"iris/pool"
 	"iris/pool/claude/claudetest"
@@ -262,7 +261,7 @@ func TestRealPingDoesNotDisturb(t *testing.T) {
 			t.Errorf("got %+v, %v", h, err)
 		}
 	}
-	if res, err := u.wait(t, 5*time.Second); err != nil || res.Text != claudetest.SlowText(20) {
+	if res, err := u.wait(t); err != nil || res.Text != claudetest.SlowText(20) {
 		t.Errorf("got %+v, %v", res, err)
 	}
 }

@@ -18,18 +18,21 @@ import (
 
 func TestRealInterrupt(t *testing.T) {
 	for _, c := range []struct{ name, text, word string }{
-		{"stream", "slow:200:50ms", `"init"`},
+		{"stream", "slow:100000:50ms", `"init"`},
 		{"tool", `tool:Bash:{"command":"sleep 100","description":"d"}`, `"tool_use"`},
 		{"hang", "hang", `"init"`},
 		{"retry", "status:500", `"api_retry"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := realRig(t)
+			if c.name == "retry" { // more than are over before the interrupt comes
+				r.o.Env = append(r.o.Env, "CLAUDE_CODE_MAX_RETRIES=10")
+			}
 			p := r.start()
 			ctx, cancel := context.WithCancelCause(context.Background())
 			u := begin(t, ctx, p, c.text, c.word)
 			cancel(pool.ErrCancelled)
-			res, err := u.wait(t, 3*time.Second)
+			res, err := u.wait(t)
 			if err != nil || res.Outcome != pool.OutcomeInterrupted || res.Err != "interrupted" || !strings.HasPrefix(res.Terminal, "aborted") {
 				t.Fatalf("got %+v, %v", res, err)
 			}
@@ -44,7 +47,7 @@ func TestRealStalledTurnIsIncomplete(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	u := begin(t, ctx, p, "stall", `"init"`)
 	cancel(pool.ErrStalled)
-	if res, err := u.wait(t, 3*time.Second); err != nil || res.Outcome != pool.OutcomeIncomplete {
+	if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeIncomplete {
 		t.Errorf("got %+v, %v", res, err)
 	}
 }
@@ -54,13 +57,9 @@ func TestRealInterruptAtOnce(t *testing.T) {
 	for i := range 10 {
 		ctx, cancel := context.WithCancel(context.Background())
 		stop := time.AfterFunc(time.Duration(i)*time.Millisecond, cancel)
-		begun := time.Now()
-		res, err := p.Send(ctx, &pool.Turn{Text: "slow:100:50ms"})
+		res, err := sending(t, ctx, p, "slow:100000:50ms", nil).wait(t)
 		stop.Stop()
 		cancel()
-		if d := time.Since(begun); d > 3*time.Second {
-			t.Errorf("after %d ms: took %v", i, d)
-		}
 		if err != nil && !errors.Is(err, pool.ErrNotDispatched) || err == nil && res.Outcome != pool.OutcomeInterrupted {
 			t.Errorf("after %d ms: %+v, %v", i, res, err)
 		}
@@ -80,16 +79,16 @@ func TestRealStopEndsTools(t *testing.T) {
 			input, _ := json.Marshal(map[string]string{"command": c.command, "description": "d"})
 			u := begin(t, context.Background(), p, "tool:Bash:"+string(input), `"tool_use"`)
 			sleeping(t, p)
-			begun := time.Now()
+			p.grace[rungAsk] = patience // and no other is needed
 			p.Stop()
-			if d := time.Since(begun); d > 3*time.Second {
-				t.Errorf("took %v", d)
+			if exit := p.Exit(); exit != "exit status 1" { // as a turn that is broken off leaves it
+				t.Errorf("exit: %s", exit)
 			}
 			if left := below(p.o.ID, 0); len(left) > 0 {
 				t.Errorf("left: %v", left)
 				endAll(left)
 			}
-			if res, err := u.wait(t, time.Second); err != nil || res.Outcome != pool.OutcomeInterrupted {
+			if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeInterrupted {
 				t.Errorf("turn: %+v, %v", res, err)
 			}
 		})
@@ -106,7 +105,7 @@ func TestRealTermLeavesNoTool(t *testing.T) {
 		t.Errorf("left: %v", left)
 		endAll(left)
 	}
-	if _, err := u.wait(t, time.Second); !errors.Is(err, pool.ErrUnknown) || !strings.Contains(err.Error(), "exit status 143") {
+	if _, err := u.wait(t); !errors.Is(err, pool.ErrUnknown) || !strings.Contains(err.Error(), "exit status 143") {
 		t.Errorf("turn: %v", err)
 	}
 }
@@ -161,10 +160,13 @@ func TestRealKilledInMidTurn(t *testing.T) {
 	r := realRig(t)
 	p := r.start()
 	ask(t, p, "echo:one", "one")
-	time.Sleep(200 * time.Millisecond) // the transcript reaches the disk late
-	u := begin(t, context.Background(), p, "slow:100:50ms", `"init"`)
+	eventually(t, "the transcript on disk, which is late", func() bool {
+		b, _ := os.ReadFile(Transcript(r.o.Env, r.o.SessionID))
+		return strings.Contains(string(b), `"text":"one"`)
+	})
+	u := begin(t, context.Background(), p, "slow:100000:50ms", `"init"`)
 	p.ident.signal(syscall.SIGKILL)
-	_, err := u.wait(t, time.Second)
+	_, err := u.wait(t)
 	if !errors.Is(err, pool.ErrUnknown) || errors.Is(err, pool.ErrNotDispatched) || !strings.Contains(err.Error(), "signal: killed") {
 		t.Fatalf("got %v", err)
 	}
@@ -178,9 +180,11 @@ func TestRealKilledInMidTurn(t *testing.T) {
 
 func TestRealEOFInMidTurnFinishes(t *testing.T) {
 	p := realRig(t).start()
-	u := begin(t, context.Background(), p, "slow:20:50ms", `"init"`)
+	path, open := gate(t)
+	u := begin(t, context.Background(), p, "slow:20:@"+path, `"init"`)
 	p.hangUp()
-	res, err := u.wait(t, 5*time.Second)
+	open()
+	res, err := u.wait(t)
 	if err != nil || res.Text != claudetest.SlowText(20) {
 		t.Fatalf("got %+v, %v", res, err)
 	}
@@ -201,7 +205,7 @@ func TestRealLockIsTheAgentsAlone(t *testing.T) {
 	tools := below(p.o.ID, p.PID())
 	p.stopping.Store(true) // so that nobody ends the tool
 	p.ident.signal(syscall.SIGKILL)
-	u.wait(t, time.Second)
+	u.wait(t)
 	if !identify(tool).alive() {
 		t.Error("the tool is gone, so this proves nothing")
 	}
@@ -240,11 +244,10 @@ func TestRealStartIsCancelled(t *testing.T) {
 	r := realRig(t)
 	for _, after := range []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond} {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), after, pool.ErrKilled)
-		begun := time.Now()
 		_, err := Start(ctx, r.o)
 		cancel()
-		if !errors.Is(err, pool.ErrKilled) || time.Since(begun) > 2*time.Second {
-			t.Errorf("after %v: %v in %v", after, err, time.Since(begun))
+		if !errors.Is(err, pool.ErrKilled) {
+			t.Errorf("after %v: %v", after, err)
 		}
 	}
 	if left := below(r.o.ID, 0); len(left) > 0 {

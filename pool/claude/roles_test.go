@@ -41,7 +41,7 @@ func playDaemon() {
 	}
 	p, err := Start(context.Background(), Options{
 		ID: a.ID, Team: "api", Command: a.Command, Dir: a.Dir, Env: a.Env, Args: a.Args, Spools: a.Spools,
-		SessionID: a.SessionID, Transcript: true, StartTimeout: 20 * time.Second, Grace: time.Second, Follower: f,
+		SessionID: a.SessionID, Transcript: true, StartTimeout: slow, Grace: time.Second, Follower: f,
 		Ask: a.Ask, OnAsk: func(*Process, Request) {}, OnWithdrawn: func(*Process, string) {},
 	})
 	if err != nil {
@@ -99,8 +99,9 @@ func killDaemon(t *testing.T, r *rig, word string, texts ...string) doomed {
 	return d
 }
 
-// A turn outlives its daemon: the agent finishes it, and the answer is found.
-func outlive(t *testing.T, r *rig, text, want string) {
+// A turn outlives its daemon: the agent finishes it when open is called, and the
+// answer is found.
+func outlive(t *testing.T, r *rig, text, want string, open func()) {
 	d := killDaemon(t, r, `"running"`, "echo:one", text)
 	left, err := Leftovers(r.o.Spools)
 	if err != nil || len(left) != 1 || left[0].Session != r.o.SessionID || left[0].Process != r.o.ID || left[0].PID == 0 {
@@ -114,7 +115,8 @@ func outlive(t *testing.T, r *rig, text, want string) {
 	if e, err := Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.Result != nil || e.NotBegun {
 		t.Errorf("in mid-turn: %+v, %v", e, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	open()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := left[0].Wait(ctx); err != nil || left[0].Alive() {
 		t.Fatalf("wait: %v", err)
@@ -144,15 +146,18 @@ func outlive(t *testing.T, r *rig, text, want string) {
 }
 
 func TestTurnOutlivesTheDaemon(t *testing.T) {
-	outlive(t, fakeRig(t), "slow:20:20ms", claudetest.SlowText(20))
+	path, open := gate(t)
+	outlive(t, fakeRig(t), "slow:20:@"+path, claudetest.SlowText(20), open)
 }
 
 func TestRealTurnOutlivesTheDaemon(t *testing.T) {
-	outlive(t, realRig(t), "slow:20:50ms", claudetest.SlowText(20))
+	path, open := gate(t)
+	outlive(t, realRig(t), "slow:20:@"+path, claudetest.SlowText(20), open)
 }
 
 func TestRealToolOutlivesTheDaemon(t *testing.T) {
-	outlive(t, realRig(t), `tool:Bash:{"command":"sleep 1; echo done","description":"d"}`, "tool said: done")
+	path, open := gate(t)
+	outlive(t, realRig(t), fmt.Sprintf(`tool:Bash:{"command":"%s; echo done","description":"d"}`, untilOpen(path)), "tool said: done", open)
 }
 
 // A message that an agent was killed before reading was never begun.
@@ -181,6 +186,7 @@ func fakeAgain(t *testing.T, r *rig) *rig {
 
 func TestLeftoverStop(t *testing.T) {
 	r := fakeRig(t, "--fake-deaf=term,eof")
+	begun := time.Now().Add(-time.Second) // the clock of files is coarse
 	killDaemon(t, r, `"running"`, "hang")
 	left, err := Leftovers(r.o.Spools)
 	if err != nil || len(left) != 1 {
@@ -191,8 +197,8 @@ func TestLeftoverStop(t *testing.T) {
 	if err := left[0].Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("wait: %v", err)
 	}
-	if since := time.Since(left[0].Progress()); since < 0 || since > 5*time.Second {
-		t.Errorf("last progress %v ago", since)
+	if at := left[0].Progress(); at.Before(begun) || at.After(time.Now()) {
+		t.Errorf("last progress at %v, want it after %v", at, begun)
 	}
 	if err := left[0].Stop(100 * time.Millisecond); err != nil || left[0].Alive() {
 		t.Errorf("stop: %v", err)
@@ -202,7 +208,8 @@ func TestLeftoverStop(t *testing.T) {
 // Without a record the agent can still be waited for.
 func TestLeftoverWithoutRecord(t *testing.T) {
 	r := fakeRig(t)
-	killDaemon(t, r, `"running"`, "slow:20:20ms")
+	path, open := gate(t)
+	killDaemon(t, r, `"running"`, "slow:20:@"+path)
 	json := fmt.Sprintf("%s/%s.%s.json", r.o.Spools, r.o.SessionID, r.o.ID)
 	if err := os.Remove(json); err != nil {
 		t.Fatal(err)
@@ -214,6 +221,7 @@ func TestLeftoverWithoutRecord(t *testing.T) {
 	if err := left[0].Stop(time.Second); err == nil {
 		t.Error("stopped a process without knowing it")
 	}
+	open()
 	if err := left[0].Wait(context.Background()); err != nil {
 		t.Error(err)
 	}
@@ -292,10 +300,7 @@ func playReaper() {
 		})
 	}
 	wg.Wait()
-	for range 300 {
-		if len(children(os.Getpid())) == 0 {
-			break
-		}
+	for end := time.Now().Add(patience); len(children(os.Getpid())) > 0 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	left := children(os.Getpid())
@@ -321,7 +326,7 @@ func playFullDisk() {
 	f, _ := NewFollower()
 	o := Options{
 		ID: a.ID, Command: a.Command, Dir: a.Dir, Env: a.Env, Spools: a.Spools, SessionID: a.SessionID,
-		StartTimeout: 20 * time.Second, Grace: time.Second, Follower: f,
+		StartTimeout: slow, Grace: time.Second, Follower: f,
 	}
 	if err := syscall.Mount("tmpfs", a.Spools, "tmpfs", 0, "size=512k"); err != nil {
 		fmt.Println("SKIP", err)

@@ -45,7 +45,10 @@ func (p *Process) climb(rung int) {
 
 // stepOn does what the rung says and waits a grace for the end.
 func (p *Process) stepOn(rung int, left tree) bool {
-	grace := p.o.Grace
+	grace := time.Duration(-1)
+	if rung < rungKill {
+		grace = p.grace[rung]
+	}
 	switch rung {
 	case rungAsk:
 		if _, _, err := p.ask("end_session"); err != nil {
@@ -62,7 +65,6 @@ func (p *Process) stepOn(rung int, left tree) bool {
 			return true
 		}
 		p.proc.Signal(os.Kill)
-		grace = -1
 	}
 	return p.endsIn(grace, left)
 }

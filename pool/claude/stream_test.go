@@ -65,7 +65,6 @@ func (p *Process) streaming(s *Stream) bool {
 // whole runs a turn and returns what was written in it up to its result.
 func whole(t *testing.T, p *Process, text string) (lines []string, base int64) {
 	t.Helper()
-	p.idle(t.Context(), time.Second)
 	rest(t, p)
 	_, base = p.Spool()
 	_, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: text, Output: func(line []byte) {
@@ -196,12 +195,14 @@ func TestStreamOfALeftover(t *testing.T) {
 	p := r.start()
 	rest(t, p)
 	_, base := p.Spool()
-	u := begin(t, t.Context(), p, "slow:40:5ms", "d0 ")
+	gated, open := gate(t)
+	u := begin(t, t.Context(), p, "slow:40:@"+gated, "d0 ")
 	s, err := OpenStream(r.o.Follower, r.o.Spools, r.o.ID, base, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	open()
 	var g got
 	result := func(line string) bool { return strings.HasPrefix(line, `{"type":"result"`) }
 	for !slices.ContainsFunc(g.lines, result) {
@@ -210,11 +211,11 @@ func TestStreamOfALeftover(t *testing.T) {
 			if err := s.Read(g.emit); err != nil {
 				t.Fatal(err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("nothing is told")
 		}
 	}
-	u.wait(t, 20*time.Second)
+	u.wait(t)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if g.gaps != 0 || !slices.Equal(g.lines, u.lines[:min(len(g.lines), len(u.lines))]) {
@@ -229,11 +230,11 @@ func TestStreamClosesWhileTheProcessEnds(t *testing.T) {
 	p := fakeRig(t).start()
 	_, base := whole(t, p, "size:100000")
 	s := mustStream(t, p, base, 0)
-	p.idle(t.Context(), time.Second)
+	rest(t, p)
 	p.Taken()
 	path := p.spool.path(".out")
 	p.ident.signal(syscall.SIGKILL)
-	for end := time.Now().Add(10 * time.Second); ; { // nothing here waits for the goroutine that closes them
+	for end := time.Now().Add(patience); ; { // nothing here waits for the goroutine that closes them
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			break
 		}

@@ -50,6 +50,8 @@ type agent struct {
 	seen   []line
 	next   *agent // what took its place
 	stub   *Stub  // that it asks, nil for none
+
+	unpieced bool // pieces of an answer are left out of the record
 }
 
 // buffer may be read while the process writes.
