@@ -162,28 +162,38 @@ func TestDeadlineDeniesByItself(t *testing.T) {
 // A turn outlives its team; what it waits for still has a deadline.
 func TestDeadlineOfATeamThatIsGone(t *testing.T) {
 	const top = "approval_timeout = \"100ms\"\n"
-	d := startDaemon(t, top+fakeTeam(t, "api", `approvals = "ask"`, `args = ["--fake-latency=1s"]`))
+	gated, open := gate(t)
+	d := startDaemon(t, top+fakeTeam(t, "api", `approvals = "ask"`, fmt.Sprintf("args = [%q]", "--fake-latency=@"+gated)))
 	id := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"}).ID
 	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
 	d.configure(top)
 	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
-	if a := awaitApproval(d, id); a.Deadline == nil {
-		t.Error("it waits for ever")
-	}
+	open()
 	if r := replyTo(d, id); r.Outcome != "denied" {
 		t.Errorf("got %+v", r)
+	}
+	if got := details(d, "approval-decided"); len(got) != 1 || !strings.HasSuffix(got[0], ": Bash: expired by its deadline") {
+		t.Errorf("events %q", got)
 	}
 }
 
 // A turn that waits has not stalled; from the answer on it can.
 func TestWaitingForAnApprovalIsNoStall(t *testing.T) {
-	d := asking(t, "approval_timeout = 0", `stall_timeout = "200ms"`, `on_stall = "interrupt"`)
+	team := fakeTeam(t, "api", `approvals = "ask"`, "approval_timeout = 0", `on_stall = "interrupt"`)
+	d := startDaemon(t, team+"stall_timeout = 0\n")
+	stallAfter := func(timeout string) {
+		t.Helper()
+		d.configure(team + "stall_timeout = " + timeout + "\n")
+		mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	}
 	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
 	a := awaitApproval(d, st.ID)
 	if a.Deadline != nil {
 		t.Errorf("got %+v", a)
 	}
-	time.Sleep(time.Second) // several times what counts as a stall
+	stallAfter(`"50ms"`)
+	time.Sleep(500 * time.Millisecond)
+	stallAfter("0") // however long the agent takes from the answer on
 	mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: a.ID, Allow: true})
 	if m := awaitEnd(d, st.ID); m.State != "done" {
 		t.Errorf("it has stalled: %+v", m)
@@ -191,6 +201,7 @@ func TestWaitingForAnApprovalIsNoStall(t *testing.T) {
 	if got := details(d, "process-stalled"); len(got) != 0 {
 		t.Errorf("events %q", got)
 	}
+	stallAfter(`"50ms"`)
 	if r, err := ask(d, "api", "hang"); err != nil || r.Outcome != "incomplete" {
 		t.Errorf("a turn that hangs has not stalled: %+v, %v", r, err)
 	}

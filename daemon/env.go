@@ -22,8 +22,8 @@ import (
 	"iris/pool/claude"
 )
 
-// shellTimeout bounds the one run of the login shell.
-const shellTimeout = 2 * time.Second
+// shellTimeout bounds the one run of the login shell. It is another one in tests.
+var shellTimeout = 2 * time.Second
 
 // headStart is what the login shell leaves to the rest of a daemon that starts,
 // and to the command that waits for it: they would share the processors.

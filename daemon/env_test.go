@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"iris/config"
 	"iris/ipc"
@@ -129,6 +130,8 @@ func TestLoginShellThatHangsIsGivenUp(t *testing.T) {
 		}
 	}
 	t.Setenv("HOME", home)
+	shellTimeout = 200 * time.Millisecond
+	defer func() { shellTimeout = patience }()
 	var wg sync.WaitGroup
 	e := newEnvironment(true, nil, &wg)
 	wg.Wait()
@@ -143,6 +146,7 @@ func TestLoginShellThatHangsIsGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	shellTimeout = patience
 	e.refresh()
 	wg.Wait()
 	if got := e.vars()["PATH"]; got != "/mended:/bin" || e.warning() != nil {

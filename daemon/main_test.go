@@ -19,6 +19,10 @@ import (
 	"iris/pool/echo"
 )
 
+// patience is what a test has with what should come by itself, however busy the
+// machine is.
+const patience = time.Minute
+
 // TestMain lets the test binary be the built-in agent, the scripted one, and
 // what Isolate is tried on.
 func TestMain(m *testing.M) {
@@ -29,6 +33,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "inherited" {
 		os.Exit(showInherited())
 	}
+	shellTimeout = patience
 	// lumberjack never ends the goroutine that prunes its files.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 }
@@ -132,7 +137,7 @@ func (d *testDaemon) client() *ipc.Client {
 func call[T any](d *testDaemon, method string, params any) (T, error) {
 	d.t.Helper()
 	var result T
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	c := d.client()
 	defer c.Close()
@@ -152,12 +157,42 @@ func mustCall[T any](d *testDaemon, method string, params any) T {
 // eventually polls until f says true.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !f() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come within 10 s", what)
+			t.Fatalf("%s did not come within %v", what, patience)
 		}
 		time.Sleep(5 * time.Millisecond) // a real process needs its time
+	}
+}
+
+// within wants f to return.
+func within(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { defer close(done); f() })
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatalf("%s did not come within %v", what, patience)
+	}
+}
+
+// gate is a file that is not there, and what makes it: what waits for it as a
+// delay then goes on. The path is short, so that a ledger has the whole of it.
+func gate(t *testing.T) (path string, open func()) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path = filepath.Join(dir, "g")
+	return path, func() {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 
 // notifyTimeout bounds the command that tells of an approval. One that wants to
 // stay longer goes into the background.
-const notifyTimeout = 30 * time.Second
+var notifyTimeout = 30 * time.Second
 
 // notifyOf runs the command of a team that tells somebody of an approval. A
 // failure is reported and changes nothing else: the approval waits on.

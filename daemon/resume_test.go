@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"iris/ipc"
 	"iris/pool/claude"
@@ -114,7 +113,6 @@ func TestRealConversationThatAnotherProcessHasOpen(t *testing.T) {
 	wantCode(t, err, ipc.CodeCannotRun, first.SessionID, fmt.Sprint(other.Process.Pid))
 	in.Close()
 	other.Wait()
-	time.Sleep(10 * time.Millisecond)
 	if r, err := ask(d, "api", "count"); err != nil || text(t, r) != "2" {
 		t.Errorf("after it left: %s, %v", r.Text, err)
 	}

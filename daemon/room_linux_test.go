@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -113,15 +116,21 @@ func TestMessageWhoseAgentComesUpOnAFullDiskWaits(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	toml := fakeTeam(t, "slow", `args = ["--fake-slow-start=1s"]`)
-	d := startDaemon(t, toml)
+	gated, open := gate(t)
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	d := startDaemon(t, fakeTeam(t, "slow", fmt.Sprintf("args = [%q, %q]", "--fake-slow-start=@"+gated, "--fake-ledger="+ledger)))
 	if _, err := ask(d, "echo", "warm"); err != nil {
 		t.Fatal(err)
 	}
 	waits := submit(d, ipc.Send{Team: "slow", Text: "echo:x"})
-	time.Sleep(300 * time.Millisecond) // its agent has been started, and knows no limit
+	eventually(t, "the start of its agent, which knows no limit", func() bool { return starts(t, ledger) == 1 })
 	mend := fillDisk(d)
-	time.Sleep(1500 * time.Millisecond)
+	open()
+	eventually(t, "an agent that is ready", func() bool {
+		return slices.ContainsFunc(mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes, func(p ipc.Process) bool {
+			return p.Team == "slow" && p.State != "starting"
+		})
+	})
 	mend()
 	if end := awaitEnd(d, waits.ID); end.State != "done" {
 		t.Errorf("got %+v: %s", end, show(d, waits.ID).Error)
@@ -148,11 +157,20 @@ func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (mend func())) {
 	if _, err := ask(d, "echo", "warm"); err != nil {
 		t.Fatal(err)
 	}
-	long := submit(d, ipc.Send{Team: "api", Text: "slow:8:100ms"})
+	gated, open := gate(t)
+	long := submit(d, ipc.Send{Team: "api", Text: "sleep:@" + gated})
 	waits := submit(d, ipc.Send{Team: "other", Text: "echo:x"})
 	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
 	mend := bar(d)
-	time.Sleep(7 * time.Second) // three failed starts would have opened the breaker
+	open()
+	eventually(t, "the start of the other agent", func() bool {
+		all := mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes
+		return len(all) == 1 && all[0].Team == "other"
+	})
+	time.Sleep(500 * time.Millisecond) // for it to fail
+	if failed := details(d, "process-error"); len(failed) > 0 {
+		t.Errorf("it was not waited for room: %q", failed)
+	}
 	mend()
 	for _, id := range []string{long.ID, waits.ID} {
 		if end := awaitEnd(d, id); end.State != "done" {

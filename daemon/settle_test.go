@@ -9,8 +9,8 @@ import (
 )
 
 // settleIn runs Settle in the state directory of a daemon that is gone, with a
-// spool that an agent holds.
-func settleIn(t *testing.T, hold func() (func(), error)) (left int, err error) {
+// spool that an agent holds, until it is enough.
+func settleIn(t *testing.T, hold func(enough func()) (func(), error)) (left int, err error) {
 	t.Helper()
 	d := startDaemon(t, "")
 	d.stop()
@@ -22,9 +22,9 @@ func settleIn(t *testing.T, hold func() (func(), error)) (left int, err error) {
 	if err := syscall.Flock(int(spool.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*settleLook)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	left, err = Settle(ctx, SettleOptions{Paths: d.paths, Hold: hold})
+	left, err = Settle(ctx, SettleOptions{Paths: d.paths, Hold: func() (func(), error) { return hold(cancel) }})
 	if ctx.Err() == nil && left > 0 {
 		t.Error("it left before its time was over")
 	}
@@ -38,19 +38,21 @@ func settleIn(t *testing.T, hold func() (func(), error)) (left int, err error) {
 
 func TestSettleLooksOnlyWhileNobodyWantsADaemon(t *testing.T) {
 	held, looks := false, 0
-	left, err := settleIn(t, func() (func(), error) {
+	left, err := settleIn(t, func(enough func()) (func(), error) {
 		held = true
-		looks++
+		if looks++; looks == 3 {
+			enough()
+		}
 		return func() { held = false }, nil
 	})
-	if left != 1 || err != nil || held || looks < 2 {
+	if left != 1 || err != nil || held || looks != 3 {
 		t.Errorf("got %d left, %v, held %v after %d looks", left, err, held, looks)
 	}
-	left, err = settleIn(t, func() (func(), error) { return nil, nil })
+	left, err = settleIn(t, func(func()) (func(), error) { return nil, nil })
 	if left != 0 || err != nil {
 		t.Errorf("got %d left, %v", left, err)
 	}
-	left, err = settleIn(t, func() (func(), error) { return nil, os.ErrPermission })
+	left, err = settleIn(t, func(func()) (func(), error) { return nil, os.ErrPermission })
 	if left != 0 || err != os.ErrPermission {
 		t.Errorf("got %d left, %v", left, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"iris/ipc"
 	"iris/pool/claude"
@@ -66,12 +65,18 @@ func (s *streamed) types() string {
 // stream follows a message to its end.
 func stream(d *testDaemon, p ipc.Stream) (*streamed, ipc.StreamEnd, error) {
 	d.t.Helper()
+	return streamWith(d, p, nil)
+}
+
+// streamWith is stream, and calls line after each line.
+func streamWith(d *testDaemon, p ipc.Stream, line func()) (*streamed, ipc.StreamEnd, error) {
+	d.t.Helper()
 	var end ipc.StreamEnd
-	s := new(streamed)
+	s := &streamed{line: line}
 	c := d.client()
 	defer c.Close()
 	c.OnNotify = s.notify
-	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
 	defer cancel()
 	err := c.Call(ctx, ipc.MethodStream, p, &end)
 	return s, end, err
@@ -109,8 +114,9 @@ func TestSendStreamsTheLinesOfItsTurn(t *testing.T) {
 
 func TestStreamOfARunningMessageGoesOnAfterEverySeq(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api"))
-	id := submit(d, ipc.Send{Team: "api", Text: "slow:40:10ms"}).ID
-	all, end, err := stream(d, ipc.Stream{ID: id, Partial: true})
+	gated, open := gate(t)
+	id := submit(d, ipc.Send{Team: "api", Text: "slow:40:@" + gated}).ID
+	all, end, err := streamWith(d, ipc.Stream{ID: id, Partial: true}, sync.OnceFunc(open))
 	if err != nil || len(all.gaps) > 0 || len(all.lines) != 43 || end.Seq != all.seqs[42] {
 		t.Fatalf("got %s, %d gaps, %+v, %v", all.types(), len(all.gaps), end, err)
 	}
@@ -267,7 +273,8 @@ func heap() int64 {
 // A client that was cut off in mid-turn may come back after the end.
 func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api"))
-	id := submit(d, ipc.Send{Team: "api", Text: "slow:20:20ms"}).ID
+	gated, open := gate(t)
+	id := submit(d, ipc.Send{Team: "api", Text: "slow:20:@" + gated}).ID
 	c := d.client()
 	first := new(streamed)
 	c.OnNotify = first.notify
@@ -277,6 +284,7 @@ func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
+	open()
 	awaitEnd(d, id)
 	for range 2 {
 		rest, end, err := stream(d, ipc.Stream{ID: id, After: first.seqs[0], Partial: true})
