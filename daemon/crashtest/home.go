@@ -19,7 +19,7 @@ import (
 const (
 	teams        = 5
 	maxProcesses = 3
-	patience     = 20 * time.Second // with a daemon that starts, or that was told to stop
+	patience     = time.Minute // with a daemon that starts, or that was told to stop
 
 	approvalTimeout = 300 * time.Millisecond
 )

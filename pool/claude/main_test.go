@@ -128,7 +128,7 @@ func (r *rig) start() *Process {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		p.Stop()
+		stop(r.t, p)
 		p.Taken()
 	})
 	return p
@@ -185,8 +185,19 @@ func sending(t testing.TB, ctx context.Context, p *Process, text string, line fu
 			}
 		}})
 	})
-	t.Cleanup(wg.Wait)
+	t.Cleanup(func() {
+		stop(t, p)
+		wg.Wait()
+	})
 	return u
+}
+
+// stop stops an agent, and after a failure does not wait for it.
+func stop(t testing.TB, p *Process) {
+	if t.Failed() {
+		p.ident.signal(syscall.SIGKILL)
+	}
+	p.Stop()
 }
 
 // begin is sending, and returns when a line has come that contains word.

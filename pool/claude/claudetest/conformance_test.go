@@ -89,7 +89,7 @@ var conformanceCases = []conformanceCase{
 		a.eof()
 	}},
 	{name: "messages that wait are merged", text: [3]string{"slow:2:@", "slow:2:@", "/sleep 800ms x"}, run: func(a *agent, text string) {
-		gate := filepath.Join(a.t.TempDir(), "gate")
+		gate, open := a.gate()
 		if strings.HasPrefix(text, "slow") {
 			a.begin(text + gate)
 			a.user("echo:a")
@@ -98,9 +98,7 @@ var conformanceCases = []conformanceCase{
 		} else { // in one write, well before the end of the first turn
 			a.write("%s\n%s\n%s", userLine(text), userLine("echo:a"), userLine("echo:b"))
 		}
-		if err := os.WriteFile(gate, nil, 0o600); err != nil {
-			a.t.Fatal(err)
-		}
+		open()
 		a.idle()
 		a.eof()
 	}},
@@ -133,12 +131,11 @@ var conformanceCases = []conformanceCase{
 		a.eof()
 	}},
 	{name: "a turn of its own", only: "result", text: [3]string{
-		`tool:Bash:{"command":"sleep 0.3","description":"d","run_in_background":true}`, "tool-like spontaneous"},
+		`tool:Bash:{"command":"until test -e GATE; do sleep 0.05; done","description":"d","run_in_background":true}`, "spontaneous:@GATE"},
 		run: func(a *agent, text string) {
-			if text == "tool-like spontaneous" {
-				text = "spontaneous:100ms"
-			}
-			a.turn(text)
+			gate, open := a.gate()
+			a.turn(strings.ReplaceAll(text, "GATE", gate))
+			open()
 			a.idle()
 			a.eof()
 		}},
@@ -242,6 +239,17 @@ func (a *agent) beginToAnswer(text string) {
 	a.begin(text)
 	a.until("a piece", func(l line) bool { return strings.Contains(l.raw, "text_delta") })
 	a.unpieced = true
+}
+
+// gate is a file that is not there, and what makes it.
+func (a *agent) gate() (path string, open func()) {
+	a.t.Helper()
+	path = filepath.Join(a.t.TempDir(), "gate")
+	return path, func() {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			a.t.Error(err)
+		}
+	}
 }
 
 // heard waits until the agent has read all that was written to it. The record has

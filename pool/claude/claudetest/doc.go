@@ -69,7 +69,7 @@
 //	                               limit partial open; denied
 //	background:WHAT                answers, with something beside the turn that never ends
 //	phantom, two                   a result with an origin before, or a second one after the answer
-//	spontaneous:DURATION[:DELAY]   answers, then begins a turn of its own, which lasts for DELAY
+//	spontaneous:DELAY[:DELAY]      answers, then begins a turn of its own, which lasts for the second
 //	memory:MB                      holds on to it
 //	stderr:TEXT                    writes it to standard error
 //	anything else                  "ok: TEXT"

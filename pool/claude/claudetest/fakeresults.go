@@ -148,12 +148,12 @@ func (f *fake) two(_ context.Context, t *echo.Turn, _ string) echo.Reply {
 }
 
 // spontaneous answers, and begins a turn of its own accord after a delay:
-// "spontaneous:DURATION[:DELAY]".
+// "spontaneous:DELAY[:DELAY]".
 func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	delay, length, _ := strings.Cut(arg, ":")
-	d, err := time.ParseDuration(delay)
+	d, err := parsePause(delay)
 	if err != nil {
-		return say("bad spontaneous:DURATION[:DELAY]")
+		return say("bad spontaneous:DELAY[:DELAY]")
 	}
 	l, _ := parsePause(length)
 	f.mu.Lock()
@@ -165,7 +165,7 @@ func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Rep
 	}
 	r := echo.Success(fmt.Sprintf("begins by itself in %v", d))
 	r.NumTurns = 2 // the first was the call of the tool
-	return echo.Reply{Text: *r.Result, Result: r, After: func() { time.AfterFunc(d, begin) }}
+	return echo.Reply{Text: *r.Result, Result: r, After: func() { d.then(begin) }}
 }
 
 // spontaneousFor is how long a turn of the fake's own lasts.

@@ -22,8 +22,8 @@ func parsePause(s string) (pause, error) {
 	return pause{d: d}, err
 }
 
-// String implements flag.Value and fmt.Stringer.
-func (p *pause) String() string {
+// String implements flag.Value.
+func (p pause) String() string {
 	if p.file != "" {
 		return "@" + p.file
 	}
@@ -36,15 +36,27 @@ func (p *pause) Set(s string) (err error) {
 	return err
 }
 
+// step is when to look whether it is over, and done whether it is by then.
+func (p pause) step() time.Duration {
+	if p.file != "" {
+		return 2 * time.Millisecond
+	}
+	return p.d
+}
+
+func (p pause) done() bool {
+	if p.file == "" {
+		return true
+	}
+	_, err := os.Stat(p.file)
+	return err == nil
+}
+
 // over returns true when the pause is over, and false when one of those is
 // closed before. A nil one never is.
 func (p pause) over(gone, closed <-chan struct{}) bool {
-	d := p.d
-	if p.file != "" {
-		d = 2 * time.Millisecond
-	}
 	for {
-		timer := time.NewTimer(d)
+		timer := time.NewTimer(p.step())
 		select {
 		case <-timer.C:
 		case <-gone:
@@ -54,11 +66,19 @@ func (p pause) over(gone, closed <-chan struct{}) bool {
 			timer.Stop()
 			return false
 		}
-		if p.file == "" {
-			return true
-		}
-		if _, err := os.Stat(p.file); err == nil {
+		if p.done() {
 			return true
 		}
 	}
+}
+
+// then calls f when the pause is over.
+func (p pause) then(f func()) {
+	time.AfterFunc(p.step(), func() {
+		if p.done() {
+			f()
+		} else {
+			p.then(f)
+		}
+	})
 }
