@@ -179,8 +179,9 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
-// gate is a file that is not there, and what makes it: what waits for it as a
-// delay then goes on. The path is short, so that a ledger has the whole of it.
+// gate is a path where nothing is, and what makes it: what waits for it as a delay
+// then goes on. It is short, so that a ledger has the whole of it, and to make it
+// takes no descriptor and no room.
 func gate(t *testing.T) (path string, open func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "gate")
@@ -190,7 +191,7 @@ func gate(t *testing.T) (path string, open func()) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path = filepath.Join(dir, "g")
 	return path, func() {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
+		if err := os.Mkdir(path, 0o700); err != nil {
 			t.Error(err)
 		}
 	}

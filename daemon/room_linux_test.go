@@ -161,17 +161,22 @@ func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (mend func())) {
 	long := submit(d, ipc.Send{Team: "api", Text: "sleep:@" + gated})
 	waits := submit(d, ipc.Send{Team: "other", Text: "echo:x"})
 	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
+	c := d.client() // which needs no descriptor any more
+	defer c.Close()
 	mend := bar(d)
 	open()
 	eventually(t, "the start of the other agent", func() bool {
-		all := mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes
-		return len(all) == 1 && all[0].Team == "other"
+		var list ipc.ProcessList
+		if err := c.Call(t.Context(), ipc.MethodList, nil, &list); err != nil {
+			t.Fatal(err)
+		}
+		return len(list.Processes) == 1 && list.Processes[0].Team == "other"
 	})
 	time.Sleep(500 * time.Millisecond) // for it to fail
+	mend()
 	if failed := details(d, "process-error"); len(failed) > 0 {
 		t.Errorf("it was not waited for room: %q", failed)
 	}
-	mend()
 	for _, id := range []string{long.ID, waits.ID} {
 		if end := awaitEnd(d, id); end.State != "done" {
 			t.Errorf("got %+v: %s", end, show(d, id).Error)

@@ -49,7 +49,7 @@ func (n *noticeBoard) await(lines ...string) {
 	buf := make([]byte, 4096)
 	for _, line := range lines {
 		for {
-			n.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			n.conn.SetReadDeadline(time.Now().Add(longEnough))
 			k, err := n.conn.Read(buf)
 			if err != nil {
 				n.t.Fatalf("no %s after %q: %v", line, seen, err)
@@ -92,6 +92,7 @@ func isActivated(cmd *exec.Cmd) bool {
 }
 
 func TestDaemonBySocketActivation(t *testing.T) {
+	t.Parallel()
 	needs(t, "systemd-socket-activate")
 	i := newInn(t, "", "api")
 	i.run("daemon", "stop")
@@ -161,6 +162,7 @@ func TestDaemonBySocketActivation(t *testing.T) {
 // A stopped process gives no sign of life. (That a daemon which hangs inside does
 // not either is tested where its locks can be reached.)
 func TestStoppedDaemonIsSilent(t *testing.T) {
+	t.Parallel()
 	needs(t, "systemd-socket-activate")
 	i := newInn(t, "", "api")
 	i.run("daemon", "stop")

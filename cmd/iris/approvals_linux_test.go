@@ -37,8 +37,8 @@ func decidingReal(t *testing.T, toml string) *deciding {
 }
 
 func withBoth(t *testing.T, toml string, f func(t *testing.T, d *deciding)) {
-	t.Run("fake", func(t *testing.T) { f(t, decidingFake(t, toml)) })
-	t.Run("real", func(t *testing.T) { f(t, decidingReal(t, toml)) })
+	t.Run("fake", func(t *testing.T) { t.Parallel(); f(t, decidingFake(t, toml)) })
+	t.Run("real", func(t *testing.T) { t.Parallel(); f(t, decidingReal(t, toml)) })
 }
 
 // exec runs a command and returns its status and what it wrote.
@@ -76,7 +76,19 @@ func (d *deciding) pending() (a ipc.Approval) {
 	return a
 }
 
+// events are those of a type that the daemon has kept.
+func (d *deciding) events(typ string) (all []ipc.Event) {
+	d.t.Helper()
+	for _, e := range mustTell[ipc.EventList](d.inn, ipc.MethodEvents, nil).Events {
+		if e.Type == typ {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
 func TestApprovalsByCommand(t *testing.T) {
+	t.Parallel()
 	withBoth(t, "", func(t *testing.T, d *deciding) {
 		id := d.submit("api", d.call)
 		a := d.pending()
@@ -108,6 +120,7 @@ func TestApprovalsByCommand(t *testing.T) {
 }
 
 func TestApprovalExpiresByItself(t *testing.T) {
+	t.Parallel()
 	withBoth(t, "approval_timeout = \"300ms\"", func(t *testing.T, d *deciding) {
 		if out := d.want(9, "iris: denied: Bash\n", "send", "-n", "api", d.call); !strings.Contains(out, "nobody has decided about this within 300ms") {
 			t.Errorf("got %q", out)
@@ -117,6 +130,7 @@ func TestApprovalExpiresByItself(t *testing.T) {
 
 // What waits for permission waits on in the next program of the daemon.
 func TestApprovalOutlivesTheProgramOfTheDaemon(t *testing.T) {
+	t.Parallel()
 	withBoth(t, "", func(t *testing.T, d *deciding) {
 		id := d.submit("api", d.call)
 		before := d.pending()
@@ -131,14 +145,8 @@ func TestApprovalOutlivesTheProgramOfTheDaemon(t *testing.T) {
 		if got := d.answer(id); got != d.allowed {
 			t.Errorf("got %q", got)
 		}
-		asked := 0
-		for _, e := range mustTell[ipc.EventList](d.inn, ipc.MethodEvents, nil).Events {
-			if e.Type == "approval-asked" {
-				asked++
-			}
-		}
-		if asked != 1 {
-			t.Errorf("%d events say that it was asked", asked)
+		if asked := d.events("approval-asked"); len(asked) != 1 {
+			t.Errorf("%d events say that it was asked", len(asked))
 		}
 		id = d.submit("api", d.call)
 		d.want(0, "", "deny", d.pending().ID)
@@ -149,25 +157,31 @@ func TestApprovalOutlivesTheProgramOfTheDaemon(t *testing.T) {
 }
 
 func TestApprovalExpiresInTheNextProgram(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	script := dir + "/notify"
-	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\necho $IRIS_APPROVAL >> %s/told\n", dir), 0o700); err != nil {
+	if err := writeProgram(script, fmt.Sprintf("#!/bin/sh\necho $IRIS_APPROVAL >> %s/told\n", dir), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	d := decidingFake(t, fmt.Sprintf("approval_timeout = \"3s\"\napproval_notify = [%q]", script))
 	id := d.submit("api", d.call)
-	a := d.pending()
-	d.eventually("the command", func() bool { _, err := os.Stat(dir + "/told"); return err == nil })
+	d.eventually("the command", func() bool { told, _ := os.ReadFile(dir + "/told"); return len(told) > 0 })
 	d.mustReplace()
 	d.want(9, "denied: Bash", "wait", id)
-	if told, err := os.ReadFile(dir + "/told"); err != nil || string(told) != a.ID+"\n" {
-		t.Errorf("told %q, %v", told, err)
+	asked := d.events("approval-asked")
+	if len(asked) != 1 {
+		t.Fatalf("asked %v", asked)
+	}
+	a, _, _ := strings.Cut(asked[0].Detail, ":")
+	if told, err := os.ReadFile(dir + "/told"); err != nil || string(told) != a+"\n" {
+		t.Errorf("told %q, %v, want %s", told, err, a)
 	}
 }
 
 // When the daemon is killed the agent denies by itself, and the message says that
 // this was nobody's decision.
 func TestApprovalIsLostWhenTheDaemonIsKilled(t *testing.T) {
+	t.Parallel()
 	withBoth(t, "", func(t *testing.T, d *deciding) {
 		id := d.submit("api", d.call)
 		a := d.pending()
@@ -194,19 +208,20 @@ var refused = []string{
 }
 
 func TestAgentsAreRefused(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	for _, how := range []string{
-		"%s",                                   // as a tool is run
-		"env -u IRIS_PROCESS %s",               // its mark is gone, its ancestors are not
-		"setsid -w %s",                         // a session of its own
-		"sh -c 'setsid -f %s' 2>&1; sleep 0.5", // its ancestors are gone, its mark is not
+		"%s",                        // as a tool is run
+		"env -u IRIS_PROCESS %s",    // its mark is gone, its ancestors are not
+		"setsid -w %s",              // a session of its own
+		"sh -c 'setsid -f %s' 2>&1", // its ancestors are gone, its mark is not
 	} {
 		for _, args := range refused {
 			got := d.ask("api", "run:"+fmt.Sprintf(how, d.iris+" "+args))
 			if !strings.Contains(got, "an agent may not ") || !strings.Contains(got, "iris: hint: run it in a shell of your own") {
 				t.Errorf(how+": %s", args, got)
 			}
-			if !strings.HasSuffix(how, "0.5") && !strings.HasSuffix(got, "status 2") {
+			if !strings.Contains(how, "setsid -f") && !strings.HasSuffix(got, "status 2") {
 				t.Errorf(how+": %s", args, got)
 			}
 		}
@@ -230,6 +245,7 @@ func TestAgentsAreRefused(t *testing.T) {
 // An agent that an earlier daemon has left is not below the new one, and refused
 // all the same.
 func TestLeftAgentIsRefused(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	flag := d.mkdir("wait") + "/go"
 	id := d.submit("api", fmt.Sprintf("run:until test -e %s; do sleep 0.05; done; %s kill --all", flag, d.iris))
@@ -247,6 +263,7 @@ func TestLeftAgentIsRefused(t *testing.T) {
 }
 
 func TestRealAgentIsRefused(t *testing.T) {
+	t.Parallel()
 	r := newReal(t)
 	i := newInn(t, "")
 	i.configure(r.team(i.house, "api", i.mkdir("project")) + "args = [\"--allowedTools=Bash\"]\n")
@@ -261,9 +278,10 @@ func TestRealAgentIsRefused(t *testing.T) {
 
 // An agent's notify command is not the agent.
 func TestNotifyCommandMayDecide(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	script := d.mkdir("bin") + "/notify"
-	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec %s approve \"$IRIS_APPROVAL\"\n", d.iris), 0o700); err != nil {
+	if err := writeProgram(script, fmt.Sprintf("#!/bin/sh\nexec %s approve \"$IRIS_APPROVAL\"\n", d.iris), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	old, err := os.ReadFile(d.dir + "/config/iris/config.toml")

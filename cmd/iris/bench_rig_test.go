@@ -81,7 +81,7 @@ func (h *house) leave() {
 	if out, err := h.command("daemon", "stop", "--force").CombinedOutput(); err != nil {
 		h.b.Errorf("stop the daemon: %v\n%s", err, out)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(longEnough); ; time.Sleep(20 * time.Millisecond) {
 		left := processesOf(h.dir)
 		if len(left) == 0 {
 			break

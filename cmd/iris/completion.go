@@ -144,10 +144,11 @@ func completeList(cmd *cobra.Command, flag string, words []string) {
 // many is how many ids a command takes that takes any number of them.
 const many = math.MaxInt
 
-const (
-	completions     = 50                     // messages that a shell is offered
-	completionLimit = 200 * time.Millisecond // for the daemon to answer
-)
+// completions is how many messages a shell is offered.
+const completions = 50
+
+// completionLimit is for the daemon to answer. It is another one in tests.
+var completionLimit = 200 * time.Millisecond
 
 // completeMessages completes the first most arguments with the ids of messages
 // in these states, or in any, if a daemon runs.

@@ -17,13 +17,18 @@ import (
 )
 
 const (
-	reachTimeout = 5 * time.Second // for a daemon to be there again
 	steady       = 10 * time.Second
 	maxLosses    = 20 // of daemons one after the other that lived no longer than steady
 	firstPause   = 10 * time.Millisecond
 	longestPause = time.Second
-	idGrace      = time.Second // for the id of a message that is on its way at an interrupt
 	cancelLimit  = 10 * time.Second
+)
+
+// These are others in tests.
+var (
+	reachTimeout    = 5 * time.Second // for a daemon to be there again
+	idGrace         = time.Second     // for the id of a message that is on its way at an interrupt
+	whenInterrupted = onInterrupt
 )
 
 // A delivery is a command that waits for messages. A message outlives the daemon
@@ -88,7 +93,7 @@ func (d *delivery) talk(ctx context.Context, c *ipc.Client, f func(context.Conte
 	c.OnSent = func() {
 		if !d.armed {
 			d.armed = true
-			onInterrupt(d.interrupt)
+			whenInterrupted(d.interrupt)
 		}
 	}
 	c.OnNotify = func(method string, raw json.RawMessage) {

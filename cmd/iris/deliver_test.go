@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -169,6 +168,36 @@ func wireError(code int, reason, id string) error {
 	return &ipc.Error{Code: code, Message: "said " + reason, Data: &ipc.Data{Reason: reason, ID: id}}
 }
 
+// expiring returns a context whose time is over when that is called.
+func expiring(t *testing.T) (ctx context.Context, expire func()) {
+	e := expiry{t.Context(), make(chan struct{})}
+	return e, sync.OnceFunc(func() { close(e.over) })
+}
+
+type expiry struct {
+	context.Context
+	over chan struct{}
+}
+
+func (e expiry) Done() <-chan struct{} { return e.over }
+
+func (e expiry) Err() error {
+	select {
+	case <-e.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// stuck calls f, and answers no call.
+func stuck(f func()) ipc.Handler {
+	return func(ctx context.Context, c *ipc.Call) (any, error) {
+		f()
+		return never(ctx, c)
+	}
+}
+
 // sendTo sends a message as the command does, without its arguments.
 func sendTo(ctx context.Context, opts sendOptions) (string, error) {
 	var stdout, stderr strings.Builder
@@ -226,6 +255,8 @@ func TestDaemonThatIsAwayForAWhileIsWaitedFor(t *testing.T) {
 }
 
 func TestDaemonThatIsGoneForGood(t *testing.T) {
+	defer func(usual time.Duration) { reachTimeout = usual }(reachTimeout)
+	reachTimeout = 100 * time.Millisecond
 	s, g := newStub(t, nil)
 	dead := make(chan struct{})
 	s.handle = map[string]ipc.Handler{ipc.MethodSend: taken("m1", "queued", s.after("m1", func(ctx context.Context, c *ipc.Call) (any, error) {
@@ -279,7 +310,7 @@ func TestCallThatTheDaemonNeverReadIsMadeAgain(t *testing.T) {
 	defer wg.Wait()
 	wg.Go(func() {
 		if nc, err := ln.Accept(); err == nil {
-			time.Sleep(50 * time.Millisecond) // for the call to be written
+			awaitLine(t, nc.(*net.UnixConn))
 			ln.Close()
 			nc.Close()
 		}
@@ -320,11 +351,15 @@ func TestStoppingIsAnAnswer(t *testing.T) {
 
 func TestEndOfTheWaitSaysWhatBecomesOfTheMessage(t *testing.T) {
 	for state, want := range map[string]string{
-		"queued":  `no answer within 100ms; message m1 still waits and will run|"iris wait m1" waits for it, "iris cancel m1" takes it back`,
-		"running": `no answer within 100ms; message m1 goes on|"iris wait m1" waits for it, "iris cancel m1" interrupts it`,
+		"queued":  `no answer within 1h; message m1 still waits and will run|"iris wait m1" waits for it, "iris cancel m1" takes it back`,
+		"running": `no answer within 1h; message m1 goes on|"iris wait m1" waits for it, "iris cancel m1" interrupts it`,
 	} {
-		s, g := newStub(t, map[string]ipc.Handler{ipc.MethodSend: taken("m1", state, never)})
-		_, err := sendTo(t.Context(), sendOptions{globals: g, timeout: seconds(100 * time.Millisecond), cancels: true})
+		ctx, expire := expiring(t)
+		s, g := newStub(t, nil)
+		s.handle = map[string]ipc.Handler{ipc.MethodSend: taken("m1", state, s.after("m1", stuck(expire)))}
+		s.kill()
+		s.start()
+		_, err := sendTo(ctx, sendOptions{globals: g, timeout: seconds(time.Hour), cancels: true})
 		if status(err) != exitTimeout || err.Error()+"|"+hint(err) != want {
 			t.Errorf("got %v, hint %s, status %d", err, hint(err), status(err))
 		}
@@ -337,15 +372,24 @@ func TestEndOfTheWaitSaysWhatBecomesOfTheMessage(t *testing.T) {
 // TestTimeoutHoldsOverALostDaemon has the time end on the second connection, of
 // which nothing is known yet.
 func TestTimeoutHoldsOverALostDaemon(t *testing.T) {
-	s, g := newStub(t, map[string]ipc.Handler{ipc.MethodWait: never})
+	ctx, expire := expiring(t)
+	s, g := newStub(t, map[string]ipc.Handler{ipc.MethodWait: stuck(expire)})
 	s.handle[ipc.MethodSend] = taken("m1", "running", s.after("m1", s.lost))
 	s.kill()
 	s.start()
-	begun := time.Now()
-	_, err := sendTo(t.Context(), sendOptions{globals: g, timeout: seconds(300 * time.Millisecond)})
-	if status(err) != exitTimeout || !strings.HasSuffix(err.Error(), "message m1 has not ended") || time.Since(begun) > 5*time.Second {
+	_, err := sendTo(ctx, sendOptions{globals: g, timeout: seconds(time.Hour)})
+	if status(err) != exitTimeout || !strings.HasSuffix(err.Error(), "message m1 has not ended") {
 		t.Errorf("got %v, status %d", err, status(err))
 	}
+}
+
+// interrupts are what clients do at the first Ctrl-C, as soon as they would.
+func interrupts(t *testing.T) <-chan func() {
+	t.Helper()
+	t.Cleanup(func() { whenInterrupted = onInterrupt })
+	all := make(chan func(), 1)
+	whenInterrupted = func(f func()) { all <- f }
+	return all
 }
 
 func TestInterruptWaitsForTheIDAndCancels(t *testing.T) {
@@ -361,10 +405,9 @@ func TestInterruptWaitsForTheIDAndCancels(t *testing.T) {
 		{true, says(nil, wireError(ipc.CodeFull, "journal", "")), "interrupted; message m1 is not cancelled: said journal"},
 	} {
 		s, g := newStub(t, map[string]ipc.Handler{})
+		interrupt := interrupts(t)
 		s.handle[ipc.MethodSend] = func(ctx context.Context, call *ipc.Call) (any, error) {
-			time.Sleep(50 * time.Millisecond)              // for the client to listen to signals
-			syscall.Kill(syscall.Getpid(), syscall.SIGINT) // before the id is known
-			time.Sleep(50 * time.Millisecond)
+			(<-interrupt)() // before the id is known
 			return taken("m1", "running", never)(ctx, call)
 		}
 		s.handle[ipc.MethodCancel] = c.answer

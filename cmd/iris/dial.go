@@ -19,10 +19,12 @@ import (
 )
 
 const (
-	startTimeout = 20 * time.Second // for a daemon to become ready
-	patience     = 60 * time.Second // with a daemon that is silent in a call that waits for no turn
-	lockPoll     = 5 * time.Millisecond
+	patience = 60 * time.Second // with a daemon that is silent in a call that waits for no turn
+	lockPoll = 5 * time.Millisecond
 )
+
+// startTimeout is for a daemon to become ready. It is another one in tests.
+var startTimeout = 20 * time.Second
 
 // paths finds iris's files from the flags and the environment.
 func (g *globals) paths() (config.Paths, error) {

@@ -23,6 +23,7 @@ var hostileName = strings.ReplaceAll(hostile, "\n", " ")
 // Every command that prints is run on a terminal, in a house where all that
 // people and agents may choose is hostile.
 func TestNothingHostileReachesATerminal(t *testing.T) {
+	t.Parallel()
 	h, id := hostileHouse(t)
 	const dir = "api@s"
 	bad := filepath.Join(h.dir, "bad.toml")
@@ -94,7 +95,7 @@ func hostileHouse(t *testing.T) (*house, string) {
 		t.Fatal(err)
 	}
 	broken := filepath.Join(h.mkdir("bin"), "broken")
-	if err := os.WriteFile(broken, []byte("#!/bin/sh\nprintf 'Error: \\033[31m\\302\\2332J\\r%s\\n' x >&2\nexit 1\n"), 0o700); err != nil {
+	if err := writeProgram(broken, "#!/bin/sh\nprintf 'Error: \\033[31m\\302\\2332J\\r%s\\n' x >&2\nexit 1\n", 0o700); err != nil {
 		t.Fatal(err)
 	}
 	quoted, _ := json.Marshal(hostile)

@@ -11,6 +11,7 @@ import (
 // The transcripts of the real program are where iris looks for them, and a turn
 // is found in them by when it was.
 func TestRealTranscriptIsShown(t *testing.T) {
+	t.Parallel()
 	r := newReal(t)
 	h := r.house(t, "iris")
 	h.run("send", "real", "echo:first")
@@ -44,6 +45,7 @@ func TestRealTranscriptIsShown(t *testing.T) {
 // Whether somebody is logged in the real program says itself. It may knock at the
 // API for that, and no more.
 func TestRealDoctor(t *testing.T) {
+	t.Parallel()
 	r := newReal(t)
 	h := newHouse(t, "iris", "")
 	h.configure(r.team(h, "real", h.mkdir("project")) + fmt.Sprintf("[teams.nobody]\ndir = %q\ncommand = %q\n", h.mkdir("project"), r.program))

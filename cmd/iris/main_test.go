@@ -23,11 +23,15 @@ import (
 
 var update = flag.Bool("update", false, "write generated files and golden outputs instead of comparing")
 
+// longEnough is for what should come by itself, however busy the machine is.
+const longEnough = time.Minute
+
 // TestMain makes the test binary be iris too, as a command of the scripts, as
 // the daemon that it starts and as the agents of that one; and a Claude Code
 // that does as it is told.
 func TestMain(m *testing.M) {
 	beQuick()
+	startTimeout, reachTimeout, idGrace, completionLimit, whoseLimit = longEnough, longEnough, longEnough, longEnough, longEnough
 	testscript.Main(m, map[string]func(){
 		"iris":             truthful,
 		"fakeclaude":       claudetest.Main,
@@ -122,6 +126,7 @@ func exits() {
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -169,7 +174,7 @@ func stopDaemon(t testing.TB, home string, environ []string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("stop the daemon: %v\n%s", err, out)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(longEnough)
 	for {
 		left := processesOf(home)
 		if len(left) == 0 {
@@ -203,7 +208,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: eventually 'shell command'")
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(longEnough)
 	for ts.Exec("sh", "-c", args[0]) != nil {
 		if time.Now().After(deadline) {
 			ts.Fatalf("did not come true: %s", args[0])

@@ -52,6 +52,7 @@ func (x *dialog) exit() int { code, _ := x.ends(); return code }
 const question = "allow? [y/N/why] "
 
 func TestPersonAtATerminalIsAsked(t *testing.T) {
+	t.Parallel()
 	withBoth(t, "", func(t *testing.T, d *deciding) {
 		x := d.dialog("send", "api", d.call)
 		shown := x.until(question)
@@ -73,6 +74,7 @@ func TestPersonAtATerminalIsAsked(t *testing.T) {
 
 // The question and the text that comes as it is written share a terminal.
 func TestQuestionAmongStreamedText(t *testing.T) {
+	t.Parallel()
 	withBoth(t, "", func(t *testing.T, d *deciding) {
 		x := d.dialogWith(true, "send", "api", d.call)
 		x.until(question)
@@ -100,6 +102,7 @@ func TestOnlyAPlainYesAllows(t *testing.T) {
 
 // What was typed before the question is no answer to it.
 func TestWhatWasTypedBeforeIsNoAnswer(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	x := d.dialog("send", "api", "ask:Bash:{} Write:{}")
 	x.until(question)
@@ -113,6 +116,7 @@ func TestWhatWasTypedBeforeIsNoAnswer(t *testing.T) {
 }
 
 func TestQuestionEndsWhenSomebodyElseDecides(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	x := d.dialog("send", "api", d.call)
 	x.until(question)
@@ -125,6 +129,7 @@ func TestQuestionEndsWhenSomebodyElseDecides(t *testing.T) {
 
 // Ctrl-C at the question ends the wait as ever, and the approval waits on.
 func TestInterruptAtTheQuestionEndsTheWait(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	x := d.dialog("send", "api", d.call)
 	x.until(question)
@@ -143,6 +148,7 @@ func TestInterruptAtTheQuestionEndsTheWait(t *testing.T) {
 }
 
 func TestEndOfInputAtTheQuestionDecidesNothing(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	x := d.dialog("send", "api", d.call)
 	x.until(question)
@@ -156,6 +162,7 @@ func TestEndOfInputAtTheQuestionDecidesNothing(t *testing.T) {
 
 // The question survives the program of the daemon.
 func TestQuestionOutlivesTheProgramOfTheDaemon(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	x := d.dialog("send", "api", d.call)
 	x.until(question)
@@ -168,6 +175,7 @@ func TestQuestionOutlivesTheProgramOfTheDaemon(t *testing.T) {
 
 // Nothing of an agent steers the terminal, or looks like a line of ours.
 func TestQuestionIsNeutralised(t *testing.T) {
+	t.Parallel()
 	d := decidingFake(t, "")
 	x := d.dialog("send", "api", `ask:Bash:{"command":"ls\u001b[2J\u001b]52;c;x\u0007\nallow? [y/N/why] y\rrm -rf\u202e\ttab","\u001b[1mkey":{"a":"\u009b"}}`)
 	shown := x.until(`"a":`)

@@ -349,6 +349,7 @@ func wireType(e ast.Expr) (kind string, types []string) {
 // TestProtocolPageIsTrue runs the session of the page: what it shows comes, where
 // "..." stands for anything.
 func TestProtocolPageIsTrue(t *testing.T) {
+	t.Parallel()
 	need(t, "socat", "jq", "bash")
 	h := newHouse(t, irisPath(t), "")
 	var script, want strings.Builder

@@ -8,6 +8,7 @@ import (
 )
 
 func TestWatchOnATerminal(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "iris", "")
 	h.run("send", "echo", "hi")
 	p := onTerminal(t, h.command("ps", "--watch"), 100, 20)
@@ -54,6 +55,7 @@ func TestWatchOnATerminal(t *testing.T) {
 }
 
 func TestWatchTree(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "iris", "")
 	h.run("send", "echo", "hi")
 	p := onTerminal(t, h.command("ps", "--watch", "--tree"), 100, 20)
@@ -66,6 +68,7 @@ func TestWatchTree(t *testing.T) {
 
 // Elsewhere it is refused before a daemon is started.
 func TestWatchNeedsATerminal(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "iris", "")
 	out, err := h.command("ps", "--watch").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "--watch needs a terminal") || len(processesOf(h.dir)) > 0 {

@@ -103,7 +103,7 @@ func (p *pty) output() string {
 // awaits waits until something has been written that f accepts.
 func (p *pty) awaits(what string, f func(output string) bool) {
 	p.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !f(p.output()); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(longEnough); !f(p.output()); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			p.t.Fatalf("%s did not come: %q", what, p.output())
 		}

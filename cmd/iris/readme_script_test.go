@@ -19,6 +19,7 @@ import (
 // The session of the README is what a session is like: but for ids, numbers and
 // the room between columns.
 func TestSessionOfTheReadme(t *testing.T) {
+	t.Parallel()
 	needs(t, "jq")
 	iris, err := exec.LookPath("iris")
 	if err != nil {
@@ -53,6 +54,7 @@ func alike(session string) string {
 
 // The script that anybody may paste works as it is.
 func TestScriptOfTheReadme(t *testing.T) {
+	t.Parallel()
 	needs(t, "jq")
 	b := readme(t, "In a script")[0]
 	if n := strings.Count(b.text, "\n"); n > 31 {

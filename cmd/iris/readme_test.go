@@ -98,7 +98,7 @@ func (h *cronHouse) write(name string, mode os.FileMode, text string) {
 	h.t.Helper()
 	path := filepath.Join(h.dir, name)
 	h.mkdir(filepath.Dir(name))
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+	if err := writeProgram(path, text, mode); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -156,6 +156,7 @@ func (h *cronHouse) messages() int {
 }
 
 func TestCronJobForTheNight(t *testing.T) {
+	t.Parallel()
 	h := newCronHouse(t)
 	h.silently("nightly")
 	h.silently("nightly")
@@ -181,6 +182,7 @@ func (h *cronHouse) fakeTeam(name string) (broken string) {
 }
 
 func TestCronJobThatFailsIsMailedAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	h := newCronHouse(t)
 	h.silently("nightly")
 	broken := h.fakeTeam("docs")
@@ -198,6 +200,7 @@ func TestCronJobThatFailsIsMailedAndLosesNothing(t *testing.T) {
 }
 
 func TestCronJobThatSkips(t *testing.T) {
+	t.Parallel()
 	h := newCronHouse(t)
 	h.silently("triage")
 	if got := h.read("triage.log"); got != "Sort the new issues.\n" {
@@ -214,6 +217,7 @@ func TestCronJobThatSkips(t *testing.T) {
 }
 
 func TestCronPipelineFailsLoudly(t *testing.T) {
+	t.Parallel()
 	h := newCronHouse(t)
 	mail, status := h.cron("review")
 	if status != 128 || !strings.Contains(mail, "status 128: ") || !strings.Contains(mail, "src/api") {
@@ -242,6 +246,7 @@ func TestCronPipelineFailsLoudly(t *testing.T) {
 }
 
 func TestCronFanOut(t *testing.T) {
+	t.Parallel()
 	h := newCronHouse(t)
 	h.silently("roundup")
 	h.silently("roundup")
@@ -319,14 +324,14 @@ exec "$2" -f`
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Signal(syscall.SIGTERM)
-	for end := time.Now().Add(100 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute + longEnough); ; time.Sleep(100 * time.Millisecond) {
 		_, report := os.Stat(filepath.Join(h.dir, "report.md"))
 		_, mail := os.Stat(filepath.Join(h.dir, "mail"))
 		if report == nil && mail == nil {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("no report (%v) or no mail (%v) within 100 s", report, mail)
+			t.Fatalf("no report (%v) or no mail (%v) within %v", report, mail, time.Minute+longEnough)
 		}
 	}
 	if got := h.read("report.md"); got != "What has changed since yesterday?\n" {

@@ -80,7 +80,7 @@ func (k *killing) run(args ...string) { k.T.Helper(); k.house.run(args...) }
 // call makes one call, and again for as long as there is no daemon that stays.
 // It starts none.
 func (k *killing) call(method string, params, result any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*longEnough)
 	defer cancel()
 	for {
 		c, err := ipc.Dial(ctx, k.socket, ipc.Hello{Version: "test"})
@@ -279,7 +279,7 @@ func (k *killing) next() {
 // until waits for something that a real process takes its time for.
 func (k *killing) until(what string, f func() bool) {
 	k.T.Helper()
-	for end := time.Now().Add(time.Minute); !f(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * longEnough); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			k.Fatalf("%s did not come", what)
 		}
@@ -298,7 +298,7 @@ func (k *killing) end() {
 		}
 	}
 	var left []string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(longEnough); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if left = processesOf(k.dir); len(left) == 0 {
 			break
 		}

@@ -36,6 +36,7 @@ var working = []string{"t0", "t1", "t2", "t3"}
 // idle one again and again. IRIS_REAL_KILLS says how often at least,
 // IRIS_REAL_SEED when and where.
 func TestRealTurnsOutliveTheirDaemon(t *testing.T) {
+	t.Parallel()
 	kills := int(environNumber(t, "IRIS_REAL_KILLS", 6))
 	seed := environNumber(t, "IRIS_REAL_SEED", uint64(time.Now().UnixNano()))
 	k := newKilling(t, "", append([]string{"idle"}, working...)...)

@@ -5,15 +5,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,12 +22,15 @@ import (
 )
 
 func TestRealTurnsAreLeftToTheirAgents(t *testing.T) {
+	t.Parallel()
 	k := newKilling(t, "", working...)
 	k.open()
 	k.remembered("", working...) // they are warm now
-	all := []*sent{k.say("t0", "stream"), k.say("t1", "tool"), k.say("t2", "large"), k.say("t3", "background")}
+	gate, open := k.gate()
+	tool := k.longer(k.message("t1", "", "tool"), "sleep 2", untilOpen(gate))
+	all := []*sent{k.say("t0", "stream"), tool, k.say("t2", "large"), k.say("t3", "background")}
 	k.asked(all...)
-	k.sleeps("sleep 2")
+	k.sleeps("sleep 0.05")
 	all = append(all, k.say("t1", "echo"))
 	c, err := ipc.Dial(context.Background(), k.socket, ipc.Hello{Version: "test"})
 	if err != nil {
@@ -38,6 +42,7 @@ func TestRealTurnsAreLeftToTheirAgents(t *testing.T) {
 	}
 	k.until("the end of the daemon", func() bool { return len(k.daemons()) == 0 })
 	k.look(k.agents())
+	open()
 	k.next()
 	k.settled(all...)
 	k.remembered("", working...)
@@ -59,6 +64,7 @@ func (k *killing) sleeps(command string) {
 // task that it has in the background; and so would one whose tool hangs. That
 // tool it would leave behind.
 func TestRealHangingOrphanIsEnded(t *testing.T) {
+	t.Parallel()
 	k := newKilling(t, "orphan_timeout = \"300ms\"\nstop_grace = \"1s\"", "t0", "t1")
 	k.open()
 	k.settled(k.longer(k.message("t0", "", "background"), "sleep 1", "sleep 300"))
@@ -87,6 +93,7 @@ func (k *killing) longer(m *sent, old, new string) *sent {
 }
 
 func TestRealAgentKilledWithItsDaemonIsUnknown(t *testing.T) {
+	t.Parallel()
 	k := newKilling(t, "", "t0", "t1")
 	k.open()
 	k.remembered("", "t0")
@@ -110,12 +117,13 @@ func TestRealAgentKilledWithItsDaemonIsUnknown(t *testing.T) {
 // agent, or by another one when that is dead. The agents are stopped, so that
 // they do not read.
 func TestRealUnreadMessageIsRunOnce(t *testing.T) {
+	t.Parallel()
 	k := newKilling(t, "", "t0", "t1")
 	k.open()
 	k.remembered("", "t0", "t1")
 	var list ipc.ProcessList
 	k.mustCall(ipc.MethodList, struct{}{}, &list)
-	time.Sleep(500 * time.Millisecond) // their transcripts reach the disk late
+	k.until("the transcripts on disk, which are late", func() bool { return k.told("dump:") == 2 })
 	pids := map[string]int{}
 	for _, p := range list.Processes {
 		pids[p.Team] = p.PID
@@ -127,7 +135,7 @@ func TestRealUnreadMessageIsRunOnce(t *testing.T) {
 		k.mustCall(ipc.MethodStatus, struct{}{}, &st)
 		return st.Journal.Running == 2
 	})
-	time.Sleep(100 * time.Millisecond) // for the lines to be written
+	k.until("the lines in their pipes", func() bool { return lineWaits(t, pids["t0"]) && lineWaits(t, pids["t1"]) })
 	k.kill()
 	syscall.Kill(pids["t0"], syscall.SIGCONT)
 	syscall.Kill(pids["t1"], syscall.SIGKILL)
@@ -140,9 +148,36 @@ func TestRealUnreadMessageIsRunOnce(t *testing.T) {
 	}
 }
 
+// told counts the conversations of the house that have an answer to a message that
+// begins so.
+func (k *killing) told(message string) (n int) {
+	paths, _ := filepath.Glob(k.dir + "/.claude/projects/*/*.jsonl")
+	for _, path := range paths {
+		b, _ := os.ReadFile(path)
+		_, after, found := strings.Cut(string(b), `"content":"`+message)
+		if found && strings.Contains(after, `"type":"assistant"`) {
+			n++
+		}
+	}
+	return n
+}
+
+// lineWaits reports whether a whole line waits in the standard input of a process.
+func lineWaits(t *testing.T, pid int) bool {
+	t.Helper()
+	f, err := os.Open(fmt.Sprintf("/proc/%d/fd/0", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCINQ)
+	return err == nil && n > 0 // a line is written in one piece
+}
+
 // The disk is full from the middle of a turn on. Room for the answer was
 // reserved before; what was reserved at the agent's start is used up.
 func TestRealAnswerFindsItsRoomOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	k := newKilling(t, "", "t0")
 	state := filepath.Join(k.dir, "state")
 	if err := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=16m,mode=700"); err != nil {
@@ -196,6 +231,7 @@ func fillDisk(path string) error {
 // Claude Code writes a line in one piece. Here a limit on its files cuts that
 // short, and strace holds it there until the daemon is dead and the limit gone.
 func TestRealHalfWrittenLineAtTheKill(t *testing.T) {
+	t.Parallel()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Skip("SKIPPED: ", err)
@@ -203,15 +239,18 @@ func TestRealHalfWrittenLineAtTheKill(t *testing.T) {
 	k := newKilling(t, "", "t0")
 	k.open()
 	k.remembered("", "t0")
-	m := k.longer(k.message("t0", "", "large"), "600ms", "5s")
+	gate, open := k.gate()
+	m := k.longer(k.message("t0", "", "large"), "600ms", "@"+gate)
 	k.asked(m)
 	spool := k.spools()[0]
 	for pid := range k.agents() {
-		k.holdWrite(strace, pid, spool)
+		release := k.holdWrite(strace, pid, spool)
 		limitFiles(t, pid, spool, 100) // the next line is longer
+		open()
 		k.until("half a line", func() bool { return doing(spool) == "in the middle of a line" })
 		k.kill()
 		limitFiles(t, pid, spool, 1<<40)
+		release()
 	}
 	if k.at["in the middle of a line"] != 1 {
 		t.Errorf("the line was whole at the kill: %v", k.at)
@@ -222,19 +261,22 @@ func TestRealHalfWrittenLineAtTheKill(t *testing.T) {
 	k.end()
 }
 
-// holdWrite has the next write to a file take three seconds longer.
-func (k *killing) holdWrite(strace string, pid int, path string) {
+// holdWrite has the next write to a file last until release is called, or for a
+// minute.
+func (k *killing) holdWrite(strace string, pid int, path string) (release func()) {
 	k.T.Helper()
 	cmd := exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-P", path, "-e", "trace=write",
-		"-e", "inject=write:delay_exit=3000000:when=1", "-p", strconv.Itoa(pid))
+		"-e", "inject=write:delay_exit=60000000:when=1", "-p", strconv.Itoa(pid))
 	if err := cmd.Start(); err != nil {
 		k.Fatal(err)
 	}
-	k.Cleanup(func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() })
+	release = sync.OnceFunc(func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() })
+	k.Cleanup(release)
 	k.until("strace", func() bool {
 		b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 		return !strings.Contains(string(b), "TracerPid:\t0\n")
 	})
+	return release
 }
 
 // limitFiles has no file of a process grow beyond the size of that one and some

@@ -14,6 +14,7 @@ import (
 // stream-json --verbose" prints of the same message, but for what differs between
 // two runs of that too.
 func TestRealStreamJSONIsThatOfClaude(t *testing.T) {
+	t.Parallel()
 	r := newReal(t)
 	iris, err := exec.LookPath("iris")
 	if err != nil {

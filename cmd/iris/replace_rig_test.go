@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ func newInn(t *testing.T, toml string, teams ...string) *inn {
 func tell[T any](i *inn, method string, params any) (T, error) {
 	i.t.Helper()
 	var result T
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*longEnough)
 	defer cancel()
 	c, err := ipc.Dial(ctx, i.socket, ipc.Hello{Protocol: ipc.Version, Version: "test"})
 	if err != nil {
@@ -181,9 +182,36 @@ func (i *inn) awaitBegun(text string) {
 
 func (i *inn) eventually(what string, f func() bool) {
 	i.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(longEnough); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			i.t.Fatalf("%s did not come within 10 s", what)
+			i.t.Fatalf("%s did not come within %v", what, longEnough)
 		}
 	}
+}
+
+// gate is a file that is not there, and what makes it: what waits for it as a
+// delay then goes on. The path is short, so that a ledger has the whole of it.
+func (h *house) gate() (path string, open func()) {
+	h.b.Helper()
+	dir, err := os.MkdirTemp(h.dir, "")
+	if err != nil {
+		h.b.Fatal(err)
+	}
+	path = filepath.Join(dir, "g")
+	return path, func() {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			h.b.Error(err)
+		}
+	}
+}
+
+// untilOpen is a shell command that waits for that.
+func untilOpen(path string) string { return "until test -e " + path + "; do sleep 0.05; done" }
+
+// writeProgram writes a file that may be run at once: no child is forked meanwhile,
+// which would have it open for writing until it has its own program.
+func writeProgram(path, text string, mode os.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, []byte(text), mode)
 }

@@ -14,6 +14,7 @@ import (
 )
 
 func TestReplacedDaemonKeepsItsAgentsWarm(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a", "b")
 	i.ask("a", "echo:one")
 	i.ask("b", "echo:two")
@@ -60,15 +61,18 @@ func TestReplacedDaemonKeepsItsAgentsWarm(t *testing.T) {
 }
 
 func TestRunningTurnGoesOnInTheNewProgram(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a")
 	i.ask("a", "echo:first")
 	pid := i.ps()["a@"].PID
-	id := i.submit("a", "slow:20:100ms")
-	i.awaitBegun("slow:20:100ms")
+	gate, open := i.gate()
+	id := i.submit("a", "slow:20:@"+gate)
+	i.awaitBegun("slow:20:@" + gate)
 	i.mustReplace()
 	if p := i.ps()["a@"]; p.State != "busy" || p.Message != id || p.PID != pid {
 		t.Errorf("got %+v", p)
 	}
+	open()
 	if got := i.answer(id); !strings.HasSuffix(strings.TrimSpace(got), "d19") {
 		t.Errorf("got %q", got)
 	}
@@ -85,10 +89,12 @@ func TestRunningTurnGoesOnInTheNewProgram(t *testing.T) {
 }
 
 func TestWaitingClientGetsItsAnswerFromTheNewProgram(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a")
 	var out []byte
 	done := make(chan error, 1)
-	cmd := i.command("send", "-n", "a", "slow:20:50ms")
+	gate, open := i.gate()
+	cmd := i.command("send", "-n", "a", "slow:20:@"+gate)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
@@ -96,22 +102,26 @@ func TestWaitingClientGetsItsAnswerFromTheNewProgram(t *testing.T) {
 		out, err = cmd.Output()
 		done <- err
 	})
-	i.awaitBegun("slow:20:50ms")
+	i.awaitBegun("slow:20:@" + gate)
 	i.mustReplace()
+	open()
 	if err := <-done; err != nil || !strings.Contains(string(out), "d19") {
 		t.Errorf("got %q %v", out, err)
 	}
 }
 
 func TestMessagesThatWaitKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a")
-	ids := []string{i.submit("a", "slow:20:50ms")}
-	i.awaitBegun("slow:20:50ms")
+	gate, open := i.gate()
+	ids := []string{i.submit("a", "slow:20:@"+gate)}
+	i.awaitBegun("slow:20:@" + gate)
 	for n := range 5 {
 		ids = append(ids, i.submit("a", fmt.Sprintf("echo:%d", n)))
 	}
 	i.mustReplace()
 	ids = append(ids, i.submit("a", "echo:5"))
+	open()
 	for n, id := range ids[1:] {
 		if got := i.answer(id); got != fmt.Sprint(n) {
 			t.Errorf("got %q", got)
@@ -123,6 +133,7 @@ func TestMessagesThatWaitKeepTheirOrder(t *testing.T) {
 }
 
 func TestTurnOfTheOldProgramIsCancelled(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a")
 	id := i.submit("a", "hang")
 	i.awaitBegun("hang")
@@ -140,6 +151,7 @@ func TestTurnOfTheOldProgramIsCancelled(t *testing.T) {
 }
 
 func TestAgentsOfTheOldProgramAreStopped(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "max_processes = 3", "a", "b", "c", "d")
 	for _, team := range []string{"b", "a", "c"} {
 		i.ask(team, "echo:x")
@@ -173,6 +185,7 @@ func TestAgentsOfTheOldProgramAreStopped(t *testing.T) {
 }
 
 func TestAgentThatDiesAfterTheReplacementIsNoticed(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a", "b")
 	i.ask("a", "echo:x")
 	id := i.submit("b", "hang")
@@ -196,13 +209,14 @@ func TestUnfitProgramLeavesTheDaemonAsItIs(t *testing.T) {
 	t.Parallel() // one of them is waited for
 	i := newInn(t, "", "a")
 	i.ask("a", "echo:x")
-	id := i.submit("a", "slow:120:100ms")
-	i.awaitBegun("slow:120:100ms")
+	gate, open := i.gate()
+	id := i.submit("a", "slow:120:@"+gate)
+	i.awaitBegun("slow:120:@" + gate)
 	before, ps := i.status(), i.ps()
 	dir := t.TempDir()
 	script := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), mode); err != nil {
+		if err := writeProgram(path, "#!/bin/sh\n"+text+"\n", mode); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -226,6 +240,7 @@ func TestUnfitProgramLeavesTheDaemonAsItIs(t *testing.T) {
 	if after.Generation != 1 || after.PID != before.PID || i.ps()["a@"].PID != ps["a@"].PID {
 		t.Errorf("got %+v", after)
 	}
+	open()
 	if got := i.answer(id); !strings.Contains(got, "d119") {
 		t.Errorf("got %q", got)
 	}
@@ -235,6 +250,7 @@ func TestUnfitProgramLeavesTheDaemonAsItIs(t *testing.T) {
 }
 
 func TestBadConfigurationRefusesTheReplacement(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a")
 	i.ask("a", "echo:x")
 	file := filepath.Join(i.dir, "config", "iris", "config.toml")

@@ -23,17 +23,19 @@ func (i *inn) script(text string) string {
 	i.t.Helper()
 	path := filepath.Join(i.t.TempDir(), "program")
 	text = "#!/bin/sh\ncase \"$*\" in *--try*) TRY=1;; *) TRY=0;; esac\n" + text + "\n"
-	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+	if err := writeProgram(path, text, 0o700); err != nil {
 		i.t.Fatal(err)
 	}
 	return path
 }
 
 // endsWith starts a daemon anew after one that a replacement has cost its life,
-// and checks that the message which ran meanwhile has its answer, once.
-func (i *inn) endsWith(pid int, id, word string) {
+// and checks that the message which ran meanwhile, and ends when open is called,
+// has its answer, once.
+func (i *inn) endsWith(pid int, open func(), id, word string) {
 	i.t.Helper()
 	i.eventually("the end of the daemon", func() bool { return syscall.Kill(pid, 0) != nil })
+	open()
 	i.run("status")
 	if got := i.answer(id); !strings.Contains(got, word) {
 		i.t.Errorf("got %q", got)
@@ -46,6 +48,7 @@ func (i *inn) endsWith(pid int, id, word string) {
 // A program that passes its trial and cannot be run all the same costs the
 // daemon its life, and no turn.
 func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
+	t.Parallel()
 	for name, program := range map[string]string{
 		"gone":    `rm "$0"; echo handover 1`,
 		"broken":  `[ $TRY = 1 ] && echo handover 1 && exit; exit 1`,
@@ -54,16 +57,18 @@ func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 		"late":    `[ $TRY = 1 ] && echo handover 1 && exit; export I"RIS_SOCKET=$0"; exec IRIS "$@"`, // when it has the agents
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			i := newInn(t, "", "a", "b")
 			i.ask("b", "echo:idle")
-			id := i.submit("a", "slow:10:100ms")
-			i.awaitBegun("slow:10:100ms")
+			gate, open := i.gate()
+			id := i.submit("a", "slow:10:@"+gate)
+			i.awaitBegun("slow:10:@" + gate)
 			pid := i.status().PID
 			_, err := tell[struct{}](i, ipc.MethodReplace, ipc.Restart{Program: i.script(strings.ReplaceAll(program, "IRIS", i.iris))})
 			if !lost(err) {
 				t.Errorf("got %v", err)
 			}
-			i.endsWith(pid, id, "d9")
+			i.endsWith(pid, open, id, "d9")
 			if got := i.ask("b", "count"); got != "2" {
 				t.Errorf("got %q", got)
 			}
@@ -74,23 +79,27 @@ func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 // A new image that does not get what it was to take over is a new daemon, in the
 // same process.
 func TestProgramWithoutItsHandoverRecovers(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string]string{
 		"none":  `daemon`,
 		"other": `daemon --takeover-fd 0`,
 		"wrong": `daemon --takeover-fd 999`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			i := newInn(t, "", "a", "b")
 			i.ask("b", "echo:idle")
-			id := i.submit("a", "slow:10:100ms")
+			gate, open := i.gate()
+			id := i.submit("a", "slow:10:@"+gate)
 			waits := i.submit("a", "echo:waits")
-			i.awaitBegun("slow:10:100ms")
+			i.awaitBegun("slow:10:@" + gate)
 			pid := i.status().PID
 			program := i.script(`[ $TRY = 1 ] && exec ` + i.iris + ` "$@"; exec ` + i.iris + ` ` + args)
 			if _, err := tell[struct{}](i, ipc.MethodReplace, ipc.Restart{Program: program}); !lost(err) {
 				t.Errorf("got %v", err)
 			}
 			i.eventually("the daemon", func() bool { st, err := tell[ipc.Status](i, ipc.MethodStatus, nil); return err == nil && st.PID == pid })
+			open()
 			if got := i.answer(id); !strings.Contains(got, "d9") {
 				t.Errorf("got %q", got)
 			}
@@ -109,8 +118,9 @@ func TestProgramWithoutItsHandoverRecovers(t *testing.T) {
 
 func TestReplacementIsRefusedWhileAnAgentStarts(t *testing.T) {
 	t.Parallel() // it waits
-	slow := fmt.Sprintf("[teams.slow]\ndir = %q\ncommand = %q\nargs = [\"--fake-slow-start=13s\"]\n", t.TempDir(), claudetest.Install(t.TempDir()))
 	i := newInn(t, "", "a")
+	gate, open := i.gate()
+	slow := fmt.Sprintf("[teams.slow]\ndir = %q\ncommand = %q\nargs = [%q]\n", t.TempDir(), claudetest.Install(t.TempDir()), "--fake-slow-start=@"+gate)
 	file := filepath.Join(i.dir, "config", "iris", "config.toml")
 	have, _ := os.ReadFile(file)
 	if err := os.WriteFile(file, append(have, slow...), 0o600); err != nil {
@@ -125,6 +135,7 @@ func TestReplacementIsRefusedWhileAnAgentStarts(t *testing.T) {
 	if !errors.As(err, &wire) || !strings.Contains(wire.Message, "slow is starting") {
 		t.Errorf("got %v", err)
 	}
+	open()
 	if got := i.answer(id); got != "started" {
 		t.Errorf("got %q", got)
 	}
@@ -155,6 +166,7 @@ func TestReplacementWaitsForTheDaemonsOwnCommands(t *testing.T) {
 // Agents that die while the program is being replaced have died for the new one
 // too.
 func TestAgentsThatDieMeanwhileAreNoticed(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a", "b")
 	for n := range 6 {
 		i.ask("a", "echo:x")

@@ -41,6 +41,7 @@ func writable(fdinfo string) bool {
 }
 
 func TestNoAgentHasTheInputOfAnother(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "a", "b", "c")
 	i.ask("a", "echo:x")
 	i.ask("b", "echo:x")
@@ -80,6 +81,7 @@ func TestNoAgentHasTheInputOfAnother(t *testing.T) {
 }
 
 func TestManyReplacementsUnderLoadLoseAndRepeatNothing(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "max_processes = 3\nhealth_check_interval = \"1s\"", "a", "b", "c", "d")
 	rounds, senders := 20, 6
 	if testing.Short() {

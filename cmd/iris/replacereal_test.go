@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"iris/ipc"
 	"iris/pool/claude/claudetest"
@@ -17,6 +17,7 @@ import (
 // The real program notices nothing: an idle agent keeps its conversation, a
 // streamed answer and a tool go on.
 func TestRealAgentsOutliveTheProgramOfTheDaemon(t *testing.T) {
+	t.Parallel()
 	program := claudetest.Real(t)
 	stub := claudetest.NewStub()
 	defer stub.Close()
@@ -28,7 +29,7 @@ func TestRealAgentsOutliveTheProgramOfTheDaemon(t *testing.T) {
 	i := newInn(t, "")
 	toml := ""
 	for _, team := range []string{"idle", "stream", "tool"} {
-		toml += fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nenv = { %s }\n", team, t.TempDir(), program, strings.Join(vars, ", "))
+		toml += fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nargs = [\"--allowedTools=Bash\"]\nenv = { %s }\n", team, t.TempDir(), program, strings.Join(vars, ", "))
 	}
 	if err := os.WriteFile(filepath.Join(i.dir, "config", "iris", "config.toml"), []byte(toml), 0o600); err != nil {
 		t.Fatal(err)
@@ -38,10 +39,14 @@ func TestRealAgentsOutliveTheProgramOfTheDaemon(t *testing.T) {
 	first := mustTell[ipc.Reply](i, ipc.MethodSend, ipc.Send{Team: "stream", Text: "echo:first"})
 	i.ask("tool", "echo:first")
 	before := i.ps()
-	stream := i.submit("stream", "slow:30:100ms")
-	tool := i.submit("tool", `tool:Bash:{"command":"sleep 3; echo ran","description":"d"}`)
-	i.eventually("both turns", func() bool { ps := i.ps(); return ps["stream@"].State == "busy" && ps["tool@"].State == "busy" })
-	time.Sleep(time.Second) // well under way
+	gate, open := i.gate()
+	stream := i.submit("stream", "slow:30:@"+gate)
+	tool := i.submit("tool", fmt.Sprintf(`tool:Bash:{"command":"touch %s.waits; %s; echo ran","description":"d"}`, gate, untilOpen(gate)))
+	i.eventually("both turns", func() bool {
+		streams := slices.ContainsFunc(stub.Turns(), func(r claudetest.Request) bool { return strings.HasPrefix(r.User, "slow:30:") })
+		_, err := os.Stat(gate + ".waits")
+		return streams && err == nil
+	})
 	for range 2 {
 		i.mustReplace()
 	}
@@ -51,15 +56,15 @@ func TestRealAgentsOutliveTheProgramOfTheDaemon(t *testing.T) {
 	if got := i.ask("idle", "dump"); !strings.Contains(got, "remember") {
 		t.Errorf("the idle agent has %q", got)
 	}
+	open()
 	if got := i.answer(stream); !strings.Contains(got, "d0 d1") || !strings.Contains(got, "d29") {
 		t.Errorf("streamed: %q", got)
 	}
 	if got := i.answer(tool); !strings.Contains(got, "ran") {
 		t.Errorf("tool: %q", got)
 	}
-	long := i.submit("stream", "slow:300:100ms")
-	i.eventually("the turn", func() bool { return i.ps()["stream@"].State == "busy" })
-	time.Sleep(time.Second)
+	long := i.submit("stream", "slow:100000:100ms")
+	i.eventually("the turn", func() bool { turns := stub.Turns(); return turns[len(turns)-1].User == "slow:100000:100ms" })
 	i.mustReplace()
 	mustTell[ipc.MessageState](i, ipc.MethodCancel, ipc.MessageID{ID: long})
 	if end := mustTell[ipc.MessageState](i, ipc.MethodWait, ipc.Wait{IDs: []string{long}}); end.State != "cancelled" {

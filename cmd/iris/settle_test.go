@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"iris/ipc"
 )
@@ -39,32 +38,35 @@ func (i *inn) settle(env ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	return cmd, stderr
 }
 
-// ends waits for the end of a command that says want, and returns how long that
-// took.
-func ends(t *testing.T, cmd *exec.Cmd, said *bytes.Buffer, want string) time.Duration {
+// ends waits for the end of a command that says want.
+func ends(t *testing.T, cmd *exec.Cmd, said *bytes.Buffer, want string) {
 	t.Helper()
-	begun := time.Now()
 	if err := cmd.Wait(); err != nil || said.String() != want {
 		t.Errorf("got %v, %q, want %q", err, said, want)
 	}
-	return time.Since(begun)
 }
 
 func TestSettleWaitsForTheEndOfATurn(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "api")
-	id := i.widow("sleep:2s")
-	cmd, said := i.settle("SERVICE_RESULT=success")
+	gate, open := i.gate()
+	id := i.widow("sleep:@" + gate)
+	n := newNoticeBoard(t)
+	cmd, said := i.settle("SERVICE_RESULT=success", "NOTIFY_SOCKET="+n.path)
+	n.await("STATUS=1 agents finish their turns")
+	open()
 	ends(t, cmd, said, "")
 	if left := processesOf(i.dir); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
 	i.run("status")
-	if got := i.answer(id); got != "slept 2s" {
+	if got := i.answer(id); got != "slept @"+gate {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestSettleEndsAnAgentThatHangsWithItsTools(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "orphan_timeout = \"1s\"", "api")
 	i.ask("api", "fork:tied:1h")
 	id := i.widow("hang:deaf")
@@ -83,6 +85,7 @@ func TestSettleEndsAnAgentThatHangsWithItsTools(t *testing.T) {
 }
 
 func TestSettleGivesWay(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "orphan_timeout = \"10m\"", "api")
 	i.widow("hang:deaf")
 
@@ -117,6 +120,7 @@ func TestSettleGivesWay(t *testing.T) {
 }
 
 func TestSettleWithoutAnythingToDo(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "", "api")
 	i.run("daemon", "stop")
 	cmd, said := i.settle()

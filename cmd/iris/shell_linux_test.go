@@ -37,8 +37,10 @@ var completed = []struct{ typed, want string }{
 }
 
 func TestCompletionInShells(t *testing.T) {
+	t.Parallel()
 	for shell, how := range shells {
 		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
 			need(t, shell, "tmux")
 			h, id := completionHouse(t)
 			s := h.pane(how.start)
@@ -51,7 +53,7 @@ func TestCompletionInShells(t *testing.T) {
 			// No daemon, nothing to offer, and not a word about it.
 			s.complete("iris show "+id[:len(id)-1], "iris show "+id[:len(id)-1])
 			s.complete("iris send ap", "iris send api")
-			for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(longEnough); ; time.Sleep(20 * time.Millisecond) {
 				daemon := slices.ContainsFunc(processesOf(h.dir), func(p string) bool { return strings.Contains(p, "iris daemon") })
 				if !daemon {
 					break // also the one that was to stop
@@ -146,7 +148,7 @@ func (s *pane) shows(what string, want func(line string) bool) {
 // waits waits until the screen satisfies want.
 func (s *pane) waits(what string, want func(lines []string) bool) {
 	s.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(longEnough); ; time.Sleep(20 * time.Millisecond) {
 		screen := s.screen()
 		if want(strings.Split(screen, "\n")) {
 			return

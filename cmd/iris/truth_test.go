@@ -96,7 +96,7 @@ var truths = []truth{
 	{ // iris interrupts it. If it is let: after 300 s it asks once more, without
 		// streaming; when a block was whole by then it does not, and says
 		// "API Error: The operation timed out."
-		name: "stalled", real: "stall", fake: "hang:partial", team: "stall_timeout = \"1s\"\non_stall = \"interrupt\"",
+		name: "stalled", real: "stall", fake: "hang:partial", team: "stall_timeout = \"4s\"\non_stall = \"interrupt\"",
 		status: 12, stdout: `partial \n`, stderr: `stalled and interrupted`, outcome: "incomplete",
 	},
 	{ // success; task_started has told of the task, which goes with the process
@@ -104,7 +104,7 @@ var truths = []truth{
 		status: 12, stdout: `.+\n`, stderr: `background work was ended with the agent: the tests`, outcome: "incomplete", fields: `"background":\["the tests"\]`,
 	},
 	{ // the agent finishes its turn, gives the task five seconds and ends it
-		name: "background work killed without a daemon", real: "after:1s:" + background, during: (*witness).killDaemon,
+		name: "background work killed without a daemon", real: "after:@GATE:" + background, during: (*witness).killDaemonAndOpen,
 		status: 12, stdout: `.+\n`, stderr: `background work was ended with the agent: the tests`, outcome: "incomplete", fields: `"background":\["the tests"\]`,
 	},
 	{
@@ -126,9 +126,12 @@ var truths = []truth{
 }
 
 func TestTruthInTheExitStatus(t *testing.T) {
+	t.Parallel()
 	for _, c := range truths {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			t.Run("fake", func(t *testing.T) {
+				t.Parallel()
 				if c.fake == "" {
 					t.Skip("the fake cannot do so")
 				}
@@ -141,6 +144,7 @@ func TestTruthInTheExitStatus(t *testing.T) {
 				c.check(t, h, c.fake)
 			})
 			t.Run("real", func(t *testing.T) {
+				t.Parallel()
 				r := newReal(t)
 				h := newHouse(t, "iris", "")
 				team := r.team(h, "it", h.mkdir("project")) + "env.CLAUDE_CODE_MAX_RETRIES = \"1\"\n"
@@ -156,7 +160,8 @@ func TestTruthInTheExitStatus(t *testing.T) {
 
 // check sends the message twice: once for people and once for programs.
 func (c *truth) check(t *testing.T, h *house, message string) {
-	w := &witness{T: t, house: h}
+	w := &witness{T: t, house: h, gate: filepath.Join(h.mkdir("gate"), "g")}
+	message = strings.Replace(message, "GATE", w.gate, 1)
 	for _, target := range []string{"it", "it@json"} {
 		if c.first {
 			h.command("send", target, message).Run()
@@ -200,12 +205,14 @@ func whole(pattern, text string) bool {
 type witness struct {
 	*testing.T
 	*house
+	gate string // is not there when a message is sent
 }
 
 func (w *witness) send(c *truth, target, message string, more ...string) (code int, stdout, stderr string) {
 	w.T.Helper()
+	os.Remove(w.gate)
 	var out, errs bytes.Buffer
-	args := append(append([]string{"send", "-n", "--timeout=60s"}, more...), c.flags...)
+	args := append(append([]string{"send", "-n", "--timeout=300s"}, more...), c.flags...)
 	cmd := w.command(append(args, target, "--", message)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Start(); err != nil {
@@ -222,7 +229,7 @@ func (w *witness) send(c *truth, target, message string, more ...string) (code i
 // runs waits until the agent has begun the turn, and returns it.
 func (w *witness) runs() ipc.Process {
 	w.T.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * longEnough); ; time.Sleep(10 * time.Millisecond) {
 		var list []ipc.Process
 		if err := json.Unmarshal([]byte(w.run("ps", "--json")), &list); err != nil {
 			w.Fatal(err)
@@ -262,6 +269,13 @@ func (w *witness) killAll() {
 	agent := w.runs().PID
 	w.killDaemon()
 	syscall.Kill(agent, syscall.SIGKILL)
+}
+
+func (w *witness) killDaemonAndOpen() {
+	w.killDaemon()
+	if err := os.WriteFile(w.gate, nil, 0o600); err != nil {
+		w.T.Error(err)
+	}
 }
 
 func (w *witness) killDaemon() {

@@ -24,7 +24,7 @@ func newWish(t *testing.T, toml string) *wish {
 	t.Helper()
 	r := newReal(t)
 	h := newHouse(t, "iris", "")
-	w := &wish{&witness{t, h}, h.mkdir("project")}
+	w := &wish{&witness{T: t, house: h}, h.mkdir("project")}
 	h.configure(r.team(h, "it", w.dir) + toml + "\n")
 	return w
 }
@@ -56,6 +56,7 @@ func (w *wish) agent() int {
 // The conversation goes on through all of them, and nothing but what was said is
 // in it: no remark of a change of model.
 func TestRealVariants(t *testing.T) {
+	t.Parallel()
 	w := newWish(t, "args = [\"--allowedTools=Bash\"]")
 	const own = "claude-opus-4-8"
 	before := w.sends(0, own, "model:1")
@@ -113,6 +114,7 @@ func TestRealVariants(t *testing.T) {
 // The first message of a conversation may ask for a model, and the daemon may die
 // before the next one.
 func TestRealModelOfTheNextMessage(t *testing.T) {
+	t.Parallel()
 	w := newWish(t, "")
 	w.sends(0, "claude-haiku-4-5", "model:1", "--model=haiku")
 	w.run("daemon", "stop")
@@ -130,11 +132,14 @@ func TestRealModelOfTheNextMessage(t *testing.T) {
 
 // What a message asks for is on record with it.
 func TestRealVariantOutlivesTheDaemon(t *testing.T) {
+	t.Parallel()
 	w := newWish(t, "")
-	blocker := strings.TrimSpace(w.run("send", "-n", "-d", "it", "slow:30:100ms"))
+	gate, open := w.house.gate()
+	blocker := strings.TrimSpace(w.run("send", "-n", "-d", "it", "slow:30:@"+gate))
 	id := strings.TrimSpace(w.run("send", "-n", "-d", "--key=k", "--model=haiku", "--max-turns=7", "it", "model:x"))
 	w.runs()
 	w.killDaemon()
+	open()
 	w.run("wait", blocker)
 	if got := w.run("wait", id); !strings.Contains(got, "claude-haiku-4-5") {
 		t.Errorf("answered by %s", got)
@@ -154,6 +159,7 @@ func TestRealVariantOutlivesTheDaemon(t *testing.T) {
 
 // An agent is the same variant for the next image of the daemon.
 func TestRealVariantIsHandedOver(t *testing.T) {
+	t.Parallel()
 	w := newWish(t, "")
 	w.sends(0, "claude-haiku-4-5", "model:1", "--model=haiku")
 	before := w.agent()
@@ -167,6 +173,7 @@ func TestRealVariantIsHandedOver(t *testing.T) {
 }
 
 func TestRealBypassIsTheTeamsToGive(t *testing.T) {
+	t.Parallel()
 	w := newWish(t, "")
 	reply := w.sends(2, "", "echo:x", "--permission-mode=bypassPermissions")
 	if !strings.Contains(reply.Error, "nothing in args of team it allows that") {
@@ -182,6 +189,7 @@ func TestRealBypassIsTheTeamsToGive(t *testing.T) {
 // Work in the background goes with an agent that gives way to another variant, and
 // that is said.
 func TestRealVariantEndsBackgroundWork(t *testing.T) {
+	t.Parallel()
 	w := newWish(t, "")
 	w.sends(0, "", background)
 	if reply := w.sends(0, "x", "echo:x"); reply.Background != nil || reply.Notice != "" {
@@ -194,6 +202,7 @@ func TestRealVariantEndsBackgroundWork(t *testing.T) {
 }
 
 func TestRealFiles(t *testing.T) {
+	t.Parallel()
 	w := newWish(t, "")
 	mine := w.mkdir("mine")
 	png := "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89" +

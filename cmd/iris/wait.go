@@ -229,8 +229,9 @@ func (e *endings) broken(ctx context.Context, d *delivery, err error) error {
 	return err
 }
 
-// whoseLimit is how long an error waits for the name that goes with it.
-const whoseLimit = 2 * time.Second
+// whoseLimit is how long an error waits for the name that goes with it. It is
+// another one in tests.
+var whoseLimit = 2 * time.Second
 
 // whose returns the conversation of a message, or nothing if that is not to be
 // had at once.

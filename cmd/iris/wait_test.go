@@ -12,8 +12,9 @@ import (
 )
 
 // inOrder answers message.wait with the first of the order that is asked for, and
-// message.result with what is known of it.
-func inOrder(order []string, results map[string]any) map[string]ipc.Handler {
+// message.result with what is known of it. When none is left of the order it calls
+// over.
+func inOrder(order []string, results map[string]any, over func()) map[string]ipc.Handler {
 	return map[string]ipc.Handler{
 		ipc.MethodWait: func(ctx context.Context, c *ipc.Call) (any, error) {
 			var p ipc.Wait
@@ -28,7 +29,7 @@ func inOrder(order []string, results map[string]any) map[string]ipc.Handler {
 			if slices.Contains(p.IDs, "nobody") {
 				return nil, wireError(ipc.CodeNotFound, "no-such-message", "nobody")
 			}
-			return never(ctx, c)
+			return stuck(over)(ctx, c)
 		},
 		ipc.MethodResult: func(_ context.Context, c *ipc.Call) (any, error) {
 			var p ipc.Which
@@ -81,27 +82,28 @@ func TestWait(t *testing.T) {
 		},
 		{name: "any", ids: "m2 m1", order: "m1 m2", opts: waitOptions{any: true}, stdout: "==> m1 api <==\none\n"},
 		{
-			name: "cut short", ids: "m1 m5 m6", order: "m1", opts: waitOptions{timeout: seconds(100 * time.Millisecond)},
+			name: "cut short", ids: "m1 m5 m6", order: "m1", opts: waitOptions{timeout: seconds(time.Hour)},
 			stdout: "==> m1 api <==\none\n",
-			stderr: "iris: no answer within 100ms; 2 messages have not ended: m5 m6\niris: hint: \"iris wait ID...\" waits for them\n",
+			stderr: "iris: no answer within 1h; 2 messages have not ended: m5 m6\niris: hint: \"iris wait ID...\" waits for them\n",
 			status: 124,
 		},
 		{
-			name: "json", ids: "m1 m4 m5", order: "m1 m4", opts: waitOptions{outputOptions: outputOptions{json: true}, timeout: seconds(100 * time.Millisecond)},
+			name: "json", ids: "m1 m4 m5", order: "m1 m4", opts: waitOptions{outputOptions: outputOptions{json: true}, timeout: seconds(time.Hour)},
 			stdout: `{"id":"m1","team":"api","session":"","session_id":"","outcome":"success","text":"one","turns":0,"cost_usd":0,"duration_ms":0,` +
 				`"usage":{"input_tokens":0,"output_tokens":0,"cache_read_tokens":0,"cache_write_tokens":0},"status":0}` + "\n" +
 				`{"id":"m4","team":"api","session":"s","outcome":"none","error":"said expired","reason":"expired","status":6}` + "\n" +
-				`{"id":"m5","team":"api","session":"s","outcome":"none","error":"no answer within 100ms; message m5 has not ended",` +
+				`{"id":"m5","team":"api","session":"s","outcome":"none","error":"no answer within 1h; message m5 has not ended",` +
 				`"hint":"\"iris wait m5\" waits for it, \"iris cancel m5\" ends it","status":124}` + "\n",
-			stderr: "iris: message m4: said expired\niris: no answer within 100ms; message m5 has not ended\n" +
+			stderr: "iris: message m4: said expired\niris: no answer within 1h; message m5 has not ended\n" +
 				"iris: hint: \"iris wait m5\" waits for it, \"iris cancel m5\" ends it\n",
 			status: 124,
 		},
 	} {
-		_, g := newStub(t, inOrder(strings.Fields(c.order), results))
+		ctx, expire := expiring(t)
+		_, g := newStub(t, inOrder(strings.Fields(c.order), results, expire))
 		c.opts.globals = g
 		var stdout, stderr strings.Builder
-		code := report(&stderr, runWait(t.Context(), c.opts, strings.Fields(c.ids), nil, &stdout, &stderr))
+		code := report(&stderr, runWait(ctx, c.opts, strings.Fields(c.ids), nil, &stdout, &stderr))
 		if stdout.String() != c.stdout || stderr.String() != c.stderr || code != c.status {
 			t.Errorf("%s: got status %d,\n%s\n%s\nwant %d,\n%s\n%s", c.name, code, &stdout, &stderr, c.status, c.stdout, c.stderr)
 		}
@@ -110,7 +112,7 @@ func TestWait(t *testing.T) {
 
 func TestWaitOutlivesTheDaemon(t *testing.T) {
 	results := map[string]any{"m1": succeeded("m1", "one"), "m2": succeeded("m2", "two")}
-	s, g := newStub(t, inOrder([]string{"m1", "m2"}, results))
+	s, g := newStub(t, inOrder([]string{"m1", "m2"}, results, func() {}))
 	waits := 0
 	answer := s.handle[ipc.MethodWait]
 	s.handle[ipc.MethodWait] = func(ctx context.Context, c *ipc.Call) (any, error) {
