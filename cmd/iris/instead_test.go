@@ -63,7 +63,7 @@ func TestWaitGoesOnWithTheMessageThatWasSentAgain(t *testing.T) {
 				`"usage":{"input_tokens":0,"output_tokens":0,"cache_read_tokens":0,"cache_write_tokens":0},"retry_of":"m1","status":0}` + "\n",
 		},
 	} {
-		handle := inOrder(nil, map[string]any{"m2": c.second, "m3": succeeded("m3", "three")})
+		handle := inOrder(nil, map[string]any{"m2": c.second, "m3": succeeded("m3", "three")}, nil)
 		handle[ipc.MethodWait] = waitsFor(instead("done"), ipc.MessageState{ID: "m3", State: "done"})
 		_, g := newStub(t, handle)
 		var stdout, stderr strings.Builder
