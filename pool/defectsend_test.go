@@ -10,6 +10,9 @@ import (
 	"iris/pool"
 )
 
+// The tests in this file hold those defects of the pool that iris takes over that
+// are about the end of agents; see defects_test.go.
+
 // D10: one stop was reported as terminated and as exited.
 func TestD10_OneLastEventPerProcess(t *testing.T) {
 	bubble(t, func(t *testing.T) {

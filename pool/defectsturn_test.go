@@ -9,6 +9,9 @@ import (
 	"iris/pool"
 )
 
+// The tests in this file hold those defects of the pool that iris takes over that
+// are about turns; see defects_test.go.
+
 // D4: after a time-out the next message was written at once and got the answer
 // of the one before.
 func TestD4_LateAnswerGoesToNobodyElse(t *testing.T) {
