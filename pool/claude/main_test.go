@@ -20,9 +20,7 @@ import (
 // roles are what the test binary plays when a test has started it as another
 // process.
 var roles = map[string]func(){
-	"daemon":   playDaemon,
-	"reaper":   playReaper,
-	"fulldisk": playFullDisk,
+	"daemon": playDaemon,
 }
 
 const roleVar = "IRIS_TEST_ROLE"
@@ -261,17 +259,6 @@ func gate(t testing.TB) (path string, open func()) {
 
 // untilOpen is a shell command that waits for that.
 func untilOpen(path string) string { return "until test -e " + path + "; do sleep 0.05; done" }
-
-// below returns the processes with the mark of id, but for the agent itself.
-func below(id string, agent int) []int {
-	var out []int
-	for _, s := range processes() {
-		if s.pid != agent && !s.gone() && marked(s.pid, id) {
-			out = append(out, s.pid)
-		}
-	}
-	return out
-}
 
 // endAll ends processes that a test has left on purpose.
 func endAll(pids []int) {

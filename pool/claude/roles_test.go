@@ -9,10 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -271,101 +269,5 @@ func TestSettle(t *testing.T) {
 		if e.Result != nil && (e.Result.Text != c.result || e.Result.CostUSD != c.cost) {
 			t.Errorf("%s: got %+v", c.name, e.Result)
 		}
-	}
-}
-
-// playReaper starts children and lets orphans come in between, and checks that
-// no exit status is lost and no zombie stays.
-func playReaper() {
-	r, err := NewReaper()
-	if err != nil {
-		panic(err)
-	}
-	lost := 0
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		wg.Go(func() {
-			for i := range 50 {
-				code := (worker*50 + i) % 200
-				// The grandchild outlives its parent and becomes ours.
-				err := r.Run(exec.Command("/bin/sh", "-c", fmt.Sprintf("(sleep 0.0%d; exit 7) >/dev/null & (exit 9) & exit %d", i%10, code)))
-				exit, _ := errors.AsType[*exec.ExitError](err)
-				if code == 0 && err != nil || code != 0 && (exit == nil || exit.ExitCode() != code) {
-					mu.Lock()
-					lost++
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for end := time.Now().Add(patience); len(children(os.Getpid())) > 0 && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	left := children(os.Getpid())
-	r.Close()
-	fmt.Printf("lost %d left %d\n", lost, len(left))
-	syscall.Exit(0)
-}
-
-func TestReaperLosesNoExitStatus(t *testing.T) {
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), roleVar+"=reaper")
-	out, err := cmd.CombinedOutput()
-	if err != nil || string(out) != "lost 0 left 0\n" {
-		t.Errorf("got %q, %v", out, err)
-	}
-}
-
-// playFullDisk starts an agent whose spool is on a disk without room for an
-// answer, and another one whose disk is full when its turn is to begin.
-func playFullDisk() {
-	var a part
-	json.Unmarshal([]byte(os.Getenv("IRIS_TEST_PART")), &a)
-	f, _ := NewFollower()
-	o := Options{
-		ID: a.ID, Command: a.Command, Dir: a.Dir, Env: a.Env, Spools: a.Spools, SessionID: a.SessionID,
-		StartTimeout: slow, Grace: time.Second, Follower: f,
-	}
-	if err := syscall.Mount("tmpfs", a.Spools, "tmpfs", 0, "size=512k"); err != nil {
-		fmt.Println("SKIP", err)
-		return
-	}
-	_, err := Start(context.Background(), o)
-	fmt.Println(errors.Is(err, syscall.ENOSPC))
-	syscall.Unmount(a.Spools, 0)
-	syscall.Mount("tmpfs", a.Spools, "tmpfs", 0, "size=1500k")
-	p, err := Start(context.Background(), o)
-	if err != nil {
-		panic(err)
-	}
-	fill, _ := os.Create(filepath.Join(a.Spools, "fill"))
-	for err == nil {
-		_, err = fill.Write(make([]byte, 4096))
-	}
-	_, err = p.Send(context.Background(), &pool.Turn{Text: "echo:x"})
-	fmt.Println(errors.Is(err, pool.ErrNotDispatched), err)
-	p.Stop()
-}
-
-func TestDiskFull(t *testing.T) {
-	r := fakeRig(t)
-	if err := os.MkdirAll(r.o.Spools, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	told, _ := json.Marshal(part{ID: r.o.ID, Command: r.o.Command, Dir: r.o.Dir, Spools: r.o.Spools, SessionID: r.o.SessionID, Env: r.o.Env})
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), roleVar+"=fulldisk", "IRIS_TEST_PART="+string(told))
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	out, err := cmd.CombinedOutput()
-	if err != nil && len(out) == 0 || strings.HasPrefix(string(out), "SKIP") {
-		t.Skipf("SKIPPED: no file system of our own: %v, %s", err, out)
-	}
-	if want := "true\ntrue not dispatched: no room for the answer in " + r.o.Spools + ": no space left on device"; strings.TrimSpace(string(out)) != want {
-		t.Errorf("got %q, want %q", out, want)
 	}
 }

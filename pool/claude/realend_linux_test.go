@@ -161,7 +161,8 @@ func TestRealKilledInMidTurn(t *testing.T) {
 	p := r.start()
 	ask(t, p, "echo:one", "one")
 	eventually(t, "the transcript on disk, which is late", func() bool {
-		b, _ := os.ReadFile(Transcript(r.o.Env, r.o.SessionID))
+		path, _ := Transcript(r.o.Env, r.o.SessionID)
+		b, _ := os.ReadFile(path)
 		return strings.Contains(string(b), `"text":"one"`)
 	})
 	u := begin(t, context.Background(), p, "slow:100000:50ms", `"init"`)
