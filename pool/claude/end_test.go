@@ -48,6 +48,7 @@ func TestLastWordsAreInTheError(t *testing.T) {
 	}
 }
 
+// A result counts, whatever the agent does next.
 func TestCrashAfterResult(t *testing.T) {
 	p := fakeRig(t).start()
 	if res := send(t, p, "crash:after:1"); res.Outcome != pool.OutcomeSuccess {
@@ -69,6 +70,7 @@ func TestDiesWhileIdle(t *testing.T) {
 	p.Stop()
 }
 
+// The spool of a turn that has ended stays until its result is on record.
 func TestSpoolStaysUntilTaken(t *testing.T) {
 	p := fakeRig(t).start()
 	ask(t, p, "echo:one", "one")
@@ -134,6 +136,7 @@ func TestStopLadder(t *testing.T) {
 	}
 }
 
+// The transcript is on its way to the disk: no SIGKILL just after a result.
 func TestStopSparesTheTranscript(t *testing.T) {
 	r := fakeRig(t)
 	r.o.Grace = 0

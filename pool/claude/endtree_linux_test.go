@@ -13,6 +13,7 @@ import (
 	"iris/pool"
 )
 
+// forests calls f for each kind of child, with and without a reaper.
 func forests(t *testing.T, f func(t *testing.T, p *Process, child procID, stays bool)) {
 	for _, kind := range []string{"session", "group", "plain", "hold", "daemon"} {
 		for _, reaped := range []bool{false, true} {

@@ -12,10 +12,6 @@ import (
 	"iris/pool"
 )
 
-// A result counts, whatever the agent does next.
-// The spool of a turn that has ended stays until its result is on record.
-// The transcript is on its way to the disk: no SIGKILL just after a result.
-// forests calls f for each kind of child, with and without a reaper.
 func TestGarbageIsHarmless(t *testing.T) {
 	p := fakeRig(t).start()
 	for _, kind := range []string{"text", "nul", "utf8", "badutf8", "crlf", "blank", "unknown", "array", "scalar", "torn", "deep", "fields", "escape"} {

@@ -112,8 +112,6 @@ func TestRealSessionInUse(t *testing.T) {
 	}
 }
 
-// An interrupt may be read before the turn has begun, and is lost then.
-// With the gentle rungs taken away, the tool of a killed agent goes too.
 func TestRealBackgroundBash(t *testing.T) {
 	r := realRig(t)
 	p := r.start()
@@ -266,8 +264,6 @@ func TestRealPingDoesNotDisturb(t *testing.T) {
 	}
 }
 
-// plantTranscript makes it look as if the conversation had been held in another
-// directory.
 func deleteVar(env []string, name string) []string {
 	var out []string
 	for _, v := range env {

@@ -52,6 +52,7 @@ func TestRealStalledTurnIsIncomplete(t *testing.T) {
 	}
 }
 
+// An interrupt may be read before the turn has begun, and is lost then.
 func TestRealInterruptAtOnce(t *testing.T) {
 	p := realRig(t).start()
 	for i := range 10 {
@@ -95,6 +96,7 @@ func TestRealStopEndsTools(t *testing.T) {
 	}
 }
 
+// With the gentle rungs taken away, the tool of a killed agent goes too.
 func TestRealTermLeavesNoTool(t *testing.T) {
 	p := realRig(t).start()
 	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
@@ -271,6 +273,8 @@ func sleeping(t *testing.T, p *Process) (pid int) {
 	return pid
 }
 
+// plantTranscript makes it look as if the conversation had been held in another
+// directory.
 func plantTranscript(t *testing.T, o *Options) {
 	t.Helper()
 	dir := filepath.Join(lookup(o.Env, "HOME"), ".claude", "projects", "-elsewhere")
