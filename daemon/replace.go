@@ -100,6 +100,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 		d.log.Error("not restarted", "err", err)
 		d.reopenFront(ctx, socket)
 		d.pool.Thaw()
+		r.refused <- err // for a client that was not cut off
 		return nil
 	}
 	d.log.Info("replaced", "program", r.program, "agents", len(h.Agents), "took", time.Since(begun).String())

@@ -284,3 +284,30 @@ func TestConversationOutlivesAWantOfDescriptors(t *testing.T) {
 		t.Errorf("got %+v", show(d, waits.ID))
 	}
 }
+
+// Whoever asks for another program is told also when the socket cannot be handed over:
+// his connection is not cut then.
+func TestReplacementWithoutDescriptorsIsRefused(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	ctx, dm, d := startInside(t, "")
+	r := replacement{program: "/bin/true", refused: make(chan error, 1)}
+	mend := closeDoors(t)
+	err := dm.replace(ctx, r)
+	mend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-r.refused:
+		if err == nil || !strings.Contains(err.Error(), "socket") {
+			t.Errorf("got %v", err)
+		}
+	default:
+		t.Error("nobody was told")
+	}
+	if r, err := ask(d, "echo", "on"); err != nil || text(t, r) != "on" {
+		t.Error(err)
+	}
+}
