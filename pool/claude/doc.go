@@ -25,11 +25,11 @@
 //
 // What nobody needs any more is given back to the disk by punching holes, never
 // by truncating: the agent appends at any time. Needed is a turn's end until
-// the owner has it on record, which [Process.Taken] or the next Send says, and
-// the last state line, and as far as 64 MB back what a [Stream] has yet to read:
-// whoever wants an agent's lines as they come reads the same file with a
-// descriptor of its own, at its own pace. The files go when the process has gone
-// and nothing in them is needed.
+// the owner has it on record, and of one that is noted the proof that it never
+// began, both until [Process.Taken]; the last state line; and as far as 64 MB back
+// what a [Stream] has yet to read: whoever wants an agent's lines as they come
+// reads the same file with a descriptor of its own, at its own pace. The files go
+// when the process has gone and nothing in them is needed.
 //
 // # One process' life
 //
