@@ -186,7 +186,6 @@ func TestMessageWhoseAgentIsReplacedIsAcceptedAtOnce(t *testing.T) {
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "CLAUDE.md"), []byte("new"), 0o600), os.Remove(gated)); err != nil {
 		t.Fatal(err)
 	}
-	defer open()
 	c := d.client()
 	told := make(chan ipc.MessageState, 8)
 	c.OnNotify = func(_ string, params json.RawMessage) {
