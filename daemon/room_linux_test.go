@@ -161,16 +161,21 @@ func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (mend func())) {
 	long := submit(d, ipc.Send{Team: "api", Text: "sleep:@" + gated})
 	waits := submit(d, ipc.Send{Team: "other", Text: "echo:x"})
 	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
-	c := d.client() // which needs no descriptor any more
+	c := d.client() // one connection: another would need a descriptor
 	defer c.Close()
+	list := func() []ipc.Process {
+		var all ipc.ProcessList
+		if err := c.Call(t.Context(), ipc.MethodList, nil, &all); err != nil {
+			t.Fatal(err)
+		}
+		return all.Processes
+	}
+	list()
 	mend := bar(d)
 	open()
 	eventually(t, "the start of the other agent", func() bool {
-		var list ipc.ProcessList
-		if err := c.Call(t.Context(), ipc.MethodList, nil, &list); err != nil {
-			t.Fatal(err)
-		}
-		return len(list.Processes) == 1 && list.Processes[0].Team == "other"
+		all := list()
+		return len(all) == 1 && all[0].Team == "other"
 	})
 	time.Sleep(500 * time.Millisecond) // for it to fail
 	mend()
