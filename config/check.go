@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 )
 
 // Check returns what a person should know although it is no reason to refuse
 // the configuration: directories, files and programs that are not usable now.
-// Nil when all is well. A command that is only a name is looked for on the
-// caller's PATH, which may be another than the daemon's, and says so.
+// Nil when all is well. A command that is only a name is no matter of the file:
+// agents look for it on a PATH of their own, and "iris doctor" as they do.
 func (c *Config) Check() Problems {
 	var ps Problems
 	add := func(at origin, err error) {
@@ -23,7 +22,7 @@ func (c *Config) Check() Problems {
 	if at, ok := c.origin["env_file"]; ok {
 		add(at, checkEnvFile(c.EnvFile))
 	}
-	if at, ok := c.origin["command"]; ok && filepath.IsAbs(c.Command) || c.needsCommand() {
+	if at, ok := c.origin["command"]; ok {
 		add(at, checkCommand(c.Command))
 	}
 	if at, ok := c.origin["approval_notify"]; ok {
@@ -46,17 +45,6 @@ func (c *Config) Check() Problems {
 	}
 	ps.sort(c.Files)
 	return ps
-}
-
-// needsCommand says whether a team that is configured uses the command that
-// stands for all.
-func (c *Config) needsCommand() bool {
-	for _, t := range c.Teams {
-		if _, own := t.origin["command"]; !own && t.File != "" && t.Agent == agentClaude {
-			return true
-		}
-	}
-	return false
 }
 
 // problem places an error where the value is from.
@@ -89,9 +77,6 @@ func checkNotify(command []string) error {
 
 func checkCommand(command string) error {
 	if !filepath.IsAbs(command) {
-		if _, err := exec.LookPath(command); err != nil {
-			return fmt.Errorf("command %q is not on your PATH; the daemon looks on the PATH of your login shell", command)
-		}
 		return nil
 	}
 	fi, err := os.Stat(command)

@@ -38,9 +38,12 @@ func newConfigCheckCmd(g *globals) *cobra.Command {
 		Short:      "Say what is wrong with the configuration",
 		SuggestFor: []string{"test", "validate", "lint"},
 		Long: `Read the configuration as the daemon would, and print every mistake as
-FILE:LINE:COLUMN: TEXT. Nothing is printed when there is none. Directories and
-programs of teams that are missing count too, although the daemon runs with them
-and only these teams do not.
+FILE:LINE:COLUMN: TEXT. One that is in no line has only its file, one of the
+environment the name of its variable. Nothing is printed when there is none.
+Directories, files and programs that the configuration names by their path and
+that are missing count too, although the daemon runs with them and only these
+teams do not. "iris doctor" looks for what is only a name, such as claude, on the
+PATH of agents.
 
 EXIT STATUS
 0 2`,
