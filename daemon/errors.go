@@ -54,6 +54,8 @@ func classify(k pool.Key, err error) *ipc.Error {
 		return teamError(unknown)
 	case errors.As(err, &start):
 		return hint(about(ipc.CodeCannotRun, "cannot-start", "%v", startReason(start)), startHint(k, start))
+	case errors.Is(err, pool.ErrShutdown):
+		return about(ipc.CodeCancelled, "killed", "the daemon was stopped and did not wait for the end of the turn")
 	case errors.Is(err, pool.ErrKilled):
 		return about(ipc.CodeCancelled, "killed", "the agent was killed and its turn ended")
 	case errors.Is(err, pool.ErrEvicted):

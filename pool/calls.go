@@ -93,7 +93,7 @@ func (p *Pool) Kill(match func(Key) bool) []Process {
 		hit, procs = t.each(match, func(*slot) bool { return true })
 		for _, s := range hit {
 			s.again = false
-			t.kill(s, "killed")
+			t.kill(s, "killed", ErrKilled)
 		}
 	})
 	return await(hit, procs)
@@ -241,7 +241,7 @@ func (p *Pool) Drain(ctx context.Context) {
 	}
 }
 
-// Close stops every agent, ends their turns with ErrKilled, or with ErrClosed
+// Close stops every agent, ends their turns with ErrShutdown, or with ErrClosed
 // those of which nothing has reached the agent, and returns when all agents and
 // all goroutines of the pool are gone. It may be called again.
 // It must not be called from a function of a Turn.

@@ -72,8 +72,8 @@ func TestDrainEndsWithItsContext(t *testing.T) {
 		if d := time.Since(begin); d != 13*time.Second {
 			t.Errorf("drain and close took %v, want 13 s", d)
 		}
-		a.mustErr(t, pool.ErrKilled)
-		b.mustErr(t, pool.ErrKilled)
+		a.mustErr(t, pool.ErrShutdown)
+		b.mustErr(t, pool.ErrShutdown)
 		p.Close()
 		p.Fence(key("x"), "old-1", 1, nil)
 		if st := p.Snapshot(); len(st.Processes) != 0 || !st.Closed {

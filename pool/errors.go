@@ -21,6 +21,9 @@ var (
 	ErrBusy          = errors.New("the conversation is busy")
 	ErrNotDispatched = errors.New("not dispatched")
 
+	// ErrShutdown ends the turns that Close does not wait for.
+	ErrShutdown = fmt.Errorf("%w by a shutdown", ErrKilled)
+
 	// ErrUnknown says that a turn was started and nobody can prove how it ended.
 	ErrUnknown = errors.New("how the turn ended is unknown")
 )

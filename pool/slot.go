@@ -223,7 +223,7 @@ func (t *table) end(s *slot, j *job, res *Result, err error) {
 // neverTaken reports that no byte of a turn reached an agent, and that it is not
 // somebody's wish or the fault of the turn itself.
 func neverTaken(j *job, err error) bool {
-	if j.cause != nil && j.cause != ErrKilled {
+	if j.cause != nil && !errors.Is(j.cause, ErrKilled) {
 		return false
 	}
 	return errors.Is(err, ErrNotDispatched) || !j.sent && j.cause != nil
@@ -254,10 +254,10 @@ func (t *table) stop(s *slot, why string) {
 	t.place(s.line)
 }
 
-// kill ends a slot now, and its turn with it.
-func (t *table) kill(s *slot, why string) {
+// kill ends a slot now, and its turn with that cause.
+func (t *table) kill(s *slot, why string, cause error) {
 	if s.job != nil {
-		t.condemn(s.job, ErrKilled)
+		t.condemn(s.job, cause)
 	}
 	t.stop(s, why)
 }
@@ -340,7 +340,7 @@ func verdict(j *job, res *Result, err error) (*Result, error) {
 		return nil, err
 	case res.Outcome != OutcomeInterrupted:
 		return res, nil
-	case j.cause == ErrKilled || j.cause == ErrEvicted:
+	case errors.Is(j.cause, ErrKilled), j.cause == ErrEvicted:
 		return nil, j.cause
 	case j.cause == ErrStalled:
 		cut := *res
@@ -361,7 +361,7 @@ func outcome(res *Result, err error) string {
 // reason names an error without what an agent may have put into its text.
 func reason(err error) string {
 	for _, known := range []error{
-		ErrCancelled, ErrStalled, ErrKilled, ErrEvicted, ErrClosed, ErrDeadlock, ErrNotDispatched, ErrUnknown,
+		ErrCancelled, ErrStalled, ErrShutdown, ErrKilled, ErrEvicted, ErrClosed, ErrDeadlock, ErrNotDispatched, ErrUnknown,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

@@ -303,7 +303,7 @@ func (t *table) close() {
 	t.drain()
 	for _, s := range t.sortedSlots() {
 		s.again = false
-		t.kill(s, "shutting down")
+		t.kill(s, "shutting down", ErrShutdown)
 	}
 }
 

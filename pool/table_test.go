@@ -163,7 +163,7 @@ func (w *world) operator() {
 			}
 		case l == nil || l.slot == nil:
 		case what == "kill":
-			t.kill(l.slot, "killed")
+			t.kill(l.slot, "killed", ErrKilled)
 		case l.slot.state == Idle:
 			l.slot.again = what == "restart"
 			t.stop(l.slot, what)
