@@ -110,6 +110,8 @@ func (d *Daemon) tryAgent(ctx context.Context, k pool.Key, id string, fresh bool
 // A dirError is why no agent can work in the directory of its team.
 type dirError struct{ error }
 
+func (e dirError) Unwrap() error { return e.error }
+
 func checkDir(t *config.Team) error {
 	if err := t.CheckDir(); err != nil {
 		return dirError{err}
