@@ -21,7 +21,7 @@ func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	e := newEnvironment(true, nil, &wg)
-	return examine(ctx, cfg, e, paths.Socket, nil), nil
+	return examine(ctx, cfg, e, paths, nil), nil
 }
 
 // examineCall answers team.examine.
@@ -29,14 +29,22 @@ func (d *Daemon) examineCall(ctx context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&struct{}{}); err != nil {
 		return nil, err
 	}
-	return examine(ctx, d.config.Load(), d.env, d.opts.Paths.Socket, d.reaper), nil
+	return examine(ctx, d.config.Load(), d.env, d.opts.Paths, d.reaper), nil
 }
 
-func examine(ctx context.Context, cfg *config.Config, e *environment, socket string, r *claude.Reaper) ipc.Examination {
-	x := examiner{env: e, socket: socket, reaper: r, known: map[string]answers{}}
+// examine looks at every team; where none of them has Claude Code, at what a
+// directory would have that is no team's, with the user's home for one.
+func examine(ctx context.Context, cfg *config.Config, e *environment, p config.Paths, r *claude.Reaper) ipc.Examination {
+	x := examiner{env: e, socket: p.Socket, reaper: r, known: map[string]answers{}}
 	found := ipc.Examination{Teams: []ipc.TeamCheck{}, Env: (*e.base.Load())().source}
+	some := false
 	for _, name := range cfg.TeamNames() {
-		found.Teams = append(found.Teams, x.team(ctx, cfg.Teams[name]))
+		t := cfg.Teams[name]
+		some = some || t.Agent == "claude"
+		found.Teams = append(found.Teams, x.team(ctx, t))
+	}
+	if !some {
+		found.Teams = append(found.Teams, x.team(ctx, &config.Team{Agent: "claude", Dir: p.Home, Settings: cfg.Settings}))
 	}
 	return found
 }

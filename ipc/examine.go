@@ -2,14 +2,14 @@ package ipc
 
 // Examination is what is found of the teams without starting an agent.
 type Examination struct {
-	Teams []TeamCheck `json:"teams"` // by name
+	Teams []TeamCheck `json:"teams"` // by name; the last one may have none
 	Env   string      `json:"env"`   // where the environment of agents is from
 }
 
 // TeamCheck is what an agent of a team would find. What is not known is empty,
 // and what is wrong is one line each.
 type TeamCheck struct {
-	Team         string `json:"team"`
+	Team         string `json:"team"` // empty for any directory that is no team's
 	Agent        string `json:"agent"`
 	Dir          string `json:"dir"`
 	DirError     string `json:"dir_error,omitempty"`

@@ -49,8 +49,9 @@ func newDoctorCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"diagnose", "health", "check", "login"},
 		Long: `Check the configuration, the directories, the daemon, its unit of systemd if
 there is one, and for each team its directory, its program as agents find it,
-and whether it is logged in. Nothing is changed, no daemon and no agent is
-started, and nothing is sent; Claude Code is run to say its version and login.
+and whether it is logged in; where no team has Claude Code, what "iris send DIR"
+would run. Nothing is changed, no daemon and no agent is started, and nothing is
+sent; Claude Code is run to say its version and login.
 
 One line says what was found, and below a line that says warn or fail is the
 command that mends it, where one does. The status is that of the first that

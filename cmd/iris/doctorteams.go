@@ -37,27 +37,31 @@ func (d *doctor) teams(ctx context.Context, p config.Paths, s *ipc.Status) {
 	}
 }
 
-// team has one line when all is well, and one for each thing that is not.
+// team has one line when all is well, and one for each thing that is not. One
+// without a name stands for the directories that "iris send DIR" takes.
 func (d *doctor) team(t *ipc.TeamCheck) {
-	before := len(d.findings)
+	before, check := len(d.findings), "team"
+	if t.Team == "" {
+		check = "send DIR"
+	}
 	if t.DirError != "" {
-		d.fail(ipc.CodeCannotRun, "team", makingDir(t.Dir), "%s", t.DirError)
+		d.fail(ipc.CodeCannotRun, check, makingDir(t.Dir), "%s", t.DirError)
 	}
 	if t.EnvError != "" {
-		d.fail(ipc.CodeCannotRun, "team", "", "%s", t.EnvError)
+		d.fail(ipc.CodeCannotRun, check, "", "%s", t.EnvError)
 	}
 	switch {
 	case t.ProgramError != "" && t.Program == "":
-		d.fail(ipc.CodeCannotRun, "team", installing(t.Command), "%s", t.ProgramError)
+		d.fail(ipc.CodeCannotRun, check, installing(t.Command), "%s", t.ProgramError)
 	case t.ProgramError != "":
-		d.fail(ipc.CodeCannotRun, "team", config.ShellQuote(t.Program)+" --version", "%s", t.ProgramError)
+		d.fail(ipc.CodeCannotRun, check, config.ShellQuote(t.Program)+" --version", "%s", t.ProgramError)
 	case t.Login == "none":
-		d.fail(ipc.CodeCannotRun, "team", config.ShellQuote(t.Program)+" auth login", "not logged in: %s has neither a login nor a key in its environment", t.Program)
+		d.fail(ipc.CodeCannotRun, check, config.ShellQuote(t.Program)+" auth login", "not logged in: %s has neither a login nor a key in its environment", t.Program)
 	case t.LoginError != "":
-		d.warn("team", "", "cannot tell whether anybody is logged in: %s", t.LoginError)
+		d.warn(check, "", "cannot tell whether anybody is logged in: %s", t.LoginError)
 	}
 	if len(d.findings) == before {
-		d.ok("team", "%s", teamText(t))
+		d.ok(check, "%s", teamText(t))
 	}
 	for i := range d.findings[before:] {
 		d.findings[before+i].Team = t.Team
@@ -77,7 +81,11 @@ func teamText(t *ipc.TeamCheck) string {
 	if t.Agent != "claude" {
 		return "the built-in agent"
 	}
-	return t.Dir + ", " + t.Program + " " + cmp.Or(t.Version, "of an unknown version") + ", logged in (" + t.Login + ")"
+	where := t.Dir + ", "
+	if t.Team == "" {
+		where = ""
+	}
+	return where + t.Program + " " + cmp.Or(t.Version, "of an unknown version") + ", logged in (" + t.Login + ")"
 }
 
 // installing says how agents come to have a program that they do not find. It may
