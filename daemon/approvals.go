@@ -303,6 +303,24 @@ func (a *approval) awaitDecision() {
 	defer a.deciding.Unlock()
 }
 
+// explain notes in a result that a tool was denied in its turn by a decision, which
+// no settings of Claude Code would have changed.
+func (s *approvals) explain(message string, res *pool.Result) {
+	if res == nil || res.Outcome != pool.OutcomeDenied || res.Reason != "" {
+		return
+	}
+	for _, a := range s.waiting([]string{message}) {
+		a.awaitDecision()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.ContainsFunc(s.past, func(a ipc.Approval) bool {
+		return a.Message == message && (a.Decision == toolDenied || a.Decision == toolExpired)
+	}) {
+		res.Reason = pool.ReasonDecided
+	}
+}
+
 // handOver lists what waits and what was decided, for the next image of this
 // program.
 func (s *approvals) handOver() (all []handedApproval, past []ipc.Approval) {

@@ -114,7 +114,7 @@ func TestDeniedApprovalTellsTheAgentWhy(t *testing.T) {
 	for why, want := range map[string]string{"": "the user has denied this", "use \"psql\"\nü": "the user has denied this: use \"psql\"\nü"} {
 		st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
 		mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: awaitApproval(d, st.ID).ID, Reason: why})
-		if r := replyTo(d, st.ID); r.Outcome != "denied" || text(t, r) != want || r.Error != "denied: Bash" || r.Reason != "" || r.Hint != "" {
+		if r := replyTo(d, st.ID); r.Outcome != "denied" || text(t, r) != want || r.Error != "denied: Bash" || r.Reason != "decided" || r.Hint != "" {
 			t.Errorf("got %+v", r)
 		}
 	}
@@ -128,6 +128,19 @@ func TestDeniedApprovalTellsTheAgentWhy(t *testing.T) {
 	}
 	mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: id})
 	awaitEnd(d, st.ID)
+}
+
+// Why a tool was denied does not change with the configuration, and is on record.
+func TestNoSettingsAreHintedAtWhereSomebodyHasDenied(t *testing.T) {
+	d := asking(t)
+	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
+	mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: awaitApproval(d, st.ID).ID})
+	awaitEnd(d, st.ID)
+	d.configure(fakeTeam(t, "api"))
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	if r := replyTo(d, st.ID); r.Reason != "decided" || r.Hint != "" {
+		t.Errorf("got %+v", r)
+	}
 }
 
 // Without ask, and in a team whose arguments ask by themselves, nothing waits.

@@ -331,6 +331,7 @@ func (m *delivery) putBack() *ipc.Error {
 
 // conclude records the end of an accepted message. The caller holds mu.
 func (m *delivery) conclude(res *pool.Result, err error) {
+	m.d.approvals.explain(m.new.ID, res)
 	m.end = m.verdict(res, err)
 	if notice, ok := m.d.notices.LoadAndDelete(m.key()); ok {
 		m.end.notice, _ = notice.(string)

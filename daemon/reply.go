@@ -37,7 +37,8 @@ func (d *Daemon) reply(k pool.Key, id string, res *pool.Result, callerKeys []str
 	case outcome != pool.OutcomeDenied:
 	case res.Reason == pool.ReasonApprovalLost:
 		r.Hint = "send it again to be asked anew"
-	case t.Approvals == "ask": // somebody wanted that
+	case res.Reason == pool.ReasonDecided: // somebody wanted that
+	case t.Approvals == "ask":
 	default:
 		r.Hint = fmt.Sprintf("allow the tool in %s/.claude/settings.json, or by args of team %s; approvals = \"ask\" asks you", t.Dir, t.Name)
 	}

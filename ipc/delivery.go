@@ -211,7 +211,7 @@ type Reply struct {
 	Model      string          `json:"model,omitempty"`      // that answered
 	Resets     *time.Time      `json:"resets,omitempty"`     // of a rate limit: when it is over, if anybody said
 	Background []string        `json:"background,omitempty"` // what the agent still did beside the turn at its end
-	Reason     string          `json:"reason,omitempty"`     // one more word on the outcome: approval-lost
+	Reason     string          `json:"reason,omitempty"`     // one more word on the outcome: approval-lost or decided
 }
 
 // Usage counts tokens.

@@ -178,6 +178,10 @@ func (r *Result) CutOff() *Result {
 // tool call when the daemon ended: the agent then denies by itself.
 const ReasonApprovalLost = "approval-lost"
 
+// ReasonDecided says of a denied turn that somebody was asked about its tool call
+// and has denied it, or let the deadline do so.
+const ReasonDecided = "decided"
+
 // Usage counts tokens.
 type Usage struct {
 	Input, Output, CacheRead, CacheWrite int64

@@ -111,6 +111,9 @@ func TestApprovalsByCommand(t *testing.T) {
 		if out := d.want(9, "iris: denied: Bash\n", "wait", id); !strings.Contains(out, "the user has denied this: not now") {
 			t.Errorf("got %q", out)
 		}
+		if _, _, stderr := d.exec("result", id); stderr != "iris: denied: Bash\n" {
+			t.Errorf("a hint although somebody wanted that: %q", stderr)
+		}
 		id = d.submit("api", d.call)
 		a = d.pending()
 		d.want(0, "", "cancel", id)

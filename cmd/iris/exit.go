@@ -227,8 +227,6 @@ func outcomeHint(e *outcomeError) string {
 	switch {
 	case e.hint != "":
 		return e.hint
-	case e.outcome == "denied":
-		return "allow the tool in the project's .claude/settings.json, or set denied_ok if that is as it should be"
 	case e.outcome == "rate-limited":
 		return "try again later; the conversation is kept"
 	case e.outcome == "limit":

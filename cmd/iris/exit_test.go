@@ -105,6 +105,7 @@ func TestReplies(t *testing.T) {
 			ipc.Reply{Outcome: "denied", Text: []byte(`"hi"`), Denials: []ipc.Denial{{Tool: "Bash"}, {Tool: "Write"}}, Hint: "allow it"},
 			"hi\n", "iris: denied: Bash, Write\niris: hint: allow it\n", 9,
 		},
+		{ipc.Reply{Outcome: "denied", Text: []byte(`"hi"`), Error: "denied: Bash", Reason: "decided"}, "hi\n", "iris: denied: Bash\n", 9},
 		{ipc.Reply{Outcome: "incomplete", Text: []byte(`"part"`), Error: "stalled"}, "part\n", "iris: stalled\n", 12},
 		{ipc.Reply{Outcome: "failed", Text: []byte(`"oh"`), Error: "it broke"}, "", "iris: it broke\n", 1},
 		{ipc.Reply{Outcome: "api-error", Text: []byte(`"API Error: 500"`)}, "", "iris: the turn ended: api-error\n", 13},

@@ -189,8 +189,9 @@ JSON
   message that was waited for, when this one was sent in its place) and status,
   the exit status. outcome is success, denied, failed, interrupted, incomplete,
   not-logged-in, rate-limited, limit or api-error. reason is approval-lost when
-  a tool was denied since the daemon ended before anybody had decided. notice
-  says what to know besides, such as that a new conversation was begun.
+  a tool was denied since the daemon ended before anybody had decided, and decided
+  when somebody was asked and has denied it, or the deadline has. notice says what
+  to know besides, such as that a new conversation was begun.
 
   When the agent did not end the turn by its own word: id, retry_of, team,
   session, outcome "none", error, hint, reason and status. Empty ones are left
