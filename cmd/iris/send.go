@@ -155,8 +155,9 @@ do that at once; --timeout does not.
 
 Where the configuration has approvals = "ask", a turn waits when a tool needs
 permission. At a terminal, which standard input and standard error must be, you
-are asked: "y" allows it, anything else denies it and is what the agent is told.
-Elsewhere "iris approvals" shows it.
+are asked: "y" or "yes" allows it, in capitals too; "n", "no" or an empty line
+denies it; any other answer denies it and is what the agent is told. Elsewhere
+"iris approvals" shows it.
 
 --key makes it safe to send again when nobody knows whether the first time was a
 success: the same message with the same key is accepted once and each sender
