@@ -40,9 +40,9 @@ are some only where the configuration has approvals = "ask"; otherwise a tool
 that needs permission is denied at once. Without a daemon nothing waits, and
 none is started.
 
-TEAM alone stands for all of its conversations. The table shows a part of each
-input; with the ID of one, or with -v, all of it is printed, each line behind a
-bar. What could steer a terminal is shown as an escape sequence.
+TEAM alone stands for all of its conversations. On a terminal the table shows a
+part of each input; with the ID of one, or with -v, all of it is printed, each
+line behind a bar. What could steer a terminal is shown as an escape sequence.
 
 "iris approve ID" allows one, "iris deny ID" denies it; nobody's decision denies
 it at its deadline, approval_timeout of the configuration. When its turn ends
@@ -93,7 +93,7 @@ func runApprovals(ctx context.Context, opts approvalsOptions, args []string, std
 	for i := range list {
 		rows[i] = approvalRow(&list[i], now, os.Getenv("HOME"))
 	}
-	fit(widthOf(stdout, columns), approvalHeader, rows)
+	fit(widthOf(stdout, 0), approvalHeader, rows)
 	return printTable(stdout, approvalHeader, rows)
 }
 

@@ -109,7 +109,7 @@ func runMessages(ctx context.Context, opts messagesOptions, args []string, stdou
 		return nil
 	})
 	if err == nil && !opts.json && !opts.quiet {
-		fit(widthOf(stdout, columns), messageHeader, rows)
+		fit(widthOf(stdout, 0), messageHeader, rows)
 		err = printTable(stdout, messageHeader, rows)
 	}
 	if err != nil {

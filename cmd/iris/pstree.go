@@ -19,7 +19,7 @@ func runPsTree(ctx context.Context, opts psOptions, stdout io.Writer) error {
 	if opts.json {
 		return printJSON(stdout, orEmpty(t.Agents))
 	}
-	return printTree(stdout, widthOf(stdout, columns), &t)
+	return printTree(stdout, widthOf(stdout, 0), &t)
 }
 
 // printTree cuts command lines so that a line has that width.
