@@ -42,8 +42,8 @@ FILE:LINE:COLUMN: TEXT. One that is in no line has only its file, one of the
 environment the name of its variable. Nothing is printed when there is none.
 Directories, files and programs that the configuration names by their path and
 that are missing count too, although the daemon runs with them and only these
-teams do not. "iris doctor" looks for what is only a name, such as claude, on the
-PATH of agents.
+teams do not. "iris doctor" looks for what is only a name, such as claude, on
+the PATH of agents.
 
 EXIT STATUS
 0 2`,

@@ -104,10 +104,10 @@ func newSendCmd(g *globals) *cobra.Command {
 
 const sendText = `Send a message to a team and print the answer, and nothing else, on stdout.
 
-TEAM is the name of a team, or a directory: "." or anything with a slash. A
-directory stands for the team that has this very directory, not one above it,
-or for itself when there is none. SESSION names another conversation of the
-team; each has its own agent and its own order.
+TEAM is the name of a team, or a directory: "." or anything with a slash, where
+"~" is your home also between quotes. A directory stands for the team that has
+this very directory, not one above it, or for itself when there is none. SESSION
+names another conversation of the team; each has its own agent and order.
 
 The message is the arguments joined by spaces. A pipe or a file on standard
 input is read to its end and added after a blank line; with -f the text comes
@@ -190,9 +190,9 @@ JSON
   message that was waited for, when this one was sent in its place) and status,
   the exit status. outcome is success, denied, failed, interrupted, incomplete,
   not-logged-in, rate-limited, limit or api-error. reason is approval-lost when
-  a tool was denied since the daemon ended before anybody had decided, and decided
-  when somebody was asked and has denied it, or the deadline has. notice says what
-  to know besides, such as that a new conversation was begun.
+  a tool was denied since the daemon ended before anybody had decided, and
+  decided when somebody was asked and has denied it, or the deadline has. notice
+  says what to know besides, such as that a new conversation was begun.
 
   When the agent did not end the turn by its own word: id, retry_of, team,
   session, outcome "none", error, hint, reason and status. Empty ones are left

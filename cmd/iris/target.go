@@ -12,12 +12,14 @@ import (
 
 // parseTarget takes TEAM[@SESSION] apart. A team is a name, or "." or anything
 // with a slash for a directory, which is made absolute: the daemon has another
-// working directory.
+// working directory. A "~" at its beginning is the user's home, as in the tables
+// that iris prints.
 //
 // The session begins at the last "@", in the last element of a path only, so
 // that "./node_modules/@types" is a directory; so is a name with an "@" in it
 // when there is such a directory.
 func parseTarget(arg string) (team, session string, err error) {
+	arg = fromTilde(arg, os.Getenv("HOME"))
 	team = arg
 	at := strings.LastIndexByte(arg, '@')
 	if at > 0 && arg[at-1] != '/' && !strings.Contains(arg[at:], "/") {
@@ -42,6 +44,14 @@ func parseTarget(arg string) (team, session string, err error) {
 		return "", "", usagef("name the directory by its full path", "the working directory is gone")
 	}
 	return dir, session, nil
+}
+
+// fromTilde undoes tilde.
+func fromTilde(path, home string) string {
+	if rest, ok := strings.CutPrefix(path, "~"); ok && len(home) > 1 && (rest == "" || rest[0] == '/' || rest[0] == '@') {
+		return home + rest
+	}
+	return path
 }
 
 func isPath(team string) bool {

@@ -12,6 +12,7 @@ func TestParseTarget(t *testing.T) {
 		dir = real
 	}
 	t.Chdir(dir)
+	t.Setenv("HOME", "/home/me")
 	if err := os.Mkdir("web@old", 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -30,13 +31,18 @@ func TestParseTarget(t *testing.T) {
 		{"a/../b", dir + "/b", ""},
 		{"/abs/./dir/", "/abs/dir", ""},
 		{"/abs/my dir@s", "/abs/my dir", "s"},
+		{"~/src/api", "/home/me/src/api", ""},
+		{"~/src/api@s", "/home/me/src/api", "s"},
+		{"~", "/home/me", ""},
+		{"~@s", "/home/me", "s"},
+		{"./~/src", dir + "/~/src", ""},
 	} {
 		team, session, err := parseTarget(c.arg)
 		if err != nil || team != c.team || session != c.session {
 			t.Errorf("parseTarget(%q) = %q, %q, %v, want %q, %q", c.arg, team, session, err, c.team, c.session)
 		}
 	}
-	for _, arg := range []string{"", "api@", "./x@", "@types", "a@b@c", "a b", "-x"} {
+	for _, arg := range []string{"", "api@", "./x@", "@types", "a@b@c", "a b", "-x", "~other"} {
 		if team, session, err := parseTarget(arg); err == nil {
 			t.Errorf("parseTarget(%q) = %q, %q, want an error", arg, team, session)
 		}
