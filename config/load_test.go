@@ -39,7 +39,7 @@ stop_grace = "1m30s"
 drain_timeout = 0
 orphan_timeout = "1h"
 leave_turns = true
-retention = "48h"
+retention = "2d"
 umask = "077"
 log_level = "debug"
 log_max_size = "1.5MB"
@@ -205,11 +205,11 @@ func TestProblems(t *testing.T) {
 		{"date", "log_level = 2020-01-01", c + `1:13: log_level = 2020-01-01: must be a string, in quotes`},
 
 		{"seconds", "idle_timeout = 300", c + `1:16: idle_timeout = 300: has no unit; write "300s" for seconds, or "0" for never`},
-		{"seconds as string", "idle_timeout = '300'", c + `1:16: idle_timeout = '300': must be a duration such as "30s", "5m" or "1h30m", or "0" for never`},
+		{"seconds as string", "idle_timeout = '300'", c + `1:16: idle_timeout = '300': must be a duration such as "30s", "1h30m" or "7d", or "0" for never`},
 		{"negative duration", "idle_timeout = '-5m'", c + `1:16: idle_timeout = '-5m': must not be negative`},
 		{"negative seconds", "idle_timeout = -5", c + `1:16: idle_timeout = -5: has no unit; write "1s" for seconds, or "0" for never`},
-		{"days", "idle_timeout = '1d'", c + `1:16: idle_timeout = '1d': must be a duration such as "30s", "5m" or "1h30m", or "0" for never`},
-		{"float duration", "idle_timeout = 1.5", c + `1:16: idle_timeout = 1.5: must be a duration such as "30s", "5m" or "1h30m", or "0" for never`},
+		{"half a day", "idle_timeout = '0.5d'", c + `1:16: idle_timeout = '0.5d': must be a duration such as "30s", "1h30m" or "7d", or "0" for never`},
+		{"float duration", "idle_timeout = 1.5", c + `1:16: idle_timeout = 1.5: must be a duration such as "30s", "1h30m" or "7d", or "0" for never`},
 		{"zero interval", "health_check_interval = 0", c + `1:25: health_check_interval = 0: must be at least 1s`},
 		{"short interval", "health_check_interval = '999ms'", c + `1:25: health_check_interval = '999ms': must be at least 1s`},
 		{"long interval", "health_check_interval = '8761h'", c + `1:25: health_check_interval = '8761h': must be at most 8760h`},

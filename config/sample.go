@@ -13,7 +13,7 @@ func Sample() string {
 	b.WriteString(`# iris configuration: ~/.config/iris/config.toml
 #
 # Every key is shown with its default. A duration is a string such as "30s",
-# "5m" or "1h30m", a size one such as "800MB" or "2GiB". For a daemon that is
+# "1h30m" or "7d", a size one such as "800MB" or "2GiB". For a daemon that is
 # started in the foreground, keys with one value can also be set in its
 # environment, as in IRIS_MAX_PROCESSES=3, or by its flags, as in
 # --max-processes 3. "iris config check" says what is wrong; iris-config(5) has

@@ -97,15 +97,15 @@ func (k *key) readDuration(v *value) (any, string) {
 	switch v.kind {
 	case unstable.String:
 		var err error
-		if d, err = time.ParseDuration(v.str); err != nil {
-			return nil, `must be a duration such as "30s", "5m" or "1h30m"` + k.orZero()
+		if d, err = ParseDuration(v.str); err != nil {
+			return nil, `must be a duration such as "30s", "1h30m" or "7d"` + k.orZero()
 		}
 	case unstable.Integer:
 		if v.num != 0 {
 			return nil, fmt.Sprintf("has no unit; write %q for seconds%s", strconv.FormatInt(max(v.num, 1), 10)+"s", k.orZero())
 		}
 	default:
-		return nil, `must be a duration such as "30s", "5m" or "1h30m"` + k.orZero()
+		return nil, `must be a duration such as "30s", "1h30m" or "7d"` + k.orZero()
 	}
 	if rule := k.bounds(int64(d), func(n int64) string { return shortDuration(time.Duration(n)) }); rule != "" {
 		return nil, rule

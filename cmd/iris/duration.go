@@ -5,22 +5,24 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"iris/config"
 )
 
 // maxWait bounds a wait to what a duration can hold with ease.
 const maxWait = 365 * 24 * time.Hour
 
-// seconds is a flag for a duration: "90s", "10m", or a bare number of seconds.
+// seconds is a flag for a duration: "90s", "10m", "2d", or a bare number of seconds.
 type seconds time.Duration
 
 func (s *seconds) Set(text string) error {
 	if n, err := strconv.Atoi(text); err == nil && n < int(maxWait/time.Second) {
 		text = strconv.Itoa(n) + "s"
 	}
-	d, err := time.ParseDuration(text)
+	d, err := config.ParseDuration(text)
 	switch {
 	case err != nil:
-		return errors.New("write it like 90s, 10m or 1h30m")
+		return errors.New("write it like 90s, 1h30m or 2d")
 	case d <= 0:
 		return errors.New("it must be more than 0; leave it out to wait without limit")
 	case d > maxWait:
@@ -69,13 +71,8 @@ func (m *moment) Set(text string) error {
 	return nil
 }
 
-// parseAgo takes days too, which time does not.
 func parseAgo(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	d, err := time.ParseDuration(text)
+	d, err := config.ParseDuration(text)
 	if err == nil && d < 0 {
 		err = errors.New("in the future")
 	}

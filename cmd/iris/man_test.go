@@ -231,7 +231,7 @@ A daemon takes a change up by itself. A configuration with a mistake is refused
 as a whole and the old one stays; "iris config check" says what is wrong with it,
 "iris config show" what is in force. Files that others may write are refused.
 
-A duration is a string such as "30s", "5m" or "1h30m", a size one such as "800MB"
+A duration is a string such as "30s", "1h30m" or "7d", a size one such as "800MB"
 or "2GiB".`
 
 const configExample = `  max_processes = 6

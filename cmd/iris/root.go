@@ -233,7 +233,7 @@ func flagError(cmd *cobra.Command, err error) error {
 }
 
 // flagProblem says what is wrong with a flag as everything else is said here:
-// "--timeout is "soon": write it like 90s, 10m or 1h30m".
+// "--timeout is "soon": write it like 90s, 1h30m or 2d".
 func flagProblem(err error) string {
 	var (
 		invalid *pflag.InvalidValueError

@@ -88,7 +88,7 @@ func TestFlagsAreRefusedInOneWay(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"send", "--timeout", "soon"}, `--timeout is "soon": write it like 90s, 10m or 1h30m`},
+		{[]string{"send", "--timeout", "soon"}, `--timeout is "soon": write it like 90s, 1h30m or 2d`},
 		{[]string{"send", "--max-turns=0"}, `--max-turns is "0": it must be a whole number from 1 on`},
 		{[]string{"logs", "-n", "x"}, `--tail is "x": it must be a whole number`},
 		{[]string{"ps", "--json=perhaps"}, `--json is "perhaps": it must be true or false`},
