@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ type globals struct {
 	anyConfig bool // whether it is there and the daemon's is no matter
 
 	stderr func() io.Writer // for what is to be said before a command has begun
+	args   []string         // as they were typed
 }
 
 func (g *globals) addFlags(f *pflag.FlagSet) {
@@ -87,7 +89,7 @@ var chapters = []chapter{
 // newRootCmd builds the command tree for these arguments. When the first one
 // names a command, the others are left out: every start would pay for them.
 func newRootCmd(args ...string) *cobra.Command {
-	g := &globals{}
+	g := &globals{args: args}
 	var showVersion bool
 	root := &cobra.Command{
 		Use:   "iris COMMAND",
@@ -124,7 +126,7 @@ EXIT STATUS
 	}
 	g.stderr = root.ErrOrStderr
 	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(g.flagError)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	g.addFlags(root.PersistentFlags())
 	root.SetHelpFunc(printHelp)
@@ -225,16 +227,16 @@ func path(cmd *cobra.Command) []string {
 }
 
 // flagError makes what pflag refuses a usage error.
-func flagError(cmd *cobra.Command, err error) error {
+func (g globals) flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
-	return usagef(fmt.Sprintf("see %q", cmd.CommandPath()+" --help"), "%s", flagProblem(err))
+	return usagef(fmt.Sprintf("see %q", cmd.CommandPath()+" --help"), "%s", flagProblem(err, g.args))
 }
 
 // flagProblem says what is wrong with a flag as everything else is said here:
 // "--timeout is "soon": write it like 90s, 1h30m or 2d".
-func flagProblem(err error) string {
+func flagProblem(err error, args []string) string {
 	var (
 		invalid *pflag.InvalidValueError
 		unknown *pflag.NotExistError
@@ -244,7 +246,7 @@ func flagProblem(err error) string {
 	case errors.As(err, &invalid):
 		return fmt.Sprintf("--%s is %q: %s", invalid.GetFlag().Name, invalid.GetValue(), valueProblem(invalid))
 	case errors.As(err, &unknown):
-		return "unknown flag " + dashed(unknown.GetSpecifiedName(), unknown.GetSpecifiedShortnames())
+		return unknownFlag(unknown.GetSpecifiedName(), unknown.GetSpecifiedShortnames(), args)
 	case errors.As(err, &bare):
 		return dashed(bare.GetSpecifiedName(), bare.GetSpecifiedShortnames()) + " needs a value"
 	}
@@ -256,6 +258,22 @@ func valueProblem(invalid *pflag.InvalidValueError) string {
 		return "it must be true or false"
 	}
 	return errors.Unwrap(invalid).Error()
+}
+
+// unknownFlag names the flag, and the whole word that was typed where that is
+// more: one with a blank in it was not meant as a flag.
+func unknownFlag(name, letters string, args []string) string {
+	flag := dashed(name, letters)
+	i := slices.IndexFunc(args, func(arg string) bool {
+		return arg != flag && letters != "" && strings.HasPrefix(arg, "-") && strings.HasSuffix(arg[1:], letters)
+	})
+	switch {
+	case i < 0:
+		return "unknown flag " + flag
+	case strings.Contains(args[i], " "):
+		return strconv.Quote(args[i]) + " is no flag"
+	}
+	return fmt.Sprintf("unknown flag %s in %q", flag, args[i])
 }
 
 // dashed is a flag as it was written: alone, or as one letter of several.

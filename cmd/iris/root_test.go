@@ -95,7 +95,11 @@ func TestFlagsAreRefusedInOneWay(t *testing.T) {
 		{[]string{"send", "--stream=perhaps"}, `--stream is "perhaps": it must be true or false`},
 		{[]string{"events", "--type", "noise"}, `--type is "noise": each must be process-spawned, `},
 		{[]string{"ps", "--nonsense"}, `unknown flag --nonsense`},
-		{[]string{"ps", "-qx"}, `unknown flag -x`},
+		{[]string{"ps", "-x"}, `unknown flag -x`},
+		{[]string{"ps", "-qx"}, `unknown flag -x in "-qx"`},
+		{[]string{"send", "api", "-n is a flag"}, `"-n is a flag" is no flag`},
+		{[]string{"send", "api", "-x is none"}, `"-x is none" is no flag`},
+		{[]string{"send", "api", "--x is none"}, `unknown flag --x is none`},
 		{[]string{"send", "--key"}, `--key needs a value`},
 		{[]string{"logs", "-n"}, `-n needs a value`},
 	} {

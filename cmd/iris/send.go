@@ -90,9 +90,9 @@ func newSendCmd(g *globals) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		var unknown *pflag.NotExistError
 		if !errors.As(err, &unknown) {
-			return flagError(cmd, err)
+			return g.flagError(cmd, err)
 		}
-		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash", "%s", flagProblem(err))
+		return usagef("quote a message with dashes in it, and put \"--\" before one that begins with a dash, or send it through a pipe", "%s", flagProblem(err, g.args))
 	})
 	opts.addFlags(cmd.Flags())
 	completeWords(cmd, "output", outputWords)
