@@ -49,7 +49,8 @@ With --follow it goes on, also in another file when the conversation begins anew
 there; with the id of a message until that has ended.
 
 The built-in agent keeps no transcript. Claude Code writes the end of a turn up
-to a tenth of a second after its answer.
+to a tenth of a second after its answer; of a message that has just ended a
+second is waited for it.
 
 EXIT STATUS
 0 1 2 3 4 8 75`,
@@ -169,6 +170,13 @@ type logReader struct {
 }
 
 func (l *logReader) run(ctx context.Context, opts logsOptions, which ipc.Which) error {
+	if end := l.transcript.Until; !opts.follow && end != nil && !l.over() { // its answer may not be written yet
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lateBy - time.Since(*end)):
+		}
+	}
 	for look := 1; ; look++ {
 		// What a file holds before a turn has begun is not of it.
 		if which.ID == "" || l.transcript.Since != nil {
