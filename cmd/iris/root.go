@@ -227,7 +227,7 @@ func path(cmd *cobra.Command) []string {
 }
 
 // flagError makes what pflag refuses a usage error.
-func (g globals) flagError(cmd *cobra.Command, err error) error {
+func (g *globals) flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
