@@ -181,8 +181,9 @@ func (p *part) takes(r *record) bool {
 	if p.until != nil && r.prompt() && at.After(*p.until) {
 		p.over = true
 	}
-	// Claude Code cuts its times to milliseconds.
-	early := p.since != nil && at.Before(p.since.Truncate(time.Millisecond))
+	// Claude Code cuts its times to milliseconds; the turn before may have ended in
+	// the same one.
+	early := p.since != nil && (at.Before(p.since.Truncate(time.Millisecond)) || p.last.IsZero() && !r.prompt() && at.Before(*p.since))
 	if p.over || early || !p.skip.IsZero() && !at.After(p.skip) {
 		return false
 	}

@@ -103,6 +103,21 @@ func TestOneTurnOfATranscript(t *testing.T) {
 	}
 }
 
+// The end of the turn before is none of it, also in the same millisecond.
+func TestATurnBeginsWithItsPrompt(t *testing.T) {
+	since := time.Date(2026, 11, 25, 21, 21, 43, 484_900_000, time.UTC)
+	at := since.Truncate(time.Millisecond)
+	p := part{since: &since}
+	for i, c := range []struct {
+		typ  string
+		want bool
+	}{{"assistant", false}, {"user", true}, {"assistant", true}} {
+		if got := p.takes(&record{Type: c.typ, at: at}); got != c.want {
+			t.Errorf("record %d, of type %s: taken %v, want %v", i, c.typ, got, c.want)
+		}
+	}
+}
+
 // A line is taken when its end is there, also from a file that takes the place
 // of another.
 func TestRecordFileFollows(t *testing.T) {
