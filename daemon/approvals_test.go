@@ -130,19 +130,6 @@ func TestDeniedApprovalTellsTheAgentWhy(t *testing.T) {
 	awaitEnd(d, st.ID)
 }
 
-// Why a tool was denied does not change with the configuration, and is on record.
-func TestNoSettingsAreHintedAtWhereSomebodyHasDenied(t *testing.T) {
-	d := asking(t)
-	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
-	mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: awaitApproval(d, st.ID).ID})
-	awaitEnd(d, st.ID)
-	d.configure(fakeTeam(t, "api"))
-	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
-	if r := replyTo(d, st.ID); r.Reason != "decided" || r.Hint != "" {
-		t.Errorf("got %+v", r)
-	}
-}
-
 // Without ask, and in a team whose arguments ask by themselves, nothing waits.
 func TestWithoutAskAToolIsDenied(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "old", `args = ["--permission-prompt-tool=stdio"]`))

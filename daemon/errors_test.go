@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"iris/config"
+	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
 )
@@ -33,5 +34,18 @@ func TestHintsNameDirectoriesAsAShellTakesThem(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("got  %s\nwant %s", c.got, c.want)
 		}
+	}
+}
+
+// Why a tool was denied does not change with the configuration, and is on record.
+func TestNoSettingsAreHintedAtWhereSomebodyHasDenied(t *testing.T) {
+	d := asking(t)
+	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
+	mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: awaitApproval(d, st.ID).ID})
+	awaitEnd(d, st.ID)
+	d.configure(fakeTeam(t, "api"))
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	if r := replyTo(d, st.ID); r.Reason != "decided" || r.Hint != "" {
+		t.Errorf("got %+v", r)
 	}
 }
