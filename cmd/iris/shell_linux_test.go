@@ -158,7 +158,13 @@ func (s *pane) complete(typed, line string) {
 		l = strings.ReplaceAll(l, `\,`, ",") // bash quotes it, which does no harm
 		return strings.HasPrefix(l, line) && strings.TrimSpace(strings.TrimPrefix(l, line)) == "|"
 	})
-	s.keys("C-c")
-	s.shows("a prompt without that line", func(line string) bool { return line == "" })
+	looks := 0
+	s.shows("a prompt without that line", func(line string) bool {
+		if looks%100 == 0 && line != "" {
+			s.keys("C-c") // again where that has ended only what the shell was about just then
+		}
+		looks++
+		return line == ""
+	})
 	s.load(":")
 }
