@@ -237,10 +237,10 @@ func (p *prompter) still(id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
+	case p.fates[id] != "": // the wait often ends with it
+		return errElsewhere
 	case p.over:
 		return errEnded
-	case p.fates[id] != "":
-		return errElsewhere
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,17 @@ func TestQuestionEndsWhenSomebodyElseDecides(t *testing.T) {
 	x.until("was allowed by pid")
 	if code := x.exit(); code != 0 || x.out.String() != d.allowed+"\n" {
 		t.Errorf("status %d, %q", code, x.out.String())
+	}
+}
+
+// The wait often ends with that, before the question does.
+func TestDecisionThatEndsTheWaitIsTold(t *testing.T) {
+	p := &prompter{over: true, fates: map[string]string{"a": "was allowed by pid 1"}}
+	if err := p.still("a"); !errors.Is(err, errElsewhere) {
+		t.Errorf("got %v", err)
+	}
+	if err := p.still("b"); !errors.Is(err, errEnded) {
+		t.Errorf("of another one: %v", err)
 	}
 }
 
