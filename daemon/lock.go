@@ -16,11 +16,13 @@ import (
 // ErrRunning says that another daemon holds the state directory.
 var ErrRunning = errors.New("a daemon is already running")
 
-// A starting daemon waits up to lockWait for one that is just leaving, and each
-// time up to askWait for what the other one says. It asks again after askAgain: a
-// daemon that has just been sent a signal may answer before it knows.
+// lockWait is how long a starting daemon waits for one that is just leaving. It is
+// another time in tests.
+var lockWait = 3 * time.Second
+
+// Each time it waits up to askWait for what the other one says. It asks again after
+// askAgain: a daemon that has just been sent a signal may answer before it knows.
 const (
-	lockWait = 3 * time.Second
 	askWait  = 250 * time.Millisecond
 	askAgain = 100 * time.Millisecond
 )

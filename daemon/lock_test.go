@@ -15,6 +15,7 @@ import (
 )
 
 func TestLockHasOneHolder(t *testing.T) {
+	waitFor(t, 100*time.Millisecond)
 	path := filepath.Join(t.TempDir(), "daemon.lock")
 	first, err := acquire(path)
 	if err != nil {
@@ -41,31 +42,39 @@ func TestLockHasOneHolder(t *testing.T) {
 	}
 }
 
+// waitFor has a daemon that starts wait so long for another one.
+func waitFor(t *testing.T, d time.Duration) {
+	usual := lockWait
+	t.Cleanup(func() { lockWait = usual })
+	lockWait = d
+}
+
 func TestDaemonThatStaysRefusesAnotherAtOnce(t *testing.T) {
+	waitFor(t, 2*patience)
 	d := startDaemon(t, "")
-	begun := time.Now()
-	err := Run(t.Context(), Options{Paths: d.paths, Stderr: io.Discard})
-	if !errors.Is(err, ErrRunning) {
-		t.Errorf("got %v, want ErrRunning", err)
-	}
-	if took := time.Since(begun); took > lockWait/2 {
-		t.Errorf("it took %v", took)
-	}
+	within(t, "the refusal", func() {
+		err := Run(t.Context(), Options{Paths: d.paths, Stderr: io.Discard})
+		if !errors.Is(err, ErrRunning) {
+			t.Errorf("got %v, want ErrRunning", err)
+		}
+	})
 }
 
 func TestDaemonThatLeavesIsWaitedFor(t *testing.T) {
-	d := startDaemon(t, "")
-	mustCall[ipc.Process](d, ipc.MethodWake, ipc.Target{Team: "echo"})
+	waitFor(t, 2*patience)
+	d := startDaemon(t, fakeTeam(t, "api"))
+	gated, open := gate(t)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "echo", Text: "/sleep 1s"}); err != nil {
+		if _, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "sleep:@" + gated}); err != nil {
 			t.Error(err)
 		}
 	})
-	eventually(t, "the turn", func() bool { return mustCall[ipc.Status](d, ipc.MethodStatus, nil).Busy == 1 })
+	eventually(t, "the turn", func() bool { return mustCall[ipc.Status](d, ipc.MethodStatus, nil).Journal.Running == 1 })
 	d.quit()
 	eventually(t, "the end of service", func() bool { return mustCall[ipc.Status](d, ipc.MethodStatus, nil).Stopping })
 	next := &testDaemon{t: t, paths: d.paths}
+	defer time.AfterFunc(time.Second, open).Stop() // when the next one waits
 	next.run()
 	wg.Wait()
 	next.stop()
@@ -110,6 +119,7 @@ func TestDaemonIsAskedTwiceWhetherItStays(t *testing.T) {
 // A daemon that has the lock and says nothing may be about to leave: it is waited
 // for, and what is left of the wait is not spent on its silence.
 func TestSilentDaemonIsWaitedFor(t *testing.T) {
+	waitFor(t, 2*patience)
 	dir := filepath.Join(t.TempDir(), "private")
 	mustMkdir(t, dir)
 	t.Chdir(dir) // the socket's path is limited
@@ -117,7 +127,7 @@ func TestSilentDaemonIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() // nobody accepts
+	defer ln.Close()
 	path := filepath.Join(dir, "daemon.lock")
 	first, err := acquire(path)
 	if err != nil {
@@ -126,17 +136,25 @@ func TestSilentDaemonIsWaitedFor(t *testing.T) {
 	if err := first.record("s"); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(lockWait/3, first.release)
-	defer timer.Stop()
-	begun := time.Now()
-	second, err := acquire(path)
-	if err != nil {
-		t.Fatalf("got %v, want the lock", err)
-	}
-	second.release()
-	if took := time.Since(begun); took < lockWait/3 || took > lockWait*2/3 {
-		t.Errorf("it took %v, the other one left after %v", took, lockWait/3)
-	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		asked, err := ln.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { asked.Close() })
+		first.release()
+	})
+	within(t, "the lock", func() {
+		second, err := acquire(path)
+		if err != nil {
+			t.Errorf("got %v, want the lock", err)
+			return
+		}
+		second.release()
+	})
 }
 
 func TestLockIsNotFollowedThroughALink(t *testing.T) {
