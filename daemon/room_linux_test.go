@@ -161,23 +161,10 @@ func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (mend func())) {
 	long := submit(d, ipc.Send{Team: "api", Text: "sleep:@" + gated})
 	waits := submit(d, ipc.Send{Team: "other", Text: "echo:x"})
 	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
-	c := d.client() // one connection: another would need a descriptor
-	defer c.Close()
-	list := func() []ipc.Process {
-		var all ipc.ProcessList
-		if err := c.Call(t.Context(), ipc.MethodList, nil, &all); err != nil {
-			t.Fatal(err)
-		}
-		return all.Processes
-	}
-	list()
+	c := accepted(d)
 	mend := bar(d)
 	open()
-	eventually(t, "the start of the other agent", func() bool {
-		all := list()
-		return len(all) == 1 && all[0].Team == "other"
-	})
-	time.Sleep(500 * time.Millisecond) // for it to fail
+	awaitAgentOf(t, c, "other")
 	mend()
 	if failed := details(d, "process-error"); len(failed) > 0 {
 		t.Errorf("it was not waited for room: %q", failed)
@@ -187,6 +174,30 @@ func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (mend func())) {
 			t.Errorf("got %+v: %s", end, show(d, id).Error)
 		}
 	}
+}
+
+// accepted is a client that needs no descriptor any more, of the daemon neither.
+func accepted(d *testDaemon) *ipc.Client {
+	d.t.Helper()
+	c := d.client()
+	if err := c.Call(d.t.Context(), ipc.MethodStatus, nil, new(ipc.Status)); err != nil {
+		d.t.Fatal(err)
+	}
+	return c
+}
+
+// awaitAgentOf waits until the only agent is one of that team, and gives its start
+// time to fail.
+func awaitAgentOf(t *testing.T, c *ipc.Client, team string) {
+	t.Helper()
+	eventually(t, "the start of the other agent", func() bool {
+		var list ipc.ProcessList
+		if err := c.Call(t.Context(), ipc.MethodList, nil, &list); err != nil {
+			t.Fatal(err)
+		}
+		return len(list.Processes) == 1 && list.Processes[0].Team == team
+	})
+	time.Sleep(500 * time.Millisecond)
 }
 
 // A turn does not begin, and none ends, before the daemon is up: nobody could wait
@@ -250,7 +261,8 @@ func TestFullDiskKeepsNoOutputForLater(t *testing.T) {
 	if _, err := ask(d, "api", "echo:warm"); err != nil {
 		t.Fatal(err)
 	}
-	id := submit(d, ipc.Send{Team: "api", Text: "slow:20:50ms"}).ID
+	gated, open := gate(t)
+	id := submit(d, ipc.Send{Team: "api", Text: "slow:20:@" + gated}).ID
 	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
 	m := dm.live.get(id)
 	opened := make(chan *claude.Stream, 1)
@@ -264,6 +276,7 @@ func TestFullDiskKeepsNoOutputForLater(t *testing.T) {
 		return len(dm.recent.kept) == 0
 	})
 	mend()
+	open()
 	if end := awaitEnd(d, id); end.State != "done" {
 		t.Errorf("got %+v", end)
 	}
@@ -279,11 +292,14 @@ func TestConversationOutlivesAWantOfDescriptors(t *testing.T) {
 	if _, err := ask(d, "api", "echo:one"); err != nil {
 		t.Fatal(err)
 	}
-	long := submit(d, ipc.Send{Team: "other", Text: "slow:8:100ms"})
+	gated, open := gate(t)
+	long := submit(d, ipc.Send{Team: "other", Text: "slow:8:@" + gated})
 	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
 	waits := submit(d, ipc.Send{Team: "api", Text: "count"})
+	c := accepted(d)
 	mend := closeDoors(t)
-	time.Sleep(2 * time.Second)
+	open()
+	awaitAgentOf(t, c, "api")
 	mend()
 	if end := awaitEnd(d, waits.ID); end.State != "done" || answer(d, waits.ID) != "2" {
 		t.Errorf("got %+v", show(d, waits.ID))

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -77,33 +76,44 @@ func TestSettleEndsOneAgentAtATime(t *testing.T) {
 	}
 }
 
-// steps writes into a spool as an agent does whose clock goes back by an hour.
-func steps(t *testing.T, spools string) (stop func()) {
-	t.Helper()
-	past := time.Now().Add(-time.Hour)
+// backward returns what writes a line into every spool as an agent does whose clock
+// has gone back by an hour.
+func backward(spools string) (write func()) {
+	at := time.Now().Add(-time.Hour)
+	return func() {
+		paths, _ := filepath.Glob(filepath.Join(spools, "*.out"))
+		for _, path := range paths {
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				continue
+			}
+			f.WriteString("{}\n")
+			f.Close()
+			at = at.Add(time.Millisecond)
+			os.Chtimes(path, at, at)
+		}
+	}
+}
+
+// writing writes all the time until stop is called, which returns how long it did not
+// come to it: another one may have taken that for silence.
+func writing(write func()) (stop func() time.Duration) {
+	var longest time.Duration
 	over := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for n := 0; ; n++ {
+		for last := time.Now(); ; {
+			write()
+			now := time.Now()
+			last, longest = now, max(longest, now.Sub(last))
 			select {
 			case <-over:
 				return
 			case <-time.After(10 * time.Millisecond):
 			}
-			paths, _ := filepath.Glob(filepath.Join(spools, "*.out"))
-			for _, path := range paths {
-				f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-				if err != nil {
-					continue
-				}
-				f.WriteString("{}\n")
-				f.Close()
-				at := past.Add(time.Duration(n) * time.Millisecond)
-				os.Chtimes(path, at, at)
-			}
 		}
 	})
-	return func() { close(over); wg.Wait() }
+	return func() time.Duration { close(over); wg.Wait(); return longest }
 }
 
 // An agent that writes makes progress, whatever the clock says.
@@ -111,23 +121,23 @@ func TestClockThatIsSetBackEndsNoLeftover(t *testing.T) {
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("SKIPPED: ", err)
 	}
-	d := startDaemon(t, "orphan_timeout = \"300ms\"\nstop_grace = \"100ms\"\n")
+	d := startDaemon(t, "orphan_timeout = \"1s\"\nstop_grace = \"100ms\"\n")
 	d.stop()
 	hanging(t, d.paths.Spool, "a")
-	defer steps(t, d.paths.Spool)()
+	write := backward(d.paths.Spool)
 	lives := func() bool {
 		found, err := claude.Leftovers(d.paths.Spool)
 		return err == nil && len(found) == 1
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*settleLook)
-	defer cancel()
-	hold := func() (func(), error) { return func() {}, nil }
-	if left, err := Settle(ctx, SettleOptions{Paths: d.paths, Hold: hold}); left != 1 || err != nil || !lives() {
+	hold := func() (func(), error) { write(); return func() {}, nil } // before each look
+	if left, err := Settle(t.Context(), SettleOptions{Paths: d.paths, Hold: hold}); left != 1 || err != nil || !lives() {
 		t.Errorf("settle: %d left, %v", left, err)
 	}
+	stop := writing(write)
 	d.run()
-	time.Sleep(time.Second)
-	if !lives() {
+	time.Sleep(1500 * time.Millisecond)
+	living := lives()
+	if silent := stop(); !living && silent < 500*time.Millisecond {
 		t.Error("the daemon has ended it")
 	}
 }
