@@ -53,8 +53,8 @@ EXIT STATUS
 }
 
 // quietStop is how long a daemon may take to end before the user is told what
-// for.
-const quietStop = 2 * time.Second
+// for. It is another time in tests.
+var quietStop = 2 * time.Second
 
 func runDaemonStop(ctx context.Context, opts daemonStopOptions, stderr io.Writer) error {
 	if !opts.force {

@@ -78,20 +78,20 @@ func TestWaitGoesOnWithTheMessageThatWasSentAgain(t *testing.T) {
 // A sender that has lost its daemon hears of the second message from the next one,
 // and goes on with that: also where it stops to wait.
 func TestSendGoesOnWithTheMessageThatWasSentAgain(t *testing.T) {
-	s, g := newStub(t, map[string]ipc.Handler{
-		ipc.MethodWait: func(ctx context.Context, c *ipc.Call) (any, error) {
-			c.NotifyWait(ipc.NotifyState, instead("running"))
-			return never(ctx, c)
-		},
-	})
+	ctx, expire := expiring(t)
+	s, g := newStub(t, map[string]ipc.Handler{})
+	s.handle[ipc.MethodWait] = func(ctx context.Context, c *ipc.Call) (any, error) {
+		c.NotifyWait(ipc.NotifyState, instead("running"))
+		return s.after("m2", stuck(expire))(ctx, c)
+	}
 	s.handle[ipc.MethodSend] = taken("m1", "running", s.after("m1", s.lost))
 	s.kill()
 	s.start()
 	var said strings.Builder
 	g.stderr = func() io.Writer { return &said }
-	_, err := sendTo(t.Context(), sendOptions{globals: g, timeout: seconds(300 * time.Millisecond)})
+	_, err := sendTo(ctx, sendOptions{globals: g, timeout: seconds(time.Hour)})
 	report(&said, err)
-	want := sentAgain + "iris: no answer within 300ms; message m2 goes on\niris: hint: \"iris wait m2\" waits for it, \"iris cancel m2\" interrupts it\n"
+	want := sentAgain + "iris: no answer within 1h; message m2 goes on\niris: hint: \"iris wait m2\" waits for it, \"iris cancel m2\" interrupts it\n"
 	if said.String() != want || status(err) != exitTimeout {
 		t.Errorf("got %d\n%swant\n%s", status(err), &said, want)
 	}

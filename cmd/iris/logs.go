@@ -16,8 +16,11 @@ import (
 const (
 	lookEvery = 250 * time.Millisecond // at a transcript that is followed
 	findEvery = 4                      // looks, after which the daemon is asked where it is now
-	lateBy    = time.Second            // how late Claude Code may write the end of a turn
 )
+
+// lateBy is how late Claude Code may write the end of a turn, and beginsBy how late it
+// may make the file of a conversation. They are others in a test.
+var lateBy, beginsBy = time.Second, time.Second
 
 type logsOptions struct {
 	*globals
@@ -101,7 +104,7 @@ func runLogs(ctx context.Context, opts logsOptions, arg string, stdout, stderr i
 func (o *logsOptions) locateSoon(ctx context.Context, arg string) (which ipc.Which, t ipc.Transcript, err error) {
 	for begun := time.Now(); ; {
 		which, t, err = o.locate(ctx, arg)
-		if err != nil || o.follow || t.Path != "" || t.SessionID == "" || time.Since(begun) > lateBy {
+		if err != nil || o.follow || t.Path != "" || t.SessionID == "" || time.Since(begun) > beginsBy {
 			return which, t, err
 		}
 		select {

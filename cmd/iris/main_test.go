@@ -31,7 +31,13 @@ const longEnough = time.Minute
 // that does as it is told.
 func TestMain(m *testing.M) {
 	beQuick()
-	startTimeout, reachTimeout, idGrace, completionLimit, whoseLimit = longEnough, longEnough, longEnough, longEnough, longEnough
+	startTimeout, reachTimeout, idGrace = longEnough, longEnough, longEnough
+	completionLimit, whoseLimit = longEnough, longEnough
+	for limit, name := range map[*time.Duration]string{&lateBy: "LATE", &beginsBy: "BEGINS", &quietStop: "QUIET"} {
+		if d, err := time.ParseDuration(os.Getenv("IRIS_TEST_" + name)); err == nil {
+			*limit = d // as a script wants it
+		}
+	}
 	testscript.Main(m, map[string]func(){
 		"iris":             truthful,
 		"fakeclaude":       claudetest.Main,

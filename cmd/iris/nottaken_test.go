@@ -18,16 +18,22 @@ import (
 // A message that its agent did not take waits for another one. Killed meanwhile, the
 // daemon leaves what shows that its turn never began.
 func TestMessageThatWasNotTakenOutlivesTheDaemon(t *testing.T) {
+	t.Parallel()
 	i := newInn(t, "")
-	team := fmt.Sprintf("[teams.a]\ndir = %q\ncommand = %q\nargs = [\"--fake-slow-start=2s\", %q]\n",
-		t.TempDir(), claudetest.Install(t.TempDir()), "--fake-ledger="+i.ledger)
+	gate, open := i.gate()
+	team := fmt.Sprintf("[teams.a]\ndir = %q\ncommand = %q\nargs = [%q, %q]\n",
+		t.TempDir(), claudetest.Install(t.TempDir()), "--fake-slow-start=@"+gate, "--fake-ledger="+i.ledger)
 	file := filepath.Join(i.dir, "config", "iris", "config.toml")
 	have, _ := os.ReadFile(file)
 	if err := os.WriteFile(file, append(have, team...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	i.run("daemon", "reload")
+	open()
 	i.ask("a", "echo:one")
+	if err := os.Remove(gate); err != nil {
+		t.Fatal(err)
+	}
 	first := i.ps()["a@"]
 	records, _ := filepath.Glob(filepath.Join(i.dir, "state", "iris", "spool", "*.json"))
 	if len(records) != 1 {
@@ -45,6 +51,7 @@ func TestMessageThatWasNotTakenOutlivesTheDaemon(t *testing.T) {
 	pid := i.status().PID
 	syscall.Kill(pid, syscall.SIGKILL)
 	i.eventually("the end of the daemon", func() bool { return syscall.Kill(pid, 0) != nil })
+	open()
 	i.run("status")
 	if got := i.answer(id); got != "two" {
 		t.Errorf("got %q", got)

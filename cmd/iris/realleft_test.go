@@ -15,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -296,6 +295,7 @@ func limitFiles(t *testing.T, pid int, path string, more int64) {
 
 // A conversation that was cleared in a turn whose daemon is gone stays cleared.
 func TestRealConversationClearedWithoutADaemon(t *testing.T) {
+	t.Parallel()
 	k := newKilling(t, "", "t0")
 	k.open()
 	var before, after ipc.Reply
@@ -303,7 +303,7 @@ func TestRealConversationClearedWithoutADaemon(t *testing.T) {
 	var list ipc.ProcessList
 	k.mustCall(ipc.MethodList, struct{}{}, &list)
 	pid := list.Processes[0].PID
-	time.Sleep(500 * time.Millisecond) // its transcript reaches the disk late
+	k.until("its transcript on disk, which is late", func() bool { return k.told("echo:before") == 1 })
 	syscall.Kill(pid, syscall.SIGSTOP)
 	var cleared ipc.MessageState
 	k.mustCall(ipc.MethodSubmit, ipc.Send{Team: "t0", Text: "/clear"}, &cleared)
@@ -312,7 +312,7 @@ func TestRealConversationClearedWithoutADaemon(t *testing.T) {
 		k.mustCall(ipc.MethodStatus, struct{}{}, &st)
 		return st.Journal.Running == 1
 	})
-	time.Sleep(100 * time.Millisecond) // for the line to be written
+	k.until("the line in its pipe", func() bool { return lineWaits(t, pid) })
 	k.kill()
 	syscall.Kill(pid, syscall.SIGCONT)
 	k.next()

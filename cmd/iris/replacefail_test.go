@@ -148,9 +148,10 @@ func TestReplacementIsRefusedWhileAnAgentStarts(t *testing.T) {
 // A command that the daemon has started ends before its program is replaced: the next
 // one would not know of it, and let it stay for ever.
 func TestReplacementWaitsForTheDaemonsOwnCommands(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	notifier := filepath.Join(dir, "notify")
-	if err := os.WriteFile(notifier, []byte("#!/bin/sh\necho >"+dir+"/begun; sleep 4; echo >"+dir+"/ended\n"), 0o700); err != nil {
+	if err := writeProgram(notifier, "#!/bin/sh\necho >"+dir+"/begun; sleep 4; echo >"+dir+"/ended\n", 0o700); err != nil {
 		t.Fatal(err)
 	}
 	there := func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }
