@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"iris/ipc"
 )
@@ -95,9 +93,12 @@ func TestFiftyFirstCallsGiveOneDaemon(t *testing.T) {
 }
 
 func TestDaemonThatDoesNotAnswerIsNamed(t *testing.T) {
-	g := fakeDaemon(t, func(in *bufio.Reader, _ net.Conn) { in.WriteTo(io.Discard) })
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
+	ctx, expire := expiring(t)
+	g := fakeDaemon(t, func(in *bufio.Reader, _ net.Conn) {
+		in.ReadByte() // the call comes
+		expire()
+		in.WriteTo(io.Discard)
+	})
 	err := g.call(ctx, ipc.MethodList, nil, nil)
 	if want := fmt.Sprintf("the daemon, pid %d, does not answer", os.Getpid()); err == nil || err.Error() != want || status(err) != 3 {
 		t.Errorf("got %v, status %d, want %s", err, status(err), want)
