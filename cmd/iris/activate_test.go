@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,11 +25,12 @@ import (
 // real "systemctl --user start". What systemd says to a program and hears from it
 // is real: systemd-socket-activate is systemd's own.
 
-// A noticeBoard is where a service manager hears of its services.
+// A noticeBoard is where a service manager hears of its services. It reads all the
+// time: a few notices that nobody has read keep out those that follow.
 type noticeBoard struct {
-	t    *testing.T
-	path string
-	conn *net.UnixConn
+	t     *testing.T
+	path  string
+	heard chan string
 }
 
 func newNoticeBoard(t *testing.T) *noticeBoard {
@@ -38,23 +40,42 @@ func newNoticeBoard(t *testing.T) *noticeBoard {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n := &noticeBoard{t, path, make(chan string, 10_000)}
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
 	t.Cleanup(func() { conn.Close() })
-	return &noticeBoard{t, path, conn}
+	wg.Go(func() {
+		for buf := make([]byte, 4096); ; {
+			k, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			n.heard <- string(buf[:k])
+		}
+	})
+	return n
+}
+
+// next returns the next notice, or "" when none comes within that time.
+func (n *noticeBoard) next(d time.Duration) string {
+	select {
+	case notice := <-n.heard:
+		return notice
+	case <-time.After(d):
+		return ""
+	}
 }
 
 // await returns when a notice with each of the lines has come, in that order.
 func (n *noticeBoard) await(lines ...string) {
 	n.t.Helper()
 	var seen []string
-	buf := make([]byte, 4096)
 	for _, line := range lines {
 		for {
-			n.conn.SetReadDeadline(time.Now().Add(longEnough))
-			k, err := n.conn.Read(buf)
-			if err != nil {
-				n.t.Fatalf("no %s after %q: %v", line, seen, err)
+			notice := n.next(longEnough)
+			if notice == "" {
+				n.t.Fatalf("no %s after %q", line, seen)
 			}
-			notice := string(buf[:k])
 			seen = append(seen, notice)
 			if slices.Contains(strings.Split(notice, "\n"), line) {
 				break
@@ -174,10 +195,8 @@ func TestStoppedDaemonIsSilent(t *testing.T) {
 	defer cmd.Wait()
 	defer i.run("daemon", "stop")
 	defer cmd.Process.Signal(syscall.SIGCONT)
-	buf := make([]byte, 4096)
 	for range 100 { // those that are on their way
-		n.conn.SetReadDeadline(time.Now().Add(time.Second))
-		if _, err := n.conn.Read(buf); err != nil {
+		if n.next(time.Second) == "" {
 			return
 		}
 	}
