@@ -112,26 +112,27 @@ func loginEnv(env map[string]string, r *claude.Reaper) (map[string]string, error
 	ctx, cancel := context.WithTimeout(context.Background(), shellTimeout)
 	defer cancel()
 	const mark = "iris-environment"
-	cmd := exec.CommandContext(ctx, env["SHELL"], "-lc", "printf '%s\\0' "+mark+"; env -0")
+	cmd := exec.CommandContext(ctx, env["SHELL"], "-lc", "printf '%s\\0' "+mark+"; env -0 && printf '%s\\0' "+mark)
 	cmd.Env = toList(env)
 	cmd.Dir = cmp.Or(env["HOME"], "/")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 100 * time.Millisecond
+	cmd.WaitDelay = shellTimeout / 5 // what the profile has put into the background may hold its output
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	err := r.Run(cmd)
-	if ctx.Err() != nil {
+	_, vars, _ := bytes.Cut(out.Bytes(), []byte(mark+"\x00"))
+	vars, _, whole := bytes.Cut(vars, []byte("\x00"+mark+"\x00"))
+	switch {
+	case whole:
+	case ctx.Err() != nil:
 		return nil, fmt.Errorf("no answer within %v", shellTimeout)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	_, vars, ok := bytes.Cut(out.Bytes(), []byte(mark+"\x00"))
-	if !ok {
+	default:
 		return nil, errors.New("it does not run commands")
 	}
-	got := toMap(strings.Split(strings.TrimSuffix(string(vars), "\x00"), "\x00"))
+	got := toMap(strings.Split(string(vars), "\x00"))
 	// Where iris itself lives is no matter of the profile.
 	for _, name := range []string{"HOME", "USER", "LOGNAME", "SHELL"} {
 		got[name] = env[name]

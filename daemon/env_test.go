@@ -3,8 +3,10 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +121,30 @@ func TestLoginShellDecidesThePathAndNotTheCaller(t *testing.T) {
 	}
 	if got["HOME"] != home {
 		t.Errorf("got HOME=%s, want %s: it decides which daemon this is", got["HOME"], home)
+	}
+}
+
+// What a profile puts into the background may hold the shell's output for ever.
+func TestProfileMayStartWhatStays(t *testing.T) {
+	home := t.TempDir()
+	for _, name := range []string{".profile", ".bash_profile", ".zprofile"} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte("sleep 600 &\necho $! > ~/pid\nexport PATH=/from/profile:$PATH\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("HOME", home)
+	shellTimeout = 10 * time.Second // a part of that is waited for it
+	defer func() { shellTimeout = patience }()
+	var wg sync.WaitGroup
+	e := newEnvironment(true, nil, &wg)
+	wg.Wait()
+	if b, err := os.ReadFile(filepath.Join(home, "pid")); err != nil {
+		t.Error(err)
+	} else if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+		t.Errorf("it does not stay: %q", b)
+	}
+	if got := e.vars()["PATH"]; !strings.HasPrefix(got, "/from/profile:") || e.warning() != nil {
+		t.Errorf("got PATH=%q, warnings %q", got, e.warning())
 	}
 }
 
