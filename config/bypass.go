@@ -39,6 +39,12 @@ func (t *Team) Bypass() string {
 	return ""
 }
 
+// MayBypass reports whether an agent of the team can be told to ask nobody: Claude Code
+// refuses that where nothing in its arguments allows it.
+func (t *Team) MayBypass() bool {
+	return t.Bypass() != "" || slices.Contains(t.Args, "--allow-dangerously-skip-permissions")
+}
+
 // BypassFound is Bypass, and after the arguments it looks into the settings that
 // Claude Code reads for the team, of which it returns the file.
 func (t *Team) BypassFound() string {

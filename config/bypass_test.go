@@ -27,6 +27,11 @@ func TestBypassIsFoundInArguments(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", c.args, got, c.want)
 		}
 	}
+	for arg, want := range map[string]bool{"--allow-dangerously-skip-permissions": true, "--permission-mode=bypassPermissions": true, "--permission-mode=plan": false} {
+		if got := (&Team{Agent: "claude", Settings: Settings{Args: []string{arg}}}).MayBypass(); got != want {
+			t.Errorf("%s: may bypass: %v", arg, got)
+		}
+	}
 	if got := (&Team{Agent: "echo", Settings: Settings{Args: []string{"--dangerously-skip-permissions"}}}).BypassFound(); got != "" {
 		t.Errorf("echo: got %q", got)
 	}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"iris/config/sys"
 )
 
 // Check returns what a person should know although it is no reason to refuse
@@ -13,37 +15,35 @@ import (
 // Nil when all is well. A command that is only a name is no matter of the file:
 // agents look for it on a PATH of their own, and "iris doctor" as they do.
 func (c *Config) Check() Problems {
-	var ps Problems
-	add := func(at origin, err error) {
-		if err != nil {
-			ps = append(ps, at.problem(err))
-		}
-	}
-	if at, ok := c.origin["env_file"]; ok {
-		add(at, checkEnvFile(c.EnvFile))
-	}
-	if at, ok := c.origin["command"]; ok {
-		add(at, checkCommand(c.Command))
-	}
-	if at, ok := c.origin["approval_notify"]; ok {
-		add(at, checkNotify(c.ApprovalNotify))
-	}
-	for _, name := range c.TeamNames() {
-		t := c.Teams[name]
-		if at, ok := t.origin["approval_notify"]; ok {
-			add(at, checkNotify(t.ApprovalNotify))
-		}
+	ps := checkSettings(&c.Settings, c.origin, agentClaude)
+	for _, t := range c.Teams {
+		ps = append(ps, checkSettings(&t.Settings, t.origin, t.Agent)...)
 		if at, ok := t.origin["dir"]; ok {
-			add(at, t.CheckDir())
-		}
-		if at, ok := t.origin["env_file"]; ok {
-			add(at, checkEnvFile(t.EnvFile))
-		}
-		if at, ok := t.origin["command"]; ok && t.Agent == agentClaude {
-			add(at, checkCommand(t.Command))
+			if err := t.CheckDir(); err != nil {
+				ps = append(ps, at.problem(err))
+			}
 		}
 	}
 	ps.sort(c.Files)
+	return ps
+}
+
+// checkSettings looks at what is set at one place.
+func checkSettings(s *Settings, set map[string]origin, agent string) (ps Problems) {
+	check := func(key string, do func() error) {
+		at, ok := set[key]
+		if !ok {
+			return
+		}
+		if err := do(); err != nil {
+			ps = append(ps, at.problem(err))
+		}
+	}
+	check("env_file", func() error { return checkEnvFile(s.EnvFile) })
+	check("approval_notify", func() error { return checkNotify(s.ApprovalNotify) })
+	if agent == agentClaude {
+		check("command", func() error { return checkCommand(s.Command) })
+	}
 	return ps
 }
 
@@ -84,7 +84,7 @@ func checkCommand(command string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("command %s does not exist", command)
 	case err != nil:
-		return fmt.Errorf("command %s: %w", command, plain(err))
+		return fmt.Errorf("command %s: %w", command, sys.Cause(err))
 	case fi.IsDir() || fi.Mode().Perm()&0o111 == 0:
 		return fmt.Errorf("command %s is not executable", command)
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -22,6 +21,7 @@ type Config struct {
 	DrainTimeout        time.Duration `toml:"drain_timeout"` // 0: do not wait
 	LeaveTurns          bool          `toml:"leave_turns"`
 	OrphanTimeout       time.Duration `toml:"orphan_timeout"`
+	OrphanGrace         time.Duration `toml:"orphan_grace"`
 	Retention           time.Duration `toml:"retention"`
 	Umask               fs.FileMode   `toml:"umask"`
 	LogLevel            string        `toml:"log_level"`    // debug, info, warn or error
@@ -53,18 +53,19 @@ type Settings struct {
 	MaxMemory    int64             `toml:"max_memory"`    // bytes, 0 for no limit
 	DeniedOK     bool              `toml:"denied_ok"`
 
+	BackgroundWait  bool          `toml:"background_wait"`
 	Approvals       string        `toml:"approvals"`        // deny or ask
 	ApprovalTimeout time.Duration `toml:"approval_timeout"` // 0 for never
 	ApprovalNotify  []string      `toml:"approval_notify"`  // a program, absolute or a name for PATH, and its arguments; empty for none
 
 	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
+	Inbound         string `toml:"inbound"`           // refuse or accept
 }
 
 // UnknownTeamError says that no team has that name.
 type UnknownTeamError struct {
 	Name    string
-	Nearest string   // what may have been meant, or empty
-	Known   []string // all teams, sorted
+	Nearest string // what may have been meant, or empty
 }
 
 func (e *UnknownTeamError) Error() string { return fmt.Sprintf("no team %q", e.Name) }
@@ -86,8 +87,7 @@ func (c *Config) Lookup(name string) (*Team, error) {
 	if t, ok := c.Teams[name]; ok {
 		return t, nil
 	}
-	known := c.TeamNames()
-	return nil, &UnknownTeamError{Name: name, Nearest: nearest(name, known), Known: known}
+	return nil, &UnknownTeamError{Name: name, Nearest: nearest(name, c.TeamNames())}
 }
 
 // ForDir returns the team whose directory is dir, by whatever links either of
@@ -120,7 +120,7 @@ func (c *Config) ForDir(dir string) (*Team, error) {
 	case 1:
 		return c.Teams[found[0]], nil
 	}
-	return nil, fmt.Errorf("directory %s belongs to the teams %s; give the name of one", dir, and(found))
+	return nil, fmt.Errorf("directory %s belongs to the teams %s; give the name of one", dir, listed(found, "and"))
 }
 
 // TeamNames returns the names of all teams, sorted.
@@ -150,13 +150,4 @@ func (c *Config) adHoc(dir string) *Team {
 func sameDir(dir string, fi fs.FileInfo) bool {
 	other, err := os.Stat(dir)
 	return err == nil && os.SameFile(other, fi)
-}
-
-// and returns `"a", "b" and "c"`.
-func and(words []string) string {
-	s := choice(words)
-	if i := strings.LastIndex(s, " or "); i >= 0 {
-		return s[:i] + " and " + s[i+len(" or "):]
-	}
-	return s
 }

@@ -1,7 +1,5 @@
 // Package config knows where iris keeps its files, what the configuration says
-// and which teams there are. It starts nothing and talks to nobody.
-// Watch runs on its caller's goroutine; the one that reads events for it is gone
-// when it returns.
+// and which teams there are. It starts nothing, talks to nobody and has no goroutine.
 //
 // # Files
 //
@@ -24,7 +22,7 @@
 // Load reads everything, or nothing: it returns a Config whose values are all
 // within their ranges, or Problems, one for each mistake in any of the files,
 // with file, line and column. Whoever reloads keeps the old Config when Load
-// fails. A value comes from the first of these that has one:
+// fails. Stamp says cheaply whether there is anything new to load. A value comes from the first of these that has one:
 //
 //	a flag                  an Override that the caller passes
 //	the environment         IRIS_MAX_PROCESSES and so on; empty counts as unset

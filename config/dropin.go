@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"iris/config/sys"
 )
 
 // TeamOptions are the optional parts of AddTeam.
@@ -69,7 +71,7 @@ func RemoveTeam(p Paths, name string) (file string, err error) {
 	if err := os.Remove(file); err != nil {
 		return "", fmt.Errorf("remove team %q: %w", name, err)
 	}
-	return file, syncDir(p.Confd)
+	return file, sys.SyncDir(p.Confd)
 }
 
 func (p Paths) dropin(name string) string { return filepath.Join(p.Confd, name+".toml") }
@@ -141,7 +143,7 @@ func untouched(file, name string, data []byte) error {
 func ownDropin(file, name string, data []byte) error {
 	root, _, problems := parseTOML(file, data)
 	if len(problems) > 0 {
-		return fmt.Errorf("is not valid, so what else it holds is not known; mend or remove it yourself:\n%w", problems)
+		return fmt.Errorf("is not valid, so what else it holds is not known; fix or remove it yourself:\n%w", problems)
 	}
 	teams := root.table["teams"]
 	if len(root.keys) != 1 || teams == nil || teams.kind != unstable.Table || len(teams.keys) != 1 || teams.keys[0] != name {
@@ -185,62 +187,19 @@ func teamTOML(name, dir, description string) []byte {
 	return []byte(s)
 }
 
-// writeDropin writes a file that is there completely or not at all, also after
-// a power failure. Unless it may replace another, two writers of one name
-// cannot both succeed.
+// writeDropin writes a file that is there completely or not at all. Unless it may replace
+// another, two writers of one name cannot both succeed.
 func writeDropin(file string, data []byte, replace bool) error {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("create directory %s: %w", dir, plain(err))
+		return fmt.Errorf("create directory %s: %w", dir, sys.Cause(err))
 	}
-	tmp, err := writeTemp(dir, data)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", file, plain(err))
-	}
-	defer os.Remove(tmp) // a second name, or nothing, by then
-	if replace {
-		err = os.Rename(tmp, file)
-	} else {
-		err = os.Link(tmp, file)
-	}
+	err := sys.WriteFile(file, data, 0o600, replace)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s has just been written by somebody else", file)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	return syncDir(dir)
-}
-
-// writeTemp writes a file that no loader looks at, 0600, and syncs it.
-func writeTemp(dir string, data []byte) (path string, err error) {
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return "", err
-	}
-	return f.Name(), f.Sync()
-}
-
-// syncDir makes names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync directory %s: %w", dir, plain(err))
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync directory %s: %w", dir, plain(err))
+		return fmt.Errorf("write %s: %w", file, sys.Cause(err))
 	}
 	return nil
 }

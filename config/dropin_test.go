@@ -116,7 +116,7 @@ func TestAddTeamLeavesAConfigurationThatLoads(t *testing.T) {
 	mustDo(t, os.Chmod(p.Confd, 0o700))
 	mustWrite(t, p.Confd+"/a.toml", "=")
 	_, err = AddTeam(p, "a", p.Home, TeamOptions{Force: true})
-	wantErr(t, p.Home, err, "~/.config/iris/conf.d/a.toml: is not valid, so what else it holds is not known; mend or remove it yourself:\n~/.config/iris/conf.d/a.toml:1:1: invalid character at start of key: U+003D '='")
+	wantErr(t, p.Home, err, "~/.config/iris/conf.d/a.toml: is not valid, so what else it holds is not known; fix or remove it yourself:\n~/.config/iris/conf.d/a.toml:1:1: invalid character at start of key: U+003D '='")
 	t.Setenv("IRIS_UMASK", "9") // somebody else's mistake
 	mustDo(t, os.Remove(p.Confd+"/a.toml"))
 	_, err = AddTeam(p, "a", p.Home, TeamOptions{})
@@ -163,9 +163,8 @@ func TestTheBuiltInTeamIsReplacedWithForceOnly(t *testing.T) {
 // What a crash leaves behind in the middle of AddTeam is no configuration.
 func TestAHalfWrittenDropInIsNotRead(t *testing.T) {
 	p := newHome(t)
-	mustMkdir(t, p.Confd)
-	tmp, err := writeTemp(p.Confd, []byte("[teams.a]\ndi"))
-	mustDo(t, err)
+	tmp := p.Confd + "/.new-1"
+	mustWrite(t, tmp, "[teams.a]\ndi")
 	if _, err := Load(p); err != nil {
 		t.Errorf("%s is read: %v", tmp, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"iris/config/sys"
 )
 
 // ReadEnvFile reads a file of NAME=value lines, which must belong to us or to
@@ -18,7 +20,7 @@ import (
 func ReadEnvFile(path string) (map[string]string, error) {
 	data, err := readTrusted(path, true)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s does not exist%w", path, hidden{fs.ErrNotExist})
+		return nil, fmt.Errorf("%s does not exist%w", path, sys.Silent(fs.ErrNotExist))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

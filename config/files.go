@@ -7,9 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"iris/config/sys"
 )
 
 // maxFile is the size in bytes of the largest file that is read.
@@ -21,12 +22,12 @@ const maxFile = 1 << 20
 func readTrusted(path string, secret bool) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, plain(err)
+		return nil, sys.Cause(err)
 	}
 	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
-		return nil, plain(err)
+		return nil, sys.Cause(err)
 	}
 	if !fi.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
@@ -36,7 +37,7 @@ func readTrusted(path string, secret bool) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, plain(err)
+		return nil, sys.Cause(err)
 	}
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("larger than %d bytes", maxFile)
@@ -48,7 +49,7 @@ func readTrusted(path string, secret bool) ([]byte, error) {
 // the sticky bit may be written by others: they cannot replace our files in it.
 func checkTrust(path string, fi fs.FileInfo, secret bool) error {
 	mode := fi.Mode()
-	switch uid := owner(fi); {
+	switch uid := sys.Owner(fi); {
 	case uid != os.Geteuid() && uid != 0:
 		return fmt.Errorf("belongs to uid %d, not to you (uid %d); iris reads only what you or root own", uid, os.Geteuid())
 	case secret && mode.Perm()&0o077 != 0:
@@ -57,23 +58,6 @@ func checkTrust(path string, fi fs.FileInfo, secret bool) error {
 		return fmt.Errorf("others may write to it (mode %04o); run: chmod go-w %s", mode.Perm(), ShellQuote(path))
 	}
 	return nil
-}
-
-// owner returns the uid of a file, -1 when the system does not tell.
-func owner(fi fs.FileInfo) int {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid)
-	}
-	return -1
-}
-
-// plain takes the path and the operation off an error; whoever reports it
-// names the file.
-func plain(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
 }
 
 // ShellQuote returns s as one word for a shell, in quotes if it needs any.

@@ -75,6 +75,7 @@ func checkConfig(t failer, cfg *Config) {
 	within("stop_grace", int64(cfg.StopGrace), 1, year)
 	within("drain_timeout", int64(cfg.DrainTimeout), 0, year)
 	within("orphan_timeout", int64(cfg.OrphanTimeout), 1, year)
+	within("orphan_grace", int64(cfg.OrphanGrace), 1, year)
 	within("umask", int64(cfg.Umask), 0, 0o777)
 	within("log_max_size", cfg.LogMaxSize, mega, 1000*mega)
 	within("log_max_files", int64(cfg.LogMaxFiles), 1, 100)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -76,23 +77,25 @@ const (
 
 var keys = []key{
 	{name: "max_processes", kind: kindInt, where: top, def: "10", min: 1, max: 1000,
-		doc: "The most agents that exist at any moment, counting those that start or stop."},
+		doc: "The number of slots: the most agents at any moment, including agents that are starting or stopping."},
 	{name: "when_full", kind: kindWord, where: top, def: `"wait"`, words: []string{"wait", "fail", "evict"},
-		doc: "What happens to a message when every agent is busy and no place is free: it waits, it fails at once (exit status 75), or the oldest busy agent is evicted and its caller told so."},
+		doc: "What happens to a message when every agent is busy and no slot is free: it waits, it fails at once (exit status 75), or the oldest busy agent is evicted and its caller told so."},
 	{name: "fair_wait", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "no wait",
-		doc: "After this long a waiting team takes the place of one that has still more messages queued, between two of its turns."},
+		doc: "After this long a waiting team takes the slot of a team that has more messages queued, between two of its turns."},
 	{name: "health_check_interval", kind: kindDuration, where: top, def: `"30s"`, min: second, max: year,
-		doc: "How often idle agents are asked for a sign of life and busy ones checked for progress."},
+		doc: "How often idle agents are asked for a sign of life and busy agents are checked for progress."},
 	{name: "stop_grace", kind: kindDuration, where: top, def: `"5s"`, min: second / 100, max: 3600 * second,
-		doc: "How long each step of stopping an agent may take before the next, harder one."},
+		doc: "How long each step of stopping an agent may take before the next, harder step."},
 	{name: "drain_timeout", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "no wait",
 		doc: "How long a daemon that stops waits for running turns."},
 	{name: "leave_turns", kind: kindBool, where: top, def: "false",
 		doc: "Whether turns that still run after drain_timeout are left to end by themselves. Their agents leave with them, and the next daemon has the answers. Otherwise they are interrupted."},
 	{name: "orphan_timeout", kind: kindDuration, where: top, def: `"10m"`, min: second / 100, max: year,
-		doc: "How long a new daemon waits for an agent of a dead one that writes nothing before it stops that agent."},
+		doc: "How long a daemon waits for an orphan that writes nothing before it stops the orphan."},
+	{name: "orphan_grace", kind: kindDuration, where: top, def: `"10s"`, min: second / 100, max: year,
+		doc: "How long an orphan whose turn is over, and which only its background work keeps (a dev server), may go on before it is stopped. Its answer does not wait for this, the next message of its session does."},
 	{name: "retention", kind: kindDuration, where: top, def: `"840h"`, min: 3600 * second, max: year,
-		doc: "How long messages that have ended are kept, with their texts, answers and keys. 840h are 35 days."},
+		doc: "How long ended messages are kept, with their texts, answers and keys. 840h are 35 days. Older ones are removed once a day; a day later if the clock was set ahead or nothing was removed for three days, since the clock may be wrong."},
 	{name: "umask", kind: kindUmask, where: top, def: `"022"`, max: 0o777,
 		doc: "The file mode creation mask of agents."},
 	{name: "log_level", kind: kindWord, where: top, def: `"info"`, words: []string{"debug", "info", "warn", "error"},
@@ -107,7 +110,7 @@ var keys = []key{
 	{name: "description", kind: kindText, where: team,
 		doc: "What the team is for, shown in lists."},
 	{name: "agent", kind: kindWord, where: team, def: `"claude"`, words: []string{"claude", "echo"},
-		doc: "Which agent serves the team: Claude Code, or the built-in one that repeats what it is told."},
+		doc: "Which agent serves the team: Claude Code, or the built-in agent, which repeats each message."},
 
 	{name: "command", kind: kindCommand, def: `"claude"`,
 		doc: "The Claude Code program: a name that is looked up on PATH, or an absolute file."},
@@ -122,11 +125,11 @@ var keys = []key{
 	{name: "idle_timeout", kind: kindDuration, def: `"5m"`, min: 1, max: year, zero: "never",
 		doc: "An agent that has been idle for this long is stopped. The next message resumes its conversation."},
 	{name: "start_timeout", kind: kindDuration, def: `"60s"`, min: second / 100, max: 3600 * second,
-		doc: "How long an agent may take until it is ready for its first message."},
+		doc: "How long an agent may take to be ready for its first message."},
 	{name: "stall_timeout", kind: kindDuration, def: `"10m"`, min: 1, max: year, zero: "never",
 		doc: "A turn during which the agent has written nothing for this long counts as stalled."},
 	{name: "on_stall", kind: kindWord, def: `"report"`, words: []string{"report", "interrupt"},
-		doc: "What is done about a stalled turn."},
+		doc: "What the daemon does about a stalled turn."},
 	{name: "queue_limit", kind: kindInt, def: "1000", min: 1, max: 1000 * 1000,
 		doc: "How many messages may wait for one team."},
 	{name: "max_turns", kind: kindInt, def: "0", min: 1, max: 1000 * 1000, zero: "no limit",
@@ -135,14 +138,18 @@ var keys = []key{
 		doc: "An agent whose processes together use more memory than this is replaced after its turn."},
 	{name: "denied_ok", kind: kindBool, def: "false",
 		doc: "Whether an answer counts as a success (exit status 0, not 9) although a tool was denied during the turn."},
+	{name: "background_wait", kind: kindBool, def: "true",
+		doc: "Whether a turn lasts until the subagents that it left running have reported, as with claude -p. Otherwise it ends with its first answer, and their reports come later (iris events, iris logs)."},
 	{name: "approvals", kind: kindWord, def: `"deny"`, words: []string{"deny", "ask"},
 		doc: "What happens when an agent wants to use a tool that needs permission: it is denied at once, or the turn waits until somebody has decided (iris approvals, iris approve, iris deny)."},
 	{name: "approval_timeout", kind: kindDuration, def: `"10m"`, min: 1, max: year, zero: "never",
-		doc: "A tool call that nobody has decided about for this long is denied."},
+		doc: "If nobody decides about a tool call within this time, the tool is denied."},
 	{name: "approval_notify", kind: kindProgram,
-		doc: "A program and its arguments that the daemon runs once for each tool call that waits: IRIS_APPROVAL, IRIS_TEAM, IRIS_SESSION, IRIS_MESSAGE and IRIS_TOOL in its environment say which, and a JSON object on its standard input all of it. It is ended after 30 seconds."},
+		doc: "A program and its arguments that the daemon runs once for each tool call that waits: IRIS_APPROVAL, IRIS_TEAM, IRIS_SESSION, IRIS_MESSAGE, IRIS_TOOL and IRIS_SUBAGENT (the kind of the subagent that asks, if one does) are in its environment, and a JSON object on its standard input has all of the call. The program is ended after 30 seconds."},
 	{name: "on_resume_failure", kind: kindWord, def: `"stop"`, words: []string{"stop", "fresh"},
-		doc: "What happens when a conversation cannot be resumed, because its transcript is gone or cannot be read, or its directory has moved: the message fails and says so, or a new conversation is begun for it."},
+		doc: "What happens when a conversation cannot be resumed, because its transcript is gone or cannot be read, or its directory has moved and the version of Claude Code does not find it from the new one: the message fails and says so, or begins a new conversation."},
+	{name: "inbound", kind: kindWord, def: `"refuse"`, words: []string{"refuse", "accept"},
+		doc: "What an agent does with a message that another session of Claude Code sends it by itself (its tool SendMessage), past iris: it refuses the message, or begins a turn that no message of iris asked for. The tool of the sender is told."},
 }
 
 // keyNamed returns the row of that name, nil when there is none.
@@ -219,17 +226,17 @@ func (k *key) describe() string {
 }
 
 // choice returns `"a", "b" or "c"`.
-func choice(words []string) string {
-	var b strings.Builder
+func choice(words []string) string { return listed(words, "or") }
+
+// listed returns words, each in quotes, with another one before the last of them.
+func listed(words []string, last string) string {
+	quoted := make([]string, len(words))
 	for i, w := range words {
-		switch {
-		case i == 0:
-		case i == len(words)-1:
-			b.WriteString(" or ")
-		default:
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%q", w)
+		quoted[i] = strconv.Quote(w)
 	}
-	return b.String()
+	n := len(quoted) - 1
+	if n < 1 {
+		return strings.Join(quoted, "")
+	}
+	return strings.Join(quoted[:n], ", ") + " " + last + " " + quoted[n]
 }

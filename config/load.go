@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"iris/config/sys"
 )
 
 // Override is a setting from outside the files, by a flag as a rule. Source
@@ -38,20 +40,26 @@ type source struct {
 	data   []byte
 }
 
-// readSources reads config.toml and the drop-ins, in the order of their names.
-// Files that are not there are left out.
-func readSources(p Paths) ([]source, Problems) {
-	var sources []source
-	var problems Problems
+// files returns the paths of config.toml and of the drop-ins, in the order of their
+// names; the error is about the directory of these.
+func (p Paths) files() ([]string, error) {
 	paths := []string{p.Config}
 	entries, err := os.ReadDir(p.Confd)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		problems = append(problems, Problem{File: p.Confd, Msg: plain(err).Error()})
-	}
 	for _, e := range entries {
 		if name := e.Name(); strings.HasSuffix(name, ".toml") && name[0] != '.' {
 			paths = append(paths, filepath.Join(p.Confd, name))
 		}
+	}
+	return paths, err
+}
+
+// readSources reads the files. Those that are not there are left out.
+func readSources(p Paths) ([]source, Problems) {
+	var sources []source
+	var problems Problems
+	paths, err := p.files()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problems = append(problems, Problem{File: p.Confd, Msg: sys.Cause(err).Error()})
 	}
 	for i, path := range paths {
 		if path == os.DevNull {
@@ -64,7 +72,7 @@ func readSources(p Paths) ([]source, Problems) {
 		case i > 0:
 			problems = append(problems, Problem{File: path, Msg: err.Error()})
 		default:
-			problems = append(problems, p.unread(err)...)
+			problems = append(problems, p.readProblem(err)...)
 		}
 	}
 	return sources, problems
@@ -90,7 +98,7 @@ func checkDirs(p Paths, sources []source) Problems {
 			err = checkTrust(dir, fi, false)
 		}
 		if err != nil {
-			ps = append(ps, Problem{File: dir, Msg: plain(err).Error()})
+			ps = append(ps, Problem{File: dir, Msg: sys.Cause(err).Error()})
 		}
 	}
 	return ps
@@ -113,18 +121,18 @@ func fromEnviron() []Override {
 type loader struct {
 	cfg      *Config
 	home     string
-	drafts   []draft
-	index    map[string]int // of a team in drafts
+	pending  []pendingTeam
+	index    map[string]int // of a team in pending
 	problems Problems
 }
 
-// draft is a team that has been found but not yet read: its settings need the
+// pendingTeam is a team that has been found but not yet read: its settings need the
 // top-level ones of a file that may come later.
-type draft struct {
-	name string
-	file string
-	at   *value
-	cut  bool // what is missing may be behind a syntax error, or in another file
+type pendingTeam struct {
+	name    string
+	file    string
+	at      *value
+	partial bool // what is missing may be behind a syntax error, or in another file
 }
 
 // build makes the configuration of the files. It reads no file itself, so that
@@ -135,14 +143,14 @@ func build(p Paths, sources []source, problems Problems, overrides []Override) (
 	l.defaults()
 	for _, s := range sources {
 		l.cfg.Files = append(l.cfg.Files, s.path)
-		root, cut, bad := parseTOML(s.path, s.data)
+		root, partial, bad := parseTOML(s.path, s.data)
 		l.problems = append(l.problems, bad...)
-		l.topLevel(s, root, cut)
+		l.topLevel(s, root, partial)
 	}
 	for _, o := range overrides {
 		l.override(o)
 	}
-	for _, d := range l.drafts {
+	for _, d := range l.pending {
 		l.team(d)
 	}
 	l.builtIn()
@@ -153,8 +161,8 @@ func build(p Paths, sources []source, problems Problems, overrides []Override) (
 	return l.cfg, nil
 }
 
-// complain returns a function that records problems in a file.
-func (l *loader) complain(file string) func(position, string) {
+// report returns a function that records problems in a file.
+func (l *loader) report(file string) func(position, string) {
 	return func(at position, msg string) {
 		l.problems = append(l.problems, Problem{file, at.line, at.col, msg})
 	}
@@ -172,20 +180,20 @@ func (l *loader) defaults() {
 	}
 }
 
-func (l *loader) topLevel(s source, root *value, cut bool) {
-	complain := l.complain(s.path)
+func (l *loader) topLevel(s source, root *value, partial bool) {
+	report := l.report(s.path)
 	for _, name := range root.keys {
 		v := root.table[name]
 		k := keyNamed(name)
 		switch {
 		case name == "teams":
-			l.teams(s, v, cut)
+			l.teams(s, v, partial)
 		case k == nil:
-			complain(v.keyAt, unknownKey(name, append(keyNames(top), "teams"), ""))
+			report(v.keyAt, unknownKey(name, append(keyNames(top), "teams"), ""))
 		case k.where == team:
-			complain(v.keyAt, fmt.Sprintf("%q belongs in a [teams.NAME] table", name))
+			report(v.keyAt, fmt.Sprintf("%q belongs in a [teams.NAME] table", name))
 		case s.dropin:
-			complain(v.keyAt, fmt.Sprintf("%q belongs in config.toml; a file in conf.d holds [teams.NAME] tables only", name))
+			report(v.keyAt, fmt.Sprintf("%q belongs in config.toml; a file in conf.d holds [teams.NAME] tables only", name))
 		default:
 			l.set(l.cfg, k, v, s.path, l.cfg.origin)
 		}
@@ -194,7 +202,7 @@ func (l *loader) topLevel(s source, root *value, cut bool) {
 
 // set reads a value into the field of its key and notes where it is from.
 func (l *loader) set(into any, k *key, v *value, file string, origins map[string]origin) {
-	if x := k.read(v, l.home, l.complain(file)); x != nil {
+	if x := k.read(v, l.home, l.report(file)); x != nil {
 		assign(into, k.name, x)
 		origins[k.name] = origin{file: file, pos: v.pos}
 	}
@@ -220,45 +228,45 @@ func (l *loader) override(o Override) {
 }
 
 // teams notes the teams of a file and refuses those that exist already.
-func (l *loader) teams(s source, v *value, cut bool) {
-	complain := l.complain(s.path)
+func (l *loader) teams(s source, v *value, partial bool) {
+	report := l.report(s.path)
 	if v.kind != unstable.Table {
-		complain(v.keyAt, `"teams" must be a table: write [teams.NAME]`)
+		report(v.keyAt, `"teams" must be a table: write [teams.NAME]`)
 		return
 	}
 	for _, name := range v.keys {
-		d := draft{name, s.path, v.table[name], cut}
+		d := pendingTeam{name, s.path, v.table[name], partial}
 		if err := CheckName("team", name); err != nil {
-			complain(d.at.keyAt, err.Error())
+			report(d.at.keyAt, err.Error())
 			continue
 		}
 		if d.at.kind != unstable.Table {
-			complain(d.at.keyAt, fmt.Sprintf("team %q must be a table: write [teams.%s]", name, tomlKey(name)))
+			report(d.at.keyAt, fmt.Sprintf("team %q must be a table: write [teams.%s]", name, tomlKey(name)))
 			continue
 		}
 		if i, ok := l.index[name]; ok {
-			o := &l.drafts[i]
-			o.cut = true
-			complain(d.at.keyAt, fmt.Sprintf("team %q is already defined at %s:%d:%d; all of it must be in one file", name, o.file, o.at.keyAt.line, o.at.keyAt.col))
+			o := &l.pending[i]
+			o.partial = true
+			report(d.at.keyAt, fmt.Sprintf("team %q is already defined at %s:%d:%d; all of it must be in one file", name, o.file, o.at.keyAt.line, o.at.keyAt.col))
 			continue
 		}
-		l.index[name] = len(l.drafts)
-		l.drafts = append(l.drafts, d)
+		l.index[name] = len(l.pending)
+		l.pending = append(l.pending, d)
 	}
 }
 
-func (l *loader) team(d draft) {
+func (l *loader) team(d pendingTeam) {
 	t := &Team{Name: d.name, Agent: agentClaude, Settings: l.cfg.Settings, File: d.file, Line: d.at.keyAt.line,
 		origin: map[string]origin{"": {file: d.file, pos: d.at.keyAt}}}
-	complain := l.complain(d.file)
+	report := l.report(d.file)
 	for _, name := range d.at.keys {
 		v := d.at.table[name]
 		k := keyNamed(name)
 		switch {
 		case k == nil:
-			complain(v.keyAt, unknownTeamKey(d.name, name, v))
+			report(v.keyAt, unknownTeamKey(d.name, name, v))
 		case k.where == top:
-			complain(v.keyAt, fmt.Sprintf("%q is no setting of a team; it belongs at the top of config.toml, before the first [table]", name))
+			report(v.keyAt, fmt.Sprintf("%q is no setting of a team; it belongs at the top of config.toml, before the first [table]", name))
 		default:
 			l.set(t, k, v, d.file, t.origin)
 		}
@@ -271,8 +279,8 @@ func (l *loader) team(d draft) {
 		maps.Copy(env, t.Env)
 		t.Env = env
 	}
-	if _, ok := d.at.table["dir"]; !ok && !d.cut {
-		complain(d.at.keyAt, fmt.Sprintf("team %q has no directory; write dir = %q", d.name, filepath.Join("~", "src", d.name)))
+	if _, ok := d.at.table["dir"]; !ok && !d.partial {
+		report(d.at.keyAt, fmt.Sprintf("team %q has no directory; write dir = %q", d.name, filepath.Join("~", "src", d.name)))
 	}
 	l.cfg.Teams[d.name] = t
 }

@@ -15,11 +15,11 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 	mustDo(t, err)
 	want := &Config{
 		MaxProcesses: 10, WhenFull: "wait", FairWait: 30 * time.Second, HealthCheckInterval: 30 * time.Second,
-		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute, Retention: 35 * 24 * time.Hour,
+		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute, OrphanGrace: 10 * time.Second, Retention: 35 * 24 * time.Hour,
 		Umask: 0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
 		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, StartTimeout: time.Minute,
-			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000, OnResumeFailure: "stop",
-			Approvals: "deny", ApprovalTimeout: 10 * time.Minute},
+			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
+			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, Inbound: "refuse"},
 		paths: p, origin: map[string]origin{},
 	}
 	want.Teams = map[string]*Team{"echo": {Name: "echo", Agent: "echo", Dir: p.Home,
@@ -38,6 +38,7 @@ health_check_interval = "1s"
 stop_grace = "1m30s"
 drain_timeout = 0
 orphan_timeout = "1h"
+orphan_grace = "1m"
 leave_turns = true
 retention = "2d"
 umask = "077"
@@ -58,6 +59,7 @@ max_turns = 12
 max_memory = "2GiB"
 denied_ok = true
 on_resume_failure = "fresh"
+inbound = "accept"
 approvals = "ask"
 approval_timeout = 0
 approval_notify = ["~/bin/notify", "~"]
@@ -79,6 +81,7 @@ max_turns = 0
 max_memory = 0
 denied_ok = false
 on_resume_failure = "stop"
+inbound = "refuse"
 approvals = "deny"
 approval_timeout = "1m"
 approval_notify = []
@@ -92,8 +95,8 @@ dir = "~"
 	want := Settings{
 		Command: cfg.paths.Home + "/bin/claude", Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
 		PassEnv: []string{"SSH_AUTH_SOCK", "AWS_*"}, EnvFile: cfg.paths.Home + "/secrets",
-		StartTimeout: 90 * time.Second, OnStall: "interrupt", QueueLimit: 1, MaxTurns: 12, MaxMemory: 2 << 30, DeniedOK: true,
-		OnResumeFailure: "fresh", Approvals: "ask", ApprovalNotify: []string{cfg.paths.Home + "/bin/notify", "~"},
+		StartTimeout: 90 * time.Second, OnStall: "interrupt", QueueLimit: 1, MaxTurns: 12, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
+		OnResumeFailure: "fresh", Inbound: "accept", Approvals: "ask", ApprovalNotify: []string{cfg.paths.Home + "/bin/notify", "~"},
 	}
 	if !reflect.DeepEqual(cfg.Settings, want) {
 		t.Errorf("top level\n got %+v\nwant %+v", cfg.Settings, want)
@@ -101,15 +104,15 @@ dir = "~"
 	got := *cfg
 	got.Settings, got.Teams, got.Files, got.paths, got.origin = Settings{}, nil, nil, Paths{}, nil
 	if top := (Config{MaxProcesses: 3, WhenFull: "evict", HealthCheckInterval: time.Second, StopGrace: 90 * time.Second,
-		LeaveTurns: true, OrphanTimeout: time.Hour, Retention: 48 * time.Hour, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
+		LeaveTurns: true, OrphanTimeout: time.Hour, OrphanGrace: time.Minute, Retention: 48 * time.Hour, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
 		t.Errorf("top level\n got %+v\nwant %+v", got, top)
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 33,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 35,
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, StartTimeout: time.Second, StallTimeout: time.Minute,
-			OnStall: "report", QueueLimit: 2, OnResumeFailure: "stop",
+			OnStall: "report", QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",
 			Approvals: "deny", ApprovalTimeout: time.Minute, ApprovalNotify: []string{}}}); !reflect.DeepEqual(api, want) {
 		t.Errorf("team api.v2\n got %+v\nwant %+v", api, want)
 	}
@@ -142,7 +145,7 @@ func TestTheEchoTeamMayBeReplaced(t *testing.T) {
 
 func TestEnvironmentStandsOverTheFileAndFlagsOverBoth(t *testing.T) {
 	p := newHome(t)
-	mustWrite(t, p.Config, "max_processes = 1\nidle_timeout = \"1s\"\nwhen_full = \"fail\"\ndenied_ok = true\n[teams.a]\ndir = \"/a\"\nidle_timeout = \"2s\"\n[teams.b]\ndir = \"/b\"\n")
+	mustWrite(t, p.Config, "max_processes = 1\nidle_timeout = \"1s\"\nwhen_full = \"fail\"\ndenied_ok = true\nbackground_wait = false\n[teams.a]\ndir = \"/a\"\nbackground_wait = true\nidle_timeout = \"2s\"\n[teams.b]\ndir = \"/b\"\n")
 	t.Setenv("IRIS_MAX_PROCESSES", "2")
 	t.Setenv("IRIS_IDLE_TIMEOUT", "0")
 	t.Setenv("IRIS_DENIED_OK", "false")
@@ -155,8 +158,8 @@ func TestEnvironmentStandsOverTheFileAndFlagsOverBoth(t *testing.T) {
 	if cfg.MaxProcesses != 3 || cfg.IdleTimeout != 0 || cfg.DeniedOK || cfg.WhenFull != "fail" || cfg.Umask != 0o027 || cfg.MaxMemory != 1e9 || cfg.Args != nil {
 		t.Errorf("got %+v", cfg)
 	}
-	if a, b := cfg.Teams["a"], cfg.Teams["b"]; a.IdleTimeout != 2*time.Second || b.IdleTimeout != 0 || b.DeniedOK {
-		t.Errorf("teams: got idle timeouts %v and %v, want 2s (its own) and 0", a.IdleTimeout, b.IdleTimeout)
+	if a, b := cfg.Teams["a"], cfg.Teams["b"]; a.IdleTimeout != 2*time.Second || b.IdleTimeout != 0 || b.DeniedOK || !a.BackgroundWait || b.BackgroundWait {
+		t.Errorf("teams: got idle timeouts %v and %v, want 2s (its own) and 0; background_wait %v and %v", a.IdleTimeout, b.IdleTimeout, a.BackgroundWait, b.BackgroundWait)
 	}
 }
 
@@ -169,7 +172,7 @@ func TestMistakesInTheEnvironmentNameTheirSource(t *testing.T) {
 	t.Setenv("IRIS_IDLE_TIMEOUT", "-1s")
 	t.Setenv("IRIS_COMMAND", "./claude")
 	_, err := Load(p, Override{"when_full", "drop", "--when-full"})
-	wantErr(t, p.Home, err, `IRIS_MAX_PROCESSES=0: must be 1 to 1000
+	wantErr(t, p.Home, err, `IRIS_MAX_PROCESSES=0: must be a whole number, 1 to 1000
 IRIS_HEALTH_CHECK_INTERVAL=300: has no unit; write "300s" for seconds
 IRIS_UMASK="\x1b[31m": holds "\x1b", which is not allowed here
 IRIS_COMMAND=./claude: is relative; write an absolute path, such as "~/claude" or "~/claude"
@@ -190,12 +193,12 @@ func TestProblems(t *testing.T) {
 		{"team key at top", "dir = '/'", c + `1:1: "dir" belongs in a [teams.NAME] table`},
 		{"unquoted dot", "[teams.api]\ndir='/'\n[teams.api.v2]\ndir='/b'", c + `3:2: unknown key "v2" in team "api"; a team named "api.v2" is written [teams."api.v2"]`},
 
-		{"zero", "max_processes = 0", c + `1:17: max_processes = 0: must be 1 to 1000`},
-		{"negative", "max_processes = -1", c + `1:17: max_processes = -1: must be 1 to 1000`},
-		{"too many", "max_processes = 1001", c + `1:17: max_processes = 1001: must be 1 to 1000`},
+		{"zero", "max_processes = 0", c + `1:17: max_processes = 0: must be a whole number, 1 to 1000`},
+		{"negative", "max_processes = -1", c + `1:17: max_processes = -1: must be a whole number, 1 to 1000`},
+		{"too many", "max_processes = 1001", c + `1:17: max_processes = 1001: must be a whole number, 1 to 1000`},
 		{"string for number", "max_processes = '3'", c + `1:17: max_processes = '3': must be a whole number, 1 to 1000`},
 		{"fraction", "max_processes = 3.5", c + `1:17: max_processes = 3.5: must be a whole number, 1 to 1000`},
-		{"zero allowed", "max_turns = -1", c + `1:13: max_turns = -1: must be 1 to 1000000, or 0 for no limit`},
+		{"zero allowed", "max_turns = -1", c + `1:13: max_turns = -1: must be a whole number, 1 to 1000000, or 0 for no limit`},
 		{"bool for number", "max_turns = true", c + `1:13: max_turns = true: must be a whole number, 1 to 1000000, or 0 for no limit`},
 		{"no bool", "denied_ok = 'true'", c + `1:13: denied_ok = 'true': must be true or false, without quotes`},
 		{"not one of", "when_full = 'Wait'", c + `1:13: when_full = 'Wait': must be "wait", "fail" or "evict"`},
@@ -259,7 +262,7 @@ func TestProblems(t *testing.T) {
 
 		{"syntax", "max_processes = 3\nidle_timeout == 2\n", c + `2:15: unexpected character U+003D '=' at start of value`},
 		{"half a line", "[teams.a]\ndir = \"/tm", c + `2:10: unterminated basic string`},
-		{"number too large", "max_turns = 99999999999999999999", c + `1:13: max_turns = 99999999999999999999: must be 1 to 1000000, or 0 for no limit`},
+		{"number too large", "max_turns = 99999999999999999999", c + `1:13: max_turns = 99999999999999999999: must be a whole number, 1 to 1000000, or 0 for no limit`},
 		{"not UTF-8", "command = 'a\xff'", c + `1:13: invalid UTF-8 character in literal string`},
 		{"UTF-16", "\xff\xfea\x00", c + `1:1: invalid character at start of key: U+00FF 'ÿ'`},
 	} {

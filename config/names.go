@@ -3,8 +3,9 @@ package config
 import (
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"iris/config/sys"
 )
 
 // maxName is how many bytes a name of a team or a session may have.
@@ -19,7 +20,7 @@ func CheckName(kind, name string) error {
 	case name == "":
 		return fmt.Errorf("%s name is empty: %s", kind, nameRule)
 	case len(name) > maxName:
-		return fmt.Errorf("%s name %q... has %d characters: %s", kind, cut(name, 20), utf8.RuneCountInString(name), nameRule)
+		return fmt.Errorf("%s name %q... has %d characters: %s", kind, truncate(name, 20), utf8.RuneCountInString(name), nameRule)
 	}
 	for i, r := range name {
 		if !nameRune(r, i == 0) {
@@ -53,8 +54,8 @@ func quoteRune(s string) string {
 	return fmt.Sprintf("%q", s[:n])
 }
 
-// cut returns at most the first n bytes of s, never half a character.
-func cut(s string, n int) string {
+// truncate returns at most the first n bytes of s, never half a character.
+func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
@@ -68,8 +69,7 @@ func cut(s string, n int) string {
 // act upon instead of showing it; empty when there is none.
 func unprintable(s string) string {
 	for i, r := range s {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) ||
-			r == '\u2028' || r == '\u2029' || r == utf8.RuneError {
+		if sys.Steers(r) || r == utf8.RuneError {
 			return quoteRune(s[i:])
 		}
 	}

@@ -13,12 +13,15 @@ import (
 
 	"github.com/adrg/xdg"
 	"golang.org/x/sys/unix"
+
+	"iris/config/sys"
 )
 
-// maxSocketPath is what fits into sockaddr_un beside its closing NUL.
-const maxSocketPath = 107
-
 const socketName = "iris.sock"
+
+// LeastFree is what must be free on the disk of the state directory for a message to be
+// accepted: the room for its answer, and as much for the files of its agent and the journal.
+const LeastFree = 2 << 20
 
 // Paths says where everything is. All of them are absolute; none needs to exist.
 type Paths struct {
@@ -97,28 +100,20 @@ func (p Paths) FindSocket() (string, error) {
 	return p.Socket, checkSocket(p.Socket)
 }
 
-// MakeDirs creates the state directory, the spool and the directory of the
-// socket, each 0700, and refuses those that others own or may enter. The
-// daemon calls it before it listens.
+// MakeDirs creates the state directory and the spool, each 0700, and refuses those that
+// others own or may enter. The daemon calls it before it listens.
 func (p Paths) MakeDirs() error {
 	if err := checkSocket(p.Socket); err != nil {
 		return err
 	}
-	dirs := []string{p.State, p.Spool}
-	if d := filepath.Dir(p.Socket); !p.fixed || d == p.State {
-		dirs = append(dirs, d)
-	}
-	for _, d := range dirs {
-		err := makePrivate(d)
+	for _, dir := range []string{p.State, p.Spool} {
+		err := makePrivate(dir)
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
 			return fmt.Errorf("%w; set XDG_STATE_HOME to a directory of yours", err)
 		}
 		if err != nil {
 			return err
 		}
-	}
-	if p.fixed {
-		return makeShared(filepath.Dir(p.Socket))
 	}
 	return nil
 }
@@ -161,15 +156,15 @@ func (p Paths) CheckChosen() error {
 		return nil
 	}
 	if _, err := os.Stat(p.Config); err != nil {
-		return p.unread(err)
+		return p.readProblem(err)
 	}
 	return nil
 }
 
-// unread says what it means that config.toml could not be read: nothing, when
+// readProblem says what it means that config.toml could not be read: nothing, when
 // it is missing in its usual place.
-func (p Paths) unread(err error) Problems {
-	msg := plain(err).Error()
+func (p Paths) readProblem(err error) Problems {
+	msg := sys.Cause(err).Error()
 	if errors.Is(err, fs.ErrNotExist) {
 		if !p.chosen {
 			return nil
@@ -203,24 +198,25 @@ func (p *Paths) resolveSocket(flag string) error {
 // could have written, and a path where no socket of ours is, count as none.
 func (p Paths) recorded() string {
 	fi, err := os.Lstat(p.Lock)
-	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o022 != 0 || owner(fi) != os.Geteuid() || fi.Size() > 4096 {
+	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o022 != 0 || sys.Owner(fi) != os.Geteuid() || fi.Size() > 4096 {
 		return ""
 	}
-	path := firstLine(p.Lock)
+	path := RecordedSocket(p.Lock)
 	if !filepath.IsAbs(path) || checkSocket(path) != nil {
 		return ""
 	}
 	fi, err = os.Lstat(path)
-	if err != nil || fi.Mode().Type() != fs.ModeSocket || owner(fi) != os.Geteuid() {
+	if err != nil || fi.Mode().Type() != fs.ModeSocket || sys.Owner(fi) != os.Geteuid() {
 		return ""
 	}
 	return path
 }
 
-// firstLine returns the first line of a small file, if it can be read. Every
-// command reads the lock, and os.ReadFile would set up the runtime's poller.
-func firstLine(path string) string {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+// RecordedSocket returns the path of its socket that a daemon has written into its lock
+// file, the first line; empty when there is none. Every command reads the lock, and
+// os.ReadFile would set up the runtime's poller.
+func RecordedSocket(lock string) string {
+	fd, err := unix.Open(lock, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return ""
 	}
@@ -239,9 +235,9 @@ func checkSocket(path string) error {
 	if c := unprintable(path); c != "" {
 		return fmt.Errorf("socket path %q holds %s; choose another with IRIS_SOCKET", path, c)
 	}
-	if len(path) > maxSocketPath {
+	if len(path) > sys.MaxSocketPath {
 		return fmt.Errorf("socket path %s has %d bytes and the system allows %d; set IRIS_SOCKET or XDG_RUNTIME_DIR to a shorter one",
-			path, len(path), maxSocketPath)
+			path, len(path), sys.MaxSocketPath)
 	}
 	return nil
 }
@@ -285,38 +281,26 @@ func runtimeDir() string {
 // create or rename anything.
 func private(dir string) bool {
 	fi, err := os.Stat(dir)
-	return err == nil && fi.IsDir() && owner(fi) == os.Geteuid() && fi.Mode().Perm()&0o022 == 0
+	return err == nil && fi.IsDir() && sys.Owner(fi) == os.Geteuid() && fi.Mode().Perm()&0o022 == 0
 }
 
 // makePrivate makes dir a directory that only its owner may enter, which must
 // be us. A link to such a directory is fine if the link is ours as well.
 func makePrivate(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("create directory %s: %w", dir, plain(err))
+		return fmt.Errorf("create directory %s: %w", dir, sys.Cause(err))
 	}
 	for _, stat := range []func(string) (fs.FileInfo, error){os.Lstat, os.Stat} {
 		fi, err := stat(dir)
 		if err != nil {
-			return fmt.Errorf("directory %s: %w", dir, plain(err))
+			return fmt.Errorf("directory %s: %w", dir, sys.Cause(err))
 		}
-		if owner(fi) != os.Geteuid() {
-			return fmt.Errorf("directory %s belongs to uid %d, not to you (uid %d)", dir, owner(fi), os.Geteuid())
+		if sys.Owner(fi) != os.Geteuid() {
+			return fmt.Errorf("directory %s belongs to uid %d, not to you (uid %d)", dir, sys.Owner(fi), os.Geteuid())
 		}
 		if fi.IsDir() && fi.Mode().Perm()&0o077 != 0 {
 			return fmt.Errorf("directory %s is open to others (mode %04o); run: chmod 700 %s", dir, fi.Mode().Perm(), ShellQuote(dir))
 		}
-	}
-	return nil
-}
-
-// makeShared makes the directory of a socket that the user chose, which may
-// hold other things too.
-func makeShared(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("create directory %s: %w", dir, plain(err))
-	}
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("directory %s of the socket: %w", dir, err)
 	}
 	return nil
 }

@@ -194,7 +194,7 @@ func TestALongSocketPathIsNamedWithTheRemedy(t *testing.T) {
 func TestMakeDirsMakesThemPrivateAndRefusesOthers(t *testing.T) {
 	p := newHome(t)
 	mustDo(t, p.MakeDirs())
-	for _, d := range []string{p.State, p.Spool, filepath.Dir(p.Socket)} {
+	for _, d := range []string{p.State, p.Spool} {
 		fi, err := os.Lstat(d)
 		if err != nil || fi.Mode() != os.ModeDir|0o700 {
 			t.Errorf("%s: got %v, %v; want a directory of mode 0700", d, fi.Mode(), err)
@@ -224,22 +224,6 @@ func TestMakeDirsMakesThemPrivateAndRefusesOthers(t *testing.T) {
 	mustDo(t, os.Symlink(p.State+".far", p.State))
 	mustDo(t, os.Lchown(p.State, 65534, 65534))
 	wantErr(t, p.Home, p.MakeDirs(), "directory ~/.local/state/iris belongs to uid 65534, not to you (uid 0)")
-}
-
-func TestMakeDirsLeavesTheDirectoryOfANamedSocketAlone(t *testing.T) {
-	p := newHome(t)
-	dir := filepath.Join(p.Home, "shared")
-	mustMkdir(t, dir)
-	mustDo(t, os.Chmod(dir, 0o755))
-	mustDo(t, mustResolve(t, dir+"/s").MakeDirs())
-	if fi, err := os.Stat(dir); err != nil || fi.Mode().Perm() != 0o755 {
-		t.Errorf("got mode %v, want 0755", fi.Mode())
-	}
-	p = mustResolve(t, filepath.Join(p.Home, "new/s"))
-	mustDo(t, p.MakeDirs())
-	if !private(filepath.Dir(p.Socket)) {
-		t.Error("a new directory of a socket is not private")
-	}
 }
 
 func mustFind(t *testing.T, p Paths) string {

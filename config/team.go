@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"iris/config/sys"
 )
 
 // The agents that may serve a team.
@@ -49,7 +51,7 @@ func (t *Team) Stamp() string {
 			h.Write([]byte(w))
 		}
 	}
-	put(t.Agent, t.Dir, t.Command, t.EnvFile, fmt.Sprint(t.MaxTurns), t.Approvals)
+	put(t.Agent, t.Dir, t.Command, t.EnvFile, fmt.Sprint(t.MaxTurns), t.Approvals, t.Inbound)
 	put(t.Args...)
 	put(t.PassEnv...)
 	for _, name := range slices.Sorted(maps.Keys(t.Env)) {
@@ -64,9 +66,9 @@ func (t *Team) CheckDir() error {
 	fi, err := os.Stat(t.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("directory %s does not exist%w", t.Dir, hidden{fs.ErrNotExist})
+		return fmt.Errorf("directory %s does not exist%w", t.Dir, sys.Silent(fs.ErrNotExist))
 	case err != nil:
-		return fmt.Errorf("directory %s cannot be read: %w", t.Dir, plain(err))
+		return fmt.Errorf("directory %s cannot be read: %w", t.Dir, sys.Cause(err))
 	case !fi.IsDir():
 		return fmt.Errorf("directory %s is a file", t.Dir)
 	}
@@ -75,9 +77,3 @@ func (t *Team) CheckDir() error {
 	}
 	return nil
 }
-
-// hidden adds an error to a chain without a text of its own.
-type hidden struct{ error }
-
-func (h hidden) Error() string { return "" }
-func (h hidden) Unwrap() error { return h.error }

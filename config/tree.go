@@ -56,7 +56,7 @@ type document struct {
 // parseTOML returns the tree of a file and what is wrong with it as TOML. After
 // a syntax error the tree holds what comes before it. Keys that are defined
 // twice have their first value, numbers that are too large the largest.
-func parseTOML(file string, data []byte) (root *value, cut bool, problems Problems) {
+func parseTOML(file string, data []byte) (root *value, partial bool, problems Problems) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	d := &document{file: file, lines: []int{0}}
 	for i, c := range data {

@@ -11,23 +11,23 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// read turns a value into what the key's field holds. A value that is not
-// allowed is reported with complain, at its place, and returns nil.
-func (k *key) read(v *value, home string, complain func(position, string)) any {
+// read turns a value into what the key's field holds. It returns nil for a value that is
+// not allowed, and reports the place and the reason.
+func (k *key) read(v *value, home string, report func(position, string)) any {
 	var out any
 	var rule string
 	switch k.kind {
 	case kindArgs, kindNames:
-		out, rule = k.readList(v, complain)
+		out, rule = k.readList(v, report)
 	case kindProgram:
-		out, rule = k.readProgram(v, home, complain)
+		out, rule = k.readProgram(v, home, report)
 	case kindEnv:
-		out, rule = k.readEnv(v, complain)
+		out, rule = k.readEnv(v, report)
 	default:
 		out, rule = k.readScalar(v, home)
 	}
 	if rule != "" {
-		complain(v.pos, k.name+v.shown()+": "+rule)
+		report(v.pos, k.name+v.shown()+": "+rule)
 		return nil
 	}
 	return out
@@ -80,14 +80,7 @@ func (k *key) readString(s, home string) (any, string) {
 
 func (k *key) readInt(v *value) (any, string) {
 	if v.kind != unstable.Integer || v.num > k.max || v.num < k.min && (v.num != 0 || k.zero == "") {
-		lead := "must be"
-		if v.kind != unstable.Integer {
-			lead = "must be a whole number,"
-		}
-		if k.zero != "" {
-			return nil, fmt.Sprintf("%s %d to %d, or 0 for %s", lead, k.min, k.max, k.zero)
-		}
-		return nil, fmt.Sprintf("%s %d to %d", lead, k.min, k.max)
+		return nil, "must be a " + k.describe()
 	}
 	return int(v.num), ""
 }
@@ -175,7 +168,7 @@ func (k *key) readPath(s, home string) (any, string) {
 	return nil, fmt.Sprintf("is relative; write an absolute path, such as %q or %q", filepath.Join(home, s), filepath.Join("~", s))
 }
 
-func (k *key) readList(v *value, complain func(position, string)) (any, string) {
+func (k *key) readList(v *value, report func(position, string)) (any, string) {
 	if v.kind != unstable.Array {
 		return nil, `must be a list of strings, such as ["a", "b"]`
 	}
@@ -189,7 +182,7 @@ func (k *key) readList(v *value, complain func(position, string)) (any, string) 
 			}
 		}
 		if rule != "" {
-			complain(e.pos, fmt.Sprintf("%s[%d]%s: %s", k.name, i, e.shown(), rule))
+			report(e.pos, fmt.Sprintf("%s[%d]%s: %s", k.name, i, e.shown(), rule))
 			continue
 		}
 		out = append(out, e.str)
@@ -198,8 +191,8 @@ func (k *key) readList(v *value, complain func(position, string)) (any, string) 
 }
 
 // readProgram makes the path of the program absolute.
-func (k *key) readProgram(v *value, home string, complain func(position, string)) (any, string) {
-	out, rule := k.readList(v, complain)
+func (k *key) readProgram(v *value, home string, report func(position, string)) (any, string) {
+	out, rule := k.readList(v, report)
 	words, _ := out.([]string)
 	if rule != "" || len(words) == 0 || len(words) != len(v.list) {
 		return out, rule
@@ -207,7 +200,7 @@ func (k *key) readProgram(v *value, home string, complain func(position, string)
 	program := key{name: k.name, kind: kindCommand}
 	path, rule := program.readString(words[0], home)
 	if rule != "" {
-		complain(v.list[0].pos, fmt.Sprintf("%s[0]%s: %s", k.name, v.list[0].shown(), rule))
+		report(v.list[0].pos, fmt.Sprintf("%s[0]%s: %s", k.name, v.list[0].shown(), rule))
 		return nil, ""
 	}
 	words[0] = path.(string)
@@ -215,7 +208,7 @@ func (k *key) readProgram(v *value, home string, complain func(position, string)
 }
 
 // readEnv never shows a value: it may be a secret.
-func (k *key) readEnv(v *value, complain func(position, string)) (any, string) {
+func (k *key) readEnv(v *value, report func(position, string)) (any, string) {
 	if v.kind != unstable.Table {
 		return nil, `must be a table of strings, such as { NAME = "value" }`
 	}
@@ -223,7 +216,7 @@ func (k *key) readEnv(v *value, complain func(position, string)) (any, string) {
 	for _, name := range v.keys {
 		e := v.table[name]
 		if rule := envNameRule(name); rule != "" {
-			complain(e.keyAt, fmt.Sprintf("%s: name %q: %s", k.name, name, rule))
+			report(e.keyAt, fmt.Sprintf("%s: name %q: %s", k.name, name, rule))
 			continue
 		}
 		rule := "must be a string, in quotes"
@@ -231,7 +224,7 @@ func (k *key) readEnv(v *value, complain func(position, string)) (any, string) {
 			rule = wordRule(e.str)
 		}
 		if rule != "" {
-			complain(e.pos, fmt.Sprintf("%s: %s: %s", k.name, name, rule))
+			report(e.pos, fmt.Sprintf("%s: %s: %s", k.name, name, rule))
 			continue
 		}
 		out[name] = e.str
@@ -269,7 +262,7 @@ func (v *value) shown() string {
 	if v.raw == "" {
 		return ""
 	}
-	text, dots := cut(v.raw, 60), ""
+	text, dots := truncate(v.raw, 60), ""
 	if text != v.raw {
 		dots = "..."
 	}

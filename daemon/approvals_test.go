@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"iris/daemon/approval"
 	"iris/ipc"
 )
 
@@ -41,7 +42,7 @@ func awaitApproval(d *testDaemon, message string) (a ipc.Approval) {
 func replyTo(d *testDaemon, id string) ipc.Reply {
 	d.t.Helper()
 	awaitEnd(d, id)
-	return mustCall[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: id})
+	return mustCall[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: id})
 }
 
 // wantLate wants the error of one who comes too late.
@@ -56,7 +57,7 @@ func wantLate(t *testing.T, err error, reason, word string) {
 // details lists what events of a type say.
 func details(d *testDaemon, typ string) (all []string) {
 	d.t.Helper()
-	for _, e := range mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.Since{}).Events {
+	for _, e := range mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.EventQuery{}).Events {
 		if e.Type == typ {
 			all = append(all, e.Message+" "+e.Detail)
 		}
@@ -88,7 +89,7 @@ func TestApprovalWaitsAsData(t *testing.T) {
 	if got.Decision != "allowed" || got.By != fmt.Sprintf("pid %d", os.Getpid()) || got.ID != a.ID || len(got.Input) > 0 {
 		t.Errorf("got %+v", got)
 	}
-	if r := replyTo(d, st.ID); r.Outcome != "success" || text(t, r) != "allowed: "+input {
+	if r := replyTo(d, st.ID); r.Outcome != "success" || r.Text != "allowed: "+input {
 		t.Errorf("got %+v", r)
 	}
 	if left := approvalsOf(d); len(left) != 0 {
@@ -111,13 +112,16 @@ func TestDeniedApprovalTellsTheAgentWhy(t *testing.T) {
 	for why, want := range map[string]string{"": "the user has denied this", "use \"psql\"\nü": "the user has denied this: use \"psql\"\nü"} {
 		st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
 		mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: awaitApproval(d, st.ID).ID, Reason: why})
-		if r := replyTo(d, st.ID); r.Outcome != "denied" || text(t, r) != want || r.Error != "denied: Bash" || r.Reason != "decided" || r.Hint != "" {
+		if r := replyTo(d, st.ID); r.Outcome != "denied" || r.Text != want || r.Error != "denied: Bash" || r.Reason != "decided" || r.Hint != "" {
 			t.Errorf("got %+v", r)
 		}
 	}
 	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
 	id := awaitApproval(d, st.ID).ID
-	for _, bad := range []ipc.Decide{{ID: id, Allow: true, Reason: "x"}, {ID: id, Reason: strings.Repeat("x", maxReason+1)}} {
+	for _, bad := range []ipc.Decide{
+		{ID: id, Allow: true, Reason: "x"}, {ID: id, Reason: strings.Repeat("x", approval.MaxReason+1)},
+		{ID: id, Answers: []string{"x"}}, {ID: id, Allow: true, Answers: []string{"x"}}, {ID: id, Allow: true, Answers: []string{"x", strings.Repeat("x", approval.MaxReason)}},
+	} {
 		_, err := call[ipc.Approval](d, ipc.MethodDecide, bad)
 		if e, ok := errors.AsType[*ipc.Error](err); !ok || e.Code != ipc.CodeUsage {
 			t.Errorf("got %v", err)
@@ -132,7 +136,7 @@ func TestWithoutAskAToolIsDenied(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "old", `args = ["--permission-prompt-tool=stdio"]`))
 	for team, want := range map[string]string{"api": "This command requires approval", "old": "nobody is there to approve this"} {
 		r, err := ask(d, team, "ask:Bash:{}")
-		if err != nil || r.Outcome != "denied" || text(t, r) != want || !strings.Contains(r.Hint, `approvals = "ask"`) {
+		if err != nil || r.Outcome != "denied" || r.Text != want || !strings.Contains(r.Hint, `approvals = "ask"`) {
 			t.Errorf("%s: got %+v, %v", team, r, err)
 		}
 	}
@@ -145,7 +149,7 @@ func TestDeadlineDeniesByItself(t *testing.T) {
 	d := asking(t, `approval_timeout = "100ms"`)
 	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})
 	r := replyTo(d, st.ID)
-	if r.Outcome != "denied" || text(t, r) != "nobody has decided about this within 100ms, so it is denied" {
+	if r.Outcome != "denied" || r.Text != "nobody has decided about this within 100ms, so it is denied" {
 		t.Errorf("got %+v", r)
 	}
 	got := details(d, "approval-decided")
@@ -198,7 +202,7 @@ func TestWaitingForAnApprovalIsNoStall(t *testing.T) {
 	if got := details(d, "process-stalled"); len(got) != 0 {
 		t.Errorf("events %q", got)
 	}
-	stallAfter(`"50ms"`)
+	stallAfter(`"1s"`)
 	if r, err := ask(d, "api", "hang"); err != nil || r.Outcome != "incomplete" {
 		t.Errorf("a turn that hangs has not stalled: %+v, %v", r, err)
 	}
@@ -237,7 +241,7 @@ func TestEndOfTheTurnWithdrawsTheApproval(t *testing.T) {
 			awaitEnd(d, st.ID)
 			_, err := call[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: a.ID, Allow: true})
 			wantLate(t, err, "decided", "was withdrawn: its turn has ended")
-			if r, err := ask(d, "api", "echo:after"); err != nil || text(t, r) != "after" {
+			if r, err := ask(d, "api", "echo:after"); err != nil || r.Text != "after" {
 				t.Errorf("afterwards: %+v, %v", r, err)
 			}
 		})

@@ -84,7 +84,7 @@ func TestWaitingSenderIsTold(t *testing.T) {
 	}
 }
 
-// Also of what runs in the place of the message, when nobody knows how that ended.
+// Also in another attempt, when nobody knows how the first ended.
 func TestWaitingSenderIsToldOfTheSecondTry(t *testing.T) {
 	d := asking(t)
 	w := watching(d, ipc.MethodSend, ipc.Send{Team: "api", Text: "ask:Bash:{}", OnUnknown: "retry", Approvals: true})
@@ -101,7 +101,7 @@ func TestWaitingSenderIsToldOfTheSecondTry(t *testing.T) {
 	mustCall[ipc.Approval](d, ipc.MethodDecide, ipc.Decide{ID: second.ID, Allow: true})
 	<-w.done
 	want := "approval.asked Bash 2|approval.decided Bash withdrawn 0|approval.asked Bash 2|approval.decided Bash allowed 0"
-	if got := strings.Join(w.lines, "|"); got != want || w.err != nil || second.Message == first.Message {
+	if got := strings.Join(w.lines, "|"); got != want || w.err != nil || second.Message != first.Message {
 		t.Errorf("told %s, %v\nwant %s", got, w.err, want)
 	}
 }

@@ -6,10 +6,37 @@ import (
 	"fmt"
 	"strings"
 
+	"iris/config"
+	"iris/daemon/approval"
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
 )
+
+// openApprovals makes the registry of approvals, with what the program before this one
+// knew.
+func (d *Daemon) openApprovals() {
+	o := approval.Options{
+		Team: d.rules, Env: d.notifyEnv, Run: d.agents.reaper.Run, Log: d.log,
+		Report: func(process, message string, typ pool.EventType, detail string) string {
+			proc, _ := d.pool.Report(process, message, typ, detail)
+			return proc.Turn
+		},
+	}
+	if h := d.opts.Handover; h != nil {
+		o.Handed, o.Decided = h.Approvals, h.Decided
+	}
+	d.approvals = approval.New(o)
+	d.atEnd(d.approvals.Close)
+}
+
+// notifyEnv is the environment of a command that tells of an approval: no agent's.
+func (d *Daemon) notifyEnv() map[string]string {
+	env := d.agents.env.Base()
+	delete(env, "IRIS_PROCESS")
+	env["IRIS_SOCKET"] = d.opts.Paths.Socket
+	return env
+}
 
 // listApprovals answers approval.list.
 func (d *Daemon) listApprovals(_ context.Context, c *ipc.Call) (any, error) {
@@ -24,71 +51,41 @@ func (d *Daemon) listApprovals(_ context.Context, c *ipc.Call) (any, error) {
 		}
 		p.Team = k.Team
 	}
-	list := ipc.ApprovalList{Approvals: d.approvals.list(p)}
+	list := ipc.ApprovalList{Approvals: d.approvals.List(p)}
 	if p.ID != "" && len(list.Approvals) == 0 {
-		return nil, d.notPending(p.ID)
+		return nil, d.approvals.NotPending(p.ID)
 	}
 	return list, nil
 }
 
-// list returns those that wait and are wanted, the oldest first.
-func (s *approvals) list(f ipc.ApprovalFilter) []ipc.Approval {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := []ipc.Approval{}
-	for _, a := range s.pending {
-		if (f.Team == "" || a.view.Team == f.Team) && (f.ID == "" || a.view.ID == f.ID) {
-			list = append(list, a.view)
-		}
-	}
-	return list
-}
-
-// maxReason is how many bytes an agent is told of why a tool is denied.
-const maxReason = 16 << 10
-
-// decideCall answers approval.decide.
-func (d *Daemon) decideCall(_ context.Context, c *ipc.Call) (any, error) {
-	var p ipc.Decide
-	if err := c.Bind(&p); err != nil {
-		return nil, err
-	}
-	switch {
-	case p.Allow && p.Reason != "":
-		return nil, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("reason: a tool that is allowed takes none"))
-	case len(p.Reason) > maxReason:
-		return nil, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("reason has %d bytes, more than %d", len(p.Reason), maxReason))
-	}
-	decision, why := toolAllowed, ""
-	if !p.Allow {
-		decision, why = toolDenied, "the user has denied this"
-		if p.Reason != "" {
-			why += ": " + p.Reason
-		}
-	}
-	a, err := d.decide(p.ID, decision, fmt.Sprintf("pid %d", c.Peer.PID), why)
-	if err != nil {
-		return nil, err
-	}
-	d.log.Info("approval decided", "approval", p.ID, "allow", p.Allow, "peer", c.Peer.PID)
-	a.Input = nil
-	return a, nil
-}
-
-// mark adds to what clients see of an agent what its turn waits for, and whether
-// it asks for permission at all.
-func (d *Daemon) mark(v *ipc.Process, p pool.Process) {
+// annotate adds to what clients see of an agent what its turn waits for, a permission
+// mode that is not its team's, and whether it asks for permission at all.
+func (d *Daemon) annotate(v *ipc.Process, p process) {
 	var why []string
-	for _, a := range d.approvals.of(p.ID) {
+	for _, a := range d.approvals.Of(p.ID) {
 		v.Approvals = append(v.Approvals, a.ID)
 		why = append(why, fmt.Sprintf("waits for approval %s: %s", a.ID, a.Tool))
 	}
+	if p.Works != "" {
+		why = append(why, "works by itself: "+p.Works)
+	}
 	v.Bypass = d.rules(p.Key).Bypass()
-	if a, ok := p.Agent.(*claude.Process); ok && a.Mode() == "bypassPermissions" {
-		v.Bypass = cmp.Or(v.Bypass, "permission mode bypassPermissions")
+	if a := p.Agent; a != nil {
+		if a.Mode() == claude.BypassMode {
+			v.Bypass = cmp.Or(v.Bypass, "permission mode "+claude.BypassMode)
+		}
+		if on := a.WaitsFor(); on != "" {
+			why = append(why, "waits for "+on)
+		}
+		if v.Mode = a.OddMode(); v.Mode != "" && v.Mode != claude.BypassMode {
+			v.Bypass = ""
+		}
 	}
 	if v.Why != "" {
 		why = append(why, v.Why)
+	}
+	if v.Mode != "" {
+		why = append(why, "permission mode "+v.Mode)
 	}
 	if v.Bypass != "" {
 		why = append(why, "no permission checks")
@@ -96,14 +93,12 @@ func (d *Daemon) mark(v *ipc.Process, p pool.Process) {
 	v.Why = strings.Join(why, "; ")
 }
 
-// of lists the approvals that a process waits for, without their inputs.
-func (s *approvals) of(process string) (list []ipc.Approval) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.pending {
-		if a.view.Process == process {
-			list = append(list, ipc.Approval{ID: a.view.ID, Tool: a.view.Tool})
-		}
+// rules are what holds for an agent, also when its team is gone, or only a
+// directory: then what holds for all.
+func (d *Daemon) rules(k pool.Key) *config.Team {
+	cfg := d.config.Load()
+	if t, ok := cfg.Teams[k.Team]; ok {
+		return t
 	}
-	return list
+	return &config.Team{Name: k.Team, Agent: "claude", Settings: cfg.Settings}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"iris/daemon/fault"
 	"iris/ipc"
 )
 
@@ -17,7 +18,7 @@ func bodyOf(p *ipc.Send) ([]byte, error) {
 		return []byte(p.Text), checkText(p.Text)
 	}
 	if p.Text != "" {
-		return nil, coded(ipc.CodeUsage, "bad-option", errors.New("a message has text or content, not both"))
+		return nil, fault.New(ipc.CodeUsage, "bad-option", errors.New("a message has text or content, not both"))
 	}
 	blocks, err := checkBlocks(p.Content)
 	if err != nil {
@@ -25,7 +26,7 @@ func bodyOf(p *ipc.Send) ([]byte, error) {
 	}
 	body, err := encodeBlocks(blocks)
 	if err == nil && len(body) > MaxMessage {
-		err = coded(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(body), MaxMessage))
+		err = fault.New(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(body), MaxMessage))
 	}
 	return body, err
 }
@@ -65,7 +66,7 @@ var media = map[string][]string{
 // be so with every message that follows: the conversation holds it then.
 func checkBlocks(content []byte) ([]block, error) {
 	bad := func(format string, args ...any) error {
-		return coded(ipc.CodeUsage, "bad-option", fmt.Errorf("content: "+format, args...))
+		return fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("content: "+format, args...))
 	}
 	var blocks []block
 	dec := json.NewDecoder(bytes.NewReader(content))
@@ -84,14 +85,14 @@ func checkBlocks(content []byte) ([]block, error) {
 			}
 		case media[b.Type] != nil && b.Source != nil && b.Source.Type == "base64" && len(b.Source.Data) > 0 && b.Text == "":
 			if says = true; !slices.Contains(media[b.Type], b.Source.Media) {
-				return nil, bad("block %d: media_type of a %s is %q: it must be %s", i+1, b.Type, clipped(b.Source.Media), strings.Join(media[b.Type], ", "))
+				return nil, bad("block %d: media_type of a %s is %q: it must be %s", i+1, b.Type, ipc.Clip(b.Source.Media, 64), strings.Join(media[b.Type], ", "))
 			}
 		default:
 			return nil, bad("block %d is neither a text nor an image or document with a base64 source", i+1)
 		}
 	}
 	if !says {
-		return nil, coded(ipc.CodeUsage, "blank", errors.New("the message is blank"))
+		return nil, fault.New(ipc.CodeUsage, "blank", errors.New("the message is blank"))
 	}
 	return blocks, nil
 }

@@ -21,16 +21,21 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"iris/config"
+	"iris/daemon/agents"
+	"iris/daemon/approval"
+	"iris/daemon/conversation"
+	"iris/daemon/fault"
 	"iris/daemon/journal"
+	"iris/daemon/store"
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
+	"iris/pool/procs"
 )
 
 // errCrippled says that a limit of the caller bars a daemon from working.
@@ -53,72 +58,35 @@ type Options struct {
 	Service   Service   // what the service manager has told, if there is one
 }
 
-// Daemon is one running daemon.
+// Daemon is one running daemon: the rooms, and what wires them.
 type Daemon struct {
-	opts  Options
-	self  string // our own program, for the built-in agent
-	since time.Time
+	opts    Options
+	program program
+	life    life
+	swap    swap
+	lock    *lock
+	log     *slog.Logger
+	logged  atomic.Uint64 // last event in the log
+	config  configuration
+	upkeep  upkeep
+	socket  socket
 
+	store         *store.Store
+	conversations *conversation.Registry
+	approvals     *approval.Registry
+	agents        keeper
+	pool          *pool.Pool[*claude.Process]
+	inflight      inflight
+	holds         holds
+}
+
+// program is which program this process is. It is not changed after the start.
+type program struct {
+	self       string // our own path, for the built-in agent
+	since      time.Time
 	generation int    // 1, and 1 more with each program that this process has been
 	prefix     string // of process ids
-
-	lock     *lock
-	log      *slog.Logger
-	level    *slog.LevelVar
-	env      *environment
-	journal  *journal.Journal
-	follower *claude.Follower
-	reaper   *claude.Reaper
-	pool     *pool.Pool
-	server   *ipc.Server
-	front    front
-	listener *ipc.Listener // the one in service; while it runs watchSocket alone changes it
-	closers  []func()      // run last to first at the end
-
-	wg         sync.WaitGroup  // every goroutine of this package
-	serving    context.Context // ends when the socket shall be closed
-	force      context.Context // ends when draining shall end at once
-	quit       context.CancelFunc
-	forceNow   context.CancelFunc
-	endServing context.CancelFunc
-	opened     chan struct{} // closed when everything is up
-	gone       chan struct{} // closed when the last agent is
-
-	replacing    sync.Mutex       // held by a call that wants the program replaced
-	replacements chan replacement // to run
-	draining     chan struct{}    // closed when the daemon is to end
-
-	leftovers []leftover        // of earlier daemons; not changed after start
-	adopted   map[string]string // processes that the program before this one has handed over, and the message that each runs
-
-	config   atomic.Pointer[config.Config]
-	reloadMu sync.Mutex             // one reload at a time
-	refused  atomic.Pointer[string] // why the last reload was, nil when it was not
-
 	boot       string // of the machine
-	ids        ids
-	keys       keyLocks
-	holding    sync.Mutex // held while a conversation is held or let go for what the journal says
-	live       live
-	recent     recent
-	room       room
-	approvals  approvals
-	notices    sync.Map               // pool.Key -> what the next answer of that conversation says besides
-	unnotified atomic.Pointer[string] // why nobody may know of an approval
-	damage     atomic.Pointer[string] // what Check found in the journal
-	fatal      atomic.Pointer[error]  // why the daemon ends, when that is the journal's fault
-	leave      atomic.Bool            // running turns are left to their agents
-	follows    atomic.Bool            // another daemon follows at once: waiting clients come back to it
-	left       chan struct{}          // closed when running turns have been left
-
-	// patient ends when this daemon can no longer wait for room on the disk.
-	patient   context.Context
-	impatient context.CancelFunc
-
-	tidy     *time.Timer   // gives memory back a while after the last large text
-	logged   atomic.Uint64 // last event in the log
-	messages atomic.Int64
-	costs    atomic.Int64 // millionths of a dollar
 }
 
 // Run runs a daemon until ctx ends, SIGTERM or SIGINT arrives, or a client
@@ -132,45 +100,51 @@ func Run(ctx context.Context, o Options) error {
 
 // lifetime is the whole life of a daemon.
 func (d *Daemon) lifetime(ctx context.Context) error {
-	ctx, d.quit = context.WithCancel(ctx)
-	d.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
-	defer d.tidy.Stop()
+	ctx, d.life.quit = context.WithCancel(ctx)
+	d.inflight.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
+	defer d.inflight.tidy.Stop()
 	defer d.end()
 	if err := d.open(); err != nil {
-		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", exitCode(err), err))
+		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
 		d.opts.Service.Tell("STATUS=not started: " + err.Error())
-		if len(d.adopted) > 0 { // the turns of the program before this one go on without it
-			close(d.left)
+		if len(d.agents.adopted) > 0 { // the turns of the program before this one go on without it
+			close(d.life.left)
 		}
 		return err
 	}
 	d.run(ctx)
-	if fatal := d.fatal.Load(); fatal != nil {
-		return *fatal
-	}
-	return nil
+	return d.store.Fatal()
 }
 
 func newDaemon(o Options) *Daemon {
 	d := &Daemon{
-		opts: o, since: time.Now(), generation: 1, boot: claude.BootID(),
-		gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), draining: make(chan struct{}),
-		replacements: make(chan replacement), adopted: map[string]string{},
+		opts:    o,
+		program: program{since: time.Now(), generation: 1, boot: procs.BootID()},
+		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), draining: make(chan struct{})},
+		swap:    swap{requests: make(chan replacement)},
+		agents:  keeper{adopted: map[string]string{}},
+		holds:   holds{teamGone: make(chan struct{}, 1)},
 	}
-	d.serving, d.endServing = context.WithCancel(context.Background())
-	d.force, d.forceNow = context.WithCancel(context.Background())
-	d.patient, d.impatient = context.WithCancel(context.Background())
-	d.prefix = newPrefix(d.since)
+	d.life.serving, d.life.endServing = context.WithCancel(context.Background())
+	d.life.force, d.life.forceNow = context.WithCancel(context.Background())
+	d.store = store.New(store.Options{
+		Opened: d.life.opened, Go: d.life.wg.Go, OnFull: d.inflight.recent.close,
+		OnFatal: func() { d.life.forceNow(); d.life.quit() },
+		IsLive:  func(id string) bool { return d.inflight.live.get(id) != nil },
+	})
+	d.conversations = conversation.New(d.store)
+	d.program.prefix = newPrefix(d.program.since)
 	if h := o.Handover; h != nil {
-		d.since, d.generation, d.prefix = h.Since, h.Generation+1, h.Prefix
-		d.messages.Store(h.Messages)
-		d.costs.Store(h.Costs)
+		d.program.since, d.program.generation, d.program.prefix = h.Since, h.Generation+1, h.Prefix
+		d.inflight.messages.Store(h.Messages)
+		d.inflight.costs.Store(h.Costs)
+		d.agents.own.turns.Store(h.OwnTurns)
+		d.agents.own.costs.Store(h.OwnCosts)
 		d.logged.Store(h.Logged)
 		for _, n := range h.Notices {
-			d.notices.Store(n.Key, n.Text)
+			d.conversations.PutNotice(n.Key, n.Text)
 		}
 	}
-	d.approvals.open(o.Handover)
 	return d
 }
 
@@ -182,26 +156,13 @@ func tell(ready *os.File, line string) {
 	}
 }
 
-// atEnd registers what end does, last first.
-func (d *Daemon) atEnd(f func()) { d.closers = append(d.closers, f) }
-
-func (d *Daemon) end() {
-	d.quit()
-	d.forceNow()
-	d.impatient()
-	d.endServing()
-	for i := len(d.closers) - 1; i >= 0; i-- {
-		d.closers[i]()
-	}
-}
-
 // open brings everything up to the point where the socket can answer.
 func (d *Daemon) open() error {
 	if errors.Is(d.opts.Problems, errCrippled) {
 		return fmt.Errorf("%s; start it from a shell without that limit", strings.Join(d.problems(), "; "))
 	}
 	var err error
-	if d.self, err = os.Executable(); err != nil {
+	if d.program.self, err = os.Executable(); err != nil {
 		return err
 	}
 	if err := d.opts.Paths.MakeDirs(); err != nil {
@@ -212,11 +173,10 @@ func (d *Daemon) open() error {
 	}
 	d.atEnd(d.lock.release)
 	opened := d.openJournal() // its syncs go on while the processor works
-	cfg, err := config.Load(d.opts.Paths, d.opts.Overrides...)
+	cfg, err := d.config.open(d.opts.Paths, d.opts.Overrides)
 	if err != nil {
 		return ipc.Errorf(ipc.CodeUsage, "%v", err)
 	}
-	d.config.Store(cfg)
 	syscall.Umask(int(cfg.Umask))
 	d.openLog(cfg)
 	if err := d.openAgents(); err != nil {
@@ -232,28 +192,30 @@ func (d *Daemon) open() error {
 }
 
 // openJournal opens the journal in the background; the function it returns
-// waits for that. Nothing uses d.journal before.
+// waits for that. Nothing uses d.store before.
 func (d *Daemon) openJournal() (wait func() error) {
 	var err error
 	done := make(chan struct{})
 	d.atEnd(func() {
 		<-done
-		if d.journal != nil {
-			d.journal.Close()
+		if d.store.Journal != nil {
+			d.recordOwn()
+			d.store.Close()
 		}
 	})
-	d.wg.Go(func() {
+	d.life.wg.Go(func() {
 		defer close(done)
-		d.journal, err = journal.Open(d.opts.Paths.Journal)
+		d.store.Journal, err = journal.Open(d.opts.Paths.Journal)
 	})
 	return func() error { <-done; return err }
 }
 
 func (d *Daemon) openLog(cfg *config.Config) {
 	var closer io.Closer
-	d.log, d.level, closer = newLog(d.opts.Paths.Log, cfg, d.opts.Stderr)
+	d.log, d.config.level, closer = newLog(d.opts.Paths.Log, cfg, d.opts.Stderr)
+	d.store.Log = d.log
 	d.atEnd(func() { closer.Close() })
-	d.log.Info("starting", "version", d.opts.Version, "pid", os.Getpid(), "generation", d.generation)
+	d.log.Info("starting", "version", d.opts.Version, "pid", os.Getpid(), "generation", d.program.generation)
 	for _, p := range d.problems() {
 		d.log.Warn("not undone", "err", p)
 	}
@@ -270,24 +232,25 @@ func (d *Daemon) problems() []string {
 // openAgents opens the pool with what drives its processes.
 func (d *Daemon) openAgents() error {
 	var err error
-	if d.reaper, err = claude.NewReaper(d.opts.Handover.pids()...); err != nil {
+	if d.agents.reaper, err = procs.NewReaper(d.opts.Handover.pids()...); err != nil {
 		return err
 	}
-	d.atEnd(d.closeAgents(d.reaper.Close))
-	if d.follower, err = claude.NewFollower(); err != nil {
+	d.atEnd(d.closeAgents(d.agents.reaper.Close))
+	if d.agents.follower, err = claude.NewFollower(); err != nil {
 		return fmt.Errorf("follow the agents' output: %w", err)
 	}
-	d.atEnd(d.closeAgents(d.follower.Close))
-	d.atEnd(d.recent.close)
-	d.env = newEnvironment(d.byOthers(), d.reaper, &d.wg)
-	d.atEnd(d.wg.Wait)
-	d.atEnd(d.approvals.close) // after the pool
+	d.atEnd(d.closeAgents(d.agents.follower.Close))
+	d.atEnd(d.inflight.recent.close)
+	d.agents.env = agents.NewEnvironment(d.byOthers(), d.agents.reaper, &d.life.wg)
+	d.atEnd(d.life.wg.Wait)
+	d.openApprovals() // ended after the pool
+	d.config.log, d.config.reloaders = d.log, d.reloaders()
 	cfg := d.config.Load()
-	d.pool = pool.New(pool.Config{
+	d.pool = pool.New(pool.Config[*claude.Process]{
 		Limits:   limits(cfg),
 		Settings: d.settings,
 		Start:    d.startAgent,
-		Prefix:   d.prefix,
+		Prefix:   d.program.prefix,
 	})
 	d.atEnd(d.closeAgents(d.pool.Close))
 	return nil
@@ -295,11 +258,11 @@ func (d *Daemon) openAgents() error {
 
 func (d *Daemon) openSocket() error {
 	var err error
-	if d.listener, err = d.openListener(); err != nil {
+	if d.socket.listener, err = d.openListener(); err != nil {
 		return err
 	}
-	d.atEnd(func() { d.listener.Close() })
-	d.server = ipc.NewServer(ipc.Options{
+	d.atEnd(func() { d.socket.listener.Close() })
+	d.socket.server = ipc.NewServer(ipc.Options{
 		Version: d.opts.Version,
 		Config:  d.opts.Paths.Config,
 		Panic: func(method string, v any, stack []byte) {
@@ -313,20 +276,20 @@ func (d *Daemon) openSocket() error {
 
 // run serves until it is told to stop, and ends in the documented order.
 func (d *Daemon) run(ctx context.Context) {
-	close(d.opened)
-	d.openFront(ctx, d.listener)
-	d.wg.Go(func() { d.watchSignals(d.serving) })
-	d.wg.Go(func() { d.watchConfig(d.serving) })
-	d.wg.Go(func() { d.logEvents(d.serving) })
-	d.wg.Go(func() { d.pruneJournal(d.serving) })
+	close(d.life.opened)
+	d.openFront(ctx, d.socket.listener)
+	d.life.wg.Go(func() { d.watchSignals(d.life.serving) })
+	d.life.wg.Go(func() { d.awaitTeams(d.life.serving) })
+	d.life.wg.Go(func() { d.logEvents(d.life.serving) })
+	d.life.wg.Go(func() { d.pruneJournal(d.life.serving) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
 	tell(d.opts.Ready, "ok\n")
 	d.tellReady()
 	if d.opts.Service.notices != "" {
-		d.wg.Go(func() { d.tellAlive(d.serving) })
+		d.life.wg.Go(func() { d.tellAlive(d.life.serving) })
 	}
 	if h := d.opts.Handover; h != nil && h.Quit {
-		d.quit()
+		d.life.quit()
 	}
 
 	stops := d.serve(ctx)
@@ -334,13 +297,13 @@ func (d *Daemon) run(ctx context.Context) {
 	if !stops {
 		return
 	}
-	close(d.draining)
+	close(d.life.draining)
 	d.drain()
-	close(d.gone)
-	d.endServing()
-	d.front.watcher.Wait()
-	d.front.served.Wait()
-	d.wg.Wait()
+	close(d.life.gone)
+	d.life.endServing()
+	d.socket.front.watcher.Wait()
+	d.socket.front.served.Wait()
+	d.life.wg.Wait()
 	d.log.Info("stopped")
 }
 
@@ -352,43 +315,13 @@ func (d *Daemon) serve(ctx context.Context) bool {
 		select {
 		case <-ctx.Done():
 			return true
-		case r := <-d.replacements:
+		case r := <-d.swap.requests:
 			if err := d.replace(ctx, r); err != nil {
 				d.log.Error("the daemon ends", "err", err)
-				d.fatal.Store(&err)
-				close(d.left)
+				d.store.SetFatal(err)
+				close(d.life.left)
 				return false
 			}
-		}
-	}
-}
-
-// drain refuses new messages, gives the running turns until drain_timeout or
-// the second signal, and stops every agent; or leaves those that still run to
-// themselves: their input ends with this process, and they with their turn.
-func (d *Daemon) drain() {
-	cfg := d.config.Load()
-	d.log.Info("stopping", "drain_timeout", cfg.DrainTimeout.String())
-	ctx, cancel := context.WithTimeout(d.force, cfg.DrainTimeout)
-	defer cancel()
-	d.pool.Drain(ctx)
-	d.impatient()
-	leave := d.leave.Load() || cfg.LeaveTurns || d.fatal.Load() != nil // their ends cannot be recorded here
-	if leave && d.pool.Busy() {
-		d.log.Info("running turns are left to their agents and the next daemon")
-		close(d.left)
-		return
-	}
-	d.pool.Close()
-}
-
-// closeAgents ends what drives the agents, unless they were left.
-func (d *Daemon) closeAgents(f func()) func() {
-	return func() {
-		select {
-		case <-d.left:
-		default:
-			f()
 		}
 	}
 }

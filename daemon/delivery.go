@@ -8,18 +8,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
+	"iris/pool/turn"
 )
 
 // delivery is one message on its way, from its acceptance to the record of its
 // end. It exists while the message is queued or running, once for each id:
 //
-//	pool.Submit -> accept                  queued is on disk, its sender has the id
-//	            -> begin                   running is on disk, then the first byte is written
-//	            -> finish                  the end is on disk, then whoever waits sees it
+//	submit -> accept                queued is on disk, its sender has the id
+//	run    -> begin                 running is on disk, then the first byte is written
+//	       -> claude.Process.Send   the turn
+//	       -> pool.Grant.Release    the agent is free
+//	       -> finish                the end is on disk, then whoever waits sees it
+//	          requeued              nobody knows how it ended: the next attempt is on disk
 //
 // A message that finds its agent idle is accepted and dispatched by begin in one
 // transaction. What the journal says wins: each step asks it, under mu.
@@ -40,29 +45,34 @@ type delivery struct {
 	mu       sync.Mutex // one step at a time; held during a commit
 	accepted bool
 	running  bool
-	begun    bool  // its agent has it: the program before this one has sent it
 	refused  error // why it was not accepted
 	over     bool  // its end is on record
 	agent    *claude.Process
-	offset   int64                         // where its output begins in the agent's spool
-	streams  map[chan *claude.Stream]int64 // of those who want the output, once each turn begins, and after which Seq
-	spool    string                        // process whose spool it may have to be settled from
+	offset   int64                 // where its output begins in the agent's spool
+	uuid     string                // by which the agent names it
+	noWait   bool                  // its first answer is its end, whatever subagents do
+	streams  map[chan output]int64 // of those who want the output, once each turn begins, and after which Seq
+	spool    string                // process whose spool it may have to be settled from
+	attempts int                   // on record
+	retried  atomic.Bool           // one of them ended, and nobody knows how
 
 	watchers map[chan<- string]bool // of its end; live.mu protects them
 
-	// Set before done is closed.
-	end  ended
-	next *delivery // what runs in its place (on_unknown = retry)
+	end ended // set before done is closed
 }
 
 // ended is how a message did: by the agent's word, or by the error that its
 // sender is told.
 type ended struct {
 	state journal.State // empty when it has not ended, and stays in the journal
-	res   *pool.Result
+	res   *turn.Result
 	err   *ipc.Error
 
 	notice string // what its sender should know besides
+
+	// Of one that was read in the agent's spool.
+	outputEnd int64 // where its output ends; 0 for where all does
+	own       []claude.OwnTurn
 }
 
 // errSettled ends a turn whose message has ended before it began.
@@ -79,123 +89,109 @@ func (d *Daemon) newDelivery(n journal.New) *delivery {
 // key is that of its conversation.
 func (m *delivery) key() pool.Key { return pool.Key{Team: m.new.Team, Session: m.new.Session} }
 
-// acceptWithin is how long a message may wait to be recorded together with its
-// turn. The idle agent that was to take it may have to be replaced first.
-const acceptWithin = 100 * time.Millisecond
-
-// submit hands the message to the pool and returns once it is on disk, or with
-// the reason why it was refused; then nothing of it is left. The position is its
-// place in the queue, 0 when an idle agent takes it.
-func (m *delivery) submit(t *pool.Turn) (position int, err error) {
-	m.d.live.add(m)
-	position, err = m.d.pool.Submit(m.turn(t))
-	if err != nil {
-		m.d.live.remove(m)
-		return 0, err
-	}
-	m.startTimer()
-	if position > 0 || m.eager {
-		m.accept() // what a queue is taken up from needs no timer each
-	} else {
-		select {
-		case <-m.recorded:
-		case <-time.After(acceptWithin):
-			m.accept()
-			position = m.d.pool.Position(t.ID)
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return position, m.refused
-}
-
-// turn fills in what the pool is to know of the message.
-func (m *delivery) turn(t *pool.Turn) *pool.Turn {
-	t.ID, t.Key, t.Fresh = m.new.ID, m.key(), m.new.Options.Fresh
-	t.Variant, t.Blocks = (*pool.Variant)(m.new.Options.Variant), m.new.Options.Blocks
-	t.Begin = func(ctx context.Context, p pool.Process) error { return m.begin(ctx, t, p) }
-	t.Finish = m.finish
-	return t
-}
-
-// accept records a message that has to wait for its turn.
-func (m *delivery) accept() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.accepted || m.refused != nil {
+// run takes the message to its agent, or ends it with err where it gets none. The
+// next turn of the conversation begins when run has returned.
+func (m *delivery) run(ctx context.Context, g *grant, err error) {
+	if g == nil {
+		m.finish(nil, err)
 		return
 	}
-	got, err := m.d.journal.Accept(m.new)
-	if err == nil && got.Existing { // by its id: its key was looked for before
-		err = journal.ErrExists
-	}
-	m.take(err)
-	if err != nil {
-		m.d.pool.Cancel(m.new.ID)
+	res, err := m.send(ctx, g)
+	switch r := g.Release(endOf(res, err)); {
+	case r.Again: // with another agent
+	case r.CutOff:
+		m.finish(res.CutOff(), nil)
+	case r.Err != nil:
+		m.finish(nil, r.Err)
+	default:
+		m.finish(res, nil)
 	}
 }
 
-// take notes what the journal said of a new message. A long text is left to the
-// journal until it is sent. The caller holds mu.
-func (m *delivery) take(err error) {
+// grant is an agent that a turn has for itself.
+type grant = pool.Grant[*claude.Process]
+
+// endOf is what the pool is to know of the end of a turn.
+func endOf(res *turn.Result, err error) pool.End {
 	if err != nil {
-		m.refused = m.d.notRecorded(m.new.ID, err)
-	} else {
-		m.accepted = true
+		return pool.End{Err: err}
 	}
-	m.new.Body = nil
-	close(m.recorded)
+	return pool.End{Outcome: res.Outcome, Running: len(res.Background) > 0, Retire: res.Retire}
 }
 
-// begin records that the turn begins, and gives the agent its text. On record is
-// only a turn whose agent was idle: while it ends one of its own its output would
-// say nothing about this one, should the daemon end just then.
-func (m *delivery) begin(ctx context.Context, t *pool.Turn, proc pool.Process) error {
+// send records that the turn begins, gives the agent its text, and waits for the end.
+func (m *delivery) send(ctx context.Context, g *grant) (*turn.Result, error) {
 	m.d.awaitOpen(ctx)
-	if a, ok := proc.Agent.(*claude.Process); ok && !t.Begun {
-		if err := a.Rest(ctx); err != nil {
-			return err
-		}
+	if g.AlreadySent {
+		m.rejoin(g.Agent)
+		return g.Agent.Rejoin(ctx)
+	}
+	text, err := m.begin(ctx, g)
+	if err == nil {
+		err = g.Begin()
+	}
+	if err != nil {
+		return nil, err
+	}
+	o := &m.new.Options
+	return g.Agent.Send(ctx, &claude.Message{
+		Text: string(text), Blocks: o.Blocks, Variant: o.Variant.Value(), NoBackgroundWait: m.noWait,
+	})
+}
+
+// rejoin takes the turn up that its agent is in already.
+func (m *delivery) rejoin(a *claude.Process) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.agent = a
+	m.open()
+}
+
+// begin records that the turn begins, and returns the text. On record is only a turn
+// whose agent was idle: while it ends one of its own its output would say nothing
+// about this one, should the daemon end just then.
+func (m *delivery) begin(ctx context.Context, g *grant) (text []byte, err error) {
+	if err := g.Agent.WaitIdle(ctx); err != nil {
+		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.begun {
-		m.agent, _ = proc.Agent.(*claude.Process)
-		m.open()
-		return nil
+	switch {
+	case m.refused != nil:
+		return nil, m.refused
+	case m.over:
+		return nil, errSettled
 	}
-	if m.refused != nil {
-		return m.refused
+	if text, err = m.text(); err != nil {
+		return nil, m.notBegun(err)
 	}
-	if m.over {
-		return errSettled
+	if err := m.notTaken(m.d.store.Waiting(), "the agent did not take it"); err != nil {
+		return nil, m.notBegun(err)
 	}
-	body := m.new.Body
-	if body == nil {
-		err := m.d.persist(func() (err error) {
-			body, err = m.d.journal.Body(m.new.ID)
-			return err
-		})
-		if err != nil {
-			return m.notBegun(err)
-		}
+	m.agent = g.Agent
+	if err := m.dispatch(g.ID); err != nil {
+		return nil, m.notBegun(err)
 	}
-	if err := m.notTaken(m.d.patient, "the agent did not take it"); err != nil {
-		return m.notBegun(err)
-	}
-	m.agent, _ = proc.Agent.(*claude.Process)
-	if err := m.dispatch(proc); err != nil {
-		return m.notBegun(err)
-	}
-	t.Text = string(body)
 	m.running = true
-	m.needs(proc.ID)
+	m.needs(g.ID)
 	m.open()
 	if m.timer != nil {
 		m.timer.Stop()
 	}
-	m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: proc.ID})
-	return nil
+	m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: g.ID})
+	return text, nil
+}
+
+// text is what was sent. The caller holds mu.
+func (m *delivery) text() (text []byte, err error) {
+	if m.new.Body != nil {
+		return m.new.Body, nil
+	}
+	err = m.d.store.Persist(func() (err error) {
+		text, err = m.d.store.Body(m.new.ID)
+		return err
+	})
+	return text, err
 }
 
 // notBegun is the error of a turn that did not begin. A journal that is at its
@@ -210,14 +206,10 @@ func (m *delivery) notBegun(err error) error {
 
 // dispatch has the journal know of the attempt before the agent does. The
 // caller holds mu.
-func (m *delivery) dispatch(proc pool.Process) error {
-	a := journal.Attempt{Process: proc.ID, Boot: m.d.boot}
-	if m.agent != nil {
-		a.Spool, a.Offset = m.agent.Spool()
-		m.offset = a.Offset
-	}
-	a.At = time.Now()
-	j, id := m.d.journal, m.new.ID
+func (m *delivery) dispatch(process string) error {
+	m.offset, m.uuid = m.agent.NextTurn()
+	a := journal.Attempt{Process: process, Boot: m.d.program.boot, NoWait: m.noWait, Offset: m.offset, UUID: m.uuid, At: time.Now()}
+	j, id := m.d.store, m.new.ID
 	if !m.accepted {
 		got, err := j.AcceptAndDispatch(m.new, a)
 		if err == nil && got.Existing { // nothing was dispatched
@@ -228,156 +220,157 @@ func (m *delivery) dispatch(proc pool.Process) error {
 			m.take(nil)
 			return m.expired(err)
 		}
-		if m.take(err); m.refused != nil && m.agent != nil {
-			m.agent.Taken() // nobody will look for that turn
+		if m.take(err); m.refused != nil {
+			m.agent.ResultRecorded() // nobody will look for that turn
 		}
+		m.attempts++
 		return m.refused
 	}
-	err := m.d.persist(func() error { return redispatch(j, id, a) })
+	err := m.d.store.Persist(func() error { return m.d.store.Dispatch(id, a) })
 	if errors.Is(err, journal.ErrExpired) {
 		return m.expired(err)
 	}
+	m.attempts++
 	return err
-}
-
-// expired notes that the journal has found the deadline passed. The caller
-// holds mu.
-func (m *delivery) expired(err error) error {
-	m.over = true
-	m.end = ended{state: journal.Expired, err: expiredError(m.key(), m.new.ID)}
-	return err
-}
-
-// startTimer ends a message at its deadline, if it still waits then. A clock
-// that was set, or a machine that slept, changes nothing: what comes too late
-// for the timer is caught when the turn would begin.
-func (m *delivery) startTimer() {
-	deadline := m.new.Options.Deadline
-	if deadline.IsZero() {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.over || m.running || m.refused != nil {
-		return
-	}
-	m.timer = time.AfterFunc(time.Until(deadline), func() {
-		if m.expire() {
-			m.d.pool.Cancel(m.new.ID)
-		}
-	})
-}
-
-// expire records that the deadline has passed, unless the turn has begun.
-func (m *delivery) expire() bool {
-	<-m.recorded
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.accepted || m.running || m.over {
-		return false
-	}
-	e := journal.End{State: journal.Expired, At: time.Now()}
-	if _, err := m.d.journal.End(m.new.ID, e); err != nil {
-		m.d.journalError(err)
-		return false
-	}
-	m.expired(nil)
-	return true
 }
 
 // finish records how the turn ended. It runs before the next turn of the key
 // may begin.
-func (m *delivery) finish(res *pool.Result, err error) {
+func (m *delivery) finish(res *turn.Result, err error) {
 	m.d.count(m.size, res)
 	m.d.awaitOpen(context.Background())
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	ended := m.ends(res, err)
+	if ended {
+		m.close()
+		if m.over {
+			m.letGo()
+			m.needs("")
+		}
+	}
+	m.mu.Unlock()
+	if !ended {
+		m.rerun()
+	}
+}
+
+// ends records how the turn ended, and reports whether that is the end of the message.
+// The caller holds mu.
+func (m *delivery) ends(res *turn.Result, err error) bool {
 	if m.timer != nil {
 		m.timer.Stop()
 	}
 	switch {
 	case m.over || m.refused != nil:
 	case !m.accepted: // it ended before it was recorded, and nobody has its id
-		m.refused = m.d.failure(m.key(), "", err)
+		m.refused = fault.Of(m.key(), "", err)
 		close(m.recorded)
 	case errors.Is(err, pool.ErrClosed):
 		m.end = ended{err: m.putBack()}
-	default:
-		m.conclude(res, err)
+	case m.conclude(res, err):
+		return false
 	}
-	m.close()
-	if m.over {
-		m.letGo()
-		m.needs("")
-	}
+	return true
 }
 
 // needs keeps the spool of that process until the end of the message is on
 // record. The caller holds mu.
 func (m *delivery) needs(process string) {
-	m.d.live.needs(m.spool, -1)
+	m.d.inflight.live.needs(m.spool, -1)
 	m.spool = process
-	m.d.live.needs(process, 1)
+	m.d.inflight.live.needs(process, 1)
 }
 
 // putBack leaves a message that no agent has taken to the next daemon, and
 // returns what its sender is told. The caller holds mu.
 func (m *delivery) putBack() *ipc.Error {
-	if m.notTaken(m.d.patient, "no agent had taken it when the daemon stopped") != nil {
-		return lostError(m.key(), m.new.ID)
+	if m.notTaken(m.d.store.Waiting(), "no agent had taken it when the daemon stopped") != nil {
+		return fault.Lost(m.key(), m.new.ID)
 	}
-	return stoppingError(m.key(), m.new.ID)
+	return fault.Stopping(m.key(), m.new.ID)
 }
 
-// conclude records the end of an accepted message. The caller holds mu.
-func (m *delivery) conclude(res *pool.Result, err error) {
-	m.d.approvals.explain(m.new.ID, res)
+// conclude records the end of an accepted message, and reports whether it is queued
+// again. The caller holds mu.
+func (m *delivery) conclude(res *turn.Result, err error) (again bool) {
+	m.d.approvals.Explain(m.new.ID, res)
+	m.d.conversations.NoteRefusal(m.key(), res)
 	m.end = m.verdict(res, err)
-	if notice, ok := m.d.notices.LoadAndDelete(m.key()); ok {
-		m.end.notice, _ = notice.(string)
+	m.end.notice = m.d.conversations.TakeNotice(m.key())
+	again, err = m.record(journal.End{State: m.end.state, Result: m.end.result(), At: time.Now()})
+	if err != nil {
+		m.end = ended{err: fault.Lost(m.key(), m.new.ID)}
 	}
-	if m.record(journal.End{State: m.end.state, Result: m.end.result(), At: time.Now()}) != nil {
-		m.end = ended{err: lostError(m.key(), m.new.ID)}
-		return
-	}
-	m.over = true
-	if m.end.state == journal.Unknown {
-		m.unknown()
-	}
+	return again
 }
 
 // letGo does what follows an end on record and need not keep anybody waiting.
 // The caller holds mu.
 func (m *delivery) letGo() {
 	if m.agent != nil {
-		m.agent.Taken()
+		m.agent.ResultRecorded()
+	}
+	if m.end.res != nil {
+		m.d.conversations.EndRewind(m.key(), m.end.res.SessionID)
 	}
 	if m.end.state == journal.Done {
-		m.d.used(m.key(), m.end.res.SessionID, m.ownModel())
+		m.d.conversations.Use(m.key(), m.end.res.SessionID, m.ownModel())
 	}
 }
 
-// record records an end, however long that takes: it waits for room on the
-// disk. An error means that this daemon's journal is at its end.
-func (m *delivery) record(e journal.End) error {
-	return m.d.persist(func() error {
-		_, err := m.d.journal.End(m.new.ID, e)
+// record records an end, however long that takes: it waits for room on the disk. Where
+// nobody knows the end it does what the sender wanted then, and reports whether the
+// message is queued again, which it is once at most. An error means that this daemon's
+// journal is at its end. The caller holds mu.
+func (m *delivery) record(e journal.End) (again bool, err error) {
+	e.Retry = e.State == journal.Unknown && m.new.Options.OnUnknown == "retry" && !m.retried.Load()
+	var now journal.Message
+	err = m.d.store.Persist(func() (err error) {
+		now, err = m.d.store.End(m.new.ID, e)
 		return err
 	})
+	switch {
+	case err != nil:
+		return false, err
+	case e.Retry:
+		m.requeued(&now)
+		return true, nil
+	}
+	m.over = true
+	if e.State == journal.Unknown && m.new.Options.OnUnknown == "hold" {
+		m.d.hold(m)
+	}
+	return false, nil
 }
 
-// unknown does what the sender wanted for this case. The caller holds mu.
-func (m *delivery) unknown() {
-	switch m.new.Options.OnUnknown {
-	case "hold":
-		m.d.hold(m)
-	case "retry":
-		m.next = m.d.again(m.new)
+// requeued has the message wait for another attempt, which is on record. The caller
+// holds mu.
+func (m *delivery) requeued(now *journal.Message) {
+	m.d.log.Info("message sent again", "message", m.new.ID)
+	m.letGo()
+	m.needs("")
+	if m.end.notice != "" {
+		m.d.conversations.PutNotice(m.key(), m.end.notice)
+	}
+	m.order, m.new.Options = now.Seq, now.Options
+	m.retried.Store(true)
+	m.running, m.agent, m.end = false, nil, ended{}
+	m.orphan.Store(nil)
+	m.d.inflight.recent.forget(m.new.ID)
+}
+
+// rerun hands a message that is queued again to the pool, and tells those who wait.
+func (m *delivery) rerun() {
+	if m.retried.Load() {
+		m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Queued), Retried: true})
+	}
+	if m.d.resume(m) {
+		m.d.inflight.live.tell(m)
 	}
 }
 
 // close lets everybody who waits see the end.
 func (m *delivery) close() {
-	m.d.live.remove(m)
+	m.d.inflight.live.remove(m)
 	close(m.done)
 }

@@ -51,12 +51,12 @@ func awaitEnd(d *testDaemon, ids ...string) ipc.MessageState {
 
 func answer(d *testDaemon, id string) string {
 	d.t.Helper()
-	return text(d.t, mustCall[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: id}))
+	return mustCall[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: id}).Text
 }
 
 func show(d *testDaemon, id string) ipc.Message {
 	d.t.Helper()
-	return mustCall[ipc.Message](d, ipc.MethodShow, ipc.Which{ID: id})
+	return mustCall[ipc.Message](d, ipc.MethodShow, ipc.MessageRef{ID: id})
 }
 
 func states(m ipc.Message) string {
@@ -79,7 +79,7 @@ func TestSubmittedMessageIsAnsweredLater(t *testing.T) {
 	if got := answer(d, st.ID); got != "later" {
 		t.Errorf("answer %q", got)
 	}
-	if r := mustCall[ipc.Reply](d, ipc.MethodResult, ipc.Which{Team: "echo"}); r.ID != st.ID {
+	if r := mustCall[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{Team: "echo"}); r.ID != st.ID {
 		t.Errorf("last of the team: %s, want %s", r.ID, st.ID)
 	}
 	m := show(d, st.ID)
@@ -136,16 +136,6 @@ func TestQueuedMessagesOutliveTheDaemon(t *testing.T) {
 	}
 }
 
-// turnsBegun is how many turns the only agent has begun.
-func turnsBegun(d *testDaemon) int {
-	spools, err := filepath.Glob(d.paths.Spool + "/*.out")
-	if err != nil || len(spools) != 1 {
-		return 0
-	}
-	b, _ := os.ReadFile(spools[0])
-	return strings.Count(string(b), `"subtype":"init"`)
-}
-
 // A message that its agent has not read when the daemon stops is as good as one
 // that waits.
 func TestMessageThatNoAgentHasTakenOutlivesTheDaemon(t *testing.T) {
@@ -155,7 +145,9 @@ func TestMessageThatNoAgentHasTakenOutlivesTheDaemon(t *testing.T) {
 	if _, err := ask(d, "api", "spontaneous:0s:@"+never); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a turn of the agent's own", func() bool { return turnsBegun(d) == 2 })
+	eventually(t, "a turn of the agent's own", func() bool {
+		return mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes[0].Works != ""
+	})
 	st := submit(d, ipc.Send{Team: "api", Text: "echo:x"})
 	if m := show(d, st.ID); m.State != "queued" {
 		t.Errorf("it is %s, with no proof to be had that it is not under way", m.State)
@@ -220,7 +212,7 @@ func TestOneKeyAtOnceIsOneRun(t *testing.T) {
 				return
 			}
 			r, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:once", Key: "nightly"})
-			if err != nil || text(t, r) != "once" {
+			if err != nil || r.Text != "once" {
 				t.Errorf("got %v", err)
 			}
 			ids[i] = r.ID
@@ -261,17 +253,17 @@ func TestMessageWhoseTimeIsOverNeverRuns(t *testing.T) {
 	wantCode(t, err, ipc.CodeExpired, "api")
 	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: long.ID})
 	awaitEnd(d, long.ID)
-	if r, err := ask(d, "api", "echo:after"); err != nil || text(t, r) != "after" {
+	if r, err := ask(d, "api", "echo:after"); err != nil || r.Text != "after" {
 		t.Fatalf("got %v", err)
 	}
 	if got := begun(t, ledger); slices.Contains(got, "echo:late") {
 		t.Errorf("begun: %q", got)
 	}
-	list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.List{States: []string{"expired"}})
+	list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.MessageQuery{States: []string{"expired"}})
 	if len(list.Messages) != 1 || list.Messages[0].Deadline == nil {
 		t.Fatalf("expired: %+v", list.Messages)
 	}
-	_, err = call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: list.Messages[0].ID})
+	_, err = call[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: list.Messages[0].ID})
 	wantCode(t, err, ipc.CodeExpired)
 }
 
@@ -313,10 +305,10 @@ func TestCancelOfAMessageThatWaitsIsOnRecordAtOnce(t *testing.T) {
 func TestResultOfAMessageThatRunsIsRefused(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api"))
 	st := submit(d, ipc.Send{Team: "api", Text: "hang"})
-	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: st.ID})
+	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: st.ID})
 	wantCode(t, err, ipc.CodeFull, st.ID)
 	for _, method := range []string{ipc.MethodResult, ipc.MethodShow} {
-		_, err := call[ipc.Reply](d, method, ipc.Which{ID: "nosuch"})
+		_, err := call[ipc.Reply](d, method, ipc.MessageRef{ID: "nosuch"})
 		wantCode(t, err, ipc.CodeNotFound, "nosuch")
 	}
 	_, err = call[ipc.MessageState](d, ipc.MethodWait, ipc.Wait{IDs: []string{st.ID, "nosuch"}})
@@ -338,7 +330,7 @@ func TestListIsFilteredAndPaged(t *testing.T) {
 	}
 	slices.Reverse(want)
 	var got []string
-	page := ipc.List{Team: "api", Limit: 3}
+	page := ipc.MessageQuery{Team: "api", Limit: 3}
 	for more := true; more; {
 		list := mustCall[ipc.MessageList](d, ipc.MethodMessages, page)
 		for _, m := range list.Messages {
@@ -349,6 +341,6 @@ func TestListIsFilteredAndPaged(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	_, err := call[ipc.MessageList](d, ipc.MethodMessages, ipc.List{States: []string{"lost"}})
+	_, err := call[ipc.MessageList](d, ipc.MethodMessages, ipc.MessageQuery{States: []string{"lost"}})
 	wantCode(t, err, ipc.CodeUsage, "lost", "queued")
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool"
 )
@@ -23,7 +24,7 @@ func (d *Daemon) events(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	events, last, missed := d.pool.Events(p.After)
-	list := ipc.EventList{Stream: d.prefix, After: last, Missed: missed, Events: []ipc.Event{}, Last: last}
+	list := ipc.EventList{Stream: d.program.prefix, After: last, Missed: missed, Events: []ipc.Event{}, Last: last}
 	if len(events) > 0 {
 		list.After = events[0].Seq - 1
 	}
@@ -37,12 +38,12 @@ func (d *Daemon) events(_ context.Context, c *ipc.Call) (any, error) {
 
 // wanted reads what is asked for. A number of another daemon stands for the
 // beginning. A team may be gone whose events are still kept.
-func (d *Daemon) wanted(c *ipc.Call) (ipc.Since, error) {
-	var p ipc.Since
+func (d *Daemon) wanted(c *ipc.Call) (ipc.EventQuery, error) {
+	var p ipc.EventQuery
 	if err := c.Bind(&p); err != nil {
 		return p, err
 	}
-	if p.Stream != "" && p.Stream != d.prefix {
+	if p.Stream != "" && p.Stream != d.program.prefix {
 		p.After = 0
 	}
 	if p.Team == "" {
@@ -96,7 +97,7 @@ func (d *Daemon) subscribe(ctx context.Context, c *ipc.Call) (any, error) {
 	sub := d.pool.Subscribe(p.After)
 	defer sub.Close()
 	last := sub.After()
-	if err := c.NotifyWait(ipc.NotifyBegin, ipc.Begin{Stream: d.prefix, After: last, Missed: sub.Missed}); err != nil {
+	if err := c.NotifyWait(ipc.NotifyBegin, ipc.Begin{Stream: d.program.prefix, After: last, Missed: sub.Missed}); err != nil {
 		return nil, err
 	}
 	for {
@@ -105,7 +106,7 @@ func (d *Daemon) subscribe(ctx context.Context, c *ipc.Call) (any, error) {
 			return ipc.Gap{Last: last}, nil
 		}
 		if errors.Is(err, pool.ErrClosed) {
-			return nil, coded(ipc.CodeDaemon, "stopping", errors.New("the daemon has stopped"))
+			return nil, fault.New(ipc.CodeDaemon, "stopping", errors.New("the daemon has stopped"))
 		}
 		if err != nil {
 			return nil, err

@@ -16,16 +16,16 @@ func TestSubscriptionIsFilteredAndSaysWhoseNumbersItHas(t *testing.T) {
 	for _, session := range []string{"", "s"} {
 		mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Session: session, Text: "echo:hi"})
 	}
-	old := mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.Since{})
+	old := mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.EventQuery{})
 	session := "s"
-	begin, events := subscribed(d, ipc.Since{Team: "api", Session: &session, Types: []string{"message-response"}}, 1)
+	begin, events := subscribed(d, ipc.EventQuery{Team: "api", Session: &session, Types: []string{"message-response"}}, 1)
 	if begin.Stream == "" || begin.Stream != old.Stream || begin.After != 0 || begin.Missed != 0 {
 		t.Errorf("begins with %+v, list %+v", begin, old)
 	}
 	if e := events[0]; e.Session != "s" || e.Type != "message-response" || e.Seq <= 4 {
 		t.Errorf("got %+v", e)
 	}
-	if begin, _ := subscribed(d, ipc.Since{Stream: old.Stream, After: old.Last - 1}, 1); begin.After != old.Last-1 {
+	if begin, _ := subscribed(d, ipc.EventQuery{Stream: old.Stream, After: old.Last - 1}, 1); begin.After != old.Last-1 {
 		t.Errorf("goes on with %+v after %d", begin, old.Last-1)
 	}
 
@@ -34,17 +34,17 @@ func TestSubscriptionIsFilteredAndSaysWhoseNumbersItHas(t *testing.T) {
 	for range 3 {
 		mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:hi"})
 	}
-	begin, events = subscribed(d, ipc.Since{Stream: old.Stream, After: 2}, 1)
+	begin, events = subscribed(d, ipc.EventQuery{Stream: old.Stream, After: 2}, 1)
 	if begin.Stream == old.Stream || begin.After != 0 || events[0].Seq != 1 {
 		t.Errorf("of another daemon: %+v, %+v", begin, events)
 	}
-	if list := mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.Since{Stream: old.Stream, After: 2}); list.After != 0 || list.Events[0].Seq != 1 {
+	if list := mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.EventQuery{Stream: old.Stream, After: 2}); list.After != 0 || list.Events[0].Seq != 1 {
 		t.Errorf("of another daemon: %+v", list)
 	}
 }
 
 // subscribed returns how a subscription begins and the first n events of it.
-func subscribed(d *testDaemon, want ipc.Since, n int) (begin ipc.Begin, events []ipc.Event) {
+func subscribed(d *testDaemon, want ipc.EventQuery, n int) (begin ipc.Begin, events []ipc.Event) {
 	d.t.Helper()
 	c := d.client()
 	defer c.Close()

@@ -2,26 +2,21 @@ package daemon
 
 import (
 	"context"
-	"path/filepath"
-	"strings"
-	"sync"
+	"time"
 
 	"iris/config"
+	"iris/daemon/agents"
 	"iris/ipc"
 	"iris/pool/claude"
 )
 
+// askWithin is how long the live agents may take to answer what is asked of them.
+const askWithin = 2 * time.Second
+
 // Examine looks at all teams as a daemon would that a command starts with these
 // paths. It starts none, and asks the login shell.
 func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
-	cfg, err := config.Load(paths)
-	if err != nil {
-		return ipc.Examination{}, err
-	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	e := newEnvironment(true, nil, &wg)
-	return examine(ctx, cfg, e, paths, nil), nil
+	return agents.Examine(ctx, paths)
 }
 
 // examineCall answers team.examine.
@@ -29,84 +24,28 @@ func (d *Daemon) examineCall(ctx context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&struct{}{}); err != nil {
 		return nil, err
 	}
-	return examine(ctx, d.config.Load(), d.env, d.opts.Paths, d.reaper), nil
+	found := agents.ExamineTeams(ctx, d.config.Load(), d.agents.env, d.opts.Paths, d.agents.reaper)
+	d.askAgents(ctx, found.Teams)
+	return found, nil
 }
 
-// examine looks at every team; where none of them has Claude Code, at what a
-// directory would have that is no team's, with the user's home for one.
-func examine(ctx context.Context, cfg *config.Config, e *environment, p config.Paths, r *claude.Reaper) ipc.Examination {
-	x := examiner{env: e, socket: p.Socket, reaper: r, known: map[string]answers{}}
-	found := ipc.Examination{Teams: []ipc.TeamCheck{}, Env: (*e.base.Load())().source}
-	some := false
-	for _, name := range cfg.TeamNames() {
-		t := cfg.Teams[name]
-		some = some || t.Agent == "claude"
-		found.Teams = append(found.Teams, x.team(ctx, t))
+// askAgents adds what only a live agent knows: one of each team is asked.
+func (d *Daemon) askAgents(ctx context.Context, teams []ipc.TeamCheck) {
+	live := map[string]*claude.Process{}
+	for _, p := range d.liveAgents() {
+		live[p.Key.Team] = p.Agent
 	}
-	if !some {
-		found.Teams = append(found.Teams, x.team(ctx, &config.Team{Agent: "claude", Dir: p.Home, Settings: cfg.Settings}))
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	for i := range teams {
+		t := &teams[i]
+		a := live[t.Team]
+		if a == nil || t.Agent != "claude" {
+			continue
+		}
+		var err error
+		if t.Servers, err = a.Unreachable(ctx); err != nil {
+			d.log.Debug("agent does not name its MCP servers", "team", t.Team, "err", err)
+		}
 	}
-	return found
-}
-
-// An examiner looks at one team after the other. Those that would be answered
-// alike are asked once.
-type examiner struct {
-	env    *environment
-	socket string
-	reaper *claude.Reaper
-	known  map[string]answers
-}
-
-type answers struct {
-	claude.Examined
-	loginErr, err error
-}
-
-func (x *examiner) team(ctx context.Context, t *config.Team) ipc.TeamCheck {
-	c := ipc.TeamCheck{Team: t.Name, Agent: t.Agent, Dir: t.Dir}
-	if err := t.CheckDir(); err != nil {
-		c.DirError = err.Error()
-	}
-	if t.Agent != "claude" {
-		return c
-	}
-	c.Command = t.Command
-	vars, err := x.env.build(t, x.socket)
-	if err != nil {
-		c.EnvError = err.Error()
-		return c
-	}
-	o := claude.Options{Team: t.Name, Command: t.Command, Dir: t.Dir, Env: assignments(vars), Reaper: x.reaper}
-	if c.Program, err = claude.Program(o); err != nil {
-		c.ProgramError = err.Error()
-		return c
-	}
-	if c.DirError != "" {
-		return c
-	}
-	a := x.ask(ctx, c.Program, o)
-	c.Version, c.Login = a.Version, a.Login
-	if a.err != nil {
-		c.ProgramError = a.err.Error()
-	}
-	if a.loginErr != nil {
-		c.LoginError = a.loginErr.Error()
-	}
-	return c
-}
-
-// ask asks the program, unless it has been asked in the same environment. In a
-// project that has settings, those may say how to log in.
-func (x *examiner) ask(ctx context.Context, path string, o claude.Options) answers {
-	key := path + "\x00" + strings.Join(o.Env, "\x00")
-	if settings, _ := filepath.Glob(filepath.Join(o.Dir, ".claude", "settings*.json")); len(settings) > 0 {
-		key += "\x00" + o.Dir
-	}
-	a, ok := x.known[key]
-	if !ok {
-		a.Examined, a.loginErr, a.err = claude.Examine(ctx, path, o)
-		x.known[key] = a
-	}
-	return a
 }

@@ -42,7 +42,7 @@ func TestAgentKilledFromOutsideIsKnownByItsEnd(t *testing.T) {
 	wg.Wait()
 	wantCode(t, err, ipc.CodeUnknown, "api", "killed")
 	r, err := ask(d, "api", "dump")
-	if err != nil || !strings.Contains(text(t, r), "echo:before") {
+	if err != nil || !strings.Contains(r.Text, "echo:before") {
 		t.Errorf("the conversation is lost: %v %s", err, r.Text)
 	}
 }
@@ -134,7 +134,7 @@ func TestBoundIsHeldByTheAgentsOwnCount(t *testing.T) {
 			for j := range 3 {
 				want := fmt.Sprintf("%d-%d", i, j)
 				r, err := ask(d, "t"+strconv.Itoa(i), "echo:"+want)
-				if err != nil || text(t, r) != want {
+				if err != nil || r.Text != want {
 					t.Errorf("got %s, %v, want %s", r.Text, err, want)
 				}
 			}
@@ -154,7 +154,7 @@ func TestInheritedByAgents(t *testing.T) {
 	d := startDaemon(t, "umask = \"027\"\n"+fakeTeam(t, "api"))
 	for msg, want := range map[string]string{"umask": "027", "nice": "0"} {
 		r, err := ask(d, "api", msg)
-		if got := strings.Join(strings.Fields(text(t, r)), ""); err != nil || !strings.Contains(got, want) {
+		if got := strings.Join(strings.Fields(r.Text), ""); err != nil || !strings.Contains(got, want) {
 			t.Errorf("%s: got %s, %v, want %s", msg, got, err, want)
 		}
 	}
@@ -163,7 +163,7 @@ func TestInheritedByAgents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"CLAUDECODE=", "\"CLAUDECODE\"", "LISTEN_FDS"} {
-		if strings.Contains(text(t, r), name) {
+		if strings.Contains(r.Text, name) {
 			t.Errorf("the agent has %s", name)
 		}
 	}
@@ -178,5 +178,33 @@ func TestEvictedAgentLeavesNoFiles(t *testing.T) {
 	files, err := filepath.Glob(d.paths.Spool + "/*.*")
 	if err != nil || len(files) > 0 {
 		t.Errorf("left in the spool: %q, %v", files, err)
+	}
+}
+
+// What the API refuses twice in a row, for the same reason, may be what the
+// conversation holds.
+func TestMessageRefusedAgainNamesTheReset(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "web"))
+	for _, c := range []struct {
+		team, msg string
+		hint      bool
+	}{
+		{"api", "fail:400", false},
+		{"web", "fail:400", false}, // another conversation
+		{"api", "fail:400", true},
+		{"api", "fail:413", false}, // another reason
+		{"api", "echo:x", false},
+		{"api", "fail:413", false},
+		{"api", "fail:500", false}, // time fixes it
+		{"api", "fail:500", false},
+		{"web", "fail:400", true},
+	} {
+		r, err := ask(d, c.team, c.msg)
+		if named := strings.Contains(r.Hint, "iris session reset "+c.team); err != nil || named != c.hint || (r.Reason == "refused-again") != c.hint {
+			t.Errorf("%s %s: reason %q, hint %q, %v", c.team, c.msg, r.Reason, r.Hint, err)
+		}
+		if again := mustCall[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: r.ID}); again.Hint != r.Hint {
+			t.Errorf("%s %s: later hint %q", c.team, c.msg, again.Hint)
+		}
 	}
 }

@@ -7,18 +7,18 @@ import (
 	"slices"
 	"time"
 
+	"iris/daemon/agents"
+	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool"
-	"iris/pool/claude"
 )
 
-// handlers says who answers which method. Those that only look are answered on
-// the connection's own goroutine.
+// handlers says who answers which method.
 func (d *Daemon) handlers() {
-	s := d.server
-	s.HandleInline(ipc.MethodStatus, d.status)
-	s.HandleInline(ipc.MethodList, d.list)
-	s.HandleInline(ipc.MethodEvents, d.events)
+	s := lookingServer{d.socket.server, &d.config}
+	s.Handle(ipc.MethodStatus, d.status)
+	s.Handle(ipc.MethodList, d.list)
+	s.Handle(ipc.MethodEvents, d.events)
 	s.Handle(ipc.MethodSubscribe, d.subscribe)
 	s.Handle(ipc.MethodSend, d.send)
 	s.Handle(ipc.MethodSubmit, d.submit)
@@ -34,17 +34,18 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodResolve, d.forAnyoneButAgents("resolve messages", d.resolve))
 	s.Handle(ipc.MethodKill, d.forAnyoneButAgents("kill agents", d.kill))
 	s.Handle(ipc.MethodApprovals, d.listApprovals)
-	s.Handle(ipc.MethodDecide, d.forAnyoneButAgents("decide about approvals", d.decideCall))
+	s.Handle(ipc.MethodDecide, d.forAnyoneButAgents("decide about approvals", d.approvals.Decide))
 	s.Handle(ipc.MethodCaller, d.caller)
 	s.Handle(ipc.MethodEvict, d.evict)
 	s.Handle(ipc.MethodWake, d.wake)
 	s.Handle(ipc.MethodRestart, d.restart)
 	s.Handle(ipc.MethodSessions, d.sessions)
 	s.Handle(ipc.MethodReset, d.reset)
+	s.Handle(ipc.MethodRewind, d.rewind)
 	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.showEnv)
 	s.Handle(ipc.MethodExamine, d.examineCall)
-	s.Handle(ipc.MethodReload, d.forAnyoneButAgents("reload the configuration", d.reloadCall))
+	d.socket.server.Handle(ipc.MethodReload, d.forAnyoneButAgents("reload the configuration", d.reloadCall))
 	s.Handle(ipc.MethodStop, d.forAnyoneButAgents("stop the daemon", d.stopCall))
 	s.Handle(ipc.MethodReplace, d.forAnyoneButAgents("restart the daemon", d.replaceCall))
 }
@@ -62,14 +63,15 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	reply := ipc.Status{
 		PID: os.Getpid(), Version: d.opts.Version, Protocol: ipc.Version,
-		Socket: d.opts.Paths.Socket, Since: d.since, Uptime: time.Since(d.since).Milliseconds(), Generation: d.generation,
+		Socket: d.opts.Paths.Socket, Since: d.program.since, Uptime: time.Since(d.program.since).Milliseconds(), Generation: d.program.generation,
 		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
-		Messages: d.messages.Load(), CostUSD: float64(d.costs.Load()) / 1e6,
-		Clients: d.server.Clients(), Warnings: slices.Concat(d.problems(), d.env.warning(), d.notifyWarning()), Stopping: st.Closed, Broken: []ipc.Broken{},
+		Messages: d.inflight.messages.Load(), CostUSD: float64(d.inflight.costs.Load()) / 1e6,
+		OwnTurns: d.agents.own.turns.Load(), OwnCostUSD: float64(d.agents.own.costs.Load()) / 1e6,
+		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.env.Warnings(), d.approvals.Warnings(), d.pruneWarning(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	reply.Journal = d.journalStatus()
-	if why := d.refused.Load(); why != nil {
+	if why := d.config.refused.Load(); why != nil {
 		reply.ConfigError = *why
 	}
 	for _, b := range st.Broken {
@@ -83,11 +85,11 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 
 // journalStatus says how much is on record, and why nothing is accepted now.
 func (d *Daemon) journalStatus() ipc.Journal {
-	j := ipc.Journal{Path: d.opts.Paths.Journal, Error: d.waitsForRoom()}
-	if damage := d.damage.Load(); damage != nil && j.Error == "" {
+	j := ipc.Journal{Path: d.opts.Paths.Journal, Error: d.store.WaitsFor()}
+	if damage := d.upkeep.damage.Load(); damage != nil && j.Error == "" {
 		j.Error = *damage
 	}
-	size, err := d.journal.Size()
+	size, err := d.store.Size()
 	if err != nil {
 		if j.Error == "" {
 			j.Error = err.Error()
@@ -109,7 +111,7 @@ func (d *Daemon) list(_ context.Context, c *ipc.Call) (any, error) {
 }
 
 // processes turns what the pool knows into what clients see.
-func (d *Daemon) processes(ps []pool.Process) []ipc.Process {
+func (d *Daemon) processes(ps []process) []ipc.Process {
 	now := time.Now()
 	list := make([]ipc.Process, 0, len(ps))
 	for _, p := range ps {
@@ -118,10 +120,10 @@ func (d *Daemon) processes(ps []pool.Process) []ipc.Process {
 	return list
 }
 
-func (d *Daemon) process(p pool.Process, now time.Time) ipc.Process {
+func (d *Daemon) process(p process, now time.Time) ipc.Process {
 	v := ipc.Process{
 		ID: p.ID, PID: p.PID, Team: p.Key.Team, Session: p.Key.Session,
-		State: string(p.State), Message: p.Turn, Messages: p.Messages, Queue: p.Queue,
+		State: string(p.State), Message: p.Turn, Messages: p.Messages, Works: p.Works, Own: p.Own, Queue: p.Queue,
 		Started: p.Started, LastUsed: moment(p.LastUsed), TurnSince: moment(p.TurnSince), Until: moment(p.Until),
 		Uptime: now.Sub(p.Started).Milliseconds(), Memory: p.Memory, Why: p.Why,
 	}
@@ -129,15 +131,15 @@ func (d *Daemon) process(p pool.Process, now time.Time) ipc.Process {
 		left := max(0, p.Until.Sub(now).Milliseconds())
 		v.Idle = &left
 	}
-	if a, ok := p.Agent.(*claude.Process); ok {
-		v.SessionID = a.Session()
+	if p.Agent != nil {
+		v.SessionID = p.Agent.Session()
 	}
 	if t, ok := d.config.Load().Teams[p.Key.Team]; ok {
 		v.Dir = t.Dir
 	} else {
 		v.Dir = p.Key.Team // a team that is only a directory
 	}
-	d.mark(&v, p)
+	d.annotate(&v, p)
 	return v
 }
 
@@ -167,7 +169,7 @@ func (d *Daemon) target(c *ipc.Call) (ipc.Target, func(pool.Key) bool, error) {
 
 func notRunning(t ipc.Target) error {
 	k := pool.Key{Team: t.Team, Session: t.Session}
-	return coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of team %s is running", k))
+	return fault.New(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of team %s is running", k))
 }
 
 func (d *Daemon) kill(ctx context.Context, c *ipc.Call) (any, error) {
@@ -180,7 +182,7 @@ func (d *Daemon) kill(ctx context.Context, c *ipc.Call) (any, error) {
 			return nil, err
 		}
 	}
-	killed := append(d.pool.Kill(match), d.killLeftovers(ctx, match)...)
+	killed := append(d.pool.Kill(match), d.killOrphans(ctx, match)...)
 	reply := d.stoppedReply(killed, nil)
 	if t.Tree {
 		reply.Daemons = d.endDaemons(match)
@@ -199,9 +201,9 @@ func (d *Daemon) evict(_ context.Context, c *ipc.Call) (any, error) {
 	if t.Oldest {
 		p, err := d.pool.EvictOldest()
 		if err != nil {
-			return nil, coded(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent is idle"))
+			return nil, fault.New(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent is idle"))
 		}
-		return d.stoppedReply([]pool.Process{p}, nil), nil
+		return d.stoppedReply([]process{p}, nil), nil
 	}
 	now, later := d.pool.Evict(match)
 	if len(now)+len(later) == 0 && !t.All {
@@ -222,7 +224,7 @@ func (d *Daemon) restart(_ context.Context, c *ipc.Call) (any, error) {
 	return d.stoppedReply(now, later), nil
 }
 
-func (d *Daemon) stoppedReply(now, later []pool.Process) ipc.Stopped {
+func (d *Daemon) stoppedReply(now, later []process) ipc.Stopped {
 	return ipc.Stopped{Stopped: d.processes(now), Later: d.processes(later)}
 }
 
@@ -240,7 +242,7 @@ func (d *Daemon) wake(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, d.failure(k, "", err)
+		return nil, fault.Of(k, "", err)
 	}
 	return d.process(p, time.Now()), nil
 }
@@ -256,14 +258,14 @@ func (d *Daemon) showEnv(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	team, err := d.team(k.Team)
 	if err != nil {
-		return nil, teamError(err)
+		return nil, fault.Team(err)
 	}
-	vars, err := d.env.build(team, d.opts.Paths.Socket)
+	vars, err := d.agents.env.Build(team, d.opts.Paths.Socket)
 	if err != nil {
-		return nil, coded(ipc.CodeCannotRun, "environment", err)
+		return nil, fault.New(ipc.CodeCannotRun, "environment", err)
 	}
 	for i, v := range vars {
-		vars[i] = mask(v)
+		vars[i] = agents.Mask(v)
 	}
 	return ipc.Env{Team: team.Name, Vars: vars}, nil
 }
@@ -272,10 +274,10 @@ func (d *Daemon) reloadCall(_ context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&struct{}{}); err != nil {
 		return nil, err
 	}
-	d.env.refresh()
-	changed, err := d.reload()
+	d.agents.env.Refresh()
+	changed, err := d.config.reload()
 	if err != nil {
-		return nil, coded(ipc.CodeUsage, "bad-configuration", fmt.Errorf("the old configuration stays: %w", err))
+		return nil, fault.New(ipc.CodeUsage, "bad-configuration", fmt.Errorf("the old configuration stays: %w", err))
 	}
 	return ipc.Reloaded{Changed: changed}, nil
 }
@@ -287,17 +289,17 @@ func (d *Daemon) stopCall(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	d.log.Info("stop asked for", "peer", c.Peer.PID, "force", p.Force)
-	d.leave.Store(p.LeaveTurns)
-	d.follows.Store(p.Restart)
+	d.life.leave.Store(p.LeaveTurns)
+	d.life.follows.Store(p.Restart)
 	if p.Force {
-		d.forceNow()
+		d.life.forceNow()
 	}
-	d.quit()
+	d.life.quit()
 	select {
-	case <-d.gone:
+	case <-d.life.gone:
 	case <-ctx.Done(): // also when the daemon has just ended
 		select {
-		case <-d.gone:
+		case <-d.life.gone:
 		default:
 			return nil, ctx.Err()
 		}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"iris/daemon/approval"
+	"iris/daemon/conversation"
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
@@ -31,20 +33,16 @@ type Handover struct {
 	Prefix     string // of process ids
 	Messages   int64
 	Costs      int64
+	OwnTurns   int64
+	OwnCosts   int64
 	Logged     uint64 // event up to which the log has them
-	Notices    []notice
-	Approvals  []handedApproval
+	Notices    []conversation.Notice
+	Approvals  []approval.Handed
 	Decided    []ipc.Approval // the last, for whoever comes too late
-	Pool       pool.Handed
+	Pool       pool.Handoff
 	Agents     []claude.Handed
 
 	environ []string // for the next image besides its own; it gets them as its environment
-}
-
-// notice is what the next answer of a conversation says besides.
-type notice struct {
-	Key  pool.Key
-	Text string
 }
 
 // Descriptors lists what has to stay open. A nil Handover has none.

@@ -3,38 +3,55 @@ package daemon
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"strings"
 	"sync"
 	"time"
+
+	"iris/ipc"
 )
 
-// ids makes message ids: 16 characters that sort by time, unique in one daemon
-// even within a millisecond.
+// ids makes message ids that sort by time, unique in one daemon even within a
+// millisecond.
 type ids struct {
+	accepting keyLocks // by the id of a message, until it is on disk or refused
+
 	mu   sync.Mutex
 	last uint64 // milliseconds of the last id
 	tail uint32 // 30 bits: random for the first id of a millisecond, then counted up
 }
 
-const idLetters = "0123456789abcdefghjkmnpqrstvwxyz"
+// An id that its sender has made may be that much older, or newer, than the
+// daemon's clock.
+const (
+	oldID = time.Hour
+	newID = time.Minute
+)
 
 // after has all ids sort after one that an earlier daemon made, whatever the
 // clock says now.
 func (g *ids) after(id string) {
-	if len(id) != 16 {
+	ms, ok := ipc.ParseID(id)
+	if !ok {
 		return
-	}
-	var ms uint64
-	for _, c := range []byte(id[:10]) {
-		i := strings.IndexByte(idLetters, c)
-		if i < 0 {
-			return
-		}
-		ms = ms<<5 | uint64(i)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.last, g.tail = ms+1, 0
+}
+
+// admit reports whether an id that its sender has made sorts where it should,
+// and has later ids sort after it.
+func (g *ids) admit(id string, now time.Time) bool {
+	ms, ok := ipc.ParseID(id)
+	oldest, newest := uint64(now.Add(-oldID).UnixMilli()), uint64(now.Add(newID).UnixMilli())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !ok || ms < oldest || ms > newest || g.last > newest+1 {
+		return false
+	}
+	if ms >= g.last {
+		g.last, g.tail = ms+1, 0
+	}
+	return true
 }
 
 func (g *ids) next(now time.Time) string {
@@ -48,12 +65,5 @@ func (g *ids) next(now time.Time) string {
 	} else {
 		g.tail++
 	}
-	var id [16]byte
-	for i, v := 9, g.last; i >= 0; i, v = i-1, v>>5 {
-		id[i] = idLetters[v&31]
-	}
-	for i, v := 15, g.tail; i >= 10; i, v = i-1, v>>5 {
-		id[i] = idLetters[v&31]
-	}
-	return string(id[:])
+	return ipc.FormatID(g.last, g.tail)
 }

@@ -1,6 +1,21 @@
 package daemon
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// inflight is what is known of the messages that are queued or running, and what they took.
+type inflight struct {
+	ids      ids
+	keys     keyLocks
+	live     live
+	recent   recent
+	messages atomic.Int64
+	costs    atomic.Int64 // millionths of a dollar
+	tidy     *time.Timer  // gives memory back a while after the last large text
+}
 
 // live holds the messages that are queued or running.
 type live struct {
@@ -25,16 +40,27 @@ func (l *live) remove(m *delivery) {
 	if l.byID[m.new.ID] == m {
 		delete(l.byID, m.new.ID)
 	}
+	m.tellLocked()
+}
+
+// tell tells those who watch the message that it is queued again.
+func (l *live) tell(m *delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m.tellLocked()
+}
+
+func (m *delivery) tellLocked() {
 	for c := range m.watchers {
 		select {
 		case c <- m.new.ID:
-		default: // it has room for each of its messages once
+		default: // it has room for each of its messages twice
 		}
 	}
 }
 
-// watch has the id of a message sent to c when the message ends. It returns nil
-// when the message is not live.
+// watch has the id of a message sent to c when the message ends or is queued again.
+// It returns nil when the message is not live.
 func (l *live) watch(id string, c chan<- string) *delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,8 +110,8 @@ func (l *live) get(id string) *delivery {
 	return l.byID[id]
 }
 
-// keyLocks lets one sender at a time have an idempotency key: of those that
-// come at once the first is accepted, the others find it.
+// keyLocks lets one sender at a time have an idempotency key, or an id: of those
+// that come at once the first is accepted, the others find it.
 type keyLocks struct {
 	mu   sync.Mutex
 	held map[string]*keyLock

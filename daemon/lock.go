@@ -1,15 +1,15 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
+	"iris/config"
+	"iris/config/sys"
 	"iris/ipc"
 )
 
@@ -96,23 +96,15 @@ func acquireNow(path string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	switch {
-	case err == nil:
+	got, err := sys.TryLock(f)
+	if got {
 		return &lock{f}, nil
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		err = &heldError{socketIn(f)}
-	default:
-		err = fmt.Errorf("lock %s: %w", path, err)
+	}
+	if err == nil {
+		err = &heldError{config.RecordedSocket(path)}
 	}
 	f.Close()
 	return nil, err
-}
-
-// socketIn returns what record has written last, if anything.
-func socketIn(f *os.File) string {
-	line, _ := bufio.NewReader(f).ReadString('\n')
-	return strings.TrimSuffix(line, "\n")
 }
 
 // inherit goes on with a lock that this process holds already, at a descriptor;

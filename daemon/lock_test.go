@@ -94,7 +94,7 @@ func TestDaemonIsAskedTwiceWhetherItStays(t *testing.T) {
 	}
 	asked := 0
 	srv := ipc.NewServer(ipc.Options{})
-	srv.HandleInline(ipc.MethodStatus, func(context.Context, *ipc.Call) (any, error) {
+	srv.Handle(ipc.MethodStatus, func(context.Context, *ipc.Call) (any, error) {
 		if asked++; asked == 2 {
 			first.release()
 		}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"iris/config"
+	"iris/daemon/agents"
 	"iris/ipc"
 	"iris/pool/claude/claudetest"
 	"iris/pool/echo"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "inherited" {
 		os.Exit(showInherited())
 	}
-	shellTimeout = patience
+	agents.ShellTimeout = patience
 	// lumberjack never ends the goroutine that prunes its files.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 }

@@ -1,14 +1,18 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"iris/daemon/conversation"
+	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 // maxPage is how many messages one answer lists; maxYear is before times end
@@ -20,8 +24,8 @@ const (
 
 // stateOf says how far a live message is.
 func (d *Daemon) stateOf(m *delivery) ipc.MessageState {
-	st := ipc.MessageState{ID: m.new.ID, State: string(journal.Running)}
-	if st.Position = d.pool.Position(m.new.ID); st.Position > 0 {
+	st := ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Retried: m.retried.Load()}
+	if st.Position, _ = d.pool.Position(m.new.ID); st.Position > 0 {
 		st.State = string(journal.Queued)
 	}
 	return st
@@ -30,23 +34,25 @@ func (d *Daemon) stateOf(m *delivery) ipc.MessageState {
 // endedState answers for a message that is not live: it has ended, or it waits
 // for the next daemon.
 func (d *Daemon) endedState(ctx context.Context, id string) (any, error) {
-	m, err := d.journal.Message(id)
+	m, err := d.store.Message(id)
 	if err != nil {
 		return nil, d.lookupError(id, err)
 	}
 	if !m.State.Ended() {
-		return d.comeBack(ctx, stoppingError(conversationOf(&m), id))
+		return d.comeBack(ctx, fault.Stopping(conversation.Of(&m), id))
 	}
 	return ipc.MessageState{ID: id, State: string(m.State)}, nil
 }
 
-// which finds the message that a call names.
+// which finds the message that a call names. When that one is being accepted it
+// waits until this is done, or refused.
 func (d *Daemon) which(c *ipc.Call) (string, error) {
-	var p ipc.Which
+	var p ipc.MessageRef
 	if err := c.Bind(&p); err != nil {
 		return "", err
 	}
 	if p.ID != "" {
+		d.inflight.ids.accepting.lock(p.ID)() // or its sender could hear of none, and it be accepted then
 		return p.ID, nil
 	}
 	k, err := d.key(p.Team, p.Session)
@@ -56,13 +62,13 @@ func (d *Daemon) which(c *ipc.Call) (string, error) {
 	f := journal.Filter{Team: k.Team, Session: &k.Session, Limit: 1, States: []journal.State{
 		journal.Done, journal.Failed, journal.Cancelled, journal.Expired, journal.Unknown,
 	}}
-	for m, err := range d.journal.List(f) {
+	for m, err := range d.store.List(f) {
 		if err != nil {
 			return "", d.lookupError(m.ID, err)
 		}
 		return m.ID, nil
 	}
-	return "", coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("team %s: no message of it has ended", k))
+	return "", fault.New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("team %s: no message of it has ended", k))
 }
 
 // result answers message.result as message.send would have been answered.
@@ -76,7 +82,7 @@ func (d *Daemon) result(_ context.Context, c *ipc.Call) (any, error) {
 
 // listMessages answers message.list, newest first.
 func (d *Daemon) listMessages(_ context.Context, c *ipc.Call) (any, error) {
-	var p ipc.List
+	var p ipc.MessageQuery
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
@@ -87,24 +93,24 @@ func (d *Daemon) listMessages(_ context.Context, c *ipc.Call) (any, error) {
 	limit := f.Limit
 	f.Limit++ // to see whether there are more
 	list := ipc.MessageList{Messages: []ipc.Message{}}
-	for m, err := range d.journal.List(f) {
+	for m, err := range d.store.List(f) {
 		if damage, ok := errors.AsType[*journal.DamageError](err); ok && damage.ID != "" {
 			list.Damaged = append(list.Damaged, damage.Error())
 			continue
 		}
 		if err != nil {
-			return nil, coded(ipc.CodeFailed, "journal", d.journalError(err))
+			return nil, fault.New(ipc.CodeFailed, "journal", d.store.Heed(err))
 		}
 		if len(list.Messages) == limit {
 			list.More = true
 			break
 		}
-		list.Messages = append(list.Messages, wireMessage(&m))
+		list.Messages = append(list.Messages, d.wireMessage(&m))
 	}
 	return list, nil
 }
 
-func (d *Daemon) filter(p *ipc.List) (journal.Filter, error) {
+func (d *Daemon) filter(p *ipc.MessageQuery) (journal.Filter, error) {
 	f := journal.Filter{Session: p.Session, Before: p.Before, Since: p.Since, Limit: p.Limit}
 	if p.Team != "" {
 		k, err := d.key(p.Team, "")
@@ -114,7 +120,7 @@ func (d *Daemon) filter(p *ipc.List) (journal.Filter, error) {
 		f.Team = k.Team
 	}
 	if p.Since.Year() > maxYear {
-		return f, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("since is in the year %d: it must be at most %d", p.Since.Year(), maxYear))
+		return f, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("since is in the year %d: it must be at most %d", p.Since.Year(), maxYear))
 	}
 	if f.Limit <= 0 || f.Limit > maxPage {
 		f.Limit = maxPage
@@ -122,20 +128,23 @@ func (d *Daemon) filter(p *ipc.List) (journal.Filter, error) {
 	for _, s := range p.States {
 		state := journal.State(s)
 		if !state.Known() {
-			return f, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("no state %q: it must be queued, running, done, failed, cancelled, expired or unknown", s))
+			return f, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("no state %q: it must be queued, running, done, failed, cancelled, expired or unknown", s))
 		}
 		f.States = append(f.States, state)
 	}
 	return f, nil
 }
 
-func wireMessage(m *journal.Message) ipc.Message {
+func (d *Daemon) wireMessage(m *journal.Message) ipc.Message {
 	w := ipc.Message{
 		ID: m.ID, Team: m.Team, Session: m.Session, State: string(m.State),
 		Accepted: m.Accepted(), Started: moment(m.Last().At), Ended: moment(m.Ended()),
 		Outcome: m.Outcome, Error: m.Error, CostUSD: ipc.Cost(m.CostUSD),
 		Key: m.Options.Key, Deadline: moment(m.Options.Deadline), RetryOf: m.Options.RetryOf,
 		Attempts: len(m.Attempts), Bytes: m.Body.Size,
+	}
+	if m.State == journal.Queued {
+		w.Error = d.heldFor(m.Team)
 	}
 	return w
 }
@@ -146,27 +155,32 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := d.journal.Message(id)
+	m, err := d.store.Message(id)
 	if err != nil {
 		return nil, d.lookupError(id, err)
 	}
-	w := wireMessage(&m)
+	w := d.wireMessage(&m)
 	w.Process, w.Fresh, w.OnUnknown, w.Origin = m.Last().Process, m.Options.Fresh, m.Options.OnUnknown, m.Options.Origin
-	if v := ipc.Variant(m.Options.Variant.Value()); v != (ipc.Variant{}) {
+	if v := m.Options.Variant.Value(); v != (turn.Variant{}) {
 		w.Options = &v
 	}
 	w.Blocks = m.Options.Blocks
-	w.Position = d.pool.Position(id)
+	w.Position, _ = d.pool.Position(id)
+	attempts := m.Attempts
 	for _, step := range m.History {
-		w.History = append(w.History, ipc.Change{State: string(step.State), At: step.At, By: step.By, Note: step.Note})
+		change := ipc.Change{State: string(step.State), At: step.At, By: step.By, Note: step.Note, Request: step.Request}
+		if step.State == journal.Running && len(attempts) > 0 {
+			change.Process, attempts = attempts[0].Process, attempts[1:]
+		}
+		w.History = append(w.History, change)
 	}
-	r, err := d.journal.Result(id)
+	r, err := d.store.Result(id)
 	if err != nil {
 		return nil, d.lookupError(id, err)
 	}
 	if r != nil {
-		w.Error = r.Error
-		usage := wireUsage(r.Usage)
+		w.Error = r.Err
+		usage := ipc.Usage(r.Usage)
 		w.Usage = &usage
 		w.SessionID = r.SessionID
 	}
@@ -175,7 +189,7 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 
 // locate adds where the conversation of a message is.
 func (d *Daemon) locate(w ipc.Message, session string) ipc.Message {
-	s, ok, err := d.journal.Session(record(pool.Key{Team: w.Team, Session: session}))
+	s, ok, err := d.conversations.Get(pool.Key{Team: w.Team, Session: session})
 	if err == nil && ok {
 		w.Dir = s.Dir
 		if w.SessionID == "" {
@@ -202,26 +216,22 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
-	none := coded(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q waits or runs", p.ID))
+	none := fault.New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q waits or runs", p.ID))
 	none.Data.Hint = `"iris messages --state queued,running" lists those that do`
-	m := d.live.get(p.ID)
-	if m == nil {
-		p.ID = d.standIn(p.ID)
-		m = d.live.get(p.ID)
-	}
+	m := d.inflight.live.get(p.ID)
 	if m == nil {
 		return nil, none
 	}
 	if m.orphan.Load() != nil {
-		e := coded(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key(), p.ID))
-		e.Data.Hint = fmt.Sprintf(`"%s" ends that agent`, command("kill", m.key()))
-		return nil, withID(e, p.ID)
+		e := fault.New(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key(), p.ID))
+		e.Data.Hint = fmt.Sprintf(`"%s" ends that agent`, fault.Command("kill", m.key()))
+		return nil, fault.WithID(e, p.ID)
 	}
-	waits := d.pool.Position(p.ID) > 0
+	position, _ := d.pool.Position(p.ID)
 	if err := d.pool.Cancel(p.ID); err != nil {
 		return nil, none
 	}
-	if !waits {
+	if position == 0 {
 		return ipc.MessageState{ID: p.ID, State: "interrupting"}, nil
 	}
 	select {
@@ -232,28 +242,30 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	return d.endedState(ctx, p.ID)
 }
 
-// retry answers message.retry: the same text once more, as a new message. One
-// that was unknown has been looked at with that.
+// retry answers message.retry: an unknown message gets another attempt, the text of any
+// other is sent once more as a new message.
 func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Retry
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
-	old, err := d.journal.Message(p.ID)
+	old, err := d.store.Message(p.ID)
 	if err != nil {
 		return nil, d.lookupError(p.ID, err)
 	}
-	k := conversationOf(&old)
-	if !old.State.Ended() {
-		return nil, notEnded(k, &old)
+	switch {
+	case old.State == journal.Unknown || old.Requested(p.NewID):
+		return d.reattempt(c, &p)
+	case !old.State.Ended():
+		return nil, fault.NotEnded(conversation.Of(&old), old.ID, string(old.State))
 	}
-	body, err := d.journal.Body(p.ID)
+	body, err := d.store.Body(p.ID)
 	if err != nil {
 		return nil, d.lookupError(p.ID, err)
 	}
 	send := ipc.Send{
-		Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh,
-		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: ipc.Variant(old.Options.Variant.Value()),
+		ID: p.NewID, Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh, NoWait: old.Options.NoWait,
+		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: old.Options.Variant.Value(),
 	}
 	if old.Options.Blocks {
 		send.Text, send.Content = "", body
@@ -266,21 +278,54 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	n.Options.RetryOf = p.ID
-	_, st, err := d.accept(c, n, terms{})
+	_, st, err := d.accept(c, n, terms{ownID: p.NewID != ""})
 	if err != nil {
 		return nil, err
 	}
 	if st.ID == p.ID {
-		return nil, withID(coded(ipc.CodeConflict, "conflict", fmt.Errorf("key %q is that of message %s itself: it would not be sent again", p.Key, p.ID)), p.ID)
-	}
-	if old.State == journal.Unknown {
-		e := journal.End{State: journal.Failed, At: time.Now(), By: "retry", Note: "sent again as " + st.ID}
-		if _, err := d.journal.Resolve(p.ID, e); err != nil {
-			d.log.Error("message not resolved", "message", p.ID, "err", d.journalError(err))
-		}
-		d.unhold(k)
+		return nil, fault.WithID(fault.New(ipc.CodeConflict, "conflict", fmt.Errorf("key %q is that of message %s itself: it would not be sent again", p.Key, p.ID)), p.ID)
 	}
 	return st, nil
+}
+
+// reattempt queues an unknown message again, before all that waits in its conversation,
+// as a person wants; once for each request. No other one of the message is under way
+// meanwhile.
+func (d *Daemon) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
+	defer d.inflight.ids.accepting.lock(p.ID)()
+	old, err := d.store.Message(p.ID)
+	if err != nil {
+		return nil, d.lookupError(p.ID, err)
+	}
+	k := conversation.Of(&old)
+	switch {
+	case old.Requested(p.NewID):
+		return ipc.MessageState{ID: old.ID, State: string(old.State), Retried: true}, nil
+	case old.State != journal.Unknown:
+		return nil, fault.NotEnded(k, old.ID, string(old.State))
+	case p.Key != "":
+		return nil, fault.WithID(fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("message %s is unknown and is sent again under its own id: it takes no key", old.ID)), old.ID)
+	case c.Gone():
+		return nil, d.store.NotAccepted("", journal.ErrGone)
+	}
+	again := journal.Change{At: time.Now(), By: "a person", Request: cmp.Or(p.NewID, d.inflight.ids.next(time.Now()))}
+	err = d.store.Persist(func() (err error) {
+		old, err = d.store.Reattempt(p.ID, again)
+		return err
+	})
+	if wrong, ok := errors.AsType[*journal.StateError](err); ok { // somebody has resolved it
+		return nil, fault.NotEnded(k, p.ID, string(wrong.From))
+	}
+	if err != nil {
+		return nil, d.store.NotAccepted("", err)
+	}
+	m := d.restored(&old)
+	taken := d.resume(m)
+	d.unhold(k)
+	if !taken {
+		return nil, m.end.err
+	}
+	return d.stateOf(m), nil
 }
 
 // resolve answers message.resolve: a person says how an unknown message ended.
@@ -291,16 +336,16 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	state := journal.State(p.State)
 	if state != journal.Done && state != journal.Failed && state != journal.Cancelled {
-		return nil, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("state is %q: it must be done, failed or cancelled", p.State))
+		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("state is %q: it must be done, failed or cancelled", p.State))
 	}
-	m, err := d.journal.Resolve(p.ID, journal.End{State: state, At: time.Now(), By: "a person", Note: p.Note})
+	m, err := d.store.Resolve(p.ID, journal.End{State: state, At: time.Now(), By: "a person", Note: p.Note})
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok {
-		return nil, withID(coded(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only one that is unknown can be resolved", p.ID, wrong.From)), p.ID)
+		return nil, fault.WithID(fault.New(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only one that is unknown can be resolved", p.ID, wrong.From)), p.ID)
 	}
 	if err != nil {
 		return nil, d.lookupError(p.ID, err)
 	}
-	d.unhold(conversationOf(&m))
+	d.unhold(conversation.Of(&m))
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil
 }
 
@@ -308,26 +353,30 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 // resolves it, which may have been done already. One that was for a single
 // message has nothing more to bar.
 func (d *Daemon) hold(m *delivery) {
-	d.holding.Lock()
-	defer d.holding.Unlock()
-	now, err := d.journal.Message(m.new.ID)
-	if !isFresh(m.key()) && (err != nil || now.State == journal.Unknown) {
+	d.holds.mu.Lock()
+	defer d.holds.mu.Unlock()
+	now, err := d.store.Message(m.new.ID)
+	if !conversation.IsFresh(m.key()) && (err != nil || now.State == journal.Unknown) {
 		d.pool.Hold(m.key())
 	}
 }
 
-// unhold lets a conversation go on unless another unknown message holds it.
+// unhold lets a conversation go on unless another unknown message holds it, or its team is
+// not in the configuration.
 func (d *Daemon) unhold(k pool.Key) {
-	d.holding.Lock()
-	defer d.holding.Unlock()
-	for m, err := range d.journal.Unresolved() {
+	d.holds.mu.Lock()
+	defer d.holds.mu.Unlock()
+	if d.holds.teamless[k] {
+		return
+	}
+	for m, err := range d.store.Unresolved() {
 		if damage, ok := errors.AsType[*journal.DamageError](err); err != nil && (!ok || damage.ID == "") {
-			d.log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.journalError(err))
+			d.log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.store.Heed(err))
 			return
 		}
-		if err == nil && m.Holds() && conversationOf(&m) == k {
+		if err == nil && m.Holds() && conversation.Of(&m) == k {
 			return
 		}
 	}
-	d.pool.Release(k)
+	d.pool.Unhold(k)
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"iris/ipc"
 )
@@ -91,15 +90,13 @@ func TestNotifyCommandThatIsNotThereIsReported(t *testing.T) {
 	d.configure(fakeTeam(t, "api", `approvals = "ask"`))
 	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
 	if w := warnings(d); w != "" {
-		t.Errorf("it is mended, and the warning stays: %s", w)
+		t.Errorf("it is fixed, and the warning stays: %s", w)
 	}
 }
 
 // A command that hangs holds up neither the turn nor the daemon's end, and goes
 // with all that it has started.
 func TestNotifyCommandThatHangsHoldsNothingUp(t *testing.T) {
-	defer func(usual time.Duration) { notifyTimeout = usual }(notifyTimeout)
-	notifyTimeout = 10 * patience
 	key, dir := notifier(t, `trap "" TERM; sleep 600 & echo $$ $! > pids; wait`)
 	d := asking(t, key)
 	a := pendingIn(d)

@@ -7,16 +7,36 @@ import (
 	"sync"
 	"time"
 
+	"iris/ipc"
 	"iris/pool/claude"
 )
 
+// output is what one attempt of a message writes. What clients see as Seq counts the
+// attempts too, in the bits from ipc.SeqBits on, so that it only grows.
+type output struct {
+	*claude.Stream
+	attempt int // from 1
+}
+
+// seq is the Seq of something in the stream, as clients see it.
+func (o output) seq(n int64) int64 { return int64(o.attempt-1)<<ipc.SeqBits + n }
+
+// after is the Seq in the stream that a client has seen last; 0 where that was in
+// another attempt.
+func (o output) after(seen int64) int64 {
+	if n := seen - o.seq(0); 0 <= n && n < 1<<ipc.SeqBits {
+		return n
+	}
+	return 0
+}
+
 // attach has the output of a message given to c when its turn begins, or now
 // when it has. Whoever attaches later than that begins after a Seq.
-func (m *delivery) attach(c chan *claude.Stream, after int64) {
+func (m *delivery) attach(c chan output, after int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.streams == nil {
-		m.streams = map[chan *claude.Stream]int64{}
+		m.streams = map[chan output]int64{}
 	}
 	if _, ok := m.streams[c]; ok {
 		return
@@ -26,16 +46,16 @@ func (m *delivery) attach(c chan *claude.Stream, after int64) {
 		return
 	}
 	if a := m.orphan.Load(); a != nil {
-		st, err := claude.OpenStream(m.d.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, after)
+		seen := output{attempt: m.attempts}.after(after)
+		st, err := claude.OpenStream(m.d.agents.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, seen, 0)
 		m.opened(c, st, err)
-	} else if m.running && m.agent != nil {
-		st, err := m.agent.Stream(m.offset, after)
-		m.opened(c, st, err)
+	} else if m.running && m.agent != nil { // else rejoin opens it
+		m.openFor(c, after)
 	}
 }
 
 // detach ends attach. What c holds is its owner's to close.
-func (m *delivery) detach(c chan *claude.Stream) {
+func (m *delivery) detach(c chan output) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.streams, c)
@@ -45,20 +65,18 @@ func (m *delivery) detach(c chan *claude.Stream) {
 // they have not had of one that the program before this one has begun. The caller
 // holds mu.
 func (m *delivery) open() {
-	if m.agent == nil {
-		return
-	}
 	for c, after := range m.streams {
-		if !m.begun {
-			after = 0
-		}
-		st, err := m.agent.Stream(m.offset, after)
-		m.opened(c, st, err)
+		m.openFor(c, after)
 	}
 }
 
+func (m *delivery) openFor(c chan output, after int64) {
+	st, err := m.agent.Stream(m.offset, m.uuid, output{attempt: m.attempts}.after(after))
+	m.opened(c, st, err)
+}
+
 // opened gives one of them a stream, in place of one that it has not taken.
-func (m *delivery) opened(c chan *claude.Stream, st *claude.Stream, err error) {
+func (m *delivery) opened(c chan output, st *claude.Stream, err error) {
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			m.d.log.Warn("output not read", "message", m.new.ID, "err", err)
@@ -70,13 +88,13 @@ func (m *delivery) opened(c chan *claude.Stream, st *claude.Stream, err error) {
 		old.Close()
 	default:
 	}
-	c <- st
+	c <- output{st, m.attempts}
 }
 
 // keepOutput keeps what a turn has written that an earlier daemon began.
 func (m *delivery) keepOutput(st *claude.Stream, err error) {
 	if err == nil {
-		m.d.recent.keep(m.new.ID, st)
+		m.d.inflight.recent.keep(m.new.ID, output{st, m.attempts})
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		m.d.log.Warn("output not kept", "message", m.new.ID, "err", err)
 	}
@@ -97,17 +115,17 @@ type recent struct {
 
 type keptOutput struct {
 	id    string // of the message
-	from  *claude.Stream
+	from  output
 	timer *time.Timer
 }
 
 // keep takes a stream over. Of two of one message it keeps the one that is
 // further behind.
-func (r *recent) keep(id string, st *claude.Stream) {
+func (r *recent) keep(id string, st output) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if i := r.findLocked(id); i >= 0 {
-		if r.kept[i].from.Seq() <= st.Seq() {
+		if old := r.kept[i].from; st.attempt < old.attempt || st.attempt == old.attempt && old.Seq() <= st.Seq() {
 			st.Close()
 			return
 		}
@@ -120,6 +138,15 @@ func (r *recent) keep(id string, st *claude.Stream) {
 	r.kept = append(r.kept, keptOutput{id, st, timer})
 }
 
+// forget drops what is kept of a message.
+func (r *recent) forget(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := r.findLocked(id); i >= 0 {
+		r.dropLocked(i)
+	}
+}
+
 func (r *recent) findLocked(id string) int {
 	return slices.IndexFunc(r.kept, func(k keptOutput) bool { return k.id == id })
 }
@@ -130,7 +157,7 @@ func (r *recent) dropLocked(i int) {
 	r.kept = slices.Delete(r.kept, i, i+1)
 }
 
-func (r *recent) drop(id string, st *claude.Stream) {
+func (r *recent) drop(id string, st output) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if i := r.findLocked(id); i >= 0 && r.kept[i].from == st {
@@ -138,15 +165,18 @@ func (r *recent) drop(id string, st *claude.Stream) {
 	}
 }
 
-// again returns a reader of what is kept of a message, nil for nothing.
-func (r *recent) again(id string, after int64) (*claude.Stream, error) {
+// again returns a reader of what is kept of a message, without a stream for nothing.
+func (r *recent) again(id string, after int64) (output, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := r.findLocked(id)
 	if i < 0 {
-		return nil, nil
+		return output{}, nil
 	}
-	return r.kept[i].from.Again(after)
+	o := r.kept[i].from
+	var err error
+	o.Stream, err = o.Again(o.after(after))
+	return o, err
 }
 
 // close lets go of all.

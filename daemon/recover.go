@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
-	"slices"
 	"time"
 
+	"iris/config/sys"
+	"iris/daemon/fault"
 	"iris/daemon/journal"
+	"iris/daemon/store"
 	"iris/pool"
 	"iris/pool/claude"
 )
@@ -17,15 +19,15 @@ import (
 // turns, messages whose turn had begun, and messages that wait. It is done
 // before the socket answers, and may be cut short and done again at any point.
 func (d *Daemon) recover() error {
-	last, err := d.journal.LastID()
+	last, err := d.store.LastID()
 	if err != nil {
 		return err
 	}
-	d.ids.after(last)
+	d.inflight.ids.after(last)
 	if err := d.takeUp(); err != nil {
 		return err
 	}
-	left, err := d.findLeftovers()
+	left, err := d.findOrphans()
 	if err != nil {
 		return err
 	}
@@ -35,15 +37,11 @@ func (d *Daemon) recover() error {
 	for _, l := range left {
 		d.fence(l)
 	}
-	again, err := d.recoverUnknown()
-	if err != nil {
+	if err := d.recoverUnknown(); err != nil {
 		return err
 	}
 	if err := d.recoverQueued(); err != nil {
 		return err
-	}
-	for _, n := range again {
-		d.again(n)
 	}
 	d.cleanSpools()
 	d.cleanTrials()
@@ -63,11 +61,11 @@ func (d *Daemon) readable(err error) (ok bool, fatal error) {
 
 // recoverRunning settles the messages whose turn had begun. One whose agent
 // still lives waits for the end of that.
-func (d *Daemon) recoverRunning(left map[string]*leftover) error {
-	for msg, err := range d.journal.Running() {
+func (d *Daemon) recoverRunning(left map[string]*orphanAgent) error {
+	for msg, err := range d.store.Running() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok || d.adopted[msg.Last().Process] == msg.ID { // the latter goes on, or has ended by now
+		} else if !ok || d.agents.adopted[msg.Last().Process] == msg.ID { // the latter goes on, or has ended by now
 			continue
 		}
 		m := d.restored(&msg)
@@ -76,7 +74,7 @@ func (d *Daemon) recoverRunning(left map[string]*leftover) error {
 			m.orphan.Store(&last)
 			l.key, l.message = m.key(), m
 			m.needs(l.Process)
-			d.live.add(m)
+			d.inflight.live.add(m)
 			continue
 		}
 		if err := m.settle(msg.Last()); err != nil {
@@ -92,50 +90,33 @@ func (d *Daemon) restored(msg *journal.Message) *delivery {
 		ID: msg.ID, Team: msg.Team, Session: msg.Session, Options: msg.Options, At: msg.Accepted(),
 	})
 	m.order, m.size, m.accepted, m.recorded = msg.Seq, msg.Body.Size, true, closed
+	m.attempts = len(msg.Attempts)
+	m.retried.Store(msg.Retried())
 	return m
 }
 
 // closed is the recorded of every message that is on disk already.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// recoverUnknown bars the conversations that an unknown message holds. It
-// returns the messages that their senders want to run again and that have not.
-func (d *Daemon) recoverUnknown() (again []journal.New, err error) {
-	for msg, err := range d.journal.Unresolved() {
+// recoverUnknown bars the conversations that an unknown message holds, and queues those
+// again whose senders want that and that an earlier iris has left.
+func (d *Daemon) recoverUnknown() error {
+	for msg, err := range d.store.Unresolved() {
 		if ok, err := d.readable(err); err != nil {
-			return nil, err
+			return err
 		} else if !ok {
 			continue
 		}
-		m := d.restored(&msg)
-		switch msg.Options.OnUnknown {
-		case "hold":
-			d.hold(m)
-		case "retry":
-			again = append(again, m.new)
+		switch {
+		case msg.Options.OnUnknown == "hold":
+			d.hold(d.restored(&msg))
+		case msg.Options.OnUnknown == "retry" && !msg.Retried():
+			if _, err := d.store.Reattempt(msg.ID, journal.Change{At: time.Now(), By: "on_unknown"}); err != nil {
+				return err
+			}
 		}
 	}
-	if len(again) == 0 {
-		return nil, nil
-	}
-	sent, err := d.sentAgain(again[0].ID)
-	if ok, fatal := d.readable(err); !ok { // one of them may be in what cannot be read
-		d.log.Error("unknown messages not sent again", "messages", len(again))
-		return nil, fatal
-	}
-	return slices.DeleteFunc(again, func(n journal.New) bool { return sent[n.ID] }), nil
-}
-
-// sentAgain returns the messages that one after the message first repeats.
-func (d *Daemon) sentAgain(first string) (map[string]bool, error) {
-	sent := map[string]bool{}
-	for m, err := range d.journal.List(journal.Filter{After: first}) {
-		if err != nil {
-			return nil, err
-		}
-		sent[m.Options.RetryOf] = true
-	}
-	return sent, nil
+	return nil
 }
 
 // many is how many messages leave so much garbage when they are taken up that
@@ -145,10 +126,10 @@ const many = 1000
 // recoverQueued hands what waits to the pool, first come first.
 func (d *Daemon) recoverQueued() error {
 	n := 0
-	for msg, err := range d.journal.Queued() {
+	for msg, err := range d.store.Queued() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok || d.live.get(msg.ID) != nil { // the latter was put back a moment ago
+		} else if !ok || d.inflight.live.get(msg.ID) != nil { // the latter was put back a moment ago
 			continue
 		}
 		d.resume(d.restored(&msg))
@@ -160,22 +141,28 @@ func (d *Daemon) recoverQueued() error {
 	return nil
 }
 
-// resume hands a message that an earlier daemon accepted to the pool.
-func (d *Daemon) resume(m *delivery) {
-	if _, err := m.submit(&pool.Turn{Kept: m.order}); err != nil {
-		d.log.Error("message not taken up", "message", m.new.ID, "err", err) // it stays queued for the next daemon
+// resume hands a message that was accepted long ago to the pool, at its old place. It
+// reports false when the daemon can do no more for the message, which stays queued for
+// the next one.
+func (d *Daemon) resume(m *delivery) bool {
+	_, err := m.submit(pool.Turn{AcceptedSeq: m.order})
+	if err != nil {
+		d.log.Error("message not taken up", "message", m.new.ID, "err", err)
+		m.end = ended{err: fault.Stopping(m.key(), m.new.ID)}
+		m.close()
 	}
+	return err == nil
 }
 
-// settle ends a message from what its agent, which is gone, has written; or puts
-// it back to its place when that proves that its turn never began.
+// settle ends a message from what its agent, which is gone or done with it, has
+// written; or puts it back to its place when that proves that its turn never began.
 func (m *delivery) settle(a journal.Attempt) error {
 	e, again, err := m.d.evidence(m, a)
 	if err != nil {
 		return err
 	}
 	if again {
-		if err := m.d.persist(func() error { return requeue(m.d.journal, m.new.ID, "its turn had not begun when the daemon ended") }); err != nil {
+		if err := m.d.store.Persist(func() error { return m.d.store.Requeue(m.new.ID, "its turn had not begun when the daemon ended") }); err != nil {
 			return err
 		}
 		m.d.log.Info("message put back", "message", m.new.ID)
@@ -183,56 +170,73 @@ func (m *delivery) settle(a journal.Attempt) error {
 	}
 	m.end = e
 	end := journal.End{State: e.state, Result: e.result(), At: time.Now(), By: "recovery", Note: "the daemon ended during its turn"}
-	if err := m.record(end); err != nil {
+	again, err = m.record(end)
+	if err != nil {
 		return err
 	}
-	m.over = true
-	m.keepOutput(claude.OpenStream(m.d.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, 0))
+	for i := range e.own {
+		m.d.ownTurn(m.key(), a.Process, &e.own[i])
+	}
+	if again {
+		return nil
+	}
+	m.keepOutput(claude.OpenStream(m.d.agents.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, 0, e.outputEnd))
+	if e.res != nil {
+		m.d.conversations.EndRewind(m.key(), e.res.SessionID)
+	}
 	if e.state == journal.Done {
-		m.d.used(m.key(), e.res.SessionID, m.ownModel())
+		m.d.conversations.Use(m.key(), e.res.SessionID, m.ownModel())
 	}
 	m.d.log.Info("message settled", "message", m.new.ID, "state", string(e.state))
 	return nil
 }
 
-// settleOrphan settles the message of a leftover that has gone.
+// settleOrphan settles the message of an orphan that has gone, or whose turn is
+// over.
 func (m *delivery) settleOrphan() {
 	m.mu.Lock()
 	err := m.settle(*m.orphan.Load())
-	for claude.Scarce(err) && pause(m.d.patient, retryRoom) {
+	for claude.Scarce(err) && sys.Sleep(m.d.store.Waiting(), store.RetrySpace) {
 		err = m.settle(*m.orphan.Load())
 	}
 	if err == nil {
 		m.needs("")
 	}
 	over := m.over
-	if over && m.end.state == journal.Unknown {
-		m.unknown()
-	}
 	m.mu.Unlock()
 	switch {
 	case err != nil:
 		m.d.log.Error("message not settled", "message", m.new.ID, "err", err)
-		m.end = ended{err: lostError(m.key(), m.new.ID)}
+		m.end = ended{err: fault.Lost(m.key(), m.new.ID)}
 		m.close()
 	case over:
 		m.close()
 	default:
 		m.orphan.Store(nil)
-		m.d.resume(m)
+		m.rerun()
 	}
+}
+
+// readSpool returns what the spool of an agent of an earlier daemon says of a turn;
+// over is set when nothing that belongs to it can come any more, even if the agent
+// still lives.
+func (d *Daemon) readSpool(a *journal.Attempt) (ev claude.Evidence, over bool, err error) {
+	ev, err = claude.ReadOutcome(d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, a.NoWait)
+	return ev, err == nil && ev.Result != nil, err
 }
 
 // evidence is how a turn ended whose daemon and agent are gone; again is set
 // when it never began. The error says that nobody can look at present.
 func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool, err error) {
-	ev, err := claude.Settle(d.opts.Paths.Spool, a.Process, a.Offset)
+	ev, _, err := d.readSpool(&a)
 	switch {
 	case claude.Scarce(err):
 		return ended{}, false, err
 	case err == nil && ev.Result != nil:
-		return m.verdict(ev.Result, nil), false, nil
-	case err == nil && ev.NotBegun && a.Boot == d.boot && d.boot != "":
+		e := m.verdict(ev.Result, nil)
+		e.outputEnd, e.own = ev.End, append(ev.Own, ev.Later...)
+		return e, false, nil
+	case err == nil && ev.NotBegun && a.Boot == d.program.boot && d.program.boot != "":
 		return ended{}, true, nil
 	}
 	why := "its agent ended without a result while no daemon was there"
@@ -241,6 +245,6 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool, 
 	} else if err != nil {
 		why = "the output of its agent cannot be read: " + err.Error()
 	}
-	unknown := d.failure(m.key(), m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
+	unknown := fault.Of(m.key(), m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
 	return ended{state: journal.Unknown, err: unknown}, false, nil
 }

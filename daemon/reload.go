@@ -2,13 +2,146 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"iris/config"
+	"iris/config/sys"
+	"iris/ipc"
 )
+
+// A configuration is what the daemon goes by. Nobody watches its files: look does, when
+// somebody asks for something and before an agent gets a message.
+type configuration struct {
+	// Not changed after the start.
+	paths     config.Paths
+	overrides []config.Override
+	log       *slog.Logger
+	level     *slog.LevelVar // of the log
+	reloaders []reloader
+
+	current atomic.Pointer[config.Config]
+	refused atomic.Pointer[string] // why the last reload was, nil when it was not
+
+	mu     sync.Mutex // one look at a time; protects the fields below
+	looked time.Time  // when the last look began
+	stamp  string     // of the files, when they were read last
+}
+
+// A reloader has a part of the daemon go by a changed configuration.
+type reloader struct {
+	name  string
+	apply func(*config.Config)
+}
+
+// reloaders lists all parts that do not ask for the configuration each time.
+func (d *Daemon) reloaders() []reloader {
+	return []reloader{
+		{"log", func(c *config.Config) { d.config.level.Set(logLevel(c)) }},
+		{"umask", func(c *config.Config) { syscall.Umask(int(c.Umask)) }},
+		{"pool", func(c *config.Config) { d.pool.Reconfigure(limits(c)) }},
+		{"approvals", func(*config.Config) { d.approvals.ClearWarnings() }},
+		{"held conversations", func(*config.Config) { d.releaseTeams() }},
+	}
+}
+
+// open loads the configuration for the first time.
+func (c *configuration) open(paths config.Paths, overrides []config.Override) (*config.Config, error) {
+	c.paths, c.overrides = paths, overrides
+	c.stamp, _ = config.Stamp(paths)
+	cfg, err := config.Load(paths, overrides...)
+	if err == nil {
+		c.current.Store(cfg)
+	}
+	return cfg, err
+}
+
+// Load returns the configuration as it was read last.
+func (c *configuration) Load() *config.Config { return c.current.Load() }
+
+// look reads the files again if they have changed. It may wait for a second while
+// somebody is writing them. Callers that come during a look share the next one.
+func (c *configuration) look() {
+	asked := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.looked.After(asked) {
+		return
+	}
+	c.looked = time.Now()
+	if stamp, _ := config.Stamp(c.paths); stamp != c.stamp {
+		c.reloadLocked(config.SettledStamp(c.paths))
+	}
+}
+
+// reload reads the files again, and says whether that has changed anything.
+func (c *configuration) reload() (changed bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stamp, _ := config.Stamp(c.paths)
+	return c.reloadLocked(stamp)
+}
+
+// reloadLocked puts a changed configuration in service. When the new one is bad the old
+// one stays, and the error is kept for status. Running turns are not touched: agents that
+// were started with other settings are replaced between turns.
+func (c *configuration) reloadLocked(stamp string) (changed bool, err error) {
+	c.stamp = stamp // of before: what changes from here on is seen by the next look
+	cfg, err := config.Load(c.paths, c.overrides...)
+	if err == nil {
+		err = c.stillThere(cfg)
+	}
+	if err != nil {
+		why := err.Error()
+		c.refused.Store(&why)
+		c.log.Error("configuration not reloaded, the old one stays", "err", err)
+		return false, err
+	}
+	c.refused.Store(nil)
+	if reflect.DeepEqual(c.current.Swap(cfg), cfg) {
+		return false, nil
+	}
+	for _, r := range c.reloaders {
+		c.log.Debug("configuration applied", "to", r.name)
+		r.apply(cfg)
+	}
+	c.log.Info("configuration reloaded", "teams", len(cfg.Teams), "max_processes", cfg.MaxProcesses)
+	return true, nil
+}
+
+// stillThere refuses a configuration without its main file, which was there before: an
+// editor or a checkout may have taken it away for a moment.
+func (c *configuration) stillThere(cfg *config.Config) error {
+	path := c.paths.Config
+	if slices.Contains(c.Load().Files, path) && !slices.Contains(cfg.Files, path) {
+		return fmt.Errorf("%s is missing, and the configuration from before it went stays in force; "+
+			"put it back, or go on without it by \"iris daemon restart\"", path)
+	}
+	return nil
+}
+
+// A lookingServer looks for a changed configuration before each call.
+type lookingServer struct {
+	*ipc.Server
+	config *configuration
+}
+
+func (s lookingServer) Handle(name string, h ipc.Handler) { s.Server.Handle(name, s.looking(h)) }
+
+func (s lookingServer) looking(h ipc.Handler) ipc.Handler {
+	return func(ctx context.Context, c *ipc.Call) (any, error) {
+		s.config.look()
+		return h(ctx, c)
+	}
+}
 
 // watchSignals turns signals into what they ask for until ctx ends.
 func (d *Daemon) watchSignals(ctx context.Context) {
@@ -25,51 +158,35 @@ func (d *Daemon) watchSignals(ctx context.Context) {
 		}
 		d.log.Info("signal", "signal", sig.String())
 		if sig == syscall.SIGHUP {
-			d.env.refresh()
-			d.reload()
+			d.agents.env.Refresh()
+			d.config.reload()
 			continue
 		}
 		switch stops++; stops {
 		case 1:
-			d.quit()
+			d.life.wg.Go(func() {
+				d.config.look() // for its drain_timeout; beside this, since a file system may hang
+				d.life.quit()
+			})
 		case 2:
-			d.forceNow()
+			d.life.quit()
+			d.life.forceNow()
 			signal.Reset(syscall.SIGTERM, syscall.SIGINT) // a third one ends the process
 		}
 	}
 }
 
-// watchConfig reloads when the files change.
-func (d *Daemon) watchConfig(ctx context.Context) {
-	err := config.Watch(ctx, d.opts.Paths, func() { d.reload() })
-	if err != nil && ctx.Err() == nil {
-		d.log.Warn("configuration files are not watched; send SIGHUP or run iris daemon reload after a change", "err", err)
+// awaitTeams looks at the configuration each second while messages wait for their team to
+// come back to it, since nobody need ask for anything then. It returns when ctx ends.
+func (d *Daemon) awaitTeams(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.holds.teamGone:
+		}
+		for d.lacksTeams() && sys.Sleep(ctx, time.Second) {
+			d.config.look()
+		}
 	}
-}
-
-// reload puts a changed configuration in service, and says whether it has
-// changed. When the new one is bad the old one stays, and the error is kept
-// for status. Running turns are not touched: agents that were started with
-// other settings are replaced between turns.
-func (d *Daemon) reload() (changed bool, err error) {
-	d.reloadMu.Lock()
-	defer d.reloadMu.Unlock()
-	cfg, err := config.Load(d.opts.Paths, d.opts.Overrides...)
-	if err != nil {
-		why := err.Error()
-		d.refused.Store(&why)
-		d.log.Error("configuration not reloaded, the old one stays", "err", err)
-		return false, err
-	}
-	d.refused.Store(nil)
-	old := d.config.Swap(cfg)
-	if reflect.DeepEqual(old, cfg) {
-		return false, nil
-	}
-	d.unnotified.Store(nil) // the next approval shows whether that is mended
-	d.level.Set(logLevel(cfg))
-	syscall.Umask(int(cfg.Umask))
-	d.pool.Reconfigure(limits(cfg))
-	d.log.Info("configuration reloaded", "teams", len(cfg.Teams), "max_processes", cfg.MaxProcesses)
-	return true, nil
 }

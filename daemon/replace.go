@@ -8,10 +8,16 @@ import (
 	"sync"
 	"time"
 
+	"iris/daemon/fault"
 	"iris/ipc"
-	"iris/pool"
 	"iris/pool/claude"
 )
+
+// swap is the replacement of the program by another one.
+type swap struct {
+	mu       sync.Mutex       // held by a call that wants it
+	requests chan replacement // to run
+}
 
 const (
 	standstill = 10 * time.Second // for what is under way when the program is to be replaced
@@ -43,21 +49,21 @@ func (d *Daemon) replaceCall(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	if !canReplace || len(d.opts.Args) == 0 {
-		return nil, coded(ipc.CodeFailed, "unsupported", errors.New("a running daemon cannot be replaced here"))
+		return nil, fault.New(ipc.CodeFailed, "unsupported", errors.New("a running daemon cannot be replaced here"))
 	}
-	if !d.replacing.TryLock() {
-		return nil, coded(ipc.CodeFull, "restarting", errors.New("the daemon is being restarted already"))
+	if !d.swap.mu.TryLock() {
+		return nil, fault.New(ipc.CodeFull, "restarting", errors.New("the daemon is being restarted already"))
 	}
-	defer d.replacing.Unlock()
+	defer d.swap.mu.Unlock()
 	d.log.Info("restart asked for", "peer", c.Peer.PID, "program", p.Program)
 	if err := d.try(ctx, p.Program); err != nil {
 		return nil, d.notReplaced(err)
 	}
 	r := replacement{program: p.Program, refused: make(chan error, 1)}
 	select {
-	case d.replacements <- r:
-	case <-d.draining:
-		return nil, coded(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
+	case d.swap.requests <- r:
+	case <-d.life.draining:
+		return nil, fault.New(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -72,7 +78,7 @@ func (d *Daemon) replaceCall(ctx context.Context, c *ipc.Call) (any, error) {
 // notReplaced is what the client is told when the old program stays.
 func (d *Daemon) notReplaced(err error) error {
 	d.log.Error("not restarted", "err", err)
-	return coded(ipc.CodeFailed, "not-restarted", fmt.Errorf("the running daemon stays: %w", err))
+	return fault.New(ipc.CodeFailed, "not-restarted", fmt.Errorf("the running daemon stays: %w", err))
 }
 
 // replace replaces the program of this process. It returns only when that has
@@ -105,7 +111,8 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	}
 	d.log.Info("replaced", "program", r.program, "agents", len(h.Agents), "took", time.Since(begun).String())
 	h.Socket = socket
-	if err = d.journal.Close(); err == nil {
+	d.recordOwn()
+	if err = d.store.Close(); err == nil {
 		h.Quit = ctx.Err() != nil
 		err = execute(r.program, d.opts.Args, h)
 	}
@@ -115,7 +122,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 // standStill returns when the pool begins nothing more, nothing is under way in
 // it but turns, and the journal has all that waits.
 func (d *Daemon) standStill(ctx context.Context) error {
-	if why := d.waitsForRoom(); why != "" {
+	if why := d.store.WaitsFor(); why != "" {
 		return errors.New(why)
 	}
 	ctx, cancel := context.WithTimeout(ctx, standstill)
@@ -123,12 +130,10 @@ func (d *Daemon) standStill(ctx context.Context) error {
 	if err := d.pool.Freeze(ctx); err != nil {
 		return err
 	}
-	for _, w := range d.pool.Snapshot().Waiting {
-		for _, id := range w.Turns {
-			if m := d.live.get(id); m != nil {
-				if err := m.shelve(ctx); err != nil {
-					return err
-				}
+	for _, id := range d.pool.Snapshot().Waiting {
+		if m := d.inflight.live.get(id); m != nil {
+			if err := m.shelve(ctx); err != nil {
+				return err
 			}
 		}
 	}
@@ -144,7 +149,8 @@ func (m *delivery) shelve(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !told && m.accepted {
-		m.notify(ipc.MessageState{ID: m.new.ID, State: "queued", Position: m.d.pool.Position(m.new.ID)})
+		position, _ := m.d.pool.Position(m.new.ID)
+		m.notify(ipc.MessageState{ID: m.new.ID, State: "queued", Position: position})
 	}
 	if m.over {
 		return nil
@@ -164,31 +170,31 @@ type front struct {
 
 // openFront serves a listener.
 func (d *Daemon) openFront(ctx context.Context, l *ipc.Listener) {
-	d.front.conns, d.front.endConns = context.WithCancel(d.serving)
+	d.socket.front.conns, d.socket.front.endConns = context.WithCancel(d.life.serving)
 	d.listen(l)
 	d.watch(ctx)
 }
 
 // watch watches the socket.
 func (d *Daemon) watch(ctx context.Context) {
-	ctx, d.front.endWatch = context.WithCancel(ctx)
-	d.front.watcher.Go(func() { d.watchSocket(ctx) })
+	ctx, d.socket.front.endWatch = context.WithCancel(ctx)
+	d.socket.front.watcher.Go(func() { d.watchSocket(ctx) })
 }
 
 // closeFront cuts every connection off and returns when no call is under way.
 // The socket itself stays, and what connects to it waits.
 func (d *Daemon) closeFront() (ipc.Handed, error) {
-	f := &d.front
+	f := &d.socket.front
 	f.endWatch()
-	f.watcher.Wait() // d.listener is ours now
-	socket, err := d.listener.HandOver()
+	f.watcher.Wait() // d.socket.listener is ours now
+	socket, err := d.socket.listener.HandOver()
 	if err != nil {
 		return socket, err
 	}
-	d.listener.Close() // first: whoever comes back once he is cut off finds the next image
+	d.socket.listener.Close() // first: whoever comes back once he is cut off finds the next image
 	f.endConns()
 	gone := make(chan struct{})
-	d.wg.Go(func() {
+	d.life.wg.Go(func() {
 		f.served.Wait()
 		close(gone)
 	})
@@ -202,14 +208,14 @@ func (d *Daemon) closeFront() (ipc.Handed, error) {
 
 // reopenFront undoes closeFront.
 func (d *Daemon) reopenFront(ctx context.Context, socket ipc.Handed) {
-	if d.front.conns.Err() == nil { // it got no further than the watcher
+	if d.socket.front.conns.Err() == nil { // it got no further than the watcher
 		d.watch(ctx)
 		return
 	}
 	l, err := ipc.TakeOver(socket)
 	if err != nil {
 		d.log.Error("socket not served", "err", err)
-		d.quit()
+		d.life.quit()
 		return
 	}
 	d.openFront(ctx, l)
@@ -246,18 +252,17 @@ func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
 // canPause reports what would keep the agents from being paused, while there is
 // still somebody to be told.
 func (d *Daemon) canPause(ctx context.Context) error {
-	h, err := d.pauseAgents(ctx)
-	if err != nil {
-		return err
+	_, err := d.pauseAgents(ctx)
+	if err == nil {
+		d.unpause()
 	}
-	d.unpause(h.Pool.Agents)
-	return nil
+	return err
 }
 
 // unpause undoes pauseAgents.
-func (d *Daemon) unpause(agents []pool.HandedAgent) {
-	for _, a := range agents {
-		a.Agent.(*claude.Process).Unpause()
+func (d *Daemon) unpause() {
+	for _, p := range d.liveAgents() {
+		p.Agent.Unpause()
 	}
 }
 
@@ -271,25 +276,20 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		return nil, err
 	}
 	h := d.handover()
-	before, _ := d.pool.HandOver()
-	for _, a := range before.Agents {
-		p, ok := a.Agent.(*claude.Process)
-		if !ok {
-			return undo(fmt.Errorf("agent %s is of another kind", a.ID))
-		}
-		state, err := p.Pause(ctx)
+	for _, p := range d.liveAgents() {
+		state, err := p.Agent.Pause(ctx)
 		if err != nil {
 			return undo(err)
 		}
-		paused = append(paused, p)
+		paused = append(paused, p.Agent)
 		h.Agents = append(h.Agents, state)
 	}
-	if h.leaves(d.reaper.Children()) {
+	if h.leaves(d.agents.reaper.Children()) {
 		return undo(errCommand)
 	}
-	var settled bool
-	h.Approvals, h.Decided = d.approvals.handOver()
-	if h.Pool, settled = d.pool.HandOver(); !settled || !h.consistent() {
+	var quiescent bool
+	h.Approvals, h.Decided = d.approvals.HandOver()
+	if h.Pool, quiescent = d.pool.Handoff(); !quiescent || !h.consistent() {
 		return undo(errMoved)
 	}
 	return h, nil
@@ -316,14 +316,9 @@ func (h *Handover) consistent() bool {
 
 // handover is all but the agents and the socket.
 func (d *Daemon) handover() *Handover {
-	h := &Handover{
-		Format: handoverFormat, Generation: d.generation, Since: d.since, Login: d.env.fromShell,
-		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.prefix,
-		Messages: d.messages.Load(), Costs: d.costs.Load(), Logged: d.logged.Load(),
+	return &Handover{
+		Format: handoverFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.env.FromShell(),
+		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.program.prefix,
+		Messages: d.inflight.messages.Load(), Costs: d.inflight.costs.Load(), OwnTurns: d.agents.own.turns.Load(), OwnCosts: d.agents.own.costs.Load(), Logged: d.logged.Load(), Notices: d.conversations.Notices(),
 	}
-	d.notices.Range(func(k, v any) bool {
-		h.Notices = append(h.Notices, notice{k.(pool.Key), v.(string)})
-		return true
-	})
-	return h
 }

@@ -55,14 +55,14 @@ func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaem
 // What closeFront and standStill have done is undone when nothing comes of it.
 func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
 	ctx, dm, old := startInside(t, "")
-	if r, err := ask(old, "echo", "one"); err != nil || text(t, r) != "one" {
+	if r, err := ask(old, "echo", "one"); err != nil || r.Text != "one" {
 		t.Fatal(err)
 	}
 	pid := mustCall[ipc.ProcessList](old, ipc.MethodList, nil).Processes[0].PID
 	for range 2 {
 		tryInVain(ctx, t, dm, old)
 	}
-	if r, err := ask(old, "echo", "two"); err != nil || text(t, r) != "two" {
+	if r, err := ask(old, "echo", "two"); err != nil || r.Text != "two" {
 		t.Fatal(err)
 	}
 	if now := mustCall[ipc.ProcessList](old, ipc.MethodList, nil).Processes[0].PID; now != pid {
@@ -109,8 +109,7 @@ func tryInVain(ctx context.Context, t *testing.T, dm *Daemon, d *testDaemon) {
 		t.Errorf("answered while nobody serves: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
-	h, _ := dm.pool.HandOver()
-	dm.unpause(h.Agents)
+	dm.unpause()
 	dm.reopenFront(ctx, socket)
 	dm.pool.Thaw()
 	if err := <-answered; err != nil {

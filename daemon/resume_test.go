@@ -65,17 +65,48 @@ func TestRealConversationThatCannotBeResumed(t *testing.T) {
 			d.configure(toml + "\non_resume_failure = \"fresh\"\n")
 			mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
 			r, err := ask(d, "api", "count")
-			if err != nil || text(t, r) != "1" || r.SessionID == first.SessionID {
+			if err != nil || r.Text != "1" || r.SessionID == first.SessionID {
 				t.Fatalf("got %s of %s, %v", r.Text, r.SessionID, err)
 			}
 			if !strings.Contains(r.Notice, "a new conversation was begun") || !strings.Contains(r.Notice, c.why) {
 				t.Errorf("notice: %q", r.Notice)
 			}
-			again := mustCall[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: r.ID})
-			if next, err := ask(d, "api", "count"); err != nil || text(t, next) != "2" || next.Notice != "" || again.Notice != r.Notice {
+			again := mustCall[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: r.ID})
+			if next, err := ask(d, "api", "count"); err != nil || next.Text != "2" || next.Notice != "" || again.Notice != r.Notice {
 				t.Errorf("got %s, %q, %v; again %q", next.Text, next.Notice, err, again.Notice)
 			}
 		})
+	}
+}
+
+// A conversation whose team has moved goes on in the new directory, or is said to be
+// in the old one where the program does not find it.
+func TestRealConversationThatMoves(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	toml, env := realTeam(t, "api", one, `args = ["--allowedTools=Bash"]`)
+	d := startDaemon(t, toml)
+	first, err := ask(d, "api", "echo:one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := claude.Transcript(env, first.SessionID)
+	d.configure(strings.Replace(toml, one, two, 1))
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	second, err := ask(d, "api", `tool:Bash:{"command":"pwd","description":"d"}`)
+	if err != nil {
+		wantCode(t, err, ipc.CodeCannotRun, first.SessionID, one, two, "No conversation found")
+		return
+	}
+	if !strings.Contains(second.Text, filepath.Base(two)) || second.SessionID != first.SessionID {
+		t.Errorf("got %s of %s, first %s", second.Text, second.SessionID, first.SessionID)
+	}
+	mustCall[ipc.Stopped](d, ipc.MethodEvict, ipc.Target{Team: "api"})
+	third, err := ask(d, "api", "count")
+	if after, _ := claude.Transcript(env, first.SessionID); err != nil || third.Text != "3" || after != before {
+		t.Errorf("got %s, %v; transcript %s, then %s", third.Text, err, before, after)
+	}
+	if l := mustCall[ipc.ConversationList](d, ipc.MethodSessions, struct{}{}).Conversations; len(l) != 1 || l[0].Dir != two {
+		t.Errorf("listed %+v", l)
 	}
 }
 
@@ -113,7 +144,7 @@ func TestRealConversationThatAnotherProcessHasOpen(t *testing.T) {
 	wantCode(t, err, ipc.CodeCannotRun, first.SessionID, fmt.Sprint(other.Process.Pid))
 	in.Close()
 	other.Wait()
-	if r, err := ask(d, "api", "count"); err != nil || text(t, r) != "2" {
+	if r, err := ask(d, "api", "count"); err != nil || r.Text != "2" {
 		t.Errorf("after it left: %s, %v", r.Text, err)
 	}
 }
@@ -138,7 +169,7 @@ func vanishing(t *testing.T, d *testDaemon, dir string) {
 	t.Helper()
 	want := func(message, answer string) {
 		t.Helper()
-		if r, err := ask(d, "api", message); err != nil || text(t, r) != answer {
+		if r, err := ask(d, "api", message); err != nil || r.Text != answer {
 			t.Fatalf("%s: got %s, %v, want %s", message, r.Text, err, answer)
 		}
 	}

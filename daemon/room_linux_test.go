@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,7 +19,6 @@ import (
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
-	"iris/pool/claude"
 )
 
 // alone runs a test in a process of its own, for a limit that is of a process.
@@ -28,7 +28,32 @@ func alone(t *testing.T) bool {
 	if os.Getenv("IRIS_TEST_ALONE") == t.Name() {
 		return true
 	}
+	return inProcess(t, nil)
+}
+
+// onSmallDisk is alone with the files of the test on a file system of that size.
+func onSmallDisk(t *testing.T, size string) bool {
+	t.Helper()
+	if os.Getenv("IRIS_TEST_ALONE") != t.Name() {
+		return inProcess(t, &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		})
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("SKIPPED: no file system of our own: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	t.Setenv("TMPDIR", dir)
+	return true
+}
+
+// inProcess runs the test once more, in a process of its own.
+func inProcess(t *testing.T, attr *syscall.SysProcAttr) bool {
+	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+	cmd.SysProcAttr = attr
 	cmd.Env = append(os.Environ(), "IRIS_TEST_ALONE="+t.Name())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -49,27 +74,27 @@ func onTmpfs(t *testing.T) {
 
 // fillDisk has this daemon find its disk full, and returns what makes room.
 // Agents that live already are not touched.
-func fillDisk(d *testDaemon) (mend func()) {
+func fillDisk(d *testDaemon) (fix func()) {
 	d.t.Helper()
-	mend = limitFiles(d.t, 8<<10)
+	fix = limitFiles(d.t, 8<<10)
 	_, err := call[ipc.MessageState](d, ipc.MethodSubmit, ipc.Send{Team: "echo", Text: "full"})
 	wantCode(d.t, err, ipc.CodeFull, "room")
-	return mend
+	return fix
 }
 
 // limitFiles bounds the size of a file.
-func limitFiles(t *testing.T, size uint64) (mend func()) {
+func limitFiles(t *testing.T, size uint64) (fix func()) {
 	t.Helper()
 	return setLimit(t, unix.RLIMIT_FSIZE, size)
 }
 
 // closeDoors has no file opened any more.
-func closeDoors(t *testing.T) (mend func()) {
+func closeDoors(t *testing.T) (fix func()) {
 	t.Helper()
 	return setLimit(t, unix.RLIMIT_NOFILE, 3)
 }
 
-func setLimit(t *testing.T, what int, to uint64) (mend func()) {
+func setLimit(t *testing.T, what int, to uint64) (fix func()) {
 	t.Helper()
 	var old unix.Rlimit
 	if err := unix.Getrlimit(what, &old); err != nil {
@@ -94,7 +119,7 @@ func TestMessageWaitsWhileThereIsNoRoomForItsAnswer(t *testing.T) {
 		info, err := os.Stat(d.paths.Journal)
 		return err == nil && info.Size() > 1<<20
 	})
-	mend := limitFiles(t, 512<<10) // the journal has that, the spool would take more
+	fix := limitFiles(t, 512<<10) // the journal has that, the spool would take more
 	waits := submit(d, ipc.Send{Team: "api", Text: "echo:x"})
 	eventually(t, "the word of it", func() bool {
 		return strings.Contains(mustCall[ipc.Status](d, ipc.MethodStatus, struct{}{}).Journal.Error, "no room")
@@ -102,7 +127,7 @@ func TestMessageWaitsWhileThereIsNoRoomForItsAnswer(t *testing.T) {
 	if m := show(d, waits.ID); m.State != "queued" {
 		t.Errorf("got %s: %s", m.State, m.Error)
 	}
-	mend()
+	fix()
 	if end := awaitEnd(d, waits.ID); end.State != "done" {
 		t.Errorf("got %+v: %s", end, show(d, waits.ID).Error)
 	}
@@ -124,14 +149,14 @@ func TestMessageWhoseAgentComesUpOnAFullDiskWaits(t *testing.T) {
 	}
 	waits := submit(d, ipc.Send{Team: "slow", Text: "echo:x"})
 	eventually(t, "the start of its agent, which knows no limit", func() bool { return starts(t, ledger) == 1 })
-	mend := fillDisk(d)
+	fix := fillDisk(d)
 	open()
 	eventually(t, "an agent that is ready", func() bool {
 		return slices.ContainsFunc(mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes, func(p ipc.Process) bool {
 			return p.Team == "slow" && p.State != "starting"
 		})
 	})
-	mend()
+	fix()
 	if end := awaitEnd(d, waits.ID); end.State != "done" {
 		t.Errorf("got %+v: %s", end, show(d, waits.ID).Error)
 	}
@@ -150,22 +175,22 @@ func TestMessageWhoseAgentHasNoDescriptorsWaits(t *testing.T) {
 }
 
 // waitsForItsAgent has a message want an agent while none can be started.
-func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (mend func())) {
+func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (fix func())) {
 	t.Helper()
-	toml := "max_processes = 1\n" + fakeTeam(t, "api") + fakeTeam(t, "other")
-	d := startDaemon(t, toml)
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, "max_processes = 1\n"+toml+fakeTeam(t, "other"))
 	if _, err := ask(d, "echo", "warm"); err != nil {
 		t.Fatal(err)
 	}
 	gated, open := gate(t)
 	long := submit(d, ipc.Send{Team: "api", Text: "sleep:@" + gated})
 	waits := submit(d, ipc.Send{Team: "other", Text: "echo:x"})
-	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
+	eventually(t, "the turn", func() bool { return len(begun(t, ledger)) == 1 })
 	c := accepted(d)
-	mend := bar(d)
+	fix := bar(d)
 	open()
 	awaitAgentOf(t, c, "other")
-	mend()
+	fix()
 	if failed := details(d, "process-error"); len(failed) > 0 {
 		t.Errorf("it was not waited for room: %q", failed)
 	}
@@ -224,7 +249,7 @@ func TestMessageThatIsTakenUpOnAFullDiskIsNotLeft(t *testing.T) {
 
 	dm := newDaemon(Options{Paths: d.paths, Version: "test", Stderr: io.Discard})
 	ctx, quit := context.WithCancel(t.Context())
-	dm.quit, dm.tidy = quit, time.AfterFunc(time.Hour, func() {})
+	dm.life.quit, dm.inflight.tidy = quit, time.AfterFunc(time.Hour, func() {})
 	defer dm.end()
 	if err := dm.open(); err != nil {
 		t.Fatal(err)
@@ -238,14 +263,14 @@ func TestMessageThatIsTakenUpOnAFullDiskIsNotLeft(t *testing.T) {
 		return false
 	})
 	time.Sleep(100 * time.Millisecond)
-	mend := limitFiles(t, 8<<10)
+	fix := limitFiles(t, 8<<10)
 	time.Sleep(400 * time.Millisecond)
-	mend()
+	fix()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer quit()
 	wg.Go(func() { dm.run(ctx) })
-	eventually(t, "room", func() bool { return dm.waitsForRoom() == "" })
+	eventually(t, "room", func() bool { return dm.store.WaitsFor() == "" })
 	eventually(t, "the end", func() bool { return show(d, waits.ID).State == "done" })
 	if got := begun(t, ledger); len(got) != 2 {
 		t.Errorf("begun: %q", got)
@@ -264,18 +289,18 @@ func TestFullDiskKeepsNoOutputForLater(t *testing.T) {
 	gated, open := gate(t)
 	id := submit(d, ipc.Send{Team: "api", Text: "slow:20:@" + gated}).ID
 	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
-	m := dm.live.get(id)
-	opened := make(chan *claude.Stream, 1)
+	m := dm.inflight.live.get(id)
+	opened := make(chan output, 1)
 	m.attach(opened, 0)
 	m.detach(opened)
-	dm.recent.keep(id, <-opened)
-	mend := fillDisk(d)
+	dm.inflight.recent.keep(id, <-opened)
+	fix := fillDisk(d)
 	eventually(t, "the end of what is kept", func() bool {
-		dm.recent.mu.Lock()
-		defer dm.recent.mu.Unlock()
-		return len(dm.recent.kept) == 0
+		dm.inflight.recent.mu.Lock()
+		defer dm.inflight.recent.mu.Unlock()
+		return len(dm.inflight.recent.kept) == 0
 	})
-	mend()
+	fix()
 	open()
 	if end := awaitEnd(d, id); end.State != "done" {
 		t.Errorf("got %+v", end)
@@ -297,10 +322,10 @@ func TestConversationOutlivesAWantOfDescriptors(t *testing.T) {
 	eventually(t, "the turn", func() bool { return show(d, long.ID).State == "running" })
 	waits := submit(d, ipc.Send{Team: "api", Text: "count"})
 	c := accepted(d)
-	mend := closeDoors(t)
+	fix := closeDoors(t)
 	open()
 	awaitAgentOf(t, c, "api")
-	mend()
+	fix()
 	if end := awaitEnd(d, waits.ID); end.State != "done" || answer(d, waits.ID) != "2" {
 		t.Errorf("got %+v", show(d, waits.ID))
 	}
@@ -314,9 +339,9 @@ func TestReplacementWithoutDescriptorsIsRefused(t *testing.T) {
 	}
 	ctx, dm, d := startInside(t, "")
 	r := replacement{program: "/bin/true", refused: make(chan error, 1)}
-	mend := closeDoors(t)
+	fix := closeDoors(t)
 	err := dm.replace(ctx, r)
-	mend()
+	fix()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +353,7 @@ func TestReplacementWithoutDescriptorsIsRefused(t *testing.T) {
 	default:
 		t.Error("nobody was told")
 	}
-	if r, err := ask(d, "echo", "on"); err != nil || text(t, r) != "on" {
+	if r, err := ask(d, "echo", "on"); err != nil || r.Text != "on" {
 		t.Error(err)
 	}
 }

@@ -10,9 +10,12 @@ import (
 	"unicode/utf8"
 
 	"iris/config"
+	"iris/daemon/conversation"
+	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 // MaxMessage is the size of the largest message, in bytes.
@@ -32,7 +35,7 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := terms{ifIdle: p.IfBusy == "fail", waits: true}
+	t := terms{ifIdle: p.IfBusy == "fail", waits: true, ownID: p.ID != ""}
 	if p.Stream {
 		t.streams = d.newStreamer(c, p.Partial, p.Place)
 		defer t.streams.close()
@@ -47,11 +50,7 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 			t.streams.id = st.ID
 			t.streams.rest()
 		}
-		now := d.standIn(st.ID)
-		if now != st.ID {
-			d.instead(c, st.ID, now)
-		}
-		return d.recall(now, p.EnvKeys)
+		return d.recall(st.ID, p.EnvKeys)
 	}
 	return d.outcome(ctx, c, m, t.streams, &p)
 }
@@ -69,47 +68,38 @@ func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, st, err := d.accept(c, n, terms{ifIdle: p.IfBusy == "fail"})
+	_, st, err := d.accept(c, n, terms{ifIdle: p.IfBusy == "fail", ownID: p.ID != ""})
 	if err != nil {
 		return nil, err
 	}
 	return st, nil
 }
 
-// outcome waits for the end of a message, or of what runs in its place, and
-// answers with it. Meanwhile s, which may be nil, sends what its agent writes.
+// outcome waits for the end of a message and answers with it. Meanwhile s, which may
+// be nil, sends what its agent writes.
 func (d *Daemon) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
-	for {
-		defer d.watchApprovals(c, p.Approvals, m.new.ID)()
-		if s != nil {
-			if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
-				d.log.Warn("output not sent", "message", m.new.ID, "err", err)
-			}
+	defer d.approvals.Watch(c, p.Approvals, m.new.ID)()
+	if s != nil {
+		if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
+			d.log.Warn("output not sent", "message", m.new.ID, "err", err)
 		}
+	}
+	select {
+	case <-m.done:
+	case <-d.life.left:
+		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
+	case <-ctx.Done():
 		select {
-		case <-m.done:
-		case <-d.left:
-			return d.comeBack(ctx, leftError(m.key(), m.new.ID))
-		case <-ctx.Done():
-			select {
-			case <-m.done: // the daemon stops, and that is how this turn ended
-			default:
-				d.pool.Detach(m.new.ID)
-				return nil, ctx.Err()
-			}
-		}
-		if m.next == nil {
-			break
-		}
-		d.instead(c, m.new.ID, m.next.new.ID)
-		if m = m.next; s != nil {
-			s.leave()
+		case <-m.done: // the daemon stops, and that is how this turn ended
+		default:
+			d.pool.Detach(m.new.ID)
+			return nil, ctx.Err()
 		}
 	}
-	if m.end.err != nil && m.end.state == "" {
+	switch {
+	case m.end.err != nil && m.end.state == "":
 		return d.comeBack(ctx, m.end.err)
-	}
-	if m.end.err != nil {
+	case m.end.err != nil:
 		return nil, m.end.err
 	}
 	reply := d.reply(m.key(), m.new.ID, m.end.res, p.EnvKeys)
@@ -120,7 +110,7 @@ func (d *Daemon) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *strea
 // comeBack tells a client that its message lives on without this daemon. When
 // another one follows it is not told, but cut off: it asks that one.
 func (d *Daemon) comeBack(ctx context.Context, err error) (any, error) {
-	if d.follows.Load() {
+	if d.life.follows.Load() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -131,24 +121,29 @@ func (d *Daemon) comeBack(ctx context.Context, err error) (any, error) {
 type terms struct {
 	ifIdle  bool      // not when its conversation has something to do
 	waits   bool      // for the end
+	ownID   bool      // the id is its sender's
 	streams *streamer // of its output; may be nil
 }
 
-// accept takes a message in. The delivery is nil when the message has the key of
-// one that has ended already.
+// accept takes a message in, unless its sender has hung up: who was not told of
+// an id may believe that there is no message. The delivery is nil when the message
+// has the key, or the id, of one that has ended already.
 func (d *Daemon) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.MessageState, error) {
-	defer d.keys.lock(n.Options.Key)()
-	if n.Options.Key != "" {
-		found, err := d.journal.Find(n)
-		if err != nil {
-			return nil, ipc.MessageState{}, d.notRecorded("", err)
-		}
-		if found.Existing {
-			return d.existing(c, &found, w.waits)
-		}
+	defer d.inflight.keys.lock(n.Options.Key)()
+	defer d.inflight.ids.accepting.lock(n.ID)()
+	found, err := d.find(n, w)
+	if err != nil {
+		return nil, ipc.MessageState{}, err
 	}
+	if found.Existing {
+		return d.existing(c, &found, w.waits)
+	}
+	if err := d.checkSpace(); err != nil {
+		return nil, ipc.MessageState{}, err
+	}
+	n.Gone = c.Gone
 	m := d.newDelivery(n)
-	t := &pool.Turn{IfIdle: w.ifIdle}
+	t := pool.Turn{IfIdle: w.ifIdle}
 	m.eager = !w.waits // whoever does not wait for the answer gets the id at once
 	if w.streams != nil {
 		m.attach(w.streams.opened, 0)
@@ -168,31 +163,53 @@ func (d *Daemon) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.Mes
 	return m, st, nil
 }
 
+// find returns the message that n repeats: it has its key, or its sender has sent
+// it before with the same id and lost the daemon.
+func (d *Daemon) find(n journal.New, w terms) (found journal.Accepted, err error) {
+	if n.Options.Key != "" || w.ownID && d.onRecord(n.ID) {
+		found, err = d.store.Find(n)
+	}
+	switch {
+	case errors.Is(err, journal.ErrExists), err == nil && !found.Existing && w.ownID && !d.inflight.ids.admit(n.ID, n.At):
+		return found, d.otherID(n.ID)
+	case err != nil:
+		return found, d.store.NotAccepted("", err)
+	}
+	return found, nil
+}
+
+// onRecord reports whether there is a message of that id, as far as can be read.
+func (d *Daemon) onRecord(id string) bool {
+	_, err := d.store.Message(id)
+	return !errors.Is(err, journal.ErrNotFound)
+}
+
+// otherID offers an id in place of one that would not sort by time, since a clock
+// was set, or that another message has.
+func (d *Daemon) otherID(id string) *ipc.Error {
+	e := fault.New(ipc.CodeConflict, "other-id", fmt.Errorf("the id %s does not follow those on record", id))
+	return fault.WithID(e, d.inflight.ids.next(time.Now()))
+}
+
 // refusal is what the sender of a message is told that the pool or the journal
 // has not taken. It has no id: nothing of it is left.
 func (d *Daemon) refusal(m *delivery, err error) error {
 	if e, ok := errors.AsType[*ipc.Error](err); ok {
 		return e
 	}
-	return d.failure(m.key(), "", err)
+	return fault.Of(m.key(), "", err)
 }
 
 // existing answers for a message whose key is known.
 func (d *Daemon) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*delivery, ipc.MessageState, error) {
-	st := ipc.MessageState{ID: found.ID, State: string(found.State), Existing: true}
+	st := ipc.MessageState{ID: found.ID, State: string(found.State), Existing: found.Options.Key != "" || found.Pruned}
 	if found.Pruned && waits {
 		err := fmt.Errorf("message %s with that key is %s, and its answer is no longer kept", found.ID, found.State)
-		return nil, st, withID(coded(ipc.CodeNotFound, "pruned", err), found.ID)
+		return nil, st, fault.WithID(fault.New(ipc.CodeNotFound, "pruned", err), found.ID)
 	}
-	m := d.live.get(found.ID)
-	if m == nil {
-		m = d.live.get(d.standIn(found.ID))
-	}
+	m := d.inflight.live.get(found.ID)
 	if m != nil && waits {
 		c.Notify(ipc.NotifyState, st)
-		if m.new.ID != found.ID {
-			d.instead(c, found.ID, m.new.ID)
-		}
 	}
 	return m, st, nil
 }
@@ -211,24 +228,27 @@ func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
 	if err != nil {
 		return n, err
 	}
-	if isFresh(k) {
-		return n, coded(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
+	if conversation.IsFresh(k) {
+		return n, fault.New(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
 	}
 	if err := d.checkVariant(k.Team, p); err != nil {
 		return n, err
 	}
 	now := time.Now()
 	n = journal.New{
-		ID: d.ids.next(now), Team: k.Team, Session: k.Session, Body: body, At: now,
+		ID: p.ID, Team: k.Team, Session: k.Session, Body: body, At: now,
 		Options: journal.Options{
-			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin, Blocks: len(p.Content) > 0,
+			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin, Blocks: len(p.Content) > 0, NoWait: p.NoWait,
 		},
 	}
-	if p.Fresh {
-		n.Session = freshPrefix + n.ID
+	if p.ID == "" {
+		n.ID = d.inflight.ids.next(now)
 	}
-	if p.Options != (ipc.Variant{}) {
-		v := journal.Variant(p.Options)
+	if p.Fresh {
+		n.Session = conversation.FreshPrefix + n.ID
+	}
+	if p.Options != (turn.Variant{}) {
+		v := p.Options
 		n.Options.Variant = &v
 	}
 	if p.TTL > 0 {
@@ -242,9 +262,12 @@ const maxTTL = journal.Retention
 
 func checkOptions(p *ipc.Send) error {
 	usage := func(format string, args ...any) error {
-		return coded(ipc.CodeUsage, "bad-option", fmt.Errorf(format, args...))
+		return fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf(format, args...))
 	}
+	_, isID := ipc.ParseID(p.ID)
 	switch {
+	case p.ID != "" && !isID:
+		return usage("id is %q: leave it out, or make it as iris does", p.ID)
 	case len(p.Key) > 1024 || !utf8.ValidString(p.Key):
 		return usage("the key has %d bytes: it must be valid UTF-8 of at most 1024", len(p.Key))
 	case p.TTL < 0 || p.TTL > maxTTL.Milliseconds():
@@ -259,62 +282,27 @@ func checkOptions(p *ipc.Send) error {
 	return nil
 }
 
-// again has a message run once more: its sender wanted that if nobody can prove
-// how it ended. The second time there is no third.
-func (d *Daemon) again(old journal.New) *delivery {
-	body, err := d.journal.Body(old.ID)
-	if err != nil {
-		d.log.Error("message not sent again", "message", old.ID, "err", d.journalError(err))
-		return nil
-	}
-	n := old
-	n.ID, n.Body, n.At = d.ids.next(time.Now()), body, time.Now()
-	n.Options.Key, n.Options.OnUnknown, n.Options.RetryOf = "", "", old.ID
-	if n.Options.Fresh {
-		n.Session = freshPrefix + n.ID
-	}
-	var got journal.Accepted
-	err = d.persist(func() (err error) {
-		got, err = d.journal.Accept(n)
-		return err
-	})
-	if err != nil {
-		d.log.Error("message not sent again", "message", old.ID, "err", err)
-		return nil
-	}
-	d.log.Info("message sent again", "message", old.ID, "as", n.ID)
-	m := d.restored(&got.Message)
-	if _, err = m.submit(&pool.Turn{}); err == nil {
-		return m
-	}
-	if _, err = m.submit(&pool.Turn{Kept: m.order}); err != nil { // nobody could be told that there is no room
-		m.end = ended{err: stoppingError(m.key(), n.ID)}
-		close(m.done)
-	}
-	return m
-}
-
 // large is the size of a text from which on memory is given back afterwards.
 const large = 64 << 10
 
-func (d *Daemon) count(size int64, res *pool.Result) {
+func (d *Daemon) count(size int64, res *turn.Result) {
 	if size > large || res != nil && len(res.Text) > large {
-		d.tidy.Reset(tidyAfter)
+		d.inflight.tidy.Reset(tidyAfter)
 	}
 	if res != nil {
-		d.messages.Add(1)
-		d.costs.Add(int64(res.CostUSD*1e6 + 0.5))
+		d.inflight.messages.Add(1)
+		d.inflight.costs.Add(int64(res.CostUSD*1e6 + 0.5))
 	}
 }
 
 func checkText(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
-		return coded(ipc.CodeUsage, "blank", errors.New("the message is blank"))
+		return fault.New(ipc.CodeUsage, "blank", errors.New("the message is blank"))
 	case len(text) > MaxMessage:
-		return coded(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(text), MaxMessage))
+		return fault.New(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(text), MaxMessage))
 	case !utf8.ValidString(text):
-		return coded(ipc.CodeUsage, "not-utf8", errors.New("the message is not valid UTF-8"))
+		return fault.New(ipc.CodeUsage, "not-utf8", errors.New("the message is not valid UTF-8"))
 	}
 	return nil
 }
@@ -322,14 +310,14 @@ func checkText(text string) error {
 // key checks the names of a conversation and returns its key. A directory
 // stands for the team that it belongs to, or for itself.
 func (d *Daemon) key(team, session string) (pool.Key, error) {
-	if session != "" && !strings.HasPrefix(session, freshPrefix) {
+	if session != "" && !strings.HasPrefix(session, conversation.FreshPrefix) {
 		if err := config.CheckName("session", session); err != nil {
-			return pool.Key{}, coded(ipc.CodeUsage, "bad-name", err)
+			return pool.Key{}, fault.New(ipc.CodeUsage, "bad-name", err)
 		}
 	}
 	t, err := d.team(team)
 	if err != nil {
-		return pool.Key{}, teamError(err)
+		return pool.Key{}, fault.Team(err)
 	}
 	return pool.Key{Team: t.Name, Session: session}, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/claude"
 )
 
 // firstLent is the descriptor of the first socket that a service manager passes
@@ -116,7 +117,7 @@ func (d *Daemon) tellAlive(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		st := d.pool.Snapshot()
-		d.journal.Ping()
+		d.store.Ping()
 		s.Tell("WATCHDOG=1", "STATUS="+inShort(st))
 		select {
 		case <-ctx.Done():
@@ -127,7 +128,7 @@ func (d *Daemon) tellAlive(ctx context.Context) {
 }
 
 // inShort is the pool in one line.
-func inShort(st pool.Status) string {
+func inShort(st pool.Status[*claude.Process]) string {
 	busy := 0
 	for _, p := range st.Processes {
 		if p.State == pool.Busy {

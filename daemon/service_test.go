@@ -20,6 +20,7 @@ import (
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/claude"
 )
 
 // A manager is a service manager, as far as a daemon sees one.
@@ -138,11 +139,11 @@ func TestServiceManagerIsToldWhyADaemonDoesNotStart(t *testing.T) {
 // locks finds what a hanging daemon would hold.
 var locks = map[string]func(d *Daemon) (lock, unlock func()){
 	"pool": func(d *Daemon) (func(), func()) {
-		mu := field[sync.Mutex, pool.Pool](d.pool, "mu")
+		mu := field[sync.Mutex, pool.Pool[*claude.Process]](d.pool, "mu")
 		return mu.Lock, mu.Unlock
 	},
 	"committer": func(d *Daemon) (func(), func()) {
-		mu := field[sync.RWMutex, journal.Journal](d.journal, "life")
+		mu := field[sync.RWMutex, journal.Journal](d.store.Journal, "life")
 		return mu.Lock, mu.Unlock
 	},
 }
@@ -245,7 +246,7 @@ func TestLentSocketStaysAndAMissingOneIsReplaced(t *testing.T) {
 		d.wg.Go(func() { d.err = dm.lifetime(ctx) })
 	}
 	start()
-	if r, err := ask(d, "echo", "one"); err != nil || text(t, r) != "one" {
+	if r, err := ask(d, "echo", "one"); err != nil || r.Text != "one" {
 		t.Fatalf("got %v, %v", r, err)
 	}
 	d.stop()

@@ -3,12 +3,13 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 
+	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
-	"iris/pool/claude"
+	"iris/pool/claude/transcript"
 )
 
 // sessions lists the conversations on record.
@@ -17,14 +18,14 @@ func (d *Daemon) sessions(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	list := ipc.ConversationList{Conversations: []ipc.Conversation{}}
-	err := d.journal.Sessions(func(key string, s journal.Session) error {
-		list.Conversations = append(list.Conversations, conversation(recorded(key), s))
+	err := d.conversations.List(func(k pool.Key, s journal.Session) error {
+		list.Conversations = append(list.Conversations, wireConversation(k, s))
 		return nil
 	})
 	return list, err
 }
 
-func conversation(k pool.Key, s journal.Session) ipc.Conversation {
+func wireConversation(k pool.Key, s journal.Session) ipc.Conversation {
 	return ipc.Conversation{Team: k.Team, Session: k.Session, SessionID: s.ID, Dir: s.Dir, Created: s.Created}
 }
 
@@ -35,46 +36,70 @@ func (d *Daemon) reset(_ context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&t); err != nil {
 		return nil, err
 	}
-	k, err := d.key(t.Team, t.Session)
+	k, s, err := d.resting(t.Team, t.Session)
 	if err != nil {
 		return nil, err
 	}
-	_, busy := d.pool.Evict(func(o pool.Key) bool { return o == k })
-	if len(busy) > 0 {
-		return nil, coded(ipc.CodeFull, "busy", fmt.Errorf("team %s: its agent is in the middle of a turn", k))
+	return wireConversation(k, s), d.conversations.Reset(k)
+}
+
+// rewind takes back the last turns of a conversation: its next agent goes on before
+// them. Its agent leaves first; a busy one is in the way.
+func (d *Daemon) rewind(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Rewind
+	if err := c.Bind(&p); err != nil {
+		return nil, err
 	}
-	s, ok, err := d.journal.Session(record(k))
+	if p.Turns < 0 {
+		return nil, ipc.Errorf(ipc.CodeUsage, "turns: %d is negative", p.Turns)
+	}
+	k, s, err := d.resting(p.Team, p.Session)
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		return nil, coded(ipc.CodeNotFound, "no-conversation", fmt.Errorf("team %s has no conversation", k))
+	t, err := d.team(k.Team)
+	if err != nil {
+		return nil, fault.Team(err)
 	}
-	return conversation(k, s), d.journal.DeleteSession(record(k))
+	to := transcript.Rewind{}
+	path := d.transcript(t, s.ID)
+	if err = transcript.ErrNoRewind; path != "" {
+		to, err = transcript.FindRewind(path, s.Rewound, p.Turns)
+	}
+	if err != nil {
+		e := fault.New(ipc.CodeFailed, "no-rewind", fmt.Errorf("team %s: its conversation cannot be rewound: %w", k, err))
+		e.Data.Hint = fmt.Sprintf(`"%s" begins a new one`, fault.Command("session reset", k))
+		return nil, e
+	}
+	return ipc.Rewound{Team: k.Team, Session: k.Session, SessionID: s.ID, Turns: to.Turns, Last: to.Last}, d.conversations.Rewind(k, s, to.At)
 }
 
-// used notes that a conversation has had an answer, and of which model unless
-// the message had asked for one. From then on there is a transcript, and one
-// that is missing is a loss. An answer of another conversation is that of an agent
-// which has moved on (/clear) when nobody could note it: no daemon was there, or the
-// journal had no room.
-func (d *Daemon) used(k pool.Key, id, model string) {
-	if isFresh(k) {
-		return
+// resting is a conversation that no agent has open any more.
+func (d *Daemon) resting(team, session string) (k pool.Key, s journal.Session, err error) {
+	if k, err = d.key(team, session); err != nil {
+		return k, s, err
 	}
-	if s, ok, err := d.journal.Session(record(k)); err == nil && ok && s.ID != id && claude.ValidSessionID(id) {
-		d.setSession(k, s.Dir, id)
+	busy := fault.New(ipc.CodeFull, "busy", fmt.Errorf("team %s: its agent is in the middle of a turn", k))
+	if p, ok := d.agentOf(k); ok && (p.State == pool.Busy || p.State == pool.Starting) {
+		return k, s, busy // and is not told to leave
 	}
-	if err := d.journal.UseSession(record(k), id, model); err != nil {
-		d.log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", d.journalError(err))
+	d.pool.Evict(func(o pool.Key) bool { return o == k })
+	if _, ok := d.agentOf(k); ok { // one that has just begun, or is left over from an earlier daemon
+		return k, s, busy
 	}
+	s, ok, err := d.conversations.Get(k)
+	if err == nil && !ok {
+		err = fault.New(ipc.CodeNotFound, "no-conversation", fmt.Errorf("team %s has no conversation", k))
+	}
+	return k, s, err
 }
 
-// lostWork has the next answer of a conversation say that something in the
-// background has ended with the agent. A notice that waits already comes first.
-func (d *Daemon) lostWork(k pool.Key, work []string) {
-	d.log.Info("background work ended with its agent", "team", k.Team, "session", k.Session, "tasks", len(work))
-	if !isFresh(k) {
-		d.notices.LoadOrStore(k, fmt.Sprintf("team %s: background work has ended with the agent that ran it: %s", k, strings.Join(work, "; ")))
+// agentOf returns the agent that has a conversation open.
+func (d *Daemon) agentOf(k pool.Key) (process, bool) {
+	all := d.pool.Snapshot().Processes
+	i := slices.IndexFunc(all, func(p process) bool { return p.Key == k })
+	if i < 0 {
+		return process{}, false
 	}
+	return all[i], true
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"testing"
 
+	"iris/daemon/conversation"
 	"iris/daemon/journal"
 	"iris/pool"
 	"iris/pool/claude"
@@ -16,8 +17,8 @@ func TestConversationFollowsItsAnswers(t *testing.T) {
 	first, second := claude.NewSessionID(), claude.NewSessionID()
 	used := func(id string) journal.Session {
 		t.Helper()
-		dm.used(k, id, "")
-		s, _, err := dm.journal.Session(record(k))
+		dm.conversations.Use(k, id, "")
+		s, _, err := dm.conversations.Get(k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +27,7 @@ func TestConversationFollowsItsAnswers(t *testing.T) {
 	if s := used(first); s.ID != "" {
 		t.Errorf("none has begun: %+v", s)
 	}
-	if err := dm.journal.SetSession(record(k), journal.Session{ID: first, Dir: "/d", Model: "m"}); err != nil {
+	if err := dm.store.SetSession(conversation.Name(k), journal.Session{ID: first, Dir: "/d", Model: "m"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ answer, want string }{

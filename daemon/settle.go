@@ -32,9 +32,9 @@ type SettleOptions struct {
 
 // Settle is what is left to do for the agents of a daemon that is gone, when no
 // other one follows: it waits while they finish their turns, and ends with their
-// tools those that have written nothing for orphan_timeout since it began. It
-// takes as long at most, and returns how many agents still live then, or when ctx
-// ends. Their answers stay in their spools: the next daemon settles the messages.
+// tools those that only their background work keeps, after orphan_grace, and those
+// that have written nothing for orphan_timeout since it began. It takes as long at
+// most, and returns how many agents still live then, or when ctx ends. Their answers stay in their spools: the next daemon settles the messages.
 //
 // It gives way to every daemon: it holds the lock for each look only, and while
 // it ends one agent, and leaves as soon as somebody has a daemon or wants one.
@@ -46,7 +46,7 @@ func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	if err != nil {
 		return 0, ipc.Errorf(ipc.CodeUsage, "%v", err)
 	}
-	s := settling{SettleOptions: o, cfg: cfg, begun: time.Now(), written: map[string]int64{}, ended: map[string]bool{}}
+	s := settling{SettleOptions: o, cfg: cfg, begun: time.Now(), seen: map[string]*settlingAgent{}}
 	tick := time.NewTicker(settleLook)
 	defer tick.Stop()
 	for {
@@ -68,11 +68,18 @@ type settling struct {
 	cfg   *config.Config
 	begun time.Time
 	left  int
-	errs  error           // of those that could not be ended
-	told  time.Time       // when the manager was last told
-	ended map[string]bool // by process: it was tried to end that
+	errs  error     // of those that could not be ended
+	told  time.Time // when the manager was last told
 
-	written map[string]int64 // by process: how much it had written when it was first seen
+	seen map[string]*settlingAgent // by process
+}
+
+// settlingAgent is what settling knows of an agent.
+type settlingAgent struct {
+	claude.Orphan
+	advance
+	first int64 // how much it had written when it was first seen
+	ended bool  // it was tried to end it
 }
 
 // look looks once. It is done when no agent is left, when the time is over, and
@@ -92,36 +99,50 @@ func (s *settling) look() (done bool, err error) {
 		return true, err
 	}
 	defer lock.release()
-	found, err := claude.Leftovers(s.Paths.Spool)
+	found, err := claude.Orphans(s.Paths.Spool)
 	if err != nil {
 		return true, fmt.Errorf("look for agents of an earlier daemon: %w", err)
 	}
 	s.tell(len(found))
-	for _, l := range found {
-		if _, seen := s.written[l.Process]; !seen {
-			s.written[l.Process] = l.Written()
-		}
-	}
 	over := time.Since(s.begun) >= s.cfg.OrphanTimeout
-	if l := s.silent(found); over && l != nil {
-		s.ended[l.Process] = true
-		s.errs = errors.Join(s.errs, l.Stop(s.cfg.StopGrace))
-		over = s.silent(found) == nil
+	agents := s.agents(found)
+	if a := s.next(agents, over); a != nil {
+		a.ended = true
+		s.errs = errors.Join(s.errs, a.Stop(s.cfg.StopGrace))
+		over = over && s.next(agents, over) == nil
 	}
-	for _, l := range found {
-		if l.Alive() {
+	for _, a := range agents {
+		if a.Alive() {
 			s.left++
 		}
 	}
 	return over || s.left == 0, s.errs
 }
 
-// silent is one that has written nothing since it was first seen, and that is still to
-// be ended; nil when there is none.
-func (s *settling) silent(found []claude.Leftover) *claude.Leftover {
-	for i, l := range found {
-		if !s.ended[l.Process] && l.Written() == s.written[l.Process] {
-			return &found[i]
+// agents are those that were found, with what they have written since.
+func (s *settling) agents(found []claude.Orphan) (all []*settlingAgent) {
+	for _, l := range found {
+		a := s.seen[l.Process]
+		if a == nil {
+			a = &settlingAgent{Orphan: l, advance: newAdvance(), first: l.Written()}
+			s.seen[l.Process] = a
+		}
+		if a.look(&a.Orphan); a.unread {
+			a.is(a.AtRest())
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// next is one that is to be ended: its turn has been over for orphan_grace, or,
+// when the time is over, it has written nothing since it was first seen; nil when
+// there is none.
+func (s *settling) next(agents []*settlingAgent, over bool) *settlingAgent {
+	for _, a := range agents {
+		rested := !a.rests.IsZero() && time.Since(a.rests) >= s.cfg.OrphanGrace
+		if !a.ended && (rested || over && a.Written() == a.first) {
+			return a
 		}
 	}
 	return nil

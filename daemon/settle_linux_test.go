@@ -14,14 +14,22 @@ import (
 
 	"iris/daemon/journal"
 	"iris/pool/claude"
+	"iris/pool/procs"
 )
 
 // hanging starts what a later daemon takes for an agent that hangs, and that
 // SIGTERM does not end.
 func hanging(t *testing.T, spools, process string) {
 	t.Helper()
+	orphan(t, spools, process, `trap "" TERM; `, "")
+}
+
+// orphan starts what a later daemon takes for an agent, with more in its record.
+// It does what the script says first, and then nothing.
+func orphan(t *testing.T, spools, process, script, more string) {
+	t.Helper()
 	path := filepath.Join(spools, "session-"+process+"."+process)
-	cmd := exec.Command("sh", "-c", `trap "" TERM; exec 9>>"$0.out"; flock 9; echo ready; while :; do sleep 0.1; done`, path)
+	cmd := exec.Command("sh", "-c", script+`exec 9>>"$0.out"; flock 9; echo ready; while :; do sleep 0.1; done`, path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -39,8 +47,8 @@ func hanging(t *testing.T, spools, process string) {
 		t.Fatal(err)
 	}
 	start := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[19]
-	record := fmt.Sprintf(`{"session":"session-%s","process":%q,"pid":%d,"start":%s,"boot":%q}`,
-		process, process, cmd.Process.Pid, start, claude.BootID())
+	record := fmt.Sprintf(`{"session":"session-%s","process":%q,"pid":%d,"start":%s,"boot":%q%s}`,
+		process, process, cmd.Process.Pid, start, procs.BootID(), more)
 	if err := os.WriteFile(path+".json", []byte(record), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +65,7 @@ func TestSettleEndsOneAgentAtATime(t *testing.T) {
 		hanging(t, d.paths.Spool, process)
 	}
 	living := func() int {
-		found, err := claude.Leftovers(d.paths.Spool)
+		found, err := claude.Orphans(d.paths.Spool)
 		if err != nil {
 			t.Error(err)
 		}
@@ -117,7 +125,7 @@ func writing(write func()) (stop func() time.Duration) {
 }
 
 // An agent that writes makes progress, whatever the clock says.
-func TestClockThatIsSetBackEndsNoLeftover(t *testing.T) {
+func TestClockThatIsSetBackEndsNoOrphan(t *testing.T) {
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("SKIPPED: ", err)
 	}
@@ -126,7 +134,7 @@ func TestClockThatIsSetBackEndsNoLeftover(t *testing.T) {
 	hanging(t, d.paths.Spool, "a")
 	write := backward(d.paths.Spool)
 	lives := func() bool {
-		found, err := claude.Leftovers(d.paths.Spool)
+		found, err := claude.Orphans(d.paths.Spool)
 		return err == nil && len(found) == 1
 	}
 	hold := func() (func(), error) { write(); return func() {}, nil } // before each look
@@ -144,7 +152,7 @@ func TestClockThatIsSetBackEndsNoLeftover(t *testing.T) {
 
 // A daemon that can open no file for a while knows nothing of the agents that another
 // one has left: they are not taken for dead.
-func TestLeftoverOutlivesAWantOfDescriptors(t *testing.T) {
+func TestOrphanOutlivesAWantOfDescriptors(t *testing.T) {
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("SKIPPED: ", err)
 	}
@@ -160,19 +168,19 @@ func TestLeftoverOutlivesAWantOfDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := journal.New{ID: "01m0000000000000", Team: "api", Body: []byte("x"), At: time.Now()}
-	if _, err := j.AcceptAndDispatch(m, journal.Attempt{Process: "a", Boot: claude.BootID(), At: time.Now()}); err != nil {
+	if _, err := j.AcceptAndDispatch(m, journal.Attempt{Process: "a", Boot: procs.BootID(), At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
 	d.run()
-	mend := closeDoors(t)
+	fix := closeDoors(t)
 	time.Sleep(500 * time.Millisecond)
-	mend()
+	fix()
 	time.Sleep(500 * time.Millisecond)
 	if got := show(d, m.ID); got.State != "running" {
 		t.Errorf("got %s: %s", got.State, got.Error)
 	}
-	if left, err := claude.Leftovers(d.paths.Spool); len(left) != 1 || err != nil {
+	if left, err := claude.Orphans(d.paths.Spool); len(left) != 1 || err != nil {
 		t.Errorf("got %v, %v", left, err)
 	}
 }

@@ -9,6 +9,13 @@ import (
 	"iris/ipc"
 )
 
+// socket is where clients come in.
+type socket struct {
+	server   *ipc.Server
+	front    front
+	listener *ipc.Listener // the one in service; while it runs watchSocket alone changes it
+}
+
 // The daemon is told when its socket is removed or moved: a cleaner of temporary
 // files or a logout may take it away. What it may not be told of, such as a new
 // name of the directory, it sees by itself after watchedLook; without a watch it
@@ -36,7 +43,7 @@ func (d *Daemon) watchSocket(ctx context.Context) {
 			watched = true
 			tick.Reset(watchedLook)
 		}
-		if !d.listener.Present() && d.rebind() { // looked at after it is watched
+		if !d.socket.listener.Present() && d.rebind() { // looked at after it is watched
 			if watched {
 				w.Remove(d.opts.Paths.Socket)
 			}
@@ -61,19 +68,19 @@ func (d *Daemon) rebind() bool {
 		d.log.Error("socket not bound", "err", err)
 		return false
 	}
-	d.listener.Close()
+	d.socket.listener.Close()
 	d.listen(l)
 	return true
 }
 
 // listen serves one listener until the front is closed.
 func (d *Daemon) listen(l *ipc.Listener) {
-	d.listener = l
-	ctx := d.front.conns
-	d.front.served.Go(func() {
-		if err := d.server.Serve(ctx, l); err != nil && ctx.Err() == nil {
+	d.socket.listener = l
+	ctx := d.socket.front.conns
+	d.socket.front.served.Go(func() {
+		if err := d.socket.server.Serve(ctx, l); err != nil && ctx.Err() == nil {
 			d.log.Error("socket not served", "err", err)
-			d.quit()
+			d.life.quit()
 		}
 	})
 }

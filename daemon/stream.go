@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
@@ -17,50 +18,35 @@ import (
 const tellEvery = 100 * time.Millisecond
 
 // stream answers message.stream. It reads what the agent has written from the
-// spool's file, no faster than the client takes it. After a message that was sent
-// again comes the one in its place.
+// spool's file, no faster than the client takes it.
 func (d *Daemon) stream(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Stream
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
 	if p.After < 0 {
-		return nil, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("after is %d: it must be the seq of an output, or 0", p.After))
+		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("after is %d: it must be the seq of an output, or 0", p.After))
 	}
 	s := d.newStreamer(c, p.Partial, p.Place)
 	defer s.close()
 	s.id, s.seq = p.ID, p.After
-	m := d.live.get(p.ID)
+	m := d.findLive(p.ID)
 	if m == nil {
-		end, err := s.ended(ctx)
-		now := d.standIn(p.ID)
-		if err != nil || now == p.ID {
-			return end, err
-		}
-		s.goOn(now)
-		if m = d.live.get(now); m == nil {
-			return s.ended(ctx)
-		}
+		return s.ended(ctx)
 	}
-	for {
-		defer d.watchApprovals(c, p.Approvals, m.new.ID)()
-		if err := s.follow(ctx, m); err != nil {
-			return nil, err
-		}
-		select {
-		case <-d.left:
-			return d.comeBack(ctx, leftError(m.key(), m.new.ID))
-		default:
-		}
-		switch {
-		case m.end.err != nil && m.end.state == "":
-			return d.comeBack(ctx, m.end.err)
-		case m.next == nil:
-			return ipc.StreamEnd{Seq: s.seq}, nil
-		}
-		m = m.next
-		s.goOn(m.new.ID)
+	defer d.approvals.Watch(c, p.Approvals, m.new.ID)()
+	if err := s.follow(ctx, m); err != nil {
+		return nil, err
 	}
+	select {
+	case <-d.life.left:
+		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
+	default:
+	}
+	if m.end.err != nil && m.end.state == "" {
+		return d.comeBack(ctx, m.end.err)
+	}
+	return ipc.StreamEnd{Seq: s.seq}, nil
 }
 
 // A streamer sends one client what agents write in the turns of its messages. It
@@ -78,18 +64,23 @@ type streamer struct {
 	inside bool             // a long line is under way
 	skips  bool             // and is left out
 
-	opened chan *claude.Stream // has room for the one of the turn that has begun last
-	now    *claude.Stream
-	whole  bool // all that now has was sent
+	opened chan output // has room for that of the attempt that has begun last
+	now    output      // without a stream before there is one
+	whole  bool        // all that now has was sent
 }
 
 func (d *Daemon) newStreamer(c *ipc.Call, partial, place bool) *streamer {
-	return &streamer{d: d, call: c, partial: partial, place: place, opened: make(chan *claude.Stream, 1)}
+	return &streamer{d: d, call: c, partial: partial, place: place, opened: make(chan output, 1)}
 }
 
-// close ends the reading. The delivery must have been left.
+// close ends the reading. What was not sent is kept for a while: the client may come
+// back. The delivery must have been left.
 func (s *streamer) close() {
-	s.leave()
+	if s.now.Stream != nil && !s.whole {
+		s.d.inflight.recent.keep(s.id, s.now)
+		s.now = output{}
+	}
+	s.use(output{})
 	select {
 	case st := <-s.opened:
 		st.Close()
@@ -97,30 +88,15 @@ func (s *streamer) close() {
 	}
 }
 
-// leave ends the reading of a message. What was not sent is kept for a while: the
-// client may come back.
-func (s *streamer) leave() {
-	if s.now != nil && !s.whole {
-		s.d.recent.keep(s.id, s.now)
-		s.now = nil
-	}
-	s.use(nil)
-	s.seq = 0
-}
-
-// goOn leaves a message for the one that was sent in its place.
-func (s *streamer) goOn(now string) {
-	s.leave()
-	s.d.instead(s.call, s.id, now)
-	s.id = now
-}
-
-// use goes on with another stream.
-func (s *streamer) use(st *claude.Stream) {
-	if s.now != nil {
+// use goes on with the output of another attempt.
+func (s *streamer) use(o output) {
+	if s.now.Stream != nil {
 		s.now.Close()
 	}
-	s.now, s.whole = st, false
+	s.now, s.whole, s.inside = o, false, false
+	if o.Stream != nil {
+		s.seq = o.seq(o.after(s.seq))
+	}
 }
 
 // follow sends what there is of a message until it has ended, or until this
@@ -136,10 +112,14 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 		var err error
 		select {
 		case st := <-s.opened:
-			if s.now != nil { // the agent before did not take it
-				s.seq = 0
+			if s.inside { // the rest of a line that no attempt will write
+				s.missed = st.seq(0)
+				err = s.gap()
 			}
 			s.use(st)
+			if st.attempt > 1 {
+				s.call.Notify(ipc.NotifyState, s.d.stateOf(m))
+			}
 			stop()
 			more, news = st.More(), nil
 		case <-more:
@@ -148,7 +128,7 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 			s.tell()
 		case <-m.done:
 			return s.finish(m)
-		case <-s.d.left:
+		case <-s.d.life.left:
 			return nil
 		case <-ctx.Done():
 			select {
@@ -172,7 +152,7 @@ func (s *streamer) finish(m *delivery) error {
 		s.use(st)
 	default:
 	}
-	if s.now != nil {
+	if s.now.Stream != nil {
 		return s.last()
 	}
 	if m.end.state == "" {
@@ -195,15 +175,15 @@ func (s *streamer) ended(ctx context.Context) (any, error) {
 // rest sends what is still kept of a message that has ended. Of one that has
 // never begun there is nothing to miss.
 func (s *streamer) rest() error {
-	st, err := s.d.recent.again(s.id, s.seq)
+	st, err := s.d.inflight.recent.again(s.id, s.seq)
 	if err != nil {
 		s.d.log.Warn("output not read", "message", s.id, "err", err)
 	}
-	if st != nil {
+	if st.Stream != nil {
 		s.use(st)
 		return s.last()
 	}
-	if m, err := s.d.journal.Message(s.id); err == nil && len(m.Attempts) == 0 {
+	if m, err := s.d.store.Message(s.id); err == nil && len(m.Attempts) == 0 {
 		return nil
 	}
 	return s.call.NotifyWait(ipc.NotifyGap, ipc.OutputGap{ID: s.id, After: s.seq})
@@ -237,7 +217,7 @@ func (s *streamer) gap() error {
 // emit sends a piece of the output, and waits while the client is slow.
 func (s *streamer) emit(p claude.Piece) error {
 	if p.Gap {
-		s.missed, s.inside = p.Seq, false
+		s.missed, s.inside = s.now.seq(p.Seq), false
 		return nil
 	}
 	if err := s.gap(); err != nil {
@@ -247,13 +227,14 @@ func (s *streamer) emit(p claude.Piece) error {
 	if !s.inside {
 		s.skips = !s.wants(&p)
 	}
+	o := ipc.Output{ID: s.id}
 	if s.inside = p.More; !p.More {
-		s.seq = p.Seq
+		s.seq = s.now.seq(p.Seq)
+		o.Seq = s.seq
 	}
 	if s.skips {
 		return nil
 	}
-	o := ipc.Output{ID: s.id, Seq: p.Seq}
 	if whole && ipc.Embeds(p.Data) {
 		o.Line = p.Data
 	} else {
@@ -265,7 +246,7 @@ func (s *streamer) emit(p claude.Piece) error {
 // wants reports whether a line is for the client.
 func (s *streamer) wants(p *claude.Piece) bool {
 	switch p.Type {
-	case "control_response":
+	case "control_response", "command_lifecycle": // claude -p has no such lines
 		return false
 	case "stream_event":
 		return s.partial
@@ -318,7 +299,7 @@ func (d *Daemon) nudge(ctx context.Context, c chan<- struct{}) {
 // tell says where the message stands, if that is news.
 func (s *streamer) tell() {
 	st := ipc.MessageState{ID: s.id, State: string(journal.Queued)}
-	st.Position, st.WaitsFor = s.d.pool.Place(s.id)
+	st.Position, st.WaitsFor = s.d.pool.Position(s.id)
 	if st.Position > 0 && st != s.told {
 		s.told = st
 		s.call.Notify(ipc.NotifyState, st)

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"iris/ipc"
-	"iris/pool/claude"
 )
 
 // streamed is what a client has been sent of messages.
@@ -30,7 +30,7 @@ func (s *streamed) notify(method string, params json.RawMessage) {
 	switch method {
 	case ipc.NotifyOutput:
 		var o ipc.Output
-		if err := o.ParseJSON(params); err != nil {
+		if err := json.Unmarshal(params, &o); err != nil {
 			panic(err)
 		}
 		s.open = append(append(s.open, o.Line...), o.Part...)
@@ -106,7 +106,7 @@ func TestSendStreamsTheLinesOfItsTurn(t *testing.T) {
 			t.Errorf("%s: got %s, %d gaps, want %s", c.send.Text, got, len(s.gaps), c.want)
 		}
 		var last struct{ Type, Result string }
-		if err := json.Unmarshal([]byte(s.lines[len(s.lines)-1]), &last); err != nil || last.Type != "result" || last.Result != text(t, reply) {
+		if err := json.Unmarshal([]byte(s.lines[len(s.lines)-1]), &last); err != nil || last.Type != "result" || last.Result != reply.Text {
 			t.Errorf("%s: the last line is %.80s, %v", c.send.Text, s.lines[len(s.lines)-1], err)
 		}
 	}
@@ -219,7 +219,9 @@ func TestSlowReaderIsItsOwnMatter(t *testing.T) {
 	}
 	before := heap()
 	id, blocked, release := make(chan string, 1), make(chan struct{}), make(chan struct{})
-	once := sync.OnceFunc(func() { close(blocked); <-release })
+	once := sync.OnceFunc(func() { close(blocked) })
+	goOn := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(goOn)
 	s := new(streamed)
 	c := d.client()
 	c.OnNotify = func(method string, params json.RawMessage) {
@@ -227,8 +229,12 @@ func TestSlowReaderIsItsOwnMatter(t *testing.T) {
 		if len(s.states) == 1 && len(s.lines) == 0 {
 			id <- s.states[0].ID
 		}
-		if len(s.lines) == 1 {
+		if len(s.lines) >= 1 {
 			once()
+			select {
+			case <-release:
+			case <-time.After(5 * time.Second): // one that reads nothing at all is dropped
+			}
 		}
 		if len(s.lines) > 1 { // they are large
 			s.lines[len(s.lines)-2] = ""
@@ -236,10 +242,10 @@ func TestSlowReaderIsItsOwnMatter(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	d.wg.Go(func() {
-		ended <- c.Call(context.Background(), ipc.MethodSend, ipc.Send{Team: "api", Text: "flood:150", Stream: true}, nil)
+		ended <- c.Call(context.Background(), ipc.MethodSend, ipc.Send{Team: "api", Text: "flood:100", Stream: true}, nil)
 	})
 	<-blocked
-	for range 50 {
+	for range 20 {
 		if _, err := ask(d, "web", "echo:meanwhile"); err != nil {
 			t.Fatal(err)
 		}
@@ -247,18 +253,18 @@ func TestSlowReaderIsItsOwnMatter(t *testing.T) {
 	if end := awaitEnd(d, <-id); end.State != "done" {
 		t.Errorf("got %+v", end)
 	}
-	if r, err := ask(d, "api", "echo:next"); err != nil || text(t, r) != "next" {
+	if r, err := ask(d, "api", "echo:next"); err != nil || r.Text != "next" {
 		t.Errorf("the next turn: %v", err)
 	}
 	if more := heap() - before; more > 16<<20 {
 		t.Errorf("%d MB more", more>>20)
 	}
-	close(release)
+	goOn()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
 	last := s.lines[len(s.lines)-1]
-	if len(s.gaps) != 1 || s.gaps[0].Next <= s.gaps[0].After || !strings.HasPrefix(last, `{"type":"result"`) || !strings.Contains(last, "flooded") {
+	if len(s.gaps) != 1 || s.gaps[0].Next <= s.gaps[0].After || !strings.Contains(last, `"type":"result"`) || !strings.Contains(last, "flooded") {
 		t.Errorf("%d lines, gaps %+v, the last line is %.80s", len(s.lines), s.gaps, last)
 	}
 }
@@ -294,33 +300,6 @@ func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
 	}
 }
 
-// What was not sent of a message stays that of this message when its reader goes on
-// with what runs in its place.
-func TestRestOfTheFirstTryIsKeptAsSuch(t *testing.T) {
-	_, dm, d := startInside(t, fakeTeam(t, "api"))
-	id := submit(d, ipc.Send{Team: "api", Text: "hang:"}).ID
-	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
-	m := dm.live.get(id)
-	s := dm.newStreamer(nil, false, false)
-	s.id = id
-	m.attach(s.opened, 0)
-	m.detach(s.opened)
-	s.use(<-s.opened)
-	s.leave()
-	s.id = "second"
-	s.close()
-	for id, want := range map[string]bool{id: true, "second": false} {
-		st, err := dm.recent.again(id, 0)
-		if err != nil || (st != nil) != want {
-			t.Errorf("%s: kept %v, %v, want %v", id, st != nil, err, want)
-		}
-		if st != nil {
-			st.Close()
-		}
-	}
-	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: id})
-}
-
 // A reader may come back before the agent that was handed over is taken up.
 func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
 	_, dm, d := startInside(t, fakeTeam(t, "api"))
@@ -332,19 +311,16 @@ func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
 	defer cancel()
 	s.line = cancel
 	c.Call(ctx, ipc.MethodStream, ipc.Stream{ID: id, Partial: true}, nil)
-	m := dm.live.get(id)
-	msg, err := dm.journal.Message(id)
+	m := dm.inflight.live.get(id)
+	msg, err := dm.store.Message(id)
 	if err != nil || m == nil || len(s.seqs) == 0 {
 		t.Fatalf("%v, %d lines, %v", m, len(s.seqs), err)
 	}
 	again := dm.restored(&msg)
-	again.running, again.begun, again.offset = true, true, msg.Last().Offset
-	opened := make(chan *claude.Stream, 1)
+	again.running, again.offset = true, msg.Last().Offset
+	opened := make(chan output, 1)
 	again.attach(opened, s.seqs[0])
-	again.mu.Lock()
-	again.agent = m.agent
-	again.open() // as begin does
-	again.mu.Unlock()
+	again.rejoin(m.agent)
 	st := <-opened
 	defer st.Close()
 	if st.Seq() != s.seqs[0] {

@@ -47,12 +47,18 @@ func (d *Daemon) takeUp() error {
 	if err != nil {
 		return err
 	}
+	d.agents.own.adopting()
+	live := map[string]pool.Adopted[*claude.Process]{}
 	for i := range h.Pool.Agents {
-		if a := &h.Pool.Agents[i]; h.agent(a.ID) != nil {
-			d.adopt(a, *h.agent(a.ID), running[a.ID])
+		a := &h.Pool.Agents[i]
+		if h.agent(a.ID) == nil {
+			continue
+		}
+		if adopted, ok := d.adopt(a, *h.agent(a.ID), running[a.ID]); ok {
+			live[a.ID] = adopted
 		}
 	}
-	d.pool.Restore(&h.Pool)
+	d.agents.own.adopted(func() { d.pool.Restore(&h.Pool, live) }, d.pool.Works)
 	return nil
 }
 
@@ -60,12 +66,12 @@ func (d *Daemon) takeUp() error {
 // them.
 func (d *Daemon) runningTurns() (map[string]*delivery, error) {
 	running := map[string]*delivery{}
-	for msg, err := range d.journal.Running() {
+	for msg, err := range d.store.Running() {
 		if ok, err := d.readable(err); err != nil {
 			return nil, err
 		} else if ok {
 			m := d.restored(&msg)
-			m.offset = msg.Last().Offset
+			m.offset, m.uuid = msg.Last().Offset, msg.Last().UUID
 			running[msg.Last().Process] = m
 		}
 	}
@@ -73,7 +79,7 @@ func (d *Daemon) runningTurns() (map[string]*delivery, error) {
 }
 
 // adopt takes over one agent, and the turn that it is in.
-func (d *Daemon) adopt(a *pool.HandedAgent, h claude.Handed, m *delivery) {
+func (d *Daemon) adopt(a *pool.HandoffAgent, h claude.Handed, m *delivery) (live pool.Adopted[*claude.Process], ok bool) {
 	stdin := os.NewFile(uintptr(h.Stdin), "stdin of "+h.Process)
 	turn := ""
 	if m != nil {
@@ -82,22 +88,23 @@ func (d *Daemon) adopt(a *pool.HandedAgent, h claude.Handed, m *delivery) {
 	if a.Turn != turn || h.InTurn != (m != nil) {
 		d.log.Warn("agent not taken over", "process", h.Process, "pid", h.PID, "turn", a.Turn, "journal", turn)
 		stdin.Close()
-		d.reaper.Disown(h.PID)
-		return
+		d.agents.reaper.Disown(h.PID)
+		return live, false
 	}
 	p, err := claude.Adopt(d.adoptOptions(a.Key, h), h, stdin)
 	if err != nil {
 		d.log.Warn("agent not taken over", "err", err)
-		return
+		return live, false
 	}
-	d.adopted[h.Process] = turn
-	a.Agent = p
+	d.agents.adopted[h.Process] = turn
+	live.Agent = p
 	if m != nil {
-		m.running, m.begun = true, true
-		d.live.add(m)
-		a.Running = m.turn(&pool.Turn{Kept: m.order})
-		m.keepOutput(p.Stream(m.offset, 0))
+		m.running = true
+		d.inflight.live.add(m)
+		live.Turn, live.Run = m.turn(pool.Turn{AcceptedSeq: m.order}), m.run
+		m.keepOutput(p.Stream(m.offset, m.uuid, 0))
 	}
+	return live, true
 }
 
 // adoptOptions are those of an agent that need not be started.

@@ -3,6 +3,9 @@ package daemon
 import (
 	"context"
 
+	"iris/daemon/agents"
+	"iris/daemon/conversation"
+	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
@@ -12,7 +15,7 @@ import (
 // locateCall answers session.locate: the transcript of a message, or with an empty
 // id that of a conversation.
 func (d *Daemon) locateCall(_ context.Context, c *ipc.Call) (any, error) {
-	var p ipc.Which
+	var p ipc.MessageRef
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
@@ -33,15 +36,15 @@ func (d *Daemon) locateCall(_ context.Context, c *ipc.Call) (any, error) {
 // messageTranscript finds the conversation that a message was, or is, a part of.
 // It may have moved on to another since.
 func (d *Daemon) messageTranscript(id string) (any, error) {
-	m, err := d.journal.Message(id)
+	m, err := d.store.Message(id)
 	if err != nil {
 		return nil, d.lookupError(id, err)
 	}
-	r, err := d.journal.Result(id)
+	r, err := d.store.Result(id)
 	if err != nil {
 		return nil, d.lookupError(id, err)
 	}
-	k := conversationOf(&m)
+	k := conversation.Of(&m)
 	t := ipc.Transcript{State: string(m.State), Since: moment(m.Last().At), Until: moment(m.Ended())}
 	if r != nil {
 		t.SessionID = r.SessionID
@@ -62,25 +65,25 @@ func (d *Daemon) placed(k pool.Key, t ipc.Transcript) (any, error) {
 	t.Team, t.Session = k.Team, k.Session
 	team, err := d.team(k.Team)
 	if err != nil {
-		return nil, teamError(err)
+		return nil, fault.Team(err)
 	}
 	t.Agent = team.Agent
 	if t.Agent != "claude" || t.SessionID == "" {
 		return t, nil
 	}
-	vars, err := d.env.build(team, d.opts.Paths.Socket)
+	vars, err := d.agents.env.Build(team, d.opts.Paths.Socket)
 	if err != nil {
-		return nil, coded(ipc.CodeCannotRun, "environment", err)
+		return nil, fault.New(ipc.CodeCannotRun, "environment", err)
 	}
-	t.Path, _ = claude.Transcript(assignments(vars), t.SessionID)
+	t.Path, _ = claude.Transcript(agents.Assignments(vars), t.SessionID)
 	return t, nil
 }
 
 // sessionID is the agent's id of a conversation on record; empty for none.
 func (d *Daemon) sessionID(k pool.Key) (string, error) {
-	s, _, err := d.journal.Session(record(k))
+	s, _, err := d.conversations.Get(k)
 	if err != nil {
-		return "", coded(ipc.CodeFailed, "journal", d.journalError(err))
+		return "", fault.New(ipc.CodeFailed, "journal", d.store.Heed(err))
 	}
 	return s.ID, nil
 }
@@ -88,9 +91,9 @@ func (d *Daemon) sessionID(k pool.Key) (string, error) {
 // sessionOf is the conversation that a live process has now; empty when it is
 // gone.
 func (d *Daemon) sessionOf(process string) string {
-	for _, p := range d.pool.Snapshot().Processes {
-		if a, ok := p.Agent.(*claude.Process); ok && p.ID == process {
-			return a.Session()
+	for _, p := range d.liveAgents() {
+		if p.ID == process {
+			return p.Agent.Session()
 		}
 	}
 	return ""

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool"
-	"iris/pool/claude"
+	"iris/pool/procs"
 )
 
 // maxArguments is how many bytes of a command line are told.
@@ -27,7 +28,7 @@ func (d *Daemon) tree(_ context.Context, c *ipc.Call) (any, error) {
 		at[p.ID] = len(reply.Agents)
 		a := ipc.AgentTree{ID: p.ID, PID: p.PID, Team: p.Key.Team, Session: p.Key.Session, State: string(p.State)}
 		if p.PID > 0 {
-			a.Memory = claude.Memory(p.PID)
+			a.Memory = procs.Memory(p.PID)
 		}
 		reply.Agents = append(reply.Agents, a)
 	}
@@ -37,8 +38,8 @@ func (d *Daemon) tree(_ context.Context, c *ipc.Call) (any, error) {
 			byPID[p.PID] = p.ID
 		}
 	}
-	for _, k := range claude.Family(d.agentPIDs(), d.opts.Paths.State) {
-		id := cmp.Or(byPID[k.Below], k.Process)
+	for _, k := range procs.ProcessTree(d.agentPIDs(), d.opts.Paths.State) {
+		id := cmp.Or(byPID[k.AgentPID], k.Process)
 		if id == "" { // of another child of ours
 			continue
 		}
@@ -58,20 +59,17 @@ func (d *Daemon) tree(_ context.Context, c *ipc.Call) (any, error) {
 	return reply, nil
 }
 
-func treeProcess(k *claude.Kin) ipc.TreeProcess {
+func treeProcess(k *procs.Descendant) ipc.TreeProcess {
 	command := []string{}
 	for left, i := maxArguments, 0; i < len(k.Command) && left > 0; i++ {
-		arg := k.Command[i]
-		if len(arg) > left {
-			arg = strings.ToValidUTF8(arg[:left], "") + "..."
-		}
+		arg := ipc.Clip(k.Command[i], left)
 		left -= len(arg) + 1
 		command = append(command, strings.ToValidUTF8(arg, "\uFFFD"))
 	}
-	return ipc.TreeProcess{PID: k.PID, Parent: k.Parent, Command: command, Memory: k.Memory, Daemon: k.Below == 0}
+	return ipc.TreeProcess{PID: k.PID, Parent: k.Parent, Command: command, Memory: k.Memory, Daemon: k.AgentPID == 0}
 }
 
-func pidsOf(ps []pool.Process) []int {
+func pidsOf(ps []process) []int {
 	var pids []int
 	for _, p := range ps {
 		if p.PID > 0 {
@@ -83,10 +81,10 @@ func pidsOf(ps []pool.Process) []int {
 
 // notAmong refuses to end what a peer runs in.
 func (d *Daemon) notAmong(match func(pool.Key) bool, peer int) error {
-	above := claude.Ancestors(peer)
-	for _, k := range claude.Family(d.agentPIDs(), d.opts.Paths.State) {
-		if k.Below == 0 && isOf(&k, match) && slices.Contains(above, k.PID) {
-			e := coded(ipc.CodeUsage, "own-tree", fmt.Errorf("process %d, which is to be ended, is what this command runs in", k.PID))
+	above := procs.Ancestors(peer)
+	for _, k := range procs.ProcessTree(d.agentPIDs(), d.opts.Paths.State) {
+		if k.AgentPID == 0 && isOf(&k, match) && slices.Contains(above, k.PID) {
+			e := fault.New(ipc.CodeUsage, "own-tree", fmt.Errorf("process %d, which is to be ended, is what this command runs in", k.PID))
 			e.Data.Hint = "run it in a shell of your own"
 			return e
 		}
@@ -98,22 +96,22 @@ func (d *Daemon) notAmong(match func(pool.Key) bool, peer int) error {
 // made itself a daemon since.
 func (d *Daemon) endDaemons(match func(pool.Key) bool) []ipc.TreeProcess {
 	var ended []ipc.TreeProcess
-	want := func(k *claude.Kin) bool { return isOf(k, match) }
-	for _, k := range claude.EndDaemons(d.opts.Paths.State, want, d.agentPIDs, d.config.Load().StopGrace) {
+	want := func(k *procs.Descendant) bool { return isOf(k, match) }
+	for _, k := range procs.EndDaemons(d.opts.Paths.State, want, d.agentPIDs, d.config.Load().StopGrace) {
 		d.log.Info("process of an agent ended", "team", k.Team, "session", k.Session, "process", k.Process, "pid", k.PID)
 		ended = append(ended, treeProcess(&k))
 	}
 	return ended
 }
 
-func isOf(k *claude.Kin, match func(pool.Key) bool) bool {
+func isOf(k *procs.Descendant, match func(pool.Key) bool) bool {
 	return k.Team != "" && match(pool.Key{Team: k.Team, Session: k.Session})
 }
 
 // agentPIDs are the agents that live, and those that start: of them the pool does
 // not know the process yet.
 func (d *Daemon) agentPIDs() []int {
-	pids := append(pidsOf(d.pool.Snapshot().Processes), d.reaper.Children()...)
+	pids := append(pidsOf(d.pool.Snapshot().Processes), d.agents.reaper.Children()...)
 	slices.Sort(pids)
 	return slices.Compact(pids)
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"iris/ipc"
-	"iris/pool/claude"
+	"iris/pool/procs"
 )
 
 // stubborn starts what an agent that is gone has left: a process in a session of
@@ -20,7 +20,7 @@ func stubborn(t *testing.T, d *testDaemon, team string) int {
 	cmd := exec.Command("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
 	cmd.Env = []string{
 		"PATH=/usr/bin:/bin", "IRIS_PROCESS=gone-1",
-		claude.EnvState + "=" + d.paths.State, claude.EnvTeam + "=" + team, claude.EnvSession + "=",
+		procs.EnvState + "=" + d.paths.State, procs.EnvTeam + "=" + team, procs.EnvSession + "=",
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	out, err := cmd.StdoutPipe()

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"iris/config"
+	"iris/config/sys"
 	"iris/daemon/journal"
 )
 
@@ -65,8 +65,8 @@ func (d *Daemon) try(ctx context.Context, program string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := d.journal.Snapshot(filepath.Join(dir, filepath.Base(d.opts.Paths.Journal))); err != nil {
-		return d.journalError(err)
+	if err := d.store.Snapshot(filepath.Join(dir, filepath.Base(d.opts.Paths.Journal))); err != nil {
+		return d.store.Heed(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, trialTimeout)
 	defer cancel()
@@ -93,26 +93,15 @@ func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, err
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = trialTimeout / 5 // for what it said; more than a busy machine takes
-	var out, complaint head
+	var out, complaint sys.Head
 	cmd.Stdout, cmd.Stderr = &out, &complaint
-	err := d.reaper.Run(cmd)
+	err := d.agents.reaper.Run(cmd)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		said, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
 		err = errors.New(cmp.Or(strings.TrimPrefix(said, "iris: "), exit.ProcessState.String()))
 	}
 	return strings.TrimSpace(out.String()), err
 }
-
-// head keeps the beginning of what is written to it. The buffer is no part of its
-// interface: its ReadFrom would keep everything.
-type head struct{ kept bytes.Buffer }
-
-func (h *head) Write(p []byte) (int, error) {
-	h.kept.Write(p[:min(len(p), max(0, 4096-h.kept.Len()))])
-	return len(p), nil
-}
-
-func (h *head) String() string { return h.kept.String() }
 
 // cleanTrials removes what a trial has left whose daemon was killed.
 func (d *Daemon) cleanTrials() {

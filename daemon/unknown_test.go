@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -45,13 +44,13 @@ func TestUnknownMessageHoldsItsConversationUntilResolved(t *testing.T) {
 	if m := show(d, waits.ID); m.State != "queued" {
 		t.Errorf("the next one is %s", m.State)
 	}
-	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: lost.ID})
+	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: lost.ID})
 	wantCode(t, err, ipc.CodeUnknown, "api")
 	mustCall[ipc.MessageState](d, ipc.MethodResolve, ipc.Resolve{ID: lost.ID, State: "failed", Note: "looked"})
 	if end := awaitEnd(d, waits.ID); end.State != "done" {
 		t.Errorf("got %+v", end)
 	}
-	_, err = call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: lost.ID})
+	_, err = call[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: lost.ID})
 	wantCode(t, err, ipc.CodeFailed, "a person")
 	if m := show(d, lost.ID); states(m) != "queued running unknown failed" || m.History[3].By == "" || m.History[3].Note != "looked" {
 		t.Errorf("got %+v", m.History)
@@ -66,20 +65,17 @@ func TestUnknownMessageRunsAgainWhereItsSenderWantsThat(t *testing.T) {
 	var wg sync.WaitGroup
 	var err error
 	wg.Go(func() {
-		_, err = call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "hang:deaf", OnUnknown: "retry"})
+		_, err = call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "hang:deaf", OnUnknown: "retry", TTL: time.Minute.Milliseconds()})
 	})
 	killAgent(d, ledger, "hang:deaf")
 	eventually(t, "the second run", func() bool { return len(begun(t, ledger)) == 2 })
-	list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.List{Team: "api"})
-	if len(list.Messages) != 2 || list.Messages[0].RetryOf != list.Messages[1].ID || list.Messages[1].State != "unknown" {
-		t.Fatalf("got %+v", list.Messages)
-	}
 	entries, _ := claudetest.ReadLedger(ledger)
 	syscall.Kill(entries[len(entries)-1].PID, syscall.SIGKILL)
 	wg.Wait()
 	wantCode(t, err, ipc.CodeUnknown) // twice is enough
-	if got := begun(t, ledger); len(got) != 2 {
-		t.Errorf("begun: %q", got)
+	list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.MessageQuery{Team: "api"})
+	if got := begun(t, ledger); len(got) != 2 || len(list.Messages) != 1 || list.Messages[0].State != "unknown" {
+		t.Errorf("begun: %q, on record %+v", got, list.Messages)
 	}
 }
 
@@ -103,31 +99,67 @@ func TestUnknownMessageRunsAgainThoughTheQueueIsFull(t *testing.T) {
 	syscall.Kill(entries[len(entries)-1].PID, syscall.SIGKILL)
 }
 
-func TestRetryIsANewMessage(t *testing.T) {
+func TestRetryOfAnUnknownMessageIsAnotherAttempt(t *testing.T) {
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, toml)
-	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf", Key: "k"})
+	lost := submit(d, ipc.Send{Team: "api", Text: "hang:deaf", Key: "k", OnUnknown: "hold"})
 	_, err := call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
 	wantCode(t, err, ipc.CodeFull, lost.ID)
+	waits := submit(d, ipc.Send{Team: "api", Text: "echo:next"})
 	killAgent(d, ledger, "hang:deaf")
 	awaitEnd(d, lost.ID)
 	_, err = call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID, Key: "k"})
-	wantCode(t, err, ipc.CodeConflict, lost.ID)
-	if m := show(d, lost.ID); m.State != "unknown" {
-		t.Errorf("it was not sent again and is %s", m.State)
+	wantCode(t, err, ipc.CodeUsage, lost.ID)
+	if st := mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID, NewID: "01m848j1qq28fxdd"}); st.ID != lost.ID || !st.Retried {
+		t.Errorf("got %+v", st)
 	}
-	again := mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
-	if m := show(d, again.ID); again.ID == lost.ID || m.RetryOf != lost.ID {
-		t.Errorf("got %+v", m)
+	if st := mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID, NewID: "01m848j1qq28fxdd"}); st.ID != lost.ID {
+		t.Errorf("the same request again: got %+v", st)
 	}
-	if m := show(d, lost.ID); m.State != "failed" || !strings.Contains(m.History[len(m.History)-1].Note, again.ID) {
-		t.Errorf("the old one: %+v", m.History)
+	eventually(t, "the second run", func() bool { return len(begun(t, ledger)) == 2 })
+	_, err = call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
+	wantCode(t, err, ipc.CodeFull, lost.ID)
+	killSecond(t, ledger)
+	if end := awaitEnd(d, lost.ID); end.State != "unknown" { // it holds its conversation once more
+		t.Errorf("got %+v", end)
+	}
+	if m := show(d, waits.ID); m.State != "queued" {
+		t.Errorf("the next one is %s", m.State)
+	}
+	mustCall[ipc.MessageState](d, ipc.MethodResolve, ipc.Resolve{ID: lost.ID, State: "failed"})
+	if end := awaitEnd(d, waits.ID); end.State != "done" {
+		t.Errorf("got %+v", end)
 	}
 }
 
-// A daemon that dies between the end of an unknown message and the message that
-// repeats it leaves the second to the next one, once.
-func TestUnknownMessageRunsAgainAfterACrashInBetween(t *testing.T) {
+// killSecond kills the agent whose turn has begun last.
+func killSecond(t *testing.T, ledger string) {
+	t.Helper()
+	entries, err := claudetest.ReadLedger(ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(entries[len(entries)-1].PID, syscall.SIGKILL)
+}
+
+func TestRetryOfAnEndedMessageIsANewOne(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api"))
+	old := submit(d, ipc.Send{Team: "api", Text: "echo:x"})
+	awaitEnd(d, old.ID)
+	again := mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: old.ID, Key: "k"})
+	if m := show(d, again.ID); again.ID == old.ID || m.RetryOf != old.ID {
+		t.Errorf("got %+v", m)
+	}
+	if twice := mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: old.ID, Key: "k"}); twice.ID != again.ID {
+		t.Errorf("with the key once more: got %s, want %s", twice.ID, again.ID)
+	}
+	awaitEnd(d, again.ID)
+	_, err := call[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: again.ID, Key: "k"})
+	wantCode(t, err, ipc.CodeConflict, again.ID)
+}
+
+// An iris before this one may have left a message that is unknown and to be sent again.
+func TestUnknownMessageOfAnEarlierIrisRunsAgainOnce(t *testing.T) {
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, toml)
 	d.stop()
@@ -149,8 +181,7 @@ func TestUnknownMessageRunsAgainAfterACrashInBetween(t *testing.T) {
 		d.stop()
 	}
 	d.run()
-	list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.List{})
-	if len(list.Messages) != 2 || list.Messages[0].RetryOf != lost.ID || list.Messages[0].State != "done" {
-		t.Errorf("got %+v", list.Messages)
+	if m := show(d, lost.ID); m.State != "done" || m.Attempts != 2 {
+		t.Errorf("got %+v", m)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"iris/daemon/conversation"
+	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
 )
@@ -21,60 +23,94 @@ type usageKey struct {
 	slot          int64 // Unix seconds
 }
 
-// sumUsage answers usage.sum in one pass over the journal. It keeps the sums
+// sumUsage answers usage.sum in one pass over the journal's messages, and one over
+// the turns that nobody has sent. It keeps the sums
 // only: as many as there are teams, conversations, or quarters of an hour.
 func (d *Daemon) sumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.UsageQuery
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
-	f, err := d.filter(&ipc.List{Team: p.Team, Session: p.Session, Since: p.Since})
+	f, err := d.filter(&ipc.MessageQuery{Team: p.Team, Session: p.Session, Since: p.Since})
 	if err != nil {
 		return nil, err
 	}
 	f.Limit = 0
+	d.recordOwn() // what waits for room on the disk
 	of, ok := usageKeys[p.By]
 	if !ok {
-		return nil, coded(ipc.CodeUsage, "bad-option", fmt.Errorf("by is %q: it must be team, session or day", p.By))
+		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("by is %q: it must be team, session or day", p.By))
 	}
-	sums := map[usageKey]*ipc.UsageSum{}
-	reply := ipc.UsageSums{Sums: []ipc.UsageSum{}}
-	for s, err := range d.journal.Spending(f) {
+	u := usageSums{by: p.By, of: of, sums: map[usageKey]*ipc.UsageSum{}}
+	for s, err := range d.store.Spending(f) {
 		if damage, ok := errors.AsType[*journal.DamageError](err); ok && damage.ID != "" {
-			reply.Damaged = append(reply.Damaged, damage.Error())
+			u.reply.Damaged = append(u.reply.Damaged, damage.Error())
 			continue
 		}
 		if errors.Is(err, journal.ErrNotFound) { // pruned at this moment
 			continue
 		}
-		if err != nil {
-			return nil, coded(ipc.CodeFailed, "journal", d.journalError(err))
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return nil, d.notSummed(ctx, err)
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		key := of(&s)
-		sum := sums[key]
-		if sum == nil {
-			sum = key.sum(p.By)
-			sums[key] = sum
-		}
-		sum.Add(&ipc.UsageSum{Messages: 1, CostUSD: s.CostUSD, Usage: wireUsage(s.Usage)})
+		u.add(&s, &ipc.UsageSum{Messages: 1, CostUSD: s.CostUSD, Usage: ipc.Usage(s.Usage)})
 	}
-	for _, sum := range sums {
-		sum.CostUSD = ipc.Cost(sum.CostUSD)
-		reply.Sums = append(reply.Sums, *sum)
+	for o, err := range d.store.Owns(f) {
+		if damage, ok := errors.AsType[*journal.DamageError](err); ok {
+			u.reply.Damaged = append(u.reply.Damaged, damage.Error())
+			continue
+		}
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return nil, d.notSummed(ctx, err)
+		}
+		s := journal.Spent{Team: o.Team, Session: o.Session, Accepted: o.At}
+		u.add(&s, &ipc.UsageSum{Own: ipc.OwnSum{Turns: 1, CostUSD: o.CostUSD, Usage: ipc.Usage(o.Usage)}})
 	}
-	slices.SortFunc(reply.Sums, bySubject)
-	return reply, nil
+	return u.answer(), nil
 }
 
-// usageKeys say what a message counts for.
+func (d *Daemon) notSummed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fault.New(ipc.CodeFailed, "journal", d.store.Heed(err))
+}
+
+// usageSums are the sums so far.
+type usageSums struct {
+	by    string
+	of    func(*journal.Spent) usageKey
+	sums  map[usageKey]*ipc.UsageSum
+	reply ipc.UsageSums
+}
+
+func (u *usageSums) add(s *journal.Spent, more *ipc.UsageSum) {
+	key := u.of(s)
+	sum := u.sums[key]
+	if sum == nil {
+		sum = key.sum(u.by)
+		u.sums[key] = sum
+	}
+	sum.Add(more)
+}
+
+func (u *usageSums) answer() ipc.UsageSums {
+	u.reply.Sums = []ipc.UsageSum{}
+	for _, sum := range u.sums {
+		sum.CostUSD, sum.Own.CostUSD = ipc.Cost(sum.CostUSD), ipc.Cost(sum.Own.CostUSD)
+		u.reply.Sums = append(u.reply.Sums, *sum)
+	}
+	slices.SortFunc(u.reply.Sums, bySubject)
+	return u.reply
+}
+
+// usageKeys say what a message counts for, and a turn that nobody has sent, as if it
+// were one accepted at its end.
 var usageKeys = map[string]func(s *journal.Spent) usageKey{
 	"team": func(s *journal.Spent) usageKey { return usageKey{team: s.Team} },
 	"session": func(s *journal.Spent) usageKey {
-		if isFresh(conversationOf(&journal.Message{Team: s.Team, Session: s.Session})) {
-			return usageKey{team: s.Team, session: freshPrefix}
+		if conversation.IsFresh(conversation.Of(&journal.Message{Team: s.Team, Session: s.Session})) {
+			return usageKey{team: s.Team, session: conversation.FreshPrefix}
 		}
 		return usageKey{team: s.Team, session: s.Session}
 	},
@@ -104,8 +140,4 @@ func bySubject(a, b ipc.UsageSum) int {
 		return cmp.Or(cmp.Compare(a.Team, b.Team), cmp.Compare(*a.Session, *b.Session))
 	}
 	return cmp.Compare(a.Team, b.Team)
-}
-
-func wireUsage(u journal.Usage) ipc.Usage {
-	return ipc.Usage{Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"iris/ipc"
+	"iris/pool/turn"
 )
 
 // A new conversation that a message with a model begins, since the old one is
@@ -16,16 +17,16 @@ func TestModelIsLentToANewConversationToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustCall[ipc.Stopped](d, ipc.MethodEvict, ipc.Target{Team: "api"})
-	at := mustCall[ipc.Transcript](d, ipc.MethodLocate, ipc.Which{Team: "api"})
+	at := mustCall[ipc.Transcript](d, ipc.MethodLocate, ipc.MessageRef{Team: "api"})
 	if err := os.Remove(at.Path); err != nil {
 		t.Fatal(err)
 	}
-	lent := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "args", Options: ipc.Variant{Model: "m1"}})
-	if !strings.Contains(text(t, lent), "--model=m1") || !strings.Contains(lent.Notice, "a new conversation was begun") {
+	lent := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "args", Options: turn.Variant{Model: "m1"}})
+	if !strings.Contains(lent.Text, "--model=m1") || !strings.Contains(lent.Notice, "a new conversation was begun") {
 		t.Fatalf("got %s, %q", lent.Text, lent.Notice)
 	}
 	after := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "args"})
-	if got := text(t, after); !strings.Contains(got, "--model=") || strings.Contains(got, "--model=m1") {
+	if got := after.Text; !strings.Contains(got, "--model=") || strings.Contains(got, "--model=m1") {
 		t.Errorf("the next message has %s", got)
 	}
 }
@@ -36,13 +37,13 @@ func TestTeamMayTakeBackWhatAMessageWants(t *testing.T) {
 	d := startDaemon(t, team+`args = ["--allow-dangerously-skip-permissions"]`)
 	first := submit(d, ipc.Send{Team: "api", Text: "hang:"}).ID
 	eventually(t, "the turn", func() bool { return show(d, first).State == "running" })
-	bold := submit(d, ipc.Send{Team: "api", Text: "args", Options: ipc.Variant{PermissionMode: "bypassPermissions"}}).ID
+	bold := submit(d, ipc.Send{Team: "api", Text: "args", Options: turn.Variant{PermissionMode: "bypassPermissions"}}).ID
 	last := submit(d, ipc.Send{Team: "api", Text: "args"}).ID
 	d.configure(team)
 	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
 	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: first})
 	eventually(t, "the end of the message", func() bool { return show(d, bold).Ended != nil })
-	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.Which{ID: bold})
+	_, err := call[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: bold})
 	if err == nil || !strings.Contains(err.Error(), "nothing in args of team api allows that") {
 		t.Errorf("got %v", err)
 	}

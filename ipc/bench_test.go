@@ -52,45 +52,36 @@ func pingPong(b *testing.B, request, answer int) func() {
 // BenchmarkCall compares a call on an open connection with the same bytes over a
 // bare socket, in turns of 100: ratio is what the protocol costs.
 func BenchmarkCall(b *testing.B) {
-	for _, kind := range []string{"inline", "goroutine"} {
-		b.Run(kind, func(b *testing.B) {
-			s := NewServer(Options{})
-			h := func(context.Context, *Call) (any, error) { return &statusAnswer, nil }
-			if kind == "inline" {
-				s.HandleInline(MethodStatus, h)
-			} else {
-				s.Handle(MethodStatus, h)
-			}
-			c := dial(b, start(b, s))
-			ctx := context.Background()
-			line, _ := appendResult(nil, []byte("1000"), &statusAnswer)
-			raw := pingPong(b, len(statusLine)+3, len(line))
-			var st Status
-			mustCall(b, c, MethodStatus, nil, &st)
-			var calls, raws time.Duration
-			b.ReportAllocs()
-			for n := 0; b.Loop(); n++ {
-				begun := time.Now()
-				if err := c.Call(ctx, MethodStatus, nil, &st); err != nil {
-					b.Fatal(err)
-				}
-				calls += time.Since(begun)
-				b.StopTimer()
-				begun = time.Now()
-				raw()
-				raws += time.Since(begun)
-				b.StartTimer()
-			}
-			b.ReportMetric(float64(calls)/float64(raws), "x-raw")
-			b.ReportMetric(float64(raws.Nanoseconds())/float64(b.N), "raw-ns/op")
-		})
+	s := NewServer(Options{})
+	s.Handle(MethodStatus, func(context.Context, *Call) (any, error) { return &statusAnswer, nil })
+	c := dial(b, start(b, s))
+	ctx := context.Background()
+	line, _ := appendResult(nil, []byte("1000"), &statusAnswer)
+	raw := pingPong(b, len(statusLine)+3, len(line))
+	var st Status
+	mustCall(b, c, MethodStatus, nil, &st)
+	var calls, raws time.Duration
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		begun := time.Now()
+		if err := c.Call(ctx, MethodStatus, nil, &st); err != nil {
+			b.Fatal(err)
+		}
+		calls += time.Since(begun)
+		b.StopTimer()
+		begun = time.Now()
+		raw()
+		raws += time.Since(begun)
+		b.StartTimer()
 	}
+	b.ReportMetric(float64(calls)/float64(raws), "x-raw")
+	b.ReportMetric(float64(raws.Nanoseconds())/float64(b.N), "raw-ns/op")
 }
 
 // BenchmarkRun is what a command does: connect, say hello, call, close.
 func BenchmarkRun(b *testing.B) {
 	s := NewServer(Options{})
-	s.HandleInline(MethodStatus, func(context.Context, *Call) (any, error) { return &statusAnswer, nil })
+	s.Handle(MethodStatus, func(context.Context, *Call) (any, error) { return &statusAnswer, nil })
 	path := start(b, s)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -112,13 +103,12 @@ func longText(n int) []byte {
 	for len(text) < n {
 		text = append(text, line...)
 	}
-	return QuoteString(nil, string(text))
+	return text
 }
 
-// BenchmarkLargeAnswer takes an answer of 8 MB from the handler to a writer that
-// gets its plain text.
+// BenchmarkLargeAnswer takes an answer of 8 MB from the handler to its reader.
 func BenchmarkLargeAnswer(b *testing.B) {
-	text := longText(8 << 20)
+	text := string(longText(8 << 20))
 	s := NewServer(Options{})
 	s.Handle(MethodSend, func(context.Context, *Call) (any, error) { return &Reply{ID: "m1", Text: text}, nil })
 	c := dial(b, start(b, s))
@@ -127,8 +117,8 @@ func BenchmarkLargeAnswer(b *testing.B) {
 	for b.Loop() {
 		var r Reply
 		mustCall(b, c, MethodSend, nil, &r)
-		if err := UnquoteTo(io.Discard, r.Text); err != nil {
-			b.Fatal(err)
+		if len(r.Text) != len(text) {
+			b.Fatalf("got %d bytes", len(r.Text))
 		}
 	}
 }
@@ -142,29 +132,13 @@ func BenchmarkLargeRaw(b *testing.B) {
 	}
 }
 
-func BenchmarkText(b *testing.B) {
-	text := longText(1 << 20)
-	var plain sliceWriter
-	UnquoteTo(&plain, text)
-	b.Run("Quote", func(b *testing.B) {
-		b.SetBytes(int64(len(plain)))
-		s, dst := string(plain), make([]byte, 0, 2*len(plain))
-		for b.Loop() {
-			QuoteString(dst, s)
-		}
-	})
-	b.Run("Unquote", func(b *testing.B) {
-		b.SetBytes(int64(len(text)))
-		for b.Loop() {
-			UnquoteTo(io.Discard, text)
-		}
-	})
-	b.Run("Scan", func(b *testing.B) {
-		b.SetBytes(int64(len(text)))
-		for b.Loop() {
-			scanAll(text, 1)
-		}
-	})
+func BenchmarkQuoteString(b *testing.B) {
+	s := string(longText(1 << 20))
+	dst := make([]byte, 0, 2*len(s))
+	b.SetBytes(int64(len(s)))
+	for b.Loop() {
+		QuoteString(dst, s)
+	}
 }
 
 func BenchmarkParseRequest(b *testing.B) {

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
+
+	"iris/config/sys"
 )
 
 var (
@@ -29,9 +32,10 @@ const busyLimit = time.Minute
 // A Client is one connection to the daemon. It has no goroutine of its own:
 // whoever calls also reads. It carries one call at a time; a second waits.
 type Client struct {
+	Verbs // by Call
+
 	// OnNotify gets each notification of the daemon, in order, on the goroutine
-	// of Call or Follow. Set it before the first of them. params does not last
-	// beyond the call.
+	// of Call. Set it before the first call.
 	OnNotify func(method string, params json.RawMessage)
 
 	// OnSent runs in each call once its request is written: a place for what is
@@ -40,12 +44,10 @@ type Client struct {
 
 	// Patience is how long the daemon may be silent during a call, 0 for ever;
 	// then Call fails with os.ErrDeadlineExceeded. Set it before the first call.
-	// A context with a deadline does the same but for the timer, which is much
-	// for a command that makes one call.
 	Patience time.Duration
 
 	// Not changed after Dial.
-	nc     stream
+	nc     *net.UnixConn
 	daemon Peer
 
 	turn chan struct{} // holds a token while nobody calls; guards the fields below
@@ -72,7 +74,7 @@ func Dial(ctx context.Context, path string, hello Hello) (*Client, error) {
 	peer, err := PeerOf(nc)
 	if err == nil && peer.UID != os.Geteuid() {
 		err = fmt.Errorf("socket %s is served by uid %d, pid %d, not by you (uid %d)%w",
-			path, peer.UID, peer.PID, os.Geteuid(), hidden{ErrForeign})
+			path, peer.UID, peer.PID, os.Geteuid(), sys.Silent(ErrForeign))
 	}
 	if err != nil {
 		nc.Close()
@@ -81,12 +83,14 @@ func Dial(ctx context.Context, path string, hello Hello) (*Client, error) {
 	return newClient(nc, peer, hello), nil
 }
 
-func newClient(nc stream, daemon Peer, hello Hello) *Client {
+func newClient(nc *net.UnixConn, daemon Peer, hello Hello) *Client {
 	if hello.Protocol == 0 {
 		hello.Protocol = Version
 	}
 	c := &Client{nc: nc, daemon: daemon, turn: make(chan struct{}, 1)}
+	c.Verbs = c.Call
 	c.in = lines{r: nc, limit: MaxAnswer}
+	c.in.wait = func(bool) error { return c.renew(nc.SetReadDeadline) }
 	c.turn <- struct{}{}
 	var err error
 	if c.out, err = appendRequest(nil, []byte{'0'}, MethodHello, hello); err != nil {
@@ -95,37 +99,55 @@ func newClient(nc stream, daemon Peer, hello Hello) *Client {
 	return c
 }
 
-// A stream is the client's end of a connection.
-type stream interface {
-	io.ReadWriteCloser
-	// setPatience has each read and write that makes no progress for d fail with
-	// os.ErrDeadlineExceeded.
-	setPatience(d time.Duration) error
-	// interrupt ends the reading, but for what has arrived already.
-	interrupt()
-}
-
 // connect dials until ctx or busyLimit ends or the answer is another than "busy".
-func connect(ctx context.Context, path string) (stream, error) {
+func connect(ctx context.Context, path string) (*net.UnixConn, error) {
+	var d net.Dialer
 	for begun := time.Now(); ; {
-		nc, err := dialUnix(path)
+		nc, err := d.DialContext(ctx, "unix", path)
 		switch {
 		case err == nil:
-			return nc, nil
+			return nc.(*net.UnixConn), nil
 		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 			return nil, fmt.Errorf("%w: %w", ErrNoDaemon, err)
 		case !errors.Is(err, syscall.EAGAIN):
 			return nil, err
 		}
-		wait(ctx, 5*time.Millisecond+rand.N(45*time.Millisecond))
+		sys.Sleep(ctx, 5*time.Millisecond+rand.N(45*time.Millisecond))
 		err = ctx.Err()
 		if err == nil && time.Since(begun) > busyLimit {
 			err = os.ErrDeadlineExceeded
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the daemon at %s is too busy to accept connections%w", path, hidden{err})
+			return nil, fmt.Errorf("the daemon at %s is too busy to accept connections%w", path, sys.Silent(err))
 		}
 	}
+}
+
+// renew sets the deadline of a read or write to come.
+func (c *Client) renew(set func(time.Time) error) error {
+	if c.Patience == 0 {
+		return nil
+	}
+	return set(time.Now().Add(c.Patience))
+}
+
+// write writes all of b. The patience begins anew whenever the daemon has read.
+func (c *Client) write(b []byte) error {
+	for {
+		if err := c.renew(c.nc.SetWriteDeadline); err != nil {
+			return err
+		}
+		n, err := c.nc.Write(b)
+		if b = b[n:]; n == 0 || len(b) == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+}
+
+// interrupt ends the reading, but for what has arrived already.
+func (c *Client) interrupt() {
+	c.nc.CloseRead()
+	c.nc.CloseWrite()
 }
 
 // Daemon returns the process that listens.
@@ -138,10 +160,9 @@ func (c *Client) Close() error {
 	return err
 }
 
-// Call calls a method and decodes its result: nil drops it, a *json.RawMessage
-// and a Parser take it as it is. An error of the daemon is an *Error. When ctx
-// ends first, Call returns its error and the connection is closed, which ends
-// the wait but not what was accepted.
+// Call calls a method and decodes its result into a pointer; nil drops it. An
+// error of the daemon is an *Error. When ctx ends first, Call returns its error
+// and the connection is closed, which ends the wait but not what was accepted.
 func (c *Client) Call(ctx context.Context, method string, params, result any) error {
 	return c.exclusively(ctx, func() error {
 		c.last++
@@ -156,21 +177,24 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 		if len(frame)-len(c.out) > MaxFrame {
 			return reasoned(CodeUsage, "frame", "%s of %d bytes is over the limit of %d", method, len(frame), MaxFrame)
 		}
+		greets := c.out != nil
 		c.out = nil
-		if c.Patience > 0 {
-			if err := c.nc.setPatience(c.Patience); err != nil {
-				return c.lose(err, nil)
-			}
-		}
-		_, werr := c.nc.Write(frame)
+		werr := c.write(frame)
 		if c.OnSent != nil {
 			c.OnSent()
 		}
-		answer, err := c.await(string(id)) // also after a failed write: the daemon may have said why
+		// It reads also after a failed write: the daemon may have said why.
+		if greets {
+			refused, err := c.await("0", MethodHello, nil)
+			if err = cmp.Or(err, refused); err != nil {
+				return c.lose(err, werr)
+			}
+		}
+		failed, err := c.await(string(id), method, result)
 		if err != nil {
 			return c.lose(err, werr)
 		}
-		return c.into(answer, method, result)
+		return failed
 	})
 }
 
@@ -192,7 +216,7 @@ func (c *Client) exclusively(ctx context.Context, f func() error) error {
 	if ctx.Done() == nil {
 		return f()
 	}
-	stop := context.AfterFunc(ctx, c.nc.interrupt)
+	stop := context.AfterFunc(ctx, c.interrupt)
 	defer stop()
 	err := f()
 	if c.err != nil && ctx.Err() != nil {
@@ -217,77 +241,64 @@ func (c *Client) lose(err, werr error) error {
 func lost(cause error) error {
 	_, system := errors.AsType[syscall.Errno](cause)
 	if system || errors.Is(cause, io.EOF) || errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("%w%w", ErrLost, hidden{cause})
+		return fmt.Errorf("%w%w", ErrLost, sys.Silent(cause))
 	}
 	return fmt.Errorf("%w: %w", ErrLost, cause)
 }
 
-// An answer is the outcome of a call, as it stands in the reader's buffer.
-type answer struct{ result, err []byte }
+// An answer is one line of the daemon: the answer to a call, or a notification.
+type answer struct {
+	ID     json.RawMessage `json:"id"`
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
+	Result any             `json:"result"` // a pointer: it is decoded there, in the same pass
+	Error  *Error          `json:"error"`
+}
 
-// await reads until the answer to id has come.
-func (c *Client) await(id string) (answer, error) {
+// await reads until the answer to id has come, and decodes its result. failed is
+// the error of this call alone; err is one after which the connection is of no
+// more use.
+func (c *Client) await(id, method string, result any) (failed, err error) {
+	if result == nil {
+		result = new(json.RawMessage)
+	}
 	for {
 		line, err := c.in.next()
 		if err != nil {
-			return answer{}, err
+			return nil, err
 		}
 		if blank(line) {
 			continue
 		}
-		e, err := parseEnvelope(line, MaxAnswerDepth)
-		if err == nil && e.problem != "" {
-			err = errors.New(e.problem)
-		}
-		if err != nil {
-			return answer{}, fmt.Errorf("the daemon sent what is no answer: %w", err)
-		}
-		got := answer{result: e.member[memberResult], err: e.member[memberError]}
-		switch at := string(e.member[memberID]); {
-		case e.has(memberMethod):
+		a := answer{Result: result}
+		err = decodeAnswer(line, &a)
+		c.in.done()
+		switch at := string(a.ID); {
+		case err != nil && at == id:
+			return fmt.Errorf("result of %s: %s", method, plainly(err)), nil
+		case err != nil:
+			return nil, fmt.Errorf("the daemon sent what is no answer: %s", plainly(err))
+		case a.Method != "":
 			if c.OnNotify != nil {
-				c.OnNotify(unquote(e.member[memberMethod]), e.member[memberParams])
+				c.OnNotify(a.Method, a.Params)
 			}
-		case at == "0":
-			if err := c.into(got, MethodHello, nil); err != nil {
-				return answer{}, err
-			}
-		case at == "null": // about the connection as a whole
-			if err := c.into(got, "connection", nil); err != nil {
-				return answer{}, err
-			}
+		case a.Error != nil && at == id:
+			return a.Error, nil
+		case a.Error != nil && at == "null": // about the connection as a whole
+			return nil, a.Error
 		case at == id:
-			return got, nil
+			return nil, nil
+		default:
+			return nil, errors.New("the daemon answered another call")
 		}
 	}
 }
 
-// into decodes the result, or returns the error. What keeps the result owns it:
-// a large one takes the reader's buffer along.
-func (c *Client) into(a answer, method string, result any) error {
-	if a.err != nil {
-		e := new(Error)
-		if err := json.Unmarshal(a.err, e); err != nil {
-			return fmt.Errorf("error of %s: %w", method, err)
-		}
-		return e
+// decodeAnswer decodes a line. Members that a has not are passed over: another
+// version of the daemon may have more.
+func decodeAnswer(line []byte, a *answer) error {
+	if nesting(line) > MaxAnswerDepth {
+		return fmt.Errorf("it nests deeper than %d levels", MaxAnswerDepth)
 	}
-	if a.result == nil {
-		return fmt.Errorf("answer to %s has neither result nor error", method)
-	}
-	var err error
-	switch v := result.(type) {
-	case nil:
-	case *json.RawMessage:
-		*v, _ = c.in.take(a.result)
-	case Parser:
-		data, _ := c.in.take(a.result)
-		err = v.ParseJSON(data)
-	default:
-		err = json.Unmarshal(a.result, v)
-	}
-	if err != nil {
-		return fmt.Errorf("result of %s: %w", method, err)
-	}
-	return nil
+	return json.Unmarshal(line, a)
 }

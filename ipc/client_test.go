@@ -25,12 +25,10 @@ func TestCallAnswers(t *testing.T) {
 	if p := c.Daemon(); p.UID != os.Geteuid() || p.PID != os.Getpid() {
 		t.Errorf("daemon: got %+v", p)
 	}
-	for _, method := range []string{"echo", "slow.echo"} {
-		var got echoParams
-		mustCall(t, c, method, echoParams{Text: "hé", N: 3}, &got)
-		if got != (echoParams{Text: "hé", N: 3}) {
-			t.Errorf("%s: got %+v", method, got)
-		}
+	var got echoParams
+	mustCall(t, c, "echo", echoParams{Text: "hé", N: 3}, &got)
+	if got != (echoParams{Text: "hé", N: 3}) {
+		t.Errorf("got %+v", got)
 	}
 	var raw json.RawMessage
 	mustCall(t, c, "echo", nil, &raw)
@@ -62,15 +60,14 @@ func testText(t *testing.T, text string) {
 		if c.Params != nil || s.assembly.Load() != 0 {
 			t.Errorf("after Bind the line is still held: %d bytes", s.assembly.Load())
 		}
-		return Reply{ID: "m1", Text: QuoteString(nil, p.Text)}, nil
+		return Reply{ID: "m1", Text: p.Text}, nil
 	})
 	c := dial(t, start(t, s))
 	var first Reply
 	mustCall(t, c, "send", Send{Team: "api", Text: text}, &first)
 	mustCall(t, c, "send", Send{Text: strings.Repeat("x", len(text))}, new(Reply)) // must not write over the first
-	var got strings.Builder
-	if err := UnquoteTo(&got, first.Text); err != nil || got.String() != text || first.ID != "m1" {
-		t.Errorf("got %d bytes for %d, %v", got.Len(), len(text), err)
+	if first.Text != text || first.ID != "m1" {
+		t.Errorf("got %d bytes for %d", len(first.Text), len(text))
 	}
 }
 
@@ -256,7 +253,7 @@ func TestCallsOfOneClientWaitForEachOther(t *testing.T) {
 	for i := range 20 {
 		wg.Go(func() {
 			var got echoParams
-			if err := c.Call(soon(t), "slow.echo", echoParams{N: i}, &got); err != nil || got.N != i {
+			if err := c.Call(soon(t), "echo", echoParams{N: i}, &got); err != nil || got.N != i {
 				wrong.Add(1)
 			}
 		})
@@ -279,7 +276,7 @@ func TestJRPC2ClientIsUnderstood(t *testing.T) {
 	}})
 	defer c.Close()
 	var got echoParams
-	if err := c.CallResult(soon(t), "slow.echo", echoParams{Text: "x"}, &got); err != nil || got.Text != "x" {
+	if err := c.CallResult(soon(t), "echo", echoParams{Text: "x"}, &got); err != nil || got.Text != "x" {
 		t.Errorf("call: got %+v, %v", got, err)
 	}
 	if _, err := c.Call(soon(t), "nope", nil); jrpc2.ErrorCode(err) != jrpc2.MethodNotFound {
@@ -298,7 +295,7 @@ func TestJRPC2ClientIsUnderstood(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			if _, err := c.Call(soon(t), "slow.echo", echoParams{Text: strings.Repeat("x", 10_000)}); err != nil {
+			if _, err := c.Call(soon(t), "echo", echoParams{Text: strings.Repeat("x", 10_000)}); err != nil {
 				t.Errorf("one of many: %v", err)
 			}
 		})

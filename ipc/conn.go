@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,8 +16,7 @@ import (
 //	serveConn          goroutine of the connection, owned by Serve
 //	  read             a line at a time, until EOF, a limit, or the end of ctx
 //	    handle         decode, refuse
-//	      run          an inline call, here
-//	      wg.Go(run)   any other call, on its own goroutine
+//	      wg.Go        a call, on its own goroutine
 //	  linger           a client that sends no more still gets its answers
 //	  wg.Wait          for the calls
 //	  out.close        when the last writer, such as Notify began, is done
@@ -33,11 +31,9 @@ type conn struct {
 
 	// Of the reader's goroutine.
 	in        lines
-	leading   bool   // the reader is the writer of out, and has not flushed yet
 	armed     bool   // a read deadline is set
 	stale     bool   // it was for a line that has come
-	condemned *Error // the answer to everything since a hello of another protocol
-	scratch   []byte // for the answer of an inline call
+	rejectAll *Error // the answer to everything since a hello of another protocol
 
 	mu       sync.Mutex // protects the fields below
 	inFlight map[string]struct{}
@@ -49,9 +45,9 @@ func serveConn(ctx context.Context, s *Server, nc net.Conn, peer Peer, wg *sync.
 	c := &conn{srv: s, nc: nc, peer: peer, aux: wg}
 	c.out.init(nc, &s.opts)
 	c.in = lines{r: nc, limit: s.opts.MaxFrame, reserve: s.reserve}
-	c.in.wait = func(begun bool) error { return c.beforeRead(ctx, begun) }
+	c.in.wait = func(begun bool) error { return c.arm(ctx, begun) }
 	stop := context.AfterFunc(ctx, func() {
-		c.out.hurry(shutdownWrite)
+		c.out.shortenDeadline(shutdownWrite)
 		nc.SetReadDeadline(past)
 	})
 	defer stop()
@@ -59,7 +55,6 @@ func serveConn(ctx context.Context, s *Server, nc net.Conn, peer Peer, wg *sync.
 	defer gone()
 
 	err := c.read(ctx, calls)
-	c.uncork()
 	c.in.drop()
 	if err == io.EOF {
 		c.linger(ctx)
@@ -81,7 +76,7 @@ func (c *conn) read(ctx, calls context.Context) error {
 			line, err = c.in.rest(), nil
 		}
 		if err != nil {
-			c.farewell(ctx, err)
+			c.sendFatal(ctx, err)
 			return err
 		}
 		c.stale = true
@@ -100,13 +95,11 @@ func blank(line []byte) bool {
 	return true
 }
 
-// beforeRead sends what was answered so far, before a read that may block, and
-// gives a line that has begun its time.
-func (c *conn) beforeRead(ctx context.Context, begun bool) error {
-	c.uncork()
+// arm gives a line that has begun its time, before a read that may block.
+func (c *conn) arm(ctx context.Context, begun bool) error {
 	switch {
 	case begun && (c.stale || !c.armed):
-		c.nc.SetReadDeadline(time.Now().Add(c.srv.opts.FrameTimeout))
+		c.nc.SetReadDeadline(time.Now().Add(FrameTimeout))
 	case !begun && c.armed:
 		c.nc.SetReadDeadline(time.Time{})
 	}
@@ -114,8 +107,8 @@ func (c *conn) beforeRead(ctx context.Context, begun bool) error {
 	return ctx.Err() // asked after it was set: the end of ctx sets it too
 }
 
-// farewell tells the client which of its faults ends the connection.
-func (c *conn) farewell(ctx context.Context, err error) {
+// sendFatal tells the client which of its faults ends the connection.
+func (c *conn) sendFatal(ctx context.Context, err error) {
 	var e *Error
 	switch {
 	case ctx.Err() != nil:
@@ -123,42 +116,45 @@ func (c *conn) farewell(ctx context.Context, err error) {
 	case errors.Is(err, errTooLong):
 		e = reasoned(CodeInvalidRequest, "frame", "message is over the limit of %d bytes", c.srv.opts.MaxFrame)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		e = reasoned(CodeInvalidRequest, "half", "message did not end within %v: send each with its line feed", c.srv.opts.FrameTimeout)
+		e = reasoned(CodeInvalidRequest, "half", "message did not end within %v: send each with its line feed", FrameTimeout)
 	case errors.As(err, &e): // a reserve that was refused
 	default:
 		return
 	}
 	c.srv.opts.Refused(c.peer, e)
-	c.reply(appendError(nil, nil, e))
+	c.answer(appendError(nil, nil, e))
 }
 
 // handle decides what becomes of one line.
 func (c *conn) handle(ctx context.Context, line []byte) {
 	r, bad := parseRequest(line)
-	if c.condemned != nil {
-		bad = c.condemned
+	c.in.done()
+	if c.rejectAll != nil {
+		bad = c.rejectAll
 	}
-	m, ok := c.srv.methods[r.method]
+	h, ok := c.srv.methods[r.Method]
 	if bad == nil && !ok {
-		bad = Errorf(CodeMethodNotFound, "no method %q", clip(r.method))
+		bad = Errorf(CodeMethodNotFound, "no method %q", clip(r.Method))
 	}
 	if bad == nil {
-		bad = c.begin(r.id, m.inline)
+		bad = c.begin(r.ID)
 	}
-	switch {
-	case bad != nil:
+	if bad != nil {
 		c.refuse(r, bad)
-	case m.inline:
-		c.inline(ctx, m, r)
-	default:
-		c.launch(ctx, m, r)
+		return
 	}
+	call := c.call(r)
+	if r.Method == MethodHello { // it decides about the lines after it
+		c.run(ctx, h, call)
+		return
+	}
+	c.wg.Go(func() { c.run(ctx, h, call) })
 }
 
 // refuse answers what is no proper call. A notification has no answer, but
 // whoever sends what is neither may have meant a call.
 func (c *conn) refuse(r request, e *Error) {
-	id := r.id
+	id := r.ID
 	if id == nil && e.Code != CodeParse && e.Code != CodeInvalidRequest {
 		return
 	}
@@ -167,19 +163,15 @@ func (c *conn) refuse(r request, e *Error) {
 		id = nil // or this would look like the answer to the other call
 	}
 	c.mu.Unlock()
-	c.reply(appendError(nil, id, e))
+	c.answer(appendError(nil, id, e))
 }
 
-// begin checks a call against those in flight, and counts it among them unless
-// it is over before the next one is read.
-func (c *conn) begin(id []byte, inline bool) *Error {
+// begin checks a call against those in flight, and counts it among them.
+func (c *conn) begin(id []byte) *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.inFlight[string(id)]; ok && id != nil {
 		return reasoned(CodeInvalidRequest, "in-flight", "id %s is that of a call in flight", clip(string(id)))
-	}
-	if inline {
-		return nil
 	}
 	if c.calls >= c.srv.opts.MaxCalls {
 		return reasoned(CodeFull, "calls", "%d calls in flight on this connection: wait for an answer", c.calls)
@@ -212,89 +204,59 @@ func (c *conn) end() {
 	}
 }
 
-// inline runs a call on the reader's goroutine.
-func (c *conn) inline(ctx context.Context, m method, r request) {
-	call := &Call{Method: r.method, Params: r.params, Peer: c.peer, conn: c, id: r.id, inline: true}
-	frame := c.respond(ctx, m, call, c.scratch[:0])
-	c.scratch = nil
-	if r.id != nil {
-		c.reply(frame)
-		if cap(frame) <= smallBuffer { // the outbox has copied it
-			c.scratch = frame
-		}
+// call makes the Call of a request, and reserves what it holds.
+func (c *conn) call(r request) *Call {
+	call := &Call{Method: r.Method, Params: r.Params, Peer: c.peer, conn: c, id: r.ID}
+	if n := len(r.Params); n > smallBuffer && c.srv.reserve(n) == nil {
+		call.held = n
+	}
+	return call
+}
+
+// run answers a call and counts it out.
+func (c *conn) run(ctx context.Context, h Handler, call *Call) {
+	defer c.end()
+	defer call.release()
+	frame := c.respond(ctx, h, call)
+	if call.id != nil {
+		c.answered(call.id)
+		c.answer(frame)
 	}
 }
 
-// launch runs a call on a goroutine of its own. What it needs of the line is
-// made to last.
-func (c *conn) launch(ctx context.Context, m method, r request) {
-	call := &Call{Method: r.method, Peer: c.peer, conn: c, id: bytes.Clone(r.id)}
-	call.Params, call.held = c.in.take(r.params)
-	c.wg.Go(func() {
-		defer c.end()
-		defer call.release()
-		frame := c.respond(ctx, m, call, nil)
-		if call.id != nil {
-			c.answered(call.id)
-			c.answer(frame)
-		}
-	})
-}
-
-// respond calls the handler and appends the answer to dst. A panic in either
+// respond calls the handler and returns the frame of the answer. A panic in either
 // becomes an error of this call.
-func (c *conn) respond(ctx context.Context, m method, call *Call, dst []byte) (frame []byte) {
+func (c *conn) respond(ctx context.Context, h Handler, call *Call) (frame []byte) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.srv.opts.Panic(call.Method, v, debug.Stack())
 			frame = appendError(nil, call.id, Errorf(CodeInternal, "the daemon failed in %s: its log has the details", call.Method))
 		}
 	}()
-	result, err := m.handle(ctx, call)
+	result, err := h(ctx, call)
 	if call.id == nil {
 		return nil
 	}
-	return encode(dst, call.id, result, err)
+	return encode(call.id, result, err)
 }
 
 // encode appends the answer to a call.
-func encode(dst, id []byte, result any, err error) []byte {
+func encode(id []byte, result any, err error) []byte {
 	if err == nil {
 		var frame []byte
-		if frame, err = appendResult(dst, id, result); err == nil && len(frame) <= MaxAnswer {
+		if frame, err = appendResult(nil, id, result); err == nil && len(frame) <= MaxAnswer {
 			return frame
 		}
 		if err == nil {
 			err = reasoned(CodeFailed, "frame", "the answer is over the limit of %d bytes", MaxAnswer)
 		}
 	}
-	return appendError(dst, id, toError(err))
+	return appendError(nil, id, toError(err))
 }
 
-// reply sends from the reader's goroutine: when nothing more is at hand to
-// handle, or when enough has gathered.
-func (c *conn) reply(frame []byte) {
-	if !c.leading {
-		c.leading, _ = c.out.add(frame, false, waitFull)
-		return
-	}
-	c.out.add(frame, false, passFull)
-	if c.out.much() {
-		c.uncork()
-	}
-}
-
-// uncork sends what reply has gathered.
-func (c *conn) uncork() {
-	if c.leading {
-		c.leading = false
-		c.out.flush()
-	}
-}
-
-// answer sends from a call's own goroutine, which may wait.
+// answer sends a frame, and waits while the client has too much to read.
 func (c *conn) answer(frame []byte) {
-	if lead, err := c.out.add(frame, false, waitFull); lead && err == nil {
+	if flusher, err := c.out.add(frame, false, waitFull); flusher && err == nil {
 		c.out.flush()
 	}
 }

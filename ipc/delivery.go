@@ -2,8 +2,9 @@ package ipc
 
 import (
 	"encoding/json"
-	"strconv"
 	"time"
+
+	"iris/pool/turn"
 )
 
 // MessageID names a message.
@@ -13,19 +14,21 @@ type MessageID struct {
 
 // Send is one message to a team.
 type Send struct {
+	ID      string          `json:"id,omitempty"`      // of NewID; empty has the daemon make one
 	Team    string          `json:"team"`              // a name, or an absolute directory
 	Session string          `json:"session,omitempty"` // empty for the team's own
 	Text    string          `json:"text,omitempty"`
-	Content json.RawMessage `json:"content,omitempty"`  // in place of Text: a list of blocks as the Messages API has them (text, image, document)
-	Fresh   bool            `json:"fresh,omitempty"`    // in a conversation of its own
-	EnvKeys []string        `json:"env_keys,omitempty"` // names of credential variables that the caller has, never their values
+	Content json.RawMessage `json:"content,omitempty"`            // in place of Text: a list of blocks as the Messages API has them (text, image, document)
+	Fresh   bool            `json:"fresh,omitempty"`              // in a conversation of its own
+	NoWait  bool            `json:"no_background_wait,omitempty"` // its turn ends with the first answer, also when subagents still work for it
+	EnvKeys []string        `json:"env_keys,omitempty"`           // names of credential variables that the caller has, never their values
 
-	Key       string  `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
-	TTL       int64   `json:"ttl_ms,omitempty"`     // expired when its turn has not begun by then
-	IfBusy    string  `json:"if_busy,omitempty"`    // "fail": refused with CodeFull, reason "busy", when its conversation has a turn or a queue
-	OnUnknown string  `json:"on_unknown,omitempty"` // what follows when nobody can prove how the turn ended: continue (default), hold, retry
-	Origin    string  `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
-	Options   Variant `json:"options,omitzero"`
+	Key       string       `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
+	TTL       int64        `json:"ttl_ms,omitempty"`     // expired when its turn has not begun by then
+	IfBusy    string       `json:"if_busy,omitempty"`    // "fail": refused with CodeFull, reason "busy", when its conversation has a turn or a queue
+	OnUnknown string       `json:"on_unknown,omitempty"` // what follows when nobody can prove how the turn ended: continue (default), hold, retry
+	Origin    string       `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
+	Options   turn.Variant `json:"options,omitzero"`
 
 	// Of message.send alone: what the agent writes is notified as it comes, as by
 	// message.stream, and with Stream the other two mean what they mean there.
@@ -36,68 +39,15 @@ type Send struct {
 	Approvals bool `json:"approvals,omitempty"` // of message.send: have NotifyAsked and NotifyDecided come
 }
 
-// AppendJSON appends the message.
-func (m Send) AppendJSON(dst []byte) ([]byte, error) {
-	dst = QuoteString(append(dst, `{"team":`...), m.Team)
-	if m.Session != "" {
-		dst = QuoteString(append(dst, `,"session":`...), m.Session)
-	}
-	if m.Text != "" || len(m.Content) == 0 {
-		dst = QuoteString(append(dst, `,"text":`...), m.Text)
-	}
-	if len(m.Content) > 0 {
-		dst = append(append(dst, `,"content":`...), m.Content...)
-	}
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{{"fresh", m.Fresh}, {"stream", m.Stream}, {"partial", m.Partial}, {"place", m.Place}} {
-		if f.set {
-			dst = append(append(append(dst, `,"`...), f.name...), `":true`...)
-		}
-	}
-	for i, key := range m.EnvKeys {
-		if i == 0 {
-			dst = append(dst, `,"env_keys":[`...)
-		} else {
-			dst = append(dst, ',')
-		}
-		dst = QuoteString(dst, key)
-	}
-	if len(m.EnvKeys) > 0 {
-		dst = append(dst, ']')
-	}
-	for _, f := range []struct{ name, value string }{
-		{"key", m.Key}, {"if_busy", m.IfBusy}, {"on_unknown", m.OnUnknown}, {"origin", m.Origin},
-	} {
-		if f.value != "" {
-			dst = QuoteString(append(append(append(dst, `,"`...), f.name...), `":`...), f.value)
-		}
-	}
-	if m.TTL != 0 {
-		dst = strconv.AppendInt(append(dst, `,"ttl_ms":`...), m.TTL, 10)
-	}
-	if m.Approvals {
-		dst = append(dst, `,"approvals":true`...)
-	}
-	if m.Options != (Variant{}) {
-		var err error
-		if dst, err = appendValue(append(dst, `,"options":`...), m.Options); err != nil {
-			return dst, err
-		}
-	}
-	return append(dst, '}'), nil
-}
-
 // MessageState tells a sender or a waiter how far a message is.
 type MessageState struct {
-	ID        string `json:"id"`
-	State     string `json:"state"`               // those of Message
-	Position  int    `json:"position,omitempty"`  // place in its queue, from 1
-	WaitsFor  string `json:"waits_for,omitempty"` // in words, where the place was asked for
-	Process   string `json:"process,omitempty"`
-	Existing  bool   `json:"existing,omitempty"`   // its key was known: nothing new was accepted
-	InsteadOf string `json:"instead_of,omitempty"` // the message that was waited for: nobody can prove how it ended, and this one was sent in its place
+	ID       string `json:"id"`
+	State    string `json:"state"`               // those of Message
+	Position int    `json:"position,omitempty"`  // place in its queue, from 1
+	WaitsFor string `json:"waits_for,omitempty"` // in words, where the place was asked for; of one that runs, what its agent waits for before it begins
+	Process  string `json:"process,omitempty"`
+	Existing bool   `json:"existing,omitempty"` // its key was known: nothing new was accepted
+	Retried  bool   `json:"retried,omitempty"`  // an attempt of it ended, and nobody knows how
 }
 
 // Wait waits for one of some messages to end. One that has ended already is
@@ -107,19 +57,20 @@ type Wait struct {
 	Approvals bool     `json:"approvals,omitempty"` // have NotifyAsked and NotifyDecided come
 }
 
-// Which names a message by its id, or the last one of a conversation that has
+// MessageRef names a message by its id, or the last one of a conversation that has
 // ended: with an empty ID, Team and Session.
-type Which struct {
+type MessageRef struct {
 	ID      string `json:"id,omitempty"`
 	Team    string `json:"team,omitempty"`
 	Session string `json:"session,omitempty"`
 }
 
-// Retry has an ended message run again: a new one with the same text, for the
-// same conversation. The old one stays as it is.
+// Retry has an ended message run again. An unknown one gets another attempt; of any
+// other the text is sent as a new message to the same conversation, and it stays as it is.
 type Retry struct {
-	ID  string `json:"id"`
-	Key string `json:"key,omitempty"` // of the new message
+	ID    string `json:"id"`
+	NewID string `json:"new_id,omitempty"` // what Send.ID is, for a new message; the same again does not run it again
+	Key   string `json:"key,omitempty"`    // of the new message; an unknown one takes none
 }
 
 // Resolve says how a message ended that is unknown: a person has looked.
@@ -129,8 +80,8 @@ type Resolve struct {
 	Note  string `json:"note,omitempty"`
 }
 
-// List chooses messages; a zero field does not filter.
-type List struct {
+// MessageQuery chooses messages; a zero field does not filter.
+type MessageQuery struct {
 	Team    string    `json:"team,omitempty"`
 	Session *string   `json:"session,omitempty"` // the empty one is the team's own
 	States  []string  `json:"states,omitempty"`
@@ -167,51 +118,69 @@ type Message struct {
 	Bytes    int64      `json:"bytes"` // of its text
 
 	// Of message.show alone.
-	SessionID  string   `json:"session_id,omitempty"` // the agent's own id of the conversation
-	Dir        string   `json:"dir,omitempty"`
-	Transcript string   `json:"transcript,omitempty"` // where Claude Code keeps it, if there is one
-	Process    string   `json:"process,omitempty"`    // of the last attempt
-	Position   int      `json:"position,omitempty"`   // while it is queued
-	Fresh      bool     `json:"fresh,omitempty"`
-	OnUnknown  string   `json:"on_unknown,omitempty"`
-	Origin     string   `json:"origin,omitempty"`
-	Options    *Variant `json:"options,omitempty"`
-	Blocks     bool     `json:"blocks,omitempty"` // it has files in it
-	Usage      *Usage   `json:"usage,omitempty"`
-	History    []Change `json:"history,omitempty"`
+	SessionID  string        `json:"session_id,omitempty"` // the agent's own id of the conversation
+	Dir        string        `json:"dir,omitempty"`
+	Transcript string        `json:"transcript,omitempty"` // where Claude Code keeps it, if there is one
+	Process    string        `json:"process,omitempty"`    // of the last attempt
+	Position   int           `json:"position,omitempty"`   // while it is queued
+	Fresh      bool          `json:"fresh,omitempty"`
+	OnUnknown  string        `json:"on_unknown,omitempty"`
+	Origin     string        `json:"origin,omitempty"`
+	Options    *turn.Variant `json:"options,omitempty"`
+	Blocks     bool          `json:"blocks,omitempty"` // it has files in it
+	Usage      *Usage        `json:"usage,omitempty"`
+	History    []Change      `json:"history,omitempty"`
 }
 
 // Change is one step of a message on its way.
 type Change struct {
-	State string    `json:"state"`
-	At    time.Time `json:"at"`
-	By    string    `json:"by,omitempty"` // who, when it was neither sender nor agent
-	Note  string    `json:"note,omitempty"`
+	State   string    `json:"state"`
+	At      time.Time `json:"at"`
+	By      string    `json:"by,omitempty"` // who, when it was neither sender nor agent
+	Note    string    `json:"note,omitempty"`
+	Process string    `json:"process,omitempty"` // of a running message: that this attempt is given to
+	Request string    `json:"request,omitempty"` // NewID of the Retry that has queued it again
 }
 
 // Reply is how a message ended by the agent's own word. A message that ended
 // otherwise is an Error.
 type Reply struct {
-	ID         string          `json:"id"`
-	Team       string          `json:"team"`
-	Session    string          `json:"session"`
-	SessionID  string          `json:"session_id"`
-	Outcome    string          `json:"outcome"` // the words of package pool: success, denied, failed, ...
-	Text       json.RawMessage `json:"text"`    // a JSON string; raw, since it may be many MB
-	Error      string          `json:"error,omitempty"`
-	Hint       string          `json:"hint,omitempty"`
-	Notice     string          `json:"notice,omitempty"` // what to know besides, such as that the conversation is a new one
-	Subtype    string          `json:"subtype,omitempty"`
-	APIStatus  int             `json:"api_status,omitempty"`
-	Turns      int             `json:"turns"`
-	CostUSD    float64         `json:"cost_usd"`
-	Duration   int64           `json:"duration_ms"`
-	Usage      Usage           `json:"usage"`
-	Denials    []Denial        `json:"denials,omitempty"`
-	Model      string          `json:"model,omitempty"`      // that answered
-	Resets     *time.Time      `json:"resets,omitempty"`     // of a rate limit: when it is over, if anybody said
-	Background []string        `json:"background,omitempty"` // what the agent still did beside the turn at its end
-	Reason     string          `json:"reason,omitempty"`     // one more word on the outcome: approval-lost or decided
+	ID         string     `json:"id"`
+	Team       string     `json:"team"`
+	Session    string     `json:"session"`
+	SessionID  string     `json:"session_id"`
+	Outcome    string     `json:"outcome"` // how its turn ended: success, denied, failed, ...
+	Text       string     `json:"text"`    // may be many MB
+	Error      string     `json:"error,omitempty"`
+	Hint       string     `json:"hint,omitempty"`
+	Notice     string     `json:"notice,omitempty"`  // what to know besides, such as that the conversation is a new one
+	Earlier    []string   `json:"earlier,omitempty"` // answers before the text, in order: while subagents still worked
+	Subtype    string     `json:"subtype,omitempty"`
+	APIStatus  int        `json:"api_status,omitempty"`
+	Turns      int        `json:"turns"`
+	CostUSD    float64    `json:"cost_usd"`
+	Duration   int64      `json:"duration_ms"`
+	Usage      Usage      `json:"usage"`
+	Denials    []Denial   `json:"denials,omitempty"`
+	Model      string     `json:"model,omitempty"`      // that answered
+	Resets     *time.Time `json:"resets,omitempty"`     // of a rate limit: when it is over, if anybody said
+	Background []string   `json:"background,omitempty"` // what the agent still did beside the turn at its end
+	Reason     string     `json:"reason,omitempty"`     // one more word on the outcome: approval-lost or decided
+}
+
+// AppendJSON appends the reply, with its text as QuoteString has it.
+func (r Reply) AppendJSON(dst []byte) ([]byte, error) {
+	type plain Reply
+	rest := struct {
+		*plain
+		Text *struct{} `json:"text,omitempty"` // hides the other
+	}{plain: (*plain)(&r)}
+	dst, err := appendValue(dst, rest)
+	if err != nil {
+		return dst, err
+	}
+	dst = QuoteString(append(dst[:len(dst)-1], `,"text":`...), r.Text)
+	return append(dst, '}'), nil
 }
 
 // Usage counts tokens.

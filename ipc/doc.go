@@ -3,7 +3,8 @@
 //
 // It knows the wire, the limits and who may connect. It does not know what the
 // methods do: the daemon registers them, and their names and types are in
-// protocol.go. It imports the standard library and x/sys, and does nothing at
+// protocol.go. Verbs has a method for each and Handlers a function for each
+// notification: a program in Go needs no other names. It imports the standard library and x/sys, and does nothing at
 // start-up, because every command pays for what it links.
 //
 // # The wire
@@ -33,13 +34,13 @@
 //
 // A line that is not JSON is answered with -32700, one that is no proper request
 // with -32600, both under the id that was found or null, and the connection goes
-// on at the next line. Stricter than many, because encoding/json alone would let
-// two readers see two different messages: a member that occurs twice, that is
-// written in another case ("Method") or that is unknown is refused, and so is
-// one in the params, with -32602 and its name. There are no batches: several
-// calls go on several lines, and are answered as they finish. Params are an
-// object; null is none. The id of a call that is still in flight cannot be used
-// for another; that is answered under null. A message nests at most 64 levels.
+// on at the next line. An unknown member is refused, and so is one in the params,
+// with -32602 and its name. The case of a member's name does not matter: "Method"
+// is taken for "method". If a member occurs twice, the last one counts. There are
+// no batches: several calls go on several lines, and are answered as they finish.
+// Params are an object; null is none. The id of a call that is still in flight
+// cannot be used for another; that is answered under null. A message nests at most
+// 64 levels.
 //
 // An error that ends the connection has the id null and comes before the end: a
 // line over the limit, a line that does not end in time (30 s from its first
@@ -76,16 +77,17 @@
 //
 // A stream belongs on NotifyWait: its source then notices that it falls behind,
 // and can say so before it ends. What an agent writes (message.stream) is read from
-// its file at the pace of NotifyWait, a chunk at a time; a long line goes in parts. Notify is for callbacks, which must not wait. A
-// handler that answers first and streams afterwards does the latter in
-// Call.After.
+// its file at the pace of NotifyWait, a chunk at a time; a long line goes in parts.
+// Notify is for callbacks, which must not wait.
 //
 // # Large texts
 //
-// A Reply is written and read without passing its text through encoding/json
-// (Appender, Parser), which takes 27 and 4 times as long for 8 MB. The text stays
-// the JSON string that it is on the wire until UnquoteTo writes it out. A long
-// line is let go as soon as its params are bound.
+// encoding/json reads everything. A client has it decode a result in one pass
+// with its envelope: a second pass over 8 MB would double the time. A Reply and
+// an Output write themselves (Appender): the text of the one is escaped for
+// terminals, and the line of the other arrives byte for byte. The buffer of a
+// long line is let go once the line is decoded, and its params once they are
+// bound.
 //
 // # Goroutines
 //
@@ -93,11 +95,11 @@
 //
 //	accept loop      the caller's of Serve     ends with its context
 //	connection       one each, reads           EOF, a limit, or the context
-//	call             one each, unless inline   the handler returns, and its After
+//	call             one each                  the handler returns
 //	writer           for a Notify while nobody else writes; until the queue is empty
 //
-// A writer of answers is the goroutine that answers: the connection's own for an
-// inline call. A client has none; context.AfterFunc closes it.
+// A writer of answers is the goroutine that answers: the call's, or for what is no
+// call the connection's. A client has none; context.AfterFunc closes it.
 //
 // No lock is held during a read, a write or a handler.
 package ipc

@@ -24,7 +24,7 @@ const (
 	CodeNotFound  = 4  // no such team, process or message
 	CodeCancelled = 5  // cancelled, killed or evicted
 	CodeExpired   = 6  // its turn had not begun in time
-	CodeUnknown   = 7  // nobody can prove how the turn ended
+	CodeUnknown   = 7  // nobody can prove how the turn ended, or whether the message was accepted
 	CodeCannotRun = 8  // the agent cannot run
 	CodeStalled   = 12 // the turn stalled and was interrupted
 	CodeConflict  = 65 // the key belongs to another message

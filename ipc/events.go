@@ -1,8 +1,8 @@
 package ipc
 
-// Since asks for the events after a sequence number, 0 for all that are kept,
+// EventQuery asks for the events after a sequence number, 0 for all that are kept,
 // that a filter lets through; a zero field of it does not filter.
-type Since struct {
+type EventQuery struct {
 	After   uint64   `json:"after"`
 	Stream  string   `json:"stream,omitempty"` // whose number After is; another one's stands for the beginning
 	Team    string   `json:"team,omitempty"`
@@ -13,19 +13,19 @@ type Since struct {
 
 // Wants reports whether the filter lets an event through. Those that concern no
 // team are let through by none that names one.
-func (s *Since) Wants(e *Event) bool {
+func (q *EventQuery) Wants(e *Event) bool {
 	switch {
-	case s.Team != "" && e.Team != s.Team,
-		s.Session != nil && e.Session != *s.Session,
-		s.Message != "" && e.Message != s.Message:
+	case q.Team != "" && e.Team != q.Team,
+		q.Session != nil && e.Session != *q.Session,
+		q.Message != "" && e.Message != q.Message:
 		return false
 	}
-	for _, t := range s.Types {
+	for _, t := range q.Types {
 		if t == e.Type {
 			return true
 		}
 	}
-	return len(s.Types) == 0
+	return len(q.Types) == 0
 }
 
 // Begin says where events begin: those after a number of this stream, which is

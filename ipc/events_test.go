@@ -2,22 +2,22 @@ package ipc
 
 import "testing"
 
-func TestSinceWants(t *testing.T) {
+func TestEventQueryWants(t *testing.T) {
 	own, other := "", "s"
 	e := Event{Type: "message-sent", Team: "api", Session: "s", Message: "m"}
 	for what, c := range map[string]struct {
-		filter Since
+		filter EventQuery
 		want   bool
 	}{
-		"all":           {Since{}, true},
-		"team":          {Since{Team: "api"}, true},
-		"other team":    {Since{Team: "web"}, false},
-		"session":       {Since{Team: "api", Session: &other}, true},
-		"own session":   {Since{Team: "api", Session: &own}, false},
-		"type":          {Since{Types: []string{"x", "message-sent"}}, true},
-		"other type":    {Since{Types: []string{"x"}}, false},
-		"message":       {Since{Message: "m"}, true},
-		"other message": {Since{Message: "n", Types: []string{"message-sent"}}, false},
+		"all":           {EventQuery{}, true},
+		"team":          {EventQuery{Team: "api"}, true},
+		"other team":    {EventQuery{Team: "web"}, false},
+		"session":       {EventQuery{Team: "api", Session: &other}, true},
+		"own session":   {EventQuery{Team: "api", Session: &own}, false},
+		"type":          {EventQuery{Types: []string{"x", "message-sent"}}, true},
+		"other type":    {EventQuery{Types: []string{"x"}}, false},
+		"message":       {EventQuery{Message: "m"}, true},
+		"other message": {EventQuery{Message: "n", Types: []string{"message-sent"}}, false},
 	} {
 		if got := c.filter.Wants(&e); got != c.want {
 			t.Errorf("%s: got %v", what, got)

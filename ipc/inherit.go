@@ -3,9 +3,7 @@ package ipc
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,7 +64,7 @@ func (l *Listener) locate(bound string) error {
 	if err := Check(l.path); err != nil {
 		return err
 	}
-	if deaf(l.path) {
+	if checkDead(l.path) == nil {
 		return nil // a dead one is in its place
 	}
 	if err := os.Chmod(l.path, 0o600); err != nil {
@@ -86,13 +84,4 @@ func sameFile(a, b string) bool {
 	}
 	other, err := os.Lstat(b)
 	return err == nil && os.SameFile(one, other)
-}
-
-// deaf reports that nobody listens at path.
-func deaf(path string) bool {
-	nc, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
-	if err == nil {
-		nc.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
 }

@@ -89,7 +89,7 @@ func TestHugeFrameIsRefusedWithinTheLimit(t *testing.T) {
 func TestFrameAtTheLimitIsAccepted(t *testing.T) {
 	const limit = 1 << 20
 	path := start(t, testServer(Options{MaxFrame: limit}))
-	head, tail := `{"jsonrpc":"2.0","id":1,"method":"slow.echo","params":{"text":"`, `"}}`
+	head, tail := `{"jsonrpc":"2.0","id":1,"method":"echo","params":{"text":"`, `"}}`
 	for _, over := range []int{0, 1} {
 		nc := speak(t, path)
 		io.WriteString(nc, head)
@@ -216,10 +216,8 @@ func TestIdleConnectionsHoldNoLargeBuffer(t *testing.T) {
 	for range n {
 		c := dial(t, path)
 		clients = append(clients, c)
-		for _, method := range []string{"echo", "slow.echo"} {
-			mustCall(t, c, method, echoParams{Text: strings.Repeat("x", 300<<10)}, nil)
-			mustCall(t, c, method, echoParams{Text: strings.Repeat("x", 10<<10)}, nil)
-		}
+		mustCall(t, c, "echo", echoParams{Text: strings.Repeat("x", 300<<10)}, nil)
+		mustCall(t, c, "echo", echoParams{Text: strings.Repeat("x", 10<<10)}, nil)
 		mustCall(t, c, "count", echoParams{N: 1000}, nil)
 	}
 	each := (max(heap(), before) - before) / n

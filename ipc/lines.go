@@ -15,7 +15,7 @@ var errTooLong = errors.New("line too long")
 // lines reads lines from a connection. It belongs to one goroutine.
 //
 // Short lines share one small buffer. A longer one is assembled in a buffer that
-// grows fourfold up to the limit and is let go, or given away, with the line.
+// grows fourfold up to the limit and is let go with the line.
 type lines struct {
 	r     io.Reader
 	limit int // bytes of a line, without its line feed
@@ -34,11 +34,9 @@ type lines struct {
 }
 
 // next returns the next line without its line feed. It is valid until the next
-// call; take makes it last.
+// call, or until done.
 func (l *lines) next() ([]byte, error) {
-	if l.start == l.end {
-		l.release()
-	}
+	l.done()
 	for {
 		if i := bytes.IndexByte(l.buf[l.scanned:l.end], '\n'); i >= 0 {
 			line := l.buf[l.start : l.scanned+i]
@@ -96,24 +94,17 @@ func (l *lines) grow() error {
 	to := l.buf
 	if len(to) == 0 || len(left) > len(to)/2 && len(to) < l.limit+2 {
 		size := max(smallBuffer, min(4*len(to), l.limit+2))
-		if err := l.make(&to, size); err != nil {
-			return err
+		if size > smallBuffer && l.reserve != nil {
+			if err := l.reserve(size); err != nil {
+				return err
+			}
 		}
+		to = make([]byte, size)
 	}
 	l.end = copy(to, left)
 	l.scanned -= l.start
 	l.start = 0
 	l.become(to)
-	return nil
-}
-
-func (l *lines) make(to *[]byte, size int) error {
-	if size > smallBuffer && l.reserve != nil {
-		if err := l.reserve(size); err != nil {
-			return err
-		}
-	}
-	*to = make([]byte, size)
 	return nil
 }
 
@@ -128,8 +119,11 @@ func (l *lines) become(buf []byte) {
 	l.buf = buf
 }
 
-// release lets a large buffer go. Nothing of it is still to be returned.
-func (l *lines) release() {
+// done lets a large buffer go unless something of it is still to be returned.
+func (l *lines) done() {
+	if l.start < l.end {
+		return
+	}
 	l.start, l.end, l.scanned = 0, 0, 0
 	if len(l.buf) > smallBuffer {
 		l.become(l.small)
@@ -139,20 +133,5 @@ func (l *lines) release() {
 // drop forgets everything that was read.
 func (l *lines) drop() {
 	l.start = l.end
-	l.release()
-}
-
-// take returns a line of next, or a part of one, that lasts: without a copy if
-// the line is alone in a large buffer. held is what stays reserved for it.
-func (l *lines) take(part []byte) (lasting []byte, held int) {
-	if len(l.buf) > smallBuffer && l.start == l.end {
-		held = len(l.buf)
-		l.buf = l.small
-		l.start, l.end, l.scanned = 0, 0, 0
-		return part, held
-	}
-	if n := len(part); n > smallBuffer && l.reserve != nil && l.reserve(n) == nil {
-		held = n
-	}
-	return bytes.Clone(part), held
+	l.done()
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"iris/config/sys"
 )
 
 // ErrInUse says that somebody listens on the socket already.
@@ -144,9 +146,9 @@ func checkLength(path string) error {
 	if path == "" || path[len(path)-1] == '/' {
 		return fmt.Errorf("socket path %q names no file: give the path of a file in a directory of yours", path)
 	}
-	if len(path) > maxPath {
+	if len(path) > sys.MaxSocketPath {
 		return fmt.Errorf("socket path has %d bytes and the system takes %d: choose a shorter one than %s",
-			len(path), maxPath, path)
+			len(path), sys.MaxSocketPath, path)
 	}
 	return nil
 }
@@ -158,7 +160,7 @@ func makeDir(dir string) error {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("create directory %s of the socket: %w", dir, reason(err))
+		return fmt.Errorf("create directory %s of the socket: %w", dir, sys.Cause(err))
 	}
 	return os.Chmod(dir, 0o700) // whatever the umask took away
 }
@@ -169,7 +171,7 @@ func checkDir(dir string) error {
 	what := "directory " + dir + " of the socket"
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w", what, reason(err))
+		return fmt.Errorf("%s: %w", what, sys.Cause(err))
 	case fi.Mode()&fs.ModeSymlink != 0:
 		return fmt.Errorf("%s is a symbolic link: use the directory it leads to", what)
 	case !fi.IsDir():
@@ -189,7 +191,7 @@ func checkSocket(path string) error {
 	fi, err := os.Lstat(path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("socket %s: %w", path, reason(err))
+		return fmt.Errorf("socket %s: %w", path, sys.Cause(err))
 	case fi.Mode()&fs.ModeSymlink != 0:
 		return fmt.Errorf("socket %s is a symbolic link: remove it, or choose another socket path", path)
 	case fi.Mode().Type() != fs.ModeSocket:
@@ -199,26 +201,12 @@ func checkSocket(path string) error {
 }
 
 func checkOwner(what string, fi fs.FileInfo) error {
-	if uid := int(fi.Sys().(*syscall.Stat_t).Uid); uid != os.Geteuid() {
+	if uid := sys.Owner(fi); uid != os.Geteuid() {
 		return fmt.Errorf("%s belongs to uid %d, not to you (uid %d): choose another socket path%w",
-			what, uid, os.Geteuid(), hidden{ErrForeign})
+			what, uid, os.Geteuid(), sys.Silent(ErrForeign))
 	}
 	return nil
 }
-
-// reason leaves out of err what the text around it says: the call and the path.
-func reason(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
-}
-
-// hidden adds an error to a chain without a text of its own.
-type hidden struct{ error }
-
-func (h hidden) Error() string { return "" }
-func (h hidden) Unwrap() error { return h.error }
 
 // checkDead refuses anything at path but nothing, or a socket of ours that
 // nobody serves any more.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"iris/config/sys"
 )
 
 func mustListen(t *testing.T, path string) *Listener {
@@ -133,7 +135,7 @@ func TestPresentNoticesARemovedSocket(t *testing.T) {
 
 func TestSocketPathLength(t *testing.T) {
 	dir := filepath.Dir(socketPath(t))
-	longest := filepath.Join(dir, strings.Repeat("x", maxPath-len(dir)-1))
+	longest := filepath.Join(dir, strings.Repeat("x", sys.MaxSocketPath-len(dir)-1))
 	ln := mustListen(t, longest)
 	if err := Check(longest); err != nil {
 		t.Errorf("%d bytes: %v", len(longest), err)

@@ -30,20 +30,17 @@ type echoParams struct {
 // testServer has a method of every kind.
 func testServer(opts Options) *Server {
 	s := NewServer(opts)
-	s.HandleInline("status", func(context.Context, *Call) (any, error) { return Status{PID: 1, Version: "1.2.3"}, nil })
-	echo := func(_ context.Context, c *Call) (any, error) {
+	s.Handle("status", func(context.Context, *Call) (any, error) { return Status{PID: 1, Version: "1.2.3"}, nil })
+	s.Handle("echo", func(_ context.Context, c *Call) (any, error) {
 		var p echoParams
 		err := c.Bind(&p)
 		return p, err
-	}
-	s.HandleInline("echo", echo)
-	s.Handle("slow.echo", echo)
+	})
 	s.Handle("wait", func(ctx context.Context, _ *Call) (any, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
 	s.Handle("panic", func(context.Context, *Call) (any, error) { panic("oh") })
-	s.HandleInline("inline.panic", func(context.Context, *Call) (any, error) { panic("oh") })
 	s.Handle("count", func(_ context.Context, c *Call) (any, error) {
 		var p echoParams
 		if err := c.Bind(&p); err != nil {

@@ -21,7 +21,7 @@ func TestSlowReaderIsDroppedAndOthersAreNotHeldUp(t *testing.T) {
 		}
 		return nil, nil
 	})
-	s.HandleInline("status", func(context.Context, *Call) (any, error) { return nil, nil })
+	s.Handle("status", func(context.Context, *Call) (any, error) { return nil, nil })
 	bubble(t, s, func(t *testing.T, ln *pipeListener, _ func()) {
 		slow := ln.dial() // never reads
 		defer slow.Close()
@@ -126,7 +126,7 @@ func TestNotifyWaitHoldsUpItsCallerOnly(t *testing.T) {
 func TestNotifyOutlivesNothing(t *testing.T) {
 	calls := make(chan *Call, 1)
 	s := NewServer(Options{})
-	s.HandleInline("lend", func(_ context.Context, c *Call) (any, error) { calls <- c; return nil, nil })
+	s.Handle("lend", func(_ context.Context, c *Call) (any, error) { calls <- c; return nil, nil })
 	bubble(t, s, func(t *testing.T, ln *pipeListener, _ func()) {
 		k := newTalker(ln.dial())
 		k.write(`{"jsonrpc":"2.0","id":1,"method":"lend"}` + "\n")
@@ -157,26 +157,10 @@ func TestAnswersComeInTheirOrderAfterTheirNotifications(t *testing.T) {
 	})
 }
 
-func TestNotifyWaitInAnInlineHandlerDoesNotWaitForItself(t *testing.T) {
-	s := NewServer(Options{MaxQueueFrames: 3})
-	s.HandleInline("tick", func(_ context.Context, c *Call) (any, error) {
-		return nil, errors.Join(c.NotifyWait("tick", nil), c.NotifyWait("tick", nil), c.NotifyWait("tick", nil))
-	})
-	s.HandleInline("status", func(context.Context, *Call) (any, error) { return nil, nil })
-	bubble(t, s, func(t *testing.T, ln *pipeListener, _ func()) {
-		k := newTalker(ln.dial())
-		defer k.close()
-		k.write(statusLine + `{"jsonrpc":"2.0","id":1,"method":"tick"}` + "\n") // its reader is the writer meanwhile
-		if got := len(k.heard()); got != 5 {
-			t.Errorf("got %d lines, want 5", got)
-		}
-	})
-}
-
 func TestNotifyDoesNotKeepAnEndingConnectionOpen(t *testing.T) {
 	calls := make(chan *Call, 1)
 	s := NewServer(Options{})
-	s.HandleInline("lend", func(_ context.Context, c *Call) (any, error) { calls <- c; return nil, nil })
+	s.Handle("lend", func(_ context.Context, c *Call) (any, error) { calls <- c; return nil, nil })
 	bubble(t, s, func(t *testing.T, ln *pipeListener, end func()) {
 		nc := ln.dial() // never reads
 		defer nc.Close()

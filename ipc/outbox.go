@@ -48,7 +48,7 @@ type queue struct {
 
 func (o *outbox) init(nc net.Conn, opts *Options) {
 	o.nc, o.maxBytes, o.maxFrames = nc, opts.MaxQueueBytes, opts.MaxQueueFrames
-	o.timeout.Store(int64(opts.WriteTimeout))
+	o.timeout.Store(int64(WriteTimeout))
 	o.room.L = &o.mu
 }
 
@@ -58,12 +58,11 @@ type onFull int
 const (
 	waitFull onFull = iota // wait for room
 	dropFull               // drop the connection
-	passFull               // add all the same; for the writer itself, who must not wait
 )
 
-// add queues a frame. It may keep it. With lead the caller is now the writer and
+// add queues a frame. It may keep it. With flusher the caller is now the writer and
 // must call flush.
-func (o *outbox) add(frame []byte, note bool, full onFull) (lead bool, err error) {
+func (o *outbox) add(frame []byte, note bool, full onFull) (flusher bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if full == dropFull && o.err == nil && (o.noteBytes > o.maxBytes || o.notes >= o.maxFrames) {
@@ -79,9 +78,9 @@ func (o *outbox) add(frame []byte, note bool, full onFull) (lead bool, err error
 		return false, net.ErrClosed
 	}
 	o.push(frame, note)
-	lead = !o.writing
+	flusher = !o.writing
 	o.writing = true
-	return lead, nil
+	return flusher, nil
 }
 
 func (o *outbox) fullLocked() bool { return o.bytes > o.maxBytes || o.count >= o.maxFrames }
@@ -144,7 +143,7 @@ func (o *outbox) writeAll(b []byte) error {
 		timeout := o.timeout.Load()
 		o.nc.SetWriteDeadline(time.Now().Add(time.Duration(timeout)))
 		if o.timeout.Load() != timeout {
-			continue // hurry came between
+			continue // shortenDeadline came between
 		}
 		n, err := o.nc.Write(b)
 		b = b[n:]
@@ -155,19 +154,12 @@ func (o *outbox) writeAll(b []byte) error {
 	return nil
 }
 
-// hurry shortens the time that a client has left to read what is queued.
-func (o *outbox) hurry(timeout time.Duration) {
+// shortenDeadline shortens the time that a client has left to read what is queued.
+func (o *outbox) shortenDeadline(timeout time.Duration) {
 	if o.timeout.Load() > int64(timeout) {
 		o.timeout.Store(int64(timeout))
 		o.nc.SetWriteDeadline(time.Now().Add(timeout))
 	}
-}
-
-// much reports whether the writer should not let more gather.
-func (o *outbox) much() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.bytes >= largeFrame || o.fullLocked()
 }
 
 // close ends the connection when all that was added is written, or cannot be.

@@ -3,7 +3,10 @@ package ipc
 import (
 	"errors"
 	"fmt"
+	"net"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrForeign says that a socket, its directory or the process at its other end
@@ -36,4 +39,26 @@ func PeerOf(nc any) (Peer, error) {
 		return Peer{}, fmt.Errorf("peer credentials: %w", perr)
 	}
 	return p, nil
+}
+
+// peerClosed reports whether the other end of nc has closed both halves.
+func peerClosed(nc net.Conn) bool {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return true
+	}
+	gone := false
+	err = rc.Control(func(fd uintptr) { gone = closedAt(fd) })
+	return gone || err != nil
+}
+
+// closedAt asks the kernel.
+func closedAt(fd uintptr) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
 }

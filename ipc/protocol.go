@@ -1,9 +1,6 @@
 package ipc
 
-import (
-	"strconv"
-	"time"
-)
+import "time"
 
 // Version is the protocol's. Client and daemon must have the same; a change
 // that either side cannot ignore raises it.
@@ -18,9 +15,9 @@ const (
 	MethodSubmit    = "message.submit"   // Send -> MessageState, once the message is on disk
 	MethodWait      = "message.wait"     // Wait -> MessageState of the first that has ended; notifies NotifyState
 	MethodStream    = "message.stream"   // Stream -> StreamEnd; notifies NotifyState, NotifyOutput and NotifyGap
-	MethodResult    = "message.result"   // Which -> Reply, or the error that message.send would have answered
-	MethodMessages  = "message.list"     // List -> MessageList
-	MethodShow      = "message.show"     // Which -> Message, with its history
+	MethodResult    = "message.result"   // MessageRef -> Reply, or the error that message.send would have answered
+	MethodMessages  = "message.list"     // MessageQuery -> MessageList
+	MethodShow      = "message.show"     // MessageRef -> Message, with its history
 	MethodUsage     = "usage.sum"        // UsageQuery -> UsageSums
 	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
 	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, once it is on disk
@@ -34,11 +31,12 @@ const (
 	MethodEvict     = "process.evict"    // Target -> Stopped
 	MethodWake      = "process.wake"     // Target -> Process
 	MethodRestart   = "process.restart"  // Target -> Stopped
-	MethodEvents    = "events.list"      // Since -> EventList
-	MethodSubscribe = "events.subscribe" // Since -> Gap, when the stream ends; notifies NotifyEvent, those kept first
+	MethodEvents    = "events.list"      // EventQuery -> EventList
+	MethodSubscribe = "events.subscribe" // EventQuery -> Gap, when the stream ends; notifies NotifyEvent, those kept first
 	MethodSessions  = "session.list"     // {} -> ConversationList
 	MethodReset     = "session.reset"    // Target -> Conversation, the one forgotten
-	MethodLocate    = "session.locate"   // Which -> Transcript, of a message, or with an empty id of a conversation
+	MethodRewind    = "session.rewind"   // Rewind -> Rewound
+	MethodLocate    = "session.locate"   // MessageRef -> Transcript, of a message, or with an empty id of a conversation
 	MethodEnv       = "config.env"       // Target -> Env
 	MethodExamine   = "team.examine"     // {} -> Examination, of all teams
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
@@ -66,20 +64,6 @@ type Hello struct {
 	Version  string `json:"version"`
 	PID      int    `json:"pid,omitempty"`
 	Config   string `json:"config,omitempty"` // the configuration file, when the client insists on one
-}
-
-// AppendJSON appends the hello. Every command sends one, and would otherwise
-// begin with a look at the type.
-func (h Hello) AppendJSON(dst []byte) ([]byte, error) {
-	dst = strconv.AppendInt(append(dst, `{"protocol":`...), int64(h.Protocol), 10)
-	dst = QuoteString(append(dst, `,"version":`...), h.Version)
-	if h.PID != 0 {
-		dst = strconv.AppendInt(append(dst, `,"pid":`...), int64(h.PID), 10)
-	}
-	if h.Config != "" {
-		dst = QuoteString(append(dst, `,"config":`...), h.Config)
-	}
-	return append(dst, '}'), nil
 }
 
 // Target names agents: one conversation; with an empty session and
@@ -112,6 +96,8 @@ type Process struct {
 	State     string     `json:"state"` // starting, idle, busy, stopping
 	Message   string     `json:"message,omitempty"`
 	Messages  int        `json:"messages_processed"`
+	Works     string     `json:"works_on,omitempty"` // by itself: what the agent has begun, or left to run
+	Own       int        `json:"own_turns"`          // turns ended that nobody has sent
 	Queue     int        `json:"queue_length"`
 	Started   time.Time  `json:"started"`
 	LastUsed  *time.Time `json:"last_used"` // null before the first turn
@@ -122,8 +108,9 @@ type Process struct {
 	Memory    int64      `json:"memory_bytes"` // PSS of the process tree at the last health check, 0 before
 	Why       string     `json:"why"`          // why it stays, or why it goes
 	Dir       string     `json:"dir"`
-	Approvals []string   `json:"approvals,omitempty"` // ids of those that its turn waits for
-	Bypass    string     `json:"bypass,omitempty"`    // what turns its permission checks off
+	Approvals []string   `json:"approvals,omitempty"`       // ids of those that its turn waits for
+	Bypass    string     `json:"bypass,omitempty"`          // what turns its permission checks off
+	Mode      string     `json:"permission_mode,omitempty"` // when it is not that of its team
 }
 
 // Conversation is what a team or a session of it has with its agent. It
@@ -134,6 +121,23 @@ type Conversation struct {
 	SessionID string    `json:"session_id"`
 	Dir       string    `json:"dir"`
 	Created   time.Time `json:"created"`
+}
+
+// Rewind asks to take back the last turns of a conversation: so many, or with 0 the
+// last and those right before it that the API refused.
+type Rewind struct {
+	Team    string `json:"team"`
+	Session string `json:"session,omitempty"`
+	Turns   int    `json:"turns,omitempty"`
+}
+
+// Rewound is what was taken back. Nothing of it is undone but the conversation.
+type Rewound struct {
+	Team      string `json:"team"`
+	Session   string `json:"session"`
+	SessionID string `json:"session_id"`
+	Turns     int    `json:"turns"`
+	Last      string `json:"last"` // the message that the conversation ends with the answer of
 }
 
 // ConversationList is all of them, by team and session.
@@ -166,6 +170,8 @@ type Status struct {
 	Queued      int       `json:"queued"`
 	Messages    int64     `json:"messages_processed"`
 	CostUSD     float64   `json:"cost_usd"`
+	OwnTurns    int64     `json:"own_turns"` // that nobody has sent, and no part of Messages and CostUSD
+	OwnCostUSD  float64   `json:"own_cost_usd"`
 	Clients     int       `json:"clients"`
 	Generation  int       `json:"generation"` // 1 at its start, and 1 more with each restart in place
 	Journal     Journal   `json:"journal"`
@@ -226,8 +232,7 @@ type EnvVar struct {
 
 // Reloaded says what a reload changed.
 type Reloaded struct {
-	Changed bool     `json:"changed"`
-	Notes   []string `json:"notes,omitempty"`
+	Changed bool `json:"changed"`
 }
 
 // Restart has the daemon replace its own program by another one, in place: the

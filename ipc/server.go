@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"iris/config/sys"
 )
 
 // Limits, each the default of the Options field of its name.
@@ -20,15 +22,15 @@ const (
 	MaxCalls       = 64        // calls in flight on a connection
 	MaxQueueBytes  = 1 << 20   // bytes that wait for a client to read, beside its answers
 	MaxQueueFrames = 4096      // the same in frames
-	FrameTimeout   = 30 * time.Second
-	WriteTimeout   = 30 * time.Second
 )
 
 // Limits that are the same for all.
 const (
-	MaxDepth       = 64        // levels that a request nests
-	MaxAnswer      = 512 << 20 // bytes of a line that a client accepts
-	MaxAnswerDepth = 1024      // levels that an answer nests
+	FrameTimeout   = 30 * time.Second // from the first byte of a line to its end, however many trickle in
+	WriteTimeout   = 30 * time.Second // of a write that makes no progress
+	MaxDepth       = 64               // levels that a request nests
+	MaxAnswer      = 512 << 20        // bytes of a line that a client accepts
+	MaxAnswerDepth = 1024             // levels that an answer nests
 )
 
 // shutdownWrite is how long a client may leave an answer unread once the server
@@ -47,9 +49,6 @@ type Options struct {
 	MaxQueueBytes  int
 	MaxQueueFrames int
 
-	FrameTimeout time.Duration // from the first byte of a line to its end, however many trickle in
-	WriteTimeout time.Duration // of a write that makes no progress
-
 	// Panic is told of a handler's panic, on the goroutine of the call.
 	Panic func(method string, value any, stack []byte)
 	// Refused is told of a connection that was refused, or dropped for what its
@@ -64,8 +63,6 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxCalls, MaxCalls)
 	setDefault(&o.MaxQueueBytes, MaxQueueBytes)
 	setDefault(&o.MaxQueueFrames, MaxQueueFrames)
-	setDefault(&o.FrameTimeout, FrameTimeout)
-	setDefault(&o.WriteTimeout, WriteTimeout)
 	if o.Panic == nil {
 		o.Panic = func(string, any, []byte) {}
 	}
@@ -92,7 +89,7 @@ type Handler func(ctx context.Context, c *Call) (any, error)
 type Server struct {
 	// Not changed once Serve was called.
 	opts    Options
-	methods map[string]method
+	methods map[string]Handler
 	peerOf  func(net.Conn) (Peer, error) // tests replace it
 
 	assembly atomic.Int64 // bytes reserved for long lines
@@ -101,34 +98,20 @@ type Server struct {
 	conns int
 }
 
-type method struct {
-	handle Handler
-	inline bool
-}
-
 // NewServer returns a server without methods but hello.
 func NewServer(opts Options) *Server {
 	opts.setDefaults()
-	s := &Server{opts: opts, methods: make(map[string]method), peerOf: func(nc net.Conn) (Peer, error) { return PeerOf(nc) }}
-	s.methods[MethodHello] = method{handle: s.hello, inline: true}
+	s := &Server{opts: opts, methods: make(map[string]Handler), peerOf: func(nc net.Conn) (Peer, error) { return PeerOf(nc) }}
+	s.methods[MethodHello] = s.hello
 	return s
 }
 
-// Handle registers a method whose calls may take long: each has a goroutine.
-func (s *Server) Handle(name string, h Handler) { s.register(name, method{handle: h}) }
-
-// HandleInline registers a method that answers at once, on the goroutine that
-// reads its connection: that saves a switch of goroutines, about a fifth of the
-// round trip. While h runs nothing else is read from that client.
-func (s *Server) HandleInline(name string, h Handler) {
-	s.register(name, method{handle: h, inline: true})
-}
-
-func (s *Server) register(name string, m method) {
+// Handle registers a method. Each call of it has a goroutine.
+func (s *Server) Handle(name string, h Handler) {
 	if _, ok := s.methods[name]; ok {
 		panic(fmt.Sprintf("bug: method %q registered twice", name))
 	}
-	s.methods[name] = m
+	s.methods[name] = h
 }
 
 // Clients returns the number of connections.
@@ -177,7 +160,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, serve func(net.Con
 			}
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.opts.Refused(Peer{}, err)
-			wait(ctx, pause)
+			sys.Sleep(ctx, pause)
 			continue
 		}
 		pause = 0
@@ -197,15 +180,6 @@ func shortage(err error) bool {
 		}
 	}
 	return false
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 // admit decides about a connection before a byte of it is read.
@@ -254,7 +228,7 @@ func (s *Server) reserve(n int) error {
 		s.opts.MaxAssembly)
 }
 
-// hello answers who the daemon is, and condemns the connection if the client
+// hello answers who the daemon is, and rejects all that follows if the client
 // speaks another protocol or insists on another configuration.
 func (s *Server) hello(_ context.Context, c *Call) (any, error) {
 	own := Hello{Protocol: Version, Version: s.opts.Version, PID: os.Getpid(), Config: s.opts.Config}
@@ -266,7 +240,7 @@ func (s *Server) hello(_ context.Context, c *Call) (any, error) {
 	if e == nil {
 		return own, nil
 	}
-	c.conn.condemned = e
+	c.conn.rejectAll = e
 	return nil, e
 }
 

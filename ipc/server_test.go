@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -115,11 +117,11 @@ func TestPanicIsTheCallersErrorOnly(t *testing.T) {
 		}
 	}}
 	s := testServer(opts)
-	s.HandleInline("encode.panic", func(_ context.Context, c *Call) (any, error) { return testServerResult{}, nil })
+	s.Handle("encode.panic", func(_ context.Context, c *Call) (any, error) { return testServerResult{}, nil })
 	bubble(t, s, func(t *testing.T, ln *pipeListener, _ func()) {
 		k := newTalker(ln.dial())
 		defer k.close()
-		for _, method := range []string{"panic", "inline.panic", "encode.panic"} {
+		for _, method := range []string{"panic", "encode.panic"} {
 			want := "1: -32603"
 			k.write(`{"jsonrpc":"2.0","id":1,"method":"` + method + `"}` + "\n")
 			if got := digest(t, k.heard()); got != want {
@@ -131,7 +133,7 @@ func TestPanicIsTheCallersErrorOnly(t *testing.T) {
 			t.Errorf("after the panics: got %q", got)
 		}
 	})
-	if got := strings.Join(told, " "); got != "panic inline.panic encode.panic" {
+	if got := strings.Join(told, " "); got != "panic encode.panic" {
 		t.Errorf("told of %q", got)
 	}
 }
@@ -171,10 +173,6 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 		if got := digest(t, k.heard()); got != "3: 75" {
 			t.Errorf("got %q, want the third refused", got)
 		}
-		k.write(`{"jsonrpc":"2.0","id":4,"method":"status"}` + "\n")
-		if got := digest(t, k.heard()); got != "4: ok" {
-			t.Errorf("an inline call: got %q", got)
-		}
 	})
 }
 
@@ -183,7 +181,7 @@ func TestIDMayBeUsedAgainAfterItsAnswer(t *testing.T) {
 		k := newTalker(ln.dial())
 		defer k.close()
 		for range 3 {
-			k.write(`{"jsonrpc":"2.0","id":"x","method":"slow.echo"}` + "\n")
+			k.write(`{"jsonrpc":"2.0","id":"x","method":"echo"}` + "\n")
 			if got := digest(t, k.heard()); got != `"x": ok` {
 				t.Errorf("got %q", got)
 			}
@@ -340,4 +338,43 @@ func TestShutdownSendsWhatIsQueued(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// TestCallKnowsThatItsClientIsGone asks while the reader of the connection may
+// not have noticed yet.
+func TestCallKnowsThatItsClientIsGone(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("nobody can tell here")
+	}
+	a, b, err := unixPair(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Call{conn: &conn{nc: a}}
+	if c.Gone() {
+		t.Error("gone at once")
+	}
+	b.(*net.UnixConn).CloseWrite()
+	if c.Gone() {
+		t.Error("gone when it only sends no more")
+	}
+	b.Close()
+	if !c.Gone() {
+		t.Error("still there")
+	}
+}
+
+// unixPair returns the two ends of a connection.
+func unixPair(t *testing.T) (a, b net.Conn, err error) {
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer ln.Close()
+	if b, err = net.Dial("unix", ln.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	a, err = ln.Accept()
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b, err
 }

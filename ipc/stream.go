@@ -31,6 +31,10 @@ type StreamEnd struct {
 	Seq int64 `json:"seq"`
 }
 
+// SeqBits is where the attempt begins in an Output.Seq: Seq>>SeqBits counts the attempts
+// before.
+const SeqBits = 40
+
 // Output is one line of an agent, or a part of one that is long. A line is in
 // Line; of a long one Parts come one after the other, and Seq with the last.
 type Output struct {
@@ -55,8 +59,7 @@ const outputDepth = MaxAnswerDepth - 2
 // Embeds reports whether a line can be the Line of an Output. One that cannot
 // goes as a Part.
 func Embeds(line []byte) bool {
-	s := scanner{data: line, max: outputDepth}
-	return utf8.Valid(line) && s.finish(s.value()) == nil
+	return utf8.Valid(line) && nesting(line) <= outputDepth && json.Valid(line)
 }
 
 // AppendJSON appends the output. encoding/json would rewrite the line.
@@ -72,21 +75,4 @@ func (o Output) AppendJSON(dst []byte) ([]byte, error) {
 		dst = append(base64.StdEncoding.AppendEncode(dst, o.Part), '"')
 	}
 	return append(dst, '}'), nil
-}
-
-// ParseJSON reads the output. Line aliases data.
-func (o *Output) ParseJSON(data []byte) error { return parseRecord(data, o) }
-
-func (o *Output) member(name string) any {
-	switch name {
-	case "id":
-		return &o.ID
-	case "seq":
-		return &o.Seq
-	case "line":
-		return &o.Line
-	case "part":
-		return &o.Part
-	}
-	return nil
 }

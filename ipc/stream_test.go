@@ -46,12 +46,9 @@ func overTheWire(t *testing.T, o Output) Output {
 	if bytes.IndexByte(frame, '\n') != len(frame)-1 {
 		t.Fatal("more than one line")
 	}
-	e, err := parseEnvelope(frame[:len(frame)-1], MaxAnswerDepth)
-	must(t, err)
-	if e.problem != "" {
-		t.Fatal(e.problem)
-	}
+	var a answer
+	must(t, decodeAnswer(frame, &a))
 	var got Output
-	must(t, got.ParseJSON(e.member[memberParams]))
+	must(t, json.Unmarshal(a.Params, &got))
 	return got
 }

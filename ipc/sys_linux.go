@@ -7,9 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPath is how many bytes the path of a socket may have.
-const maxPath = len(unix.RawSockaddrUnix{}.Path) - 1
-
 func peerCred(fd int) (Peer, error) {
 	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -29,9 +26,5 @@ func awaitHangup(nc net.Conn) {
 	if err != nil {
 		return
 	}
-	rc.Read(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd)}}
-		n, err := unix.Poll(p, 0)
-		return err == nil && n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
-	})
+	rc.Read(closedAt)
 }

@@ -3,7 +3,6 @@ package ipc
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -22,7 +21,7 @@ func TestQuoteString(t *testing.T) {
 	}
 	for r := rune(0); r < 0x3000; r++ {
 		quoted := QuoteString(nil, string(r))
-		terminal := r < ' ' || r >= 0x7f && r <= 0x9f || strings.ContainsRune("\u2028\u2029\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", r)
+		terminal := r < ' ' || r >= 0x7f && r <= 0x9f || strings.ContainsRune("\u061c\u2028\u2029\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", r)
 		if got := bytes.ContainsRune(quoted[1:len(quoted)-1], r); got == terminal && r != '"' && r != '\\' {
 			t.Errorf("%U: got %s, escaped should be %v", r, quoted, terminal)
 		}
@@ -32,7 +31,7 @@ func TestQuoteString(t *testing.T) {
 	}
 }
 
-// checkQuote holds QuoteString and UnquoteTo to encoding/json.
+// checkQuote holds QuoteString to encoding/json.
 func checkQuote(t *testing.T, s string) {
 	t.Helper()
 	quoted := QuoteString(nil, s)
@@ -50,69 +49,4 @@ func checkQuote(t *testing.T, s string) {
 	if utf8.ValidString(s) && got != s {
 		t.Errorf("%q: got %q", s, got)
 	}
-	checkUnquote(t, quoted)
-	checkUnquote(t, theirs)
-}
-
-func checkUnquote(t *testing.T, raw []byte) {
-	t.Helper()
-	var want string
-	err := json.Unmarshal(raw, &want)
-	var got bytes.Buffer
-	if goterr := UnquoteTo(&got, raw); (goterr == nil) != (err == nil) {
-		t.Fatalf("%s: got error %v, encoding/json %v", raw, goterr, err)
-	}
-	if err == nil && got.String() != want {
-		t.Errorf("%s: got %q, want %q", raw, got.String(), want)
-	}
-}
-
-func TestUnquoteTo(t *testing.T) {
-	for _, raw := range []string{
-		`""`, ` "a" `, `null`, ` null`, `nul`, `"`, `"a`, `"a\"`, `"a\`, `"\x"`, `"\u12"`, `"\u123g"`, "\"\n\"", `"a"b`, `1`, `{}`, ``, `a`,
-		`"\"\\\/\b\f\n\r\t\u0041\u00e4\u20AC"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00"`, `"\ud83d\u0041"`, `"\ud83dx"`, `"\ud83d\n"`,
-		`"\ud83d\ud83d\ude00"`, `"\ud83d\`, `"\ud83d\u"`, `"\ud83d\ude0"`, "\"\xff\xc3\xed\xa0\x80\"", "\"\ufffd\"", "\"\u2028\x7f\"",
-	} {
-		checkUnquote(t, []byte(raw))
-	}
-}
-
-type brokenWriter struct{ left int }
-
-var errBroken = errors.New("broken")
-
-func (w *brokenWriter) Write(p []byte) (int, error) {
-	if w.left -= len(p); w.left < 0 {
-		return 0, errBroken
-	}
-	return len(p), nil
-}
-
-func TestUnquoteToEndsWithItsWriter(t *testing.T) {
-	raw := QuoteString(nil, strings.Repeat("some\ntext ", 100_000))
-	for _, left := range []int{0, 100, 50_000, 500_000} {
-		if err := UnquoteTo(&brokenWriter{left}, raw); !errors.Is(err, errBroken) {
-			t.Errorf("after %d bytes: got %v", left, err)
-		}
-	}
-}
-
-func TestUnquoteToHoldsLittle(t *testing.T) {
-	raw := QuoteString(nil, strings.Repeat("0123456789abcdef\n", 1<<16))
-	var n counter
-	allocated := testing.AllocsPerRun(2, func() {
-		if err := UnquoteTo(&n, raw); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if n.largest > unquoteBuffer+4 || allocated > 100 {
-		t.Errorf("writes of up to %d bytes, %v allocations for %d bytes", n.largest, allocated, len(raw))
-	}
-}
-
-type counter struct{ largest int }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.largest = max(c.largest, len(p))
-	return len(p), nil
 }

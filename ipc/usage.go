@@ -21,7 +21,7 @@ type UsageSums struct {
 	Damaged []string   `json:"damaged,omitempty"`
 }
 
-// UsageSum is what some messages have taken. Those that ran in a conversation of
+// UsageSum is what some messages have taken, and their agents by themselves. Those that ran in a conversation of
 // their own are one session, "~".
 type UsageSum struct {
 	Team     string     `json:"team,omitempty"`
@@ -30,16 +30,33 @@ type UsageSum struct {
 	Messages int64      `json:"messages"`
 	CostUSD  float64    `json:"cost_usd"`
 	Usage    Usage      `json:"usage"`
+	Own      OwnSum     `json:"own"`
+}
+
+// OwnSum is what turns have taken that nobody has sent: agents have begun them by
+// themselves. It is in no other sum.
+type OwnSum struct {
+	Turns   int64   `json:"turns"`
+	CostUSD float64 `json:"cost_usd"`
+	Usage   Usage   `json:"usage"`
 }
 
 // Add adds what others have taken.
 func (s *UsageSum) Add(o *UsageSum) {
 	s.Messages += o.Messages
 	s.CostUSD += o.CostUSD
-	s.Usage.Input += o.Usage.Input
-	s.Usage.Output += o.Usage.Output
-	s.Usage.CacheRead += o.Usage.CacheRead
-	s.Usage.CacheWrite += o.Usage.CacheWrite
+	s.Usage.Add(o.Usage)
+	s.Own.Turns += o.Own.Turns
+	s.Own.CostUSD += o.Own.CostUSD
+	s.Own.Usage.Add(o.Own.Usage)
+}
+
+// Add adds other tokens.
+func (u *Usage) Add(o Usage) {
+	u.Input += o.Input
+	u.Output += o.Output
+	u.CacheRead += o.CacheRead
+	u.CacheWrite += o.CacheWrite
 }
 
 // Cost is an amount of dollars without the noise that sums and differences leave

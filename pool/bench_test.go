@@ -8,7 +8,7 @@ import (
 )
 
 // instant returns a pool of agents that take no time for anything.
-func instant(b *testing.B, max int) *pool.Pool {
+func instant(b *testing.B, max int) *testPool {
 	h := newHouse(b)
 	h.start = 0
 	return h.pool(pool.Limits{MaxProcesses: max}, pool.Settings{})
@@ -17,7 +17,7 @@ func instant(b *testing.B, max int) *pool.Pool {
 // A message to an idle agent: what the pool adds to a turn.
 func BenchmarkGrant(b *testing.B) {
 	p := instant(b, 1)
-	turn := &pool.Turn{Key: key("a"), Text: "0s"}
+	turn := &message{Turn: pool.Turn{Key: key("a")}, Text: "0s"}
 	send(b.Context(), p, turn)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -29,9 +29,9 @@ func BenchmarkGrant(b *testing.B) {
 func BenchmarkChurn(b *testing.B) {
 	const max = 10
 	p := instant(b, max)
-	turns := make([]*pool.Turn, 10*max)
+	turns := make([]*message, 10*max)
 	for i := range turns {
-		turns[i] = &pool.Turn{Key: key(fmt.Sprint("team", i)), Text: "0s"}
+		turns[i] = &message{Turn: pool.Turn{Key: key(fmt.Sprint("team", i))}, Text: "0s"}
 	}
 	b.ReportAllocs()
 	i := 0

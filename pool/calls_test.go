@@ -23,20 +23,6 @@ func TestKey(t *testing.T) {
 	}
 }
 
-func TestWarmAgentIsUsedAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
-		submit(p, "api", "one").mustText(t, "api:one")
-		first := process(p, "api")
-		submit(p, "api", "two").mustText(t, "api:two")
-		got := process(p, "api")
-		if got.ID != first.ID || got.PID != first.PID || got.Messages != 2 || got.State != pool.Idle {
-			t.Errorf("got %+v, want the process %s, idle, after two messages", got, first.ID)
-		}
-	})
-}
-
 func TestPositions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -53,14 +39,11 @@ func TestPositions(t *testing.T) {
 			t.Error("not busy in a turn")
 		}
 		st := p.Snapshot()
-		if st.Queued != 3 || st.Max != 1 || st.Processes[0].Queue != 2 || len(st.Waiting) != 2 {
+		if st.Queued != 3 || st.Max != 1 || st.Processes[0].Queue != 2 || len(st.Waiting) != 3 {
 			t.Fatalf("got %+v, want two messages behind a, one of b", st)
 		}
-		if w := st.Waiting[0]; w.Key != key("a") || !slices.Equal(w.Turns, []string{a[1].id, a[2].id}) {
-			t.Errorf("got %+v, want a with the second and third", w)
-		}
-		if w := st.Waiting[1]; w.Key != key("b") || !slices.Equal(w.Turns, []string{b.id}) || w.Since.IsZero() {
-			t.Errorf("got %+v, want b with its one", w)
+		if want := []string{a[1].id, a[2].id, b.id}; !slices.Equal(st.Waiting, want) {
+			t.Errorf("got %v, want the second and third of a, then b", st.Waiting)
 		}
 	})
 }
@@ -111,7 +94,7 @@ func TestSameIDTwiceIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		same := func(turn *pool.Turn) { turn.ID = "same" }
+		same := func(turn *message) { turn.ID = "same" }
 		first := submit(p, "a", "1s", same)
 		if c := submit(p, "b", "1s", same); c.wait().err == nil {
 			t.Error("taken in")
@@ -151,12 +134,12 @@ func TestWake(t *testing.T) {
 	})
 }
 
-func TestFenceBarsItsKeyAndTakesAPlace(t *testing.T) {
+func TestOrphanBarsItsKeyAndTakesAPlace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
 		gone := make(chan struct{})
-		p.Fence(key("a"), "old-7", 4711, gone)
+		p.AddOrphan(key("a"), "old-7", 4711, gone)
 		got := process(p, "a")
 		if got.ID != "old-7" || got.PID != 4711 || got.State != pool.Stopping || got.Why != "left over from an earlier daemon" {
 			t.Errorf("got %+v", got)
@@ -168,19 +151,26 @@ func TestFenceBarsItsKeyAndTakesAPlace(t *testing.T) {
 		if n, _ := h.count(); n != 2 || a.ended() || len(p.Kill(all)) != 1 {
 			t.Errorf("%d started, a ended: %v; want b and c, and to kill only c", n, a.ended())
 		}
+		mustWait(t, p, a, 1, "an agent of an earlier daemon to end its turn")
+		p.Linger("old-7")
+		p.Linger("old-7")
+		mustWait(t, p, a, 1, "an agent of an earlier daemon to end its background work")
+		if why := process(p, "a").Why; why != "left over from an earlier daemon, its turn is over" {
+			t.Errorf("got %s", why)
+		}
 		close(gone)
 		a.mustText(t, "a:1s")
-		if n := types(p, "old-7"); n[pool.ProcessFenced] != 1 || n[pool.ProcessExited] != 1 || len(n) != 2 {
+		if n := types(p, "old-7"); n[pool.ProcessFenced] != 1 || n[pool.ProcessLingers] != 1 || n[pool.ProcessExited] != 1 || len(n) != 3 {
 			t.Errorf("got %v", n)
 		}
-		p.Fence(key("z"), "old-8", 1, make(chan struct{})) // Close does not wait for it
+		p.AddOrphan(key("z"), "old-8", 1, make(chan struct{})) // Close does not wait for it
 	})
 }
 
 func TestMaxTurnsAndRetire(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
 			res, err := a.play(ctx, turn)
 			if turn.Text == "3s" {
 				res.Retire = "the conversation is full"

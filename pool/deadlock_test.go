@@ -82,7 +82,7 @@ func TestDeadlockEdgesGo(t *testing.T) {
 		ok.mustText(t, "b:1s")
 		// b's turn has ended: what claims to come from it waits for nothing.
 		submit(p, "a", "1s", from(b)).mustText(t, "a:1s")
-		unknown := func(turn *pool.Turn) { turn.Parent = "of an earlier daemon" }
+		unknown := func(turn *message) { turn.Parent = "of an earlier daemon" }
 		submit(p, "a", "1s", unknown).mustText(t, "a:1s")
 	})
 }
@@ -94,7 +94,7 @@ func TestDeadlockKnowsWhatIsOnItsWay(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
 		gone := make(chan struct{})
-		p.Fence(key("old"), "old-1", 1, gone)
+		p.AddOrphan(key("old"), "old-1", 1, gone)
 		a := submit(p, "a", "1h")
 		time.Sleep(2 * time.Second)
 		starting := submit(p, "b", "1s", from(a))
@@ -107,12 +107,12 @@ func TestDeadlockKnowsWhatIsOnItsWay(t *testing.T) {
 	})
 }
 
-// A turn that went back to its line waits for nobody: whoever claims to have
+// A turn that went back to its queue waits for nobody: whoever claims to have
 // been sent by it was not.
 func TestDeadlockEdgesGoWhenATurnGoesBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
 			if a.id == "p-1" {
 				time.Sleep(time.Minute)
 				return nil, pool.ErrNotDispatched
@@ -138,7 +138,7 @@ func TestDeadlockEdgesGoWhenATurnGoesBack(t *testing.T) {
 func TestDeadlockByALowerBoundAndALostAgent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
 			if turn.Text == "refuse" {
 				time.Sleep(time.Minute)
 			}

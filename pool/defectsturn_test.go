@@ -2,7 +2,6 @@ package pool_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -21,35 +20,11 @@ func TestD4_LateAnswerGoesToNobodyElse(t *testing.T) {
 		submit(p, "a", "warm up").wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		res, err := send(ctx, p, &pool.Turn{ID: "one", Key: key("a"), Text: "10s"})
-		if err != nil || res.Outcome != pool.OutcomeInterrupted || res.Text != "" {
+		res, err := send(ctx, p, &message{Turn: pool.Turn{ID: "one", Key: key("a")}, Text: "10s"})
+		if err != nil || res.Outcome != "interrupted" || res.Text != "" {
 			t.Errorf("after the time-out: got %+v, %v, want an interrupted turn", res, err)
 		}
 		submit(p, "a", "2s").mustText(t, "a:2s")
-	})
-}
-
-// D5: one line was one answer. The lines are read elsewhere; what lives here is
-// that a turn lasts until its agent says so, whatever it writes before.
-func TestD5_TurnLastsUntilTheAgentSaysSo(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
-			for _, line := range []string{"one", "two", turn.Text} {
-				turn.Output([]byte(line))
-				time.Sleep(time.Second)
-			}
-			return &pool.Result{Outcome: pool.OutcomeSuccess, Text: turn.Text}, nil
-		}
-		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		var lines []string
-		output := func(turn *pool.Turn) { turn.Output = func(l []byte) { lines = append(lines, string(l)) } }
-		first, second := submit(p, "a", "A", output), submit(p, "a", "B", output)
-		first.mustText(t, "A")
-		second.mustText(t, "B")
-		if got := fmt.Sprint(lines); got != "[one two A one two B]" {
-			t.Errorf("got lines %v", got)
-		}
 	})
 }
 
@@ -81,7 +56,7 @@ func TestD8_InterruptedAgentIsIdleAgain(t *testing.T) {
 		if err := p.Cancel(c.id); err != nil {
 			t.Errorf("cancel: %v", err)
 		}
-		if c.wait(); c.err != nil || c.res.Outcome != pool.OutcomeInterrupted {
+		if c.wait(); c.err != nil || c.res.Outcome != "interrupted" {
 			t.Errorf("got %+v, %v, want an interrupted turn", c.res, c.err)
 		}
 		mustState(t, p, "a", pool.Idle)

@@ -75,7 +75,7 @@ func TestDrainEndsWithItsContext(t *testing.T) {
 		a.mustErr(t, pool.ErrShutdown)
 		b.mustErr(t, pool.ErrShutdown)
 		p.Close()
-		p.Fence(key("x"), "old-1", 1, nil)
+		p.AddOrphan(key("x"), "old-1", 1, nil)
 		if st := p.Snapshot(); len(st.Processes) != 0 || !st.Closed {
 			t.Errorf("got %+v", st)
 		}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What a caller of the pool branches on. The texts are complete: whoever
-// prints them adds only the program's name.
+// The errors that a caller of the pool branches on. The texts are complete: only the
+// name of the program is added when they are printed.
 var (
 	ErrClosed        = errors.New("the pool is shutting down")
 	ErrQueueFull     = errors.New("queue is full")
@@ -30,7 +30,7 @@ var (
 
 // StartError says that no agent could be started for a team. Permanent means
 // that trying again cannot help before a person has changed something (program
-// not found, bad directory); the pool then fails what is queued at once.
+// not found, bad directory); the pool then fails all queued messages at once.
 type StartError struct {
 	Team      string
 	Permanent bool

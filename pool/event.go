@@ -27,12 +27,15 @@ const (
 	ProcessTerminated EventType = "process-terminated" // stopped by the pool; Detail says why
 	ProcessExited     EventType = "process-exited"     // left by itself; Detail says how
 	ProcessError      EventType = "process-error"      // did not start, or does not answer a check
-	ProcessStalled    EventType = "process-stalled"    // its turn makes no progress; once per stall
+	ProcessStalled    EventType = "process-stalled"    // its turn, or what it does by itself, makes no progress; once per stall
 	ProcessFenced     EventType = "process-fenced"     // left over from an earlier daemon; ends in ProcessExited
+	ProcessLingers    EventType = "process-lingers"    // an orphan has ended its turn, and stays for its background work
+	OwnTurn           EventType = "own-turn"           // an agent has ended a turn that nobody has sent; Detail says which, and what it cost
 	MessageQueued     EventType = "message-queued"     // has to wait; Detail is its position
 	MessageSent       EventType = "message-sent"
 	MessageResponse   EventType = "message-response" // one for each MessageSent; Detail is the outcome or the reason
 	MessageDropped    EventType = "message-dropped"  // left the queue unsent; Detail is the reason
+	MessageWaits      EventType = "message-waits"    // its agent has it and does not begin; Detail is what that waits for
 	ApprovalAsked     EventType = "approval-asked"   // a turn waits for somebody's permission; Detail is which, and the tool
 	ApprovalDecided   EventType = "approval-decided" // and no longer; Detail adds how
 	HealthCheck       EventType = "health-check"

@@ -17,9 +17,9 @@ func TestEventsTellTheStory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		submit(p, "a", "1s", func(turn *pool.Turn) { turn.ID = "m-one" }).wait()
-		c := submit(p, "b", "5s", func(turn *pool.Turn) { turn.ID = "m-two" })
-		gone := submit(p, "b", "1s", func(turn *pool.Turn) { turn.ID = "m-three" })
+		submit(p, "a", "1s", func(turn *message) { turn.ID = "m-one" }).wait()
+		c := submit(p, "b", "5s", func(turn *message) { turn.ID = "m-two" })
+		gone := submit(p, "b", "1s", func(turn *message) { turn.ID = "m-three" })
 		synctest.Wait()
 		p.Cancel(gone.id)
 		time.Sleep(3 * time.Second)
@@ -159,6 +159,23 @@ func TestSlowReaderIsDroppedAndToldSo(t *testing.T) {
 		late.Close()
 		if _, err := late.Next(t.Context()); !errors.Is(err, pool.ErrClosed) {
 			t.Errorf("got %v, want %v", err, pool.ErrClosed)
+		}
+	})
+}
+
+// Skip leaves nothing to read but what comes later.
+func TestSkip(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		submit(p, "a", "1s").wait()
+		sub := p.Subscribe(0)
+		defer sub.Close()
+		sub.Skip()
+		_, last, _ := p.Events(0)
+		submit(p, "a", "1s").wait()
+		if e, err := sub.Next(t.Context()); err != nil || e.Seq != last+1 {
+			t.Errorf("got event %d, %v, want %d", e.Seq, err, last+1)
 		}
 	})
 }

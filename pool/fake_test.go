@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,9 +34,10 @@ type house struct {
 	startErr func(k pool.Key, nth int) error // of the nth start of a key, from 1
 	stale    func(a *fake) string
 
-	variantErr func(v pool.Variant) error // of a start
+	variantErr func(v turn.Variant) error // of a start
+	setsMode   bool                       // agents set the permission mode of a turn
 	check      func(ctx context.Context, a *fake, ping bool) error
-	send       func(ctx context.Context, a *fake, t *pool.Turn) (*pool.Result, error)
+	send       func(ctx context.Context, a *fake, t *message) (*result, error)
 
 	mu       sync.Mutex
 	agents   []*fake
@@ -47,14 +50,80 @@ type house struct {
 
 var errDied = fmt.Errorf("the agent died: %w", pool.ErrUnknown)
 
+type (
+	testPool = pool.Pool[*fake]
+	proc     = pool.Process[*fake]
+)
+
+// message is a turn as the tests write it.
+type message struct {
+	pool.Turn
+	Text   string
+	Begin  func(context.Context, proc) error // before the first byte; its error gives the turn up
+	Finish func(*result, error)              // exactly once
+}
+
+// result is the word of a fake.
+type result struct {
+	Outcome    turn.Outcome
+	Text       string
+	Background []string
+	Retire     string
+}
+
+// run takes the message to an agent, as any user of the pool does.
+func (m *message) run(ctx context.Context, g *pool.Grant[*fake], err error) {
+	var res *result
+	if err == nil {
+		if res, err = m.send(ctx, g); m.release(g, &res, &err) {
+			return
+		}
+	}
+	if m.Finish != nil {
+		m.Finish(res, err)
+	}
+}
+
+func (m *message) send(ctx context.Context, g *pool.Grant[*fake]) (*result, error) {
+	if !g.AlreadySent {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if m.Begin != nil {
+			if err := m.Begin(ctx, g.Process); err != nil {
+				return nil, err
+			}
+		}
+		if err := g.Begin(); err != nil {
+			return nil, err
+		}
+	}
+	return g.Agent.Send(ctx, m)
+}
+
+// release gives the agent back and takes over what the pool says of the end.
+func (m *message) release(g *pool.Grant[*fake], res **result, err *error) (again bool) {
+	end := pool.End{Err: *err}
+	if r := *res; r != nil {
+		end = pool.End{Outcome: r.Outcome, Retire: r.Retire, Running: len(r.Background) > 0}
+	}
+	r := g.Release(end)
+	if *err = r.Err; r.Err != nil {
+		*res = nil
+	} else if r.CutOff {
+		(*res).Outcome = "incomplete"
+	}
+	return r.Again
+}
+
 func newHouse(t testing.TB) *house {
 	return &house{t: t, start: time.Second, live: map[pool.Key]int{}, starts: map[pool.Key]int{}}
 }
 
 // pool returns a pool of fakes that is closed at the end of the test.
-func (h *house) pool(l pool.Limits, s pool.Settings) *pool.Pool {
+func (h *house) pool(l pool.Limits, s pool.Settings) *testPool {
 	h.max = l.MaxProcesses
-	p := pool.New(pool.Config{
+	p := pool.New(pool.Config[*fake]{
 		Limits: l, Settings: func(string) pool.Settings { return s }, Start: h.Start, Prefix: "p", Starts: 100,
 	})
 	h.t.Cleanup(p.Close)
@@ -72,7 +141,7 @@ func (h *house) add(k pool.Key, n int) {
 	}
 }
 
-func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool, v pool.Variant) (pool.Agent, error) {
+func (h *house) Start(ctx context.Context, k pool.Key, id string, fresh bool, v turn.Variant) (*fake, error) {
 	h.mu.Lock()
 	h.add(k, 1)
 	h.starts[k]++
@@ -129,7 +198,7 @@ type fake struct {
 	key     pool.Key
 	id      string
 	fresh   bool
-	variant pool.Variant
+	variant turn.Variant
 	pid     int
 	done    chan struct{}
 
@@ -155,7 +224,7 @@ func (a *fake) quit(how string) {
 	close(a.done)
 }
 
-func (a *fake) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
+func (a *fake) Send(ctx context.Context, t *message) (*result, error) {
 	a.mu.Lock()
 	if a.inTurn {
 		a.h.t.Errorf("two turns at a time on %s", a.id)
@@ -174,7 +243,7 @@ func (a *fake) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
 	return a.play(ctx, t)
 }
 
-func (a *fake) play(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
+func (a *fake) play(ctx context.Context, t *message) (*result, error) {
 	interrupt := ctx.Done()
 	switch t.Text {
 	case "die":
@@ -191,10 +260,13 @@ func (a *fake) play(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
 	}
 	select {
 	case <-time.After(d):
-		return &pool.Result{Outcome: pool.OutcomeSuccess, Text: a.key.String() + ":" + t.Text, Background: a.h.background}, nil
+		return &result{Outcome: "success", Text: a.key.String() + ":" + t.Text, Background: a.h.background}, nil
 	case <-interrupt:
 		time.Sleep(10 * time.Millisecond)
-		return &pool.Result{Outcome: pool.OutcomeInterrupted}, nil
+		if errors.Is(context.Cause(ctx), pool.ErrStalled) {
+			return &result{Outcome: "incomplete"}, nil
+		}
+		return &result{Outcome: "interrupted"}, nil
 	case <-a.done:
 		return nil, errDied
 	}
@@ -226,6 +298,8 @@ func (a *fake) Progress() time.Time {
 	defer a.mu.Unlock()
 	return a.progress
 }
+
+func (a *fake) SetsMode() bool { return a.h.setsMode }
 
 func (a *fake) Stale() string {
 	if a.h.stale == nil {

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 // freeze waits at most d, which is time of the bubble.
-func freeze(p *pool.Pool, d time.Duration) error {
+func freeze(p *testPool, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	return p.Freeze(ctx)
@@ -50,7 +51,7 @@ func TestFrozenPoolBeginsNothing(t *testing.T) {
 }
 
 // rested has the pool have an idle agent of "a", with nothing left to do for it.
-func rested(p *pool.Pool) {
+func rested(p *testPool) {
 	submit(p, "a", "0s").wait()
 	synctest.Wait()
 }
@@ -58,24 +59,24 @@ func rested(p *pool.Pool) {
 func TestFreezeWaitsForWhatIsUnderWay(t *testing.T) {
 	for _, c := range []struct {
 		name, why string
-		begin     func(h *house, p *pool.Pool)
+		begin     func(h *house, p *testPool)
 	}{
-		{"start", "starting", func(_ *house, p *pool.Pool) { submit(p, "a", "0s") }},
-		{"stop", "stopping", func(h *house, p *pool.Pool) {
+		{"start", "starting", func(_ *house, p *testPool) { submit(p, "a", "0s") }},
+		{"stop", "stopping", func(h *house, p *testPool) {
 			rested(p)
 			h.stop = 2 * time.Second
 			submit(p, "a", "0s", fresh)
 		}},
-		{"begin", "beginning", func(_ *house, p *pool.Pool) {
+		{"begin", "beginning", func(_ *house, p *testPool) {
 			rested(p)
-			submit(p, "a", "1h", func(t *pool.Turn) {
-				t.Begin = func(context.Context, pool.Process) error { time.Sleep(2 * time.Second); return nil }
+			submit(p, "a", "1h", func(t *message) {
+				t.Begin = func(context.Context, proc) error { time.Sleep(2 * time.Second); return nil }
 			})
 		}},
-		{"finish", "recorded", func(_ *house, p *pool.Pool) {
+		{"finish", "recorded", func(_ *house, p *testPool) {
 			rested(p)
-			submit(p, "a", "0s", func(t *pool.Turn) {
-				t.Finish = func(*pool.Result, error) { time.Sleep(2 * time.Second) }
+			submit(p, "a", "0s", func(t *message) {
+				t.Finish = func(*result, error) { time.Sleep(2 * time.Second) }
 			})
 		}},
 	} {
@@ -92,8 +93,8 @@ func TestFreezeWaitsForWhatIsUnderWay(t *testing.T) {
 				if err := freeze(p, time.Minute); err != nil {
 					t.Errorf("waited on: %v", err)
 				}
-				if _, settled := p.HandOver(); !settled {
-					t.Error("not settled")
+				if _, quiescent := p.Handoff(); !quiescent {
+					t.Error("not quiescent")
 				}
 			})
 		})
@@ -120,44 +121,49 @@ func TestFrozenPoolCanBeClosed(t *testing.T) {
 
 // handed is a pool of three idle agents, used in the order b a c, and a busy d,
 // as another image has it, with agents of this test in it.
-func handed(t *testing.T, h *house, running *pool.Turn) *pool.Handed {
+func handed(t *testing.T, h *house, running *message) (*pool.Handoff, map[string]pool.Adopted[*fake]) {
 	t.Helper()
+	live := map[string]pool.Adopted[*fake]{}
 	now := time.Now()
-	hd := &pool.Handed{Seq: 50, Serial: 7, Last: 3}
+	hd := &pool.Handoff{Seq: 50, Serial: 7, Last: 3}
 	for n := range 3 {
 		hd.Events = append(hd.Events, pool.Event{Seq: uint64(n + 1), Type: pool.ProcessSpawned})
 	}
 	for n, k := range []string{"b", "a", "c", "d"} {
 		id := fmt.Sprintf("p-%d", n+1)
-		a, err := h.Start(context.Background(), key(k), id, false, pool.Variant{})
+		a, err := h.Start(context.Background(), key(k), id, false, turn.Variant{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := pool.HandedAgent{
+		e := pool.HandoffAgent{
 			ID: id, Key: key(k), Number: uint64(10 - n), Started: now.Add(-time.Hour),
-			Used: now.Add(-time.Duration(10-n) * time.Minute), Turns: 2, Agent: a,
+			Used: now.Add(-time.Duration(10-n) * time.Minute), Turns: 2,
 		}
+		adopted := pool.Adopted[*fake]{Agent: a}
 		if k == "d" {
 			running.Key = e.Key
-			e.Running, e.Turn, e.TurnSince = running, running.ID, now.Add(-time.Minute)
+			adopted.Turn, adopted.Run = running.Turn, running.run
+			e.Turn, e.TurnSince = running.ID, now.Add(-time.Minute)
 		}
+		live[id] = adopted
 		hd.Agents = append(hd.Agents, e)
 	}
-	return hd
+	return hd, live
 }
 
 // takenOver is a pool that has taken over those agents.
-func takenOver(t *testing.T, h *house, l pool.Limits, s pool.Settings, text string) (*pool.Pool, *call) {
+func takenOver(t *testing.T, h *house, l pool.Limits, s pool.Settings, text string) (*testPool, *call) {
 	t.Helper()
 	h.start = 0
 	p := h.pool(l, s)
 	h.max = 4 // before the new limits reign
 	c := &call{id: "old", done: make(chan struct{})}
-	turn := &pool.Turn{ID: c.id, Text: text, Finish: func(res *pool.Result, err error) {
+	turn := &message{Turn: pool.Turn{ID: c.id}, Text: text, Finish: func(res *result, err error) {
 		c.res, c.err = res, err
 		close(c.done)
 	}}
-	p.Restore(handed(t, h, turn))
+	hd, live := handed(t, h, turn)
+	p.Restore(hd, live)
 	return p, c
 }
 
@@ -171,7 +177,7 @@ func TestRestoredPoolGoesOnWithoutASeam(t *testing.T) {
 			return ""
 		}
 		p, old := takenOver(t, h, pool.Limits{MaxProcesses: 4}, pool.Settings{}, "5s")
-		waits := submit(p, "d", "0s", kept)
+		waits := submit(p, "d", "0s", accepted)
 		time.Sleep(10 * time.Minute)
 		if waits.ended() {
 			t.Error("a frozen pool sent a message")
@@ -228,7 +234,7 @@ func TestRestoredTurnCanBeEnded(t *testing.T) {
 		if err := p.Cancel("old"); err != nil {
 			t.Fatal(err)
 		}
-		if old.wait(); old.err != nil || old.res.Outcome != pool.OutcomeInterrupted {
+		if old.wait(); old.err != nil || old.res.Outcome != "interrupted" {
 			t.Errorf("got %+v %v", old.res, old.err)
 		}
 		mustState(t, p, "d", pool.Idle)
@@ -259,7 +265,7 @@ func TestRestoredAgentsMeetTheNewLimits(t *testing.T) {
 }
 
 // What one pool hands over is what the next one restores.
-func TestHandOverIsWhatRestoreTakes(t *testing.T) {
+func TestHandoffIsWhatRestoreTakes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
@@ -270,14 +276,14 @@ func TestHandOverIsWhatRestoreTakes(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		p.Evict(only("c"))
 		p.Cancel(busy.id)
-		if _, settled := p.HandOver(); settled {
-			t.Error("settled without Freeze")
+		if _, quiescent := p.Handoff(); quiescent {
+			t.Error("quiescent without Freeze")
 		}
 		if err := freeze(p, time.Second); err != nil {
 			t.Fatal(err)
 		}
-		hd, settled := p.HandOver()
-		if !settled || hd.Serial != 3 || hd.Last != uint64(len(hd.Events)) {
+		hd, quiescent := p.Handoff()
+		if !quiescent || hd.Serial != 3 || hd.Last != uint64(len(hd.Events)) {
 			t.Errorf("got %+v", hd)
 		}
 		var order []string

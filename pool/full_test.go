@@ -7,11 +7,11 @@ import (
 	"iris/pool"
 )
 
-func TestFenceIsNotRoomOnItsWay(t *testing.T) {
+func TestOrphanIsNotRoomOnItsWay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
-		p.Fence(key("a"), "old-1", 1, make(chan struct{}))
+		p.AddOrphan(key("a"), "old-1", 1, make(chan struct{}))
 		submit(p, "b", "1s").mustText(t, "b:1s")
 		submit(p, "c", "1s").mustText(t, "c:1s") // b had to go
 	})

@@ -13,7 +13,7 @@ const restChecks = 9
 // armTick sets the next health check. There is none while there are no slots.
 func (t *table) armTick() {
 	if t.tick.i == 0 && t.HealthCheckInterval > 0 && len(t.slots) > 0 {
-		t.wakeAt(&t.tick, t.now.Add(t.HealthCheckInterval))
+		t.setAlarm(&t.tick, t.now.Add(t.HealthCheckInterval))
 	}
 }
 
@@ -42,16 +42,16 @@ func (t *table) measured(s *slot, h Health, err error) {
 	if s.state == Busy {
 		s.checked = -1 // what it has grown to is known after the turn
 	}
-	still := s.state == Idle && s.checked == s.turns
+	untouched := s.state == Idle && s.checked == s.turns
 	if err != nil {
-		if still && !errors.Is(err, ErrBusy) {
+		if untouched && !errors.Is(err, ErrBusy) {
 			t.emit(s.event(ProcessError, "health check: "+err.Error()))
 			t.stop(s, "does not answer")
 		}
 		return
 	}
 	s.memory = h.Memory
-	limit := t.settings(s.line.key.Team).MaxMemory
+	limit := t.settings(s.queue.key.Team).MaxMemory
 	switch {
 	case limit <= 0 || h.Memory <= limit:
 	case s.state == Idle:
@@ -64,30 +64,32 @@ func (t *table) measured(s *slot, h Health, err error) {
 const overMemory = "memory over max_memory"
 
 // probed takes the time of an agent's last progress, and decides whether its
-// turn has stalled. A stall is reported once; after progress it may be again.
-func (t *table) probed(s *slot, j *job, last time.Time) {
-	if s.job != j || s.state != Busy || j.cause != nil {
+// turn has stalled, or what it does by itself, which is never interrupted for that.
+// A stall is reported once; after progress it may be again.
+func (t *table) probed(s *slot, e *entry, last time.Time) {
+	if s.entry != e || s.state != Busy || e != nil && e.cause != nil {
 		return
 	}
-	set := t.settings(s.line.key.Team)
+	set := t.settings(s.queue.key.Team)
 	if set.StallTimeout <= 0 {
 		return
 	}
-	if last.Before(s.turnAt) {
-		last = s.turnAt
+	if begun := s.busySince(); last.Before(begun) {
+		last = begun
 	}
 	if due := last.Add(set.StallTimeout); due.After(t.now) {
-		t.wakeAt(&s.alarm, due)
+		t.setAlarm(&s.alarm, due)
 		return
 	}
 	if !s.stalled.Equal(last) {
 		s.stalled = last
 		detail := "no output for " + t.now.Sub(last).Round(time.Second).String()
-		t.about(s, j, ProcessStalled, detail)
-		if set.StallInterrupt {
-			t.cancel(j, ErrStalled)
+		if e == nil {
+			t.emit(s.event(ProcessStalled, detail+", it works on: "+s.works))
+		} else if t.about(s, e, ProcessStalled, detail); set.StallInterrupt {
+			t.cancel(e, ErrStalled)
 			return
 		}
 	}
-	t.wakeAt(&s.alarm, t.now.Add(set.StallTimeout))
+	t.setAlarm(&s.alarm, t.now.Add(set.StallTimeout))
 }

@@ -45,10 +45,10 @@ func (h *heap[T]) remove(x T) {
 	}
 }
 
-func (h *heap[T]) swap(i, j int) {
-	h.items[i], h.items[j] = h.items[j], h.items[i]
+func (h *heap[T]) swap(i, e int) {
+	h.items[i], h.items[e] = h.items[e], h.items[i]
 	*h.items[i].index() = i + 1
-	*h.items[j].index() = j + 1
+	*h.items[e].index() = e + 1
 }
 
 func (h *heap[T]) up(i int) {

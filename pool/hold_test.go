@@ -15,7 +15,7 @@ func TestHold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
-		p.Release(key("a")) // of one that is not held
+		p.Unhold(key("a")) // of one that is not held
 		running := submit(p, "a", "10s")
 		time.Sleep(2 * time.Second)
 		p.Hold(key("a"))
@@ -31,8 +31,8 @@ func TestHold(t *testing.T) {
 		}
 		mustState(t, p, "a", pool.Idle)
 		mustState(t, p, "new", "")
-		p.Release(key("a"))
-		p.Release(key("new"))
+		p.Unhold(key("a"))
+		p.Unhold(key("new"))
 		waits.mustText(t, "a:1s")
 		cold.mustText(t, "new:1s")
 		submit(p, "a", "1s").mustText(t, "a:1s")
@@ -42,15 +42,15 @@ func TestHold(t *testing.T) {
 	})
 }
 
-// A Finish that holds its key comes before the next turn, which is why it may
+// A Run that holds its key comes before the next turn, which is why it may
 // decide on that turn.
-func TestHoldFromFinish(t *testing.T) {
+func TestHoldFromRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		first := submit(p, "a", "1s", func(turn *pool.Turn) {
+		first := submit(p, "a", "1s", func(turn *message) {
 			finish := turn.Finish
-			turn.Finish = func(r *pool.Result, err error) {
+			turn.Finish = func(r *result, err error) {
 				time.Sleep(time.Second)
 				p.Hold(key("a"))
 				finish(r, err)
@@ -59,40 +59,12 @@ func TestHoldFromFinish(t *testing.T) {
 		next := submit(p, "a", "1s")
 		first.wait()
 		time.Sleep(time.Minute)
-		if a := h.last(); next.ended() || a.sends.Load() != 1 || p.Position(next.id) != 1 {
-			t.Errorf("%d turns, position %d; want the next to wait", a.sends.Load(), p.Position(next.id))
+		if a := h.last(); next.ended() || a.sends.Load() != 1 {
+			t.Errorf("%d turns; want the next to wait", a.sends.Load())
 		}
-		p.Release(key("a"))
+		mustWait(t, p, next, 1, "somebody to resolve the message before it")
+		p.Unhold(key("a"))
 		next.mustText(t, "a:1s")
-	})
-}
-
-// What is held asks for no place, and its own idle agent is the next to go.
-func TestHeldAgentMakesRoom(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		h.stop = 5 * time.Second
-		p := h.pool(pool.Limits{MaxProcesses: 2, WhenFull: pool.WhenFullFail}, pool.Settings{})
-		submit(p, "a", "1s").wait()
-		b := submit(p, "b", "1m")
-		p.Hold(key("a"))
-		waits := submit(p, "a", "1s")
-		if waits.position != 1 {
-			t.Errorf("position %d although the agent is not to take it, want 1", waits.position)
-		}
-		c := submit(p, "c", "1m") // there is room: a's
-		time.Sleep(10 * time.Second)
-		mustState(t, p, "a", "")
-		mustState(t, p, "c", pool.Busy)
-		submit(p, "d", "1s").mustErr(t, pool.ErrFull)
-		p.Hold(key("d"))
-		more := submit(p, "d", "1s") // waits for another thing than room
-		b.mustText(t, "b:1m")
-		c.mustText(t, "c:1m")
-		p.Release(key("a"))
-		p.Release(key("d"))
-		waits.mustText(t, "a:1s")
-		more.mustText(t, "d:1s")
 	})
 }
 
@@ -113,30 +85,7 @@ func TestHeldAgentDoesNotGiveWay(t *testing.T) {
 				t.Errorf("a went because %q", e.Detail)
 			}
 		}
-		p.Release(key("a"))
-		waits.mustText(t, "a:1s")
-	})
-}
-
-// An agent that stops does not come back for a key that is held, so somebody
-// else's may stay.
-func TestHeldKeyDoesNotReturn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		h.stop = 5 * time.Second
-		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
-		submit(p, "idle", "1s").wait()
-		submit(p, "a", "die").wait()
-		submit(p, "a", "1s").wait()
-		var wg sync.WaitGroup
-		wg.Go(func() { p.Evict(only("a")) })
-		synctest.Wait()
-		p.Hold(key("a"))
-		waits := submit(p, "a", "1s")
-		submit(p, "c", "1s").mustText(t, "c:1s") // in a's place
-		mustState(t, p, "idle", pool.Idle)
-		wg.Wait()
-		p.Release(key("a"))
+		p.Unhold(key("a"))
 		waits.mustText(t, "a:1s")
 	})
 }
@@ -152,7 +101,7 @@ func TestHeldAgentHasItsIdleTimeout(t *testing.T) {
 		mustState(t, p, "a", pool.Idle)
 		time.Sleep(2 * time.Second)
 		mustState(t, p, "a", "")
-		p.Release(key("a"))
+		p.Unhold(key("a"))
 		waits.mustText(t, "a:1s")
 	})
 }
@@ -174,7 +123,7 @@ func TestHoldOfOneThatStarts(t *testing.T) {
 		mustState(t, p, "b", "")
 		mustState(t, p, "c", "")
 		for _, k := range []string{"a", "b", "c"} {
-			p.Release(key(k))
+			p.Unhold(key(k))
 		}
 		plain.mustText(t, "a:1s")
 		single.mustText(t, "b:1s")
@@ -182,7 +131,7 @@ func TestHoldOfOneThatStarts(t *testing.T) {
 	})
 }
 
-// A line in back-off that is held does not try again, and its failures are
+// A queue in back-off that is held does not try again, and its failures are
 // forgotten like those of a key that nobody asks for.
 func TestHoldDuringBackOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -201,32 +150,7 @@ func TestHoldDuringBackOff(t *testing.T) {
 		if st := p.Snapshot(); h.starts[key("a")] != 1 || len(st.Broken) != 0 || st.Queued != 1 {
 			t.Errorf("%d starts, %+v; want 1, nothing broken, one message", h.starts[key("a")], st)
 		}
-		p.Release(key("a"))
-		c.mustText(t, "a:1s")
-	})
-}
-
-// A turn that its agent did not take goes back to its line, and waits there.
-func TestHeldTurnThatCameBackWaits(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		h.stale = func(a *fake) string {
-			time.Sleep(time.Second)
-			if a.id == "p-1" {
-				return "old"
-			}
-			return ""
-		}
-		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		c := submit(p, "a", "1s")
-		time.Sleep(1500 * time.Millisecond)
-		p.Hold(key("a"))
-		time.Sleep(time.Minute)
-		mustState(t, p, "a", "")
-		if p.Position(c.id) != 1 {
-			t.Errorf("position %d, want 1", p.Position(c.id))
-		}
-		p.Release(key("a"))
+		p.Unhold(key("a"))
 		c.mustText(t, "a:1s")
 	})
 }
@@ -249,7 +173,7 @@ func TestWakeOfAHeldKeyWaits(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		p.Release(key("a"))
+		p.Unhold(key("a"))
 		wg.Wait()
 	})
 }
@@ -264,42 +188,7 @@ func TestHeldMessagesEndWithThePool(t *testing.T) {
 		a.mustErr(t, pool.ErrCancelled)
 		p.Drain(t.Context())
 		b.mustErr(t, pool.ErrClosed)
-		p.Release(key("a"))
+		p.Unhold(key("a"))
 		submit(p, "a", "1s").mustErr(t, pool.ErrClosed)
-	})
-}
-
-func TestPosition(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		a := submit(p, "a", "1m")
-		time.Sleep(2 * time.Second)
-		var wg sync.WaitGroup
-		wg.Go(func() { p.Wake(t.Context(), key("a")) })
-		synctest.Wait()
-		b, c := submit(p, "a", "1m"), submit(p, "a", "1m")
-		other := submit(p, "b", "1s")
-		check := func(want ...int) {
-			t.Helper()
-			for i, x := range []*call{a, b, c, other} {
-				if n := p.Position(x.id); n != want[i] {
-					t.Errorf("message %d is at position %d, want %d", i+1, n, want[i])
-				}
-			}
-		}
-		check(0, 1, 2, 1) // the wake does not count
-		p.Cancel(b.id)
-		check(0, 0, 1, 1)
-		a.wait()
-		time.Sleep(2 * time.Second)
-		check(0, 0, 0, 1)
-		c.wait()
-		other.wait()
-		check(0, 0, 0, 0)
-		wg.Wait()
-		if n := p.Position(""); n != 0 {
-			t.Errorf("no message is at position %d", n)
-		}
 	})
 }

@@ -1,17 +1,18 @@
 package pool
 
 import (
-	"cmp"
 	"context"
 	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
+
+	"iris/pool/turn"
 )
 
 // Config is what a pool needs to know. The functions must be safe for use by
 // several goroutines.
-type Config struct {
+type Config[A Agent] struct {
 	Limits Limits
 
 	// Settings returns what is set for a team. It is called with the pool's
@@ -21,9 +22,10 @@ type Config struct {
 
 	// Start starts the agent of a key and returns it when it is ready for its
 	// first turn. id is the process id that the pool will know it by; fresh
-	// asks for a new conversation, v for what the agent is to be. When ctx ends nobody wants the agent any
-	// more. A *StartError with Permanent set is not tried again.
-	Start func(ctx context.Context, k Key, id string, fresh bool, v Variant) (Agent, error)
+	// asks for a new conversation, v for what the agent is to be. When ctx ends
+	// nobody wants the agent any more. A *StartError with Permanent set is not
+	// tried again.
+	Start func(ctx context.Context, k Key, id string, fresh bool, v turn.Variant) (A, error)
 
 	Prefix string // process ids are Prefix, "-" and a counter
 	Starts int    // starts at a time; 0 means as many as there are cores
@@ -63,51 +65,49 @@ const checkTimeout = 10 * time.Second
 
 // Pool keeps a bounded number of agents. Its methods are safe for use by
 // several goroutines.
-type Pool struct {
-	cfg  Config
+type Pool[A Agent] struct {
+	cfg  Config[A]
 	ctx  context.Context // the pool's own lifetime; ends with Close
 	quit context.CancelFunc
 
-	// wg waits for one goroutine per live agent (run), one per turn (turn),
-	// one per Finish, Stop, probe and check under way, and one per fence.
+	// wg waits for one goroutine per live agent (run), one per turn (turn), one
+	// per answer, Stop, probe and check under way, and one per orphan.
 	wg sync.WaitGroup
 
 	// mu protects the fields below. Nothing that can take time happens while it
-	// is held: no call of an Agent, of Start, or of a function of a Turn.
-	mu    sync.Mutex
-	table table
-	timer *time.Timer
-	alarm time.Time // what timer is set to
-	quiet chan struct{}
-	still bool // quiet is closed
-	subs  map[*Subscription]struct{}
-	told  uint64 // last event that the subscribers know of
-	over  bool   // closed, and no agent left
-
-	settled chan struct{} // closed when nothing is under way; nil when nobody is in Freeze
+	// is held: no call of an agent, of Start, or of a Run.
+	mu        sync.Mutex
+	table     table
+	agents    map[*slot]A       // those that have been started, until they are gone
+	runs      map[*entry]Run[A] // until they have returned for good
+	timer     *time.Timer
+	alarm     time.Time     // what timer is set to
+	drained   chan struct{} // closed when the pool is closed and no turn is left
+	isDrained bool
+	quiescent chan struct{} // closed when nothing is under way; nil when nobody is in Freeze
 }
 
 // New returns a pool without agents. Close it.
-func New(cfg Config) *Pool {
+func New[A Agent](cfg Config[A]) *Pool[A] {
 	if cfg.Starts <= 0 {
 		cfg.Starts = runtime.NumCPU()
 	}
 	if cfg.Settings == nil {
 		cfg.Settings = func(string) Settings { return Settings{} }
 	}
-	p := &Pool{cfg: cfg, quiet: make(chan struct{}), subs: map[*Subscription]struct{}{}}
+	p := &Pool[A]{cfg: cfg, drained: make(chan struct{}), agents: map[*slot]A{}, runs: map[*entry]Run[A]{}}
 	p.ctx, p.quit = context.WithCancel(context.Background())
 	p.table = table{
 		Limits: cfg.Limits, settings: cfg.Settings, prefix: cfg.Prefix, starts: cfg.Starts,
 		jitter: func(d time.Duration) time.Duration { return rand.N(d + 1) },
-		lines:  map[Key]*line{}, slots: map[string]*slot{}, jobs: map[string]*job{}, queued: map[string]int{},
+		queues: map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
 	}
 	return p
 }
 
 // update is the only way to the table: it lets f change it and launches what
 // the change calls for.
-func (p *Pool) update(f func(*table)) {
+func (p *Pool[A]) update(f func(*table)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := &p.table
@@ -117,18 +117,18 @@ func (p *Pool) update(f func(*table)) {
 		p.launch(s)
 	}
 	p.setTimer(t.due())
-	p.tellSettled()
-	if t.closed && t.active == 0 && !p.still {
-		p.still = true
-		close(p.quiet)
+	p.notifyQuiescent()
+	if t.closed && t.active == 0 && !p.isDrained {
+		p.isDrained = true
+		close(p.drained)
 	}
-	p.tell()
+	t.events.notify()
 }
 
 // setTimer has the table asked again at a time. An old timer that fires all
 // the same does no harm: it asks, and nothing is due.
-func (p *Pool) setTimer(at time.Time) {
-	if p.over {
+func (p *Pool[A]) setTimer(at time.Time) {
+	if p.table.events.closed {
 		at = time.Time{}
 	}
 	if at.Equal(p.alarm) {
@@ -139,12 +139,12 @@ func (p *Pool) setTimer(at time.Time) {
 		p.timer.Stop()
 	}
 	if !at.IsZero() {
-		p.timer = time.AfterFunc(max(0, at.Sub(p.table.now)), func() { p.wake(at) })
+		p.timer = time.AfterFunc(max(0, at.Sub(p.table.now)), func() { p.fire(at) })
 	}
 }
 
-// wake is the timer's callback.
-func (p *Pool) wake(at time.Time) {
+// fire is the timer's callback.
+func (p *Pool[A]) fire(at time.Time) {
 	p.update(func(*table) {
 		if p.alarm.Equal(at) {
 			p.alarm = time.Time{} // spent
@@ -154,8 +154,8 @@ func (p *Pool) wake(at time.Time) {
 
 // launch carries a step out, which the table has decided on. It is called with
 // the lock held and only starts what takes time.
-func (p *Pool) launch(st step) {
-	s, j := st.slot, st.job
+func (p *Pool[A]) launch(st step) {
+	s, e, a := st.slot, st.entry, p.agents[st.slot]
 	switch st.kind {
 	case stepStart:
 		ctx, cancel := context.WithCancel(context.Background())
@@ -164,117 +164,78 @@ func (p *Pool) launch(st step) {
 	case stepAbort:
 		s.cancel()
 	case stepGrant:
-		j.ctx, j.cancel = context.WithCancelCause(context.Background())
-		proc := p.table.process(s)
-		p.wg.Go(func() { p.turn(s, j, proc) })
+		e.ctx, e.cancel = context.WithCancelCause(context.Background())
+		proc, run := p.process(s), p.runs[e]
+		p.wg.Go(func() { p.turn(s, e, proc, run) })
 	case stepInterrupt:
-		j.cancel(st.err)
+		e.cancel(st.err)
 	case stepStop:
-		p.wg.Go(s.agent.Stop)
+		p.wg.Go(a.Stop)
 	case stepGone:
+		delete(p.agents, s)
 		close(s.gone)
-	case stepFinish:
-		var proc Process
-		if s != nil {
-			proc = p.table.process(s)
-		}
-		p.wg.Go(func() { p.finish(st, proc) })
+	case stepAnswer:
+		proc, run := p.process(s), p.runs[e]
+		p.wg.Go(func() { p.answer(e, proc, run, st.err) })
 	case stepProbe:
-		p.wg.Go(func() { p.probe(s, j) })
+		p.wg.Go(func() { p.probe(s, e, a) })
 	case stepCheck:
-		p.wg.Go(func() { p.check(s, st.ping) })
+		p.wg.Go(func() { p.check(s, a, st.ping) })
 	}
 }
 
 // run is the life of one agent.
-func (p *Pool) run(ctx context.Context, s *slot) {
+func (p *Pool[A]) run(ctx context.Context, s *slot) {
 	defer s.cancel()
-	a, err := p.cfg.Start(ctx, s.line.key, s.id, s.fresh, s.variant)
+	a, err := p.cfg.Start(ctx, s.queue.key, s.id, s.fresh, s.variant)
 	if err != nil {
 		p.update(func(t *table) { t.notStarted(s, err) })
 		return
 	}
-	pid := a.PID()
-	p.update(func(t *table) { t.started(s, a, pid) })
-	p.outlive(s)
+	pid, modes := a.PID(), a.SetsMode()
+	p.update(func(t *table) {
+		p.agents[s] = a
+		t.started(s, pid, modes)
+	})
+	p.outlive(s, a)
 }
 
 // outlive waits for the end of an agent.
-func (p *Pool) outlive(s *slot) {
-	<-s.agent.Done()
-	how := s.agent.Exit()
+func (p *Pool[A]) outlive(s *slot, a A) {
+	<-a.Done()
+	how := a.Exit()
 	p.update(func(t *table) { t.exited(s, how) })
 }
 
-// turn takes one message to an agent.
-func (p *Pool) turn(s *slot, j *job, proc Process) {
-	defer j.cancel(nil)
-	if !p.begin(s, j, proc) {
-		return
-	}
-	res, err := s.agent.Send(j.ctx, j.turn)
-	how, exited := "", false
-	select {
-	case <-s.agent.Done():
-		// It left by itself; run may not have come to say so.
-		how, exited = s.agent.Exit(), true
+// answer ends a message that no agent has had, or a wake. Nobody waits for some
+// wakes.
+func (p *Pool[A]) answer(e *entry, proc Process[A], run Run[A], err error) {
+	switch {
+	case run == nil:
+	case err != nil:
+		run(context.Background(), nil, err)
 	default:
+		run(context.Background(), &Grant[A]{Process: proc}, nil)
 	}
+	p.recorded(e)
+}
+
+// recorded lets go of a turn whose Run has returned.
+func (p *Pool[A]) recorded(e *entry) {
 	p.update(func(t *table) {
-		if exited {
-			t.exited(s, how)
-		}
-		t.end(s, j, res, err)
+		delete(p.runs, e)
+		t.recorded(e)
 	})
 }
 
-// begin does what comes before a turn is sent, and reports whether it is to be.
-// One that its agent has already is not begun again.
-func (p *Pool) begin(s *slot, j *job, proc Process) (sent bool) {
-	if j.turn.Begun {
-		if j.turn.Begin != nil {
-			j.turn.Begin(j.ctx, proc)
-		}
-		return true
-	}
-	if why := s.agent.Stale(); why != "" {
-		given := false
-		p.update(func(t *table) { given = t.giveBack(s, j, why) })
-		if given {
-			return false
-		}
-	}
-	err := context.Cause(j.ctx)
-	if err == nil && j.turn.Begin != nil {
-		err = j.turn.Begin(j.ctx, proc)
-	}
-	p.update(func(t *table) {
-		if sent = err == nil && t.sent(s, j); !sent {
-			t.end(s, j, nil, cmp.Or(err, j.cause))
-		}
-	})
-	return sent
+func (p *Pool[A]) probe(s *slot, e *entry, a A) {
+	last := a.Progress()
+	p.update(func(t *table) { t.probed(s, e, last) })
 }
 
-// finish tells whoever handed a job in how it ended.
-func (p *Pool) finish(st step, proc Process) {
-	switch j := st.job; {
-	case j.woken != nil:
-		j.woken(proc, st.err)
-	case j.turn.Finish != nil:
-		j.turn.Finish(st.res, st.err)
-	}
-	p.update(func(t *table) { t.settled(st.job) })
-}
-
-func (p *Pool) probe(s *slot, j *job) {
-	last := s.agent.Progress()
-	p.update(func(t *table) { t.probed(s, j, last) })
-}
-
-func (p *Pool) check(s *slot, ping bool) {
+func (p *Pool[A]) check(s *slot, a A, ping bool) {
 	ctx, cancel := context.WithTimeout(p.ctx, checkTimeout)
 	defer cancel()
-	h, err := s.agent.Check(ctx, ping)
+	h, err := a.Check(ctx, ping)
 	p.update(func(t *table) { t.measured(s, h, err) })
 }

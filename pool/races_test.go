@@ -61,8 +61,8 @@ func TestRaceCancelBeforeBegin(t *testing.T) {
 			h := newHouse(t)
 			h.stale = func(*fake) string { time.Sleep(time.Second); return "" }
 			p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-			slow := func(turn *pool.Turn) {
-				turn.Begin = func(context.Context, pool.Process) error { time.Sleep(time.Second); return nil }
+			slow := func(turn *message) {
+				turn.Begin = func(context.Context, proc) error { time.Sleep(time.Second); return nil }
 			}
 			c := submit(p, "a", "x", slow)
 			time.Sleep(1500 * time.Millisecond)
@@ -81,15 +81,16 @@ func TestRaceCancelBeforeBegin(t *testing.T) {
 	}
 }
 
-// Close in any moment of a start leaves nothing.
+// Close in any moment of a start leaves nothing, whether the start gives up or comes
+// late (D11: terminateAll during a start left the process behind).
 func TestRaceCloseAndStart(t *testing.T) {
-	for ms := range 30 {
+	for ms := range 60 {
 		bubble(t, func(t *testing.T) {
 			h := newHouse(t)
-			h.start, h.stop = 10*time.Millisecond, 10*time.Millisecond
-			p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
+			h.start, h.stop, h.late = 10*time.Millisecond, 10*time.Millisecond, ms >= 30
+			p := h.pool(pool.Limits{MaxProcesses: 2, HealthCheckInterval: time.Millisecond}, pool.Settings{IdleTimeout: time.Minute})
 			calls := []*call{submit(p, "a", "5ms"), submit(p, "b", "5ms"), submit(p, "c", "5ms"), submit(p, "a", "5ms")}
-			time.Sleep(time.Duration(ms) * time.Millisecond)
+			time.Sleep(time.Duration(ms%30) * time.Millisecond)
 			var wg sync.WaitGroup
 			wg.Go(p.Close)
 			p.Close()
@@ -117,7 +118,7 @@ func TestRaceExitAndGrant(t *testing.T) {
 			}
 			return ""
 		}
-		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
 			if a.Exit() != "" {
 				return nil, fmt.Errorf("write: broken pipe: %w", pool.ErrNotDispatched)
 			}
@@ -242,7 +243,7 @@ func TestAnythingAtAnyTime(t *testing.T) {
 	}
 }
 
-func anything(p *pool.Pool, r *rand.Rand) {
+func anything(p *testPool, r *rand.Rand) {
 	texts := []string{"10ms", "500ms", "2s", "5s", "die", "refuse", "deaf"}
 	for range 6 {
 		k := string(rune('a' + r.IntN(5)))
@@ -265,19 +266,19 @@ func anything(p *pool.Pool, r *rand.Rand) {
 			c.wait()
 		case 5:
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			send(ctx, p, &pool.Turn{Key: key(k), Text: texts[r.IntN(len(texts))], Fresh: r.IntN(2) == 0})
+			send(ctx, p, &message{Turn: pool.Turn{Key: key(k), Fresh: r.IntN(2) == 0}, Text: texts[r.IntN(len(texts))]})
 			cancel()
 		case 6:
 			c := submit(p, k, "2s")
 			parent := process(p, k).ID
-			submit(p, "e", "1s", func(turn *pool.Turn) { turn.Parent = parent }).wait()
+			submit(p, "e", "1s", func(turn *message) { turn.Parent = parent }).wait()
 			c.wait()
 		case 7:
 			p.Hold(key(k))
-			c := submit(p, k, "1s", func(turn *pool.Turn) { turn.IfIdle = true })
+			c := submit(p, k, "1s", func(turn *message) { turn.IfIdle = true })
 			time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
 			p.Position(c.id)
-			p.Release(key(k))
+			p.Unhold(key(k))
 			c.wait()
 		default:
 			submit(p, k, texts[r.IntN(len(texts))]).wait()
@@ -286,14 +287,14 @@ func anything(p *pool.Pool, r *rand.Rand) {
 }
 
 // The end of a turn is told before the next one of its key begins.
-func TestFinishReturnsBeforeTheNextBegins(t *testing.T) {
+func TestRunReturnsBeforeTheNextBegins(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
 		var told time.Time
-		slow := func(turn *pool.Turn) {
+		slow := func(turn *message) {
 			finish := turn.Finish
-			turn.Finish = func(r *pool.Result, err error) {
+			turn.Finish = func(r *result, err error) {
 				mustState(t, p, "a", pool.Idle)
 				time.Sleep(time.Minute)
 				told = time.Now()
@@ -310,14 +311,14 @@ func TestFinishReturnsBeforeTheNextBegins(t *testing.T) {
 	})
 }
 
-// A Finish may hand in the next message.
-func TestFinishMayCallThePool(t *testing.T) {
+// A Run may hand in the next message.
+func TestRunMayCallThePool(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 		next := make(chan *call, 1)
-		submit(p, "a", "1s", func(turn *pool.Turn) {
-			turn.Finish = func(*pool.Result, error) { next <- submit(p, "a", "2s") }
+		submit(p, "a", "1s", func(turn *message) {
+			turn.Finish = func(*result, error) { next <- submit(p, "a", "2s") }
 		})
 		(<-next).mustText(t, "a:2s")
 		synctest.Wait()

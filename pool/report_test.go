@@ -12,7 +12,7 @@ func TestReportIsAnEventOfTheRunningTurn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		c := submit(p, "a", "5s", func(turn *pool.Turn) { turn.ID = "m-one" })
+		c := submit(p, "a", "5s", func(turn *message) { turn.ID = "m-one" })
 		time.Sleep(3 * time.Second) // it starts, and is in the turn
 		synctest.Wait()
 		if proc, ok := p.Report("p-1", "", pool.ApprovalAsked, "x: Bash"); !ok || proc.Turn != "m-one" || proc.ID != "p-1" || proc.State != pool.Busy {

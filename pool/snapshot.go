@@ -6,14 +6,22 @@ import (
 	"time"
 )
 
-// Process is what the pool knows of one agent at one moment.
-type Process struct {
+// Process is one agent, and what the pool knows of it at one moment.
+type Process[A Agent] struct {
+	Info
+	Agent A // the zero A while it starts, and for a process of an earlier daemon
+}
+
+// Info is what the pool knows of one agent at one moment.
+type Info struct {
 	ID        string // unique over restarts of the daemon
 	Key       Key
 	PID       int // 0 while it starts
 	State     State
-	Turn      string // id of the running message
-	TurnSince time.Time
+	Turn      string    // id of the running message
+	TurnSince time.Time // start of that, or of Works when no message runs
+	Works     string    // what it does by itself, beside messages or between them; empty for nothing
+	Own       int       // turns ended that nobody has sent
 	Messages  int       // turns ended
 	Queue     int       // messages waiting for this key
 	Started   time.Time // when its place was taken
@@ -21,7 +29,6 @@ type Process struct {
 	Until     time.Time // when its idle timeout ends it, zero for never or not now
 	Memory    int64     // bytes at the last health check
 	Why       string    // why it stays or goes, for people
-	Agent     Agent     // nil while it starts
 }
 
 // State is a slot's place in its life. Every state counts against the bound.
@@ -36,20 +43,13 @@ const (
 )
 
 // Status is the pool at one moment.
-type Status struct {
-	Processes []Process // in order of their start
-	Waiting   []Waiting // the longest first
-	Broken    []Broken  // by name
+type Status[A Agent] struct {
+	Processes []Process[A] // in order of their start
+	Waiting   []string     // ids of the messages that wait, those of the key that waits longest first
+	Broken    []Broken     // by name
 	Max       int
 	Queued    int // messages in all queues
 	Closed    bool
-}
-
-// Waiting is a key with messages that have no agent yet.
-type Waiting struct {
-	Key   Key
-	Turns []string // their ids, in order: the first is at position 1
-	Since time.Time
 }
 
 // Broken is a key whose agents do not start.
@@ -60,42 +60,66 @@ type Broken struct {
 	Retry    time.Duration // until the next try is allowed
 }
 
-func (t *table) snapshot() Status {
-	st := Status{Max: t.MaxProcesses, Queued: t.waiting, Closed: t.closed}
+// Snapshot returns the state of the pool. It changes nothing, also not the
+// order of use.
+func (p *Pool[A]) Snapshot() Status[A] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := &p.table
+	t.now = time.Now()
+	st := Status[A]{Waiting: t.waitingIDs(), Broken: t.broken(), Max: t.MaxProcesses, Queued: t.messages, Closed: t.closed}
 	for _, s := range t.sortedSlots() {
-		st.Processes = append(st.Processes, t.process(s))
+		st.Processes = append(st.Processes, p.process(s))
 	}
-	for _, l := range t.sortedLines() {
-		if l.messages == 0 {
-			continue
-		}
-		w := Waiting{Key: l.key, Since: l.since()}
-		for _, j := range l.queue {
-			if !j.wake {
-				w.Turns = append(w.Turns, j.turn.ID)
-			}
-		}
-		st.Waiting = append(st.Waiting, w)
-	}
-	for _, l := range t.lines {
-		if l.fails > 0 {
-			st.Broken = append(st.Broken, Broken{Key: l.key, Failures: l.fails, Err: l.err, Retry: max(0, l.retryAt.Sub(t.now))})
-		}
-	}
-	slices.SortFunc(st.Broken, func(a, b Broken) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
 	return st
 }
 
-func (t *table) process(s *slot) Process {
-	p := Process{
-		ID: s.id, Key: s.line.key, PID: s.pid, State: s.state, Agent: s.agent,
-		Messages: s.ended, Queue: s.line.messages, Started: s.since, Memory: s.memory,
+// process is the agent of a slot, the zero Process for none; the caller must
+// hold the lock.
+func (p *Pool[A]) process(s *slot) (proc Process[A]) {
+	if s != nil {
+		proc = Process[A]{p.table.info(s), p.agents[s]}
+	}
+	return proc
+}
+
+// waitingIDs lists the messages that wait, in order, those of the key that waits
+// longest first.
+func (t *table) waitingIDs() (ids []string) {
+	for _, q := range t.sortedQueues() {
+		for _, e := range q.entries {
+			if !e.wake {
+				ids = append(ids, e.turn.ID)
+			}
+		}
+	}
+	return ids
+}
+
+// broken lists the keys whose agents do not start.
+func (t *table) broken() (all []Broken) {
+	for _, q := range t.queues {
+		if q.fails > 0 {
+			all = append(all, Broken{Key: q.key, Failures: q.fails, Err: q.err, Retry: max(0, q.retryAt.Sub(t.now))})
+		}
+	}
+	slices.SortFunc(all, func(a, b Broken) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
+	return all
+}
+
+func (t *table) info(s *slot) Info {
+	p := Info{
+		ID: s.id, Key: s.queue.key, PID: s.pid, State: s.state,
+		Works: s.works, Own: s.own, Messages: s.ended, Queue: s.queue.messages, Started: s.since, Memory: s.memory,
 	}
 	if s.ended > 0 {
 		p.LastUsed = s.used
 	}
-	if s.job != nil {
-		p.Turn, p.TurnSince = s.job.turn.ID, s.turnAt
+	if s.entry != nil {
+		p.Turn = s.entry.turn.ID
+	}
+	if s.entry != nil || s.work != nil && s.state == Busy {
+		p.TurnSince = s.busySince()
 	}
 	switch {
 	case s.state == Stopping || s.state == Starting && s.retire == "":

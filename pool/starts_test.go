@@ -151,7 +151,7 @@ func TestPermanentFailureEndsAllThatWait(t *testing.T) {
 func TestStartsAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		p := pool.New(pool.Config{Limits: pool.Limits{MaxProcesses: 20}, Start: h.Start, Starts: 3})
+		p := pool.New(pool.Config[*fake]{Limits: pool.Limits{MaxProcesses: 20}, Start: h.Start, Starts: 3})
 		defer p.Close()
 		var calls []*call
 		for i := range 20 {
@@ -170,7 +170,7 @@ func TestStartsAtATime(t *testing.T) {
 func TestNoVictimForAStartThatHasToWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		p := pool.New(pool.Config{Limits: pool.Limits{MaxProcesses: 4}, Start: h.Start, Starts: 1})
+		p := pool.New(pool.Config[*fake]{Limits: pool.Limits{MaxProcesses: 4}, Start: h.Start, Starts: 1})
 		defer p.Close()
 		for _, k := range []string{"a", "b", "c", "d"} {
 			submit(p, k, "1ms").wait()
@@ -236,7 +236,7 @@ func TestAlwaysStaleIsUsed(t *testing.T) {
 func TestNotDispatchedGoesToAnotherAgent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
 			if a.id == "p-1" {
 				return nil, pool.ErrNotDispatched
 			}
@@ -244,7 +244,7 @@ func TestNotDispatchedGoesToAnotherAgent(t *testing.T) {
 		}
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 		begins := 0
-		counting := func(turn *pool.Turn) { turn.Begin = func(context.Context, pool.Process) error { begins++; return nil } }
+		counting := func(turn *message) { turn.Begin = func(context.Context, proc) error { begins++; return nil } }
 		c, next := submit(p, "a", "1s", counting), submit(p, "a", "2s")
 		c.mustText(t, "a:1s")
 		next.mustText(t, "a:2s")
@@ -275,7 +275,7 @@ func TestNeverDispatchedEnds(t *testing.T) {
 func TestNotDispatchedWhenThePoolCloses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
 			if turn.Text == "busy" {
 				time.Sleep(time.Minute)
 				return nil, pool.ErrNotDispatched
@@ -284,8 +284,8 @@ func TestNotDispatchedWhenThePoolCloses(t *testing.T) {
 		}
 		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
 		busy := submit(p, "a", "busy")
-		begins := submit(p, "b", "1s", func(turn *pool.Turn) {
-			turn.Begin = func(context.Context, pool.Process) error { time.Sleep(time.Minute); return nil }
+		begins := submit(p, "b", "1s", func(turn *message) {
+			turn.Begin = func(context.Context, proc) error { time.Sleep(time.Minute); return nil }
 		})
 		time.Sleep(time.Second)
 		p.Close()
@@ -297,7 +297,7 @@ func TestNotDispatchedWhenThePoolCloses(t *testing.T) {
 func TestBrokenTurnEndsTheAgent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.send = func(ctx context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
 			if turn.Text == "garbage" {
 				return nil, pool.ErrUnknown
 			}
@@ -320,7 +320,7 @@ func TestBeginCanRefuse(t *testing.T) {
 		submit(p, "old", "1s").wait()
 		submit(p, "a", "1s").wait()
 		full := errors.New("no space left on device")
-		submit(p, "old", "x", func(turn *pool.Turn) { turn.Begin = func(context.Context, pool.Process) error { return full } }).mustErr(t, full)
+		submit(p, "old", "x", func(turn *message) { turn.Begin = func(context.Context, proc) error { return full } }).mustErr(t, full)
 		got := process(p, "old")
 		if got.State != pool.Idle || got.Messages != 1 {
 			t.Errorf("got %+v, want it idle, one message", got)

@@ -36,12 +36,12 @@ func TestKillEndsOnlyTheRunningTurn(t *testing.T) {
 func TestKilledStaysKilledWhenTheAgentAnswers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.send = func(_ context.Context, a *fake, turn *pool.Turn) (*pool.Result, error) {
+		h.send = func(_ context.Context, a *fake, turn *message) (*result, error) {
 			<-a.done
 			if turn.Text == "late" {
-				return &pool.Result{Outcome: pool.OutcomeSuccess}, nil
+				return &result{Outcome: "success"}, nil
 			}
-			return &pool.Result{Outcome: pool.OutcomeInterrupted}, nil
+			return &result{Outcome: "interrupted"}, nil
 		}
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 		c := submit(p, "a", "x")

@@ -27,12 +27,12 @@ type call struct {
 	id       string
 	position int
 	done     chan struct{} // closed when the fields below are final
-	res      *pool.Result
+	res      *result
 	err      error
 	at       time.Time // when it ended
 
 	mu    sync.Mutex
-	proc  pool.Process // what Begin was told
+	proc  proc // what Begin was told
 	begun time.Time
 }
 
@@ -56,20 +56,20 @@ var serial struct {
 }
 
 // submit hands a message in and follows it; a refusal ends it at once.
-func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
+func submit(p *testPool, k, text string, with ...func(*message)) *call {
 	serial.Lock()
 	serial.n++
 	c := &call{id: fmt.Sprintf("m%d", serial.n), done: make(chan struct{})}
 	serial.Unlock()
-	turn := &pool.Turn{
-		ID: c.id, Key: key(k), Text: text,
-		Begin: func(_ context.Context, proc pool.Process) error {
+	turn := &message{
+		Turn: pool.Turn{ID: c.id, Key: key(k)}, Text: text,
+		Begin: func(_ context.Context, p proc) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.proc, c.begun = proc, time.Now()
+			c.proc, c.begun = p, time.Now()
 			return nil
 		},
-		Finish: func(res *pool.Result, err error) {
+		Finish: func(res *result, err error) {
 			c.res, c.err, c.at = res, err, time.Now()
 			close(c.done) // a second call would panic
 		},
@@ -79,7 +79,7 @@ func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
 	}
 	c.id = turn.ID
 	var err error
-	if c.position, err = p.Submit(turn); err != nil {
+	if c.position, err = p.Submit(turn.Turn, turn.run); err != nil {
 		c.err = err
 		close(c.done)
 	}
@@ -88,7 +88,7 @@ func submit(p *pool.Pool, k, text string, with ...func(*pool.Turn)) *call {
 
 // send hands a turn in and waits for its end; when ctx ends the turn is
 // cancelled.
-func send(ctx context.Context, p *pool.Pool, turn *pool.Turn) (res *pool.Result, err error) {
+func send(ctx context.Context, p *testPool, turn *message) (res *result, err error) {
 	if turn.ID == "" {
 		serial.Lock()
 		serial.n++
@@ -96,11 +96,11 @@ func send(ctx context.Context, p *pool.Pool, turn *pool.Turn) (res *pool.Result,
 		serial.Unlock()
 	}
 	done := make(chan struct{})
-	turn.Finish = func(r *pool.Result, e error) {
+	turn.Finish = func(r *result, e error) {
 		res, err = r, e
 		close(done)
 	}
-	if _, err := p.Submit(turn); err != nil {
+	if _, err := p.Submit(turn.Turn, turn.run); err != nil {
 		return nil, err
 	}
 	select {
@@ -112,14 +112,14 @@ func send(ctx context.Context, p *pool.Pool, turn *pool.Turn) (res *pool.Result,
 	return res, err
 }
 
-func from(parent *call) func(*pool.Turn) {
+func from(parent *call) func(*message) {
 	parent.mu.Lock()
 	defer parent.mu.Unlock()
 	id := parent.proc.ID
-	return func(t *pool.Turn) { t.Parent = id }
+	return func(t *message) { t.Parent = id }
 }
 
-func fresh(t *pool.Turn) { t.Fresh = true }
+func fresh(t *message) { t.Fresh = true }
 
 // mustText fails the test unless the message was answered with text.
 func (c *call) mustText(t testing.TB, text string) {
@@ -137,16 +137,16 @@ func (c *call) mustErr(t testing.TB, want error) {
 }
 
 // process returns the process of a key, zero if there is none.
-func process(p *pool.Pool, k string) pool.Process {
+func process(p *testPool, k string) proc {
 	for _, proc := range p.Snapshot().Processes {
 		if proc.Key == key(k) {
 			return proc
 		}
 	}
-	return pool.Process{}
+	return proc{}
 }
 
-func mustState(t testing.TB, p *pool.Pool, k string, want pool.State) {
+func mustState(t testing.TB, p *testPool, k string, want pool.State) {
 	t.Helper()
 	if got := process(p, k).State; got != want {
 		t.Errorf("%s is %q, want %q", k, got, want)
@@ -154,7 +154,7 @@ func mustState(t testing.TB, p *pool.Pool, k string, want pool.State) {
 }
 
 // types returns the types of all events about a process id, or about all.
-func types(p *pool.Pool, id string) map[pool.EventType]int {
+func types(p *testPool, id string) map[pool.EventType]int {
 	evs, _, _ := p.Events(0)
 	n := map[pool.EventType]int{}
 	for _, e := range evs {

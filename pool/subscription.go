@@ -3,17 +3,27 @@ package pool
 import (
 	"context"
 	"errors"
+	"sync"
 )
 
 // ErrSlow ends a subscription whose reader was so slow that events were lost
 // to it. It may subscribe again from the last one it has seen.
 var ErrSlow = errors.New("events came faster than they were read")
 
+// feed is the events and those who read them.
+type feed struct {
+	ring
+	subs     map[*Subscription]struct{}
+	notified uint64 // last event that the subscribers know of
+	closed   bool   // no event will come
+}
+
 // Subscription is a reader's place in the events. It is for one goroutine.
 type Subscription struct {
 	Missed uint64 // events that were no longer kept when it began
 
-	pool *Pool
+	mu   *sync.Mutex // the pool's: protects feed, seen and err
+	feed *feed
 	seen uint64
 	more chan struct{} // has room for one: there is something to read
 	err  error
@@ -21,7 +31,7 @@ type Subscription struct {
 
 // Events returns the kept events after a Seq, the Seq of the last one, and how
 // many in between are no longer kept.
-func (p *Pool) Events(after uint64) (evs []Event, last, missed uint64) {
+func (p *Pool[A]) Events(after uint64) (evs []Event, last, missed uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &p.table.events
@@ -35,19 +45,23 @@ func (p *Pool) Events(after uint64) (evs []Event, last, missed uint64) {
 
 // Subscribe returns a place after a Seq: first come the kept events, then the
 // new ones. The pool never waits for a reader. Close it.
-func (p *Pool) Subscribe(after uint64) *Subscription {
+func (p *Pool[A]) Subscribe(after uint64) *Subscription {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := &Subscription{pool: p, more: make(chan struct{}, 1)}
-	s.seen, s.Missed = p.table.events.from(after)
-	p.subs[s] = struct{}{}
+	f := &p.table.events
+	s := &Subscription{mu: &p.mu, feed: f, more: make(chan struct{}, 1)}
+	s.seen, s.Missed = f.from(after)
+	if f.subs == nil {
+		f.subs = map[*Subscription]struct{}{}
+	}
+	f.subs[s] = struct{}{}
 	return s
 }
 
 // After is the Seq of the last event that was read, or before the first to be.
 func (s *Subscription) After() uint64 {
-	s.pool.mu.Lock()
-	defer s.pool.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.seen
 }
 
@@ -70,25 +84,24 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 
 // Skip passes over the events there are.
 func (s *Subscription) Skip() {
-	s.pool.mu.Lock()
-	defer s.pool.mu.Unlock()
-	s.seen = s.pool.table.events.last
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = s.feed.last
 }
 
 func (s *Subscription) read() (Event, bool, error) {
-	p := s.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s.err == nil && s.seen < p.table.events.kept() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil && s.seen < s.feed.kept() {
 		s.end(ErrSlow)
 	}
 	if s.err != nil {
 		return Event{}, false, s.err
 	}
-	e, ok := p.table.events.after(s.seen)
+	e, ok := s.feed.after(s.seen)
 	if ok {
 		s.seen = e.Seq
-	} else if p.over {
+	} else if s.feed.closed {
 		s.end(ErrClosed)
 	}
 	return e, ok, s.err
@@ -99,13 +112,13 @@ func (s *Subscription) end(err error) {
 	if s.err == nil {
 		s.err = err
 	}
-	delete(s.pool.subs, s)
+	delete(s.feed.subs, s)
 }
 
 // Close ends the subscription. It may be called again, and while Next waits.
 func (s *Subscription) Close() {
-	s.pool.mu.Lock()
-	defer s.pool.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.end(ErrClosed)
 	s.nudge()
 }
@@ -117,13 +130,13 @@ func (s *Subscription) nudge() {
 	}
 }
 
-// tell wakes the readers if there is news; the caller must hold the lock.
-func (p *Pool) tell() {
-	if p.told == p.table.events.last && !p.over {
+// notify nudges the readers if there is news; the caller must hold the lock.
+func (f *feed) notify() {
+	if f.notified == f.last && !f.closed {
 		return
 	}
-	p.told = p.table.events.last
-	for s := range p.subs {
+	f.notified = f.last
+	for s := range f.subs {
 		s.nudge()
 	}
 }

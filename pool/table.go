@@ -18,41 +18,40 @@ type table struct {
 	prefix   string
 	starts   int // Start calls at a time
 
-	now   time.Time
-	lines map[Key]*line
-	slots map[string]*slot // by process id; the places that are taken
-	jobs  map[string]*job  // by message id, until they end
+	now     time.Time
+	queues  map[Key]*queue
+	slots   map[string]*slot  // by process id; the places that are taken
+	entries map[string]*entry // by message id, until they end
 
-	idle   list.List // of *slot, by end of last use: the front is the victim
-	busy   list.List // of *slot, by start of turn
-	ready  []*line   // an idle slot and a message for it
-	needy  heap[*line]
-	alarms heap[*alarm]
-	out    []step
+	idle    list.List // of *slot, by end of last use: the front is the victim
+	busy    list.List // of *slot, by start of turn, or of what they do by themselves
+	ready   []*queue  // an idle slot and a message for it
+	waiting heap[*queue]
+	alarms  heap[*alarm]
+	out     []step
 
 	starting  int // Start calls under way
-	stopping  int // slots on their way out; without the fenced ones, which may take their time
-	returning int // lines that wait for their own slot to go
-	waiting   int // messages in lines
+	stopping  int // slots on their way out; without the orphans, which may take their time
+	returning int // queues that wait for their own slot to go
+	messages  int // messages in queues
 	queued    map[string]int
-	active    int // jobs whose Finish has not returned
+	active    int // entries whose Run has not returned, and slots whose agent works by itself
 
-	seq    uint64 // of jobs, and of lines that gave way
+	seq    uint64 // of entries, and of queues that gave way
 	serial uint64 // of processes
 	tick   alarm  // the next health check
 	closed bool
 	frozen bool // nothing is decided: see Pool.Freeze
-	events ring
+	events feed
 }
 
 // step is something to do without the lock: the table only says what.
 type step struct {
-	kind stepKind
-	slot *slot
-	job  *job
-	res  *Result
-	err  error
-	ping bool
+	kind  stepKind
+	slot  *slot
+	entry *entry
+	err   error
+	ping  bool
 }
 
 type stepKind int
@@ -60,11 +59,11 @@ type stepKind int
 const (
 	stepStart     stepKind = iota // Config.Start for slot
 	stepAbort                     // cancel a start that nobody wants any more
-	stepGrant                     // take job to slot's agent
-	stepInterrupt                 // end job's context with err
+	stepGrant                     // take entry to slot's agent
+	stepInterrupt                 // end entry's context with err
 	stepStop                      // Agent.Stop
 	stepGone                      // slot has left: tell who waits for that
-	stepFinish                    // call job's Finish with res and err, or woken with slot and err
+	stepAnswer                    // call entry's Run, if it has one: with err, or for a wake with slot
 	stepProbe                     // read Agent.Progress
 	stepCheck                     // Agent.Check
 )
@@ -87,7 +86,7 @@ func (t *table) next() (step, bool) {
 }
 
 // decide takes one decision, in this order: an idle agent goes to its next
-// message before anything could end it; what is too much goes; then those who
+// message before anything could end it; agents over the bound go; then those who
 // need a slot get room, or room is made for them.
 func (t *table) decide() bool {
 	if t.frozen {
@@ -96,35 +95,35 @@ func (t *table) decide() bool {
 	return t.grant() || t.ring() || t.shrink() || t.start() || t.makeRoom()
 }
 
-// grant takes the head of a line to its idle slot.
+// grant takes the head of a queue to its slot.
 func (t *table) grant() bool {
 	if len(t.ready) == 0 {
 		return false
 	}
-	l := t.ready[0]
+	q := t.ready[0]
 	if t.ready = t.ready[1:]; len(t.ready) == 0 {
 		t.ready = nil
 	}
-	l.ready = false
-	s := l.slot
-	if s == nil || s.state != Idle || !l.wants() || l.settling != nil {
+	q.ready = false
+	s := q.slot
+	if s == nil || !q.wants() || q.recording != nil || !t.takes(s, q.entries[0]) {
 		return true // overtaken since it was put there
 	}
-	j := l.queue[0]
+	e := q.entries[0]
 	switch {
-	case j.wake:
-		t.pull(j)
-		t.finish(j, nil, nil)
-		t.out[len(t.out)-1].slot = s
-		t.place(l)
-	case j.turn.Fresh != s.fresh:
+	case e.wake:
+		t.pull(e)
+		t.end(e)
+		t.do(step{kind: stepAnswer, entry: e, slot: s})
+		t.reindex(q)
+	case e.turn.Fresh != s.fresh:
 		t.stop(s, "not of the conversation that is wanted")
-	case j.turn.Variant.Value() != s.variant:
-		l.replaced = "the next message is " + j.turn.Variant.Value().against(s.variant)
-		t.stop(s, l.replaced)
+	case cold(e.turn.Variant.Value(), s.modes) != s.variant:
+		q.replaced = "the next message is " + differs(cold(e.turn.Variant.Value(), s.modes), s.variant)
+		t.stop(s, q.replaced)
 	default:
-		t.pull(j)
-		t.run(s, j)
+		t.pull(e)
+		t.run(s, e)
 	}
 	return true
 }
@@ -140,26 +139,26 @@ func (t *table) ring() bool {
 	case a.slot != nil && a.slot.state == Idle:
 		t.stop(a.slot, "idle_timeout")
 	case a.slot != nil:
-		t.do(step{kind: stepProbe, slot: a.slot, job: a.slot.job})
-	case a.line != nil:
-		t.retry(a.line)
+		t.do(step{kind: stepProbe, slot: a.slot, entry: a.slot.entry})
+	case a.queue != nil:
+		t.retry(a.queue)
 	default:
 		t.checkAll()
 	}
 	return true
 }
 
-// retry lets a line try again whose back-off is over, and forgets the failures
+// retry lets a queue try again whose back-off is over, and forgets the failures
 // of one that nobody asks for.
-func (t *table) retry(l *line) {
-	if !l.wants() {
-		l.fails, l.err = 0, nil
+func (t *table) retry(q *queue) {
+	if !q.wants() {
+		q.fails, q.err = 0, nil
 	}
-	t.place(l)
+	t.reindex(q)
 }
 
-// wakeAt sets an alarm; it rings once.
-func (t *table) wakeAt(a *alarm, at time.Time) {
+// setAlarm sets an alarm; it rings once.
+func (t *table) setAlarm(a *alarm, at time.Time) {
 	a.at = at
 	t.alarms.put(a)
 }
@@ -172,13 +171,13 @@ func (t *table) due() time.Time {
 	return t.alarms.first().at
 }
 
-// over reports that there are more slots than there may be, those on their way
+// overfull reports that there are more slots than there may be, those on their way
 // out not counted.
-func (t *table) over() bool { return len(t.slots)-t.stopping > t.MaxProcesses }
+func (t *table) overfull() bool { return len(t.slots)-t.stopping > t.MaxProcesses }
 
 // shrink stops an idle agent when the pool drains or its bound was lowered.
 func (t *table) shrink() bool {
-	if !t.closed && !t.over() {
+	if !t.closed && !t.overfull() {
 		return false
 	}
 	s := t.victim()
@@ -196,21 +195,21 @@ func (t *table) surplus() string {
 	return "max_processes lowered"
 }
 
-// start gives the line that waits longest a slot. The slot takes its place
+// start gives the queue that waits longest a slot. The slot takes its place
 // here, before Start is called, so that the bound cannot be overshot.
 func (t *table) start() bool {
-	if t.needy.len() == 0 || len(t.slots) >= t.MaxProcesses || t.starting >= t.starts {
+	if t.waiting.len() == 0 || len(t.slots) >= t.MaxProcesses || t.starting >= t.starts {
 		return false
 	}
-	l := t.needy.first()
+	q := t.waiting.first()
 	t.serial++
-	s := t.newSlot(l.key, t.prefix+"-"+strconv.FormatUint(t.serial, 10))
-	s.fresh, s.variant = l.queue[0].turn.Fresh, l.queue[0].turn.Variant.Value()
-	s.state, s.why = Starting, l.why
-	s.replaced, l.replaced = l.replaced, ""
-	l.slot = s
+	s := t.newSlot(q.key, t.prefix+"-"+strconv.FormatUint(t.serial, 10))
+	s.fresh, s.variant = q.entries[0].turn.Fresh, cold(q.entries[0].turn.Variant.Value(), false)
+	s.state, s.why = Starting, q.why
+	s.replaced, q.replaced = q.replaced, ""
+	q.slot = s
 	t.starting++
-	t.place(l)
+	t.reindex(q)
 	t.do(step{kind: stepStart, slot: s})
 	return true
 }
@@ -218,32 +217,32 @@ func (t *table) start() bool {
 // short reports that someone needs room that is not on its way. Room is only
 // made for as many as may start at a time: the others would gain nothing.
 func (t *table) short() bool {
-	wanted := min(t.needy.len()+t.returning, t.starts-t.starting)
+	wanted := min(t.waiting.len()+t.returning, t.starts-t.starting)
 	return wanted > 0 && wanted > t.MaxProcesses-len(t.slots)+t.stopping
 }
 
 // makeRoom stops the agent that was used least recently. A busy one is only
 // touched when the configuration says so, and never for a turn that it waits
-// for itself.
+// for itself, nor while it works by itself.
 func (t *table) makeRoom() bool {
 	if !t.short() {
 		return false
 	}
 	why := "made room"
-	if t.needy.len() > 0 {
-		why += " for " + t.needy.first().key.String()
+	if t.waiting.len() > 0 {
+		why += " for " + t.waiting.first().key.String()
 	}
 	if s := t.victim(); s != nil {
 		t.stop(s, why)
 		return true
 	}
-	if t.WhenFull != WhenFullEvict || t.needy.len() == 0 {
+	if t.WhenFull != WhenFullEvict || t.waiting.len() == 0 {
 		return false
 	}
 	for e := t.busy.Front(); e != nil; e = e.Next() {
 		s := e.Value.(*slot)
-		if !t.needy.first().queue[0].descends(s.job) {
-			t.condemn(s.job, ErrEvicted)
+		if s.work == nil && !t.waiting.first().entries[0].descends(s.entry) {
+			t.setCause(s.entry, ErrEvicted)
 			t.stop(s, why)
 			return true
 		}
@@ -252,11 +251,11 @@ func (t *table) makeRoom() bool {
 }
 
 // victim is the idle slot that was used least recently. One whose next message
-// only waits for the Finish of the last is as good as busy; one whose messages
+// only waits for the Run of the last is as good as busy; one whose messages
 // are held is not.
 func (t *table) victim() *slot {
 	for e := t.idle.Front(); e != nil; e = e.Next() {
-		if s := e.Value.(*slot); !s.line.wants() {
+		if s := e.Value.(*slot); !s.queue.wants() {
 			return s
 		}
 	}
@@ -264,14 +263,14 @@ func (t *table) victim() *slot {
 }
 
 // yields reports whether an agent at the end of a turn gives its place to a
-// line that has waited longer than FairWait, although its own has more. It has
+// queue that has waited longer than FairWait, although its own has more. It has
 // had FairWait for itself, so that two busy teams change places at that pace
 // and not with every turn.
 func (t *table) yields(s *slot) bool {
-	if t.FairWait <= 0 || !s.line.wants() || t.needy.len() == 0 {
+	if t.FairWait <= 0 || !s.queue.wants() || t.waiting.len() == 0 {
 		return false
 	}
-	if t.now.Sub(s.readyAt) < t.FairWait || t.now.Sub(t.needy.first().since()) <= t.FairWait {
+	if t.now.Sub(s.readyAt) < t.FairWait || t.now.Sub(t.waiting.first().since()) <= t.FairWait {
 		return false
 	}
 	return t.short() && t.victim() == nil
@@ -281,20 +280,21 @@ func (t *table) yields(s *slot) bool {
 // settings of the teams may have changed with them.
 func (t *table) reconfigure(l Limits) {
 	t.Limits = l
-	for _, s := range t.slots {
+	for _, s := range t.sortedSlots() {
 		t.arm(s)
+		t.reindex(s.queue)
 	}
 	t.alarms.remove(&t.tick)
 	t.armTick()
-	t.untangle()
+	t.failDeadlocked()
 	t.emit(Event{Type: ConfigChanged})
 }
 
-// drain refuses what comes and ends what waits; what runs goes on.
+// drain refuses new messages and ends those that wait; running turns go on.
 func (t *table) drain() {
 	t.closed, t.frozen = true, false
-	for _, l := range t.sortedLines() {
-		t.dropAll(l, ErrClosed)
+	for _, q := range t.sortedQueues() {
+		t.dropAll(q, ErrClosed)
 	}
 }
 
@@ -307,14 +307,14 @@ func (t *table) close() {
 	}
 }
 
-func (t *table) sortedLines() []*line {
-	all := make([]*line, 0, len(t.lines))
-	for _, l := range t.lines {
-		if len(l.queue) > 0 {
-			all = append(all, l)
+func (t *table) sortedQueues() []*queue {
+	all := make([]*queue, 0, len(t.queues))
+	for _, q := range t.queues {
+		if len(q.entries) > 0 {
+			all = append(all, q)
 		}
 	}
-	slices.SortFunc(all, func(a, b *line) int { return cmp.Compare(a.age(), b.age()) })
+	slices.SortFunc(all, func(a, b *queue) int { return cmp.Compare(a.age(), b.age()) })
 	return all
 }
 

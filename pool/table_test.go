@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"iris/pool/turn"
 )
 
 func (w *world) key() Key {
@@ -18,48 +20,55 @@ func (w *world) key() Key {
 
 func (w *world) submit() {
 	w.serial++
-	turn := &Turn{ID: fmt.Sprint("m", w.serial), Key: w.key(), Fresh: rapid.IntRange(0, 5).Draw(w.T, "fresh") == 0}
-	turn.Variant = &Variant{MaxTurns: max(0, rapid.IntRange(-4, 2).Draw(w.T, "variant"))}
+	msg := Turn{ID: fmt.Sprint("m", w.serial), Key: w.key(), Fresh: rapid.IntRange(0, 5).Draw(w.T, "fresh") == 0}
+	msg.Variant = &turn.Variant{
+		MaxTurns:       max(0, rapid.IntRange(-4, 2).Draw(w.T, "variant")),
+		PermissionMode: rapid.SampledFrom([]string{"", "", "", "plan"}).Draw(w.T, "mode"),
+		Effort:         rapid.SampledFrom([]string{"", "", "low"}).Draw(w.T, "effort"),
+	}
 	switch how := rapid.IntRange(0, 5).Draw(w.T, "how"); {
 	case how < 2 && len(w.turns) > 0:
-		turn.Parent = rapid.SampledFrom(w.turns).Draw(w.T, "parent").slot.id
+		msg.Parent = rapid.SampledFrom(w.turns).Draw(w.T, "parent").slot.id
+	case how < 2 && len(w.workers()) > 0:
+		msg.Parent = rapid.SampledFrom(w.workers()).Draw(w.T, "working parent").id
 	case how == 2:
-		turn.Kept = uint64(rapid.IntRange(1, 9).Draw(w.T, "kept"))
+		msg.AcceptedSeq = uint64(rapid.IntRange(1, 9).Draw(w.T, "kept"))
 	case how == 3:
-		turn.IfIdle = true
+		msg.IfIdle = true
 	}
-	busy := w.busy(turn.Key)
-	owed := slices.Clone(w.owed[turn.Key])
-	w.owe(turn)
+	busy := w.busy(msg.Key)
+	owed := slices.Clone(w.owed[msg.Key])
+	w.owe(msg)
 	var err error
 	w.update(func(t *table) {
-		if _, _, err = t.submit(turn, false, nil); err != nil {
-			w.owed[turn.Key] = owed
+		if _, _, err = t.submit(msg, false); err != nil {
+			w.owed[msg.Key] = owed
 		}
 	})
-	if turn.Kept > 0 && err != nil || errors.Is(err, ErrBusy) != (turn.IfIdle && busy) {
-		w.Fatalf("%+v: refused with %v, busy: %v", turn, err, busy)
+	if msg.AcceptedSeq > 0 && err != nil || errors.Is(err, ErrBusy) != (msg.IfIdle && busy) {
+		w.Fatalf("%+v: refused with %v, busy: %v", msg, err, busy)
 	}
 }
 
 // owe puts a message at its place: at the end, or, when an earlier daemon
 // accepted it, before the first that is new or was accepted later.
-func (w *world) owe(turn *Turn) {
-	w.kept[turn.ID] = turn.Kept
-	queue := w.owed[turn.Key]
+func (w *world) owe(msg Turn) {
+	w.kept[msg.ID] = msg.AcceptedSeq
+	queue := w.owed[msg.Key]
 	at := len(queue)
-	for turn.Kept > 0 && at > 0 && (w.kept[queue[at-1]] == 0 || w.kept[queue[at-1]] > turn.Kept) {
+	for msg.AcceptedSeq > 0 && at > 0 && (w.kept[queue[at-1]] == 0 || w.kept[queue[at-1]] > msg.AcceptedSeq) {
 		at--
 	}
-	w.owed[turn.Key] = slices.Insert(queue, at, turn.ID)
+	w.owed[msg.Key] = slices.Insert(queue, at, msg.ID)
 }
 
 // busy is the model of a conversation with something to do.
 func (w *world) busy(k Key) bool {
-	open := func(st step) bool { return !st.job.wake && st.job.line.key == k }
-	fenced := func(s *slot) bool { return s.line.key == k }
-	return len(w.owed[k]) > 0 || w.running[k] != "" ||
-		slices.ContainsFunc(w.finishes, open) || slices.ContainsFunc(w.fences, fenced)
+	open := func(st step) bool { return !st.entry.wake && st.entry.queue.key == k }
+	orphaned := func(s *slot) bool { return s.queue.key == k }
+	works := func(s *slot) bool { return s.queue.key == k }
+	return len(w.owed[k]) > 0 || w.running[k] != "" || slices.ContainsFunc(w.workers(), works) ||
+		slices.ContainsFunc(w.finishes, open) || slices.ContainsFunc(w.orphans, orphaned)
 }
 
 func (w *world) hold() {
@@ -70,11 +79,11 @@ func (w *world) hold() {
 
 func (w *world) release(k Key) {
 	delete(w.held, k)
-	w.update(func(t *table) { t.release(k) })
+	w.update(func(t *table) { t.unhold(k) })
 }
 
 func (w *world) wake() {
-	w.update(func(t *table) { t.submit(&Turn{Key: w.key()}, true, func(Process, error) {}) })
+	w.update(func(t *table) { t.submit(Turn{Key: w.key()}, true) })
 }
 
 func (w *world) cancel() {
@@ -82,7 +91,7 @@ func (w *world) cancel() {
 		w.Skip("none")
 	}
 	id := fmt.Sprint("m", rapid.IntRange(1, w.serial).Draw(w.T, "id"))
-	w.update(func(t *table) { t.cancel(t.jobs[id], ErrCancelled) })
+	w.update(func(t *table) { t.cancel(t.entries[id], ErrCancelled) })
 }
 
 func (w *world) started() {
@@ -92,7 +101,7 @@ func (w *world) started() {
 		return
 	}
 	w.agents = append(w.agents, s)
-	w.update(func(t *table) { t.started(s, nil, 1) })
+	w.update(func(t *table) { t.started(s, 1, s.nr%2 == 0) })
 }
 
 func (w *world) startFails() {
@@ -105,39 +114,77 @@ func (w *world) startFails() {
 // for another only does when it is interrupted or its agent dies.
 func (w *world) turnEnds() {
 	st := take(w.T, &w.turns)
-	s, j := st.slot, st.job
+	s, e := st.slot, st.entry
 	how := rapid.SampledFrom([]string{"ok", "ok", "ok", "stale", "begin", "refused", "broken", "retire"}).Draw(w.T, "how")
-	if len(j.children) > 0 && (how == "ok" || how == "retire") && j.cause == nil {
+	if len(e.children) > 0 && (how == "ok" || how == "retire") && e.cause == nil {
 		w.turns = append(w.turns, st)
 		w.Skip("waits for another")
 	}
-	w.endTurn(s, j, how)
+	w.endTurn(s, e, how)
 }
 
-func (w *world) endTurn(s *slot, j *job, how string) {
-	k := s.line.key
+func (w *world) endTurn(s *slot, e *entry, how string) {
+	k := s.queue.key
 	w.running[k] = ""
 	w.update(func(t *table) {
-		back := func() { w.owed[k] = slices.Insert(w.owed[k], 0, j.turn.ID) }
+		back := func() { w.owed[k] = slices.Insert(w.owed[k], 0, e.turn.ID) }
+		var end End
 		switch {
-		case how == "stale":
+		case how == "stale" && t.giveBack(s, e, "stale"):
 			back()
-			if !t.giveBack(s, j, "stale") {
-				t.end(s, j, nil, errors.New("stale"))
-			}
-		case how == "begin" || !t.sent(s, j):
-			t.end(s, j, nil, errors.Join(errors.New("begin"), j.cause))
+			return
+		case how == "stale" || how == "begin" || t.begin(s, e) != nil:
+			end.Err = errors.Join(errors.New("begin"), e.cause)
 		case how == "refused":
-			back()
-			t.end(s, j, nil, ErrNotDispatched)
+			end.Err = ErrNotDispatched
 		case how == "broken":
-			t.end(s, j, nil, ErrUnknown)
+			end.Err = ErrUnknown
 		case how == "retire":
-			t.end(s, j, &Result{Retire: "used up"}, nil)
-		default:
-			t.end(s, j, &Result{}, nil)
+			end.Retire = "used up"
+		}
+		if t.release(s, e, end).Again {
+			back()
+		} else {
+			w.over(step{entry: e})
 		}
 	})
+}
+
+// workers are the slots whose agents work by themselves, oldest first.
+func (w *world) workers() []*slot {
+	return slices.DeleteFunc(w.t.sortedSlots(), func(s *slot) bool { return !w.working[s] })
+}
+
+// works has an agent do something by itself, or something else.
+func (w *world) works() {
+	live := slices.DeleteFunc(w.t.sortedSlots(), func(s *slot) bool { return s.state == Stopping })
+	if len(live) == 0 {
+		w.Skip("none")
+	}
+	s := rapid.SampledFrom(live).Draw(w.T, "who works")
+	w.working[s] = true
+	w.update(func(t *table) { t.works(s, "scheduler") })
+}
+
+// rests ends that. Work that waits for a message does not end by itself.
+func (w *world) rests() {
+	all := w.workers()
+	if len(all) == 0 {
+		w.Skip("none")
+	}
+	s := rapid.SampledFrom(all).Draw(w.T, "who rests")
+	if len(s.work.children) > 0 {
+		w.Skip("waits for a message")
+	}
+	w.restsNow(s)
+}
+
+func (w *world) restsNow(s *slot) {
+	delete(w.working, s)
+	w.update(func(t *table) { t.works(s, "") })
+	if s.state == Idle && !s.used.Equal(w.t.now) {
+		w.Fatalf("%s was used until %v, want now", s.id, s.used)
+	}
 }
 
 func (w *world) exits(list *[]*slot) {
@@ -148,27 +195,27 @@ func (w *world) exits(list *[]*slot) {
 
 func (w *world) finished() {
 	st := take(w.T, &w.finishes)
-	w.update(func(t *table) { t.settled(st.job) })
+	w.update(func(t *table) { t.recorded(st.entry) })
 }
 
 func (w *world) operator() {
 	k := w.key()
 	what := rapid.SampledFrom([]string{"kill", "evict", "restart", "oldest"}).Draw(w.T, "what")
 	w.update(func(t *table) {
-		l := t.lines[k]
+		q := t.queues[k]
 		switch {
 		case what == "oldest":
 			if s := t.victim(); s != nil {
 				t.stop(s, "evicted")
 			}
-		case l == nil || l.slot == nil:
+		case q == nil || q.slot == nil:
 		case what == "kill":
-			t.kill(l.slot, "killed", ErrKilled)
-		case l.slot.state == Idle:
-			l.slot.again = what == "restart"
-			t.stop(l.slot, what)
-		case l.slot.state != Stopping:
-			l.slot.retire, l.slot.again = what, what == "restart"
+			t.kill(q.slot, "killed", ErrKilled)
+		case q.slot.state == Idle:
+			q.slot.again = what == "restart"
+			t.stop(q.slot, what)
+		case q.slot.state != Stopping:
+			q.slot.retire, q.slot.again = what, what == "restart"
 		}
 	})
 }
@@ -186,14 +233,14 @@ func (w *world) reconfigure() {
 	w.update(func(t *table) { t.reconfigure(l) })
 }
 
-func (w *world) fence() {
+func (w *world) orphan() {
 	w.serial++
 	k, id := w.key(), fmt.Sprint("old", w.serial)
-	if l := w.t.lines[k]; l != nil && l.slot != nil || len(w.fences) > 1 {
+	if q := w.t.queues[k]; q != nil && q.slot != nil || len(w.orphans) > 1 {
 		w.Skip("only before it has an agent")
 	}
 	w.lowered = true // it takes a place, whatever the bound
-	w.update(func(t *table) { w.fences = append(w.fences, t.fence(k, id, 1)) })
+	w.update(func(t *table) { w.orphans = append(w.orphans, t.addOrphan(k, id, 1)) })
 }
 
 func (w *world) pass() {
@@ -205,17 +252,22 @@ func (w *world) pass() {
 // settle ends everything that is under way until nothing is, and checks that
 // nothing was forgotten: a message that was taken in has ended.
 func (w *world) settle() {
-	for i := 0; w.t.active > 0 || len(w.starts)+len(w.turns)+len(w.stops)+len(w.finishes)+len(w.fences) > 0; i++ {
+	for i := 0; w.t.active > 0 || len(w.starts)+len(w.turns)+len(w.stops)+len(w.finishes)+len(w.orphans) > 0; i++ {
 		if i > 10000 {
-			w.Fatalf("stuck: %d jobs, owed %v, running %v", w.t.active, w.owed, w.running)
+			w.Fatalf("stuck: %d entries, owed %v, running %v", w.t.active, w.owed, w.running)
 		}
 		for _, s := range slices.Clone(w.stops) {
 			w.stops = slices.DeleteFunc(w.stops, func(o *slot) bool { return o == s })
 			w.agents = slices.DeleteFunc(w.agents, func(o *slot) bool { return o == s })
 			w.update(func(t *table) { t.exited(s, "") })
 		}
-		for len(w.fences) > 0 {
-			w.exits(&w.fences)
+		for _, s := range w.workers() {
+			if w.working[s] && len(s.work.children) == 0 {
+				w.restsNow(s)
+			}
+		}
+		for len(w.orphans) > 0 {
+			w.exits(&w.orphans)
 		}
 		for len(w.finishes) > 0 {
 			w.finished()
@@ -224,11 +276,11 @@ func (w *world) settle() {
 			w.started()
 		}
 		for _, st := range slices.Clone(w.turns) {
-			if len(st.job.children) > 0 && st.job.cause == nil && st.slot.state == Busy {
+			if len(st.entry.children) > 0 && st.entry.cause == nil && st.slot.state == Busy {
 				continue
 			}
-			w.turns = slices.DeleteFunc(w.turns, func(o step) bool { return o.job == st.job })
-			w.endTurn(st.slot, st.job, "ok")
+			w.turns = slices.DeleteFunc(w.turns, func(o step) bool { return o.entry == st.entry })
+			w.endTurn(st.slot, st.entry, "ok")
 		}
 		w.t.now = w.t.now.Add(time.Second)
 		w.update(func(*table) {})
@@ -254,13 +306,15 @@ func TestTableModel(t *testing.T) {
 			"turn ends 2": func(rt *rapid.T) { w.T = rt; w.turnEnds() },
 			"stopped":     func(rt *rapid.T) { w.T = rt; w.exits(&w.stops) },
 			"crash":       func(rt *rapid.T) { w.T = rt; w.crash() },
+			"works":       func(rt *rapid.T) { w.T = rt; w.works() },
+			"rests":       func(rt *rapid.T) { w.T = rt; w.rests() },
 			"finished":    func(rt *rapid.T) { w.T = rt; w.finished() },
 			"operator":    func(rt *rapid.T) { w.T = rt; w.operator() },
 			"hold":        func(rt *rapid.T) { w.T = rt; w.hold() },
 			"release":     func(rt *rapid.T) { w.T = rt; w.release(w.key()) },
 			"reconfigure": func(rt *rapid.T) { w.T = rt; w.reconfigure() },
-			"fence":       func(rt *rapid.T) { w.T = rt; w.fence() },
-			"unfence":     func(rt *rapid.T) { w.T = rt; w.exits(&w.fences) },
+			"orphan":      func(rt *rapid.T) { w.T = rt; w.orphan() },
+			"orphan goes": func(rt *rapid.T) { w.T = rt; w.exits(&w.orphans) },
 			"time passes": func(rt *rapid.T) { w.T = rt; w.pass() },
 		})
 		w.T = rt
@@ -270,6 +324,7 @@ func TestTableModel(t *testing.T) {
 			}
 			w.settle()
 		}
+		w.closing = true
 		w.update((*table).close)
 		w.settle()
 		if n := len(w.t.slots); n > 0 {

@@ -1,31 +1,24 @@
 package pool
 
-import "strings"
+import (
+	"strings"
 
-// Variant is what a message asks of the agent that answers it, beyond what its
-// team says. An agent is started as one variant and stays it; the zero Variant
-// is the usual agent. A message gets an agent of its own variant: an idle one of
-// another is replaced, and goes on with the conversation.
-type Variant struct {
-	Model              string
-	PermissionMode     string
-	MaxTurns           int // model calls in a turn; 0 for no limit of its own
-	AppendSystemPrompt string
-	JSONSchema         string // the answer is JSON that follows it
-}
+	"iris/pool/turn"
+)
 
-// Value is what v points to, and the zero Variant for nil. Most messages have none,
-// and very many may wait.
-func (v *Variant) Value() Variant {
-	if v == nil {
-		return Variant{}
+// cold is the part of v that an agent has from its start on. With setsMode the
+// permission mode is not in it.
+func cold(v turn.Variant, setsMode bool) turn.Variant {
+	v.Effort, v.AllowedTools = "", ""
+	if setsMode {
+		v.PermissionMode = ""
 	}
-	return *v
+	return v
 }
 
-// against says in what v differs from the variant that is there, by the names of
-// the flags and without what they are set to.
-func (v Variant) against(old Variant) string {
+// differs says in what the cold part v differs from that of the agent that is
+// there, by the names of the flags and without what they are set to.
+func differs(v, old turn.Variant) string {
 	var with, without []string
 	for _, f := range []struct {
 		name      string

@@ -3,26 +3,26 @@ package pool_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 // as has a message ask for a variant.
-func as(v pool.Variant) func(*pool.Turn) { return func(t *pool.Turn) { t.Variant = &v } }
+func as(v turn.Variant) func(*message) { return func(t *message) { t.Variant = &v } }
 
 func TestAMessageGetsAnAgentOfItsVariant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		haiku := pool.Variant{Model: "haiku"}
-		both := pool.Variant{Model: "opus", JSONSchema: "{}"}
+		haiku := turn.Variant{Model: "haiku"}
+		both := turn.Variant{Model: "opus", JSONSchema: "{}"}
 		submit(p, "a", "0s").wait()
 		for _, c := range []struct {
-			want    pool.Variant
+			want    turn.Variant
 			started int
 		}{
-			{pool.Variant{}, 1}, {haiku, 2}, {haiku, 2}, {both, 3}, {pool.Variant{}, 4}, {pool.Variant{}, 4},
+			{turn.Variant{}, 1}, {haiku, 2}, {haiku, 2}, {both, 3}, {turn.Variant{}, 4}, {turn.Variant{}, 4},
 		} {
 			submit(p, "a", "0s", as(c.want)).mustText(t, "a:0s")
 			if got := h.last().variant; got != c.want {
@@ -54,43 +54,44 @@ func TestAMessageGetsAnAgentOfItsVariant(t *testing.T) {
 	})
 }
 
-// The order of a conversation holds whatever its messages ask for, and a message
-// that is taken back takes its wish along.
-func TestVariantsKeepTheOrder(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := newHouse(t)
-		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
-		plan := pool.Variant{PermissionMode: "plan"}
-		var all []*call
-		for i := range 6 {
-			v := pool.Variant{}
-			if i%2 == 1 {
-				v = plan
-			}
-			all = append(all, submit(p, "a", "1s", as(v)))
-		}
-		time.Sleep(time.Second / 2)
-		gone := submit(p, "a", "1s", as(pool.Variant{MaxTurns: 3}))
-		p.Cancel(gone.id)
-		for i, s := range all {
-			s.mustText(t, "a:1s")
-			for _, later := range all[i+1:] {
-				if later.ended() {
-					t.Errorf("a message has overtaken number %d", i)
+// What a live agent can set for a turn needs no other agent. The mode is of that
+// kind only where the agent can take it back.
+func TestAMessageThatALiveAgentCanServe(t *testing.T) {
+	warm := turn.Variant{Effort: "low", AllowedTools: "Edit"}
+	moded := turn.Variant{Effort: "low", PermissionMode: "plan"}
+	for _, c := range []struct {
+		name     string
+		setsMode bool
+		asked    []turn.Variant
+		started  int
+	}{
+		{"warm", false, []turn.Variant{{}, warm, {}, warm}, 1},
+		{"mode", true, []turn.Variant{{}, moded, warm, {PermissionMode: "default"}}, 1},
+		{"mode at the start", true, []turn.Variant{moded, {}}, 1},
+		{"mode by a start", false, []turn.Variant{{}, moded, {PermissionMode: "plan"}, warm}, 3},
+		{"both", true, []turn.Variant{warm, {Model: "m", Effort: "high"}, {Model: "m", PermissionMode: "plan"}}, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := newHouse(t)
+				h.setsMode = c.setsMode
+				p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+				for _, v := range c.asked {
+					submit(p, "a", "0s", as(v)).mustText(t, "a:0s")
 				}
-			}
-		}
-		if started, _ := h.count(); started != 6 {
-			t.Errorf("%d agents, want 6", started)
-		}
-	})
+				if started, _ := h.count(); started != c.started {
+					t.Errorf("%d agents, want %d", started, c.started)
+				}
+			})
+		})
+	}
 }
 
 func TestAWakeTakesAnyVariant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		submit(p, "a", "0s", as(pool.Variant{Model: "m"})).wait()
+		submit(p, "a", "0s", as(turn.Variant{Model: "m"})).wait()
 		if _, err := p.Wake(t.Context(), key("a")); err != nil {
 			t.Fatal(err)
 		}
@@ -107,24 +108,21 @@ func TestBackgroundWorkThatIsCutOff(t *testing.T) {
 		name  string
 		fresh bool
 		set   pool.Settings
-		want  pool.Outcome
+		want  turn.Outcome
 	}{
-		{"stays", false, pool.Settings{}, pool.OutcomeSuccess},
-		{"fresh", true, pool.Settings{}, pool.OutcomeIncomplete},
-		{"last turn", false, pool.Settings{MaxTurns: 1}, pool.OutcomeIncomplete},
+		{"stays", false, pool.Settings{}, "success"},
+		{"fresh", true, pool.Settings{}, "incomplete"},
+		{"last turn", false, pool.Settings{MaxTurns: 1}, "incomplete"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				h := newHouse(t)
 				h.background = []string{"the tests"}
 				p := h.pool(pool.Limits{MaxProcesses: 1}, c.set)
-				s := submit(p, "a", "0s", func(t *pool.Turn) { t.Fresh = c.fresh })
+				s := submit(p, "a", "0s", func(t *message) { t.Fresh = c.fresh })
 				res, err := s.wait().res, s.err
 				if err != nil || res.Outcome != c.want {
 					t.Fatalf("got %+v, %v, want %s", res, err, c.want)
-				}
-				if told := res.Err == "background work was ended with the agent: the tests"; told != (c.want == pool.OutcomeIncomplete) {
-					t.Errorf("said %q", res.Err)
 				}
 			})
 		})
@@ -137,8 +135,8 @@ func TestAVariantThatDoesNotStartFailsNobodyElse(t *testing.T) {
 	for _, permanent := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {
 			h := newHouse(t)
-			odd := pool.Variant{PermissionMode: "odd"}
-			h.variantErr = func(v pool.Variant) error {
+			odd := turn.Variant{PermissionMode: "odd"}
+			h.variantErr = func(v turn.Variant) error {
 				if v == odd {
 					return &pool.StartError{Permanent: permanent, Err: errNoLuck}
 				}
@@ -148,7 +146,7 @@ func TestAVariantThatDoesNotStartFailsNobodyElse(t *testing.T) {
 			submit(p, "a", "1s")
 			bad := submit(p, "a", "0s", as(odd))
 			plain := submit(p, "a", "0s")
-			other := submit(p, "a", "0s", as(pool.Variant{Model: "m"}))
+			other := submit(p, "a", "0s", as(turn.Variant{Model: "m"}))
 			too := submit(p, "a", "0s", as(odd))
 			plain.mustText(t, "a:0s")
 			other.mustText(t, "a:0s")

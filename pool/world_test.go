@@ -2,6 +2,7 @@ package pool
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"pgregory.net/rapid"
@@ -20,7 +21,9 @@ type world struct {
 	stops    []*slot // Stop under way
 	turns    []step  // granted and not ended
 	finishes []step
-	fences   []*slot
+	orphans  []*slot
+	working  map[*slot]bool // by themselves
+	closing  bool
 
 	settings Settings
 	serial   int
@@ -39,13 +42,13 @@ type world struct {
 func newWorld(rt *rapid.T, max, starts int) *world {
 	w := &world{
 		T: rt, aborted: map[*slot]bool{}, owed: map[Key][]string{}, kept: map[string]uint64{}, running: map[Key]string{},
-		held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{},
+		working: map[*slot]bool{}, held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{},
 	}
 	w.t = &table{
 		Limits: Limits{MaxProcesses: max, FairWait: 3 * time.Second, HealthCheckInterval: 20 * time.Second},
 		starts: starts, prefix: "p", jitter: func(d time.Duration) time.Duration { return d },
 		settings: func(string) Settings { return w.settings },
-		lines:    map[Key]*line{}, slots: map[string]*slot{}, jobs: map[string]*job{}, queued: map[string]int{},
+		queues:   map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
 		now: time.Unix(1e9, 0),
 	}
 	return w
@@ -71,7 +74,7 @@ func (w *world) update(f func(*table)) {
 // on the one whose last use ended first.
 func (w *world) victim() (oldest *slot) {
 	for _, s := range w.t.slots {
-		if s.state != Idle || len(s.line.queue) > 0 && !w.held[s.line.key] {
+		if s.state != Idle || len(s.queue.entries) > 0 && !w.held[s.queue.key] {
 			continue
 		}
 		if oldest == nil || s.used.Before(oldest.used) {
@@ -83,8 +86,8 @@ func (w *world) victim() (oldest *slot) {
 
 func (w *world) launch(st step) {
 	s := st.slot
-	if s != nil && w.held[s.line.key] && (st.kind == stepStart || st.kind == stepGrant || st.kind == stepFinish) {
-		w.Fatalf("%v is held and gets %+v", s.line.key, st)
+	if s != nil && w.held[s.queue.key] && (st.kind == stepStart || st.kind == stepGrant || st.kind == stepAnswer) {
+		w.Fatalf("%v is held and gets %+v", s.queue.key, st)
 	}
 	switch st.kind {
 	case stepStart:
@@ -95,31 +98,50 @@ func (w *world) launch(st step) {
 	case stepAbort:
 		w.aborted[s] = true
 	case stepGrant:
-		k := s.line.key
-		if w.owed[k][0] != st.job.turn.ID {
-			w.Fatalf("%v: %s was granted before %v", k, st.job.turn.ID, w.owed[k])
+		k := s.queue.key
+		if w.owed[k][0] != st.entry.turn.ID {
+			w.Fatalf("%v: %s was granted before %v", k, st.entry.turn.ID, w.owed[k])
 		}
-		if w.running[k] != "" || st.job.turn.Fresh != s.fresh || st.job.turn.Variant.Value() != s.variant {
-			w.Fatalf("%v: wrong grant of %s", k, st.job.turn.ID)
+		if w.running[k] != "" || st.entry.turn.Fresh != s.fresh || cold(st.entry.turn.Variant.Value(), s.modes) != s.variant {
+			w.Fatalf("%v: wrong grant of %s", k, st.entry.turn.ID)
 		}
-		w.owed[k], w.running[k] = w.owed[k][1:], st.job.turn.ID
+		w.owed[k], w.running[k] = w.owed[k][1:], st.entry.turn.ID
 		w.turns = append(w.turns, st)
 	case stepStop:
 		if slices.Contains(w.stops, s) {
 			w.Fatalf("%s is stopped twice", s.id)
 		}
-		if len(s.why) > 9 && s.why[:9] == "made room" && s.job == nil && s != w.oldest {
+		if len(s.why) > 9 && s.why[:9] == "made room" && s.entry == nil && s != w.oldest {
 			w.Fatalf("%s was the victim, not the oldest, %v", s.id, w.oldest)
 		}
+		w.mayStop(s)
 		w.stops = append(w.stops, s)
-	case stepFinish:
-		w.finishes = append(w.finishes, st)
-		id := st.job.turn.ID
-		if w.ended[id]++; id != "" && w.ended[id] > 1 {
-			w.Fatalf("%s ended twice", id)
+	case stepAnswer:
+		w.over(st)
+	}
+}
+
+// over notes that an entry has ended, and that its Run has not returned.
+func (w *world) over(st step) {
+	w.finishes = append(w.finishes, st)
+	id := st.entry.turn.ID
+	if w.ended[id]++; id != "" && w.ended[id] > 1 {
+		w.Fatalf("%s ended twice", id)
+	}
+	k := st.entry.queue.key
+	w.owed[k] = slices.DeleteFunc(w.owed[k], func(o string) bool { return o == id })
+}
+
+// mayStop checks that no agent is stopped that works by itself, unless it is of no
+// use any more or somebody wants it to go now.
+func (w *world) mayStop(s *slot) {
+	if w.working[s] {
+		switch {
+		case w.closing, s.why == "killed", s.why == "used up", s.why == "did not take the message":
+		case strings.HasPrefix(s.why, "its turn ended with"):
+		default:
+			w.Fatalf("%s works by itself and is stopped: %s", s.id, s.why)
 		}
-		k := st.job.line.key
-		w.owed[k] = slices.DeleteFunc(w.owed[k], func(o string) bool { return o == id })
 	}
 }
 
@@ -141,76 +163,85 @@ func (w *world) events() {
 // check walks the table and recomputes everything that it keeps.
 func (w *world) check() {
 	t := w.t
-	var idle, starting, stopping, returning, waiting, needy, held int
-	byLine := map[*line]*slot{}
+	var idle, starting, stopping, returning, messages, waiting, held int
+	byQueue := map[*queue]*slot{}
 	for _, s := range t.slots {
-		if s.fence {
+		if s.orphan {
 			held++
 			continue
 		}
-		if byLine[s.line] != nil || s.line.slot != s || t.lines[s.line.key] != s.line {
-			w.Fatalf("%s is not the only slot of %v", s.id, s.line.key)
+		if byQueue[s.queue] != nil || s.queue.slot != s || t.queues[s.queue.key] != s.queue {
+			w.Fatalf("%s is not the only slot of %v", s.id, s.queue.key)
 		}
-		byLine[s.line] = s
+		byQueue[s.queue] = s
 		switch s.state {
 		case Idle:
 			idle++
 		case Stopping:
 			stopping++
 		}
-		if (s.state == Busy) != (s.job != nil) && s.state != Stopping {
-			w.Fatalf("%s is %s with turn %v", s.id, s.state, s.job)
+		if s.state == Stopping {
+			delete(w.working, s)
+		}
+		if s.work != nil != w.working[s] {
+			w.Fatalf("%s works by itself: %v, want %v", s.id, s.work != nil, w.working[s])
+		}
+		if (s.state == Busy) != (s.entry != nil || s.work != nil) && s.state != Stopping && s.state != Starting {
+			w.Fatalf("%s is %s with turn %v", s.id, s.state, s.entry)
 		}
 	}
-	for _, l := range t.lines {
-		for _, j := range l.queue {
-			if !j.wake {
-				waiting++
+	for _, q := range t.queues {
+		for _, e := range q.entries {
+			if !e.wake {
+				messages++
 			}
 		}
-		if l.held != w.held[l.key] {
-			w.Fatalf("%v: held: %v, want %v", l.key, l.held, w.held[l.key])
+		if q.held != w.held[q.key] {
+			w.Fatalf("%v: held: %v, want %v", q.key, q.held, w.held[q.key])
 		}
-		need := len(l.queue) > 0 && !l.held && l.slot == nil && l.fences == 0 && l.settling == nil && !t.now.Before(l.retryAt)
+		need := len(q.entries) > 0 && !q.held && q.slot == nil && q.orphans == 0 && q.recording == nil && !t.now.Before(q.retryAt)
 		if need {
-			needy++
+			waiting++
 		}
-		if need != (l.needy > 0) {
-			w.Fatalf("%v: needs a slot: %v, stands in the heap: %v", l.key, need, l.needy > 0)
+		if need != (q.waiting > 0) {
+			w.Fatalf("%v: needs a slot: %v, stands in the heap: %v", q.key, need, q.waiting > 0)
 		}
-		if len(l.queue) > 0 && !l.held && l.slot != nil && l.slot.state == Stopping {
+		if len(q.entries) > 0 && !q.held && q.slot != nil && q.slot.state == Stopping {
 			returning++
 		}
-		if l.empty() {
-			w.Fatalf("%v is kept for nothing", l.key)
+		if q.wants() && q.recording == nil && q.slot != nil && t.takes(q.slot, q.entries[0]) {
+			w.Fatalf("%v: its agent could take the next message", q.key)
+		}
+		if q.empty() {
+			w.Fatalf("%v is kept for nothing", q.key)
 		}
 	}
 	for k, ids := range w.owed {
 		for i, id := range ids {
-			if n := t.position(t.jobs[id]); n != i+1 {
+			if n := t.position(t.entries[id]); n != i+1 {
 				w.Fatalf("%v: %s is at position %d, want %d", k, id, n, i+1)
 			}
 		}
-		if n := t.position(t.jobs[w.running[k]]); n != 0 {
+		if n := t.position(t.entries[w.running[k]]); n != 0 {
 			w.Fatalf("%v: %s runs, at position %d", k, w.running[k], n)
 		}
 	}
 	starting = len(w.starts)
-	got := []int{t.idle.Len(), t.starting, t.stopping, t.returning, t.waiting, t.needy.len(), len(t.ready)}
-	want := []int{idle, starting, stopping, returning, waiting, needy, 0}
+	got := []int{t.idle.Len(), t.starting, t.stopping, t.returning, t.messages, t.waiting.len(), len(t.ready)}
+	want := []int{idle, starting, stopping, returning, messages, waiting, 0}
 	if !slices.Equal(got, want) {
-		w.Fatalf("idle starting stopping returning waiting needy ready: got %v, want %v", got, want)
+		w.Fatalf("idle starting stopping returning waiting waiting ready: got %v, want %v", got, want)
 	}
 	if len(t.slots)-held > t.MaxProcesses && !w.lowered {
 		w.Fatalf("%d slots, more than %d", len(t.slots), t.MaxProcesses)
 	}
-	if v := w.victim(); v != nil && (t.short() || t.over()) {
+	if v := w.victim(); v != nil && (t.short() || t.overfull()) {
 		w.Fatalf("%s is idle while room is needed that is not on its way", v.id)
 	}
-	if needy > 0 && len(t.slots) < t.MaxProcesses && t.starting < t.starts {
-		w.Fatalf("room is free and %v waits", t.needy.first().key)
+	if waiting > 0 && len(t.slots) < t.MaxProcesses && t.starting < t.starts {
+		w.Fatalf("room is free and %v waits", t.waiting.first().key)
 	}
-	checkHeap(w, &t.needy)
+	checkHeap(w, &t.waiting)
 	checkHeap(w, &t.alarms)
 	var last time.Time
 	for e := t.idle.Front(); e != nil; e = e.Next() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,12 +10,14 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -25,33 +28,58 @@ type approvalsOptions struct {
 }
 
 func (o *approvalsOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "print all of each, with the whole input of the tool")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print all of each call, with the whole input of the tool")
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 }
 
 func newApprovalsCmd(g *globals) *cobra.Command {
 	opts := approvalsOptions{globals: g}
-	cmd := &cobra.Command{
+	return withFlags(&cobra.Command{
 		Use:        "approvals [TEAM[@SESSION] | ID]",
 		Short:      "List the tool calls that wait for permission",
 		SuggestFor: []string{"approval", "pending", "permissions"},
-		Long: `List the tool calls that wait for somebody's permission, the oldest first. There
-are some only where the configuration has approvals = "ask"; otherwise a tool
-that needs permission is denied at once. Without a daemon nothing waits, and
-none is started.
+		Long: `List the tool calls that wait for permission, the oldest first. "iris approve
+ID" allows a call and "iris deny ID" denies it; if nobody decides by the
+deadline, the call is denied.
 
-TEAM alone stands for all of its conversations. On a terminal the table shows a
-part of each input; with the ID of one, or with -v, all of it is printed, each
-line behind a bar. What could steer a terminal is shown as an escape sequence.
+Calls wait only where the configuration has approvals = "ask"; otherwise a tool
+that needs permission is denied at once. Without a daemon nothing waits, and no
+daemon is started.
 
-"iris approve ID" allows one, "iris deny ID" denies it; nobody's decision denies
-it at its deadline, approval_timeout of the configuration. When its turn ends
-before, or the daemon, it is gone; after "iris daemon restart" it still waits.
+TEAM alone stands for all sessions of the team. On a terminal the table shows a
+part of each input; with an ID or with -v all of the input is printed, each line
+behind a bar. Characters that could steer a terminal are shown as escape
+sequences. The options of an agent's question (AskUserQuestion) are numbered,
+and "iris approve ID --answer TEXT" answers it. The subagent that asks, if one
+does, is named in parentheses after the tool.
+
+The deadline is approval_timeout of the configuration. A turn that waits does
+not count as stalled, and "iris ps" says which approval it waits for. A call is
+gone when its turn or the daemon ends first. After "iris daemon restart" it
+still waits; a call of a background subagent also waits on after the result of
+the main turn. When the daemon dies, Claude Code denies the tool by itself, and
+the message says "approval lost".
+
+At a terminal "iris send" and "iris wait" ask you directly, and only "y" or
+"yes" allows. approval_notify of the configuration runs a command for each call
+that waits: ["notify-send", "iris wants you"], for example. iris-config(5) lists
+the variables that the command gets.
+
+iris never adds a permission bypass by itself. A bypass that you configured
+(--dangerously-skip-permissions, bypassPermissions) is shown by "iris ps" and
+"iris team ls". Commands run by an agent cannot approve, deny, kill, retry or
+resolve, stop, restart or reload the daemon, add or remove teams, or use
+--allowed-tools or a --permission-mode other than plan (2). This is a guard
+rail, not a wall: an agent runs as you, so a hostile agent can hide its origin,
+write into your configuration or talk to other processes of yours. To rule
+something out, do it outside of iris: with a container, a virtual machine or
+another user.
 
 JSON
   an array of objects: id, process, team, session, message, tool, input (as the
-  agent gave it), description, blocked_path, why, asked, deadline (null for
-  never); those that do not apply are left out
+  agent gave it), description, blocked_path, why, questions (question, header,
+  multiple, options: label, description, preview), subagent (id, kind, task),
+  asked, deadline (null for never); members that do not apply are left out
 
 EXIT STATUS
 0 2 3 4`,
@@ -61,15 +89,11 @@ EXIT STATUS
       xargs -n1 iris approve`,
 		Args:              between(0, 1, "[TEAM[@SESSION] | ID]"),
 		ValidArgsFunction: completeApprovals(g),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runApprovals(cmd.Context(), opts, args, cmd.OutOrStdout())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE:              runs(&opts, runApprovals),
+	}, opts.addFlags)
 }
 
-func runApprovals(ctx context.Context, opts approvalsOptions, args []string, stdout io.Writer) error {
+func runApprovals(ctx context.Context, opts *approvalsOptions, args []string, s streams) error {
 	list, alone, err := opts.list(ctx, args)
 	if err != nil {
 		return err
@@ -77,7 +101,7 @@ func runApprovals(ctx context.Context, opts approvalsOptions, args []string, std
 	now := time.Now()
 	switch {
 	case opts.json:
-		return printJSON(stdout, orEmpty(list))
+		return terminal.JSON(s.out, orEmpty(list))
 	case opts.verbose || alone:
 		var b strings.Builder
 		for i := range list {
@@ -86,15 +110,14 @@ func runApprovals(ctx context.Context, opts approvalsOptions, args []string, std
 			}
 			b.WriteString(approvalText(&list[i], now))
 		}
-		_, err := io.WriteString(stdout, b.String())
+		_, err := io.WriteString(s.out, b.String())
 		return err
 	}
 	rows := make([][]string, len(list))
 	for i := range list {
 		rows[i] = approvalRow(&list[i], now, os.Getenv("HOME"))
 	}
-	fit(widthOf(stdout, 0), approvalHeader, rows)
-	return printTable(stdout, approvalHeader, rows)
+	return terminal.FitTable(s.out, approvalHeader, rows)
 }
 
 // list returns what is asked for; alone says that it is one, by its id.
@@ -120,21 +143,44 @@ func (o *approvalsOptions) list(ctx context.Context, args []string) (list []ipc.
 
 // approvals asks the daemon; without one nothing waits.
 func (g globals) approvals(ctx context.Context, f ipc.ApprovalFilter) ([]ipc.Approval, error) {
-	g.noStart = true
-	var list ipc.ApprovalList
-	err := g.call(ctx, ipc.MethodApprovals, &f, &list)
+	list, err := g.running().verbs().Approvals(ctx, f)
 	if errors.Is(err, ipc.ErrNoDaemon) {
 		return nil, nil
 	}
-	return list.Approvals, err
+	return list, err
 }
 
 var approvalHeader = []string{"ID", "AGE", "DENIED", "TEAM", "TOOL", "INPUT"}
 
 func approvalRow(a *ipc.Approval, now time.Time, home string) []string {
-	return []string{
-		a.ID, short(now.Sub(a.Asked)), in(now, a.Deadline), tilde(name(a.Team, a.Session), home), a.Tool, string(a.Input),
+	input := string(a.Input)
+	if len(a.Questions) > 0 {
+		input = questionsLine(a.Questions)
 	}
+	return []string{
+		a.ID, short(now.Sub(a.Asked)), in(now, a.Deadline), tilde(name(a.Team, a.Session), home), toolOf(a), input,
+	}
+}
+
+// toolOf names a tool and the subagent that wants to use it.
+func toolOf(a *ipc.Approval) string {
+	if a.Subagent == nil {
+		return a.Tool
+	}
+	return a.Tool + " (" + cmp.Or(a.Subagent.Kind, "subagent") + ")"
+}
+
+// questionsLine is what an agent asks, in one line.
+func questionsLine(questions []ipc.Question) string {
+	var all []string
+	for _, q := range questions {
+		var options []string
+		for i, o := range q.Options {
+			options = append(options, fmt.Sprintf("%d %s", i+1, o.Label))
+		}
+		all = append(all, q.Text+" "+strings.Join(options, ", "))
+	}
+	return strings.Join(all, "; ")
 }
 
 // approvalText is an approval with its whole input. Each line of what comes from
@@ -144,29 +190,75 @@ func approvalText(a *ipc.Approval, now time.Time) string {
 	fields := [][2]string{
 		{"approval", a.ID}, {"team", name(a.Team, a.Session)}, {"message", a.Message},
 		{"asked", ago(now, &a.Asked) + ", denied " + in(now, a.Deadline)},
-		{"tool", a.Tool}, {"about", a.Description}, {"outside", a.BlockedPath}, {"because", a.Why},
+		{"tool", a.Tool}, {"subagent", subagentOf(a)}, {"about", a.Description}, {"outside", a.BlockedPath}, {"because", a.Why},
 	}
-	printFields(&b, slices.DeleteFunc(fields, func(f [2]string) bool { return f[1] == "" }))
+	terminal.Fields(&b, slices.DeleteFunc(fields, func(f [2]string) bool { return f[1] == "" }))
+	for i := range a.Questions {
+		writeQuestion(&b, &a.Questions[i], i+1)
+	}
 	members, ok := inputMembers(a.Input)
 	if !ok {
 		members = [][2]string{{"", string(a.Input)}}
 	}
 	for _, m := range members {
+		if m[0] == "questions" && len(a.Questions) > 0 {
+			continue
+		}
 		if m[0] != "" {
-			fmt.Fprintf(&b, "input %s:\n", escape(m[0]))
+			fmt.Fprintf(&b, "input %s:\n", terminal.Escape(m[0]))
 		}
-		for line := range strings.SplitSeq(strings.TrimSuffix(m[1], "\n"), "\n") {
-			fmt.Fprintf(&b, "  | %s\n", safeLine(line))
-		}
+		writeBarred(&b, "", m[1])
 	}
 	return b.String()
+}
+
+// subagentOf describes the subagent that asks; empty for the agent itself.
+func subagentOf(a *ipc.Approval) string {
+	s := a.Subagent
+	switch {
+	case s == nil:
+		return ""
+	case s.Task == "":
+		return strings.TrimSpace(s.Kind + " " + s.ID)
+	}
+	return strings.TrimSpace(s.Kind+" "+s.ID) + ": " + s.Task
+}
+
+// writeQuestion prints a question with its options, by their numbers.
+func writeQuestion(b *bytes.Buffer, q *ipc.Question, number int) {
+	fmt.Fprintf(b, "question %d", number)
+	if q.Header != "" {
+		b.WriteString(", " + terminal.Escape(q.Header))
+	}
+	if q.Multiple {
+		b.WriteString(" (several answers)")
+	}
+	b.WriteString(":\n")
+	writeBarred(b, "", q.Text)
+	for i, o := range q.Options {
+		writeBarred(b, strconv.Itoa(i+1), o.Label)
+		for _, more := range []string{o.Description, o.Preview} {
+			if more != "" {
+				writeBarred(b, "", more)
+			}
+		}
+	}
+}
+
+// writeBarred prints a text of the agent's, each line behind a bar; the mark stands
+// before the first of them.
+func writeBarred(b *bytes.Buffer, mark, text string) {
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		fmt.Fprintf(b, "%1s | %s\n", mark, safeLine(line))
+		mark = ""
+	}
 }
 
 // safeLine is a line whose tabs stay tabs.
 func safeLine(s string) string {
 	parts := strings.Split(s, "\t")
 	for i := range parts {
-		parts[i] = escape(parts[i])
+		parts[i] = terminal.Escape(parts[i])
 	}
 	return strings.Join(parts, "\t")
 }
@@ -202,11 +294,10 @@ func completeApprovals(g *globals) cobra.CompletionFunc {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		var list ipc.ApprovalList
-		g.askQuietly(ipc.MethodApprovals, &ipc.ApprovalFilter{}, &list)
+		list, _ := g.quiet().Approvals(context.Background(), ipc.ApprovalFilter{})
 		var ids []string
-		for _, a := range list.Approvals {
-			ids = append(ids, a.ID+"\t"+escape(name(a.Team, a.Session)+" "+a.Tool))
+		for _, a := range list {
+			ids = append(ids, a.ID+"\t"+terminal.Escape(name(a.Team, a.Session)+" "+a.Tool))
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}

@@ -279,6 +279,41 @@ func TestRealAgentIsRefused(t *testing.T) {
 	}
 }
 
+// A subagent's request is known for one, wherever it is shown.
+func TestRealSubagentAsks(t *testing.T) {
+	t.Parallel()
+	d := decidingReal(t, "")
+	told := d.mkdir("told") + "/it"
+	script := d.mkdir("bin") + "/notify"
+	if err := writeProgram(script, fmt.Sprintf("#!/bin/sh\n(echo $IRIS_SUBAGENT; cat) > %s.new && mv %[1]s.new %[1]s\n", told), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.ReadFile(d.dir + "/config/iris/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.configure(fmt.Sprintf("approval_notify = [%q]\n", script) + string(old))
+	d.run("daemon", "reload")
+	prompt, _ := json.Marshal(d.call)
+	id := d.submit("api", fmt.Sprintf(`tool:Agent:{"description":"look around","subagent_type":"general-purpose","prompt":%s}`, prompt))
+	a := d.pending()
+	if a.Subagent == nil || a.Subagent.Kind != "general-purpose" || a.Subagent.Task != "look around" || a.Subagent.ID == "" {
+		t.Fatalf("got %+v", a)
+	}
+	if table := d.want(0, "", "approvals"); !strings.Contains(table, "Bash (general-purpose)  {") {
+		t.Errorf("got %s", table)
+	}
+	if all := d.want(0, "", "approvals", a.ID); !strings.Contains(all, "general-purpose "+a.Subagent.ID+": look around\n") {
+		t.Errorf("got %s", all)
+	}
+	d.eventually("the command", func() bool {
+		b, _ := os.ReadFile(told)
+		return strings.HasPrefix(string(b), "general-purpose\n{") && strings.Contains(string(b), `"subagent":{"id":"`+a.Subagent.ID+`","kind":"general-purpose","task":"look around"}`)
+	})
+	d.want(0, "", "approve", a.ID)
+	d.answer(id)
+}
+
 // An agent's notify command is not the agent.
 func TestNotifyCommandMayDecide(t *testing.T) {
 	t.Parallel()

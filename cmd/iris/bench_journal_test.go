@@ -138,7 +138,7 @@ func (h *house) list(stop <-chan struct{}) {
 		default:
 		}
 		var page ipc.MessageList
-		if err := c.Call(context.Background(), ipc.MethodMessages, &ipc.List{Before: before}, &page); err != nil {
+		if err := c.Call(context.Background(), ipc.MethodMessages, &ipc.MessageQuery{Before: before}, &page); err != nil {
 			h.b.Error(err)
 			return
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/config"
 	"iris/ipc"
 )
@@ -68,8 +69,8 @@ func completeCommands(cmd *cobra.Command, args []string, _ string) ([]string, co
 // completeAdded completes a team that "team rm" can remove.
 func completeAdded(g *globals) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		cfg := g.load()
-		if cfg == nil || len(args) > 0 {
+		cfg, err := g.loaded()
+		if err != nil || len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return describe(cfg, cfg.AddedTeams()), cobra.ShellCompDirectiveNoFileComp
@@ -90,8 +91,8 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 		if team, _, ok := strings.Cut(word, "@"); ok {
 			return g.sessionsOf(team), cobra.ShellCompDirectiveNoFileComp
 		}
-		cfg := g.load()
-		if cfg == nil {
+		cfg, err := g.loaded()
+		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return describe(cfg, cfg.TeamNames()), cobra.ShellCompDirectiveNoFileComp
@@ -100,10 +101,9 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 
 // sessionsOf lists the conversations that a team has beside its own.
 func (g *globals) sessionsOf(team string) (names []string) {
-	var list ipc.ConversationList
-	g.askQuietly(ipc.MethodSessions, struct{}{}, &list)
+	list, _ := g.quiet().Sessions(context.Background())
 	now := time.Now()
-	for _, c := range list.Conversations {
+	for _, c := range list {
 		if c.Team == team && c.Session != "" {
 			names = append(names, name(c.Team, c.Session)+"\tbegun "+ago(now, &c.Created))
 		}
@@ -111,14 +111,17 @@ func (g *globals) sessionsOf(team string) (names []string) {
 	return names
 }
 
-// askQuietly makes a call for a shell that completes a word: without a daemon, or
-// with one that is slow, there is no answer and no word about it.
-func (g *globals) askQuietly(method string, params, result any) {
-	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
-	defer cancel()
-	quiet := *g
-	quiet.noStart, quiet.anyConfig = true, true
-	_ = quiet.call(ctx, method, params, result)
+// quiet are the calls for a shell that completes a word: none starts a daemon, or
+// waits for a slow one.
+func (g *globals) quiet() ipc.Verbs { return g.within(completionLimit) }
+
+// within are calls that start no daemon and take no longer than limit.
+func (g *globals) within(limit time.Duration) ipc.Verbs {
+	return func(ctx context.Context, method string, params, result any) error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return g.running().ofAnyConfig().call(ctx, method, params, result)
+	}
 }
 
 // completeWords completes a flag that takes one of a few words.
@@ -157,30 +160,16 @@ func completeMessages(g *globals, most int, states ...string) cobra.CompletionFu
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		var list ipc.MessageList
-		g.askQuietly(ipc.MethodMessages, &ipc.List{States: states, Limit: completions}, &list)
+		list, _ := g.quiet().Messages(context.Background(), ipc.MessageQuery{States: states, Limit: completions})
 		var ids []string
 		now := time.Now()
 		for _, m := range list.Messages {
 			if !slices.Contains(args, m.ID) {
-				ids = append(ids, m.ID+"\t"+escape(m.State+" "+name(m.Team, m.Session)+" "+ago(now, &m.Accepted)))
+				ids = append(ids, m.ID+"\t"+terminal.Escape(m.State+" "+name(m.Team, m.Session)+" "+ago(now, &m.Accepted)))
 			}
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
-}
-
-// load returns the configuration, nil when it has a mistake.
-func (g *globals) load() *config.Config {
-	paths, err := g.paths()
-	if err != nil {
-		return nil
-	}
-	cfg, err := config.Load(paths)
-	if err != nil {
-		return nil
-	}
-	return cfg
 }
 
 // describe puts its description beside each name.

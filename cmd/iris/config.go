@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/config"
 	"iris/ipc"
 )
@@ -19,11 +21,13 @@ func newConfigCmd(g *globals) *cobra.Command {
 		Use:        "config COMMAND",
 		Short:      "Check and show the configuration",
 		SuggestFor: []string{"configuration", "settings"},
-		Long: `The configuration is $XDG_CONFIG_HOME/iris/config.toml, usually
-~/.config/iris/config.toml, and conf.d/*.toml beside it. It may be missing,
-unless --config or IRIS_CONFIG names it. Flags of "iris daemon" stand over the
-environment, which stands over the files, which stand over the defaults.
-iris-config(5) describes every key.
+		Long: `Check and show the configuration: ~/.config/iris/config.toml and conf.d/*.toml
+beside it. Both may be missing. iris-config(5) describes every key.
+
+Where $XDG_CONFIG_HOME is set, it stands in place of ~/.config. A file that
+--config or IRIS_CONFIG names must exist. Flags of "iris daemon" take precedence
+over the environment, the environment over the files, and the files over the
+defaults.
 
 EXIT STATUS
 0 2 3 4 8`,
@@ -35,42 +39,38 @@ EXIT STATUS
 func newConfigCheckCmd(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:        "check",
-		Short:      "Say what is wrong with the configuration",
+		Short:      "Find mistakes in the configuration",
 		SuggestFor: []string{"test", "validate", "lint"},
 		Long: `Read the configuration as the daemon would, and print every mistake as
-FILE:LINE:COLUMN: TEXT. One that is in no line has only its file, one of the
-environment the name of its variable. Nothing is printed when there is none.
-Directories, files and programs that the configuration names by their path and
-that are missing count too, although the daemon runs with them and only these
-teams do not. "iris doctor" looks for what is only a name, such as claude, on
-the PATH of agents.
+FILE:LINE:COLUMN: TEXT. Nothing is printed if there is no mistake.
+
+A mistake without a line has only its file; a mistake of the environment has the
+name of its variable. A missing directory, file or program that the
+configuration names by its path counts as a mistake, although the daemon runs
+with it and only the teams concerned fail. "iris doctor" looks for bare names
+such as claude on the PATH of agents. A file that is
+missing is a mistake while a running daemon goes on with what it has read there.
 
 EXIT STATUS
 0 2`,
 		Example: `  iris config check
   iris config check --config new.toml && mv new.toml ~/.config/iris/config.toml`,
 		Args: between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runConfigCheck(g, cmd.OutOrStdout())
-		},
+		RunE: runs(g, runConfigCheck),
 	}
 }
 
-func runConfigCheck(g *globals, stdout io.Writer) error {
-	paths, err := g.paths()
-	if err != nil {
-		return err
-	}
+func runConfigCheck(_ context.Context, g *globals, _ []string, s streams) error {
 	var problems config.Problems
-	cfg, err := config.Load(paths)
+	cfg, err := g.loaded()
 	switch {
 	case err == nil:
-		problems = cfg.Check()
+		problems = append(cfg.Check(), missed(g, cfg)...)
 	case !errors.As(err, &problems):
 		return err
 	}
 	for _, p := range problems {
-		if _, err := fmt.Fprintln(stdout, escape(p.String())); err != nil {
+		if _, err := fmt.Fprintln(s.out, terminal.Escape(p.String())); err != nil {
 			return err
 		}
 	}
@@ -80,18 +80,22 @@ func runConfigCheck(g *globals, stdout io.Writer) error {
 	return nil
 }
 
-type configPathOptions struct {
-	*globals
-	json bool
-}
-
-func (o *configPathOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
+// missed is what a running daemon says of a file that it has read and that is missing now.
+func missed(g *globals, cfg *config.Config) config.Problems {
+	paths, err := g.paths()
+	if err != nil || slices.Contains(cfg.Files, paths.Config) {
+		return nil
+	}
+	st, _ := g.within(whoseLimit).Status(context.Background())
+	if why, about := strings.CutPrefix(st.ConfigError, paths.Config+" "); about {
+		return config.Problems{{File: paths.Config, Msg: "it " + why}}
+	}
+	return nil
 }
 
 func newConfigPathCmd(g *globals) *cobra.Command {
-	opts := configPathOptions{globals: g}
-	cmd := &cobra.Command{
+	opts := jsonOptions{globals: g}
+	return withFlags(&cobra.Command{
 		Use:   "path",
 		Short: "Print where iris keeps its files",
 		Long: `Print the path of the configuration file, which need not exist.
@@ -104,23 +108,17 @@ EXIT STATUS
 		Example: `  iris config path
   tail -f "$(iris config path --json | jq -r .log)"`,
 		Args: between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runConfigPath(opts, cmd.OutOrStdout())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE: runs(&opts, runConfigPath),
+	}, opts.addFlags)
 }
 
-func runConfigPath(opts configPathOptions, stdout io.Writer) error {
-	g := *opts.globals
-	g.anyConfig = true
-	p, err := g.paths()
+func runConfigPath(_ context.Context, opts *jsonOptions, _ []string, s streams) error {
+	p, err := opts.ofAnyConfig().paths()
 	if err != nil {
 		return err
 	}
 	if !opts.json {
-		out := newPrinter(stdout, false)
+		out := terminal.NewPrinter(s.out, false)
 		fmt.Fprintln(out, p.Config)
 		return out.Close()
 	}
@@ -128,7 +126,7 @@ func runConfigPath(opts configPathOptions, stdout io.Writer) error {
 	if err != nil {
 		return usagef("", "%s", err)
 	}
-	return printJSON(stdout, struct {
+	return terminal.JSON(s.out, struct {
 		Config  string `json:"config"`
 		Confd   string `json:"confd"`
 		State   string `json:"state"`
@@ -174,16 +172,19 @@ func newConfigShowCmd(g *globals) *cobra.Command {
 	opts := configShowOptions{globals: g}
 	cmd := &cobra.Command{
 		Use:        "show",
-		Short:      "Print the settings in force, and where each is from",
+		Short:      "Print the settings in force and their sources",
 		SuggestFor: []string{"ls", "list", "get"},
-		Long: `Print every setting with its value and where it is from: a file and line, a
-variable of the environment, or the default. The values are those of a daemon
-that is started in the foreground, by "iris daemon" run from here: one that a
-command starts takes no IRIS_* variable but IRIS_CONFIG and IRIS_SOCKET from its
-caller. What it would not take is marked with "iris daemon" only.
+		Long: `Print every setting with its value and its source: a file and line, a variable
+of the environment, or the default. With --env the daemon prints the environment
+of a team's agents.
 
-With --env the daemon is asked what environment it starts agents of a team with,
-and where each variable is from. Values that look like secrets are masked.
+The values are those of a daemon in the foreground, started by "iris daemon"
+from here. A daemon that a command starts takes no IRIS_* variable from its
+caller except IRIS_CONFIG and IRIS_SOCKET; values that it would not take are
+marked with "iris daemon" only.
+
+--env also prints the source of each variable. Values that look like secrets are
+masked.
 
 JSON
   an array of objects: key, value (as in TOML), source; with --env an object:
@@ -194,11 +195,11 @@ EXIT STATUS
 		Example: `  iris config show
   iris config show --env api`,
 		Args: between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("env") {
-				return runConfigEnv(cmd.Context(), opts, cmd.OutOrStdout())
+				return runs(&opts, runConfigEnv)(cmd, args)
 			}
-			return runConfigShow(opts, cmd.OutOrStdout())
+			return runs(&opts, runConfigShow)(cmd, args)
 		},
 	}
 	opts.addFlags(cmd.Flags())
@@ -206,12 +207,8 @@ EXIT STATUS
 	return cmd
 }
 
-func runConfigShow(opts configShowOptions, stdout io.Writer) error {
-	paths, err := opts.paths()
-	if err != nil {
-		return err
-	}
-	cfg, err := config.Load(paths)
+func runConfigShow(_ context.Context, opts *configShowOptions, _ []string, s streams) error {
+	cfg, err := opts.loaded()
 	if err != nil {
 		return configError(err)
 	}
@@ -222,35 +219,35 @@ func runConfigShow(opts configShowOptions, stdout io.Writer) error {
 	}
 	settings := []setting{}
 	var rows [][]string
-	for _, s := range cfg.Show() {
-		settings = append(settings, setting(s))
-		if strings.HasPrefix(s.Source, "IRIS_") {
-			s.Source += ` ("iris daemon" only)`
+	for _, found := range cfg.Show() {
+		settings = append(settings, setting(found))
+		if strings.HasPrefix(found.Source, "IRIS_") {
+			found.Source += ` ("iris daemon" only)`
 		}
-		rows = append(rows, []string{s.Key, s.Value, s.Source})
+		rows = append(rows, []string{found.Key, found.Value, found.Source})
 	}
 	if opts.json {
-		return printJSON(stdout, settings)
+		return terminal.JSON(s.out, settings)
 	}
-	return printTable(stdout, []string{"KEY", "VALUE", "SOURCE"}, rows)
+	return terminal.Table(s.out, []string{"KEY", "VALUE", "SOURCE"}, rows)
 }
 
-func runConfigEnv(ctx context.Context, opts configShowOptions, stdout io.Writer) error {
+func runConfigEnv(ctx context.Context, opts *configShowOptions, _ []string, s streams) error {
 	team, _, err := parseTarget(opts.env)
 	if err != nil {
 		return err
 	}
-	var env ipc.Env
-	if err := opts.call(ctx, ipc.MethodEnv, &ipc.Target{Team: team}, &env); err != nil {
+	env, err := opts.verbs().Env(ctx, team)
+	if err != nil {
 		return err
 	}
 	if opts.json {
 		env.Vars = orEmpty(env.Vars)
-		return printJSON(stdout, &env)
+		return terminal.JSON(s.out, &env)
 	}
 	var rows [][]string
 	for _, v := range env.Vars {
 		rows = append(rows, []string{v.Name, v.Value, v.Source})
 	}
-	return printTable(stdout, []string{"NAME", "VALUE", "SOURCE"}, rows)
+	return terminal.Table(s.out, []string{"NAME", "VALUE", "SOURCE"}, rows)
 }

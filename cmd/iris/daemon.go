@@ -5,14 +5,18 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/config"
 	"iris/daemon"
 	"iris/ipc"
+	"iris/pool/echo"
 )
 
 type daemonOptions struct {
@@ -41,6 +45,7 @@ func (o *daemonOptions) addFlags(f *pflag.FlagSet) {
 		flag := flagName(k)
 		o.keys[flag] = k.Name
 		textVar(f, new(string), flag, "VALUE", summary(k.Doc))
+		f.SetAnnotation(flag, manualOnly, nil)
 	}
 }
 
@@ -74,27 +79,26 @@ func newDaemonCmd(g *globals) *cobra.Command {
 	opts := daemonOptions{globals: g}
 	cmd := &cobra.Command{
 		Use:        "daemon [COMMAND]",
-		Short:      "Run the daemon in the foreground, or control the one that runs",
+		Short:      "Run the daemon in the foreground, or control it",
 		SuggestFor: []string{"server", "serve", "start"},
-		Long: `Run the daemon in the foreground, as a service manager does. Nobody needs to:
-the first command that needs a daemon starts one in the background.
+		Long: `Run the daemon in the foreground, as a service manager does. You need not do
+this: the first command that needs a daemon starts one in the background. Each
+key of iris-config(5) is a flag, such as --max-processes 4.
 
 There is one daemon for each user and state directory. SIGTERM and SIGINT end it
-after the running turns, at most drain_timeout; a second signal ends it at once.
-SIGHUP reloads the configuration. Each flag stands for the key of its name, over
-its variable in the environment, such as IRIS_MAX_PROCESSES, and over the
-configuration file; iris-config(5) has the details. A daemon that a command
-starts gets none of them.
+after the running turns, within drain_timeout; a second signal ends it at once.
+SIGHUP reloads the configuration. A flag takes precedence over the variable of
+its key, such as IRIS_MAX_PROCESSES, and over the configuration file. A daemon
+that a command starts gets no flags.
 
 EXIT STATUS
 0 2 3`,
 		Example: `  iris daemon --max-processes 4 --idle-timeout 30m
-  iris daemon status
   iris daemon stop`,
 		Args: unknownCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.collect(cmd.Flags())
-			return runDaemon(cmd.Context(), opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runs(&opts, runDaemon)(cmd, args)
 		},
 	}
 	cmd.SuggestionsMinimumDistance = 2
@@ -115,18 +119,17 @@ func (o *daemonOptions) again(p config.Paths) []string {
 	return args
 }
 
-func runDaemon(ctx context.Context, opts daemonOptions, stdout, stderr io.Writer) error {
-	g := *opts.globals
-	g.anyConfig = true      // whoever waits for the daemon is told by it
-	paths, err := g.paths() // before the working directory changes
+func runDaemon(ctx context.Context, opts *daemonOptions, _ []string, s streams) error {
+	// Before the working directory changes. What is wrong with it, the daemon says.
+	paths, err := opts.ofAnyConfig().paths()
 	if err != nil {
 		return err
 	}
 	run := daemon.Options{
-		Paths: paths, Overrides: opts.overrides, Version: buildVersion(), Stderr: stderr, Args: opts.again(paths),
+		Paths: paths, Overrides: opts.overrides, Version: buildVersion(), Stderr: s.err, Args: opts.again(paths),
 	}
 	if opts.trial != "" {
-		if err := daemon.Try(run, opts.trial, stdout); err != nil {
+		if err := daemon.Try(run, opts.trial, s.out); err != nil {
 			return ipc.Errorf(ipc.CodeDaemon, "%s", err)
 		}
 		return nil
@@ -134,8 +137,8 @@ func runDaemon(ctx context.Context, opts daemonOptions, stdout, stderr io.Writer
 	if run.Service, err = daemon.TakeService(); err != nil {
 		return ipc.Errorf(ipc.CodeDaemon, "%s", err)
 	}
-	if isTerminal(stderr) {
-		say(stderr, "the daemon's log is %s; Ctrl-C ends it", paths.Log)
+	if terminal.Is(s.err) {
+		say(s.err, "the daemon's log is %s; Ctrl-C ends it", paths.Log)
 	}
 	keep := run.Service.Descriptors()
 	if opts.readyFD > 2 {
@@ -180,4 +183,30 @@ func settle(ctx context.Context, p config.Paths) (left int, err error) {
 		return left, err
 	}
 	return left, ipc.Errorf(ipc.CodeDaemon, "%s", err)
+}
+
+// newAgentCmd is how the daemon starts the agents that are built in.
+func newAgentCmd(*globals) *cobra.Command {
+	return group(&cobra.Command{
+		Use:    "agent",
+		Short:  "Run a built-in agent",
+		Hidden: true,
+	}, &cobra.Command{
+		Use:                "echo",
+		Short:              "Run the agent that repeats what it is told",
+		Hidden:             true,
+		DisableFlagParsing: true, // they are Claude Code's
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runEcho(cmd.Context(), args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	})
+}
+
+func runEcho(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if code := echo.Run(ctx, args, stdin, stdout, stderr); code != 0 {
+		return silentError(code)
+	}
+	return nil
 }

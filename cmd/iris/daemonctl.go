@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -20,53 +23,51 @@ type daemonStopOptions struct {
 
 func (o *daemonStopOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.force, "force", false, "do not wait for running turns")
-	f.BoolVar(&o.leaveTurns, "leave-turns", false, "running turns that are not waited for go on; the next daemon has their answers")
+	f.BoolVar(&o.leaveTurns, "leave-turns", false, "let running turns go on; the next daemon has their answers")
 }
 
 func newDaemonStopCmd(g *globals) *cobra.Command {
 	opts := daemonStopOptions{globals: g}
-	cmd := &cobra.Command{
+	return withFlags(&cobra.Command{
 		Use:   "stop",
 		Short: "Stop the daemon and its agents",
-		Long: `Stop the daemon and return when it is gone. It refuses new messages, lets
-running turns end for at most drain_timeout, then stops the agents;
-conversations are kept, and so are messages that wait: the next daemon runs
-them. When no daemon runs there is nothing to do, and that is no failure.
+		Long: `Stop the daemon and return when it is gone. Running turns may end within
+drain_timeout; then the agents are stopped. Sessions and waiting messages are
+kept: the next daemon runs them.
 
-With --leave-turns a turn that still runs then, or at once with --force, goes on
-without a daemon: its agent ends by itself after it, and the next daemon has the
-answer. Without, it is ended, unless leave_turns of the configuration is true.
+A daemon that stops refuses new messages. When no daemon runs, the status is 0.
 
-What an agent has started may not do this (2).
+With --leave-turns a turn that still runs after drain_timeout goes on without a
+daemon; with --force too, it does so at once. Its agent ends by itself after the
+turn, and the next daemon has the answer. Without --leave-turns the turn is
+ended, unless leave_turns of the configuration is true.
+
+Commands run by an agent cannot do this (2).
 
 EXIT STATUS
 0 2 3`,
 		Example: `  iris daemon stop
   iris daemon stop --force --leave-turns`,
 		Args: between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemonStop(cmd.Context(), opts, cmd.ErrOrStderr())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE: runs(&opts, runDaemonStop),
+	}, opts.addFlags)
 }
 
 // quietStop is how long a daemon may take to end before the user is told what
 // for. It is another time in tests.
 var quietStop = 2 * time.Second
 
-func runDaemonStop(ctx context.Context, opts daemonStopOptions, stderr io.Writer) error {
+func runDaemonStop(ctx context.Context, opts *daemonStopOptions, _ []string, s streams) error {
 	if !opts.force {
 		note := time.AfterFunc(quietStop, func() {
-			say(stderr, "waiting for running turns to end, until drain_timeout")
-			say(stderr, "hint: \"iris daemon stop --force\" does not wait for them")
+			say(s.err, "waiting for running turns to end, until drain_timeout")
+			say(s.err, "hint: \"iris daemon stop --force\" does not wait for them")
 		})
 		defer note.Stop()
 	}
 	err := opts.stop(ctx, ipc.StopParams{Force: opts.force, LeaveTurns: opts.leaveTurns})
 	if errors.Is(err, ipc.ErrNoDaemon) {
-		say(stderr, "no daemon is running")
+		say(s.err, "no daemon is running")
 		return nil
 	}
 	return err
@@ -74,17 +75,17 @@ func runDaemonStop(ctx context.Context, opts daemonStopOptions, stderr io.Writer
 
 // stop stops the daemon, whatever its configuration, and returns when it is gone.
 func (g globals) stop(ctx context.Context, params ipc.StopParams) error {
-	g.noStart, g.anyConfig = true, true
-	var s ipc.Status
-	if err := g.call(ctx, ipc.MethodStatus, nil, &s); err != nil { // asks again where one is just dying
+	daemon := g.running().ofAnyConfig()
+	s, err := daemon.verbs().Status(ctx) // asks again where one is just dying
+	if err != nil {
 		return err
 	}
-	c, err := g.dial(ctx)
+	c, err := daemon.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	err = c.Call(ctx, ipc.MethodStop, &params, nil)
+	err = c.Stop(ctx, params)
 	if err != nil && !errors.Is(err, ipc.ErrLost) {
 		return err
 	}
@@ -92,85 +93,191 @@ func (g globals) stop(ctx context.Context, params ipc.StopParams) error {
 }
 
 func newDaemonReloadCmd(g *globals) *cobra.Command {
-	opts := reloadOptions{globals: g}
-	cmd := &cobra.Command{
+	opts := jsonOptions{globals: g}
+	return withFlags(&cobra.Command{
 		Use:   "reload",
 		Short: "Have the daemon read its configuration again",
-		Long: `Have the daemon read its configuration again, as it does by itself when the
-files change. A configuration with a mistake is refused as a whole and the old
-one stays. Running turns are not touched; agents whose settings have changed are
-replaced between turns.
+		Long: `Have the daemon read its configuration again, as it does by itself before it
+answers a command when the files have changed. Running turns are not touched;
+agents whose settings have changed are replaced between turns.
 
-What an agent has started may not do this (2).
+A configuration with a mistake is refused as a whole and the old one stays.
+Commands run by an agent cannot do this (2).
 
 JSON
-  changed, notes
+  changed: false when the files say what they said before
 
 EXIT STATUS
 0 2 3`,
 		Example: `  iris daemon reload`,
 		Args:    between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemonReload(cmd.Context(), opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE:    runs(&opts, runDaemonReload),
+	}, opts.addFlags)
 }
 
-type reloadOptions struct {
-	*globals
-	json bool
-}
-
-func (o *reloadOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
-}
-
-func runDaemonReload(ctx context.Context, opts reloadOptions, stdout, stderr io.Writer) error {
-	g := *opts.globals
-	g.noStart = true
-	var r ipc.Reloaded
-	if err := g.call(ctx, ipc.MethodReload, nil, &r); err != nil {
+func runDaemonReload(ctx context.Context, opts *jsonOptions, _ []string, s streams) error {
+	r, err := opts.running().verbs().Reload(ctx)
+	if err != nil {
 		return noDaemon(err)
 	}
 	if opts.json {
-		r.Notes = orEmpty(r.Notes)
-		return printJSON(stdout, &r)
-	}
-	for _, note := range r.Notes {
-		say(stderr, "%s", note)
+		return terminal.JSON(s.out, &r)
 	}
 	return nil
 }
 
 func newDaemonStatusCmd(g *globals) *cobra.Command {
-	opts := statusOptions{globals: g}
-	cmd := &cobra.Command{
+	opts := jsonOptions{globals: g}
+	return withFlags(&cobra.Command{
 		Use:   "status",
 		Short: "Show the daemon, without starting one",
-		Long: `Show the daemon and its pool as "iris status" does, but start none: without a
-daemon the exit status is 3.` + statusJSON + `
+		Long: `Show the daemon and its pool as "iris status" does, but start no daemon. Without
+a daemon the exit status is 3.` + statusJSON + `
 
 EXIT STATUS
 0 2 3`,
 		Example: `  iris daemon status --json | jq .pid`,
 		Args:    between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			quiet := *g
-			quiet.noStart, quiet.anyConfig = true, true
-			opts.globals = &quiet
-			return noDaemon(runStatus(cmd.Context(), opts, cmd.OutOrStdout()))
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE:    runs(&opts, runDaemonStatus),
+	}, opts.addFlags)
+}
+
+func runDaemonStatus(ctx context.Context, opts *jsonOptions, args []string, s streams) error {
+	opts.globals = opts.running().ofAnyConfig()
+	return noDaemon(runStatus(ctx, opts, args, s))
 }
 
 // noDaemon says in plain words that there is none, to who asked for no start.
 func noDaemon(err error) error {
 	if errors.Is(err, ipc.ErrNoDaemon) {
 		return ipc.Errorf(ipc.CodeDaemon, "no daemon is running")
+	}
+	return err
+}
+
+func newDaemonRestartCmd(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "restart",
+		Short: "Replace the program of the running daemon",
+		Long: `Replace the program of the running daemon by this program, in the same process.
+Idle agents stay warm, turns run on, messages wait on, and commands that wait
+for an answer get it. When no daemon runs, one is started.
+
+This program is tried first: it must run, read the daemon's configuration and
+understand its journal. If it cannot, the old program stays in service with
+nothing changed, and the error says why.
+
+On systems other than Linux the daemon is stopped and another daemon is started.
+A running turn goes on by itself, and commands that wait for its answer get it
+from the new daemon. Idle agents are stopped, and the next message resumes their
+session.
+
+Commands run by an agent cannot do this (2).
+
+EXIT STATUS
+0 1 2 3 75`,
+		Example: `  iris daemon restart
+  go install ./cmd/iris && iris daemon restart`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if g.noStart {
+				return usagef("\"iris daemon stop\" only stops it", "restart starts a daemon, and --no-start forbids it")
+			}
+			return between(0, 0, "")(cmd, args)
+		},
+		RunE: runs(g, runDaemonRestart),
+	}
+}
+
+func runDaemonRestart(ctx context.Context, g *globals, _ []string, _ streams) error {
+	err := g.replace(ctx)
+	if notReplaceable(err) {
+		err = g.stop(ctx, ipc.StopParams{Force: true, LeaveTurns: true, Restart: true})
+	}
+	if err != nil && !errors.Is(err, ipc.ErrNoDaemon) {
+		return err
+	}
+	c, err := g.dial(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// notReplaceable reports that the daemon does not know how, or cannot on this
+// system.
+func notReplaceable(err error) bool {
+	var wire *ipc.Error
+	return errors.As(err, &wire) && (wire.Code == ipc.CodeMethodNotFound || reasonOf(err) == "unsupported")
+}
+
+// replace has the daemon replace its program by this one, and returns when that
+// is in service.
+func (g globals) replace(ctx context.Context) error {
+	daemon := g.running().ofAnyConfig().verbs()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	before, err := daemon.Status(ctx)
+	if err != nil {
+		return err
+	}
+	err = daemon.Replace(ctx, ipc.Restart{Program: self})
+	if !cutOff(err) {
+		return err
+	}
+	after, err := daemon.Status(ctx)
+	if err == nil && after.PID == before.PID && after.Generation == before.Generation {
+		return ipc.Errorf(ipc.CodeFailed, "the daemon was not replaced; its log %s says why", after.Log)
+	}
+	return err
+}
+
+// cutOff reports that a call has no answer because its daemon is another program
+// by now.
+func cutOff(err error) bool {
+	var wire *ipc.Error
+	return errors.Is(err, ipc.ErrLost) || errors.As(err, &wire) && wire.Code == ipc.CodeCancelled && wire.Data == nil
+}
+
+func newDaemonSettleCmd(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "settle",
+		Short: "Wait for the orphans of a stopped daemon",
+		Long: `Wait until the agents that a stopped daemon left running have finished their
+turns. An agent that only its background work keeps is ended after orphan_grace,
+an agent that writes nothing is ended after orphan_timeout.
+
+The tools of an agent end with it. The command takes no longer than these two
+limits. While a daemon runs it does nothing, since the daemon sees to its
+orphans itself; a command that starts a daemon ends the wait. The next daemon
+delivers the answers.
+
+A service manager runs this after it has stopped a daemon: see
+iris-daemon-install(1). After a daemon that failed (SERVICE_RESULT is set and
+not "success") it returns at once, since the manager starts another daemon.
+
+EXIT STATUS
+0 2 3`,
+		Example: `  iris daemon stop --force --leave-turns; iris daemon settle`,
+		Args:    between(0, 0, ""),
+		RunE:    runs(g, runDaemonSettle),
+	}
+}
+
+func runDaemonSettle(ctx context.Context, g *globals, _ []string, s streams) error {
+	if result := os.Getenv("SERVICE_RESULT"); result != "" && result != "success" {
+		return nil
+	}
+	p, err := g.paths()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	left, err := settle(ctx, p)
+	if err == nil && left > 0 {
+		say(s.err, "%s left at work; the next daemon has the answers", plural(left, "agent"))
 	}
 	return err
 }

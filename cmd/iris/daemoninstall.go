@@ -1,12 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/systemd"
+	"iris/cmd/iris/internal/terminal"
 	"iris/config"
 	"iris/ipc"
 )
@@ -25,36 +27,36 @@ type daemonInstallOptions struct {
 }
 
 func (o *daemonInstallOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.socketToo, "socket", false, "have systemd listen for the daemon, and start it at the first connection")
-	f.BoolVar(&o.force, "force", false, "replace files that somebody has changed")
+	f.BoolVar(&o.socketToo, "socket", false, "have systemd listen, too; it starts the daemon at the first connection")
+	f.BoolVar(&o.force, "force", false, "replace changed files, too")
 }
 
 func newDaemonInstallCmd(g *globals) *cobra.Command {
 	opts := daemonInstallOptions{globals: g}
-	cmd := &cobra.Command{
+	return withFlags(&cobra.Command{
 		Use:   "install",
 		Short: "Write systemd user units for the daemon",
-		Long: `Write iris.service, with --socket iris.socket too, into the directory of your
-systemd units, and print the commands that put them into service. Nothing is
-run: "iris daemon install | sh" does.
+		Long: `Write systemd user units for the daemon, and print the commands that put them
+into service. Nothing is run: "iris daemon install | sh" runs the commands.
 
-With iris.service enabled, systemd starts the daemon when you log in, or at boot
-with "loginctl enable-linger"; restarts it when it fails, five times a minute at
-most; ends one that hangs; and keeps it and its agents in a control group of
-their own, apart from the terminal or the cron job that sends the first message.
-With iris.socket enabled, it starts the daemon at the first connection. A
-command that finds no daemon has systemd start it wherever one of the two is
-enabled. "iris --no-start" starts it neither way.
+iris.service, and with --socket iris.socket too, go into the directory of your
+systemd units. With iris.service enabled, systemd starts the daemon when you log
+in, or at boot with "loginctl enable-linger"; it restarts a daemon that failed,
+at most five times a minute; it ends a daemon that hangs; and it keeps the
+daemon and its agents in their own control group, apart from the terminal or
+cron job that sends the first message. With iris.socket enabled, it starts the
+daemon at the first connection. A command that finds no daemon has systemd start
+it, if either unit is enabled. "iris --no-start" starts no daemon either way.
 
 Agents outlive a daemon that is killed, and finish their turns
-(KillMode=process); they have the environment of your login shell, not that of
-systemd. The unit names this very program, and the configuration, socket and
-directories that are chosen here by --config, IRIS_CONFIG, IRIS_SOCKET,
-XDG_CONFIG_HOME or XDG_STATE_HOME. Keys of the configuration and anything else
-go into a drop-in: "systemctl --user edit iris.service".
+(KillMode=process). They have the environment of your login shell, not of
+systemd. The unit names this program and the configuration, socket and
+directories that --config, IRIS_CONFIG, IRIS_SOCKET, XDG_CONFIG_HOME or
+XDG_STATE_HOME choose here. Other keys go into a drop-in:
+"systemctl --user edit iris.service".
 
-A file that iris has not written, or that was changed, is refused. iris.socket,
-once installed, stays until "iris daemon uninstall".
+A file that iris did not write, and a file that was changed, is refused. Once
+installed, iris.socket stays until "iris daemon uninstall".
 
 FILES
   $XDG_CONFIG_HOME/systemd/user/iris.service, iris.socket
@@ -64,15 +66,11 @@ EXIT STATUS
 		Example: `  iris daemon install --socket | sh
   journalctl --user -u iris -f`,
 		Args: between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemonInstall(opts, cmd.OutOrStdout())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE: runs(&opts, runDaemonInstall),
+	}, opts.addFlags)
 }
 
-func runDaemonInstall(opts daemonInstallOptions, stdout io.Writer) error {
+func runDaemonInstall(_ context.Context, opts *daemonInstallOptions, _ []string, s streams) error {
 	p, err := opts.paths()
 	if err != nil {
 		return err
@@ -81,12 +79,12 @@ func runDaemonInstall(opts daemonInstallOptions, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	socket, err := hasSocketUnit(p)
+	_, socket, err := systemd.Unit{Path: filepath.Join(p.Units, systemd.Socket)}.Ours()
 	if err != nil {
 		return err
 	}
 	socket = socket || opts.socketToo
-	all, err := units(p, self, socket)
+	all, err := systemd.Units(p, self, socket)
 	if err != nil {
 		return err
 	}
@@ -94,11 +92,11 @@ func runDaemonInstall(opts daemonInstallOptions, stdout io.Writer) error {
 		return err
 	}
 	for _, u := range all {
-		if err := u.write(); err != nil {
-			return ipc.Errorf(ipc.CodeFailed, "write %s: %s", u.path, err)
+		if err := u.Write(); err != nil {
+			return ipc.Errorf(ipc.CodeFailed, "write %s: %s", u.Path, err)
 		}
 	}
-	return printInstalled(stdout, p, self, all, socket)
+	return printInstalled(s.out, p, self, all, socket)
 }
 
 // installed returns the path of this program, at which systemd finds it too.
@@ -116,63 +114,38 @@ func installed() (string, error) {
 	return self, nil
 }
 
-func hasSocketUnit(p config.Paths) (bool, error) {
-	_, ours, err := unit{path: filepath.Join(p.Units, socketUnit)}.ours()
-	return ours, err
-}
-
 // refuseOthers refuses files that we may not replace or remove.
-func refuseOthers(all []unit, force bool) error {
+func refuseOthers(all []systemd.Unit, force bool) error {
 	for _, u := range all {
-		there, ours, err := u.ours()
+		there, ours, err := u.Ours()
 		switch {
 		case err != nil:
 			return ipc.Errorf(ipc.CodeFailed, "%s", err)
 		case there && !ours && !force:
 			return &ipc.Error{
-				Code: ipc.CodeFailed, Message: u.path + " was changed, or is not from iris",
-				Data: &ipc.Data{Hint: "move your changes to a drop-in (systemctl --user edit " + filepath.Base(u.path) + ") and use --force"},
+				Code: ipc.CodeFailed, Message: u.Path + " was changed, or is not from iris",
+				Data: &ipc.Data{Hint: "move your changes to a drop-in (systemctl --user edit " + filepath.Base(u.Path) + ") and use --force"},
 			}
 		}
 	}
 	return nil
 }
 
-// write puts the file in its place at once or not at all.
-func (u unit) write() error {
-	if err := os.MkdirAll(filepath.Dir(u.path), 0o755); err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(filepath.Dir(u.path), ".iris-*")
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(temp, u.text)
-	err = errors.Join(err, temp.Chmod(0o644), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), u.path)
-	}
-	if err != nil {
-		os.Remove(temp.Name())
-	}
-	return err
-}
-
 // printInstalled prints what is to be run, as a shell takes it: where no systemd
 // answers nothing is done, and a daemon that runs goes on.
-func printInstalled(stdout io.Writer, paths config.Paths, self string, all []unit, socket bool) error {
-	p := newPrinter(stdout, false)
+func printInstalled(stdout io.Writer, paths config.Paths, self string, all []systemd.Unit, socket bool) error {
+	p := terminal.NewPrinter(stdout, false)
 	for _, u := range all {
-		fmt.Fprintf(p, "# written: %s\n", u.path)
+		fmt.Fprintf(p, "# written: %s\n", u.Path)
 	}
-	enable := serviceUnit
+	enable := systemd.Service
 	if socket {
-		enable = socketUnit
+		enable = systemd.Socket
 	}
 	fmt.Fprintln(p, "systemctl --user daemon-reload &&")
 	fmt.Fprintf(p, "%s daemon stop &&   # one that runs without systemd\n", strings.Join(commandFor(paths, self), " "))
 	fmt.Fprint(p, "systemctl --user enable --now "+enable)
-	if !lingers() {
+	if !systemd.Lingers() {
 		fmt.Fprint(p, " &&\nloginctl enable-linger   # from boot on, and after you log out; cron needs it")
 	}
 	fmt.Fprintln(p)
@@ -195,54 +168,44 @@ func commandFor(p config.Paths, self string) []string {
 	return words
 }
 
-// lingers reports whether systemd runs this user's units without a login.
-func lingers() bool {
-	u, err := user.Current()
-	if err != nil {
-		return false
-	}
-	_, err = os.Stat(filepath.Join("/var/lib/systemd/linger", u.Username))
-	return err == nil
-}
-
 func newDaemonUninstallCmd(g *globals) *cobra.Command {
 	opts := daemonInstallOptions{globals: g}
 	cmd := &cobra.Command{
 		Use:   "uninstall",
-		Short: "Remove the systemd user units of the daemon",
-		Long: `Remove what "iris daemon install" has written, and the links by which it is
-enabled, and print the commands that have systemd forget it. Nothing is run:
-"iris daemon uninstall | sh" does. Drop-ins stay. A file that iris has not
-written, or that was changed, is refused.
+		Short: "Remove the systemd user units",
+		Long: `Remove the files of "iris daemon install" and the links that enable them, and
+print the commands that have systemd forget them. Nothing is run: "iris daemon
+uninstall | sh" runs the commands.
+
+Drop-ins stay. A file that iris did not write, and a file that was changed, is
+refused.
 
 EXIT STATUS
 0 1 2`,
 		Example: `  iris daemon uninstall`,
 		Args:    between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemonUninstall(opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
+		RunE:    runs(&opts, runDaemonUninstall),
 	}
-	cmd.Flags().BoolVar(&opts.force, "force", false, "remove files that somebody has changed, too")
+	cmd.Flags().BoolVar(&opts.force, "force", false, "remove changed files, too")
 	return cmd
 }
 
-func runDaemonUninstall(opts daemonInstallOptions, stdout, stderr io.Writer) error {
+func runDaemonUninstall(_ context.Context, opts *daemonInstallOptions, _ []string, s streams) error {
 	p, err := opts.paths()
 	if err != nil {
 		return err
 	}
-	names := []string{socketUnit, serviceUnit}
-	var all []unit
+	names := []string{systemd.Socket, systemd.Service}
+	var all []systemd.Unit
 	for _, name := range names {
-		all = append(all, unit{path: filepath.Join(p.Units, name)})
+		all = append(all, systemd.Unit{Path: filepath.Join(p.Units, name)})
 	}
 	if err := refuseOthers(all, opts.force); err != nil {
 		return err
 	}
 	var removed []string
 	for _, name := range names {
-		for _, path := range []string{filepath.Join(p.Units, wants[name], name), filepath.Join(p.Units, name)} {
+		for _, path := range systemd.Files(p, name) {
 			err := os.Remove(path)
 			if err == nil {
 				removed = append(removed, path)
@@ -252,14 +215,14 @@ func runDaemonUninstall(opts daemonInstallOptions, stdout, stderr io.Writer) err
 		}
 	}
 	if len(removed) == 0 {
-		say(stderr, "no unit of iris is installed")
+		say(s.err, "no unit of iris is installed")
 		return nil
 	}
-	out := newPrinter(stdout, false)
+	out := terminal.NewPrinter(s.out, false)
 	for _, path := range removed {
 		fmt.Fprintf(out, "# removed: %s\n", path)
 	}
-	fmt.Fprintf(out, "systemctl --user stop %s %s\n", socketUnit, serviceUnit)
+	fmt.Fprintf(out, "systemctl --user stop %s %s\n", systemd.Socket, systemd.Service)
 	fmt.Fprintln(out, "systemctl --user daemon-reload")
 	return out.Close()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"runtime"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // sendTo sends a message as the command does, without its arguments.
 func sendTo(ctx context.Context, opts sendOptions) (string, error) {
 	var stdout, stderr strings.Builder
-	err := runSend(ctx, opts, []string{"api", "hello"}, nil, &stdout, &stderr)
+	err := runSend(ctx, &opts, []string{"api", "hello"}, streams{nil, &stdout, &stderr})
 	return stdout.String() + stderr.String(), err
 }
 
@@ -83,30 +84,124 @@ func TestDaemonThatIsGoneForGood(t *testing.T) {
 	defer wg.Wait()
 	wg.Go(func() { <-dead; s.kill() })
 	_, err := sendTo(t.Context(), sendOptions{globals: g})
-	if status(err) != ipc.CodeDaemon || !strings.Contains(hint(err), `"iris wait m1"`) {
+	if status(err) != ipc.CodeUnknown || !strings.Contains(hint(err), `"iris wait m1"`) { // 3 says that it was not accepted
 		t.Errorf("got %v, status %d, hint %q", err, status(err), hint(err))
 	}
 }
 
-func TestWithoutAnIDOnlyAKeyIsSentAgain(t *testing.T) {
-	for _, key := range []string{"", "k"} {
-		s, g := newStub(t, map[string]ipc.Handler{})
-		sends := 0
-		s.handle[ipc.MethodSend] = func(ctx context.Context, c *ipc.Call) (any, error) {
-			if sends++; sends == 1 {
-				return s.lost(ctx, c)
-			}
-			return succeeded("m1", "done"), nil
+// ownID is the id that a sender gives its message.
+func ownID(t *testing.T, c *ipc.Call) string {
+	t.Helper()
+	var p ipc.Send
+	if err := c.Bind(&p); err != nil {
+		t.Error(err)
+	}
+	if _, ok := ipc.ParseID(p.ID); !ok {
+		t.Errorf("sent with the id %q", p.ID)
+	}
+	return p.ID
+}
+
+func TestLostDaemonIsSentTheSameIDAgain(t *testing.T) {
+	s, g := newStub(t, map[string]ipc.Handler{})
+	var ids []string
+	s.handle[ipc.MethodSend] = func(ctx context.Context, c *ipc.Call) (any, error) {
+		if ids = append(ids, ownID(t, c)); len(ids) == 1 {
+			return s.lost(ctx, c)
+		}
+		return succeeded(ids[0], "done"), nil
+	}
+	s.kill()
+	s.start()
+	out, err := sendTo(t.Context(), sendOptions{globals: g})
+	if err != nil || out != "done\n" || len(ids) != 2 || ids[0] != ids[1] {
+		t.Errorf("got %q, %v, sent as %q", out, err, ids)
+	}
+}
+
+// TestDaemonGivesAnotherID has a clock that was set between client and daemon.
+func TestDaemonGivesAnotherID(t *testing.T) {
+	s, g := newStub(t, map[string]ipc.Handler{})
+	other := ipc.FormatID(1, 1)
+	s.handle[ipc.MethodSend] = func(ctx context.Context, c *ipc.Call) (any, error) {
+		if id := ownID(t, c); id != other {
+			return nil, wireError(ipc.CodeConflict, "other-id", other)
+		}
+		return succeeded(other, "done"), nil
+	}
+	s.kill()
+	s.start()
+	if out, err := sendTo(t.Context(), sendOptions{globals: g}); err != nil || out != "done\n" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// TestSendCutShortBeforeItsID has the wait end before the daemon has told the id:
+// what it says then decides whether a script may send again.
+func TestSendCutShortBeforeItsID(t *testing.T) {
+	defer func(ask, cancel time.Duration) { askLimit, cancelLimit = ask, cancel }(askLimit, cancelLimit)
+	state := func(state string) ipc.Handler {
+		return func(_ context.Context, c *ipc.Call) (any, error) {
+			var p ipc.MessageRef
+			err := c.Bind(&p)
+			return ipc.Message{ID: p.ID, State: state}, err
+		}
+	}
+	none := func(context.Context, *ipc.Call) (any, error) {
+		return nil, wireError(ipc.CodeNotFound, "no-such-message", "")
+	}
+	for _, c := range []struct {
+		name      string
+		show      ipc.Handler
+		timeout   bool
+		key       string
+		status    int
+		text      string // ID stands for the id
+		hint      string
+		cancelled bool
+	}{
+		{name: "refused", show: none, timeout: true, status: ipc.CodeDaemon, text: "the daemon did not accept the message in time"},
+		{name: "refused", show: none, status: exitInterrupted, text: "interrupted before the daemon accepted the message"},
+		{name: "accepted", show: state("queued"), timeout: true, status: exitTimeout,
+			text: "no answer within 1h; message ID still waits and will run", hint: `"iris wait ID" waits for it, "iris cancel ID" takes it back`},
+		{name: "accepted", show: state("queued"), status: exitInterrupted, text: "interrupted; message ID is cancelled", cancelled: true},
+		{name: "ended", show: state("done"), timeout: true, status: exitTimeout,
+			text: "no answer within 1h; message ID has ended", hint: `"iris result ID" prints its answer`},
+		{name: "silent", show: never, timeout: true, status: ipc.CodeUnknown,
+			text: "no answer within 1h; nobody knows whether message ID was accepted", hint: `"iris show ID" says so when the daemon answers again`},
+		{name: "silent", show: never, timeout: true, key: "k", status: ipc.CodeUnknown,
+			text: "no answer within 1h; nobody knows whether message ID was accepted", hint: "the same --key makes it safe to send again"},
+		{name: "silent", show: never, status: ipc.CodeUnknown,
+			text: "interrupted; nobody knows whether message ID was accepted", hint: `"iris cancel ID" ends it, if it was, when the daemon answers again`},
+	} {
+		askLimit, cancelLimit = longEnough, longEnough
+		if c.name == "silent" {
+			askLimit, cancelLimit = 10*time.Millisecond, 10*time.Millisecond
+		}
+		ctx, end := expiring(t)
+		s, g := newStub(t, map[string]ipc.Handler{ipc.MethodShow: c.show})
+		interrupt := interrupts(t)
+		if !c.timeout {
+			ctx, end = t.Context(), func() { (<-interrupt)() }
+		}
+		var id string
+		cancelled := false
+		s.handle[ipc.MethodSend] = func(ctx context.Context, call *ipc.Call) (any, error) {
+			id = ownID(t, call)
+			end()
+			return never(ctx, call)
+		}
+		s.handle[ipc.MethodCancel] = func(context.Context, *ipc.Call) (any, error) {
+			cancelled = true
+			return ipc.MessageState{ID: id, State: "cancelled"}, nil
 		}
 		s.kill()
 		s.start()
-		out, err := sendTo(t.Context(), sendOptions{globals: g, key: key})
-		want := ipc.CodeUnknown
-		if key != "" {
-			want = exitOK
-		}
-		if status(err) != want || (err == nil) != (out == "done\n") {
-			t.Errorf("key %q: got %q, %v, status %d, want %d", key, out, err, status(err), want)
+		_, err := sendTo(ctx, sendOptions{globals: g, key: c.key, timeout: seconds(time.Hour), cancels: true})
+		s.kill()
+		with := func(text string) string { return strings.ReplaceAll(text, "ID", id) }
+		if status(err) != c.status || err.Error() != with(c.text) || hint(err) != with(c.hint) || cancelled != c.cancelled {
+			t.Errorf("%s: got %v, hint %s, status %d, cancelled %t", c.name, err, hint(err), status(err), cancelled)
 		}
 	}
 }
@@ -148,7 +243,7 @@ func TestEndOfTheDaemonIsNoCancelling(t *testing.T) {
 		t.Errorf("with an id: got %q, %v", out, err)
 	}
 	_, g = newStub(t, map[string]ipc.Handler{ipc.MethodSend: says(nil, context.Canceled)})
-	if _, err := sendTo(t.Context(), sendOptions{globals: g}); status(err) != ipc.CodeUnknown {
+	if _, err := sendTo(t.Context(), sendOptions{globals: g}); status(err) != ipc.CodeUnknown || reasonOf(err) != "maybe-accepted" {
 		t.Errorf("without one: got %v, status %d", err, status(err))
 	}
 }
@@ -206,7 +301,7 @@ func interrupts(t *testing.T) <-chan func() {
 	return all
 }
 
-func TestInterruptWaitsForTheIDAndCancels(t *testing.T) {
+func TestInterruptFindsTheIDAndCancels(t *testing.T) {
 	for _, c := range []struct {
 		cancels bool
 		answer  ipc.Handler
@@ -222,8 +317,9 @@ func TestInterruptWaitsForTheIDAndCancels(t *testing.T) {
 		interrupt := interrupts(t)
 		s.handle[ipc.MethodSend] = func(ctx context.Context, call *ipc.Call) (any, error) {
 			(<-interrupt)() // before the id is known
-			return taken("m1", "running", never)(ctx, call)
+			return never(ctx, call)
 		}
+		s.handle[ipc.MethodShow] = says(ipc.Message{ID: "m1", State: "running"}, nil)
 		s.handle[ipc.MethodCancel] = c.answer
 		if c.answer == nil {
 			delete(s.handle, ipc.MethodCancel)
@@ -264,8 +360,8 @@ func TestParamsOfSend(t *testing.T) {
 	opts := sendOptions{key: "k", ttl: 1, ifBusy: "wait", onUnknown: "hold", fresh: true}
 	p := opts.params("api", "s", "text")
 	p.EnvKeys = nil
-	got, err := p.AppendJSON(nil)
-	want := `{"team":"api","session":"s","text":"text","fresh":true,"key":"k","on_unknown":"hold","origin":"cron","ttl_ms":1}`
+	got, err := json.Marshal(p)
+	want := `{"team":"api","session":"s","text":"text","fresh":true,"key":"k","ttl_ms":1,"on_unknown":"hold","origin":"cron"}`
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v, want %s", got, err, want)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -14,7 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"iris/cmd/iris/internal/systemd"
 	"iris/config"
+	"iris/config/sys"
 	"iris/ipc"
 )
 
@@ -44,36 +45,29 @@ func (g *globals) paths() (config.Paths, error) {
 	return p, nil
 }
 
-// harmless are the calls that change nothing, so that they may be made again.
-var harmless = []string{
-	ipc.MethodList, ipc.MethodStatus, ipc.MethodEvents, ipc.MethodEnv, ipc.MethodSessions,
-	ipc.MethodMessages, ipc.MethodShow, ipc.MethodResult, ipc.MethodApprovals, ipc.MethodCaller,
-	ipc.MethodLocate, ipc.MethodExamine, ipc.MethodUsage, ipc.MethodTree,
-}
-
-// call makes one call that does not wait for a turn, on a connection of its own.
-// It may meet a daemon that is just dying: then a harmless call is made again.
-func (g *globals) call(ctx context.Context, method string, params, result any) error {
-	err := g.callOnce(ctx, method, params, result)
-	if errors.Is(err, ipc.ErrLost) && slices.Contains(harmless, method) {
-		return g.callOnce(ctx, method, params, result)
-	}
-	return err
-}
-
-func (g *globals) callOnce(ctx context.Context, method string, params, result any) error {
-	c, err := g.dial(ctx)
+// loaded is the configuration.
+func (g *globals) loaded() (*config.Config, error) {
+	p, err := g.paths()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer c.Close()
-	c.Patience = patience
-	err = c.Call(ctx, method, params, result)
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
-		return ipc.Errorf(ipc.CodeDaemon, "the daemon, pid %d, does not answer", c.Daemon().PID)
-	}
-	return err
+	return config.Load(p)
 }
+
+// running is g for calls that start no daemon.
+func (g globals) running() *globals {
+	g.noStart = true
+	return &g
+}
+
+// ofAnyConfig is g for a daemon of any configuration.
+func (g globals) ofAnyConfig() *globals {
+	g.anyConfig = true
+	return &g
+}
+
+// verbs are the calls that wait for no turn, each on a connection of its own.
+func (g *globals) verbs() ipc.Verbs { return g.call }
 
 // dial connects to the daemon, and starts one first when there is none and the
 // flags allow it.
@@ -123,7 +117,7 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 	}
 	defer lock.Close() // and with it the lock
 	for {
-		mine, err := tryLock(lock)
+		mine, err := sys.TryLock(lock)
 		if err != nil {
 			return nil, err
 		}
@@ -163,17 +157,6 @@ func openStartLock(p config.Paths) (*os.File, error) {
 	return f, nil
 }
 
-func tryLock(f *os.File) (bool, error) {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, syscall.EINTR):
-		return false, nil
-	}
-	return false, fmt.Errorf("lock %s: %w", f.Name(), err)
-}
-
 // holdStart keeps other clients from starting a daemon until release is called,
 // which is nil when one is at it.
 func holdStart(p config.Paths) (release func(), err error) {
@@ -181,7 +164,7 @@ func holdStart(p config.Paths) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if mine, err := tryLock(f); !mine {
+	if mine, err := sys.TryLock(f); !mine {
 		f.Close()
 		return nil, err
 	}
@@ -292,4 +275,34 @@ func startError(line string) error {
 		return ipc.Errorf(ipc.CodeDaemon, "the daemon does not start: %s", line)
 	}
 	return ipc.Errorf(code, "the daemon does not start: %s", text)
+}
+
+// startUnit has systemd start the daemon where the user wants that: then it lives
+// in a control group of its own, and not in that of whoever sends the first
+// message. When that fails it says so, and the caller starts one itself; should
+// systemd start another one all the same, the lock lets only one of them be.
+func (g *globals) startUnit(ctx context.Context, p config.Paths) {
+	if !systemd.Enabled(p, systemd.Service, systemd.Socket) {
+		return
+	}
+	if err := systemd.Start(ctx, p); err != nil {
+		say(g.stderr(), "systemd does not start %s (%s), so the daemon starts without it", systemd.Service, err)
+		say(g.stderr(), "hint: \"systemctl --user status %s\" says more", systemd.Service)
+	}
+}
+
+// wouldActivate reports that to connect would have systemd start a daemon: it has
+// the socket, and no daemon runs.
+func wouldActivate(p config.Paths) bool {
+	return systemd.Enabled(p, systemd.Socket) && !locked(p.Lock)
+}
+
+// locked reports whether a daemon has its lock.
+func locked(path string) bool {
+	f, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // and with it the lock
+	return sys.Locked(f)
 }

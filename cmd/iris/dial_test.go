@@ -108,7 +108,7 @@ func TestDaemonThatDoesNotAnswerIsNamed(t *testing.T) {
 func TestDaemonOfAnotherVersionSaysWhatToDo(t *testing.T) {
 	for _, answer := range []string{
 		`{"jsonrpc":"2.0","id":0,"error":{"code":3,"message":"other protocol","data":{"reason":"protocol","hint":"stop it"}}}`,
-		`{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no method \"process.list\""}}`,
+		`{"jsonrpc":"2.0","id":0,"result":{}}` + "\n" + `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no method \"process.list\""}}`,
 	} {
 		g := fakeDaemon(t, func(in *bufio.Reader, nc net.Conn) {
 			in.ReadString('\n')

@@ -14,12 +14,9 @@ import (
 	"iris/ipc"
 )
 
-// Of the disk of the state directory so much must be free: for the room that a
-// turn reserves, and to go on for a while.
-const (
-	leastFree  = 16 << 20
-	enoughFree = 512 << 20
-)
+// enoughFree is how much should be free on the disk of the state directory, to go on for a
+// while.
+const enoughFree = 512 << 20
 
 // configuration reads it, and reports whether that went well.
 func (d *doctor) configuration(p config.Paths) bool {
@@ -134,12 +131,12 @@ func (d *doctor) disk(dir string) {
 		d.fail(ipc.CodeDaemon, "disk", "", "%s: %s", dir, err)
 	case remote:
 		d.fail(ipc.CodeDaemon, "disk", elsewhere, "%s is on a network file system (%s), where locks and syncs are not to be relied on", dir, kind)
+	case free < config.LeastFree:
+		d.fail(ipc.CodeFull, "disk", "make room on the disk of "+dir, "%s: no message is accepted, a turn needs %s", room, size(config.LeastFree))
 	case kind == "fuse":
 		d.warn("disk", elsewhere, "%s is on FUSE, whose locks and syncs may not be relied on", dir)
 	case kind == "tmpfs":
 		d.warn("disk", elsewhere, "%s is in memory: what waits is lost with the machine's power", dir)
-	case free < leastFree:
-		d.fail(ipc.CodeDaemon, "disk", "make room on the disk of "+dir, "%s: no turn can begin", room)
 	case free < enoughFree:
 		d.warn("disk", "make room on the disk of "+dir, "%s: that is little", room)
 	default:

@@ -1,34 +1,35 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
 // eventTypes are the words for what happens.
 var eventTypes = []string{
 	"process-spawned", "process-terminated", "process-exited", "process-error", "process-stalled", "process-fenced",
-	"message-queued", "message-sent", "message-response", "message-dropped", "approval-asked", "approval-decided",
+	"process-lingers",
+	"message-queued", "message-sent", "message-response", "message-dropped", "message-waits", "own-turn", "approval-asked", "approval-decided",
 	"health-check", "config-changed",
 }
 
 type eventsOptions struct {
 	*globals
 	follow  bool
-	after   numberFlag
+	after   uint64
 	types   []string
 	message string
 	all     bool
@@ -36,11 +37,11 @@ type eventsOptions struct {
 }
 
 func (o *eventsOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVarP(&o.follow, "follow", "f", false, "go on with those to come")
-	f.Var(&o.after, "after", "only those after the event of this number")
-	f.Var(wordsFlag{&o.types, eventTypes}, "type", "only those of these types, such as message-sent,message-response")
-	textVar(f, &o.message, "message", "ID", "only those of this message")
-	f.BoolVar(&o.all, "all", false, "health checks too; JSON always has them")
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on with events to come")
+	f.Var(numberFlag(&o.after), "after", "only events after the event of this number")
+	f.Var(wordsFlag(&o.types, eventTypes), "type", "only events of these types; for example message-sent,message-response")
+	textVar(f, &o.message, "message", "ID", "only events of this message")
+	f.BoolVar(&o.all, "all", false, "print health checks, too; JSON always has them")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }
 
@@ -48,38 +49,44 @@ func newEventsCmd(g *globals) *cobra.Command {
 	opts := eventsOptions{globals: g}
 	cmd := &cobra.Command{
 		Use:        "events [TEAM[@SESSION]]",
-		Short:      "Show what happened in the pool",
+		Short:      "Print the events of the pool",
 		SuggestFor: []string{"watch"},
-		Long: `Print the events that the daemon has kept, the oldest first, and with --follow
-those to come. Texts of messages and answers are never in them. TEAM alone
-stands for all of its conversations, TEAM@SESSION for that one.
+		Long: `Print the events of the pool that the daemon has kept, the oldest first; with
+--follow, print new events too. Texts of messages and answers are never in them.
+
+TEAM alone stands for all sessions of the team, TEAM@SESSION for this session.
 
 Events are numbered, and the last 1,024 are kept. A reader that is too slow, or
-asks for what is no longer kept, misses some and is told so on stderr; with
---json there is an object of its own for it in their place. The numbers begin
-anew with another daemon, which is told in the same way; they go on when "iris
-daemon restart" puts another program in its place.
+asks for events that are no longer kept, misses some. stderr says so; with
+--json an object stands in their place. The numbers begin anew with another
+daemon, which is told in the same way; they go on after "iris daemon restart".
 
 TYPES
   process-spawned      an agent was started
   process-terminated   iris stopped it; detail says why
   process-exited       it left by itself; detail says how
   process-error        it did not start, or does not answer a check
-  process-stalled      its turn makes no progress
-  process-fenced       it is left over from an earlier daemon
+  process-stalled      its turn, or what it does by itself, makes no progress
+  process-fenced       it is an orphan of an earlier daemon
+  process-lingers      an orphan has ended its turn, and stays for background
+                       work; orphan_grace ends it
   message-queued       a message has to wait; detail is its position
   message-sent         its turn began
   message-response     its turn ended; detail is the outcome or the reason
   message-dropped      it left the queue unsent; detail is the reason
+  message-waits        its agent has it, but waits before it begins; detail says
+                       for what (an MCP server)
+  own-turn             an agent has ended a turn that nobody sent; detail is its
+                       cause and its cost
   approval-asked       its turn waits for permission; detail is the approval and
                        the tool
-  approval-decided     and no longer; detail says how that was decided
+  approval-decided     it waits no longer; detail is the decision
   health-check         all agents were checked
   config-changed       the configuration was read anew
 
 JSON
   one object a line: seq, time, type, team, session, process, pid, message,
-  detail, total, max; those that do not apply are left out. Where events are
+  detail, total, max; members that do not apply are left out. Where events are
   missing: type (gap), after and next, the numbers on both sides of it; where
   they begin anew, renumbered (true) as well
 
@@ -89,9 +96,7 @@ EXIT STATUS
   iris events api --json --type message-response | jq -r .detail`,
 		Args:              between(0, 1, "[TEAM[@SESSION]]"),
 		ValidArgsFunction: completeTeams(g),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runEvents(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
+		RunE:              runs(&opts, runEvents),
 	}
 	opts.addFlags(cmd.Flags())
 	completeWords(cmd, "type", eventTypes)
@@ -99,120 +104,81 @@ EXIT STATUS
 	return cmd
 }
 
-func runEvents(ctx context.Context, opts eventsOptions, args []string, stdout, stderr io.Writer) error {
+func runEvents(ctx context.Context, opts *eventsOptions, args []string, s streams) error {
 	want, err := opts.want(args)
 	if err != nil {
 		return err
 	}
-	p := eventPrinter{stdout: stdout, stderr: stderr, json: opts.json, want: want}
+	p := eventPrinter{stdout: s.out, stderr: s.err, json: opts.json, want: want}
 	if opts.follow {
-		return orDirectory(want.Team, whileRead(ctx, stdout, func(ctx context.Context) error { return followEvents(ctx, opts, &p) }))
+		return orDirectory(want.Team, untilReaderGone(ctx, s.out, func(ctx context.Context) error { return followEvents(ctx, opts, &p) }))
 	}
-	var list ipc.EventList
-	if err := opts.call(ctx, ipc.MethodEvents, &want, &list); err != nil {
+	list, err := opts.verbs().Events(ctx, want)
+	if err != nil {
 		return orDirectory(want.Team, err)
 	}
-	p.begin(&ipc.Begin{Stream: list.Stream, After: list.After, Missed: list.Missed})
-	for i := range list.Events {
-		p.print(&list.Events[i])
+	p.begin(ipc.Begin{Stream: list.Stream, After: list.After, Missed: list.Missed})
+	for _, e := range list.Events {
+		p.print(e)
 	}
 	return p.err
 }
 
 // want is what is asked of the daemon.
-func (o *eventsOptions) want(args []string) (ipc.Since, error) {
-	want := ipc.Since{After: uint64(o.after), Types: o.types, Message: o.message}
+func (o *eventsOptions) want(args []string) (ipc.EventQuery, error) {
+	want := ipc.EventQuery{After: uint64(o.after), Types: o.types, Message: o.message}
 	if len(want.Types) == 0 && !o.json && !o.all {
 		want.Types = slices.DeleteFunc(slices.Clone(eventTypes), func(t string) bool { return t == "health-check" })
 	}
-	if len(args) == 1 {
-		team, session, err := parseTarget(args[0])
-		if err != nil {
-			return want, err
-		}
-		want.Team = team
-		if session != "" {
-			want.Session = &session
-		}
-	}
-	return want, nil
+	var err error
+	want.Team, want.Session, err = parseFilter(args)
+	return want, err
 }
 
 // followEvents subscribes, and again where the daemon ended the stream because
 // we were too slow, or went on as another program.
-func followEvents(ctx context.Context, opts eventsOptions, p *eventPrinter) error {
+func followEvents(ctx context.Context, opts *eventsOptions, p *eventPrinter) error {
 	g := *opts.globals
-	opts.globals = &g
-	for {
-		begun, err := followOnce(ctx, opts, p)
-		if !errors.Is(err, ipc.ErrLost) || !begun {
-			return err
-		}
+	ctx, p.stop = context.WithCancel(ctx)
+	defer p.stop()
+	begun := false
+	return g.follow(ctx, 0, func(c *ipc.Client) (err error) {
+		heard := ipc.Handlers{Begin: p.begin, Event: p.print}
+		c.OnNotify = heard.Notify
+		begun, err = p.subscribe(ctx, c)
+		return cmp.Or(p.err, err)
+	}, func(err error) bool {
 		g.noStart = true
-	}
+		return begun && errors.Is(err, ipc.ErrLost)
+	})
 }
 
-// followOnce prints what comes on one connection, and reports whether the daemon
-// has begun to tell.
-func followOnce(ctx context.Context, opts eventsOptions, p *eventPrinter) (begun bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	c, err := opts.dial(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer c.Close()
-	c.OnNotify = func(method string, params json.RawMessage) {
-		if p.notified(method, params); p.failed() != nil {
-			cancel()
-		}
-	}
+// subscribe has events printed as long as the connection lasts, and reports
+// whether the daemon has begun to tell.
+func (p *eventPrinter) subscribe(ctx context.Context, c *ipc.Client) (begun bool, err error) {
 	for {
-		var gap ipc.Gap
-		want, before := p.next()
-		err := c.Call(ctx, ipc.MethodSubscribe, &want, &gap)
-		_, after := p.next()
-		if err := p.failed(); err != nil {
-			return after > before, err
-		}
-		if err != nil {
-			return after > before, err
+		before := p.begins
+		gap, err := c.Subscribe(ctx, p.want)
+		if err != nil || p.err != nil {
+			return p.begins > before, err
 		}
 		p.resume(gap.Last)
 	}
 }
 
-// eventPrinter prints events in order. Its methods may be called from the
-// goroutine that reads the connection.
+// eventPrinter prints events in order.
 type eventPrinter struct {
 	stdout, stderr io.Writer
 	json           bool
+	stop           context.CancelFunc // nothing more can be written; nil for nothing to stop
 
-	mu     sync.Mutex // protects the fields below
-	want   ipc.Since  // where to go on
-	begins int        // of streams
-	err    error      // of the first write that failed; nothing is written after it
-}
-
-func (p *eventPrinter) notified(method string, params json.RawMessage) {
-	switch method {
-	case ipc.NotifyBegin:
-		var b ipc.Begin
-		if json.Unmarshal(params, &b) == nil {
-			p.begin(&b)
-		}
-	case ipc.NotifyEvent:
-		var e ipc.Event
-		if json.Unmarshal(params, &e) == nil {
-			p.print(&e)
-		}
-	}
+	want   ipc.EventQuery // where to go on
+	begins int            // of streams
+	err    error          // of the first write that failed; nothing is written after it
 }
 
 // begin says what is missing between the last event and those to come.
-func (p *eventPrinter) begin(b *ipc.Begin) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (p *eventPrinter) begin(b ipc.Begin) {
 	p.begins++
 	anew := p.want.Stream != "" && p.want.Stream != b.Stream || b.After < p.want.After
 	after := p.want.After
@@ -220,7 +186,7 @@ func (p *eventPrinter) begin(b *ipc.Begin) {
 	switch {
 	case p.err != nil, !anew && (b.Missed == 0 || after == 0):
 	case p.json:
-		p.err = printJSON(p.stdout, gapView{"gap", after, b.After + 1, anew})
+		p.wrote(terminal.JSON(p.stdout, gapView{"gap", after, b.After + 1, anew}))
 	case anew:
 		say(p.stderr, "the numbers begin anew: event %d was another daemon's", after)
 	default:
@@ -236,50 +202,39 @@ type gapView struct {
 	Renumbered bool   `json:"renumbered,omitempty"`
 }
 
-func (p *eventPrinter) print(e *ipc.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (p *eventPrinter) print(e ipc.Event) {
 	if p.err != nil {
 		return
 	}
 	p.want.After = e.Seq
 	if p.json {
-		p.err = printJSON(p.stdout, e)
+		p.wrote(terminal.JSON(p.stdout, &e))
 		return
 	}
-	_, p.err = io.WriteString(p.stdout, eventLine(e, time.Now()))
-}
-
-// next is what to ask for, and how many streams have begun.
-func (p *eventPrinter) next() (ipc.Since, int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.want, p.begins
+	_, err := io.WriteString(p.stdout, eventLine(&e, time.Now()))
+	p.wrote(err)
 }
 
 // resume notes how far the daemon has looked.
-func (p *eventPrinter) resume(last uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.want.After = max(p.want.After, last)
-}
+func (p *eventPrinter) resume(last uint64) { p.want.After = max(p.want.After, last) }
 
-func (p *eventPrinter) failed() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err
+// wrote notes how a write has ended.
+func (p *eventPrinter) wrote(err error) {
+	if p.err = err; err != nil && p.stop != nil {
+		p.stop()
+	}
 }
 
 // eventLine is an event as people read it: number, time, type, who and what. The
 // process of a message is left to JSON.
 func eventLine(e *ipc.Event, now time.Time) string {
-	words := []string{fmt.Sprintf("%4d  %s  %-18s", e.Seq, clock(e.Time, now), escape(e.Type))}
+	words := []string{fmt.Sprintf("%4d  %s  %-18s", e.Seq, clock(e.Time, now), terminal.Escape(e.Type))}
 	if e.Team != "" {
-		words = append(words, escape(tilde(name(e.Team, e.Session), os.Getenv("HOME"))))
+		words = append(words, terminal.Escape(tilde(name(e.Team, e.Session), os.Getenv("HOME"))))
 	}
 	switch {
 	case e.Message != "":
-		words = append(words, escape(e.Message))
+		words = append(words, terminal.Escape(e.Message))
 	case e.PID > 0:
 		words = append(words, fmt.Sprintf("pid %d", e.PID))
 	}
@@ -287,7 +242,7 @@ func eventLine(e *ipc.Event, now time.Time) string {
 		words = append(words, fmt.Sprintf("%d/%d", e.Total, e.Max))
 	}
 	if e.Detail != "" {
-		words = append(words, escape(e.Detail))
+		words = append(words, terminal.Escape(e.Detail))
 	}
 	return strings.Join(words, "  ") + "\n"
 }

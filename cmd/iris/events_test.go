@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"regexp"
 	"slices"
@@ -34,12 +33,8 @@ func TestGapsAreTold(t *testing.T) {
 	} {
 		for _, asJSON := range []bool{false, true} {
 			var stdout, stderr bytes.Buffer
-			p := eventPrinter{stdout: &stdout, stderr: &stderr, json: asJSON, want: ipc.Since{After: 57, Stream: c.known}}
-			params, err := json.Marshal(c.begin)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.notified(ipc.NotifyBegin, params)
+			p := eventPrinter{stdout: &stdout, stderr: &stderr, json: asJSON, want: ipc.EventQuery{After: 57, Stream: c.known}}
+			p.begin(c.begin)
 			text, object := c.text, ""
 			if asJSON {
 				text, object = "", c.json
@@ -47,7 +42,7 @@ func TestGapsAreTold(t *testing.T) {
 			if stderr.String() != text || stdout.String() != object {
 				t.Errorf("%s: got %q and %q", c.what, stderr.String(), stdout.String())
 			}
-			if next, _ := p.next(); next.After != c.begin.After || next.Stream != c.begin.Stream {
+			if next := p.want; next.After != c.begin.After || next.Stream != c.begin.Stream {
 				t.Errorf("%s: goes on with %+v", c.what, next)
 			}
 		}
@@ -57,10 +52,10 @@ func TestGapsAreTold(t *testing.T) {
 // Where the filter has let nothing through, the reader goes on from where the
 // daemon has looked.
 func TestSlowReaderWithAFilterGoesOn(t *testing.T) {
-	p := eventPrinter{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, want: ipc.Since{Message: "x"}}
-	p.begin(&ipc.Begin{Stream: "a"})
+	p := eventPrinter{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, want: ipc.EventQuery{Message: "x"}}
+	p.begin(ipc.Begin{Stream: "a"})
 	p.resume(1500)
-	if next, begun := p.next(); next.After != 1500 || next.Message != "x" || next.Stream != "a" || begun != 1 {
+	if next, begun := p.want, p.begins; next.After != 1500 || next.Message != "x" || next.Stream != "a" || begun != 1 {
 		t.Errorf("got %+v, %d", next, begun)
 	}
 }

@@ -8,7 +8,7 @@ package main
 //     and without a full stop, followed by at most one "iris: hint: what to do".
 //   - A command that did what it was asked prints nothing on stderr.
 //   - Text that comes from elsewhere (answers, names, directories) cannot steer
-//     a terminal: see print.go. On stderr it never can.
+//     a terminal: see package terminal. On stderr it never can.
 //   - The exit status tells scripts all they need: status below is the one place
 //     that turns an error into a number, hint the one that finds its remedy.
 
@@ -21,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -36,47 +37,26 @@ const (
 	exitPipe        = 141 // what a shell reports for death by SIGPIPE
 )
 
-// exitText says what a status means, for the help of the commands.
-func exitText(code int) string {
-	switch code {
-	case exitOK:
-		return "done"
-	case ipc.CodeFailed:
-		return "failed in a way that has no status of its own"
-	case ipc.CodeUsage:
-		return "a bad argument, flag, message or configuration"
-	case ipc.CodeDaemon:
-		return "the daemon cannot be reached or started"
-	case ipc.CodeNotFound:
-		return "no such team, agent or message"
-	case ipc.CodeCancelled:
-		return "cancelled, killed or evicted"
-	case ipc.CodeExpired:
-		return "expired: its turn had not begun within --ttl"
-	case ipc.CodeUnknown:
-		return "nobody can prove how the turn ended"
-	case ipc.CodeCannotRun:
-		return "the agent cannot run: not found, not logged in, bad directory"
-	case exitDenied:
-		return "answered, but a tool was denied"
-	case exitRateLimited:
-		return "rate limited"
-	case exitLimit:
-		return "turn or budget limit reached"
-	case ipc.CodeStalled:
-		return "incomplete: stalled, cut off, or background work ended with the agent"
-	case exitAPI:
-		return "the API answered with an error"
-	case ipc.CodeConflict:
-		return "the key belongs to another message"
-	case ipc.CodeFull:
-		return "full, busy, stopping, not ended, or a wait without end: try again later"
-	case exitTimeout:
-		return "--timeout ended the wait, the message lives on; its id is on stderr"
-	case exitInterrupted:
-		return "interrupted, likewise"
-	}
-	panic(fmt.Sprintf("bug: exit status %d is not explained", code))
+// exitTexts say what a status means, for the help of the commands.
+var exitTexts = map[int]string{
+	exitOK:            "done",
+	ipc.CodeFailed:    "failed in a way that has no status of its own",
+	ipc.CodeUsage:     "a bad argument, flag, message or configuration",
+	ipc.CodeDaemon:    "the daemon cannot be reached or started; no message was accepted",
+	ipc.CodeNotFound:  "no such team, agent or message",
+	ipc.CodeCancelled: "cancelled, killed or evicted",
+	ipc.CodeExpired:   "expired: its turn had not begun within --ttl",
+	ipc.CodeUnknown:   "nobody can prove how the turn ended, or whether the message was accepted",
+	ipc.CodeCannotRun: "the agent cannot run: not found, not logged in, bad directory",
+	exitDenied:        "answered, but a tool was denied",
+	exitRateLimited:   "rate limited",
+	exitLimit:         "turn or budget limit reached",
+	ipc.CodeStalled:   "incomplete: stalled, cut off, or background work ended with the agent",
+	exitAPI:           "the API answered with an error",
+	ipc.CodeConflict:  "the key belongs to another message",
+	ipc.CodeFull:      "full, busy, stopping, not ended, or a wait without end: try again later",
+	exitTimeout:       "--timeout ended the wait, the message lives on; its id is on stderr",
+	exitInterrupted:   "interrupted, likewise, unless stderr says that it was not accepted",
 }
 
 // A usageError is a bad argument, with what to type instead.
@@ -172,25 +152,22 @@ func codeStatus(code int) int {
 	return ipc.CodeFailed
 }
 
-// outcomeStatus maps the outcome of a turn; the words are those of package pool.
+// outcomeStatuses are those of the outcomes of a turn, which are the words of
+// package pool; "failed" is that of any other.
+var outcomeStatuses = map[string]int{
+	"success":       exitOK,
+	"denied":        exitDenied,
+	"interrupted":   ipc.CodeCancelled,
+	"incomplete":    ipc.CodeStalled,
+	"not-logged-in": ipc.CodeCannotRun,
+	"rate-limited":  exitRateLimited,
+	"limit":         exitLimit,
+	"api-error":     exitAPI,
+}
+
 func outcomeStatus(outcome string) int {
-	switch outcome {
-	case "success":
-		return exitOK
-	case "denied":
-		return exitDenied
-	case "interrupted":
-		return ipc.CodeCancelled
-	case "incomplete":
-		return ipc.CodeStalled
-	case "not-logged-in":
-		return ipc.CodeCannotRun
-	case "rate-limited":
-		return exitRateLimited
-	case "limit":
-		return exitLimit
-	case "api-error":
-		return exitAPI
+	if code, ok := outcomeStatuses[outcome]; ok {
+		return code
 	}
 	return ipc.CodeFailed
 }
@@ -243,7 +220,7 @@ func codeHint(e *ipc.Error) string {
 		return e.Hint()
 	case reasonOf(e) == "not-ended" && e.Data.ID != "":
 		return fmt.Sprintf("%q waits for it", "iris wait "+e.Data.ID)
-	case e.Code == ipc.CodeMethodNotFound:
+	case e.Code == ipc.CodeMethodNotFound, e.Code == ipc.CodeInvalidParams && strings.Contains(e.Message, "unknown field"):
 		return "the running daemon is of another version: \"iris daemon stop\" ends it, the next command starts this one"
 	}
 	return ""
@@ -286,7 +263,7 @@ func sentences(err error) []string {
 
 // say writes one line of talk.
 func say(stderr io.Writer, format string, args ...any) {
-	text := escape(fmt.Sprintf(format, args...))
+	text := terminal.Escape(fmt.Sprintf(format, args...))
 	fmt.Fprintf(stderr, "iris: %s\n", text)
 }
 
@@ -303,10 +280,10 @@ func explainStatuses(sections string) string {
 	b.WriteString(before + exitHeading)
 	for code := range strings.FieldsSeq(list) {
 		n, err := strconv.Atoi(code)
-		if err != nil {
+		if err != nil || exitTexts[n] == "" {
 			panic("bug: no exit status: " + code)
 		}
-		fmt.Fprintf(&b, "  %3d  %s\n", n, exitText(n))
+		fmt.Fprintf(&b, "  %3d  %s\n", n, exitTexts[n])
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

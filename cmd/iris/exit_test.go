@@ -12,13 +12,14 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
-	"iris/pool"
+	"iris/pool/turn"
 )
 
 func TestStatusOfEveryError(t *testing.T) {
 	wire := func(code int) error { return fmt.Errorf("send: %w", ipc.Errorf(code, "x")) }
-	outcome := func(o pool.Outcome) error { return &outcomeError{outcome: string(o)} }
+	outcome := func(o turn.Outcome) error { return &outcomeError{outcome: string(o)} }
 	for _, c := range []struct {
 		err  error
 		want int
@@ -50,15 +51,15 @@ func TestStatusOfEveryError(t *testing.T) {
 		{wire(ipc.CodeInternal), 1},
 		{wire(1000), 1},
 		{wire(0), 1},
-		{outcome(pool.OutcomeSuccess), 0},
-		{outcome(pool.OutcomeFailed), 1},
-		{outcome(pool.OutcomeInterrupted), 5},
-		{outcome(pool.OutcomeNotLoggedIn), 8},
-		{outcome(pool.OutcomeDenied), 9},
-		{outcome(pool.OutcomeRateLimited), 10},
-		{outcome(pool.OutcomeLimit), 11},
-		{outcome(pool.OutcomeIncomplete), 12},
-		{outcome(pool.OutcomeAPIError), 13},
+		{outcome(turn.Success), 0},
+		{outcome(turn.Failed), 1},
+		{outcome(turn.Interrupted), 5},
+		{outcome(turn.NotLoggedIn), 8},
+		{outcome(turn.Denied), 9},
+		{outcome(turn.RateLimited), 10},
+		{outcome(turn.Limit), 11},
+		{outcome(turn.Incomplete), 12},
+		{outcome(turn.APIError), 13},
 		{outcome("new"), 1},
 	} {
 		if got := status(c.err); got != c.want {
@@ -97,18 +98,18 @@ func TestReplies(t *testing.T) {
 		stdout, stderr string
 		status         int
 	}{
-		{ipc.Reply{Outcome: "success", Text: []byte(`"hi"`)}, "hi\n", "", 0},
-		{ipc.Reply{Outcome: "success", Text: []byte(`"hi\n"`)}, "hi\n", "", 0},
-		{ipc.Reply{Outcome: "success", Text: []byte(`""`)}, "", "", 0},
-		{ipc.Reply{Outcome: "success", Text: []byte(`"hi"`), Notice: "begun anew"}, "hi\n", "iris: begun anew\n", 0},
+		{ipc.Reply{Outcome: "success", Text: "hi"}, "hi\n", "", 0},
+		{ipc.Reply{Outcome: "success", Text: "hi\n"}, "hi\n", "", 0},
+		{ipc.Reply{Outcome: "success", Text: ""}, "", "", 0},
+		{ipc.Reply{Outcome: "success", Text: "hi", Notice: "begun anew"}, "hi\n", "iris: begun anew\n", 0},
 		{
-			ipc.Reply{Outcome: "denied", Text: []byte(`"hi"`), Denials: []ipc.Denial{{Tool: "Bash"}, {Tool: "Write"}}, Hint: "allow it"},
+			ipc.Reply{Outcome: "denied", Text: "hi", Denials: []ipc.Denial{{Tool: "Bash"}, {Tool: "Write"}}, Hint: "allow it"},
 			"hi\n", "iris: denied: Bash, Write\niris: hint: allow it\n", 9,
 		},
-		{ipc.Reply{Outcome: "denied", Text: []byte(`"hi"`), Error: "denied: Bash", Reason: "decided"}, "hi\n", "iris: denied: Bash\n", 9},
-		{ipc.Reply{Outcome: "incomplete", Text: []byte(`"part"`), Error: "stalled"}, "part\n", "iris: stalled\n", 12},
-		{ipc.Reply{Outcome: "failed", Text: []byte(`"oh"`), Error: "it broke"}, "", "iris: it broke\n", 1},
-		{ipc.Reply{Outcome: "api-error", Text: []byte(`"API Error: 500"`)}, "", "iris: the turn ended: api-error\n", 13},
+		{ipc.Reply{Outcome: "denied", Text: "hi", Error: "denied: Bash", Reason: "decided"}, "hi\n", "iris: denied: Bash\n", 9},
+		{ipc.Reply{Outcome: "incomplete", Text: "part", Error: "stalled"}, "part\n", "iris: stalled\n", 12},
+		{ipc.Reply{Outcome: "failed", Text: "oh", Error: "it broke"}, "", "iris: it broke\n", 1},
+		{ipc.Reply{Outcome: "api-error", Text: "API Error: 500"}, "", "iris: the turn ended: api-error\n", 13},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := report(&stderr, printReply(&stdout, &stderr, &c.reply, false))
@@ -124,11 +125,10 @@ func TestReplies(t *testing.T) {
 func TestHelpFitsTheTerminal(t *testing.T) {
 	for _, cmd := range allCommands(newRootCmd()) {
 		var buf bytes.Buffer
-		cmd.InitDefaultHelpFlag()
-		cmd.SetOut(&buf)
-		printHelp(cmd, nil)
+		buf.WriteString(help(cmd))
+		printManual(&buf, cmd)
 		for line := range strings.Lines(buf.String()) {
-			if n := len([]rune(line)) - 1; n > columns {
+			if n := len([]rune(line)) - 1; n > terminal.Columns {
 				t.Errorf("%s: %d columns: %s", cmd.CommandPath(), n, line)
 			}
 		}
@@ -172,5 +172,13 @@ func TestEveryCommandExplainsItsStatuses(t *testing.T) {
 		if cmd.IsAvailableCommand() && cmd.Name() != "help" && !cmd.HasExample() {
 			t.Errorf("%s has no example", cmd.CommandPath())
 		}
+	}
+}
+
+// A daemon that is older than the command does not know each parameter.
+func TestUnknownParameterIsOneOfAnotherVersion(t *testing.T) {
+	err := ipc.Errorf(ipc.CodeInvalidParams, `params of message.send: unknown field "id"`)
+	if h := hint(err); !strings.Contains(h, "another version") {
+		t.Errorf("got hint %q", h)
 	}
 }

@@ -5,90 +5,122 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"iris/config"
 )
 
-// A textFlag is a string whose help says what it is: its type is the word for
-// its value, such as FILE. (pflag would take that word from the usage, where
-// backquotes mark it, and completion scripts would show those.)
-type textFlag struct {
-	value *string
-	word  string
+// withFlags declares the flags of a command.
+func withFlags(cmd *cobra.Command, addFlags func(*pflag.FlagSet)) *cobra.Command {
+	addFlags(cmd.Flags())
+	return cmd
 }
 
-func (f textFlag) Set(text string) error { *f.value = text; return nil }
-func (f textFlag) String() string        { return *f.value }
-func (f textFlag) Type() string          { return f.word }
+// jsonOptions are those of a command that has no flag but --json.
+type jsonOptions struct {
+	*globals
+	json bool
+}
+
+func (o *jsonOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
+}
+
+func (o *jsonOptions) addListFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print a JSON array")
+}
+
+// A flagValue is what a flag takes. Its word says so in the help, such as FILE.
+// (pflag would take that word from the usage, where backquotes mark it, and
+// completion scripts would show those.)
+type flagValue struct {
+	word string
+	set  func(text string) error
+	text *string // that was set last
+}
+
+func (f flagValue) Set(text string) error { *f.text = text; return f.set(text) }
+func (f flagValue) String() string        { return *f.text }
+func (f flagValue) Type() string          { return f.word }
+
+func newFlag(word string, set func(text string) error) flagValue {
+	return flagValue{word, set, new(string)}
+}
 
 // textVar declares a flag with a text.
 func textVar(f *pflag.FlagSet, value *string, name, word, usage string) {
-	f.Var(textFlag{value, word}, name, usage)
+	f.Var(textFlag(value, word), name, usage)
 }
 
-// A numberFlag is the number of something.
-type numberFlag uint64
-
-func (f *numberFlag) Set(text string) error {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return errors.New("it must be a whole number")
-	}
-	*f = numberFlag(n)
-	return nil
+func textFlag(value *string, word string) flagValue {
+	return newFlag(word, func(text string) error { *value = text; return nil })
 }
 
-func (f *numberFlag) String() string { return strconv.FormatUint(uint64(*f), 10) }
-func (f *numberFlag) Type() string   { return "NUMBER" }
-
-// A choiceFlag is a bool of which it matters whether it was given.
-type choiceFlag struct{ value, given *bool }
-
-func (f choiceFlag) Set(text string) (err error) {
-	*f.given = true
-	*f.value, err = strconv.ParseBool(text)
-	return err
+// textsFlag is a list of texts, each as it was given.
+func textsFlag(values *[]string, word string) flagValue {
+	return newFlag(word, func(text string) error { *values = append(*values, text); return nil })
 }
 
-func (f choiceFlag) String() string { return strconv.FormatBool(f.value != nil && *f.value) }
-func (f choiceFlag) Type() string   { return "bool" }
-
-// A wordFlag is one of a few words.
-type wordFlag struct {
-	value *string
-	words []string
-}
-
-func (f wordFlag) Set(text string) error {
-	if !slices.Contains(f.words, text) {
-		return errors.New("it must be " + oneOf(f.words))
-	}
-	*f.value = text
-	return nil
-}
-
-func (f wordFlag) String() string { return *f.value }
-func (f wordFlag) Type() string   { return "WORD" }
-
-// A wordsFlag is some of a few words, with commas between them or given one by
-// one.
-type wordsFlag struct {
-	value *[]string
-	words []string
-}
-
-func (f wordsFlag) Set(text string) error {
-	for word := range strings.SplitSeq(text, ",") {
-		if !slices.Contains(f.words, word) {
-			return errors.New("each must be " + oneOf(f.words))
+// filledFlag is a text that is not blank: what a script with an unset variable
+// gives it is a mistake. Why says what to leave it out for.
+func filledFlag(value *string, word, why string) flagValue {
+	return newFlag(word, func(text string) error {
+		if strings.TrimSpace(text) == "" {
+			return errors.New("it is empty; leave it out " + why)
 		}
-		*f.value = append(*f.value, word)
-	}
-	return nil
+		*value = text
+		return nil
+	})
 }
 
-func (f wordsFlag) String() string { return strings.Join(*f.value, ",") }
-func (f wordsFlag) Type() string   { return "WORD,..." }
+// keyFlag is the key of a message.
+func keyFlag(value *string) flagValue { return filledFlag(value, "KEY", "to send without a key") }
+
+// numberFlag is a whole number.
+func numberFlag(value *uint64) flagValue {
+	return newFlag("NUMBER", func(text string) (err error) {
+		if *value, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return errors.New("it must be a whole number")
+		}
+		return nil
+	})
+}
+
+// choiceFlag is a bool of which it matters whether it was given.
+func choiceFlag(value, given *bool) flagValue {
+	return newFlag("bool", func(text string) (err error) {
+		*given = true
+		*value, err = strconv.ParseBool(text)
+		return err
+	})
+}
+
+// wordFlag is one of a few words.
+func wordFlag(value *string, words []string) flagValue {
+	return newFlag("WORD", func(text string) error {
+		if !slices.Contains(words, text) {
+			return errors.New("it must be " + oneOf(words))
+		}
+		*value = text
+		return nil
+	})
+}
+
+// wordsFlag is some of a few words, with commas between them or given one by one.
+func wordsFlag(value *[]string, words []string) flagValue {
+	return newFlag("WORD,...", func(text string) error {
+		for word := range strings.SplitSeq(text, ",") {
+			if !slices.Contains(words, word) {
+				return errors.New("each must be " + oneOf(words))
+			}
+			*value = append(*value, word)
+		}
+		return nil
+	})
+}
 
 // oneOf says what is allowed: "a, b or c".
 func oneOf(words []string) string {
@@ -96,17 +128,83 @@ func oneOf(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// A keyFlag is the key of a message. An empty one would be none, which is not
-// what a script with an unset variable wants.
-type keyFlag struct{ value *string }
+// maxWait bounds a wait to what a duration can hold with ease.
+const maxWait = 365 * 24 * time.Hour
 
-func (f keyFlag) Set(text string) error {
-	if strings.TrimSpace(text) == "" {
-		return errors.New("it is empty; leave it out to send without a key")
+// seconds is a flag for a duration: "90s", "10m", "2d", or a bare number of seconds.
+type seconds time.Duration
+
+func (s *seconds) Set(text string) error {
+	if n, err := strconv.Atoi(text); err == nil && n < int(maxWait/time.Second) {
+		text = strconv.Itoa(n) + "s"
 	}
-	*f.value = text
+	d, err := config.ParseDuration(text)
+	switch {
+	case err != nil:
+		return errors.New("write it like 90s, 1h30m or 2d")
+	case d <= 0:
+		return errors.New("it must be more than 0; leave it out to wait without limit")
+	case d > maxWait:
+		return errors.New("it must be at most a year; leave it out to wait without limit")
+	}
+	*s = seconds(d)
 	return nil
 }
 
-func (f keyFlag) String() string { return *f.value }
-func (f keyFlag) Type() string   { return "KEY" }
+func (s *seconds) String() string {
+	if *s == 0 {
+		return ""
+	}
+	text := time.Duration(*s).String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+func (s *seconds) Type() string { return "TIME" }
+
+// A moment is a flag for a time in the past: how long ago it was, as in "90m" or
+// "7d", a day, or a time with its zone.
+type moment struct {
+	text string
+	date time.Time
+	ago  time.Duration // before now, when date is not set
+}
+
+func (m *moment) Set(text string) error {
+	var err error
+	if m.ago, err = parseAgo(text); err == nil {
+		m.text, m.date = text, time.Time{}
+		return nil
+	}
+	if m.date, err = time.ParseInLocation(time.DateOnly, text, time.Local); err != nil {
+		m.date, err = time.Parse(time.RFC3339, text)
+	}
+	if err != nil {
+		return errors.New("write it like 90m, 7d, 2026-11-23 or 2026-11-23T18:00:00Z")
+	}
+	m.text = text
+	return nil
+}
+
+func parseAgo(text string) (time.Duration, error) {
+	d, err := config.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("in the future")
+	}
+	return d, err
+}
+
+// at returns the time that is meant; zero for none.
+func (m *moment) at(now time.Time) time.Time {
+	if m.text == "" || !m.date.IsZero() {
+		return m.date
+	}
+	return now.Add(-m.ago)
+}
+
+func (m *moment) String() string { return m.text }
+func (m *moment) Type() string   { return "TIME" }

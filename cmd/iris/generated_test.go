@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 // TestGenerated compares completions/ and man/ with what the command tree
@@ -16,6 +13,8 @@ func TestGenerated(t *testing.T) {
 	checkDir(t, "../../completions", completionFiles(t))
 	pages := manFiles(newRootCmd())
 	pages["iris-protocol.7"] = protocolPage(t)
+	pages["iris-internals.7"] = internalsPage(t)
+	pages["iris-recipes.7"] = recipesPage(t)
 	checkDir(t, "../../man", pages)
 }
 
@@ -65,15 +64,4 @@ func checkDir(t *testing.T, dir string, files map[string][]byte) {
 			t.Errorf("%s is not what the commands say: go test ./cmd/iris -run Generated -update", path)
 		}
 	}
-}
-
-// allCommands returns cmd and all below it, in a fixed order.
-func allCommands(cmd *cobra.Command) []*cobra.Command {
-	all := []*cobra.Command{cmd}
-	subs := cmd.Commands()
-	slices.SortFunc(subs, func(a, b *cobra.Command) int { return bytes.Compare([]byte(a.Name()), []byte(b.Name())) })
-	for _, sub := range subs {
-		all = append(all, allCommands(sub)...)
-	}
-	return all
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"iris/config/sys"
 )
 
 // hostile is what must not reach a terminal as it is: a window title, the
@@ -75,7 +77,7 @@ var statusLines = regexp.MustCompile(`\r([^\r\n\x1b]*)\x1b\[K`)
 func steering(out string) string {
 	out = statusLines.ReplaceAllString(out, "$1")
 	for line := range strings.SplitSeq(strings.ReplaceAll(out, "\r\n", "\n"), "\n") {
-		if i := strings.IndexFunc(strings.ReplaceAll(line, "\t", " "), steers); i >= 0 {
+		if i := strings.IndexFunc(strings.ReplaceAll(line, "\t", " "), sys.Steers); i >= 0 {
 			return fmt.Sprintf("%q", line[i:])
 		}
 		if !utf8.ValidString(line) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"testing"
@@ -16,16 +17,19 @@ func irisPath(t *testing.T) string {
 	return path
 }
 
-// need skips a test where a program is missing. Where the real Claude Code is
-// required, so are they.
-func need(t *testing.T, programs ...string) {
+// needs returns the first of some programs of the system's. Where one is missing the
+// test is skipped; it fails where the real Claude Code is required, and so are they.
+func needs(t *testing.T, programs ...string) (first string) {
 	t.Helper()
 	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			if os.Getenv("IRIS_REQUIRE_CLAUDE") != "" {
-				t.Fatalf("%s is not installed", p)
-			}
-			t.Skipf("%s is not installed", p)
+		path, err := exec.LookPath(p)
+		if err != nil && os.Getenv("IRIS_REQUIRE_CLAUDE") != "" {
+			t.Fatalf("%s is not installed", p)
 		}
+		if err != nil {
+			t.Skipf("SKIPPED: install %s to run this", p)
+		}
+		first = cmp.Or(first, path)
 	}
+	return first
 }

@@ -6,6 +6,9 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"iris/cmd/iris/internal/terminal"
+	"iris/pool/claude/transcript"
 )
 
 // Of the result of a tool so much is shown.
@@ -20,9 +23,9 @@ const askedWidth = 100
 // A logPrinter prints the records of a transcript, as people read them or as
 // they are.
 type logPrinter struct {
-	out   *printer
+	out   *terminal.Printer
 	raw   bool
-	part  part
+	part  transcript.Part
 	tools map[string]string // names of the tools that have not answered, by id of the call
 	blank bool              // something has been printed
 
@@ -31,7 +34,7 @@ type logPrinter struct {
 	kept  [][]byte // the last of it
 }
 
-func newLogPrinter(out *printer, o *logsOptions) *logPrinter {
+func newLogPrinter(out *terminal.Printer, o *logsOptions) *logPrinter {
 	p := &logPrinter{out: out, raw: o.raw, keep: -1, tools: map[string]string{}}
 	if !o.all {
 		p.keep = int(min(o.tail, 1<<30))
@@ -41,8 +44,8 @@ func newLogPrinter(out *printer, o *logsOptions) *logPrinter {
 
 // record prints one line of a transcript, if it is in the part that is wanted.
 func (p *logPrinter) record(line []byte) error {
-	r, ok := parseRecord(line)
-	if !p.part.takes(&r) {
+	r, ok := transcript.Parse(line)
+	if !p.part.Takes(&r) {
 		return nil
 	}
 	if p.raw {
@@ -51,7 +54,7 @@ func (p *logPrinter) record(line []byte) error {
 	if !ok {
 		return nil
 	}
-	for _, e := range r.entries() {
+	for _, e := range r.Entries() {
 		if err := p.print(p.text(&e)); err != nil {
 			return err
 		}
@@ -81,31 +84,31 @@ func (p *logPrinter) flush() error {
 		}
 	}
 	p.first, p.kept = true, nil
-	return p.out.buf.Flush()
+	return p.out.Flush()
 }
 
 // again is called when the file has been replaced: what was printed of the old
 // one is not printed again.
-func (p *logPrinter) again() { p.part.again() }
+func (p *logPrinter) again() { p.part.Again() }
 
 // text is an entry as people read it: a line that says who, and below it what.
-func (p *logPrinter) text(e *entry) []byte {
+func (p *logPrinter) text(e *transcript.Entry) []byte {
 	var b bytes.Buffer
-	if e.who == whoYou && p.blank {
+	if e.Who == transcript.You && p.blank {
 		b.WriteByte('\n')
 	}
 	p.blank = true
-	b.WriteString(clock(e.at, time.Now()) + "  ")
+	b.WriteString(clock(e.At, time.Now()) + "  ")
 	switch {
-	case e.call != "" && e.result:
-		fmt.Fprintf(&b, "%s %s\n", escape(p.toolOf(e.call)), e.who)
-		indent(&b, shorten(e.text))
-	case e.call != "":
-		p.tools[e.call] = e.who
-		fmt.Fprintf(&b, "%s: %s\n", escape(e.who), clip(escape(e.text), askedWidth))
+	case e.Call != "" && e.Result:
+		fmt.Fprintf(&b, "%s %s\n", terminal.Escape(p.toolOf(e.Call)), e.Who)
+		indent(&b, shorten(e.Text))
+	case e.Call != "":
+		p.tools[e.Call] = e.Who
+		fmt.Fprintf(&b, "%s: %s\n", terminal.Escape(e.Who), terminal.Clip(terminal.Escape(e.Text), askedWidth))
 	default:
-		b.WriteString(e.who + "\n")
-		indent(&b, e.text)
+		b.WriteString(e.Who + "\n")
+		indent(&b, e.Text)
 	}
 	return b.Bytes()
 }
@@ -161,34 +164,3 @@ func moreOf(rest string) string {
 	}
 	return size(int64(len(rest)))
 }
-
-// A part is what is wanted of a transcript: all of it, or one turn.
-type part struct {
-	since, until *time.Time // of the turn; nil for no bound
-	last         time.Time  // of the records taken
-	skip         time.Time  // those up to it have been taken from another file
-	over         bool       // what comes is of a later turn
-}
-
-// takes reports whether a record is wanted. Records without a time belong to
-// the one before. A turn ends where the next one begins: its last records may be
-// dated after its end was on record here.
-func (p *part) takes(r *record) bool {
-	at := r.at
-	if at.IsZero() {
-		at = p.last
-	}
-	if p.until != nil && r.prompt() && at.After(*p.until) {
-		p.over = true
-	}
-	// Claude Code cuts its times to milliseconds; the turn before may have ended in
-	// the same one.
-	early := p.since != nil && (at.Before(p.since.Truncate(time.Millisecond)) || p.last.IsZero() && !r.prompt() && at.Before(*p.since))
-	if p.over || early || !p.skip.IsZero() && !at.After(p.skip) {
-		return false
-	}
-	p.last = at
-	return true
-}
-
-func (p *part) again() { p.skip, p.over = p.last, false }

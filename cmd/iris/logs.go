@@ -10,7 +10,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
+	"iris/config/sys"
 	"iris/ipc"
+	"iris/pool/claude/transcript"
 )
 
 const (
@@ -26,34 +29,36 @@ type logsOptions struct {
 	*globals
 	follow bool
 	raw    bool
-	tail   numberFlag
+	tail   uint64
 	all    bool // tail was not given
 }
 
 func (o *logsOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVarP(&o.follow, "follow", "f", false, "go on with what is written from now on")
-	f.VarP(&o.tail, "tail", "n", "only the last so many entries, or lines with --raw")
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on with new entries")
+	f.VarP(numberFlag(&o.tail), "tail", "n", "only the last NUMBER entries; with --raw, lines")
 	f.BoolVar(&o.raw, "raw", false, "print Claude Code's own lines, one JSON object each")
 }
 
 func newLogsCmd(g *globals) *cobra.Command {
 	opts := logsOptions{globals: g}
-	cmd := &cobra.Command{
+	return withFlags(&cobra.Command{
 		Use:        "logs TEAM[@SESSION] | ID",
-		Short:      "Show what was said in a conversation",
+		Short:      "Print the transcript of a session",
 		SuggestFor: []string{"transcript", "log", "tail"},
-		Long: `Print the transcript that Claude Code keeps of a conversation, as text: when,
-who (you, the agent, or a tool with what it was asked), and what. Thinking is
-left out, and of the result of a tool only the beginning is shown; --raw prints
-all of it, as it is in the file. TEAM alone stands for the team's own
-conversation. With the id of a message only its turn is shown.
+		Long: `Print the transcript that Claude Code keeps of a session, as text: the time, the
+speaker (you, the agent, or a tool with its input) and the words. With the id of
+a message only its turn is printed.
 
-With --follow it goes on, also in another file when the conversation begins anew
-there; with the id of a message until that has ended.
+Thinking is left out, and only the beginning of a tool's result is shown; --raw
+prints all lines as they are in the file. TEAM alone stands for the main session
+of the team.
+
+--follow prints new entries as they come, from another file too when the session
+begins anew there; with the id of a message it ends when the message has ended.
 
 The built-in agent keeps no transcript. Claude Code writes the end of a turn up
-to a tenth of a second after its answer; of a message that has just ended a
-second is waited for it.
+to a tenth of a second after its answer; for a message that has just ended, the
+command waits for it up to one second.
 
 EXIT STATUS
 0 1 2 3 4 8 75`,
@@ -71,67 +76,61 @@ EXIT STATUS
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.all = !cmd.Flags().Changed("tail")
-			return runLogs(cmd.Context(), opts, args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runs(&opts, runLogs)(cmd, args)
 		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+	}, opts.addFlags)
 }
 
-func runLogs(ctx context.Context, opts logsOptions, arg string, stdout, stderr io.Writer) error {
-	which, t, err := opts.locateSoon(ctx, arg)
+func runLogs(ctx context.Context, opts *logsOptions, args []string, s streams) error {
+	which, t, err := opts.locateSoon(ctx, args[0])
 	if err != nil {
 		return err
 	}
 	if err := opts.missing(&t, which.ID); err != nil {
 		return err
 	}
-	out := newPrinter(stdout, opts.raw && !isTerminal(stdout))
-	if out.safe != nil && opts.raw {
-		out.safe.form = formJSON
+	out := terminal.NewPrinter(s.out, false)
+	if opts.raw {
+		out = terminal.NewJSONPrinter(s.out)
 	}
-	l := logReader{transcript: &t, stderr: stderr, out: newLogPrinter(out, &opts)}
-	defer l.file.close()
+	l := logReader{where: &t, stderr: s.err, out: newLogPrinter(out, opts)}
+	defer l.file.Close()
 	run := func(ctx context.Context) error { return l.run(ctx, opts, which) }
 	if opts.follow {
-		return errors.Join(whileRead(ctx, stdout, run), out.Close())
+		return errors.Join(untilReaderGone(ctx, s.out, run), out.Close())
 	}
 	return errors.Join(run(ctx), out.Close())
 }
 
 // locateSoon is locate, and waits a moment for the file of a conversation that has
 // just begun. Who follows it waits anyway.
-func (o *logsOptions) locateSoon(ctx context.Context, arg string) (which ipc.Which, t ipc.Transcript, err error) {
+func (o *logsOptions) locateSoon(ctx context.Context, arg string) (which ipc.MessageRef, t ipc.Transcript, err error) {
 	for begun := time.Now(); ; {
 		which, t, err = o.locate(ctx, arg)
 		if err != nil || o.follow || t.Path != "" || t.SessionID == "" || time.Since(begun) > beginsBy {
 			return which, t, err
 		}
-		select {
-		case <-ctx.Done():
-			return which, t, ctx.Err()
-		case <-time.After(lookEvery / 5):
-		}
+		sys.Sleep(ctx, lookEvery/5)
 	}
 }
 
 // locate finds the transcript that arg means. Whatever cannot be the id of a
 // message is a team, and so is what is no message.
-func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.Which, ipc.Transcript, error) {
-	var t ipc.Transcript
+func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, ipc.Transcript, error) {
 	if isMessageID(arg) {
-		which := ipc.Which{ID: arg}
-		err := o.call(ctx, ipc.MethodLocate, &which, &t)
+		which := ipc.MessageRef{ID: arg}
+		t, err := o.verbs().Locate(ctx, which)
 		if reasonOf(err) != "no-such-message" {
 			return which, t, err
 		}
 	}
 	team, session, err := parseTarget(arg)
 	if err != nil {
-		return ipc.Which{}, t, err
+		return ipc.MessageRef{}, ipc.Transcript{}, err
 	}
-	which := ipc.Which{Team: team, Session: session}
-	err = orDirectory(team, o.call(ctx, ipc.MethodLocate, &which, &t))
+	which := ipc.MessageRef{Team: team, Session: session}
+	t, err := o.verbs().Locate(ctx, which)
+	err = orDirectory(team, err)
 	if reasonOf(err) == "no-such-team" && isMessageID(arg) {
 		err = ipc.Errorf(ipc.CodeNotFound, "no message and no team %q", arg)
 	}
@@ -166,23 +165,19 @@ func (o *logsOptions) missing(t *ipc.Transcript, id string) error {
 
 // A logReader reads the transcript of a conversation, wherever it is.
 type logReader struct {
-	transcript *ipc.Transcript
-	stderr     io.Writer
-	file       recordFile
-	out        *logPrinter
+	where  *ipc.Transcript
+	stderr io.Writer
+	file   transcript.Reader
+	out    *logPrinter
 }
 
-func (l *logReader) run(ctx context.Context, opts logsOptions, which ipc.Which) error {
-	if end := l.transcript.Until; !opts.follow && end != nil && !l.over() { // its answer may not be written yet
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(lateBy - time.Since(*end)):
-		}
+func (l *logReader) run(ctx context.Context, opts *logsOptions, which ipc.MessageRef) error {
+	if end := l.where.Until; !opts.follow && end != nil && !l.over() { // its answer may not be written yet
+		sys.Sleep(ctx, lateBy-time.Since(*end))
 	}
 	for look := 1; ; look++ {
 		// What a file holds before a turn has begun is not of it.
-		if which.ID == "" || l.transcript.Since != nil {
+		if which.ID == "" || l.where.Since != nil {
 			if err := l.drain(); err != nil {
 				return err
 			}
@@ -190,14 +185,12 @@ func (l *logReader) run(ctx context.Context, opts logsOptions, which ipc.Which) 
 		if !opts.follow || l.over() {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if !sys.Sleep(ctx, lookEvery) {
 			return ctx.Err()
-		case <-time.After(lookEvery):
 		}
 		if look%findEvery == 0 {
 			l.refresh(ctx, opts, which)
-			if err := opts.missing(l.transcript, which.ID); err != nil {
+			if err := opts.missing(l.where, which.ID); err != nil {
 				return err
 			}
 		}
@@ -207,9 +200,9 @@ func (l *logReader) run(ctx context.Context, opts logsOptions, which ipc.Which) 
 // drain prints what has been written since the last time, of the part that is
 // wanted.
 func (l *logReader) drain() error {
-	l.file.aim(l.transcript.Path)
-	l.out.part.since, l.out.part.until = l.transcript.Since, l.transcript.Until
-	replaced, err := l.file.open()
+	l.file.Aim(l.where.Path)
+	l.out.part.Since, l.out.part.Until = l.where.Since, l.where.Until
+	replaced, err := l.file.Open()
 	if err != nil {
 		return ipc.Errorf(ipc.CodeFailed, "read the transcript: %s", err)
 	}
@@ -217,11 +210,11 @@ func (l *logReader) drain() error {
 		l.out.again()
 	}
 	for {
-		line, err := l.file.next()
+		line, err := l.file.Next()
 		if errors.Is(err, io.EOF) {
 			return l.out.flush()
 		}
-		var long *longRecordError
+		var long *transcript.LongLineError
 		if errors.As(err, &long) {
 			say(l.stderr, "%s", err)
 			continue
@@ -238,24 +231,22 @@ func (l *logReader) drain() error {
 // over reports whether the message that is followed has ended, and its turn is
 // in the file.
 func (l *logReader) over() bool {
-	end := l.transcript.Until
+	end := l.where.Until
 	return end != nil && time.Since(*end) > lateBy
 }
 
 // refresh asks the daemon where the conversation is now. Without one, the file
 // is still there to be followed.
-func (l *logReader) refresh(ctx context.Context, opts logsOptions, which ipc.Which) {
-	g := *opts.globals
-	g.noStart = true
-	var t ipc.Transcript
-	if g.call(ctx, ipc.MethodLocate, &which, &t) != nil {
+func (l *logReader) refresh(ctx context.Context, opts *logsOptions, which ipc.MessageRef) {
+	t, err := opts.running().verbs().Locate(ctx, which)
+	if err != nil {
 		return
 	}
-	if l.transcript.Path != "" && t.Path != "" && t.Path != l.transcript.Path {
+	if l.where.Path != "" && t.Path != "" && t.Path != l.where.Path {
 		say(l.stderr, "a new conversation: %s", t.SessionID)
 	}
 	if t.Path == "" {
-		t.Path = l.transcript.Path
+		t.Path = l.where.Path
 	}
-	*l.transcript = t
+	*l.where = t
 }

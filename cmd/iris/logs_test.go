@@ -10,6 +10,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"iris/cmd/iris/internal/terminal"
+	"iris/config/sys"
+	"iris/pool/claude/transcript"
 )
 
 // stamps are at the beginning of an entry.
@@ -20,16 +25,17 @@ var stamps = regexp.MustCompile(`(?m)^(\d\d-\d\d \d\d:\d\d|\d\d:\d\d:\d\d)  `)
 func rendered(t *testing.T, change func(*logPrinter)) string {
 	t.Helper()
 	var buf bytes.Buffer
-	out := newPrinter(&buf, false)
+	out := terminal.NewPrinter(&buf, false)
 	p := newLogPrinter(out, &logsOptions{all: true})
 	change(p)
-	f := recordFile{path: "testdata/transcript.jsonl"}
-	defer f.close()
-	if _, err := f.open(); err != nil {
+	f := new(transcript.Reader)
+	f.Aim("testdata/transcript.jsonl")
+	defer f.Close()
+	if _, err := f.Open(); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		line, err := f.next()
+		line, err := f.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -91,122 +97,22 @@ func TestOneTurnOfATranscript(t *testing.T) {
 	}
 	// Times on record have nanoseconds, and an end may be recorded before the
 	// last line is dated.
-	got := rendered(t, func(p *logPrinter) { p.part.since, p.part.until = at(".484000001"), at(".499") })
+	got := rendered(t, func(p *logPrinter) { p.part.Since, p.part.Until = at(".484000001"), at(".499") })
 	want := "you\n  tool:Write:{\"file_path\":\"/etc/iris-denied\",\"content\":\"x\"}\nWrite: /etc/iris-denied\nWrite failed\n" +
 		"  Claude requested permissions to write to /etc/iris-denied, but you haven't granted it yet.\nagent\n  tool said: Claude requested"
 	if !strings.HasPrefix(got, want) || strings.Contains(got, "status:400") || strings.Count(got, "\nagent\n") != 1 {
 		t.Errorf("got\n%s", got)
 	}
-	open := rendered(t, func(p *logPrinter) { p.part.since = at(".484") })
+	open := rendered(t, func(p *logPrinter) { p.part.Since = at(".484") })
 	if !strings.HasPrefix(open, want) || !strings.Contains(open, "A cat.") {
 		t.Errorf("a turn without an end: got\n%s", open)
-	}
-}
-
-// The end of the turn before is none of it, also in the same millisecond.
-func TestATurnBeginsWithItsPrompt(t *testing.T) {
-	since := time.Date(2026, 11, 25, 21, 21, 43, 484_900_000, time.UTC)
-	at := since.Truncate(time.Millisecond)
-	p := part{since: &since}
-	for i, c := range []struct {
-		typ  string
-		want bool
-	}{{"assistant", false}, {"user", true}, {"assistant", true}} {
-		if got := p.takes(&record{Type: c.typ, at: at}); got != c.want {
-			t.Errorf("record %d, of type %s: taken %v, want %v", i, c.typ, got, c.want)
-		}
-	}
-}
-
-// A line is taken when its end is there, also from a file that takes the place
-// of another.
-func TestRecordFileFollows(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x")
-	f := recordFile{path: path}
-	defer f.close()
-	read := func(wantReplaced bool) string {
-		t.Helper()
-		replaced, err := f.open()
-		if err != nil || replaced != wantReplaced {
-			t.Fatalf("open: %v, %v", replaced, err)
-		}
-		var lines []string
-		for {
-			line, err := f.next()
-			if errors.Is(err, io.EOF) {
-				return strings.Join(lines, "|")
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines = append(lines, string(line))
-		}
-	}
-	expect := func(replaced bool, want string) {
-		t.Helper()
-		if got := read(replaced); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	write := func(flag int, text string) {
-		t.Helper()
-		w, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, 0o600)
-		if err == nil {
-			_, err = io.WriteString(w, text)
-		}
-		if err := errors.Join(err, w.Close()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	long := strings.Repeat("y", 300<<10)
-	expect(false, "")
-	write(os.O_APPEND, "a\nb\npar")
-	expect(false, "a|b")
-	write(os.O_APPEND, "t\n\n"+long)
-	expect(false, "part|")
-	write(os.O_APPEND, "\nz\n")
-	expect(false, long+"|z")
-	write(os.O_TRUNC, "new\nhal")
-	expect(true, "new")
-	if err := os.Rename(path, path+".old"); err != nil {
-		t.Fatal(err)
-	}
-	expect(false, "")
-	write(os.O_APPEND, "other\n")
-	expect(true, "other")
-}
-
-func TestRecordFilePassesOverALongLine(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x")
-	if err := os.WriteFile(path, []byte("a\n"+strings.Repeat("y", maxRecord+2<<20)+"\nb\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f := recordFile{path: path}
-	defer f.close()
-	if _, err := f.open(); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	var long *longRecordError
-	for {
-		line, err := f.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if errors.As(err, &long) {
-			line = []byte("long")
-		}
-		got = append(got, string(line))
-	}
-	if want := "a long b"; strings.Join(got, " ") != want {
-		t.Errorf("got %.40q, want %s", got, want)
 	}
 }
 
 // What was printed of a file is not printed again of the one that replaces it.
 func TestReplacedTranscriptIsNotRepeated(t *testing.T) {
 	var buf bytes.Buffer
-	p := newLogPrinter(newPrinter(&buf, false), &logsOptions{all: true})
+	p := newLogPrinter(terminal.NewPrinter(&buf, false), &logsOptions{all: true})
 	line := func(second int, text string) []byte {
 		return []byte(`{"type":"assistant","timestamp":"2026-11-25T21:22:0` + string(rune('0'+second)) + `.000Z","message":{"content":"` + text + `"}}`)
 	}
@@ -226,7 +132,7 @@ func TestReplacedTranscriptIsNotRepeated(t *testing.T) {
 // begins one.
 func TestNobodySpeaksForOthersInATranscript(t *testing.T) {
 	var buf bytes.Buffer
-	p := newLogPrinter(newPrinter(&buf, false), &logsOptions{all: true})
+	p := newLogPrinter(terminal.NewPrinter(&buf, false), &logsOptions{all: true})
 	p.record([]byte(`{"type":"assistant","timestamp":"2026-11-25T21:22:01.000Z","message":{"content":[` +
 		`{"type":"text","text":"x\n21:22:01  you\n  yes"},` +
 		`{"type":"tool_use","id":"1","name":"Bash\n21:22:01  you","input":{"command":"a\n21:22:01  you"}}]}}`))
@@ -237,4 +143,34 @@ func TestNobodySpeaksForOthersInATranscript(t *testing.T) {
 	if strings.Contains(buf.String(), "\n21:22:01  you") || strings.Count(buf.String(), "you") != 5 {
 		t.Errorf("got\n%s", buf.String())
 	}
+}
+
+// FuzzTranscript checks that no line of a transcript, whoever wrote it, gets past
+// the Printer and the terminal's writer, and that it is one record or none.
+func FuzzTranscript(f *testing.F) {
+	written, err := os.ReadFile("testdata/transcript.jsonl")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(written)) {
+		f.Add(line)
+	}
+	f.Add(`{"type":"assistant","message":{"content":[{"type":"tool_use","name":"a\u001b[31m\nb","input":{"command":"\u009b\r"}}]}}`)
+	f.Add(`{"type":"user","message":{"content":[{"type":"tool_result","content":[{"type":"\u001b"},{"type":"text","text":"\r\u202e"}]}]}}`)
+	f.Fuzz(func(t *testing.T, line string) {
+		var buf bytes.Buffer
+		out := terminal.NewSafePrinter(&buf)
+		p := newLogPrinter(out, &logsOptions{all: true})
+		if err := p.record([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.flush(); err != nil {
+			t.Fatal(err)
+		}
+		out.Close()
+		rest := strings.NewReplacer("\r\n", "", "\n", "", "\t", "").Replace(buf.String())
+		if strings.ContainsFunc(rest, sys.Steers) || !utf8.ValidString(rest) {
+			t.Errorf("%q became %q", line, buf.String())
+		}
+	})
 }

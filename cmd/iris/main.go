@@ -4,8 +4,9 @@
 // "iris daemon" owns the agents; every other subcommand is a short-lived client
 // of its Unix socket, which starts the daemon when there is none. A client runs
 // no goroutine of its own: one command is one connection and mostly one call.
-// There is a file for each command, in one shape: newXCmd wires it up,
-// xOptions.addFlags declares its flags, runX does the work without cobra.
+// There is a file for each command, or for a few that are alike, in one shape:
+// newXCmd wires it up, xOptions.addFlags declares its flags, and runX does the work
+// without cobra: it gets a context, the options, the arguments and the streams.
 package main
 
 import (

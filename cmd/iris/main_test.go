@@ -31,13 +31,15 @@ const longEnough = time.Minute
 // that does as it is told.
 func TestMain(m *testing.M) {
 	beQuick()
-	startTimeout, reachTimeout, idGrace = longEnough, longEnough, longEnough
+	startTimeout, reachTimeout, askLimit = longEnough, longEnough, longEnough
 	completionLimit, whoseLimit = longEnough, longEnough
-	for limit, name := range map[*time.Duration]string{&lateBy: "LATE", &beginsBy: "BEGINS", &quietStop: "QUIET"} {
+	longestPause = 50 * time.Millisecond
+	for limit, name := range map[*time.Duration]string{&lateBy: "LATE", &beginsBy: "BEGINS", &quietStop: "QUIET", &askLimit: "ASK"} {
 		if d, err := time.ParseDuration(os.Getenv("IRIS_TEST_" + name)); err == nil {
 			*limit = d // as a script wants it
 		}
 	}
+	flag.Set("test.parallel", "6") // they wait for processes more than they compute; -parallel says otherwise
 	testscript.Main(m, map[string]func(){
 		"iris":             truthful,
 		"fakeclaude":       claudetest.Main,

@@ -1,19 +1,12 @@
 package main
 
 import (
-	"bytes"
-	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"iris/config"
 )
-
-// manDate is fixed, so that the pages only change when their text does.
-const manDate = "2026-11-23"
 
 // manFiles makes one page in section 1 for each command and iris-config(5).
 func manFiles(root *cobra.Command) map[string][]byte {
@@ -26,161 +19,6 @@ func manFiles(root *cobra.Command) map[string][]byte {
 	}
 	return files
 }
-
-func pageName(cmd *cobra.Command) string {
-	return strings.ReplaceAll(cmd.CommandPath(), " ", "-")
-}
-
-// page builds one manual page.
-type page struct{ bytes.Buffer }
-
-func (p *page) head(name, section, short string) {
-	p.line(`.\" Generated from the commands: go test ./cmd/iris -run Generated -update`)
-	p.line(`.TH %q %q %q "iris" "iris manual"`, strings.ToUpper(name), section, manDate)
-	p.line(".nh\n.ad l\n.ss 12 0") // no hyphens, a ragged margin, one space between sentences
-	p.section("NAME")
-	p.line(`%s \- %s`, roff(name), roff(short))
-}
-
-func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
-
-func (p *page) section(title string) { p.line(".SH %s", title) }
-
-func (p *page) item(term, text string) { p.line(".TP\n.B %s\n%s", roff(term), roff(text)) }
-
-var numbered = regexp.MustCompile(`^ +(\d+)  (.*)$`)
-
-// text sets the plain text of a command: paragraphs, sections with a line in
-// capitals over them, lists of numbers, and indented lines as they are.
-func (p *page) text(text string) {
-	literal := false
-	end := func() {
-		if literal {
-			p.line(".fi\n.RE")
-		}
-		literal = false
-	}
-	for _, line := range strings.Split(text, "\n") {
-		m := numbered.FindStringSubmatch(line)
-		switch {
-		case line == "":
-			end()
-			p.line(".PP")
-		case isHeading(line):
-			end()
-			p.section(line)
-		case m != nil:
-			p.item(m[1], m[2])
-		case line[0] == ' ':
-			if !literal {
-				p.line(".RS 2\n.nf")
-			}
-			literal = true
-			p.line("%s", roff(strings.TrimPrefix(line, "  ")))
-		default:
-			end()
-			p.line("%s", roff(line))
-		}
-	}
-	end()
-}
-
-// roff escapes what troff would take for its own.
-func roff(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`, "`", "\\(ga", `^`, `\(ha`, `~`, `\(ti`).Replace(s)
-	if strings.HasPrefix(s, ".") {
-		s = `\&` + s
-	}
-	return s
-}
-
-func commandPage(cmd *cobra.Command) []byte {
-	p := &page{}
-	p.head(pageName(cmd), "1", strings.ToLower(cmd.Short[:1])+cmd.Short[1:])
-	p.section("SYNOPSIS")
-	p.line(".B %s", roff(cmd.UseLine()))
-	text, sections := splitLong(cmd.Long)
-	p.section("DESCRIPTION")
-	p.text(text)
-	p.commands(cmd)
-	p.flags("OPTIONS", cmd.LocalFlags())
-	p.flags("GLOBAL OPTIONS", cmd.InheritedFlags())
-	p.text(strings.TrimSpace(sections))
-	if cmd.HasExample() {
-		p.section("EXAMPLES")
-		p.text(cmd.Example)
-	}
-	if !cmd.HasParent() {
-		p.text(rootSections)
-	}
-	p.section("SEE ALSO")
-	p.line("%s", seeAlso(cmd))
-	return p.Bytes()
-}
-
-func (p *page) commands(cmd *cobra.Command) {
-	if !cmd.HasAvailableSubCommands() {
-		return
-	}
-	p.section("COMMANDS")
-	for _, sub := range allCommands(cmd)[1:] {
-		if sub.IsAvailableCommand() {
-			p.item(fmt.Sprintf("%s(1)", pageName(sub)), sub.Short)
-		}
-	}
-}
-
-func (p *page) flags(title string, flags *pflag.FlagSet) {
-	rows := flagRows(flags)
-	if len(rows) == 0 {
-		return
-	}
-	p.section(title)
-	for _, r := range rows {
-		p.item(strings.TrimSpace(r[0]), r[1])
-	}
-}
-
-func seeAlso(cmd *cobra.Command) string {
-	var pages []string
-	if cmd.HasParent() {
-		pages = append(pages, pageName(cmd.Parent())+"(1)")
-	}
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() {
-			pages = append(pages, pageName(sub)+"(1)")
-		}
-	}
-	pages = append(pages, "iris-config(5)")
-	if !cmd.HasParent() {
-		pages = append(pages, "iris-protocol(7)")
-	}
-	return roff(strings.Join(pages, ", "))
-}
-
-// rootSections is what concerns all commands.
-const rootSections = `ENVIRONMENT
-  IRIS_CONFIG       the configuration file
-  IRIS_SOCKET       the socket of the daemon
-  IRIS_ORIGIN       who sends a message, as "iris show" tells it
-  IRIS_...          most keys of iris-config(5), such as IRIS_MAX_PROCESSES; for a
-                    daemon in the foreground only, since one that a command starts
-                    takes nothing from its caller but where its files are
-  XDG_CONFIG_HOME   for the configuration, by default ~/.config
-  XDG_STATE_HOME    for the state, by default ~/.local/state
-  XDG_RUNTIME_DIR   for the socket, by default /run/user/UID; when neither is a
-                    directory of yours alone, the socket is in the state
-                    directory
-  HOME              for these defaults
-
-FILES
-  ~/.config/iris/config.toml      the configuration
-  ~/.config/iris/conf.d/*.toml    teams, one file each
-  ~/.local/state/iris/iris.log    the daemon's log, rotated
-  ~/.local/state/iris/spool/      what agents write
-  ~/.local/state/iris/journal     messages, answers and conversations
-  /run/user/UID/iris/iris.sock    the daemon's socket, or else
-  ~/.local/state/iris/run/iris.sock`
 
 // configPage describes every key of the configuration.
 func configPage() []byte {
@@ -222,25 +60,61 @@ func (p *page) key(k config.Key) {
 	p.line(".br\n%s.", roff(meta))
 }
 
-const configText = `The configuration is TOML: $XDG_CONFIG_HOME/iris/config.toml and conf.d/*.toml
-beside it, which hold teams only. All of them may be missing. A value comes from
-the first of these that has one: a flag of iris-daemon(1), a variable of the
-environment, the file, the default.
+const configText = `None is needed. The configuration is TOML: $XDG_CONFIG_HOME/iris/config.toml, and
+conf.d/*.toml beside it, which hold teams only. All of these files may be missing.
+"iris team add NAME DIR" writes a file of its own, conf.d/NAME.toml. All settings
+of a team are in one file: add settings to the file of a team that was added, or
+run "iris team rm" first.
 
-A daemon takes a change up by itself. A configuration with a mistake is refused
-as a whole and the old one stays; "iris config check" says what is wrong with it,
-"iris config show" what is in force. Files that others may write are refused.
+The first of these that has a value decides: a flag of iris-daemon(1), a variable
+of the environment, the file, the default. Flags and environment are those of an
+"iris daemon" that you or systemd start in the foreground; a daemon that a command
+starts in the background takes nothing from its caller.
 
-A duration is a string such as "30s", "1h30m" or "7d", a size one such as "800MB"
-or "2GiB".`
+A daemon looks for changes of the files before it answers a command and before an
+agent gets a message, so that a message sent after an edit runs under the new
+settings. It waits until nobody has written to a file for 0.15 seconds, at most a
+second. While nobody asks for anything and no turn begins, the old settings stay:
+an idle agent is stopped after the old idle_timeout. "iris daemon reload" and SIGHUP
+have the daemon read the files at once.
 
-const configExample = `  max_processes = 6
-  idle_timeout = "30m"
+A configuration with a mistake is refused as a whole and the old one stays, as it
+does while config.toml is missing: "iris status" reports it, and "iris config
+check" names each mistake with its file, line and column. "iris config show" prints
+every value and its source, "iris config sample" all keys with their defaults. Files
+that others may write are refused. Messages that wait for a team which is no longer
+in the configuration are held until it is back, or cancelled.
+
+A duration is a string such as "30s", "1h30m" or "7d", a size a string such as
+"800MB" or "2GiB".
+
+ENVIRONMENT OF AGENTS
+The environment of an agent is built anew for each start: identity, locale, PATH,
+proxies and certificates, SSH_AUTH_SOCK, ANTHROPIC_*, CLAUDE_CONFIG_DIR and
+CLAUDE_CODE_USE_* of your login shell (or of an "iris daemon" that you started in
+the foreground), and the variables that pass_env, env_file and env add. "iris
+config show --env TEAM" prints it, and "iris daemon reload" asks the login shell
+anew.
+
+CHANGES
+An agent whose CLAUDE.md, settings, .mcp.json, configuration or program has
+changed is replaced between two turns and keeps its conversation; "iris ps" says
+why. The old text of a CLAUDE.md stays in a conversation of a newer Claude Code
+(2.1.332), which adds the new text to it. "iris session reset" begins without it.`
+
+const configExample = `  max_processes = 6        # agents at a time
+  idle_timeout = "15m"     # an idle agent ends after this; "0" for never
+  when_full = "wait"       # or "fail", or "evict": stop the oldest busy one
 
   [teams.api]
   dir = "~/src/api"
-  description = "the API"
+  description = "billing API"
   args = ["--model", "opus"]
+  env_file = "~/.config/iris/api.env"   # must be 0600
 
   [teams.api.env]
-  PORT = "8080"`
+  PORT = "8080"
+
+  [teams.docs]
+  dir = "~/src/docs"
+  idle_timeout = "0"`

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -29,16 +30,16 @@ type messagesOptions struct {
 	*globals
 	states []string
 	since  moment
-	limit  numberFlag
+	limit  uint64
 	quiet  bool
 	json   bool
 }
 
 func (o *messagesOptions) addFlags(f *pflag.FlagSet) {
 	o.limit = 50
-	f.Var(wordsFlag{&o.states, messageStates}, "state", "only those in these states, such as queued,running")
-	f.Var(&o.since, "since", "only those accepted since then: 90m, 7d, 2026-11-23 or 2026-11-23T18:00:00Z")
-	f.Var(&o.limit, "limit", "at most this many, 50 by default; 0 for all")
+	f.Var(wordsFlag(&o.states, messageStates), "state", "only messages in these states: queued,running")
+	f.Var(&o.since, "since", "only messages accepted since then: 90m, 7d; or 2026-11-23, or 2026-11-23T18:00:00Z")
+	f.Var(numberFlag(&o.limit), "limit", "at most this many, by default 50; 0 for all")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print ids only, as other commands take them")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }
@@ -49,23 +50,24 @@ func newMessagesCmd(g *globals) *cobra.Command {
 		Use:        "messages [TEAM[@SESSION]]",
 		Short:      "List messages, the newest first",
 		SuggestFor: []string{"message", "history", "queue", "outbox"},
-		Long: `List the messages on record, the newest first: 50 of them unless --limit says
-otherwise. TEAM alone stands for all of its conversations, TEAM@SESSION for that
-one.
+		Long: `List messages, the newest first: 50 of them unless --limit says otherwise. TEAM
+alone stands for all sessions of the team, TEAM@SESSION for this session.
 
 STATE is queued, running, done, failed, cancelled, expired (its turn had not
-begun in time) or unknown (nobody can prove how its turn ended). SENT says when
-it was accepted, TOOK how long its turn was or is. A record that is damaged is
-named on stderr and the status is 1; the others are listed all the same.
+begun in time) or unknown (nobody can prove how its turn ended). SENT is when
+the message was accepted, TOOK is how long its turn took or has run. A queued
+message whose team has left the configuration is held until the team is back, or
+until "iris cancel". A damaged record is named on stderr and the status is 1;
+the other messages are listed all the same.
 
-Messages that have ended are kept for 35 days unless the configuration says
-otherwise. Texts and answers are not in the list: "iris result" prints an
-answer, "iris show" all that is known of one message.
+Ended messages are kept for 35 days unless the configuration says otherwise.
+Texts and answers are not in the list: "iris result" prints an answer, "iris
+show" prints the history of a message.
 
 JSON
   one object a line: id, team, session, state, accepted, started, ended,
   outcome, error, cost_usd, key, deadline, retry_of, attempts, bytes (of its
-  text); those that do not apply are left out
+  text); members that do not apply are left out
 
 EXIT STATUS
 0 1 2 3 4`,
@@ -74,61 +76,52 @@ EXIT STATUS
   iris messages --since 7d --limit 0 --json | jq -s 'map(.cost_usd) | add'`,
 		Args:              between(0, 1, "[TEAM[@SESSION]]"),
 		ValidArgsFunction: completeTeams(g),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runMessages(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
+		RunE:              runs(&opts, runMessages),
 	}
 	opts.addFlags(cmd.Flags())
 	completeList(cmd, "state", messageStates)
 	return cmd
 }
 
-func runMessages(ctx context.Context, opts messagesOptions, args []string, stdout, stderr io.Writer) error {
-	filter := ipc.List{States: opts.states, Since: opts.since.at(time.Now())}
-	if len(args) == 1 {
-		team, session, err := parseTarget(args[0])
-		if err != nil {
-			return err
-		}
-		filter.Team = team
-		if session != "" {
-			filter.Session = &session
-		}
+func runMessages(ctx context.Context, opts *messagesOptions, args []string, s streams) error {
+	filter := ipc.MessageQuery{States: opts.states, Since: opts.since.at(time.Now())}
+	var err error
+	if filter.Team, filter.Session, err = parseFilter(args); err != nil {
+		return err
 	}
 	var rows [][]string
 	now, home := time.Now(), os.Getenv("HOME")
 	damaged, err := opts.each(ctx, filter, func(m *ipc.Message) error {
 		switch {
 		case opts.json:
-			return printJSON(stdout, m)
+			return terminal.JSON(s.out, m)
 		case opts.quiet:
-			_, err := fmt.Fprintln(stdout, escape(m.ID))
+			_, err := fmt.Fprintln(s.out, terminal.Escape(m.ID))
 			return err
 		}
 		rows = append(rows, messageRow(m, now, home))
 		return nil
 	})
 	if err == nil && !opts.json && !opts.quiet {
-		fit(widthOf(stdout, 0), messageHeader, rows)
-		err = printTable(stdout, messageHeader, rows)
+		err = terminal.FitTable(s.out, messageHeader, rows)
 	}
 	if err != nil {
 		return orDirectory(filter.Team, err)
 	}
-	return reportDamage(stderr, damaged)
+	return reportDamage(s.err, damaged)
 }
 
 // each calls f with the messages that the filter chooses, page by page, and
 // returns the names of the damaged records among them.
-func (o *messagesOptions) each(ctx context.Context, filter ipc.List, f func(*ipc.Message) error) (damaged []string, err error) {
+func (o *messagesOptions) each(ctx context.Context, filter ipc.MessageQuery, f func(*ipc.Message) error) (damaged []string, err error) {
 	left := int64(o.limit)
 	for {
 		filter.Limit = pageSize
 		if o.limit > 0 {
 			filter.Limit = int(min(left, pageSize))
 		}
-		var page ipc.MessageList
-		if err := o.call(ctx, ipc.MethodMessages, &filter, &page); err != nil {
+		page, err := o.verbs().Messages(ctx, filter)
+		if err != nil {
 			return damaged, err
 		}
 		for i := range page.Messages {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -29,9 +30,9 @@ func TestMessagesFitTheTerminal(t *testing.T) {
 	} {
 		rows = append(rows, messageRow(&m, noon, "/home/me"))
 	}
-	fit(columns, messageHeader, rows)
+	terminal.Fit(terminal.Columns, messageHeader, rows)
 	var buf bytes.Buffer
-	if err := printTable(&buf, messageHeader, rows); err != nil {
+	if err := terminal.Table(&buf, messageHeader, rows); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.TrimPrefix(`
@@ -48,7 +49,7 @@ ID                STATE      TEAM        SENT     TOOK  COST    OUTCOME
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	for line := range strings.Lines(buf.String()) {
-		if len(line)-1 > columns {
+		if len(line)-1 > terminal.Columns {
 			t.Errorf("%d columns: %s", len(line)-1, line)
 		}
 	}
@@ -58,7 +59,7 @@ ID                STATE      TEAM        SENT     TOOK  COST    OUTCOME
 // are damaged.
 func manyMessages(n int, limits *[]int, damaged ...string) ipc.Handler {
 	return func(_ context.Context, c *ipc.Call) (any, error) {
-		var p ipc.List
+		var p ipc.MessageQuery
 		if err := c.Bind(&p); err != nil {
 			return nil, err
 		}
@@ -81,7 +82,7 @@ func manyMessages(n int, limits *[]int, damaged ...string) ipc.Handler {
 
 func TestMessagesPages(t *testing.T) {
 	for _, c := range []struct {
-		limit  numberFlag
+		limit  uint64
 		limits []int
 		lines  int
 		status int
@@ -95,7 +96,7 @@ func TestMessagesPages(t *testing.T) {
 		var limits []int
 		_, g := newStub(t, map[string]ipc.Handler{ipc.MethodMessages: manyMessages(2500, &limits, "m0: damaged")})
 		var stdout, stderr strings.Builder
-		err := runMessages(t.Context(), messagesOptions{globals: g, limit: c.limit, quiet: true}, nil, &stdout, &stderr)
+		err := runMessages(t.Context(), &messagesOptions{globals: g, limit: c.limit, quiet: true}, nil, streams{nil, &stdout, &stderr})
 		if status(err) != c.status || (c.status == 1) != (stderr.String() == "iris: m0: damaged\n") {
 			t.Errorf("limit %d: got %v and %s", c.limit, err, &stderr)
 		}
@@ -108,7 +109,7 @@ func TestMessagesPages(t *testing.T) {
 func TestFilterOfMessages(t *testing.T) {
 	for arg, want := range map[string]string{"": "any ", "api": "any api", "api@s": "s api"} {
 		_, g := newStub(t, map[string]ipc.Handler{ipc.MethodMessages: func(_ context.Context, c *ipc.Call) (any, error) {
-			var p ipc.List
+			var p ipc.MessageQuery
 			if err := c.Bind(&p); err != nil {
 				return nil, err
 			}
@@ -126,7 +127,7 @@ func TestFilterOfMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		var stdout, stderr strings.Builder
-		if err := runMessages(t.Context(), opts, slices.DeleteFunc([]string{arg}, func(s string) bool { return s == "" }), &stdout, &stderr); err != nil {
+		if err := runMessages(t.Context(), &opts, slices.DeleteFunc([]string{arg}, func(s string) bool { return s == "" }), streams{nil, &stdout, &stderr}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -157,15 +158,15 @@ func TestMoments(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	var states []string
-	f := wordsFlag{&states, messageStates}
-	if err := f.Set("queued,running"); err != nil || f.Set("done") != nil || f.String() != "queued,running,done" {
+	f := wordsFlag(&states, messageStates)
+	if err := f.Set("queued,running"); err != nil || f.Set("done") != nil || !slices.Equal(states, messageStates[:3]) {
 		t.Errorf("got %v, %v", states, err)
 	}
 	if err := f.Set("queued,,done"); err == nil || err.Error() != "each must be queued, running, done, failed, cancelled, expired or unknown" {
 		t.Errorf("got %v", err)
 	}
 	var word string
-	if err := (wordFlag{&word, busyWords}).Set("x"); err == nil || err.Error() != "it must be wait, skip or fail" {
+	if err := wordFlag(&word, busyWords).Set("x"); err == nil || err.Error() != "it must be wait, skip or fail" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -179,7 +180,7 @@ func TestEverythingOfAMessageIsShown(t *testing.T) {
 		History: []ipc.Change{{State: "queued", At: noon}, {State: "done", At: noon, By: "me", Note: "seen"}},
 	}
 	var buf bytes.Buffer
-	if err := printFields(&buf, messageFields(&m, noon)); err != nil {
+	if err := terminal.Fields(&buf, messageFields(&m, noon)); err != nil {
 		t.Fatal(err)
 	}
 	at := noon.Local().Format("2006-01-02 15:04:05.000")

@@ -1,89 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"time"
-
-	"golang.org/x/term"
 )
-
-// isTerminal reports whether f, a stream of the command, is a terminal.
-func isTerminal(f any) bool {
-	file, ok := f.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// A printer writes one command's data. Close says whether all of it arrived.
-type printer struct {
-	buf  *bufio.Writer
-	safe *safeWriter // between buf and the stream, nil when bytes pass as they are
-}
-
-// newPrinter returns a printer for text that people read: on a terminal it
-// cannot steer it, unless raw is set; in a pipe or file the bytes pass as they
-// are.
-func newPrinter(w io.Writer, raw bool) *printer {
-	if raw || !isTerminal(w) {
-		return &printer{buf: bufio.NewWriter(w)}
-	}
-	safe := &safeWriter{w: w, form: formText}
-	return &printer{buf: bufio.NewWriter(safe), safe: safe}
-}
-
-func (p *printer) Write(b []byte) (int, error) { return p.buf.Write(b) }
-
-// Close writes what is still held back. It does not close the stream.
-func (p *printer) Close() error {
-	if err := p.buf.Flush(); err != nil {
-		return err
-	}
-	if p.safe == nil {
-		return nil
-	}
-	return p.safe.flush()
-}
-
-// printJSON writes v as one line of JSON in which every control character is
-// escaped, also those that JSON itself allows to stand, so that a terminal may
-// show it.
-func printJSON(w io.Writer, v any) error {
-	safe := &safeWriter{w: w, form: formJSON}
-	buf := bufio.NewWriter(safe)
-	enc := json.NewEncoder(buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	if err := buf.Flush(); err != nil {
-		return err
-	}
-	return safe.flush()
-}
-
-// printFields writes one name and value a line, values aligned.
-func printFields(w io.Writer, fields [][2]string) error {
-	width := 0
-	for _, f := range fields {
-		width = max(width, len(f[0]))
-	}
-	buf := bufio.NewWriter(w)
-	for _, f := range fields {
-		fmt.Fprintf(buf, "%-*s  %s\n", width+1, f[0]+":", orDash(escape(f[1])))
-	}
-	return buf.Flush()
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
 
 // name joins a team and a session as commands take them.
 func name(team, session string) string {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -85,7 +86,7 @@ func TestProcessRows(t *testing.T) {
 		rows = append(rows, processRow(p, now, "/home/me"))
 	}
 	var buf bytes.Buffer
-	if err := printTable(&buf, processHeader, rows); err != nil {
+	if err := terminal.Table(&buf, processHeader, rows); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.TrimPrefix(`

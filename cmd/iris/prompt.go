@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -23,62 +21,67 @@ import (
 // prompter asks nobody.
 type prompter struct {
 	globals *globals
-	in      int // descriptor of the terminal
+	in      *terminal.Input
 	out     io.Writer
-	status  *statusLine // of the same terminal; nil for none
+	status  *terminal.StatusLine // of the same terminal; nil for none
 
-	wg           sync.WaitGroup // the goroutine that asks, while there is something to ask
-	closing      sync.Once
-	waker, woken *os.File // the ends of a pipe; a byte in it has the one that asks look again
+	wg      sync.WaitGroup // the goroutine that asks, while there is something to ask
+	closing sync.Once
 
-	mu    sync.Mutex // protects the fields below
-	queue []ipc.Approval
-	busy  bool              // the goroutine is there
-	over  bool              // nothing more is asked
-	fates map[string]string // how those went that somebody else has decided
+	mu        sync.Mutex // protects the fields below
+	queue     []ipc.Approval
+	busy      bool              // the goroutine is there
+	over      bool              // nothing more is asked
+	decisions map[string]string // how those went that somebody else has decided
 }
 
 // newPrompter returns a prompter where somebody is there to be asked: standard
 // input and error are both terminals.
 func newPrompter(g *globals, stdin io.Reader, stderr io.Writer) *prompter {
 	f, ok := stdin.(*os.File)
-	if !ok || !isTerminal(f) || !isTerminal(stderr) {
+	if !ok || !terminal.Is(f) || !terminal.Is(stderr) {
 		return nil
 	}
-	woken, waker, err := os.Pipe()
+	in, err := terminal.NewInput(f)
 	if err != nil {
 		return nil
 	}
-	return &prompter{globals: g, in: int(f.Fd()), out: stderr, waker: waker, woken: woken, fates: map[string]string{}}
+	return &prompter{globals: g, in: in, out: stderr, decisions: map[string]string{}}
 }
 
-// notify takes a notification of the daemon, and reports whether it was one about
-// approvals. It does not block.
-func (p *prompter) notify(method string, params json.RawMessage) bool {
-	if method != ipc.NotifyAsked && method != ipc.NotifyDecided {
-		return false
-	}
-	var a ipc.Approval
-	if p == nil || json.Unmarshal(params, &a) != nil || a.ID == "" {
-		return true
+// asked takes an approval that waits. It does not block. After a restart of the
+// daemon the same is told again.
+func (p *prompter) asked(a ipc.Approval) {
+	if p == nil || a.ID == "" {
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known := slices.ContainsFunc(p.queue, func(q ipc.Approval) bool { return q.ID == a.ID })
-	switch {
-	case method == ipc.NotifyDecided:
-		if known {
-			p.fates[a.ID] = fate(&a)
-			p.wake()
-		}
-	case !known && !p.over: // after a restart of the daemon the same is told again
-		p.queue = append(p.queue, a)
-		if !p.busy {
-			p.busy = true
-			p.wg.Go(p.run)
-		}
+	if p.over || p.queuedLocked(a.ID) {
+		return
 	}
-	return true
+	p.queue = append(p.queue, a)
+	if !p.busy {
+		p.busy = true
+		p.wg.Go(p.run)
+	}
+}
+
+// decided takes what was decided elsewhere. It does not block.
+func (p *prompter) decided(a ipc.Approval) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.queuedLocked(a.ID) {
+		p.decisions[a.ID] = decisionText(&a)
+		p.in.Wake()
+	}
+}
+
+func (p *prompter) queuedLocked(id string) bool {
+	return slices.ContainsFunc(p.queue, func(q ipc.Approval) bool { return q.ID == id })
 }
 
 // close ends the asking and waits for it. What is not decided waits on. A second
@@ -94,13 +97,10 @@ func (p *prompter) end() {
 	p.mu.Lock()
 	p.over = true
 	p.mu.Unlock()
-	p.wake()
+	p.in.Wake()
 	p.wg.Wait()
-	p.waker.Close()
-	p.woken.Close()
+	p.in.Close()
 }
-
-func (p *prompter) wake() { p.waker.Write([]byte{0}) }
 
 // run asks about one after the other.
 func (p *prompter) run() {
@@ -108,7 +108,7 @@ func (p *prompter) run() {
 		p.ask(a)
 		p.mu.Lock()
 		p.queue = p.queue[1:]
-		delete(p.fates, a.ID)
+		delete(p.decisions, a.ID)
 		p.mu.Unlock()
 	}
 }
@@ -118,35 +118,80 @@ func (p *prompter) next() *ipc.Approval {
 	defer p.mu.Unlock()
 	for len(p.queue) > 0 && !p.over {
 		a := p.queue[0]
-		if p.fates[a.ID] == "" {
+		if p.decisions[a.ID] == "" {
 			return &a
 		}
 		p.queue = p.queue[1:]
-		delete(p.fates, a.ID)
+		delete(p.decisions, a.ID)
 	}
 	p.busy = false
 	return nil
 }
 
-// ask asks about one and has the answer take effect.
+// ask asks about one and has the answer take effect. An answer that is none is
+// asked for again.
 func (p *prompter) ask(a *ipc.Approval) {
-	defer p.status.hold()()
-	if foreground(p.in) {
-		flushInput(p.in) // what was typed before is no answer
-		fmt.Fprintf(p.out, "%sallow? [y/N/why] ", approvalText(a, time.Now()))
+	defer p.status.Hold()()
+	if p.in.Foreground() {
+		p.in.Discard() // what was typed before is no answer
+		io.WriteString(p.out, approvalText(a, time.Now()))
 	} else {
 		say(p.out, "approval %s waits: %s of team %s; \"iris approvals %s\" shows it", a.ID, a.Tool, name(a.Team, a.Session), a.ID)
 	}
-	line, err := p.line(a.ID)
-	if err != nil {
-		fmt.Fprintln(p.out)
-		p.unanswered(a, err)
-		return
+	for again := true; again; {
+		d, err := p.answer(a)
+		if err != nil {
+			fmt.Fprintln(p.out)
+			p.unanswered(a, err)
+			return
+		}
+		_, err = p.globals.decide(context.Background(), d)
+		if err != nil {
+			report(p.out, err)
+		}
+		again = reasonOf(err) == "bad-answer"
 	}
-	_, err = p.globals.decide(context.Background(), decision(a.ID, line))
-	if err != nil {
-		report(p.out, err)
+}
+
+// answer reads what the person decides: about permission, or in answer to each
+// question. No answer to one of these denies the tool.
+func (p *prompter) answer(a *ipc.Approval) (ipc.Decide, error) {
+	if len(a.Questions) == 0 {
+		line, err := p.prompt(a.ID, "allow? [y/N/why] ")
+		return decision(a.ID, line), err
 	}
+	d := ipc.Decide{ID: a.ID, Allow: true}
+	for i := range a.Questions {
+		line, err := p.prompt(a.ID, answerPrompt(a.Questions, i))
+		if err != nil {
+			return d, err
+		}
+		if line = strings.TrimSpace(line); line == "" {
+			return ipc.Decide{ID: a.ID}, nil
+		}
+		d.Answers = append(d.Answers, strings.ToValidUTF8(line, "\uFFFD"))
+	}
+	return d, nil
+}
+
+// answerPrompt asks for the answer to a question.
+func answerPrompt(questions []ipc.Question, i int) string {
+	which, how := "", "number or text"
+	if len(questions) > 1 {
+		which = fmt.Sprintf(" to question %d", i+1)
+	}
+	if questions[i].Multiple {
+		how = "numbers or text, with commas"
+	}
+	return fmt.Sprintf("answer%s? [%s; empty denies] ", which, how)
+}
+
+// prompt reads a line, in the foreground after some words.
+func (p *prompter) prompt(id, words string) (string, error) {
+	if p.in.Foreground() {
+		io.WriteString(p.out, words)
+	}
+	return p.in.Line(func() error { return p.still(id) })
 }
 
 // decision is what an answer means. Only a plain yes allows.
@@ -171,65 +216,34 @@ var (
 // unanswered says what becomes of it.
 func (p *prompter) unanswered(a *ipc.Approval, err error) {
 	p.mu.Lock()
-	why := p.fates[a.ID]
+	why := p.decisions[a.ID]
 	p.over = p.over || !errors.Is(err, errElsewhere)
 	p.mu.Unlock()
 	switch {
 	case errors.Is(err, errElsewhere):
-		if foreground(p.in) {
-			flushInput(p.in) // half an answer is no command for the shell
+		if p.in.Foreground() {
+			p.in.Discard() // half an answer is no command for the shell
 		}
 		say(p.out, "approval %s %s", a.ID, why)
 	case !errors.Is(err, errEnded):
-		say(p.out, "approval %s waits on; \"iris approve %s\" allows it", a.ID, a.ID)
+		say(p.out, "approval %s waits on; %s", a.ID, allowedBy(a))
 	}
 }
 
-// fate says how one went that was not decided here.
-func fate(a *ipc.Approval) string {
+// allowedBy names the command that allows a tool call.
+func allowedBy(a *ipc.Approval) string {
+	if len(a.Questions) > 0 {
+		return fmt.Sprintf("\"iris approve %s%s\" answers it", a.ID, strings.Repeat(" --answer TEXT", len(a.Questions)))
+	}
+	return fmt.Sprintf("\"iris approve %s\" allows it", a.ID)
+}
+
+// decisionText says how an approval was decided elsewhere.
+func decisionText(a *ipc.Approval) string {
 	if a.Decision == "expired" {
 		return "was denied at its deadline"
 	}
 	return "was " + a.Decision + " by " + a.By
-}
-
-// line reads a line from the terminal, until somebody else has decided or the wait
-// ends. In the background it does not read: the line is the foreground's.
-func (p *prompter) line(id string) (string, error) {
-	var line []byte
-	for {
-		if err := p.still(id); err != nil {
-			return "", err
-		}
-		fds := []unix.PollFd{{Fd: int32(p.woken.Fd()), Events: unix.POLLIN}, {Fd: int32(p.in), Events: unix.POLLIN}}
-		wait := -1
-		if !foreground(p.in) {
-			fds, wait = fds[:1], 200
-		}
-		if _, err := unix.Poll(fds, wait); err != nil && !errors.Is(err, unix.EINTR) {
-			return "", err
-		}
-		if fds[0].Revents != 0 {
-			p.woken.Read(make([]byte, 16))
-			continue
-		}
-		if len(fds) < 2 || fds[1].Revents == 0 || !foreground(p.in) {
-			continue
-		}
-		buf := make([]byte, 4096)
-		n, err := unix.Read(p.in, buf)
-		switch {
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
-			continue
-		case err != nil:
-			return "", err
-		case n == 0:
-			return "", io.EOF
-		}
-		if line = append(line, buf[:n]...); line[len(line)-1] == '\n' {
-			return string(line), nil
-		}
-	}
 }
 
 // still returns why a question need not be answered any more.
@@ -237,17 +251,10 @@ func (p *prompter) still(id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.fates[id] != "": // the wait often ends with it
+	case p.decisions[id] != "": // the wait often ends with it
 		return errElsewhere
 	case p.over:
 		return errEnded
 	}
 	return nil
-}
-
-// foreground reports whether the terminal is ours to read from: a command that
-// the shell has put into the background would be stopped.
-func foreground(fd int) bool {
-	group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
-	return err == nil && group == unix.Getpgrp()
 }

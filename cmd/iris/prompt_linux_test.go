@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func TestOnlyAPlainYesAllows(t *testing.T) {
 		"y\n": {Allow: true}, " YES \n": {Allow: true}, "\n": {}, "n\n": {}, "No\n": {}, "yes, but not there\n": {Reason: "yes, but not there"},
 		"y\xff\n": {Reason: "y\uFFFD"}, "yy\n": {Reason: "yy"},
 	} {
-		if got := decision("", line); got != want {
+		if got := decision("", line); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %+v, want %+v", line, got, want)
 		}
 	}
@@ -130,7 +131,7 @@ func TestQuestionEndsWhenSomebodyElseDecides(t *testing.T) {
 
 // The wait often ends with that, before the question does.
 func TestDecisionThatEndsTheWaitIsTold(t *testing.T) {
-	p := &prompter{over: true, fates: map[string]string{"a": "was allowed by pid 1"}}
+	p := &prompter{over: true, decisions: map[string]string{"a": "was allowed by pid 1"}}
 	if err := p.still("a"); !errors.Is(err, errElsewhere) {
 		t.Errorf("got %v", err)
 	}

@@ -28,17 +28,17 @@ var methodTexts = map[string]string{
 	ipc.MethodStatus:    "The daemon and its pool.",
 	ipc.MethodSend:      "Accepts a message and answers when it has ended. message.state says its id once it is on disk, its place while it waits, and when its turn begins. A client that goes away ends only its own waiting.",
 	ipc.MethodSubmit:    "Accepts a message and answers at once when it is on disk.",
-	ipc.MethodStream:    "What the agent writes in the turn of a message, as notifications: at its reader's own pace, from the beginning or after a number that an earlier stream has told. It answers when the message has ended and all was sent. After a message that was sent again (on_unknown is retry) comes the one in its place; message.state says so between them.",
-	ipc.MethodWait:      "Waits until one of these messages has ended; at once for one that has. One that was sent again (on_unknown is retry) has not before the one in its place has; message.state and the answer name both.",
+	ipc.MethodStream:    "What the agent writes in the turn of a message, as notifications: at its reader's own pace, from the beginning or after a number that an earlier stream has told. It answers when the message has ended and all was sent. Where a message has another attempt its output follows; message.state says so before it.",
+	ipc.MethodWait:      "Waits until one of these messages has ended; at once for one that has. One that has another attempt has not ended; message.state says so.",
 	ipc.MethodResult:    "The answer of a message that has ended.",
 	ipc.MethodMessages:  "A page of what is on record, newest first.",
 	ipc.MethodApprovals: "The tool calls that wait for a decision.",
-	ipc.MethodDecide:    "Allows a tool call that waits, or denies it.",
+	ipc.MethodDecide:    "Allows a tool call that waits, or denies it. One that asks questions is allowed by the answers to them.",
 	ipc.MethodCaller:    "Who the daemon takes the caller for: a person or program, or the tool of an agent.",
 	ipc.MethodShow:      "All that is on record of one message but its text and answer.",
 	ipc.MethodUsage:     "Messages, tokens and costs on record, summed up.",
-	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn; the agent and its conversation stay. Of one that was sent again the one in its place is meant.",
-	ipc.MethodRetry:     "Accepts the text of a message that has ended once more, as a new message.",
+	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn; the agent and its conversation stay.",
+	ipc.MethodRetry:     "Gives an unknown message another attempt. Of any other message that has ended it accepts the text once more, as a new message.",
 	ipc.MethodResolve:   "Records how a message ended whose end is unknown.",
 	ipc.MethodList:      "The agents that live, and the bound.",
 	ipc.MethodTree:      "The agents and the processes that they have started, also those that have made themselves daemons.",
@@ -50,6 +50,7 @@ var methodTexts = map[string]string{
 	ipc.MethodSubscribe: "The events that are kept and those to come, as notifications, until the client goes. It answers only a client that reads too slowly.",
 	ipc.MethodSessions:  "The conversations on record.",
 	ipc.MethodReset:     "Forgets a conversation: the next message begins a new one.",
+	ipc.MethodRewind:    "Takes back the last turns of a conversation; what they did to files stays.",
 	ipc.MethodLocate:    "Where Claude Code keeps the transcript of a conversation or message.",
 	ipc.MethodExamine:   "What the daemon finds of a team: its directory, its program and who is logged in.",
 	ipc.MethodEnv:       "The environment that an agent of a team is started with, secrets masked.",
@@ -124,7 +125,7 @@ func ipcSource(t *testing.T) *wireSource {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("package ipc: %v", err)
 	}
-	for _, path := range paths {
+	for _, path := range append(paths, "../../pool/turn/variant.go") {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}
@@ -326,8 +327,11 @@ func wireType(e ast.Expr) (kind string, types []string) {
 		kind, types = wireType(e.Elt)
 		return "list of " + kind, types
 	case *ast.SelectorExpr:
-		if e.Sel.Name == "Time" {
+		switch e.Sel.Name {
+		case "Time":
 			return "time", nil
+		case "Variant":
+			return wireType(e.Sel)
 		}
 		return "JSON", nil
 	case *ast.Ident:
@@ -350,7 +354,7 @@ func wireType(e ast.Expr) (kind string, types []string) {
 // "..." stands for anything.
 func TestProtocolPageIsTrue(t *testing.T) {
 	t.Parallel()
-	need(t, "socat", "jq", "bash")
+	needs(t, "socat", "jq", "bash")
 	h := newHouse(t, irisPath(t), "")
 	var script, want strings.Builder
 	for line := range strings.Lines(socatSession) {

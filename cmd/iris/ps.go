@@ -1,19 +1,23 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -29,36 +33,44 @@ func (o *psOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print TEAM[@SESSION] only, as other commands take it")
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 	f.BoolVar(&o.tree, "tree", false, "show the processes that agents have started")
-	f.BoolVar(&o.watch, "watch", false, "show it again each second, until Ctrl-C; on a terminal only")
+	f.BoolVar(&o.watch, "watch", false, "show the list each second until Ctrl-C; on a terminal only")
 }
 
 func newPsCmd(g *globals) *cobra.Command {
 	opts := psOptions{globals: g}
-	cmd := &cobra.Command{
+	return withFlags(&cobra.Command{
 		Use:        "ps",
 		Short:      "List the live agents",
 		SuggestFor: []string{"ls", "list", "top"},
-		Long: `List the live agents, the least recently used last.
+		Long: `List the live agents, the most recently used first: what each does, how many
+messages wait for it, and why it is kept or goes.
 
-NAME is a TEAM or TEAM@SESSION; a directory below your home begins with ~.
-STATE is starting, idle, stopping, or busy and for how long its turn has run.
-MSGS counts the turns that it has ended, QUEUE the messages that wait for it.
-MEMORY is that of its whole process tree at the last health check, UP how long
-it has been there, USED when its last turn ended. UNTIL says when its idle
-timeout ends it, WHY what keeps it or what it goes for, which approval its turn
-waits for, and whether the permission checks of Claude Code are turned off.
+NAME is a TEAM or TEAM@SESSION; a directory below your home begins with ~. STATE
+is starting, idle, stopping, or busy with the time that its turn has run. An
+agent is also busy while it works by itself: in a turn that its own scheduler
+began, or while subagents run that it left in the background; WHY says which.
+MSGS counts the ended turns of messages, and after a "+" the turns that nobody
+sent. QUEUE counts the messages that wait for the agent. MEMORY is the memory of
+its whole process tree at the last health check, UP its age, USED the end of its
+last turn. UNTIL is when its idle timeout ends it. WHY says what keeps it or why
+it goes, which approval its turn waits for, which MCP server its first turn
+waits for, a permission mode other than its team's, and whether the permission
+checks of Claude Code are turned off.
 
-With --tree each agent is followed by the processes below it, and by those that
-it has started and that have made themselves daemons (a dev server, tmux): they
-outlive it, and "iris kill --tree" ends them. An agent that is gone is listed as
-long as it has such. MEMORY is then that of each process, COMMAND its shortened
-command line.
+With --tree each agent is followed by the processes below it and by the
+processes that it started and that made themselves daemons (a dev server, tmux).
+These outlive the agent, and "iris kill --tree" ends them. An agent that is gone
+is listed as long as it has such processes. MEMORY is then that of each process,
+and COMMAND is its shortened command line.
 
 JSON
   an array of objects: id, pid, team, session, session_id, state, message,
-  messages_processed, queue_length, started, last_used, turn_since, until,
-  idle_remaining_ms, uptime_ms, memory_bytes, why, dir, approvals (ids of those
-  that its turn waits for), bypass (what turns its permission checks off);
+  messages_processed, works_on (its work by itself), own_turns,
+  queue_length, started, last_used, turn_since, until, idle_remaining_ms,
+  uptime_ms, memory_bytes, why, dir, approvals (ids of approvals that its turn
+  waits for), bypass (the setting that turns its permission checks off),
+  permission_mode (when it is not its team's: a message asked for it, or the
+  agent changed it);
   last_used is null before the first turn, until and idle_remaining_ms are null
   for never; with --tree: id, pid (0 when the agent is gone), team, session,
   state, memory_bytes, processes (pid, parent, command, memory_bytes, daemon)
@@ -70,39 +82,35 @@ EXIT STATUS
   iris ps --watch
   iris ps --json | jq -r '.[] | select(.state == "busy") | .team'`,
 		Args: between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case opts.quiet && opts.tree, opts.watch && (opts.quiet || opts.json):
-				return usagef("leave one of them out", "these flags of ps do not go together")
-			case opts.watch:
-				return runPsWatch(cmd.Context(), opts, cmd.OutOrStdout())
-			case opts.tree:
-				return runPsTree(cmd.Context(), opts, cmd.OutOrStdout())
-			}
-			return runPs(cmd.Context(), opts, cmd.OutOrStdout())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE: runs(&opts, runPs),
+	}, opts.addFlags)
 }
 
-func runPs(ctx context.Context, opts psOptions, stdout io.Writer) error {
+func runPs(ctx context.Context, opts *psOptions, _ []string, s streams) error {
+	switch {
+	case opts.quiet && opts.tree, opts.watch && (opts.quiet || opts.json):
+		return usagef("leave one of them out", "these flags of ps do not go together")
+	case opts.watch:
+		return opts.watchOn(ctx, s.out)
+	case opts.tree:
+		return opts.printTrees(ctx, s.out)
+	}
 	list, err := opts.list(ctx)
 	if err != nil {
 		return err
 	}
 	switch {
 	case opts.json:
-		return printJSON(stdout, orEmpty(list.Processes))
+		return terminal.JSON(s.out, orEmpty(list.Processes))
 	case opts.quiet:
-		return printNames(stdout, list.Processes)
+		return printNames(s.out, list.Processes)
 	}
-	return printProcesses(stdout, &list)
+	return printProcesses(s.out, &list)
 }
 
 // list asks for the live agents, in the order of the table.
-func (o *psOptions) list(ctx context.Context) (list ipc.ProcessList, err error) {
-	err = o.call(ctx, ipc.MethodList, nil, &list)
+func (o *psOptions) list(ctx context.Context) (ipc.ProcessList, error) {
+	list, err := o.verbs().Processes(ctx)
 	slices.SortStableFunc(list.Processes, byUse)
 	return list, err
 }
@@ -113,8 +121,7 @@ func printProcesses(stdout io.Writer, list *ipc.ProcessList) error {
 	for i, p := range list.Processes {
 		rows[i] = processRow(p, now, os.Getenv("HOME"))
 	}
-	fit(widthOf(stdout, 0), processHeader, rows)
-	return printTable(stdout, processHeader, rows)
+	return terminal.FitTable(stdout, processHeader, rows)
 }
 
 // byUse orders processes as people look for them: busy ones first, then the
@@ -152,12 +159,16 @@ func processRow(p ipc.Process, now time.Time, home string) []string {
 		state += " " + short(now.Sub(*p.TurnSince))
 		lastUsed = "now"
 	}
+	messages := strconv.Itoa(p.Messages)
+	if p.Own > 0 {
+		messages += "+" + strconv.Itoa(p.Own)
+	}
 	pid := ""
 	if p.PID > 0 {
 		pid = strconv.Itoa(p.PID)
 	}
 	return []string{
-		tilde(name(p.Team, p.Session), home), state, pid, strconv.Itoa(p.Messages), strconv.Itoa(p.Queue), size(p.Memory),
+		tilde(name(p.Team, p.Session), home), state, pid, messages, strconv.Itoa(p.Queue), size(p.Memory),
 		short(time.Duration(p.Uptime) * time.Millisecond), lastUsed, until, strings.TrimPrefix(p.Why, "never: "),
 	}
 }
@@ -173,7 +184,7 @@ func tilde(path, home string) string {
 // printNames writes one TEAM[@SESSION] a line.
 func printNames(w io.Writer, ps []ipc.Process) error {
 	for _, p := range ps {
-		if _, err := fmt.Fprintln(w, escape(name(p.Team, p.Session))); err != nil {
+		if _, err := fmt.Fprintln(w, terminal.Escape(name(p.Team, p.Session))); err != nil {
 			return err
 		}
 	}
@@ -186,4 +197,123 @@ func orEmpty[T any](s []T) []T {
 		return []T{}
 	}
 	return s
+}
+
+// printTrees prints the processes of the agents.
+func (o *psOptions) printTrees(ctx context.Context, stdout io.Writer) error {
+	agents, err := o.verbs().Trees(ctx)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return terminal.JSON(stdout, orEmpty(agents))
+	}
+	return printTree(stdout, terminal.Width(stdout, 0), agents)
+}
+
+// printTree cuts command lines so that a line has that width.
+func printTree(stdout io.Writer, width int, agents []ipc.AgentTree) error {
+	var rows [][]string
+	home := os.Getenv("HOME")
+	for i := range agents {
+		rows = append(rows, treeRows(&agents[i], home)...)
+	}
+	header := []string{"NAME", "PID", "MEMORY", "COMMAND"}
+	terminal.Fit(width, header, rows)
+	return terminal.Table(stdout, header, rows)
+}
+
+// treeRows are the lines of an agent: itself, what is below it in the order of
+// its descent, and what has made itself a daemon.
+func treeRows(a *ipc.AgentTree, home string) [][]string {
+	pid := ""
+	if a.PID > 0 {
+		pid = strconv.Itoa(a.PID)
+	}
+	rows := [][]string{{tilde(name(a.Team, a.Session), home), pid, size(a.Memory), "(" + a.State + ")"}}
+	below := map[int][]*ipc.TreeProcess{}
+	pids := map[int]bool{}
+	for i := range a.Processes {
+		pids[a.Processes[i].PID] = true
+	}
+	for i := range a.Processes {
+		p := &a.Processes[i]
+		parent := p.Parent
+		if !pids[parent] {
+			parent = 0 // the agent, or for a daemon whatever took it over
+		}
+		below[parent] = append(below[parent], p)
+	}
+	var add func(p *ipc.TreeProcess, depth int)
+	add = func(p *ipc.TreeProcess, depth int) {
+		text := strings.Join(p.Command, " ")
+		if p.Daemon && depth == 1 {
+			text = "daemon: " + text
+		}
+		rows = append(rows, []string{" ", strconv.Itoa(p.PID), size(p.Memory), strings.Repeat("  ", depth) + text})
+		for _, child := range below[p.PID] {
+			add(child, depth+1)
+		}
+	}
+	slices.SortStableFunc(below[0], func(a, b *ipc.TreeProcess) int { return compareBool(a.Daemon, b.Daemon) })
+	for _, p := range below[0] {
+		add(p, 1)
+	}
+	return rows
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// watchEvery is how often the list is asked for.
+const watchEvery = time.Second
+
+// watchOn shows the list on the terminal's other screen until a signal ends
+// it, which is no failure.
+func (o *psOptions) watchOn(ctx context.Context, stdout io.Writer) error {
+	if !terminal.Is(stdout) {
+		return usagef("\"iris events --follow\" tells a script what happens", "--watch needs a terminal")
+	}
+	first, err := o.page(ctx, terminal.Width(stdout, terminal.Columns)) // starts a daemon as any ps does, or fails as it
+	if err != nil {
+		return err
+	}
+	o.globals = o.running()
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	defer stop()
+	terminal.Watch(ctx, stdout.(*os.File), watchEvery, first, func() string {
+		page, err := o.page(ctx, terminal.Width(stdout, terminal.Columns))
+		if err != nil { // why there is no list takes its place
+			page = terminal.Escape(noDaemon(err).Error()) + ", " + time.Now().Format(time.TimeOnly) + "\n"
+		}
+		return page
+	})
+	return nil
+}
+
+// page is one state of the list, as ps prints it on a terminal of that width.
+func (o *psOptions) page(ctx context.Context, width int) (string, error) {
+	var b bytes.Buffer
+	list, err := o.list(ctx)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b, "%d of %d agents, %d queued, %s\n\n", list.Total, list.Max, list.Queued, time.Now().Format(time.TimeOnly))
+	if !o.tree {
+		err = printProcesses(&b, &list)
+		return b.String(), err
+	}
+	agents, err := o.verbs().Trees(ctx)
+	if err == nil {
+		err = printTree(&b, width, agents)
+	}
+	return b.String(), err
 }

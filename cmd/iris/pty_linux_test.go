@@ -26,6 +26,17 @@ type pty struct {
 	seen bytes.Buffer
 }
 
+// What a terminal is told: to show its other screen and its first one, to begin
+// the page at the top and end it, and to erase a line or the rest of one.
+const (
+	screenEnter = "\x1b[?1049h\x1b[?25l"
+	screenLeave = "\x1b[?25h\x1b[?1049l"
+	screenHome  = "\x1b[H"
+	screenRest  = "\x1b[J"
+	lineErase   = "\x1b[2K"
+	eraseLine   = "\x1b[K"
+)
+
 // openPty returns both ends of a new terminal.
 func openPty(t *testing.T) (pty, tty *os.File) {
 	t.Helper()

@@ -169,7 +169,7 @@ func doing(spool string) string {
 		return "waiting for permission"
 	case state < 0, bytes.Contains(end, []byte(`"state":"idle"`)):
 		return "idle"
-	case has(`{"type":"result"`):
+	case has(`"type":"result"`):
 		return "just done"
 	case has(`"tool_result"`):
 		return "after a tool"

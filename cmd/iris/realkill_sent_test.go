@@ -115,10 +115,10 @@ func (k *killing) reply(m *sent) (r ipc.Reply, text string, err error) {
 	if err := k.call(ipc.MethodWait, &ipc.Wait{IDs: []string{m.id}}, &st); err != nil {
 		return r, "", err
 	}
-	if err := k.call(ipc.MethodResult, &ipc.Which{ID: m.id}, &r); err != nil {
+	if err := k.call(ipc.MethodResult, &ipc.MessageRef{ID: m.id}, &r); err != nil {
 		return r, "", err
 	}
-	return r, text, json.Unmarshal(r.Text, &text)
+	return r, r.Text, nil
 }
 
 // settled wants each message to end with its answer, after one run.
@@ -167,7 +167,7 @@ func (k *killing) check(m *sent) error {
 // wayOf notes what a later daemon had to do for a message.
 func (k *killing) wayOf(m *sent) error {
 	var way ipc.Message
-	if err := k.call(ipc.MethodShow, &ipc.Which{ID: m.id}, &way); err != nil {
+	if err := k.call(ipc.MethodShow, &ipc.MessageRef{ID: m.id}, &way); err != nil {
 		return err
 	}
 	k.mu.Lock()

@@ -67,9 +67,9 @@ func TestRealHangingOrphanIsEnded(t *testing.T) {
 	t.Parallel()
 	k := newKilling(t, "orphan_timeout = \"300ms\"\nstop_grace = \"1s\"", "t0", "t1")
 	k.open()
-	k.settled(k.longer(k.message("t0", "", "background"), "sleep 1", "sleep 300"))
+	k.settled(k.longer(k.message("t0", "", "background"), "sleep 1", "true; sleep 300"))
 	model := k.say("t0", "hang")
-	tool := k.longer(k.message("t1", "", "tool"), "sleep 2", "sleep 301")
+	tool := k.longer(k.message("t1", "", "tool"), "sleep 2", "true; sleep 301")
 	k.asked(model, tool)
 	k.sleeps("sleep 300")
 	k.sleeps("sleep 301")
@@ -79,7 +79,9 @@ func TestRealHangingOrphanIsEnded(t *testing.T) {
 	}
 	k.next()
 	k.lost(model)
-	k.lost(tool)
+	if _, text, err := k.reply(tool); err != nil || text != "tool said: Exit code 137" { // that its agent had the time to tell the model
+		k.lost(tool)
+	}
 	k.until("the end of the tools", func() bool { return len(processesOf(k.dir)) == 1 })
 	k.settled(k.say("t0", "echo"), k.say("t1", "echo"))
 	k.end()
@@ -124,6 +126,7 @@ func TestRealUnreadMessageIsRunOnce(t *testing.T) {
 	var list ipc.ProcessList
 	k.mustCall(ipc.MethodList, struct{}{}, &list)
 	k.until("the transcripts on disk, which are late", func() bool { return k.told("dump:") == 2 })
+	k.rests()
 	pids := map[string]int{}
 	for _, p := range list.Processes {
 		pids[p.Team] = p.PID
@@ -160,6 +163,15 @@ func (k *killing) told(message string) (n int) {
 		}
 	}
 	return n
+}
+
+// rests waits until every agent has said that it is idle, which it may do after its
+// answer is on disk. Before, it is given no message.
+func (k *killing) rests() {
+	k.T.Helper()
+	k.until("the end of the turns", func() bool {
+		return !slices.ContainsFunc(k.spools(), func(path string) bool { return doing(path) != "idle" })
+	})
 }
 
 // lineWaits reports whether a whole line waits in the standard input of a process.
@@ -304,6 +316,7 @@ func TestRealConversationClearedWithoutADaemon(t *testing.T) {
 	k.mustCall(ipc.MethodList, struct{}{}, &list)
 	pid := list.Processes[0].PID
 	k.until("its transcript on disk, which is late", func() bool { return k.told("echo:before") == 1 })
+	k.rests()
 	syscall.Kill(pid, syscall.SIGSTOP)
 	var cleared ipc.MessageState
 	k.mustCall(ipc.MethodSubmit, ipc.Send{Team: "t0", Text: "/clear"}, &cleared)

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -122,16 +121,7 @@ func (i *inn) ps() map[string]ipc.Process {
 // ask sends a message and returns the answer.
 func (i *inn) ask(team, text string) string {
 	i.t.Helper()
-	return i.text(mustTell[ipc.Reply](i, ipc.MethodSend, ipc.Send{Team: team, Text: text}))
-}
-
-func (i *inn) text(r ipc.Reply) string {
-	i.t.Helper()
-	var b strings.Builder
-	if err := ipc.UnquoteTo(&b, r.Text); err != nil {
-		i.t.Error(err)
-	}
-	return b.String()
+	return mustTell[ipc.Reply](i, ipc.MethodSend, ipc.Send{Team: team, Text: text}).Text
 }
 
 func (i *inn) submit(team, text string) string {
@@ -146,11 +136,11 @@ func (i *inn) answer(id string) string {
 		var reply ipc.Reply
 		_, err := tell[ipc.MessageState](i, ipc.MethodWait, ipc.Wait{IDs: []string{id}})
 		if err == nil {
-			reply, err = tell[ipc.Reply](i, ipc.MethodResult, ipc.Which{ID: id})
+			reply, err = tell[ipc.Reply](i, ipc.MethodResult, ipc.MessageRef{ID: id})
 		}
 		switch {
 		case err == nil:
-			return i.text(reply)
+			return reply.Text
 		case !lost(err):
 			i.t.Fatalf("message %s: %v", id, err)
 		}

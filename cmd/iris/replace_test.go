@@ -19,7 +19,7 @@ func TestReplacedDaemonKeepsItsAgentsWarm(t *testing.T) {
 	i.ask("a", "echo:one")
 	i.ask("b", "echo:two")
 	i.ask("echo", "three")
-	before, events := i.ps(), mustTell[ipc.EventList](i, ipc.MethodEvents, ipc.Since{})
+	before, events := i.ps(), mustTell[ipc.EventList](i, ipc.MethodEvents, ipc.EventQuery{})
 	i.mustReplace()
 	after := i.ps()
 	if len(after) != 3 {
@@ -49,7 +49,7 @@ func TestReplacedDaemonKeepsItsAgentsWarm(t *testing.T) {
 			}
 		}
 	}
-	now := mustTell[ipc.EventList](i, ipc.MethodEvents, ipc.Since{})
+	now := mustTell[ipc.EventList](i, ipc.MethodEvents, ipc.EventQuery{})
 	if now.Missed != 0 || now.Last <= events.Last || len(now.Events) != int(now.Last) {
 		t.Errorf("%d events, last %d, before %d", len(now.Events), now.Last, events.Last)
 	}
@@ -76,7 +76,7 @@ func TestRunningTurnGoesOnInTheNewProgram(t *testing.T) {
 	if got := i.answer(id); !strings.HasSuffix(strings.TrimSpace(got), "d19") {
 		t.Errorf("got %q", got)
 	}
-	m := mustTell[ipc.Message](i, ipc.MethodShow, ipc.Which{ID: id})
+	m := mustTell[ipc.Message](i, ipc.MethodShow, ipc.MessageRef{ID: id})
 	if m.Attempts != 1 || len(m.History) != 3 || m.State != "done" {
 		t.Errorf("got %+v", m)
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 
+	"github.com/spf13/pflag"
+
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -14,8 +17,8 @@ func printReply(stdout, stderr io.Writer, r *ipc.Reply, raw bool) error {
 	if r.Notice != "" {
 		say(stderr, "%s", r.Notice)
 	}
-	if answers(r.Outcome) {
-		if err := printText(stdout, r.Text, raw); err != nil {
+	if answers(r.Outcome) || len(r.Earlier) > 0 {
+		if err := printText(stdout, r, raw); err != nil {
 			return err
 		}
 	}
@@ -32,12 +35,19 @@ func answers(outcome string) bool {
 	return false
 }
 
-// printText writes the JSON string raw as text that ends with a line feed.
-func printText(stdout io.Writer, text json.RawMessage, raw bool) error {
-	out := newPrinter(stdout, raw)
+// printText writes the answers of a reply as text that ends with a line feed, with
+// a blank line between two.
+func printText(stdout io.Writer, r *ipc.Reply, raw bool) error {
+	out := terminal.NewPrinter(stdout, raw)
 	end := &lastByte{w: out}
-	if err := ipc.UnquoteTo(end, text); err != nil {
-		return err
+	for _, text := range r.Earlier {
+		io.WriteString(end, text)
+		end.blankLine()
+	}
+	if answers(r.Outcome) {
+		if _, err := io.WriteString(end, r.Text); err != nil {
+			return err
+		}
 	}
 	if end.any && end.last != '\n' {
 		io.WriteString(out, "\n")
@@ -57,6 +67,17 @@ func (l *lastByte) Write(p []byte) (int, error) {
 		l.any, l.last = true, p[len(p)-1]
 	}
 	return l.w.Write(p)
+}
+
+// blankLine leaves one after what was written.
+func (l *lastByte) blankLine() {
+	if !l.any {
+		return
+	}
+	if l.last != '\n' {
+		io.WriteString(l, "\n")
+	}
+	io.WriteString(l, "\n")
 }
 
 // replyError returns nil for success and else what the agent reported.
@@ -81,3 +102,142 @@ func deniedTools(denials []ipc.Denial) string {
 	}
 	return strings.Join(tools, ", ")
 }
+
+// errorReply is what --json prints when the agent did not end the turn by its own
+// word; its names are those of ipc.Reply where they mean the same.
+type errorReply struct {
+	ID      string `json:"id,omitempty"`
+	Team    string `json:"team"`
+	Session string `json:"session"`
+	Outcome string `json:"outcome"` // none
+	Error   string `json:"error"`
+	Hint    string `json:"hint,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Status  int    `json:"status"`
+}
+
+// statusReply is a reply and the status that the command ends with.
+type statusReply struct {
+	*ipc.Reply
+	Status int `json:"status"`
+}
+
+// printReplyJSON prints one object, whatever happened, and returns err or how
+// the turn ended. What is known of a message without a reply is in none.
+func printReplyJSON(stdout io.Writer, none errorReply, reply *ipc.Reply, err error) error {
+	if err == nil {
+		ended := replyError(reply)
+		if err := terminal.JSON(stdout, statusReply{reply, status(ended)}); err != nil {
+			return err
+		}
+		return ended
+	}
+	none.Outcome, none.Error, none.Hint, none.Reason, none.Status = "none", err.Error(), hint(err), reasonOf(err), status(err)
+	var wire *ipc.Error
+	var wait *waitError
+	switch {
+	case errors.As(err, &wait) && wait.id != "":
+		none.ID = wait.id
+	case errors.As(err, &wire) && wire.Data != nil && wire.Data.ID != "":
+		none.ID = wire.Data.ID
+	}
+	if err := terminal.JSON(stdout, &none); err != nil {
+		return err
+	}
+	return err
+}
+
+// credentials names the variables that hold what an agent needs to reach its
+// model. A name with a "*" at its end stands for all that begin so.
+var credentials = []string{
+	"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_VERTEX_PROJECT_ID",
+	"CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_*", "CLAUDE_CONFIG_DIR",
+	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK",
+	"GOOGLE_APPLICATION_CREDENTIALS", "CLOUD_ML_REGION",
+}
+
+// credentialKeys returns the names of those that environ sets, never their
+// values: the daemon tells which of them its agents lack.
+func credentialKeys(environ []string) []string {
+	var keys []string
+	for _, kv := range environ {
+		key, value, _ := strings.Cut(kv, "=")
+		if value != "" && isCredential(key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func isCredential(key string) bool {
+	for _, c := range credentials {
+		if prefix, ok := strings.CutSuffix(c, "*"); key == c || ok && strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+var outputWords = []string{"text", "json", "stream-json"}
+
+// outputOptions say how an answer is printed.
+type outputOptions struct {
+	format  string
+	json    bool
+	stream  bool
+	chosen  bool // --stream was given, if perhaps as false
+	partial bool
+}
+
+func (o *outputOptions) addFlags(f *pflag.FlagSet, usage string) {
+	f.Var(wordFlag(&o.format, outputWords), "output", "text, json or stream-json; text is the default, stream-json are Claude Code's own lines as they come")
+	f.BoolVar(&o.json, "json", false, usage)
+	f.Var(choiceFlag(&o.stream, &o.chosen), "stream", "print the text as it comes; in a pipe, too")
+	f.Lookup("stream").NoOptDefVal = "true"
+	f.BoolVar(&o.partial, "include-partial-messages", false, "stream-json: the pieces of a text too")
+}
+
+// acceptNames has the flags of claude that mean the same understood too.
+func acceptNames(f *pflag.FlagSet, o *outputOptions) {
+	f.Var(wordFlag(&o.format, outputWords), "output-format", "as --output")
+	f.MarkHidden("output-format")
+	f.Bool("verbose", false, "taken and left alone")
+	f.MarkHidden("verbose")
+}
+
+// settle makes one of the flags that say the same, and refuses those that do not
+// go together.
+func (o *outputOptions) settle() error {
+	if o.json && o.format == "" {
+		o.format = "json"
+	}
+	switch {
+	case o.json && o.format != "json":
+		return usagef("leave one of them out", "--json and --output %s are two ways to print one answer", o.format)
+	case o.format == "json" && o.stream:
+		return usagef("\"--output stream-json\" prints the agent's lines as they come", "JSON is one object and cannot come piece by piece")
+	case o.format == "stream-json" && o.chosen && !o.stream:
+		return usagef("leave one of them out", "stream-json comes as it is written, which --stream=false forbids")
+	case o.partial && o.format != "stream-json":
+		return usagef("add \"--output stream-json\"", "--include-partial-messages is about stream-json")
+	}
+	o.json = o.format == "json"
+	return nil
+}
+
+// streams reports whether the output is printed as it comes: stream-json always,
+// text where it was asked for, and otherwise if byDefault.
+func (o *outputOptions) streams(byDefault bool) bool {
+	switch {
+	case o.lines():
+		return true
+	case o.json:
+		return false
+	case o.chosen:
+		return o.stream
+	}
+	return byDefault
+}
+
+// lines reports whether the agent's own lines are printed.
+func (o *outputOptions) lines() bool { return o.format == "stream-json" }

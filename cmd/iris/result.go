@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"io"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -18,23 +23,23 @@ type resultOptions struct {
 }
 
 func (o *resultOptions) addFlags(f *pflag.FlagSet) {
-	textVar(f, &o.last, "last", "TEAM[@SESSION]", "of the last message of that conversation that has ended")
-	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object, also when it failed")
-	f.BoolVar(&o.raw, "raw", false, "on a terminal too, print the answer as it is")
+	textVar(f, &o.last, "last", "TEAM[@SESSION]", "the last ended message of this session")
+	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object; also when it failed")
+	f.BoolVar(&o.raw, "raw", false, "print the answer as it is; on a terminal, too")
 }
 
 func newResultCmd(g *globals) *cobra.Command {
 	opts := resultOptions{globals: g}
 	cmd := &cobra.Command{
 		Use:        "result ID | --last TEAM[@SESSION]",
-		Short:      "Print the answer of a message that has ended",
+		Short:      "Print the answer of an ended message",
 		SuggestFor: []string{"answer", "reply", "output"},
-		Long: `Print the answer of a message that has ended, as "iris send" would have, and end
-with the same status. It does not wait: a message that still waits or runs is
-status 75; "iris wait" waits for it.
+		Long: `Print the answer of a message that has ended, and end with the same status, as
+"iris send" would have. It does not wait: a message that waits or runs is status
+75; "iris wait" waits for it.
 
---last names a conversation instead, whose last message that has ended is meant.
-TEAM alone stands for the team's own conversation.
+--last names a session instead and stands for its last ended message. TEAM alone
+stands for the main session of the team.
 
 JSON
   one object as "iris send --json" prints it
@@ -51,39 +56,187 @@ EXIT STATUS
 			return nil
 		},
 		ValidArgsFunction: completeMessages(g, 1, endedStates...),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runResult(cmd.Context(), opts, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
+		RunE:              runs(&opts, runResult),
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.RegisterFlagCompletionFunc("last", completeTeams(g))
 	return cmd
 }
 
-func runResult(ctx context.Context, opts resultOptions, args []string, stdout, stderr io.Writer) error {
+func runResult(ctx context.Context, opts *resultOptions, args []string, s streams) error {
 	which, err := opts.which(args)
 	if err != nil {
 		return err
 	}
-	var reply ipc.Reply
-	err = orDirectory(which.Team, opts.call(ctx, ipc.MethodResult, &which, &reply))
+	reply, err := opts.verbs().Result(ctx, which)
+	err = orDirectory(which.Team, err)
 	if opts.json {
-		none := noReply{ID: which.ID, Team: which.Team, Session: which.Session}
+		none := errorReply{ID: which.ID, Team: which.Team, Session: which.Session}
 		if err != nil && which.ID != "" {
 			none.Team, none.Session = opts.whose(ctx, which.ID)
 		}
-		return printReplyJSON(stdout, none, &reply, err)
+		return printReplyJSON(s.out, none, reply, err)
 	}
 	if err != nil {
 		return err
 	}
-	return printReply(stdout, stderr, &reply, opts.raw)
+	return printReply(s.out, s.err, reply, opts.raw)
 }
 
-func (o *resultOptions) which(args []string) (ipc.Which, error) {
+func (o *resultOptions) which(args []string) (ipc.MessageRef, error) {
 	if len(args) == 1 {
-		return ipc.Which{ID: args[0]}, nil
+		return ipc.MessageRef{ID: args[0]}, nil
 	}
 	team, session, err := parseTarget(o.last)
-	return ipc.Which{Team: team, Session: session}, err
+	return ipc.MessageRef{Team: team, Session: session}, err
+}
+
+func newShowCmd(g *globals) *cobra.Command {
+	opts := jsonOptions{globals: g}
+	return withFlags(&cobra.Command{
+		Use:        "show ID",
+		Short:      "Show the history of a message",
+		SuggestFor: []string{"inspect", "describe"},
+		Long: `Show the history of a message: its states and their times, how often its turn
+began, what it cost, and where Claude Code keeps the transcript of its session.
+
+Its text and its answer are not shown; "iris result" prints the answer.
+
+JSON
+  what "iris messages --json" prints, and session_id, dir, transcript, process
+  (of the last attempt), position (while it is queued), fresh, on_unknown,
+  origin, blocks (it has files in it), options (model, permission_mode,
+  max_turns, append_system_prompt, json_schema, effort, allowed_tools), usage
+  (input_tokens, output_tokens, cache_read_tokens, cache_write_tokens) and
+  history (state, at, by, note)
+
+EXIT STATUS
+0 1 2 3 4`,
+		Example: `  iris show 01m848j1qq28fxdd
+  iris show --json 01m848j1qq28fxdd | jq -r .transcript`,
+		Args:              between(1, 1, "ID"),
+		ValidArgsFunction: completeMessages(g, 1),
+		RunE:              runs(&opts, runShow),
+	}, opts.addFlags)
+}
+
+func runShow(ctx context.Context, opts *jsonOptions, args []string, s streams) error {
+	m, err := opts.verbs().Show(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	if opts.json {
+		return terminal.JSON(s.out, &m)
+	}
+	return terminal.Fields(s.out, messageFields(&m, time.Now()))
+}
+
+// messageFields are the lines about a message; what does not apply has none.
+func messageFields(m *ipc.Message, now time.Time) [][2]string {
+	var fields [][2]string
+	add := func(name, value string) {
+		if value != "" {
+			fields = append(fields, [2]string{name, value})
+		}
+	}
+	add("id", m.ID)
+	add("team", name(m.Team, m.Session))
+	add("state", stateText(m))
+	add("outcome", m.Outcome)
+	add("error", m.Error)
+	add("accepted", stamp(&m.Accepted))
+	add("started", stamp(m.Started))
+	add("ended", stamp(m.Ended))
+	add("took", took(m, now))
+	add("attempts", number(m.Attempts))
+	add("cost", exactly(m.CostUSD))
+	add("tokens", tokens(m.Usage))
+	add("text", cmp.Or(size(m.Bytes), "0 B")+withFiles(m))
+	for _, f := range append(settings(m), variantFields(m.Options)...) {
+		add(f[0], f[1])
+	}
+	add("process", m.Process)
+	add("session id", m.SessionID)
+	add("dir", m.Dir)
+	add("transcript", m.Transcript)
+	for i := range m.History {
+		add("history", changeText(&m.History[i]))
+	}
+	return fields
+}
+
+// withFiles says that a message is not words alone.
+func withFiles(m *ipc.Message) string {
+	if m.Blocks {
+		return ", with files"
+	}
+	return ""
+}
+
+func stateText(m *ipc.Message) string {
+	if m.Position > 0 {
+		return fmt.Sprintf("%s, number %d of its conversation", m.State, m.Position)
+	}
+	return m.State
+}
+
+// settings are what the sender asked for.
+func settings(m *ipc.Message) [][2]string {
+	fresh := ""
+	if m.Fresh {
+		fresh = "in a conversation of its own"
+	}
+	return [][2]string{
+		{"key", m.Key}, {"deadline", stamp(m.Deadline)}, {"on unknown", m.OnUnknown}, {"fresh", fresh},
+		{"origin", m.Origin}, {"retry of", m.RetryOf},
+	}
+}
+
+// changeText is one step of a message on its way.
+func changeText(c *ipc.Change) string {
+	text := stamp(&c.At) + "  " + c.State
+	if c.Process != "" {
+		text += " in " + c.Process
+	}
+	if c.By != "" {
+		text += ", by " + c.By
+	}
+	if c.Note != "" {
+		text += ": " + c.Note
+	}
+	return text
+}
+
+// stamp is a time in full; "" for none.
+func stamp(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05.000")
+}
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// exactly says a cost without rounding; "" for none.
+func exactly(cost float64) string {
+	if cost == 0 {
+		return ""
+	}
+	return "$" + strconv.FormatFloat(cost, 'f', -1, 64)
+}
+
+func tokens(u *ipc.Usage) string {
+	if u == nil || *u == (ipc.Usage{}) {
+		return ""
+	}
+	parts := []string{fmt.Sprintf("%d in", u.Input), fmt.Sprintf("%d out", u.Output)}
+	if u.CacheRead+u.CacheWrite > 0 {
+		parts = append(parts, fmt.Sprintf("%d read from the cache, %d written to it", u.CacheRead, u.CacheWrite))
+	}
+	return strings.Join(parts, ", ")
 }

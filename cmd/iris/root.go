@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
+
+	"iris/cmd/iris/internal/terminal"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,9 +28,24 @@ type globals struct {
 }
 
 func (g *globals) addFlags(f *pflag.FlagSet) {
-	textVar(f, &g.socket, "socket", "PATH", "Unix socket of the daemon (default $IRIS_SOCKET, else in the runtime directory, else in the state directory)")
-	textVar(f, &g.config, "config", "FILE", "configuration file (default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME)")
+	textVar(f, &g.socket, "socket", "PATH", "Unix socket of the daemon; by default $IRIS_SOCKET, else in the runtime directory, else in the state directory")
+	textVar(f, &g.config, "config", "FILE", "configuration file; by default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME")
 	f.BoolVar(&g.noStart, "no-start", false, "do not start a daemon when there is none")
+}
+
+// streams are those of a command.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func streamsOf(cmd *cobra.Command) streams {
+	return streams{cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()}
+}
+
+// runs makes of the work of a command what cobra calls.
+func runs[O any](opts O, work func(ctx context.Context, opts O, args []string, s streams) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error { return work(cmd.Context(), opts, args, streamsOf(cmd)) }
 }
 
 // A constructor makes a command and those below it.
@@ -36,14 +54,14 @@ type constructor struct {
 	make func(*globals) *cobra.Command
 }
 
-// A chapter is a part of the list of commands in the help.
-type chapter struct {
+// A commandGroup is a part of the list of commands in the help.
+type commandGroup struct {
 	title    string
 	commands []constructor
 }
 
-// chapters make the commands, in the order in which people meet them.
-var chapters = []chapter{
+// commandGroups make the commands, in the order in which people meet them.
+var commandGroups = []commandGroup{
 	{"Common commands", []constructor{
 		{"send", newSendCmd},
 		{"team", newTeamCmd},
@@ -65,7 +83,7 @@ var chapters = []chapter{
 		{"approve", newApproveCmd},
 		{"deny", newDenyCmd},
 	}},
-	{"Agents and conversations", []constructor{
+	{"Agents and sessions", []constructor{
 		{"wake", newWakeCmd},
 		{"evict", newEvictCmd},
 		{"restart", newRestartCmd},
@@ -94,17 +112,22 @@ func newRootCmd(args ...string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "iris COMMAND",
 		Short: "Send messages to warm agents from the shell",
-		Long: `iris keeps a bounded pool of warm Claude Code processes, one for each
-conversation of a team, and sends them messages. A team is a named project
-directory; "iris team add NAME DIR" makes one, and "echo" is always there.
+		Long: `iris keeps a bounded pool of warm Claude Code processes and sends them messages.
+A team is a named project directory, and "echo" is a team that is always there.
+The first command starts the daemon that owns the agents.
 
-The first command starts a daemon that owns the agents; "iris daemon stop" ends
-it. Every command prints data on stdout and talk on stderr, and ends with a
-status that says what happened.
+"iris team add NAME DIR" makes a team, "iris daemon stop" ends the daemon. Every
+command prints data on stdout and messages for people on stderr, and its exit
+status says what happened. "iris COMMAND -h" explains a command on one screen,
+"iris help COMMAND" opens its manual.
 
-With --json the data is one value in one line: an object, or an array where it
-is a list. Only what comes one after the other is an object a line: messages and
-events, and what cancel and wait have to say of each of their messages.
+With --json the data is one value in one line: an object, or an array for a
+list. Only messages, events, cancel and wait print an object a line, because
+their data comes piece by piece.
+
+Names and texts of agents cannot steer a terminal: control characters, 8-bit
+ones and direction marks included, are shown as \x1b and the like. In a pipe,
+answers and transcripts pass as they are; JSON has them escaped.
 
 EXIT STATUS
 0 1 2 3 4 5 6 7 8 9 10 11 12 13 65 75 124 130`,
@@ -119,7 +142,7 @@ EXIT STATUS
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if showVersion {
-				return runVersion(versionOptions{}, cmd.OutOrStdout())
+				return runs(&jsonOptions{}, runVersion)(cmd, nil)
 			}
 			return cmd.Help()
 		},
@@ -130,7 +153,6 @@ EXIT STATUS
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	g.addFlags(root.PersistentFlags())
 	root.SetHelpFunc(printHelp)
-	root.SetUsageFunc(printUsage)
 	root.SetHelpCommand(newHelpCmd())
 	addCommands(root, g, args)
 	return root
@@ -138,7 +160,7 @@ EXIT STATUS
 
 func addCommands(root *cobra.Command, g *globals, args []string) {
 	var all []constructor
-	for _, c := range chapters {
+	for _, c := range commandGroups {
 		all = append(all, c.commands...)
 	}
 	if i := slices.IndexFunc(all, func(c constructor) bool { return len(args) > 0 && c.name == args[0] }); i >= 0 {
@@ -153,8 +175,10 @@ func addCommands(root *cobra.Command, g *globals, args []string) {
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
-		Short: "Explain a command",
-		Long: `Explain a command; "iris COMMAND --help" does the same.
+		Short: "Open the manual of a command",
+		Long: `Open the manual of a command, without COMMAND that of iris. On a terminal man
+shows it, if it is installed; otherwise it is printed as plain text.
+"iris COMMAND -h" prints one screen of it.
 
 EXIT STATUS
 0 2`,
@@ -172,7 +196,9 @@ EXIT STATUS
 				return err
 			}
 			of.InitDefaultHelpFlag()
-			printHelp(of, nil)
+			if out := cmd.OutOrStdout(); !terminal.Is(out) || !openManual(of, out) {
+				printManual(out, of)
+			}
 			return nil
 		},
 	}
@@ -282,6 +308,14 @@ func dashed(name, letters string) string {
 		return "-" + name
 	}
 	return "--" + name
+}
+
+// someIDs checks that there is the id of a message.
+func someIDs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("usage: "+cmd.CommandPath()+" ID...", "%s needs the id of a message", cmd.Name())
+	}
+	return nil
 }
 
 // between returns a check for a number of arguments; names is how they are

@@ -14,8 +14,8 @@ import (
 // TestTreeOfOneCommandIsThatOfAll checks that leaving the others out changes
 // nothing for the command that runs.
 func TestTreeOfOneCommandIsThatOfAll(t *testing.T) {
-	for _, chapter := range chapters {
-		for _, c := range chapter.commands {
+	for _, commandGroup := range commandGroups {
+		for _, c := range commandGroup.commands {
 			one, _, err := newRootCmd(c.name, "x").Find([]string{c.name})
 			if err != nil || one.Name() != c.name {
 				t.Errorf("%s: got %v, %v", c.name, one, err)

@@ -79,7 +79,7 @@ func TestSettleEndsAnAgentThatHangsWithItsTools(t *testing.T) {
 	var wire *ipc.Error
 	if _, err := tell[ipc.MessageState](i, ipc.MethodWait, ipc.Wait{IDs: []string{id}}); err != nil {
 		t.Error(err)
-	} else if _, err = tell[ipc.Reply](i, ipc.MethodResult, ipc.Which{ID: id}); !errors.As(err, &wire) || wire.Code != ipc.CodeUnknown {
+	} else if _, err = tell[ipc.Reply](i, ipc.MethodResult, ipc.MessageRef{ID: id}); !errors.As(err, &wire) || wire.Code != ipc.CodeUnknown {
 		t.Errorf("got %v", err)
 	}
 }

@@ -41,7 +41,7 @@ func TestCompletionInShells(t *testing.T) {
 	for shell, how := range shells {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
-			need(t, shell, "tmux")
+			needs(t, shell, "tmux")
 			h, id := completionHouse(t)
 			s := h.pane(how.start)
 			s.load(how.load)

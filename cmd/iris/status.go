@@ -4,44 +4,37 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
-
-type statusOptions struct {
-	*globals
-	json bool
-}
-
-func (o *statusOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
-}
 
 const statusJSON = `
 
 JSON
   pid, version, protocol, socket, since, uptime_ms, config, config_error, log,
   total_processes, max_processes, busy, queued, messages_processed, cost_usd,
-  clients, generation, journal (path, bytes, messages, queued, running, unknown,
-  error: why nothing is accepted), stopping, broken (team, session, failures,
-  error, retry_ms: agents that do not start) and warnings. generation is 1 and
-  grows by 1 when the daemon's program is replaced while it runs.`
+  own_turns and own_cost_usd (of turns that nobody sent), clients,
+  generation, journal (path, bytes, messages, queued, running, unknown, error:
+  why nothing is accepted), stopping, broken (team, session, failures, error,
+  retry_ms: agents that do not start) and warnings. generation is 1 and grows by
+  1 when the daemon's program is replaced while it runs.`
 
 func newStatusCmd(g *globals) *cobra.Command {
-	opts := statusOptions{globals: g}
-	cmd := &cobra.Command{
+	opts := jsonOptions{globals: g}
+	return withFlags(&cobra.Command{
 		Use:        "status",
-		Short:      "Show how the daemon and its pool are",
+		Short:      "Show the daemon and its pool",
 		SuggestFor: []string{"info", "stat"},
-		Long: `Show the daemon and its pool: how many agents there are and may be, what waits,
-what they did and cost, what is on record, and what is wrong. It starts a daemon
+		Long: `Show the daemon and its pool: the agents and their bound, the queue, what the
+agents did and cost, the messages on record, and problems. It starts a daemon
 when there is none; "iris daemon status" does not.` + statusJSON + `
 
 EXIT STATUS
@@ -49,24 +42,20 @@ EXIT STATUS
 		Example: `  iris status
   iris status --json | jq .queued`,
 		Args: between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runStatus(cmd.Context(), opts, cmd.OutOrStdout())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE: runs(&opts, runStatus),
+	}, opts.addFlags)
 }
 
-func runStatus(ctx context.Context, opts statusOptions, stdout io.Writer) error {
-	var s ipc.Status
-	if err := opts.call(ctx, ipc.MethodStatus, nil, &s); err != nil {
+func runStatus(ctx context.Context, opts *jsonOptions, _ []string, s streams) error {
+	st, err := opts.verbs().Status(ctx)
+	if err != nil {
 		return err
 	}
 	if opts.json {
-		s.Broken = orEmpty(s.Broken)
-		return printJSON(stdout, &s)
+		st.Broken = orEmpty(st.Broken)
+		return terminal.JSON(s.out, &st)
 	}
-	return printFields(stdout, statusFields(&s, time.Now()))
+	return terminal.Fields(s.out, statusFields(&st, time.Now()))
 }
 
 func statusFields(s *ipc.Status, now time.Time) [][2]string {
@@ -82,6 +71,7 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 		{"agents", fmt.Sprintf("%d of %d, %d busy", s.Total, s.Max, s.Busy)},
 		{"queued", strconv.Itoa(s.Queued)},
 		{"messages", fmt.Sprintf("%d since then, $%.2f", s.Messages, s.CostUSD)},
+		{"own turns", fmt.Sprintf("%d since then, $%.2f", s.OwnTurns, s.OwnCostUSD)},
 		{"clients", strconv.Itoa(s.Clients)},
 		{"journal", journalText(&s.Journal)},
 	}
@@ -108,4 +98,54 @@ func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
 func journalText(j *ipc.Journal) string {
 	return fmt.Sprintf("%s, %d queued, %d running, %d unknown, %s",
 		plural(j.Messages, "message"), j.Queued, j.Running, j.Unknown, cmp.Or(size(j.Bytes), "0 B"))
+}
+
+// version is set by the linker: -ldflags "-X main.version=v1.2.3".
+var version string
+
+// buildVersion returns the version of this program, "dev" when nobody gave it
+// one.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}
+
+func newVersionCmd(*globals) *cobra.Command {
+	var opts jsonOptions
+	return withFlags(&cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program",
+		Long: `Print the version of this program. "iris status" prints the version of the
+running daemon.
+
+JSON
+  version, protocol, go, os, arch
+
+EXIT STATUS
+0 2`,
+		Example: `  iris version
+  iris version --json`,
+		Args: between(0, 0, ""),
+		RunE: runs(&opts, runVersion),
+	}, opts.addFlags)
+}
+
+func runVersion(_ context.Context, opts *jsonOptions, _ []string, s streams) error {
+	v := struct {
+		Version  string `json:"version"`
+		Protocol int    `json:"protocol"`
+		Go       string `json:"go"`
+		OS       string `json:"os"`
+		Arch     string `json:"arch"`
+	}{buildVersion(), ipc.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH}
+	if opts.json {
+		return terminal.JSON(s.out, v)
+	}
+	_, err := fmt.Fprintf(s.out, "iris %s (protocol %d, %s, %s/%s)\n", v.Version, v.Protocol, v.Go, v.OS, v.Arch)
+	return err
 }

@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
 func TestStatusShowsTheJournal(t *testing.T) {
 	s := ipc.Status{Journal: ipc.Journal{Bytes: 3 << 20, Messages: 12, Queued: 1, Running: 2, Unknown: 3, Error: "no space left on device"}}
 	var buf bytes.Buffer
-	if err := printFields(&buf, statusFields(&s, noon)); err != nil {
+	if err := terminal.Fields(&buf, statusFields(&s, noon)); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{

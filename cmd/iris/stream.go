@@ -1,11 +1,12 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -31,7 +32,7 @@ type streaming struct {
 	partial bool
 	place   bool
 	stop    func() // ends the wait: nothing more can be shown
-	status  *statusLine
+	status  *terminal.StatusLine
 
 	id   string
 	seq  int64
@@ -42,41 +43,30 @@ type streaming struct {
 // newStreaming shows the output of a message as the options say.
 func newStreaming(o *outputOptions, name string, raw bool, stdout, stderr io.Writer) *streaming {
 	if o.lines() {
-		return &streaming{stderr: stderr, lines: true, partial: o.partial, show: newLineView(stdout)}
+		return &streaming{stderr: stderr, lines: true, partial: o.partial, show: &lineView{terminal.NewJSONPrinter(stdout)}}
 	}
 	v := newTextView(stdout, stderr, name, raw)
 	return &streaming{stderr: stderr, partial: true, place: v.status != nil, show: v, status: v.status}
 }
 
-// notify takes what the daemon says during a call.
-func (s *streaming) notify(method string, params json.RawMessage) {
-	if s.err != nil {
-		return
-	}
-	switch method {
-	case ipc.NotifyState:
-		var st ipc.MessageState
-		if st.ParseJSON(params) == nil {
-			s.show.state(st)
-		}
-	case ipc.NotifyOutput:
-		var o ipc.Output
-		if err := o.ParseJSON(params); err == nil {
-			s.err = s.output(&o)
-		}
-	case ipc.NotifyGap:
-		var g ipc.OutputGap
-		if json.Unmarshal(params, &g) == nil {
-			s.gap(&g)
-		}
-	}
-	if s.err != nil {
-		s.stop()
+// state takes what the daemon says of the state of a message.
+func (s *streaming) state(st ipc.MessageState) {
+	if s.err == nil {
+		s.show.state(st)
 	}
 }
 
 // output takes a line, or a part of one.
-func (s *streaming) output(o *ipc.Output) error {
+func (s *streaming) output(o ipc.Output) {
+	if s.err != nil {
+		return
+	}
+	if s.err = s.add(&o); s.err != nil {
+		s.stop()
+	}
+}
+
+func (s *streaming) add(o *ipc.Output) error {
 	if s.id != o.ID { // the first, or one that runs in its place
 		s.id, s.part = o.ID, nil
 	}
@@ -88,11 +78,17 @@ func (s *streaming) output(o *ipc.Output) error {
 	if o.Seq == 0 {
 		return nil
 	}
+	if s.seq > 0 && s.seq>>ipc.SeqBits != o.Seq>>ipc.SeqBits { // another attempt
+		s.show.gap()
+	}
 	s.seq, s.part = o.Seq, nil
 	return s.show.line(line)
 }
 
-func (s *streaming) gap(g *ipc.OutputGap) {
+func (s *streaming) gap(g ipc.OutputGap) {
+	if s.err != nil {
+		return
+	}
 	s.part = nil
 	s.show.gap()
 	if g.Next > 0 {
@@ -101,79 +97,6 @@ func (s *streaming) gap(g *ipc.OutputGap) {
 		return
 	}
 	say(s.stderr, "the output of message %s after %d is no longer kept", g.ID, g.After)
-}
-
-// goOn leaves a message for the one that was sent in its place.
-func (s *streaming) goOn(id string) {
-	s.show.gap()
-	s.id, s.seq, s.part = id, 0, nil
-}
-
-// follow streams a message that a daemon has on record, from where it was left,
-// and gets its reply.
-func (d *delivery) follow(ctx context.Context, c *ipc.Client, id string) (*ipc.Reply, error) {
-	s := d.streaming
-	s.part = nil
-	p := ipc.Stream{ID: id, After: s.seq, Partial: s.partial, Place: s.place, Approvals: d.prompt != nil}
-	if err := c.Call(ctx, ipc.MethodStream, &p, nil); err != nil {
-		return nil, err
-	}
-	reply := new(ipc.Reply)
-	return reply, c.Call(ctx, ipc.MethodResult, &ipc.Which{ID: d.waiting()[0]}, reply) // perhaps another one by now
-}
-
-// ask sends a message and shows its output as it comes.
-func (d *delivery) ask(ctx context.Context, params ipc.Send) (*ipc.Reply, error) {
-	s := d.streaming
-	params.Stream, params.Partial, params.Place = true, s.partial, s.place
-	return d.streamed(ctx, func(ctx context.Context, c *ipc.Client) (*ipc.Reply, error) {
-		reply := new(ipc.Reply)
-		return reply, c.Call(ctx, ipc.MethodSend, &params, reply)
-	})
-}
-
-// streamed runs first on a connection, and goes on by the id of the message
-// where that is lost. Whatever happens, the view has ended then.
-func (d *delivery) streamed(ctx context.Context, first func(context.Context, *ipc.Client) (*ipc.Reply, error)) (reply *ipc.Reply, err error) {
-	s := d.streaming
-	s.stop = d.leave
-	if d.prompt != nil {
-		d.prompt.status = s.status
-	}
-	err = d.run(ctx, func(ctx context.Context, c *ipc.Client) error {
-		f := first
-		if ids := d.waiting(); ids != nil {
-			f = func(ctx context.Context, c *ipc.Client) (*ipc.Reply, error) { return d.follow(ctx, c, ids[0]) }
-		}
-		var err error
-		reply, err = f(ctx, c)
-		return err
-	})
-	if err != nil {
-		reply = nil
-	}
-	d.prompt.close()
-	ended := s.show.end(reply)
-	if s.err != nil {
-		return nil, s.err
-	}
-	if err == nil {
-		err = ended
-	}
-	return reply, err
-}
-
-// onward is the command that goes on with a wait.
-func (d *delivery) onward(id string) string {
-	s := d.streaming
-	if s == nil || !s.lines {
-		return "iris wait " + id
-	}
-	partial := ""
-	if s.partial {
-		partial = " --include-partial-messages"
-	}
-	return fmt.Sprintf("iris wait --output stream-json%s --after %d %s", partial, s.seq, id)
 }
 
 // printStreamed says what is to be known besides, and returns how the turn ended.
@@ -186,15 +109,7 @@ func printStreamed(stderr io.Writer, r *ipc.Reply) error {
 
 // A lineView prints the agent's lines, as "claude -p --output-format stream-json"
 // would.
-type lineView struct{ out *printer }
-
-func newLineView(stdout io.Writer) *lineView {
-	out := newPrinter(stdout, false)
-	if out.safe != nil {
-		out.safe.form = formJSON
-	}
-	return &lineView{out}
-}
+type lineView struct{ out *terminal.Printer }
 
 func (v *lineView) state(ipc.MessageState) {}
 
@@ -206,9 +121,244 @@ func (v *lineView) line(line []byte) error {
 	}
 	v.out.Write(line)
 	io.WriteString(v.out, "\n")
-	return v.out.buf.Flush()
+	return v.out.Flush()
 }
 
 func (v *lineView) gap() {}
 
 func (v *lineView) end(*ipc.Reply) error { return v.out.Close() }
+
+// A textView shows the text of an answer as it is written, block by block, and
+// on a terminal between them, in one line, what the agent does.
+type textView struct {
+	out    *terminal.Printer
+	tail   *lastByte            // in front of out
+	status *terminal.StatusLine // nil where there is none
+	team   string
+
+	block strings.Builder // what was shown of the block under way
+	said  strings.Builder // what was shown since, without its spaces
+	gaps  bool            // something was missed
+}
+
+func newTextView(stdout, stderr io.Writer, team string, raw bool) *textView {
+	v := &textView{out: terminal.NewPrinter(stdout, raw), team: team}
+	v.tail = &lastByte{w: v.out}
+	if terminal.Is(stdout) {
+		v.status = terminal.NewStatusLine(stderr)
+	}
+	return v
+}
+
+// An agentLine is what a textView needs of a line.
+type agentLine struct {
+	Type    string
+	Subtype string
+	Parent  *string `json:"parent_tool_use_id"` // of a line of an agent below the agent
+	Event   struct {
+		Type  string
+		Block struct{ Type, Name string } `json:"content_block"`
+		Delta struct{ Type, Text string }
+	}
+	Message struct {
+		Model   string
+		Content json.RawMessage
+	}
+	Request struct {
+		Subtype string
+		Tool    string `json:"tool_name"`
+	}
+	Attempt int
+	Max     int `json:"max_retries"`
+}
+
+func (v *textView) state(st ipc.MessageState) {
+	switch {
+	case st.State == "running" && st.WaitsFor != "":
+		v.say("the agent waits for %s", st.WaitsFor)
+	case st.State == "running":
+		v.say("works")
+	case st.WaitsFor != "" && st.Position > 1:
+		v.say("%s in the queue, which waits for %s", ordinal(st.Position), st.WaitsFor)
+	case st.WaitsFor != "":
+		v.say("waits for %s", st.WaitsFor)
+	}
+}
+
+// line passes over the result, whose text the reply has too.
+func (v *textView) line(line []byte) error {
+	var m agentLine
+	if json.Unmarshal(line, &m) != nil || m.Parent != nil {
+		return nil
+	}
+	switch m.Type {
+	case "stream_event":
+		return v.event(&m)
+	case "assistant":
+		return v.assistant(&m)
+	case "user":
+		v.say("works")
+	case "system":
+		if m.Subtype == "api_retry" {
+			v.say("the API fails, try %d of %d follows", m.Attempt+1, m.Max+1)
+		}
+	case "control_request":
+		v.request(&m)
+	}
+	return nil
+}
+
+// event shows a piece of a text as it comes.
+func (v *textView) event(m *agentLine) error {
+	switch e := &m.Event; {
+	case e.Type == "content_block_start" && e.Block.Type == "tool_use":
+		return v.tool(e.Block.Name)
+	case e.Type == "content_block_delta" && e.Delta.Type == "text_delta":
+		return v.show(e.Delta.Text)
+	}
+	return nil
+}
+
+// assistant shows what a whole message has of texts that were not shown piece by
+// piece. What Claude Code itself says of a failed call has no model.
+func (v *textView) assistant(m *agentLine) error {
+	var blocks []struct{ Type, Text, Name string }
+	if m.Message.Model == "<synthetic>" || json.Unmarshal(m.Message.Content, &blocks) != nil {
+		return nil
+	}
+	for _, b := range blocks {
+		var err error
+		switch b.Type {
+		case "text":
+			err = v.whole(b.Text)
+		case "tool_use":
+			err = v.tool(b.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// request is where the agent asks for something in mid-turn: to use a tool that
+// needs approval. The question itself is the prompter's.
+func (v *textView) request(m *agentLine) {
+	if m.Request.Subtype == "can_use_tool" {
+		v.say("asks to use %s", m.Request.Tool)
+	}
+}
+
+// whole ends a block: all of its text is shown then.
+func (v *textView) whole(text string) error {
+	rest, ok := strings.CutPrefix(text, v.block.String())
+	if !ok { // a piece of it was missed
+		v.block.Reset()
+		rest = text
+	}
+	if err := v.show(rest); err != nil {
+		return err
+	}
+	v.said.WriteString(squeezed(text))
+	v.block.Reset()
+	return nil
+}
+
+// show writes text that goes on in the block under way, or begins one.
+func (v *textView) show(text string) error {
+	if text == "" {
+		return nil
+	}
+	v.status.Clear()
+	if v.block.Len() == 0 && v.tail.any {
+		if v.tail.last != '\n' {
+			io.WriteString(v.tail, "\n")
+		}
+		io.WriteString(v.tail, "\n")
+	}
+	v.block.WriteString(text)
+	io.WriteString(v.tail, text)
+	return v.out.Flush()
+}
+
+// tool says which one is used, under the text.
+func (v *textView) tool(name string) error {
+	err := v.endLine()
+	v.say("uses %s", name)
+	return err
+}
+
+// endLine ends the line that the text has begun.
+func (v *textView) endLine() error {
+	if v.tail.any && v.tail.last != '\n' {
+		v.status.Clear()
+		io.WriteString(v.tail, "\n")
+	}
+	return v.out.Flush()
+}
+
+func (v *textView) gap() {
+	v.status.Clear()
+	v.endLine()
+	v.block.Reset()
+	v.said.Reset()
+	v.gaps = true
+}
+
+// squeezed is a text without its spaces, by which it is known again when it was shown
+// in several pieces.
+func squeezed(text string) string { return strings.Join(strings.Fields(text), "") }
+
+// end shows the answer, unless it is what was shown last. Earlier ones were shown,
+// too, unless something was missed.
+func (v *textView) end(r *ipc.Reply) error {
+	v.status.Clear()
+	if r != nil && answers(r.Outcome) {
+		if err := v.earlier(r.Earlier); err != nil {
+			return err
+		}
+		if shown := v.block.Len() > 0; shown || !strings.HasSuffix(v.said.String(), squeezed(r.Text)) || !v.tail.any {
+			if err := v.whole(r.Text); err != nil {
+				return err
+			}
+		}
+	}
+	v.endLine()
+	return v.out.Close()
+}
+
+// earlier shows the answers before the last one if they may not have been shown.
+func (v *textView) earlier(texts []string) error {
+	if v.tail.any && !v.gaps {
+		return nil
+	}
+	for _, text := range texts {
+		if err := v.whole(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// say shows what happens, where nothing else is in the line.
+func (v *textView) say(format string, args ...any) {
+	if !v.tail.any || v.tail.last == '\n' {
+		v.status.Set(v.team + ": " + fmt.Sprintf(format, args...))
+	}
+}
+
+// ordinal is "2nd" for 2.
+func ordinal(n int) string {
+	suffix := "th"
+	if n%100 < 11 || n%100 > 13 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+	return fmt.Sprintf("%d%s", n, suffix)
+}

@@ -1,19 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
 // viewInto is a textView whose stdout is a terminal in all but name.
 func viewInto(out *bytes.Buffer) *textView {
-	safe := &safeWriter{w: out, form: formText}
-	v := &textView{out: &printer{buf: bufio.NewWriter(safe), safe: safe}, team: "api"}
+	v := &textView{out: terminal.NewSafePrinter(out), team: "api"}
 	v.tail = &lastByte{w: v.out}
 	return v
 }
@@ -29,8 +28,20 @@ func textLine(text string) []byte {
 }
 
 func replyOf(text string) *ipc.Reply {
+	return &ipc.Reply{Outcome: "success", Text: text}
+}
+
+// withEarlier is a reply that has answers before the last one.
+func withEarlier(text string, earlier ...string) *ipc.Reply {
+	r := replyOf(text)
+	r.Earlier = earlier
+	return r
+}
+
+// resultLine is one whose type is not at its head.
+func resultLine(text string) []byte {
 	data, _ := json.Marshal(text)
-	return &ipc.Reply{Outcome: "success", Text: data}
+	return []byte(`{"duration_api_ms":1,"stop_reason":"end_turn","result":` + string(data) + `,"type":"result"}`)
 }
 
 // Text that could steer the terminal cannot, wherever it is cut into pieces.
@@ -77,11 +88,13 @@ func TestTextIsShownOnce(t *testing.T) {
 		{"two texts", [][]byte{deltaLine("look"), textLine("look"), tool, deltaLine("done"), textLine("done")}, replyOf("done"), "look\n\ndone\n"},
 		{"the same twice", [][]byte{textLine("a"), textLine("a")}, replyOf("a"), "a\n\na\n"},
 		{"another answer", [][]byte{textLine("look")}, replyOf("{}"), "look\n\n{}\n"},
+		{"an answer after an earlier one", [][]byte{deltaLine("launched"), textLine("launched"), resultLine("launched"), textLine("found"), resultLine("found")}, withEarlier("found", "launched"), "launched\n\nfound\n"},
+		{"an earlier one that was not shown", nil, withEarlier("found", "launched", "still at it\n"), "launched\n\nstill at it\n\nfound\n"},
 		{"only a reply", nil, replyOf("hi"), "hi\n"},
 		{"nothing", nil, replyOf(""), ""},
 		{"no reply", [][]byte{deltaLine("par")}, nil, "par\n"},
 		{"an agent below", [][]byte{below, textLine("hi")}, replyOf("hi"), "hi\n"},
-		{"failed", [][]byte{failed}, &ipc.Reply{Outcome: "api-error", Text: json.RawMessage(`"API Error: 500"`)}, ""},
+		{"failed", [][]byte{failed}, &ipc.Reply{Outcome: "api-error", Text: "API Error: 500"}, ""},
 		{"garbage", [][]byte{[]byte(`{"type":5}`), []byte(`{}`), textLine("hi")}, replyOf("hi"), "hi\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,8 +120,8 @@ func TestAnswerIsWholeAfterAGap(t *testing.T) {
 	v.gap()
 	v.line(deltaLine("three"))
 	v.line(textLine("one two three"))
-	v.end(replyOf("one two three"))
-	if want := "one \n\nthree\n\none two three\n"; out.String() != want {
+	v.end(withEarlier("one two three", "zero"))
+	if want := "one \n\nthree\n\none two three\n\nzero\n\none two three\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

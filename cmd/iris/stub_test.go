@@ -161,7 +161,7 @@ func (s *stub) lost(ctx context.Context, c *ipc.Call) (any, error) {
 
 // succeeded is the reply of a message that went well.
 func succeeded(id, text string) ipc.Reply {
-	return ipc.Reply{ID: id, Team: "api", Outcome: "success", Text: ipc.QuoteString(nil, text)}
+	return ipc.Reply{ID: id, Team: "api", Outcome: "success", Text: text}
 }
 
 func wireError(code int, reason, id string) error {

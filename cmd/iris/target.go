@@ -46,6 +46,19 @@ func parseTarget(arg string) (team, session string, err error) {
 	return dir, session, nil
 }
 
+// parseFilter reads an optional TEAM[@SESSION] as what to list: of all teams, of
+// all sessions of a team, or of one.
+func parseFilter(args []string) (team string, session *string, err error) {
+	if len(args) == 0 {
+		return "", nil, nil
+	}
+	team, name, err := parseTarget(args[0])
+	if name != "" {
+		session = &name
+	}
+	return team, session, err
+}
+
 // fromTilde undoes tilde.
 func fromTilde(path, home string) string {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && len(home) > 1 && (rest == "" || rest[0] == '/' || rest[0] == '@') {

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/config"
 	"iris/ipc"
 )
@@ -19,9 +19,11 @@ func newTeamCmd(g *globals) *cobra.Command {
 		Use:        "team COMMAND",
 		Short:      "Add, list and remove teams",
 		SuggestFor: []string{"teams", "project", "projects", "remove", "delete"},
-		Long: `A team is a named project directory. "iris team add" writes it into a file of
-its own in conf.d beside the configuration file, so that nobody's comments are
-lost; everything else a team may have is added there, as iris-config(5) says.
+		Long: `Add, list and remove teams. A team is a named project directory, in a file of
+its own in conf.d beside the configuration file.
+
+Comments of yours in the configuration file are never lost. Other settings of a
+team go into its file by hand; iris-config(5) describes them.
 
 EXIT STATUS
 0 2 3 4`,
@@ -38,36 +40,32 @@ type teamAddOptions struct {
 
 func (o *teamAddOptions) addFlags(f *pflag.FlagSet) {
 	textVar(f, &o.description, "description", "TEXT", "what the team is for, shown in lists")
-	f.BoolVar(&o.force, "force", false, "replace a team that was added before, or the built-in one")
+	f.BoolVar(&o.force, "force", false, "replace an added team or the built-in one")
 }
 
 func newTeamAddCmd(g *globals) *cobra.Command {
 	opts := teamAddOptions{globals: g}
-	cmd := &cobra.Command{
+	return withFlags(&cobra.Command{
 		Use:   "add NAME DIR",
 		Short: "Add a team",
-		Long: `Add a team with that project directory. A name is 1 to 63 letters, digits, ".",
+		Long: `Add a team with this project directory. A name is 1 to 63 letters, digits, ".",
 "_" or "-" and begins with a letter, a digit or "_".
 
---force replaces a team that was added before. A file that holds anything else,
+--force replaces a team that was added before. A file with anything else in it,
 such as settings or comments of your own, is never replaced: edit it.
 
-What an agent has started may not do this (2).
+Commands run by an agent cannot do this (2).
 
 EXIT STATUS
 0 2 3`,
 		Example: `  iris team add api ~/src/api
   iris team add docs . --description "the manual"`,
 		Args: between(2, 2, "NAME DIR"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTeamAdd(cmd.Context(), opts, args[0], args[1])
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE: runs(&opts, runTeamAdd),
+	}, opts.addFlags)
 }
 
-func runTeamAdd(ctx context.Context, opts teamAddOptions, name, dir string) error {
+func runTeamAdd(ctx context.Context, opts *teamAddOptions, args []string, _ streams) error {
 	paths, err := opts.paths()
 	if err != nil {
 		return err
@@ -75,58 +73,44 @@ func runTeamAdd(ctx context.Context, opts teamAddOptions, name, dir string) erro
 	if err := opts.notByAgents(ctx, "add a team"); err != nil {
 		return err
 	}
-	if _, err := config.AddTeam(paths, name, dir, config.TeamOptions{Description: opts.description, Force: opts.force}); err != nil {
+	if _, err := config.AddTeam(paths, args[0], args[1], config.TeamOptions{Description: opts.description, Force: opts.force}); err != nil {
 		return configError(err)
 	}
 	return opts.takeUp(ctx)
 }
 
 // takeUp has a running daemon know of a change before the command ends: it
-// would notice by itself, but not before the next command. A daemon that runs
+// would notice by itself, but not before it is asked for something. A daemon that runs
 // with another configuration has nothing to take up.
 func (g globals) takeUp(ctx context.Context) error {
-	g.noStart = true
-	err := g.call(ctx, ipc.MethodReload, nil, nil)
+	_, err := g.running().verbs().Reload(ctx)
 	if errors.Is(err, ipc.ErrNoDaemon) || reasonOf(err) == "other-configuration" {
 		return nil
 	}
 	return err
 }
 
-type teamLsOptions struct {
-	*globals
-	json bool
-}
-
-func (o *teamLsOptions) addFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.json, "json", false, "print a JSON array")
-}
-
 func newTeamLsCmd(g *globals) *cobra.Command {
-	opts := teamLsOptions{globals: g}
-	cmd := &cobra.Command{
+	opts := jsonOptions{globals: g}
+	return withFlags(&cobra.Command{
 		Use:        "ls",
 		Short:      "List the teams",
 		SuggestFor: []string{"list", "show"},
-		Long: `List the teams of the configuration, sorted by name. Where something turns the
-permission checks of Claude Code off for a team, a column says what.
+		Long: `List the teams of the configuration, sorted by name. If a setting turns the
+permission checks of Claude Code off for a team, a column names the setting.
 
 JSON
   an array of objects: team, dir, description, agent, file, line and, where
-  something turns the permission checks of its agents off, bypass: what it is,
-  or the file of settings that it is in; file is empty for the built-in team
+  a setting turns the permission checks of its agents off, bypass: the setting
+  or the file that it is in; file is empty for the built-in team
 
 EXIT STATUS
 0 2`,
 		Example: `  iris team ls
   iris team ls --json | jq -r '.[].team'`,
 		Args: between(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runTeamLs(opts, cmd.OutOrStdout())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE: runs(&opts, runTeamLs),
+	}, opts.addListFlags)
 }
 
 // teamView is a team as "team ls --json" prints it.
@@ -140,12 +124,8 @@ type teamView struct {
 	Bypass      string `json:"bypass,omitempty"`
 }
 
-func runTeamLs(opts teamLsOptions, stdout io.Writer) error {
-	paths, err := opts.paths()
-	if err != nil {
-		return err
-	}
-	cfg, err := config.Load(paths)
+func runTeamLs(_ context.Context, opts *jsonOptions, _ []string, s streams) error {
+	cfg, err := opts.loaded()
 	if err != nil {
 		return configError(err)
 	}
@@ -159,7 +139,7 @@ func runTeamLs(opts teamLsOptions, stdout io.Writer) error {
 		rows = append(rows, []string{v.Team, tilde(v.Dir, home), v.Description, v.Bypass})
 	}
 	if opts.json {
-		return printJSON(stdout, views)
+		return terminal.JSON(s.out, views)
 	}
 	header := []string{"TEAM", "DIR", "DESCRIPTION", "NO PERMISSION CHECKS"}
 	if !slices.ContainsFunc(views, func(v teamView) bool { return v.Bypass != "" }) {
@@ -168,8 +148,7 @@ func runTeamLs(opts teamLsOptions, stdout io.Writer) error {
 			rows[i] = rows[i][:3]
 		}
 	}
-	fit(widthOf(stdout, 0), header, rows)
-	return printTable(stdout, header, rows)
+	return terminal.FitTable(s.out, header, rows)
 }
 
 func newTeamRmCmd(g *globals) *cobra.Command {
@@ -177,24 +156,22 @@ func newTeamRmCmd(g *globals) *cobra.Command {
 		Use:        "rm NAME",
 		Short:      "Remove a team that was added",
 		SuggestFor: []string{"remove", "delete", "del"},
-		Long: `Remove a team that "iris team add" made: its file in conf.d, with all that you
-have added to it. Its directory is not touched. A team that you wrote into the
-configuration file is refused; take it out of there.
+		Long: `Remove a team that "iris team add" made: its file in conf.d, with all settings
+that you added to it. Its directory is not touched.
 
-What an agent has started may not do this (2).
+A team in the configuration file is refused; remove it there by hand. Commands
+run by an agent cannot do this (2).
 
 EXIT STATUS
 0 2 3 4`,
 		Example:           `  iris team rm api`,
 		Args:              between(1, 1, "NAME"),
 		ValidArgsFunction: completeAdded(g),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runTeamRm(cmd.Context(), g, args[0])
-		},
+		RunE:              runs(g, runTeamRm),
 	}
 }
 
-func runTeamRm(ctx context.Context, g *globals, name string) error {
+func runTeamRm(ctx context.Context, g *globals, args []string, _ streams) error {
 	paths, err := g.paths()
 	if err != nil {
 		return err
@@ -202,7 +179,7 @@ func runTeamRm(ctx context.Context, g *globals, name string) error {
 	if err := g.notByAgents(ctx, "remove a team"); err != nil {
 		return err
 	}
-	if _, err := config.RemoveTeam(paths, name); err != nil {
+	if _, err := config.RemoveTeam(paths, args[0]); err != nil {
 		return configError(err)
 	}
 	return g.takeUp(ctx)
@@ -221,4 +198,18 @@ func configError(err error) error {
 		return &ipc.Error{Code: ipc.CodeNotFound, Message: unknown.Error(), Data: &ipc.Data{Hint: unknown.Hint()}}
 	}
 	return usagef("", "%s", err)
+}
+
+// notByAgents refuses what an agent may not do and no daemon does: a command that
+// changes the configuration by itself asks the daemon whose process it is. Without
+// a daemon the mark tells that iris puts into the environment of agents.
+func (g globals) notByAgents(ctx context.Context, what string) error {
+	c, err := g.running().ofAnyConfig().verbs().Caller(ctx)
+	if err != nil {
+		c.Agent = os.Getenv("IRIS_PROCESS")
+	}
+	if c.Agent == "" {
+		return nil
+	}
+	return usagef("run it in a shell of your own", "an agent may not %s, and this command was started by one", what)
 }

@@ -1,140 +1,196 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
+	"os"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"iris/cmd/iris/internal/terminal"
+	"iris/ipc"
 )
 
-// printHelp explains a command: what it does, how it is written, and then the
-// sections that few people look up each time.
-func printHelp(cmd *cobra.Command, _ []string) {
-	text, sections := splitLong(cmd.Long)
-	fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n", text)
-	cmd.Usage()
-	if sections != "" {
-		fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n", sections)
-	}
+// usageBy are the ways to sum up.
+var usageBy = []string{"team", "session", "day"}
+
+type usageOptions struct {
+	*globals
+	by    string
+	since moment
+	json  bool
 }
 
-// splitLong takes the text of a command apart where its first section begins,
-// which has a line in capitals over it, and explains the statuses in it.
-func splitLong(long string) (text, sections string) {
-	at := 0
-	for line := range strings.Lines(long) {
-		if isHeading(line) {
-			return strings.TrimSpace(long[:at]), explainStatuses(long[at:])
+func (o *usageOptions) addFlags(f *pflag.FlagSet) {
+	o.by = usageBy[0]
+	f.Var(wordFlag(&o.by, usageBy), "by", "by team, session or day; by default by team")
+	f.Var(&o.since, "since", "only messages accepted since then: 90m, 7d; or 2026-11-23, or 2026-11-23T18:00:00Z")
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
+}
+
+func newUsageCmd(g *globals) *cobra.Command {
+	opts := usageOptions{globals: g}
+	cmd := &cobra.Command{
+		Use:        "usage [TEAM[@SESSION]]",
+		Short:      "Sum up messages, tokens and costs",
+		SuggestFor: []string{"cost", "costs", "tokens", "stats"},
+		Long: `Sum up the messages that have ended, the tokens that the model read and wrote,
+and the cost that Claude Code reports. TEAM alone stands for all sessions of the
+team, TEAM@SESSION for this session.
+
+INPUT counts the tokens that the model read, CACHE READ and CACHE WRITE those of
+its cache, OUTPUT those that it wrote.
+
+OWN counts the turns that nobody sent, and OWN COST is their cost, where there
+are any: an agent's scheduler began them, or the end of background work, or a
+message of another session of Claude Code. They are in no other column, and
+count for the day on which they ended.
+
+Days are those of the local calendar; a message counts for the day on which it
+was accepted. Messages that ran in a session of their own (--fresh) are TEAM@~.
+The sums cover messages on record: not messages that wait or run, and not old
+messages that were removed, after 35 days unless the configuration says
+otherwise. A damaged record is named on stderr and the status is 1.
+
+JSON
+  sums, an array of objects: team, session, day (as --by says), messages,
+  cost_usd, usage (input_tokens, output_tokens, cache_read_tokens,
+  cache_write_tokens), own (turns, cost_usd, usage: of turns that nobody sent);
+  and total, an object of the last four
+
+EXIT STATUS
+0 1 2 3 4`,
+		Example: `  iris usage --since 7d --by day
+  iris usage api --by session
+  iris usage --since 2026-11-01 --json | jq .total.cost_usd`,
+		Args:              between(0, 1, "[TEAM[@SESSION]]"),
+		ValidArgsFunction: completeTeams(g),
+		RunE:              runs(&opts, runUsage),
+	}
+	opts.addFlags(cmd.Flags())
+	completeWords(cmd, "by", usageBy)
+	return cmd
+}
+
+// A usageView is a sum as --json prints it.
+type usageView struct {
+	Team     string     `json:"team,omitempty"`
+	Session  *string    `json:"session,omitempty"`
+	Day      string     `json:"day,omitempty"`
+	Messages int64      `json:"messages"`
+	CostUSD  float64    `json:"cost_usd"`
+	Usage    ipc.Usage  `json:"usage"`
+	Own      ipc.OwnSum `json:"own"`
+}
+
+// viewOf is a sum as it is called in a time zone.
+func viewOf(s *ipc.UsageSum, zone *time.Location) usageView {
+	v := usageView{Team: s.Team, Session: s.Session, Messages: s.Messages, CostUSD: ipc.Cost(s.CostUSD), Usage: s.Usage, Own: s.Own}
+	v.Own.CostUSD = ipc.Cost(s.Own.CostUSD)
+	if s.From != nil {
+		v.Day = s.From.In(zone).Format(time.DateOnly)
+	}
+	return v
+}
+
+func runUsage(ctx context.Context, opts *usageOptions, args []string, s streams) error {
+	query := ipc.UsageQuery{By: opts.by, Since: opts.since.at(time.Now())}
+	var err error
+	if query.Team, query.Session, err = parseFilter(args); err != nil {
+		return err
+	}
+	found, err := opts.verbs().Usage(ctx, query)
+	if err != nil {
+		return orDirectory(query.Team, err)
+	}
+	sums := byDays(found.Sums, time.Local)
+	var total ipc.UsageSum
+	views := []usageView{}
+	for i := range sums {
+		total.Add(&sums[i])
+		views = append(views, viewOf(&sums[i], time.Local))
+	}
+	if err := printUsageSums(s.out, opts, views, viewOf(&total, time.Local)); err != nil {
+		return err
+	}
+	return reportDamage(s.err, found.Damaged)
+}
+
+// byDays joins what is in order of time to sums of the days of a time zone.
+// Others stay as they are.
+func byDays(sums []ipc.UsageSum, zone *time.Location) []ipc.UsageSum {
+	var days []ipc.UsageSum
+	for _, s := range sums {
+		last := len(days) - 1
+		if s.From != nil && last >= 0 && sameDay(s.From.In(zone), days[last].From.In(zone)) {
+			days[last].Add(&s)
+			continue
 		}
-		at += len(line)
+		days = append(days, s)
 	}
-	return long, ""
+	return days
 }
 
-// printUsage says how a command is written.
-func printUsage(cmd *cobra.Command) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Usage:\n  %s\n", cmd.UseLine())
-	if cmd.HasExample() {
-		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
+func sameDay(a, b time.Time) bool { return a.Format(time.DateOnly) == b.Format(time.DateOnly) }
+
+func printUsageSums(stdout io.Writer, opts *usageOptions, sums []usageView, total usageView) error {
+	if opts.json {
+		return terminal.JSON(stdout, struct {
+			Sums  []usageView `json:"sums"`
+			Total usageView   `json:"total"`
+		}{sums, total})
 	}
-	commandSections(&b, cmd)
-	section(&b, "Flags", 0, flagRows(cmd.LocalFlags()))
-	section(&b, "Global flags", 0, flagRows(cmd.InheritedFlags()))
-	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
-	return err
+	header := []string{"TEAM", "MSGS", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "COST"}
+	own := total.Own.Turns > 0
+	if own {
+		header = append(header, "OWN", "OWN COST")
+	}
+	if opts.by == "day" {
+		header[0] = "DAY"
+	}
+	home := os.Getenv("HOME")
+	var rows [][]string
+	for _, s := range sums {
+		rows = append(rows, s.row(home, own))
+	}
+	total.Team = "total"
+	return terminal.Table(stdout, header, append(rows, total.row("", own)))
 }
 
-// commandSections lists what is below a command; below the root, by chapters.
-func commandSections(b *strings.Builder, cmd *cobra.Command) {
-	var rest [][2]string
-	width := 0
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() || sub.Name() == "help" {
-			rest = append(rest, [2]string{sub.Name(), sub.Short})
-			width = max(width, len(sub.Name()))
-		}
+// row is a sum as a row of a table, with columns of own turns or without.
+func (v *usageView) row(home string, own bool) []string {
+	title := v.Day
+	switch {
+	case v.Session != nil:
+		title = tilde(name(v.Team, *v.Session), home)
+	case v.Day == "":
+		title = tilde(v.Team, home)
 	}
-	title := "Commands"
-	for _, c := range chapters {
-		if cmd.HasParent() {
+	cells := []string{
+		title, strconv.FormatInt(v.Messages, 10), amount(v.Usage.Input), amount(v.Usage.Output),
+		amount(v.Usage.CacheRead), amount(v.Usage.CacheWrite), dollars(v.CostUSD),
+	}
+	if own {
+		cells = append(cells, strconv.FormatInt(v.Own.Turns, 10), dollars(v.Own.CostUSD))
+	}
+	return cells
+}
+
+// amount says a number in three or four digits: "950", "12.3k" or "4.6M".
+func amount(n int64) string {
+	f, unit := float64(n), ""
+	for _, u := range []string{"k", "M", "G", "T"} {
+		if f < 999.95 {
 			break
 		}
-		var rows [][2]string
-		for _, made := range c.commands {
-			if i := slices.IndexFunc(rest, func(r [2]string) bool { return r[0] == made.name }); i >= 0 {
-				rows, rest = append(rows, rest[i]), slices.Delete(rest, i, i+1)
-			}
-		}
-		section(b, c.title, width, rows)
-		title = "Help"
+		f, unit = f/1000, u
 	}
-	section(b, title, width, rest)
-}
-
-// isHeading reports whether a line is the title of a section: words in capitals
-// from its beginning. The number of a status alone is no title.
-func isHeading(line string) bool {
-	line = strings.TrimSuffix(line, "\n")
-	return line != "" && line[0] != ' ' && strings.Trim(line, " ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
-}
-
-// section writes rows of two columns, the first one at least width wide.
-func section(b *strings.Builder, title string, width int, rows [][2]string) {
-	if len(rows) == 0 {
-		return
+	if unit == "" {
+		return strconv.FormatInt(n, 10)
 	}
-	for _, r := range rows {
-		width = max(width, len(r[0]))
-	}
-	fmt.Fprintf(b, "\n%s:\n", title)
-	for _, r := range rows {
-		left := r[0]
-		for _, line := range wrap(r[1], columns-width-5) {
-			fmt.Fprintf(b, "  %-*s   %s\n", width, left, line)
-			left = ""
-		}
-	}
-}
-
-// columns is how wide a terminal at least is.
-const columns = 80
-
-// wrap breaks text at spaces into lines of at most width bytes.
-func wrap(text string, width int) []string {
-	lines := []string{""}
-	for word := range strings.FieldsSeq(text) {
-		last := &lines[len(lines)-1]
-		switch {
-		case *last == "":
-			*last = word
-		case len(*last)+1+len(word) <= width:
-			*last += " " + word
-		default:
-			lines = append(lines, word)
-		}
-	}
-	return lines
-}
-
-// flagRows is how each flag is written, and what it means.
-func flagRows(flags *pflag.FlagSet) [][2]string {
-	var rows [][2]string
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Hidden {
-			return
-		}
-		left := "    --" + f.Name
-		if f.Shorthand != "" {
-			left = "-" + f.Shorthand + ", --" + f.Name
-		}
-		if f.Value.Type() != "bool" {
-			left += " " + f.Value.Type()
-		}
-		rows = append(rows, [2]string{left, f.Usage})
-	})
-	return rows
+	return fmt.Sprintf("%.1f%s", f, unit)
 }

@@ -37,7 +37,7 @@ func (w *wish) sends(status int, want, message string, flags ...string) ipc.Repl
 	if err := json.Unmarshal([]byte(stdout), &reply); err != nil {
 		w.Fatalf("%v: %s%s", err, stdout, stderr)
 	}
-	if code != status || !strings.Contains(string(reply.Text), want) {
+	if code != status || !strings.Contains(reply.Text, want) {
 		w.Errorf("%v %q: status %d, %s\nwant %d, %s", flags, message, code, stdout, status, want)
 	}
 	return reply
@@ -58,12 +58,12 @@ func (w *wish) agent() int {
 func TestRealVariants(t *testing.T) {
 	t.Parallel()
 	w := newWish(t, "args = [\"--allowedTools=Bash\"]")
-	const own = "claude-opus-4-8"
+	const own = "claude-opus-"
 	before := w.sends(0, own, "model:1")
 	first := w.agent()
-	w.sends(0, "claude-haiku-4-5", "model:2", "--model=haiku")
+	w.sends(0, "claude-haiku-", "model:2", "--model=haiku")
 	second := w.agent()
-	w.sends(0, "claude-haiku-4-5", "model:3", "--model=haiku")
+	w.sends(0, "claude-haiku-", "model:3", "--model=haiku")
 	if third := w.agent(); first == second || second != third {
 		t.Errorf("agents %d, %d, %d: want another one, and that again", first, second, third)
 	}
@@ -96,7 +96,7 @@ func TestRealVariants(t *testing.T) {
 	}
 
 	schema := `--json-schema={"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}`
-	w.sends(0, `{\"name\":\"bob\"}`, `tool:StructuredOutput:{"name":"bob"}`, schema)
+	w.sends(0, `{"name":"bob"}`, `tool:StructuredOutput:{"name":"bob"}`, schema)
 	if reply := w.sends(1, "", "echo:bob", schema); reply.Error != "the agent gave no answer that follows the JSON schema" {
 		t.Errorf("got %q", reply.Error)
 	}
@@ -105,7 +105,7 @@ func TestRealVariants(t *testing.T) {
 		t.Errorf("status %d, %q, %q", code, stdout, stderr)
 	}
 
-	w.sends(0, `[\"model:1\",\"model:2\",\"model:3\",\"model:4\",\"tool:Write:`, "dump")
+	w.sends(0, `["model:1","model:2","model:3","model:4","tool:Write:`, "dump")
 	if text := w.sends(0, "", "dump").Text; strings.Contains(string(text), "/model") || strings.Contains(string(text), "caveat") {
 		t.Errorf("the conversation has remarks: %s", text)
 	}
@@ -116,9 +116,9 @@ func TestRealVariants(t *testing.T) {
 func TestRealModelOfTheNextMessage(t *testing.T) {
 	t.Parallel()
 	w := newWish(t, "")
-	w.sends(0, "claude-haiku-4-5", "model:1", "--model=haiku")
+	w.sends(0, "claude-haiku-", "model:1", "--model=haiku")
 	w.run("daemon", "stop")
-	w.sends(0, "claude-opus-4-8", "model:2")
+	w.sends(0, "claude-opus-", "model:2")
 	if err := os.MkdirAll(filepath.Join(w.dir, ".claude"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestRealModelOfTheNextMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.run("session", "reset", "it")
-	w.sends(0, "claude-haiku-4-5", "model:1", "--model=haiku")
+	w.sends(0, "claude-haiku-", "model:1", "--model=haiku")
 	w.sends(0, "claude-sonnet-4-6", "model:2")
 }
 
@@ -141,16 +141,16 @@ func TestRealVariantOutlivesTheDaemon(t *testing.T) {
 	w.killDaemon()
 	open()
 	w.run("wait", blocker)
-	if got := w.run("wait", id); !strings.Contains(got, "claude-haiku-4-5") {
+	if got := w.run("wait", id); !strings.Contains(got, "claude-haiku-") {
 		t.Errorf("answered by %s", got)
 	}
 	if show := w.run("show", id); !strings.Contains(show, "haiku") || !strings.Contains(show, "max turns") {
 		t.Errorf("got\n%s", show)
 	}
-	if got := w.run("retry", id); !strings.Contains(got, "claude-haiku-4-5") {
+	if got := w.run("retry", id); !strings.Contains(got, "claude-haiku-") {
 		t.Errorf("the repetition was answered by %s", got)
 	}
-	if got := w.run("send", "-n", "--key=k", "--model=haiku", "--max-turns=7", "it", "model:x"); !strings.Contains(got, "claude-haiku-4-5") {
+	if got := w.run("send", "-n", "--key=k", "--model=haiku", "--max-turns=7", "it", "model:x"); !strings.Contains(got, "claude-haiku-") {
 		t.Errorf("with its key: %s", got)
 	}
 	w.sends(65, "", "model:x", "--key=k", "--model=opus", "--max-turns=7")
@@ -161,15 +161,15 @@ func TestRealVariantOutlivesTheDaemon(t *testing.T) {
 func TestRealVariantIsHandedOver(t *testing.T) {
 	t.Parallel()
 	w := newWish(t, "")
-	w.sends(0, "claude-haiku-4-5", "model:1", "--model=haiku")
+	w.sends(0, "claude-haiku-", "model:1", "--model=haiku")
 	before := w.agent()
 	w.run("daemon", "restart")
-	w.sends(0, "claude-haiku-4-5", "model:2", "--model=haiku")
+	w.sends(0, "claude-haiku-", "model:2", "--model=haiku")
 	if after := w.agent(); after != before {
 		t.Errorf("agent %d, then %d", before, after)
 	}
 	w.run("daemon", "restart")
-	w.sends(0, "claude-opus-4-8", "model:3")
+	w.sends(0, "claude-opus-", "model:3")
 }
 
 func TestRealBypassIsTheTeamsToGive(t *testing.T) {
@@ -184,6 +184,49 @@ func TestRealBypassIsTheTeamsToGive(t *testing.T) {
 	w.sends(0, "", touch)
 	w.sends(9, "", touch, "--permission-mode=default") // though the argument would override it
 	w.sends(0, "", touch, "--permission-mode=bypassPermissions")
+}
+
+// What can be set in the live agent needs no other one, and nothing of it stays.
+func TestRealWarmFlags(t *testing.T) {
+	t.Parallel()
+	w := newWish(t, "args = [\"--effort=high\"]")
+	touch := `tool:Bash:{"command":"touch made","description":"d"}`
+	w.sends(9, "", touch)
+	first := w.agent()
+	w.sends(0, "effort low", "effort:a", "--effort=low")
+	w.sends(0, "", touch, "--allowed-tools=Bash(touch *),Edit", "--effort=max")
+	w.sends(9, "", touch)
+	w.sends(0, "effort high", "effort:b")
+	if now := w.agent(); now != first {
+		t.Errorf("agent %d, then %d", first, now)
+	}
+	w.sends(0, "", touch, "--permission-mode=acceptEdits")
+	w.sends(9, "", touch)
+	if events := w.run("events"); w.agent() != first && !strings.Contains(events, "with --permission-mode") {
+		t.Errorf("another agent, and no reason in\n%s", events)
+	}
+	if reply := w.sends(2, "", "echo:x", "--allowed-tools=Bash(touch"); !strings.Contains(reply.Error, "a rule is the name of a tool") {
+		t.Errorf("got %q", reply.Error)
+	}
+}
+
+// The list of agents names the mode of a message while its turn runs.
+func TestRealModeIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWish(t, "")
+	gate, open := w.house.gate()
+	w.sends(0, "", "echo:x")
+	id := strings.TrimSpace(w.run("send", "-n", "-d", "--permission-mode=plan", "it", "slow:2:@"+gate))
+	w.runs()
+	if ps := w.run("ps"); !strings.Contains(ps, "permission mode plan") {
+		t.Errorf("got\n%s", ps)
+	}
+	open()
+	w.run("wait", id)
+	w.sends(0, "", "echo:x")
+	if ps := w.run("ps"); strings.Contains(ps, "permission mode") {
+		t.Errorf("got\n%s", ps)
+	}
 }
 
 // Work in the background goes with an agent that gives way to another variant, and
@@ -220,7 +263,26 @@ func TestRealFiles(t *testing.T) {
 	if got := ask("it", "look", "@a.dat", "and", "@b.pdf", "@c.txt"); got != `["image image/png 68","document application/pdf 14"]`+"\n" {
 		t.Errorf("got %s", got)
 	}
-	if got := w.run("send", "-n", "it", "dump"); !strings.Contains(got, `"look","File a.dat:","and","File b.pdf:","File c.txt:\n\nthree\n","files\n"`) {
+	if got := w.run("send", "-n", "it", "dump"); !strings.Contains(got, `"look","File a.dat:","and","File b.pdf:","File c.txt:\n\nthree\n","files\n`) {
 		t.Errorf("got %s", got)
+	}
+}
+
+// A server of MCP that never answers is named: by the list of agents while the first
+// message waits for it, where Claude Code waits, and by doctor.
+func TestRealServerThatNeverAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWish(t, `args = ['--mcp-config={"mcpServers":{"mute":{"command":"sleep","args":["1000"]}}}']
+env.MCP_TIMEOUT = "5000"`)
+	code, screen := onTerminal(t, w.command("send", "it", "echo:x"), 80, 24).ends()
+	shown := strings.Contains(screen, "the agent waits for MCP server mute")
+	if events := w.run("events"); code != 0 || shown != strings.Contains(events, "  MCP server mute") {
+		t.Errorf("status %d, shown %q, events\n%s", code, screen, events)
+	}
+	if !shown {
+		t.Logf("it did not wait: %q", screen)
+	}
+	if doctor, _ := w.command("doctor").CombinedOutput(); !strings.Contains(string(doctor), "does not reach the MCP server mute: ") {
+		t.Errorf("got\n%s", doctor)
 	}
 }

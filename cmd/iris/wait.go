@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 )
 
@@ -18,46 +19,46 @@ type waitOptions struct {
 	*globals
 	any     bool
 	timeout seconds
-	after   numberFlag
+	after   uint64
 	outputOptions
 }
 
 func (o *waitOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.any, "any", false, "end with the first message that ends")
-	f.Var(&o.timeout, "timeout", "wait at most this long, such as 90s or 10m; the messages live on")
-	o.outputOptions.addFlags(f, "print each whole reply as one JSON object a line, also when it failed")
-	f.Var(&o.after, "after", "with stream-json, only what follows this number, which an earlier wait has said")
+	f.Var(&o.timeout, "timeout", "wait at most this long: 90s, 10m; the messages live on")
+	o.outputOptions.addFlags(f, "print each reply as one JSON object a line; also when it failed")
+	f.Var(numberFlag(&o.after), "after", "stream-json: only what follows this number; an earlier wait has printed it")
 }
 
 func newWaitCmd(g *globals) *cobra.Command {
 	opts := waitOptions{globals: g}
-	cmd := &cobra.Command{
+	return withFlags(&cobra.Command{
 		Use:        "wait ID...",
 		Short:      "Wait for messages and print their answers",
 		SuggestFor: []string{"await", "follow", "join"},
 		Long: `Wait until messages have ended and print each answer as "iris send" would have.
-One that has ended already is printed at once; an answer can be had as often as
-it is asked for.
+The answer of an ended message is printed at once, as often as you ask for it.
 
-The answer of a single message stands alone. Of several each is printed as it
-ends, under a line "==> ID TEAM <==", and what went wrong with one is on stderr
-with its id. With --any the first one that ends is the last.
+The answer of a single message stands alone. Several answers are printed as
+their messages end, each under a line "==> ID TEAM <==", and the error of a
+message is on stderr with its id. With --any the command ends with the first
+message that ends.
 
 With --stream the text of a single message is printed as it comes, and with
 --output stream-json Claude Code's own lines, from the beginning of its turn or
-after the number that an earlier wait has said. Of a message that has ended they
-are no longer kept, which is said on stderr.
+after the number that an earlier wait has printed. The lines of an ended message
+are no longer kept; stderr says so.
 
-A message that was sent with --on-unknown retry, and sent again, is waited for
-under the id of the second one, which stderr says.
+If nobody knows how an attempt of the message ended and it has another one, the
+command waits for that, and stderr says so.
 
 A daemon that is restarted or killed meanwhile does not end the wait. Ctrl-C,
 SIGTERM, a closed terminal and --timeout do, and nothing else: the messages live
 on.
 
-The exit status is the one that "iris send" would have ended with. Of several
-messages it is 0 when that is the status of all, else that of the first one in
-the order of the arguments that is not 0; 124 or 130 when the wait was ended.
+The exit status is that of "iris send". For several messages it is 0 if all of
+them have status 0, else the first status, in the order of the arguments, that
+is not 0; it is 124 or 130 if the wait was ended.
 
 JSON
   one object a line, as "iris send --json" prints it, in the order in which the
@@ -69,22 +70,13 @@ EXIT STATUS
   iris wait --any --timeout 10m "$first" "$second"
   iris wait --stream 01m8a1whgp2t9pzt
   iris messages --state queued,running -q | xargs iris wait --json`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("usage: iris wait ID...", "wait needs the id of a message")
-			}
-			return nil
-		},
+		Args:              someIDs,
 		ValidArgsFunction: completeMessages(g, many),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runWait(cmd.Context(), opts, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
-	}
-	opts.addFlags(cmd.Flags())
-	return cmd
+		RunE:              runs(&opts, runWait),
+	}, opts.addFlags)
 }
 
-func runWait(ctx context.Context, opts waitOptions, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+func runWait(ctx context.Context, opts *waitOptions, args []string, s streams) error {
 	ids := unique(args)
 	if err := opts.settle(); err != nil {
 		return err
@@ -96,29 +88,29 @@ func runWait(ctx context.Context, opts waitOptions, args []string, stdin io.Read
 	case opts.after > 0 && !opts.lines():
 		return usagef("add \"--output stream-json\"", "--after is about stream-json")
 	}
-	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids, prompt: newPrompter(opts.globals, stdin, stderr)}
+	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids, prompt: newPrompter(opts.globals, s.in, s.err)}
 	defer d.prompt.close()
 	ctx, end := d.begin(ctx)
 	defer end()
 	if streams {
-		return opts.follow(ctx, &d, stdout, stderr)
+		return opts.follow(ctx, &d, s.out, s.err)
 	}
-	out := endings{globals: opts.globals, stdout: stdout, stderr: stderr, json: opts.json, alone: len(ids) == 1}
+	out := answerPrinter{globals: opts.globals, stdout: s.out, stderr: s.err, json: opts.json, alone: len(ids) == 1}
 	statuses := make(map[string]int)
-	for len(d.waiting()) > 0 {
-		id, reply, err := d.first(ctx)
+	for len(d.ids) > 0 {
+		id, reply, err := d.run(ctx)
 		if id == "" {
 			return out.broken(ctx, &d, err)
 		}
-		d.drop(id)
-		err = out.print(ctx, noReply{ID: id, RetryOf: d.askedFor(id)}, reply, err)
+		d.ids = slices.DeleteFunc(slices.Clone(d.ids), func(other string) bool { return other == id })
+		err = out.print(ctx, errorReply{ID: id}, reply, err)
 		if out.failed != nil {
 			return out.failed
 		}
 		if out.alone {
 			return err
 		}
-		statuses[id], statuses[d.askedFor(id)] = status(err), status(err)
+		statuses[id] = status(err)
 		if opts.any {
 			break
 		}
@@ -130,7 +122,7 @@ func runWait(ctx context.Context, opts waitOptions, args []string, stdin io.Read
 func (o *waitOptions) follow(ctx context.Context, d *delivery, stdout, stderr io.Writer) error {
 	d.streaming = newStreaming(&o.outputOptions, d.ids[0], false, stdout, stderr)
 	d.streaming.seq = int64(o.after)
-	reply, err := d.streamed(ctx, nil)
+	reply, err := d.reply(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,8 +150,8 @@ func firstStatus(ids []string, statuses map[string]int) error {
 	return nil
 }
 
-// endings prints how messages ended.
-type endings struct {
+// answerPrinter prints how messages ended.
+type answerPrinter struct {
 	globals        *globals
 	stdout, stderr io.Writer
 	json           bool
@@ -170,11 +162,11 @@ type endings struct {
 }
 
 // print prints the answer of one message and returns how it ended.
-func (e *endings) print(ctx context.Context, m noReply, reply *ipc.Reply, err error) error {
+func (e *answerPrinter) print(ctx context.Context, m errorReply, reply *ipc.Reply, err error) error {
 	switch {
 	case e.json:
 		err = e.object(ctx, m, reply, err)
-	case err == nil && answers(reply.Outcome):
+	case err == nil && (answers(reply.Outcome) || len(reply.Earlier) > 0):
 		e.answer(m.ID, reply)
 		fallthrough
 	case err == nil:
@@ -187,32 +179,32 @@ func (e *endings) print(ctx context.Context, m noReply, reply *ipc.Reply, err er
 }
 
 // report says what went wrong, and with which message.
-func (e *endings) report(id string, err error) {
+func (e *answerPrinter) report(id string, err error) {
 	if !strings.Contains(err.Error(), id) {
 		err = fmt.Errorf("message %s: %w", id, err)
 	}
 	report(e.stderr, err)
 }
 
-func (e *endings) answer(id string, reply *ipc.Reply) {
+func (e *answerPrinter) answer(id string, reply *ipc.Reply) {
 	if !e.alone {
 		gap := ""
 		if e.any {
 			gap = "\n"
 		}
-		_, e.failed = fmt.Fprintf(e.stdout, "%s==> %s <==\n", gap, escape(id+" "+name(reply.Team, reply.Session)))
+		_, e.failed = fmt.Fprintf(e.stdout, "%s==> %s <==\n", gap, terminal.Escape(id+" "+name(reply.Team, reply.Session)))
 	}
 	e.any = true
 	if reply.Notice != "" {
 		say(e.stderr, "%s", reply.Notice)
 	}
 	if e.failed == nil {
-		e.failed = printText(e.stdout, reply.Text, false)
+		e.failed = printText(e.stdout, reply, false)
 	}
 }
 
 // object prints one message as JSON.
-func (e *endings) object(ctx context.Context, m noReply, reply *ipc.Reply, err error) error {
+func (e *answerPrinter) object(ctx context.Context, m errorReply, reply *ipc.Reply, err error) error {
 	if err != nil {
 		m.Team, m.Session = e.globals.whose(ctx, m.ID)
 	}
@@ -220,10 +212,10 @@ func (e *endings) object(ctx context.Context, m noReply, reply *ipc.Reply, err e
 }
 
 // broken ends the wait for all the messages that are left.
-func (e *endings) broken(ctx context.Context, d *delivery, err error) error {
+func (e *answerPrinter) broken(ctx context.Context, d *delivery, err error) error {
 	if e.json {
-		for _, id := range d.waiting() {
-			e.object(ctx, noReply{ID: id, RetryOf: d.askedFor(id)}, nil, err)
+		for _, id := range d.ids {
+			e.object(ctx, errorReply{ID: id}, nil, err)
 		}
 	}
 	return err
@@ -238,10 +230,6 @@ var whoseLimit = 2 * time.Second
 func (g globals) whose(ctx context.Context, id string) (team, session string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), whoseLimit)
 	defer cancel()
-	g.noStart = true
-	var m ipc.Message
-	if g.call(ctx, ipc.MethodShow, &ipc.Which{ID: id}, &m) != nil {
-		return "", ""
-	}
+	m, _ := g.running().verbs().Show(ctx, id)
 	return m.Team, m.Session
 }

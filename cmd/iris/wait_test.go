@@ -32,7 +32,7 @@ func inOrder(order []string, results map[string]any, over func()) map[string]ipc
 			return stuck(over)(ctx, c)
 		},
 		ipc.MethodResult: func(_ context.Context, c *ipc.Call) (any, error) {
-			var p ipc.Which
+			var p ipc.MessageRef
 			if err := c.Bind(&p); err != nil {
 				return nil, err
 			}
@@ -42,7 +42,7 @@ func inOrder(order []string, results map[string]any, over func()) map[string]ipc
 			return results[p.ID], nil
 		},
 		ipc.MethodShow: func(_ context.Context, c *ipc.Call) (any, error) {
-			var p ipc.Which
+			var p ipc.MessageRef
 			if err := c.Bind(&p); err != nil || p.ID == "nobody" {
 				return nil, wireError(ipc.CodeNotFound, "no-such-message", "nobody")
 			}
@@ -103,7 +103,7 @@ func TestWait(t *testing.T) {
 		_, g := newStub(t, inOrder(strings.Fields(c.order), results, expire))
 		c.opts.globals = g
 		var stdout, stderr strings.Builder
-		code := report(&stderr, runWait(ctx, c.opts, strings.Fields(c.ids), nil, &stdout, &stderr))
+		code := report(&stderr, runWait(ctx, &c.opts, strings.Fields(c.ids), streams{nil, &stdout, &stderr}))
 		if stdout.String() != c.stdout || stderr.String() != c.stderr || code != c.status {
 			t.Errorf("%s: got status %d,\n%s\n%s\nwant %d,\n%s\n%s", c.name, code, &stdout, &stderr, c.status, c.stdout, c.stderr)
 		}
@@ -124,7 +124,7 @@ func TestWaitOutlivesTheDaemon(t *testing.T) {
 	s.kill()
 	s.start()
 	var stdout, stderr strings.Builder
-	err := runWait(t.Context(), waitOptions{globals: g}, []string{"m2", "m1"}, nil, &stdout, &stderr)
+	err := runWait(t.Context(), &waitOptions{globals: g}, []string{"m2", "m1"}, streams{nil, &stdout, &stderr})
 	if err != nil || stdout.String() != "==> m1 api <==\none\n\n==> m2 api <==\ntwo\n" || waits != 4 {
 		t.Errorf("got %s, %s, %v after %d waits", &stdout, &stderr, err, waits)
 	}
@@ -134,7 +134,7 @@ func TestWaitWithoutDaemon(t *testing.T) {
 	s, g := newStub(t, nil)
 	s.kill()
 	var stdout, stderr strings.Builder
-	err := runWait(t.Context(), waitOptions{globals: g}, []string{"m1"}, nil, &stdout, &stderr)
+	err := runWait(t.Context(), &waitOptions{globals: g}, []string{"m1"}, streams{nil, &stdout, &stderr})
 	if code := report(&stderr, err); code != ipc.CodeDaemon || !strings.HasPrefix(stderr.String(), "iris: no daemon is running\n") {
 		t.Errorf("got %d, %s", code, &stderr)
 	}
@@ -142,7 +142,7 @@ func TestWaitWithoutDaemon(t *testing.T) {
 
 func TestResultThatIsNotThereYet(t *testing.T) {
 	_, g := newStub(t, map[string]ipc.Handler{ipc.MethodResult: says(nil, wireError(ipc.CodeFull, "not-ended", "m1"))})
-	err := runResult(t.Context(), resultOptions{globals: g}, []string{"m1"}, nil, nil)
+	err := runResult(t.Context(), &resultOptions{globals: g}, []string{"m1"}, streams{})
 	if status(err) != ipc.CodeFull || hint(err) != `"iris wait m1" waits for it` {
 		t.Errorf("got %v, status %d, hint %q", err, status(err), hint(err))
 	}
@@ -166,7 +166,7 @@ func TestRetry(t *testing.T) {
 	s.start()
 	for detach, want := range map[bool]string{true: "m2\n", false: "done\n"} {
 		var stdout strings.Builder
-		err := runRetry(t.Context(), retryOptions{globals: g, detach: detach}, "m1", nil, &stdout, &stdout)
+		err := runRetry(t.Context(), &retryOptions{globals: g, detach: detach}, []string{"m1"}, streams{nil, &stdout, &stdout})
 		if err != nil || stdout.String() != want {
 			t.Errorf("detach %v: got %q, %v", detach, &stdout, err)
 		}

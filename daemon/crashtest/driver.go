@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"iris/config/sys"
 	"iris/ipc"
 	"iris/pool/claude/claudetest"
 )
@@ -142,15 +143,15 @@ func (d *driver) oneRound(ctx context.Context) error {
 		d.hang(work)
 	}
 	d.employ(work, &wg, worker, things)
-	pause(ctx, p.after)
+	sys.Sleep(ctx, p.after)
 	if p.anew {
 		d.replace(ctx)
 		d.employ(work, &wg, successor, things)
-		pause(ctx, p.after)
+		sys.Sleep(ctx, p.after)
 	}
 	if p.how == killAgents {
 		d.killSome(ctx)
-		pause(ctx, time.Duration(d.r.IntN(150))*time.Millisecond)
+		sys.Sleep(ctx, time.Duration(d.r.IntN(150))*time.Millisecond)
 	}
 	busy := d.busy(ctx)
 	aimed := d.h.aim(daemon)
@@ -235,7 +236,7 @@ func (d *driver) end(ctx context.Context, daemon target, busy int, how string) e
 	case termKill:
 		d.report.terms++
 		daemon.signal(syscall.SIGTERM)
-		pause(ctx, time.Duration(d.r.IntN(250))*time.Millisecond)
+		sys.Sleep(ctx, time.Duration(d.r.IntN(250))*time.Millisecond)
 	case leaveTurns:
 		d.report.left++
 		d.report.atKill += busy
@@ -301,7 +302,7 @@ func (d *driver) hang(ctx context.Context) {
 		if entries, _ := claudetest.ReadLedger(d.h.ledger); begunIn(entries, m.text.token) != "" {
 			return
 		}
-		pause(ctx, 50*time.Millisecond)
+		sys.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 

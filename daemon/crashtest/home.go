@@ -97,6 +97,7 @@ func (h *home) configure() error {
 fair_wait = "100ms"
 health_check_interval = "1s"
 orphan_timeout = "1s"
+orphan_grace = "200ms"
 stop_grace = "2s"
 drain_timeout = "200ms"
 approvals = "ask"

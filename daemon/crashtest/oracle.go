@@ -8,8 +8,8 @@ import (
 	"iris/pool/claude/claudetest"
 )
 
-// final are the states that a message never leaves here: nobody resolves an
-// unknown one.
+// final are the states that a message never leaves here but to be sent again: nobody
+// resolves an unknown one.
 var final = map[string]bool{"done": true, "failed": true, "cancelled": true, "expired": true, "unknown": true}
 
 // follows says which state may come after which.
@@ -17,6 +17,7 @@ var follows = map[string]string{
 	"":        "queued",
 	"queued":  "running failed cancelled expired",
 	"running": "done failed cancelled unknown queued",
+	"unknown": "queued",
 }
 
 // oracle holds the three witnesses against each other.
@@ -33,10 +34,11 @@ type oracle struct {
 
 // story is all that is known of one message, by its token.
 type story struct {
-	records []*record          // more than one when it was sent again
+	records []*record
 	begun   []claudetest.Entry // lines of the ledger
 	at      int                // place of the first of them
 	ended   []string           // how, by the agent's own word
+	told    bool               // the agent has written that out
 	killed  bool               // an agent that the driver has killed had it
 }
 
@@ -85,6 +87,10 @@ func (o *oracle) gather() {
 		case "E":
 			if s := begun[e.UUID]; s != nil {
 				s.ended = append(s.ended, e.Text)
+			}
+		case "W":
+			if s := begun[e.UUID]; s != nil {
+				s.told = true
 			}
 		}
 	}
@@ -142,24 +148,25 @@ func (o *oracle) message(m *message, s *story) {
 // runs compares how often a message has begun with how often it may.
 func (o *oracle) runs(m *message, s *story) {
 	r, token := o.report, m.text.token
-	originals := 0
-	for _, rec := range s.records {
-		if rec.RetryOf == "" {
-			originals++
-		} else if old := o.byID[rec.RetryOf]; old == nil || old.State != "unknown" || old.OnUnknown != "retry" {
-			r.broken(&r.twice, "%s: %s was sent again as %s without need", token, rec.RetryOf, rec.ID)
-		}
-	}
-	if originals > 1 && m.send.Key != "" {
-		r.broken(&r.keyTwice, "%s: its key stands for %d messages", token, originals)
-	} else if originals > 1 {
-		r.broken(&r.twice, "%s: submitted once and %d times on record", token, originals)
+	if len(s.records) > 1 && m.send.Key != "" {
+		r.broken(&r.keyTwice, "%s: its key stands for %d messages", token, len(s.records))
+	} else if len(s.records) > 1 {
+		r.broken(&r.twice, "%s: submitted once and %d times on record", token, len(s.records))
 	}
 	processes := map[string]bool{}
+	may := 0
 	for _, rec := range s.records {
-		processes[rec.Process] = true
+		for _, step := range rec.History {
+			processes[step.Process] = true
+		}
+		again := retries(rec)
+		if again > 0 && rec.OnUnknown != "retry" || again > 1 {
+			r.broken(&r.twice, "%s: %s was sent again %d times without need", token, rec.ID, again)
+		}
+		may += 1 + again
+		r.retried += again
 	}
-	if len(s.begun) > len(s.records) && len(s.records) > 0 {
+	if len(s.begun) > may && len(s.records) > 0 {
 		r.broken(&r.twice, "%s: begun %d times: %s", token, len(s.begun), places(s.begun))
 	}
 	for _, b := range s.begun {
@@ -189,21 +196,20 @@ func (o *oracle) record(m *message, s *story, rec *record) {
 		r.broken(&r.lost, "%s: message %s has %d bytes of text, not %d", m.text.token, rec.ID, rec.Bytes, want)
 	}
 	began := slices.ContainsFunc(s.begun, func(b claudetest.Entry) bool { return b.Process == rec.Process })
-	if began && !slices.Contains(states(rec), "running") {
-		r.broken(&r.early, "%s: message %s has run in %s: %s", m.text.token, rec.ID, rec.Process, strings.Join(states(rec), " "))
-	}
 	switch rec.State {
 	case "done":
 		r.done++
 		o.done(m, s, rec)
 	case "failed":
 		r.failed++
-		if began || len(o.notes.killed) == 0 {
+		cut := strings.HasPrefix(rec.Error, "background work was ended with the agent") &&
+			slices.Contains(s.ended, "success") && m.text.fitsCut(rec.answer)
+		if !cut && (began || len(o.notes.killed) == 0) {
 			r.broken(&r.noProof, "%s: message %s failed, and its agent had not: %s", m.text.token, rec.ID, rec.Error)
 		}
 	case "cancelled":
 		r.cancelled++
-		if slices.Contains(s.ended, "success") && !s.killed {
+		if slices.Contains(s.ended, "success") && s.told && !s.killed && !m.text.waits {
 			r.broken(&r.noProof, "%s: message %s is cancelled, and was answered", m.text.token, rec.ID)
 		}
 	case "expired":
@@ -240,21 +246,19 @@ func (o *oracle) unknown(m *message, rec *record) {
 	case !o.notes.killed[rec.Process]:
 		r.broken(&r.unexplained, "%s: message %s is unknown, and nobody has killed its agent %s: %s", m.text.token, rec.ID, rec.Process, rec.Error)
 	}
-	if rec.OnUnknown != "retry" {
-		return
-	}
-	again := slices.ContainsFunc(o.story(rec.Origin).records, func(other *record) bool { return other.RetryOf == rec.ID })
-	if again {
-		r.retried++
-	} else {
+	if rec.OnUnknown == "retry" && retries(rec) == 0 {
 		r.broken(&r.lost, "%s: message %s is unknown, and was not sent again as its sender wanted", m.text.token, rec.ID)
 	}
 }
 
 // history judges the steps of a message, and counts what recovery did.
 func (o *oracle) history(rec *record) {
-	last := ""
-	for _, step := range rec.History {
+	last, process := "", ""
+	for i, step := range rec.History {
+		if step.State == "unknown" && i < len(rec.History)-1 && !o.notes.killed[process] && o.hung == nil {
+			o.report.broken(&o.report.unexplained, "message %s was sent again, and nobody has killed its agent %s", rec.ID, process)
+		}
+		process = step.Process
 		if !slices.Contains(strings.Fields(follows[last]), step.State) {
 			o.report.broken(&o.report.moved, "message %s: %s", rec.ID, strings.Join(states(rec), " "))
 		}
@@ -271,9 +275,14 @@ func (o *oracle) history(rec *record) {
 	}
 }
 
-// anew reports whether the message had first begun when it was sent again.
-func (s *story) anew() bool {
-	return slices.ContainsFunc(s.records, func(r *record) bool { return r.RetryOf != "" && r.Process == s.begun[0].Process })
+// retries is how often a message was queued again after an attempt that is unknown.
+func retries(rec *record) (n int) {
+	for i, step := range rec.History {
+		if i > 0 && step.State == "queued" && rec.History[i-1].State == "unknown" {
+			n++
+		}
+	}
+	return n
 }
 
 func states(rec *record) []string {
@@ -285,15 +294,14 @@ func states(rec *record) []string {
 }
 
 // order compares, for each client and conversation, in which order messages have
-// begun with that in which they were accepted. What is sent again is accepted
-// anew.
+// begun with that in which they were accepted.
 func (o *oracle) order() {
 	for l, all := range o.notes.lines {
 		var before *message
 		last := -1
 		for _, m := range all {
 			s := o.story(m.text.token)
-			if len(s.begun) == 0 || s.anew() {
+			if len(s.begun) == 0 {
 				continue
 			}
 			if s.at < last {

@@ -29,11 +29,12 @@ func newScene() *scene {
 		n.ended(id, "done")
 		s.records = append(s.records, record{answer: id, Message: ipc.Message{
 			ID: id, State: "done", Origin: "echo:" + id, Bytes: int64(len("echo:" + id)), Process: process,
-			History: []ipc.Change{{State: "queued"}, {State: "running"}, {State: "done", By: []string{"recovery", ""}[i]}},
+			History: []ipc.Change{{State: "queued"}, {State: "running", Process: process}, {State: "done", By: []string{"recovery", ""}[i]}},
 		}})
 		s.entries = append(s.entries,
 			claudetest.Entry{Kind: "B", UUID: "u" + id, Process: process, Text: "echo:" + id},
-			claudetest.Entry{Kind: "E", UUID: "u" + id, Process: process, Text: "success"})
+			claudetest.Entry{Kind: "E", UUID: "u" + id, Process: process, Text: "success"},
+			claudetest.Entry{Kind: "W", UUID: "u" + id, Process: process})
 	}
 	return s
 }
@@ -70,7 +71,7 @@ func TestOracleSeesEachBrokenPromise(t *testing.T) {
 		{"an id of another message", func(s *scene) { s.notes.accepted(s.first, "id-b") }, "lost 1"},
 		{"a text cut short", func(s *scene) { s.records[0].Bytes-- }, "lost 1"},
 		{"a turn without a record", func(s *scene) { s.records = s.records[1:] }, "begun without a record 1"},
-		{"a turn in a process that is not on record", func(s *scene) { s.records[0].Process = "p-9" }, "begun without a record 1"},
+		{"a turn in a process that is not on record", func(s *scene) { s.records[0].History[1].Process = "p-9" }, "begun without a record 1"},
 		{"a turn of a message on record as queued", func(s *scene) {
 			r := s.end("cancelled")
 			r.History = append(r.History[:1], r.History[2])
@@ -87,9 +88,11 @@ func TestOracleSeesEachBrokenPromise(t *testing.T) {
 		}, "key used twice 1"},
 		{"another text under a key", func(s *scene) { s.notes.stolen(s.second, "id-c") }, "key used twice 1"},
 		{"sent again without need", func(s *scene) {
-			s.records = append(s.records, s.records[0])
-			s.records[2].ID, s.records[2].RetryOf = "id-c", "id-a"
+			s.sendAgain()
+			s.records[0].OnUnknown = ""
+			s.notes.kill("p-1")
 		}, "started twice 1"},
+		{"sent again without a kill", func(s *scene) { s.sendAgain() }, "unknown without a kill 1"},
 		{"not sent again", func(s *scene) {
 			s.end("unknown").OnUnknown = "retry"
 			s.notes.kill("p-1")
@@ -145,17 +148,24 @@ func TestOracleWantsTurnsThatRanAtAKill(t *testing.T) {
 
 func TestOracleAllowsWhatAKillExplains(t *testing.T) {
 	s := newScene()
-	s.end("unknown").OnUnknown = "retry"
-	s.entries[1].Kind = "X"
+	s.sendAgain()
 	s.notes.kill("p-1")
-	again := s.records[0]
-	again.ID, again.RetryOf, again.Process, again.State, again.OnUnknown = "id-c", "id-a", "p-3", "done", ""
-	again.History = []ipc.Change{{State: "queued"}, {State: "running"}, {State: "queued"}, {State: "running"}, {State: "done"}}
-	s.records = append(s.records, again)
+	if r := s.judge(); len(r.problems) > 0 || r.done != 2 || r.retried != 1 || r.back != 1 {
+		t.Errorf("got %q\n%s", r.problems, r.summary())
+	}
+}
+
+// sendAgain has the agent of the first message gone in its turn, and the message done in
+// a second attempt, which a first agent for it did not take.
+func (s *scene) sendAgain() {
+	r := &s.records[0]
+	r.OnUnknown, r.Process = "retry", "p-3"
+	r.History = []ipc.Change{
+		{State: "queued"}, {State: "running", Process: "p-1"}, {State: "unknown", By: "recovery"},
+		{State: "queued"}, {State: "running", Process: "p-2"}, {State: "queued"}, {State: "running", Process: "p-3"}, {State: "done"},
+	}
+	s.entries[1].Kind = "X"
 	s.entries = append(s.entries,
 		claudetest.Entry{Kind: "B", UUID: "u", Process: "p-3", Text: s.first.text.token},
 		claudetest.Entry{Kind: "E", UUID: "u", Process: "p-3", Text: "success"})
-	if r := s.judge(); len(r.problems) > 0 || r.unknown != 1 || r.retried != 1 || r.back != 1 {
-		t.Errorf("got %q\n%s", r.problems, r.summary())
-	}
 }

@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"iris/config/sys"
 	"iris/ipc"
+	"iris/pool/turn"
 )
 
 // sender is one client among several. It does one thing after the other, each on
@@ -24,19 +26,9 @@ type sender struct {
 // work does a number of things with pauses, until the daemon is gone.
 func (s *sender) work(ctx context.Context, things int) {
 	for range things {
-		if !s.something(ctx) || !pause(ctx, time.Duration(s.r.IntN(30))*time.Millisecond) {
+		if !s.something(ctx) || !sys.Sleep(ctx, time.Duration(s.r.IntN(30))*time.Millisecond) {
 			return
 		}
-	}
-}
-
-// pause reports false when ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
 
@@ -97,7 +89,7 @@ func (s *sender) fresh() *message {
 		p.IfBusy = "fail"
 	}
 	if s.r.IntN(12) == 0 { // each of them costs an agent its place, and its successor too
-		p.Options = ipc.Variant{Model: fmt.Sprintf("m%d", s.r.IntN(2))}
+		p.Options = turn.Variant{Model: fmt.Sprintf("m%d", s.r.IntN(2))}
 	}
 	return s.notes.add(p, s.id, func(n int) text { return newText(s.r, n, p.Team) })
 }
@@ -197,11 +189,7 @@ func (s *sender) replied(m *message, r *ipc.Reply) {
 		return
 	}
 	s.notes.ended(r.ID, "done")
-	var got string
-	if err := json.Unmarshal(r.Text, &got); err != nil {
-		got = err.Error()
-	}
-	s.notes.answered(m, got)
+	s.notes.answered(m, r.Text)
 }
 
 // failed notes what an error says of a message. One with an id is a promise
@@ -276,7 +264,7 @@ func (s *sender) wait(ctx context.Context) error {
 // to their deadline, until ctx ends or the daemon is gone.
 func (s *sender) decide(ctx context.Context) {
 	seen := map[string]bool{}
-	for pause(ctx, 20*time.Millisecond) {
+	for sys.Sleep(ctx, 20*time.Millisecond) {
 		list, err := call[ipc.ApprovalList](ctx, s.h, ipc.MethodApprovals, ipc.ApprovalFilter{})
 		if err != nil {
 			return

@@ -18,6 +18,8 @@ type text struct {
 	filler int // bytes that follow the token
 	answer string
 	denied bool // it may be denied instead what it wants permission for
+	waits  bool // the agent answers at once, and what counts later, when a subagent has reported
+	beside bool // it leaves something to run beside the turn, which may be ended with the agent
 	hangs  bool
 }
 
@@ -41,12 +43,18 @@ func (t text) fits(got string) bool {
 	return got == t.want() || t.denied && slices.Contains(denials, got)
 }
 
+// fitsCut reports whether that may be the answer of one whose agent was ended, by a kill
+// or with its daemon, with what it did beside the turn.
+func (t text) fitsCut(got string) bool {
+	return t.beside && got == t.want() || t.waits && got == "launched"
+}
+
 // denials are the answers where nobody has allowed a tool call: a person has
 // denied it, its deadline has, or the agent itself, whose daemon was gone.
 var denials = []string{
 	"the user has denied this",
 	"nobody has decided about this within " + approvalTimeout.String() + ", so it is denied",
-	"Tool permission request failed: Error: Tool permission stream closed before response received",
+	"Tool permission request failed: AbortError: Tool permission stream closed before response received",
 }
 
 // tokenOf returns the token of a text in the ledger.
@@ -65,8 +73,14 @@ func newText(r *rand.Rand, n int, to string) text {
 		return time.Duration(least+r.IntN(most-least))*time.Millisecond + time.Duration(n)
 	}
 	switch x := r.IntN(100); {
-	case x < 30:
+	case x < 22:
 		return text{token: fmt.Sprintf("echo:m%d", n)}
+	case x < 28 && to != team(0): // the scripted agent's own turns name no task, and would pass for a report
+		return text{token: fmt.Sprintf("echo:m%d", n)}
+	case x < 28:
+		return text{token: fmt.Sprintf("subagent:%v:m%d", after(1, 200), n), answer: fmt.Sprintf("m%d", n), waits: true}
+	case x < 30:
+		return text{token: fmt.Sprintf("background:m%d", n), answer: fmt.Sprintf("in the background: m%d", n), beside: true}
 	case x < 34:
 		return text{token: fmt.Sprintf("echo:m%d", n), filler: 60<<10 + r.IntN(140<<10)}
 	case x < 60:
@@ -85,6 +99,12 @@ func newText(r *rand.Rand, n int, to string) text {
 		return text{token: fmt.Sprintf("split:%v", after(5, 100)), answer: "in two halves, ü"}
 	}
 	d := after(1, 60)
+	switch r.IntN(3) {
+	case 0:
+		return text{token: fmt.Sprintf("cron:%v:own%d", d, n), answer: "scheduled"}
+	case 1:
+		return text{token: fmt.Sprintf("background:%v:m%d", d, n), answer: fmt.Sprintf("in the background: m%d", n), beside: true}
+	}
 	return text{token: fmt.Sprintf("spontaneous:%v", d), answer: fmt.Sprintf("begins by itself in %v", d)}
 }
 

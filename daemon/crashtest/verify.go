@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"iris/config/sys"
 	"iris/ipc"
 	"iris/pool/claude/claudetest"
 )
@@ -18,7 +18,7 @@ import (
 // record is what iris has of a message.
 type record struct {
 	ipc.Message
-	answer string // of one that is done
+	answer string // of one that is done, or that failed with one
 }
 
 // page is how many messages are listed at a time.
@@ -78,7 +78,7 @@ func (d *driver) settle(ctx context.Context) error {
 		if n == 0 || time.Since(since) > still {
 			return nil
 		}
-		if !pause(ctx, 20*time.Millisecond) {
+		if !sys.Sleep(ctx, 20*time.Millisecond) {
 			return fmt.Errorf("%d messages still wait and %d run: %w", j.Queued, j.Running, context.Cause(ctx))
 		}
 	}
@@ -102,7 +102,7 @@ func (d *driver) records(ctx context.Context) ([]record, error) {
 	}
 	defer c.Close()
 	var all []record
-	next := ipc.List{Limit: page}
+	next := ipc.MessageQuery{Limit: page}
 	for more := true; more; {
 		var list ipc.MessageList
 		if err := c.Call(ctx, ipc.MethodMessages, next, &list); err != nil {
@@ -128,17 +128,21 @@ func (d *driver) records(ctx context.Context) ([]record, error) {
 
 func readRecord(ctx context.Context, c *ipc.Client, id string) (record, error) {
 	var r record
-	if err := c.Call(ctx, ipc.MethodShow, ipc.Which{ID: id}, &r.Message); err != nil {
+	if err := c.Call(ctx, ipc.MethodShow, ipc.MessageRef{ID: id}, &r.Message); err != nil {
 		return r, fmt.Errorf("show message %s: %w", id, err)
 	}
-	if r.State != "done" {
+	if r.State != "done" && r.State != "failed" {
 		return r, nil
 	}
 	var reply ipc.Reply
-	if err := c.Call(ctx, ipc.MethodResult, ipc.Which{ID: id}, &reply); err != nil {
+	err := c.Call(ctx, ipc.MethodResult, ipc.MessageRef{ID: id}, &reply)
+	if _, none := errors.AsType[*ipc.Error](err); none && r.State == "failed" {
+		return r, nil
+	} else if err != nil {
 		return r, fmt.Errorf("result of message %s: %w", id, err)
 	}
-	return r, json.Unmarshal(reply.Text, &r.answer)
+	r.answer = reply.Text
+	return r, nil
 }
 
 // files looks for what is left in the directories of iris: a spool of an agent

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"iris/pool/turn"
 )
 
 // Accepted is what became of a message that was handed in.
@@ -19,7 +21,8 @@ type Accepted struct {
 
 // Accept records a message as queued; it is on disk when Accept returns. A
 // message whose key is known, or whose id is (a repetition after an error that
-// left its fate open), is not recorded again.
+// left its fate open), is not recorded again; nor is one whose sender is Gone, with
+// ErrGone.
 func (j *Journal) Accept(n New) (Accepted, error) { return j.accept(n, nil) }
 
 // AcceptAndDispatch does Accept and Dispatch in one transaction, for a message
@@ -28,7 +31,7 @@ func (j *Journal) Accept(n New) (Accepted, error) { return j.accept(n, nil) }
 func (j *Journal) AcceptAndDispatch(n New, a Attempt) (Accepted, error) { return j.accept(n, &a) }
 
 // Find returns the message that Accept would find instead of recording n;
-// Existing is not set when there is none. Only the key is looked at.
+// Existing is not set when there is none.
 func (j *Journal) Find(n New) (Accepted, error) {
 	if err := n.check(); err != nil {
 		return Accepted{}, err
@@ -58,6 +61,9 @@ func (j *Journal) accept(n New, a *Attempt) (Accepted, error) {
 		var err error
 		if got, err = existing(tx, &n, body); err != nil || got.Existing {
 			return err
+		}
+		if n.Gone != nil && n.Gone() {
+			return ErrGone
 		}
 		got.Message, late, err = record(tx, &n, body, a)
 		return err
@@ -137,8 +143,8 @@ func (n *New) identity(body Content) string {
 		session = "~"
 	}
 	what := fmt.Appendf(nil, "%q %q %s", n.Team, session, body.Sum)
-	if v := n.Options.Variant.Value(); v != (Variant{}) || n.Options.Blocks {
-		what = fmt.Appendf(what, " %q %t", fmt.Sprintf("%#v", v), n.Options.Blocks)
+	if v := n.Options.Variant.Value(); v != (turn.Variant{}) || n.Options.Blocks {
+		what = fmt.Appendf(what, " %q %t", identityOf(v), n.Options.Blocks)
 	}
 	s := sha256.Sum256(what)
 	return hex.EncodeToString(s[:])

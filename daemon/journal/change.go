@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"iris/pool/turn"
 )
 
 // End says how a message ended.
@@ -16,6 +19,7 @@ type End struct {
 	At     time.Time
 	By     string // who or what says so, when it is not the agent's own word
 	Note   string // and why
+	Retry  bool   // with State Unknown: queue it for another attempt, in the same transaction
 }
 
 // Dispatch records that a queued message is about to be written to an agent;
@@ -48,12 +52,44 @@ func (m *Message) dispatch(a Attempt) error {
 	return nil
 }
 
+// Reattempt queues an unknown message for another attempt, which By and Note of c
+// explain; its State is set. The attempt has no deadline: an earlier one has begun.
+func (j *Journal) Reattempt(id string, c Change) (Message, error) {
+	var old Content
+	m, err := j.move(id, func(tx *bolt.Tx, m *Message, count *counts) error {
+		if m.State != Unknown {
+			return &StateError{m.ID, m.State, Queued}
+		}
+		old = m.Result
+		return m.reattempt(tx, c, count)
+	})
+	if err != nil {
+		return m, fmt.Errorf("retry message %s: %w", id, err)
+	}
+	j.discard(old)
+	return m, nil
+}
+
+// reattempt takes a message that is unknown back to its place in the queue.
+func (m *Message) reattempt(tx *bolt.Tx, c Change, count *counts) error {
+	if m.Result.File != "" {
+		count.Files -= m.Result.Size
+	} else if err := del(tx, bucketResults, []byte(m.ID)); err != nil {
+		return err
+	}
+	m.Result, m.Outcome, m.Error = Content{}, "", ""
+	m.Options.Deadline = time.Time{}
+	c.State = Queued
+	m.step(c)
+	return nil
+}
+
 // Requeue puts a running message back to its place in the queue. The caller
 // has proof that its turn never began; why names it.
 func (j *Journal) Requeue(id, why string, at time.Time) (Message, error) {
 	m, err := j.move(id, func(_ *bolt.Tx, m *Message, _ *counts) error {
-		if err := m.may(Queued); err != nil {
-			return err
+		if m.State != Running {
+			return &StateError{m.ID, m.State, Queued}
 		}
 		m.step(Change{State: Queued, At: at, Note: why})
 		return nil
@@ -66,7 +102,8 @@ func (j *Journal) Requeue(id, why string, at time.Time) (Message, error) {
 
 // End records the end of a queued or running message; it is on disk when End
 // returns. The same end once more, with the same result, changes nothing and
-// is no error, so that End may be repeated when its fate is open.
+// is no error, so that End may be repeated when its fate is open. With Retry the
+// message is queued again at once, and what Result costs stays with it.
 func (j *Journal) End(id string, e End) (Message, error) {
 	if !e.State.Ended() || stateCodes[e.State] == 0 {
 		return Message{}, fmt.Errorf("end message %s: %q is not an end", id, e.State)
@@ -100,7 +137,7 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 	var text []byte
 	var result Content
 	var err error
-	if e.Result != nil {
+	if e.Result != nil && !e.Retry {
 		if text, err = encodeResult(e.Result); err == nil {
 			result, err = j.store(id, "result", text)
 		}
@@ -137,13 +174,27 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 
 // is reports whether the message has that end already.
 func (m *Message) is(e End, result Content) bool {
+	if e.Retry {
+		return m.State == Queued && m.Retried()
+	}
 	last := m.History[len(m.History)-1]
 	return m.State == e.State && last.By == e.By && m.Result.Sum == result.Sum
 }
 
 func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *counts) error {
+	was := m.State
 	m.step(Change{State: e.State, At: e.At, By: e.By, Note: e.Note})
-	if e.Result == nil {
+	if e.Result != nil {
+		if was == Unknown { // the result there is takes its place
+			m.CostUSD, m.Usage = 0, turn.Usage{}
+		}
+		m.CostUSD += e.Result.CostUSD
+		m.Usage = m.Usage.Plus(e.Result.Usage)
+	}
+	switch {
+	case e.Retry:
+		return m.reattempt(tx, Change{At: e.At, By: "on_unknown"}, c)
+	case e.Result == nil:
 		return nil
 	}
 	if m.Result.File != "" {
@@ -152,8 +203,7 @@ func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *cou
 		return err
 	}
 	m.Result = result
-	m.Outcome, m.Error, m.CostUSD = e.Result.Outcome, short(e.Result.Error), e.Result.CostUSD
-	m.Usage = e.Result.Usage
+	m.Outcome, m.Error = string(e.Result.Outcome), short(e.Result.Err)
 	return keep(tx, bucketResults, m.ID, result, text, c)
 }
 
@@ -163,11 +213,7 @@ func short(s string) string {
 	if len(s) <= most {
 		return s
 	}
-	n := most
-	for n > 0 && s[n]&0xC0 == 0x80 {
-		n--
-	}
-	return s[:n]
+	return strings.ToValidUTF8(s[:most], "")
 }
 
 // may says whether the message can become s, as a typed error.

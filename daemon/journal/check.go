@@ -22,6 +22,9 @@ func (j *Journal) Check() error {
 		for _, name := range buckets[1:] {
 			checkBucket(tx, name, note)
 		}
+		if tx.Bucket(bucketOwn) != nil {
+			checkBucket(tx, bucketOwn, note)
+		}
 		ids = checkMessages(tx, note)
 		for _, s := range []State{Queued, Running, Unknown} {
 			if err := countLive(tx, s); err != nil {

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
+
+	"iris/config/sys"
 )
 
 // inFile is the size above which a body or result gets a file of its own:
@@ -134,19 +136,10 @@ func (j *Journal) writeFile(name string, b []byte) error {
 
 // synced syncs a directory; the journal stops when it cannot.
 func (j *Journal) synced(dir string) error {
-	if err := syncDir(dir); err != nil {
+	if err := sys.SyncDir(dir); err != nil {
 		return j.stop(err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // discard removes the file of content that no record names.

@@ -87,6 +87,7 @@ func script(path string, acks io.Writer) {
 			e.By = "spool"
 			return j.Resolve(messageID(3), e)
 		},
+		func() (Message, error) { return j.End(messageID(5), End{State: Unknown, At: at(12), Retry: true}) },
 		func() (Message, error) { return j.End(messageID(2), End{State: Cancelled, At: at(13)}) },
 	}
 	for _, step := range steps {

@@ -12,19 +12,20 @@
 //	running -> done failed cancelled unknown   End
 //	running -> queued                  Requeue, with proof that the turn never began
 //	unknown -> done failed cancelled   Resolve, by evidence or by a person, who is named
+//	unknown -> queued                  End with Retry, Reattempt: another attempt of the same message
 //
 // Every other change is a *StateError and changes nothing; it is decided inside
 // the transaction, so of a cancel and a dispatch at the same moment exactly one
-// wins. Each change is kept in Message.History with its time. A message that is
-// run again at a person's wish is a new one with Options.RetryOf.
+// wins. Each change is kept in Message.History with its time. A message that had
+// ended otherwise and that a person sends again is a new one with Options.RetryOf.
 //
 // The queue is ordered by Message.Seq, which counts acceptances and never looks
-// at a clock; a requeued message has its old place.
+// at a clock; a message that is queued again has its old place.
 //
 // # When it is on disk
 //
-// Each of Accept, Dispatch, AcceptAndDispatch, End, Requeue, Resolve,
-// SetSession returns after its transaction has been fsynced. Only
+// Each of Accept, Dispatch, AcceptAndDispatch, End, Requeue, Reattempt, Resolve,
+// SetSession, RecordOwn returns after its transaction has been fsynced. Only
 // then: print the id (Accept), write the first byte to the agent (Dispatch),
 // let waiters and the next message of the key see the end (End).
 //
@@ -92,7 +93,9 @@
 //
 // # Versions
 //
-// Version 1 had sessions only. Open brings it to version 2 in one transaction.
+// Version 1 had sessions only. In version 2 an unknown message that was sent again
+// was another message; since version 3 it is another attempt. Open brings an older
+// journal to version 3 in one transaction.
 // A newer version is refused and not touched. Another program image is tried
 // on a copy: Snapshot to a directory of its own, where Open finds no bodies/.
 //

@@ -12,6 +12,7 @@ var (
 	ErrNotFound = errors.New("no such message")
 	ErrConflict = errors.New("the key belongs to another message")
 	ErrExists   = errors.New("the id belongs to another message")
+	ErrGone     = errors.New("the sender has hung up")
 	ErrExpired  = errors.New("the message's deadline has passed")
 	ErrClosed   = errors.New("journal is closed")
 )

@@ -17,7 +17,7 @@ import (
 
 // breakWrites puts another file behind the journal's descriptor, so that its
 // writes fail as the kernel says.
-func breakWrites(t *testing.T, j *Journal, name string) (mend func()) {
+func breakWrites(t *testing.T, j *Journal, name string) (fix func()) {
 	t.Helper()
 	other, err := os.OpenFile(name, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrPermission) {
@@ -45,9 +45,9 @@ func TestAFailedFsyncStopsTheJournalForGood(t *testing.T) {
 	if err := unix.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mend := breakWrites(t, j, pipe)
+	fix := breakWrites(t, j, pipe)
 	_, err := j.Accept(message(2))
-	mend() // the disk "works" again, as after a failed fsync
+	fix() // the disk "works" again, as after a failed fsync
 	s, ok := errors.AsType[*StoppedError](err)
 	if !ok || s.Full || !strings.Contains(err.Error(), path) {
 		t.Fatalf("got %v", err)
@@ -213,9 +213,9 @@ func TestWithoutDescriptorsTheJournalWaits(t *testing.T) {
 	}
 	end := done(strings.Repeat("x", inFile+1))
 	_, err := j.End(messageID(1), end)
-	mend := limitFiles(t, 8<<10)
+	fix := limitFiles(t, 8<<10)
 	_, write := j.Accept(New{ID: "more", Team: "api"})
-	mend()
+	fix()
 	again := j.Retry()
 	_, read := j.Message(messageID(1))
 	third := j.Retry()
@@ -232,7 +232,7 @@ func TestWithoutDescriptorsTheJournalWaits(t *testing.T) {
 }
 
 // limitFiles bounds the size of a file.
-func limitFiles(t *testing.T, size uint64) (mend func()) {
+func limitFiles(t *testing.T, size uint64) (fix func()) {
 	t.Helper()
 	var old unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {

@@ -19,7 +19,7 @@ import (
 
 // version is the layout's. A journal with a higher one was written by a newer
 // iris and is refused.
-const version = 2
+const version = 3
 
 // mapSize is how much of the address space the file gets at first, so that it
 // seldom grows out of it: only then a writer waits for readers.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"iris/pool/turn"
 )
 
 // TestMain lets the test binary be a writer that is killed.
@@ -35,11 +37,11 @@ func message(n int) New {
 }
 
 func attempt(n int) Attempt {
-	return Attempt{Process: fmt.Sprintf("p%d", n), Spool: "/spool", Offset: int64(n), Boot: "b", At: at(n)}
+	return Attempt{Process: fmt.Sprintf("p%d", n), Offset: int64(n), Boot: "b", At: at(n)}
 }
 
 func done(text string) End {
-	return End{State: Done, At: at(9), Result: &Result{Outcome: "success", Text: text, CostUSD: 0.25}}
+	return End{State: Done, At: at(9), Result: &Result{Result: turn.Result{Outcome: "success", Text: text, CostUSD: 0.25}}}
 }
 
 func tempJournal(t *testing.T) (*Journal, string) {

@@ -2,7 +2,10 @@ package journal
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"iris/pool/turn"
 )
 
 // State is where a message is on its way.
@@ -33,27 +36,25 @@ func (s State) Ended() bool { return s != Queued && s != Running }
 // indexed reports whether messages in state s are found without a scan.
 func (s State) indexed() bool { return s == Queued || s == Running || s == Unknown }
 
-// leads says which changes there are. The way out of unknown is Resolve alone.
+// leads says which changes there are. Out of unknown lead Resolve and Reattempt.
 var leads = map[State][]State{
 	Queued:  {Running, Failed, Cancelled, Expired},
 	Running: {Done, Failed, Cancelled, Unknown, Queued},
-	Unknown: {Done, Failed, Cancelled},
+	Unknown: {Done, Failed, Cancelled, Queued},
 }
 
 // Options are what a sender asked for. The journal keeps them and acts on two:
 // Deadline and Key.
 type Options struct {
-	Key       string    `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
-	Deadline  time.Time `json:"deadline,omitzero"`    // expired when its turn has not begun by then
-	Fresh     bool      `json:"fresh,omitempty"`      // in a conversation of its own
-	Parent    string    `json:"parent,omitempty"`     // process whose turn waits for this one
-	OnUnknown string    `json:"on_unknown,omitempty"` // hold, continue, retry
-	RetryOf   string    `json:"retry_of,omitempty"`   // id of the message that this one repeats
-	DeniedOK  bool      `json:"denied_ok,omitempty"`
-	Detached  bool      `json:"detached,omitempty"` // nobody waited when it was accepted
-	Origin    string    `json:"origin,omitempty"`   // who sent it, for people
-	Variant   *Variant  `json:"variant,omitempty"`
-	Blocks    bool      `json:"blocks,omitempty"` // the body is a JSON list of content blocks, and not text
+	Key       string        `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
+	Deadline  time.Time     `json:"deadline,omitzero"`    // expired when its turn has not begun by then
+	Fresh     bool          `json:"fresh,omitempty"`      // in a conversation of its own
+	OnUnknown string        `json:"on_unknown,omitempty"` // hold, continue, retry
+	RetryOf   string        `json:"retry_of,omitempty"`   // id of the message that this one repeats
+	Origin    string        `json:"origin,omitempty"`     // who sent it, for people
+	Variant   *turn.Variant `json:"variant,omitempty"`
+	Blocks    bool          `json:"blocks,omitempty"`  // the body is a JSON list of content blocks, and not text
+	NoWait    bool          `json:"no_wait,omitempty"` // not for what the agent does in the background
 }
 
 // New is a message to accept.
@@ -64,14 +65,17 @@ type New struct {
 	Body    []byte
 	Options Options
 	At      time.Time
+
+	Gone func() bool // whether its sender has hung up, asked last of all before it is written; may be nil
 }
 
 // Attempt is one dispatch: enough to find what the agent wrote of it.
 type Attempt struct {
 	Process string    `json:"process"`
-	Spool   string    `json:"spool"`
 	Offset  int64     `json:"offset"`
-	Boot    string    `json:"boot,omitempty"` // boot id, so that a reboot is noticed
+	UUID    string    `json:"uuid,omitempty"`    // by which the agent names the message
+	NoWait  bool      `json:"no_wait,omitempty"` // the first answer is its end, whatever subagents do
+	Boot    string    `json:"boot,omitempty"`    // boot id, so that a reboot is noticed
 	At      time.Time `json:"at"`
 }
 
@@ -81,6 +85,8 @@ type Change struct {
 	At    time.Time `json:"at"`
 	By    string    `json:"by,omitempty"`   // who, when it was not the agent or the sender
 	Note  string    `json:"note,omitempty"` // and why
+
+	Request string `json:"request,omitempty"` // id of the request for another attempt, by which its repetition is known
 }
 
 // Message is the record of one message; its body and result are read apart.
@@ -97,23 +103,42 @@ type Message struct {
 	Result   Content   `json:"result,omitzero"`
 
 	// Of the result, for lists.
-	Outcome string  `json:"outcome,omitempty"`
-	Error   string  `json:"error,omitempty"`
-	CostUSD float64 `json:"cost_usd,omitempty"`
-	Usage   Usage   `json:"usage,omitzero"` // zero also where an earlier iris has written the record
+	Outcome string     `json:"outcome,omitempty"`
+	Error   string     `json:"error,omitempty"`
+	CostUSD float64    `json:"cost_usd,omitempty"`
+	Usage   turn.Usage `json:"usage,omitzero"` // zero also where an earlier iris has written the record
 }
 
 // Accepted is when the message was accepted.
 func (m *Message) Accepted() time.Time { return m.History[0].At }
 
-// Ended is when the message reached its first end; zero while it has none.
-func (m *Message) Ended() time.Time {
-	for _, c := range m.History {
-		if c.State.Ended() {
-			return c.At
+// Ended is when the message reached its end, also if that was unknown and is resolved;
+// zero while it has none.
+func (m *Message) Ended() (at time.Time) {
+	for _, c := range slices.Backward(m.History) {
+		if !c.State.Ended() {
+			break
+		}
+		at = c.At
+	}
+	return at
+}
+
+// Retried reports whether the message was queued again after an attempt whose end
+// nobody knows.
+func (m *Message) Retried() bool {
+	for i, c := range m.History[1:] {
+		if c.State == Queued && m.History[i].State == Unknown {
+			return true
 		}
 	}
-	return time.Time{}
+	return false
+}
+
+// Requested reports whether the message was queued again by that request. The empty one is
+// nobody's.
+func (m *Message) Requested(request string) bool {
+	return request != "" && slices.ContainsFunc(m.History, func(c Change) bool { return c.Request == request })
 }
 
 // Last is the latest attempt; the zero Attempt when there was none.
@@ -125,45 +150,12 @@ func (m *Message) Last() Attempt {
 }
 
 // Result is how a turn ended. When the agent did not end it by its own word,
-// Outcome is empty, and Error, Code, Reason and Hint are what its sender was
-// told.
+// Outcome is empty, and Err, Code, Reason and Hint are what its sender was told.
 type Result struct {
-	Code       int           `json:"code,omitempty"`
-	Reason     string        `json:"reason,omitempty"`
-	Hint       string        `json:"hint,omitempty"`
-	Outcome    string        `json:"outcome"`
-	Text       string        `json:"text,omitempty"`
-	Error      string        `json:"error,omitempty"`
-	SessionID  string        `json:"session_id,omitempty"`
-	Subtype    string        `json:"subtype,omitempty"`
-	Stop       string        `json:"stop,omitempty"`
-	Terminal   string        `json:"terminal,omitempty"`
-	Status     int           `json:"status,omitempty"` // HTTP status of a failed API call
-	Turns      int           `json:"turns,omitempty"`
-	CostUSD    float64       `json:"cost_usd,omitempty"`
-	Duration   time.Duration `json:"duration,omitempty"`
-	API        time.Duration `json:"api,omitempty"`
-	Usage      Usage         `json:"usage,omitzero"`
-	Denials    []Denial      `json:"denials,omitempty"`
-	Resets     time.Time     `json:"resets,omitzero"` // when a rate limit is over
-	Model      string        `json:"model,omitempty"`
-	Background []string      `json:"background,omitempty"` // what the agent still did beside the turn
-	Retire     string        `json:"retire,omitempty"`
-	Notice     string        `json:"notice,omitempty"` // what its sender is told besides
-}
-
-// Usage counts tokens.
-type Usage struct {
-	Input      int64 `json:"input,omitempty"`
-	Output     int64 `json:"output,omitempty"`
-	CacheRead  int64 `json:"cache_read,omitempty"`
-	CacheWrite int64 `json:"cache_write,omitempty"`
-}
-
-// Denial is a tool call that was not permitted.
-type Denial struct {
-	Tool  string `json:"tool"`
-	Input []byte `json:"input,omitempty"` // as the agent wrote it
+	Code   int    `json:"code,omitempty"`
+	Hint   string `json:"hint,omitempty"`
+	Notice string `json:"notice,omitempty"` // what its sender is told besides
+	turn.Result
 }
 
 func checkID(id string) error {

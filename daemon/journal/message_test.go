@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"iris/pool/turn"
 )
 
 func TestAMessageLivesThroughItsStatesAndReopens(t *testing.T) {
@@ -89,6 +91,37 @@ func mustReach(t *testing.T, j *Journal, n int, s State) {
 	}
 	if s.Ended() {
 		must1(j.End(messageID(n), End{State: s, At: at(n)}))(t)
+	}
+}
+
+// What the attempts cost adds up, and is kept when the message is resolved.
+func TestAnotherAttempt(t *testing.T) {
+	j, path := tempJournal(t)
+	n := message(1)
+	n.Options.Deadline = at(5)
+	mustAccept(t, j, n)
+	must1(j.Dispatch(n.ID, attempt(2)))(t)
+	long := &Result{Result: turn.Result{Outcome: "unknown", Text: strings.Repeat("l", inFile), CostUSD: 1, Usage: turn.Usage{Output: 10}}}
+	m := must1(j.End(n.ID, End{State: Unknown, Result: long, At: at(9), Retry: true}))(t)
+	if m.State != Queued || !m.Retried() || !m.Ended().IsZero() || m.History[3].By != "on_unknown" {
+		t.Fatalf("got %+v", m)
+	}
+	must1(j.Dispatch(n.ID, attempt(10)))(t)
+	must1(j.End(n.ID, End{State: Unknown, Result: long, At: at(11)}))(t)
+	m = must1(j.Reattempt(n.ID, Change{At: at(12), By: "retry"}))(t)
+	if r := must1(j.Result(n.ID))(t); r != nil || m.Outcome != "" || m.CostUSD != 2 {
+		t.Fatalf("got %+v, result %+v", m, r)
+	}
+	if files := must1(os.ReadDir(filepath.Join(filepath.Dir(path), "bodies")))(t); len(files) != 0 {
+		t.Errorf("left: %v", files)
+	}
+	must1(j.Dispatch(n.ID, attempt(13)))(t)
+	m = must1(j.End(n.ID, done("third")))(t)
+	if len(m.Attempts) != 3 || m.CostUSD != 2.25 || m.Usage.Output != 20 || !m.Ended().Equal(at(9)) {
+		t.Errorf("got %+v", m)
+	}
+	if err := j.Check(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -296,5 +329,33 @@ func TestBadMessagesAreRefused(t *testing.T) {
 	}
 	if _, err := j.Dispatch("nosuch", attempt(1)); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A sender that hangs up until the last moment leaves no message.
+func TestMessageOfASenderThatIsGoneIsNotRecorded(t *testing.T) {
+	j, _ := tempJournal(t)
+	n := message(1)
+	n.Body = make([]byte, 100_000) // a file beside the journal
+	n.Gone = func() bool { return true }
+	for _, accept := range []func() (Accepted, error){
+		func() (Accepted, error) { return j.Accept(n) },
+		func() (Accepted, error) { return j.AcceptAndDispatch(n, Attempt{Process: "p", At: at(1)}) },
+	} {
+		if _, err := accept(); !errors.Is(err, ErrGone) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if s := must1(j.Size())(t); s.Messages != 0 || s.Bodies != 0 {
+		t.Errorf("left: %+v", s)
+	}
+	if err := j.Check(); err != nil {
+		t.Error(err)
+	}
+	n.Gone = func() bool { return false }
+	must1(j.Accept(n))(t)
+	n.Gone = func() bool { return true }
+	if got := must1(j.Accept(n))(t); !got.Existing {
+		t.Error("not found again")
 	}
 }

@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"iris/pool/turn"
 )
 
 // machine runs a journal beside a map that cannot fail.
@@ -29,8 +32,9 @@ type modelled struct {
 	state    State
 	result   string
 	attempts int
-	ended    int // clock of the first end, 0 for none
+	ended    int // clock of its end, the unknown one where that was resolved; 0 for none
 	by       string
+	retried  bool
 	steps    int
 	pruned   bool
 }
@@ -47,7 +51,7 @@ func TestModel(t *testing.T) {
 		defer func() { m.j.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"accept": m.accept, "dispatch": m.dispatch, "end": m.end, "requeue": m.requeue,
-			"resolve": m.resolve, "reopen": m.reopen, "prune": m.prune, "": m.check,
+			"resolve": m.resolve, "reattempt": m.reattempt, "retry": m.retry, "reopen": m.reopen, "prune": m.prune, "": m.check,
 		})
 	})
 }
@@ -150,9 +154,18 @@ func (x *modelled) dispatch(t *rapid.T, now int, err error) {
 func (x *modelled) to(s State, now int) {
 	x.state = s
 	x.steps++
-	if s.Ended() && x.ended == 0 {
+	switch {
+	case !s.Ended():
+		x.ended = 0
+	case x.ended == 0:
 		x.ended = now
 	}
+}
+
+// again queues an unknown message.
+func (x *modelled) again(now int) {
+	x.to(Queued, now)
+	x.result, x.by, x.retried, x.n.Options.Deadline = "", "", true, time.Time{}
 }
 
 // refuse checks that a change that there is not was refused.
@@ -200,7 +213,7 @@ func (m *machine) drawEnd(t *rapid.T, states ...State) (End, string) {
 	e := End{State: rapid.SampledFrom(states).Draw(t, "end"), At: at(m.tick())}
 	text := results[rapid.IntRange(0, len(results)-1).Draw(t, "result")]
 	if text != "" {
-		e.Result = &Result{Outcome: "success", Text: text}
+		e.Result = &Result{Result: turn.Result{Outcome: "success", Text: text}}
 	}
 	return e, text
 }
@@ -245,6 +258,41 @@ func (m *machine) resolve(t *rapid.T) {
 			x.result = text
 		}
 		x.to(e.State, m.clock)
+	}
+}
+
+// retry ends a message as unknown and queues it at once.
+func (m *machine) retry(t *rapid.T) {
+	id, x := m.pick(t)
+	e, _ := m.drawEnd(t, Unknown)
+	e.Retry = true
+	got, err := m.j.End(id, e)
+	switch {
+	case x != nil && x.state == Queued && x.retried:
+		if err != nil {
+			t.Fatal("the same again:", err)
+		}
+	case x == nil || x.state != Running:
+		refuse(t, x, err)
+	case err != nil || got.State != Queued || !got.Retried():
+		t.Fatalf("got %+v, %v", got, err)
+	default:
+		x.to(Unknown, m.clock)
+		x.again(m.clock)
+	}
+}
+
+func (m *machine) reattempt(t *rapid.T) {
+	id, x := m.pick(t)
+	now := m.tick()
+	_, err := m.j.Reattempt(id, Change{At: at(now), By: "a person"})
+	switch {
+	case x == nil || x.state != Unknown:
+		refuse(t, x, err)
+	case err != nil:
+		t.Fatal(err)
+	default:
+		x.again(now)
 	}
 }
 

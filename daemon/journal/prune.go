@@ -19,10 +19,12 @@ const pruneGroup = 200
 type Pruned struct {
 	Messages int
 	Keys     int
+	Owns     int
 }
 
 // Prune removes the messages that ended before ended, with their bodies and
-// results, and the keys of ended messages that were accepted before keys. It
+// results, the turns that nobody has sent and that ended before it, and the keys of
+// ended messages that were accepted before keys. It
 // works in short transactions and may run beside everything else. What cannot
 // be read is kept, and so is a message that holds its conversation: without it
 // nobody could let that go on.
@@ -51,7 +53,35 @@ func (j *Journal) Prune(ended, keys time.Time) (Pruned, error) {
 			return p, err
 		}
 	}
-	return p, nil
+	for {
+		n, err := j.pruneOwn(ended)
+		if p.Owns += n; n < pruneGroup || err != nil {
+			return p, err
+		}
+	}
+}
+
+// PruneTimes says when the journal was last pruned, and since when it was to be
+// but was not and why, as far as its user has recorded that.
+type PruneTimes struct {
+	Last  time.Time `json:"last,omitzero"`
+	Since time.Time `json:"since,omitzero"`
+	Why   string    `json:"why,omitempty"`
+}
+
+// PruneTimes returns what SetPruneTimes has recorded.
+func (j *Journal) PruneTimes() (t PruneTimes, err error) {
+	err = j.view(func(tx *bolt.Tx) error {
+		t = PruneTimes{}
+		_, err := getJSON(tx, bucketMeta, keyPrune, &t)
+		return err
+	})
+	return t, err
+}
+
+// SetPruneTimes records t.
+func (j *Journal) SetPruneTimes(t PruneTimes) error {
+	return j.update(func(tx *bolt.Tx) error { return putJSON(tx, bucketMeta, keyPrune, t) })
 }
 
 // walk looks at a chunk of a bucket after the key at, and returns the keys that

@@ -10,20 +10,22 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// The buckets of version 2. Every value but the version is sealed.
+// The buckets of version 3. Every value but the version is sealed.
 var (
-	bucketMeta     = []byte("meta")     // version, counts
+	bucketMeta     = []byte("meta")     // version, counts, PruneTimes
 	bucketSessions = []byte("sessions") // key -> Session
 	bucketMessages = []byte("messages") // message id -> head, Message
 	bucketBodies   = []byte("bodies")   // message id -> body
 	bucketResults  = []byte("results")  // message id -> Result
 	bucketLive     = []byte("live")     // state, sequence number -> message id
 	bucketKeys     = []byte("keys")     // idempotency key -> keyRecord
+	// and bucketOwn, once there is something in it
 
 	buckets = [][]byte{bucketMeta, bucketSessions, bucketMessages, bucketBodies, bucketResults, bucketLive, bucketKeys}
 
 	keyVersion = []byte("version")
 	keyCounts  = []byte("counts")
+	keyPrune   = []byte("prune") // PruneTimes, once there are some
 )
 
 var (

@@ -12,11 +12,12 @@ import (
 // Session is the conversation that a key has.
 type Session struct {
 	ID      string    `json:"id"`  // the agent's own id of it, a UUID
-	Dir     string    `json:"dir"` // the directory that it was begun in
+	Dir     string    `json:"dir"` // the directory that it is in
 	Created time.Time `json:"created"`
-	Used    bool      `json:"used,omitempty"`  // a turn of it was answered, so that there is a transcript
-	Model   string    `json:"model,omitempty"` // that answers messages which ask for none
-	Lent    bool      `json:"lent,omitempty"`  // a message had another one: by itself it would go on with that
+	Used    bool      `json:"used,omitempty"`    // a turn of it was answered, so that there is a transcript
+	Model   string    `json:"model,omitempty"`   // that answers messages which ask for none
+	Rewound string    `json:"rewound,omitempty"` // the answer that it goes on from; empty: its end
+	Lent    bool      `json:"lent,omitempty"`    // a message had another one: by itself it would go on with that
 }
 
 // Session returns the conversation of a key; false when it has none yet.
@@ -41,6 +42,17 @@ func (j *Journal) SetSession(key string, s Session) error {
 		return fmt.Errorf("record the session of %q: %w", key, err)
 	}
 	return nil
+}
+
+// EndRewind notes that a turn has followed where a conversation was rewound to: its
+// end is there now.
+func (j *Journal) EndRewind(key, id string) error {
+	s, ok, err := j.Session(key)
+	if err != nil || !ok || s.ID != id || s.Rewound == "" {
+		return err
+	}
+	s.Rewound = ""
+	return j.SetSession(key, s)
 }
 
 // UseSession notes that a conversation of that key was answered, if it is still

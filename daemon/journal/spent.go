@@ -6,6 +6,8 @@ import (
 	"errors"
 	"iter"
 	"time"
+
+	"iris/pool/turn"
 )
 
 // Spent is what the turn of one message has taken.
@@ -14,7 +16,7 @@ type Spent struct {
 	Session  string
 	Accepted time.Time
 	CostUSD  float64
-	Usage    Usage
+	Usage    turn.Usage
 }
 
 // ends are the states that a message ends in.
@@ -49,7 +51,7 @@ func (j *Journal) spent(h *hit) (Spent, error) {
 		return Spent{}, &DamageError{Path: j.path, ID: h.id, What: errors.Join(h.err, err).Error()}
 	}
 	s.CostUSD, s.Usage = m.CostUSD, m.Usage
-	if s.Usage == (Usage{}) && m.CostUSD > 0 { // an earlier iris kept it in the result alone
+	if s.Usage == (turn.Usage{}) && m.CostUSD > 0 { // an earlier iris kept it in the result alone
 		r, err := j.Result(h.id)
 		if err != nil {
 			return s, err
@@ -66,6 +68,9 @@ func (j *Journal) spent(h *hit) (Spent, error) {
 // text, where each quote has a backslash before it.
 func lastFields(record []byte) (m Message, err error) {
 	i := bytes.LastIndex(record, []byte(`,"outcome":"`))
+	if i < 0 { // of an earlier attempt, whose outcome nobody knows
+		i = bytes.LastIndex(record, []byte(`,"cost_usd":`))
+	}
 	if i < 0 {
 		return m, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"iris/pool/turn"
 )
 
 // ended ends a message of that number with tokens and a cost that tell it.
@@ -21,7 +23,7 @@ func ended(t testing.TB, j *Journal, n int, change func(*New)) {
 	}
 	must1(j.AcceptAndDispatch(m, attempt(n)))(t)
 	e := done("text")
-	e.Result.Usage = Usage{Input: int64(n), Output: 1, CacheRead: 2, CacheWrite: 3}
+	e.Result.Usage = turn.Usage{Input: int64(n), Output: 1, CacheRead: 2, CacheWrite: 3}
 	must1(j.End(m.ID, e))(t)
 }
 
@@ -74,7 +76,7 @@ func TestSpendingOfOldAndDamagedRecords(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		m.Usage = Usage{}
+		m.Usage = turn.Usage{}
 		b, err := encodeMessage(m)
 		if err != nil {
 			return err
@@ -124,7 +126,7 @@ func BenchmarkSpending100000(b *testing.B) {
 					return err
 				}
 				e := done(string(text))
-				e.Result.Usage = Usage{Input: 19072, Output: 400, CacheRead: 100_000, CacheWrite: 5_000}
+				e.Result.Usage = turn.Usage{Input: 19072, Output: 400, CacheRead: 100_000, CacheWrite: 5_000}
 				was := a.State
 				a.Attempts = []Attempt{attempt(n + i)}
 				a.step(Change{State: Running, At: at(1)})
@@ -160,4 +162,20 @@ func BenchmarkSpending100000(b *testing.B) {
 		took = append(took, time.Since(start))
 	}
 	b.ReportMetric(p50(took).Seconds(), "p50-s")
+}
+
+// Also where the last attempt has no outcome: it never began.
+func TestSpendingKnowsWhatAnEarlierAttemptCost(t *testing.T) {
+	j, _ := tempJournal(t)
+	mustReach(t, j, 1, Running)
+	cut := &Result{Result: turn.Result{Outcome: turn.Unknown, CostUSD: 0.5, Usage: turn.Usage{Output: 7}}}
+	must1(j.End(messageID(1), End{State: Unknown, Result: cut, At: at(2), Retry: true}))(t)
+	must1(j.End(messageID(1), End{State: Cancelled, At: at(3)}))(t)
+	for s, err := range j.Spending(Filter{}) {
+		if err != nil || s.CostUSD != 0.5 || s.Usage.Output != 7 {
+			t.Errorf("got %+v, %v", s, err)
+		}
+		return
+	}
+	t.Error("nothing is on record")
 }

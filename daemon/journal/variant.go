@@ -1,20 +1,18 @@
 package journal
 
-// Variant is what a sender asked of the agent that answers: the journal keeps it
-// and does not act on it, but that two messages which differ in it are two.
-type Variant struct {
-	Model              string `json:"model,omitempty"`
-	PermissionMode     string `json:"permission_mode,omitempty"`
-	MaxTurns           int    `json:"max_turns,omitempty"`
-	AppendSystemPrompt string `json:"append_system_prompt,omitempty"`
-	JSONSchema         string `json:"json_schema,omitempty"`
-}
+import (
+	"fmt"
 
-// Value is what v points to, and the zero Variant for nil. Most messages have none,
-// and very many may wait.
-func (v *Variant) Value() Variant {
-	if v == nil {
-		return Variant{}
+	"iris/pool/turn"
+)
+
+// identityOf is a text that differs for two variants that differ. It is on record: a
+// message that has a key must get the same one from every version of this program.
+func identityOf(v turn.Variant) string {
+	text := fmt.Sprintf("journal.Variant{Model:%q, PermissionMode:%q, MaxTurns:%d, AppendSystemPrompt:%q, JSONSchema:%q}",
+		v.Model, v.PermissionMode, v.MaxTurns, v.AppendSystemPrompt, v.JSONSchema)
+	if v.Effort != "" || v.AllowedTools != "" {
+		text += fmt.Sprintf(" effort %q, allowed tools %q", v.Effort, v.AllowedTools)
 	}
-	return *v
+	return text
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"iris/config/sys"
 )
 
 // create makes an empty journal when there is none. It has a name of its own
@@ -47,7 +49,7 @@ func (j *Journal) settle() error {
 	if j.named {
 		return nil
 	}
-	if err := syncDir(filepath.Dir(j.path)); err != nil {
+	if err := sys.SyncDir(filepath.Dir(j.path)); err != nil {
 		return err
 	}
 	j.named = true
@@ -155,19 +157,24 @@ func (j *Journal) complete(tx *bolt.Tx) error {
 }
 
 // migrate writes the present layout. Version 1 had sessions only, as plain
-// JSON.
+// JSON. In version 2 a message that was sent again because nobody knew its end stayed
+// unknown, and another one repeated it.
 func migrate(tx *bolt.Tx, have uint64) error {
 	for _, name := range buckets {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
-	if have == 1 {
-		if err := sealSessions(tx); err != nil {
-			return err
-		}
+	var err error
+	switch have {
+	case 0:
+		err = new(counts).put(tx)
+	case 1:
+		err = errors.Join(sealSessions(tx), new(counts).put(tx))
+	case 2:
+		err = endSentAgain(tx)
 	}
-	if err := new(counts).put(tx); err != nil {
+	if err != nil {
 		return err
 	}
 	return tx.Bucket(bucketMeta).Put(keyVersion, binary.BigEndian.AppendUint64(nil, version))
@@ -192,4 +199,48 @@ func sealSessions(tx *bolt.Tx) error {
 		}
 	}
 	return nil
+}
+
+// endSentAgain ends the unknown messages that another one repeats. Where one cannot be
+// read that may do so, nothing is to be sent again.
+func endSentAgain(tx *bolt.Tx) error {
+	repeats, unreadable := map[string]string{}, false // by the message that is repeated
+	var unknown []*Message
+	err := tx.Bucket(bucketMessages).ForEach(func(k, v []byte) error {
+		b, err := unseal(bucketMessages, k, v)
+		if err != nil {
+			unreadable = true
+			return nil
+		}
+		m, err := decodeMessage(tx, string(k), b)
+		switch {
+		case err != nil:
+			unreadable = true
+		case m.State == Unknown && m.Options.OnUnknown == "retry":
+			unknown = append(unknown, m)
+		}
+		if err == nil && m.Options.RetryOf != "" {
+			repeats[m.Options.RetryOf] = m.ID
+		}
+		return nil
+	})
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	c, err := getCounts(tx)
+	if err != nil {
+		return err
+	}
+	for _, m := range unknown {
+		switch by := repeats[m.ID]; {
+		case by != "":
+			m.step(Change{State: Failed, At: m.Ended(), By: "retry", Note: "sent again as " + by})
+		case unreadable:
+			m.Options.OnUnknown = ""
+		}
+		if err := putMessage(tx, m, Unknown, c); err != nil {
+			return err
+		}
+	}
+	return c.put(tx)
 }

@@ -1,9 +1,15 @@
 package journal
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,4 +87,77 @@ func TestAMigrationThatFailsChangesNothing(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// version2 is a journal as iris wrote it before a message that is sent again became
+// another attempt: m1 is done, m2 unknown and repeated by m3, m4 unknown and to be
+// sent again, m5 unknown and holds its conversation, m6 is running, m7 queued.
+func version2(t *testing.T) (path string) {
+	t.Helper()
+	f := must1(os.Open("testdata/version2.gz"))(t)
+	defer f.Close()
+	z := must1(gzip.NewReader(f))(t)
+	path = filepath.Join(t.TempDir(), "journal")
+	if err := os.WriteFile(path, must1(io.ReadAll(z))(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestVersion2IsMigrated(t *testing.T) {
+	path := version2(t)
+	j := mustOpen(t, path)
+	defer func() { j.Close() }()
+	for range 2 { // the second time it is of this version
+		if err := j.Check(); err != nil {
+			t.Fatal(err)
+		}
+		var states []State
+		for i := range 7 {
+			m := must1(j.Message(fmt.Sprintf("01m000000000000%d", i+1)))(t)
+			states = append(states, m.State)
+			if b := must1(j.Body(m.ID))(t); string(b) != "text of "+m.ID {
+				t.Errorf("%s: body %q", m.ID, b)
+			}
+		}
+		if !slices.Equal(states, []State{Done, Failed, Done, Unknown, Unknown, Running, Queued}) {
+			t.Errorf("got %v", states)
+		}
+		m := must1(j.Message("01m0000000000002"))(t)
+		if last := m.History[len(m.History)-1]; last.By != "retry" || last.Note != "sent again as 01m0000000000003" {
+			t.Errorf("got %+v", last)
+		}
+		if r := must1(j.Result("01m0000000000001"))(t); r.Text != "one" || r.Usage.Output != 4 {
+			t.Errorf("got %+v", r)
+		}
+		if s, ok, err := j.Session("api"); !ok || err != nil || s.ID != "s1" {
+			t.Errorf("got %+v, %v", s, err)
+		}
+		if got := ids(t, j.Unresolved()); len(got) != 2 {
+			t.Errorf("unresolved: %v", got)
+		}
+		j.Close()
+		j = mustOpen(t, path)
+	}
+}
+
+// The message that cannot be read may be the one that was sent again.
+func TestMigrationSendsNothingAgainBesideADamagedMessage(t *testing.T) {
+	path := version2(t)
+	file := must1(os.ReadFile(path))(t)
+	file = bytes.ReplaceAll(file, []byte(`"retry_of":"01m0000000000002"`), []byte(`"retry_of":"01m0000000000004"`))
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := mustOpen(t, path)
+	defer j.Close()
+	for _, id := range []string{"01m0000000000002", "01m0000000000004"} {
+		if m := must1(j.Message(id))(t); m.State != Unknown || m.Options.OnUnknown != "" {
+			t.Errorf("%s: got %s, %q", id, m.State, m.Options.OnUnknown)
+		}
+	}
+	_, err := j.Message("01m0000000000003")
+	if _, ok := errors.AsType[*DamageError](err); !ok {
+		t.Errorf("got %v", err)
+	}
 }

@@ -15,6 +15,15 @@ type Request struct {
 	Description string
 	BlockedPath string
 	Why         string // the agent asks, in its words
+	ToolUse     string // the agent's id of the call
+	Subagent    Subagent
+}
+
+// Subagent is an agent that works for the agent; the zero Subagent is the agent itself.
+type Subagent struct {
+	ID   string
+	Kind string // such as "Explore"; empty when the agent has not said it
+	Task string // in the agent's words, likewise
 }
 
 // maxAsks is how many requests of one agent wait at a time. Claude Code uses ten
@@ -27,6 +36,26 @@ var ErrWithdrawn = errors.New("the agent asks for it no longer")
 // requested takes what the agent asks of us. A tool that needs permission is
 // asked for, or denied where that is not wanted; the turn goes on either way.
 func (p *Process) requested(line []byte) {
+	subtype, r, err := p.parseRequest(line)
+	switch {
+	case r.ID == "":
+	case err == nil && subtype != "can_use_tool":
+		_, err = p.write(refusal(r.ID))
+	case err != nil || !p.o.Ask:
+		err = p.refuse(r, "nobody is there to approve this")
+	case len(p.waitingAsks()) >= maxAsks:
+		err = p.refuse(r, "too many tool calls wait for permission already")
+	default:
+		p.park(r)
+	}
+	if err != nil {
+		p.log.Warn("request of agent not answered", "subtype", subtype, "err", err)
+	}
+}
+
+// parseRequest decodes a control request. With an error the id may be there all
+// the same.
+func (p *Process) parseRequest(line []byte) (subtype string, r Request, err error) {
 	var m struct {
 		ID      string `json:"request_id"`
 		Request struct {
@@ -36,24 +65,27 @@ func (p *Process) requested(line []byte) {
 			Description string          `json:"description"`
 			BlockedPath string          `json:"blocked_path"`
 			Why         string          `json:"decision_reason"`
+			ToolUse     string          `json:"tool_use_id"`
+			Agent       string          `json:"agent_id"`
 		} `json:"request"`
 	}
-	err := json.Unmarshal(line, &m)
-	switch {
-	case m.ID == "":
-	case err == nil && m.Request.Subtype != "can_use_tool":
-		_, err = p.write(refusal(m.ID))
-	case err != nil || !p.o.Ask:
-		_, err = p.write(permission(Request{ID: m.ID}, false, "nobody is there to approve this"))
-	case len(p.waitingAsks()) >= maxAsks:
-		_, err = p.write(permission(Request{ID: m.ID}, false, "too many tool calls wait for permission already"))
-	default:
-		q := m.Request
-		p.park(Request{ID: m.ID, Tool: q.Tool, Input: q.Input, Description: q.Description, BlockedPath: q.BlockedPath, Why: q.Why})
+	err = json.Unmarshal(line, &m)
+	q := m.Request
+	r = Request{
+		ID: m.ID, Tool: q.Tool, Input: q.Input, Description: q.Description, BlockedPath: q.BlockedPath, Why: q.Why, ToolUse: q.ToolUse,
 	}
-	if err != nil {
-		p.log.Warn("request of agent not answered", "subtype", m.Request.Subtype, "err", err)
+	if q.Agent != "" {
+		t := p.reading.notes.Tasks[q.Agent]
+		r.Subagent = Subagent{ID: q.Agent, Kind: t.Kind, Task: t.What}
 	}
+	return q.Subtype, r, err
+}
+
+// refuse denies a tool call that nobody is asked about.
+func (p *Process) refuse(r Request, why string) error {
+	p.noteDenied(r)
+	_, err := p.write(permission(r, false, why))
+	return err
 }
 
 // refusal is the answer to a request that we do not know.
@@ -97,7 +129,7 @@ func quoted(s string) []byte {
 // park has a request wait for Answer.
 func (p *Process) park(r Request) {
 	p.mu.Lock()
-	p.asks, p.deaf = append(p.asks, r), false
+	p.asks.waiting, p.asks.unresponsive = append(p.asks.waiting, r), false
 	p.mu.Unlock()
 	p.o.OnAsk(p, r)
 }
@@ -106,15 +138,31 @@ func (p *Process) park(r Request) {
 // ErrWithdrawn when the agent does not wait for that any more; after another one
 // it may be tried again.
 func (p *Process) Answer(request string, allow bool, why string) error {
-	p.in.Lock() // one step with the writing, so that Pause sees it done or not done
-	defer p.in.Unlock()
+	return p.answerWith(request, allow, func(r Request) []byte { return permission(r, allow, why) })
+}
+
+// AnswerWithInput is Answer that allows a tool call with another input.
+func (p *Process) AnswerWithInput(request string, input []byte) error {
+	return p.answerWith(request, true, func(r Request) []byte {
+		r.Input = input
+		return permission(r, true, "")
+	})
+}
+
+// answerWith writes the line that answers a request.
+func (p *Process) answerWith(request string, allow bool, line func(Request) []byte) error {
+	p.input.mu.Lock() // one step with the writing, so that Pause sees it done or not done
+	defer p.input.mu.Unlock()
 	// It is taken first: once it is written, the whole turn may be over before
 	// this goroutine runs again.
 	r, ok := p.takeAsk(request)
 	if !ok {
 		return ErrWithdrawn
 	}
-	_, err := p.writeLocked(permission(r, allow, why))
+	if !allow {
+		p.noteDenied(r)
+	}
+	_, err := p.writeLocked(line(r))
 	if err != nil && !p.unanswered(r) {
 		return ErrWithdrawn
 	}
@@ -124,18 +172,38 @@ func (p *Process) Answer(request string, allow bool, why string) error {
 	return err
 }
 
+// noteDenied notes that we have denied what a subagent of the turn under way asked
+// for. No result tells of that.
+func (p *Process) noteDenied(r Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current.turn != nil && r.Subagent.ID != "" {
+		p.asks.denied = append(p.asks.denied, denial{ID: r.ToolUse, Tool: r.Tool, Input: r.Input})
+	}
+}
+
+// takeDenied returns what was denied to subagents since the turn began, or since
+// it was asked for last. Some of it may be in the result too, with the same ids.
+func (p *Process) takeDenied() []denial {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.asks.denied
+	p.asks.denied = nil
+	return all
+}
+
 // takeAsk ends the wait for an answer; false when there was none.
 func (p *Process) takeAsk(request string) (Request, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.asks, func(r Request) bool { return r.ID == request })
+	i := slices.IndexFunc(p.asks.waiting, func(r Request) bool { return r.ID == request })
 	if i < 0 {
 		return Request{}, false
 	}
-	r := p.asks[i]
-	p.asks = slices.Delete(p.asks, i, i+1)
-	if !p.deaf {
-		p.progress = time.Now() // from here on it can stall
+	r := p.asks.waiting[i]
+	p.asks.waiting = slices.Delete(p.asks.waiting, i, i+1)
+	if !p.asks.unresponsive {
+		p.status.progress = time.Now() // from here on it can stall
 	}
 	return r, true
 }
@@ -144,19 +212,20 @@ func (p *Process) takeAsk(request string) (Request, bool) {
 func (p *Process) heard() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.progress, p.deaf = time.Now(), false
+	p.status.progress, p.asks.unresponsive = time.Now(), false
 }
 
 // unanswered puts a request back whose answer was not written, unless the agent is
-// gone. One that does not read what it waits for has stalled.
+// gone. An agent that does not read the answer it waits for has stalled.
 func (p *Process) unanswered(r Request) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
+	if p.status.gone {
 		return false
 	}
-	p.asks = append(p.asks, r)
-	p.deaf = true
+	p.asks.waiting = append(p.asks.waiting, r)
+	p.asks.unresponsive = true
+	p.asks.denied = slices.DeleteFunc(p.asks.denied, func(d denial) bool { return d.ID == r.ToolUse })
 	return true
 }
 
@@ -177,10 +246,21 @@ func (p *Process) withdraw(request string) bool {
 	return true
 }
 
-// closeRequests denies what is still asked for when a turn is over.
+// closeRequests denies the agent's open requests when a turn is over. Its subagents
+// work on, and their requests wait.
 func (p *Process) closeRequests() {
+	p.closeThose(func(r Request) bool { return r.Subagent.ID == "" })
+}
+
+// closeAllRequests denies every open request when the agent is idle: its subagents
+// are done too.
+func (p *Process) closeAllRequests() {
+	p.closeThose(func(Request) bool { return true })
+}
+
+func (p *Process) closeThose(over func(Request) bool) {
 	for _, r := range p.waitingAsks() {
-		if !p.withdraw(r.ID) {
+		if !over(r) || !p.withdraw(r.ID) {
 			continue
 		}
 		if _, err := p.write(permission(r, false, "the turn is over")); err != nil {
@@ -199,5 +279,5 @@ func (p *Process) withdrawAll() {
 func (p *Process) waitingAsks() []Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.asks)
+	return slices.Clone(p.asks.waiting)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 // asked is a rig whose agents ask for permission, and what they have asked.
@@ -99,7 +100,7 @@ func TestAllowedToolRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		res, err := u.wait(t)
-		if err != nil || res.Outcome != pool.OutcomeSuccess || res.Text != a.allowed || len(res.Denials) != 0 {
+		if err != nil || res.Outcome != turn.Success || res.Text != a.allowed || len(res.Denials) != 0 {
 			t.Errorf("got %+v, %v", res, err)
 		}
 		if err := p.Answer(q.ID, false, ""); !errors.Is(err, ErrWithdrawn) {
@@ -118,7 +119,7 @@ func TestDeniedToolTellsWhy(t *testing.T) {
 			t.Fatal(err)
 		}
 		res, err := u.wait(t)
-		if err != nil || res.Outcome != pool.OutcomeDenied || res.Err != "denied: Bash" || !strings.HasSuffix(res.Text, why) || res.Reason != "" {
+		if err != nil || res.Outcome != turn.Denied || res.Err != "denied: Bash" || !strings.HasSuffix(res.Text, why) || res.Reason != "" {
 			t.Errorf("got %+v, %v", res, err)
 		}
 		ask(t, p, "echo:after", "after")
@@ -132,7 +133,7 @@ func TestInterruptWithdrawsTheRequest(t *testing.T) {
 		defer cancel()
 		u, q := a.pending(ctx, p)
 		cancel()
-		if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeInterrupted {
+		if res, err := u.wait(t); err != nil || res.Outcome != turn.Interrupted {
 			t.Errorf("got %+v, %v", res, err)
 		}
 		a.gone(q.ID)
@@ -170,7 +171,7 @@ func TestDeathWithdrawsTheRequest(t *testing.T) {
 func TestWithoutAskNobodyIsAsked(t *testing.T) {
 	r := fakeRig(t, "--permission-prompt-tool=stdio")
 	res := send(t, r.start(), "ask:Bash:{}")
-	if res.Outcome != pool.OutcomeDenied || res.Text != "nobody is there to approve this" {
+	if res.Outcome != turn.Denied || res.Text != "nobody is there to approve this" {
 		t.Errorf("got %+v", res)
 	}
 }
@@ -225,7 +226,7 @@ func TestSeveralRequestsAtOnce(t *testing.T) {
 func TestApprovalIsLostWithTheDaemon(t *testing.T) {
 	both(t, func(t *testing.T, a *asked) {
 		d := killDaemon(t, a.rig, "can_use_tool", "echo:one", a.call)
-		left, err := Leftovers(a.o.Spools)
+		left, err := Orphans(a.o.Spools)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,37 +237,51 @@ func TestApprovalIsLostWithTheDaemon(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		e, err := Settle(a.o.Spools, a.o.ID, d.offset)
+		e, err := ReadOutcome(a.o.Spools, a.o.ID, d.offset, "", false)
 		if err != nil || e.Result == nil {
 			t.Fatalf("settled: %+v, %v", e, err)
 		}
 		want := "denied: Bash (approval lost: the daemon ended while it was pending)"
-		if r := e.Result; r.Outcome != pool.OutcomeDenied || r.Reason != pool.ReasonApprovalLost || r.Err != want || len(r.Denials) != 1 {
+		if r := e.Result; r.Outcome != turn.Denied || r.Reason != turn.ApprovalLost || r.Err != want || len(r.Denials) != 1 {
 			t.Errorf("got %+v", r)
 		}
 	})
 }
 
-// An agent cannot claim that an approval was lost by what a tool prints.
-func TestOnlyTheAgentItselfLosesAnApproval(t *testing.T) {
+// An approval is lost by the agent's own word about a tool that it has denied. What
+// another tool prints is no such word.
+func TestLostApprovalIsRecognised(t *testing.T) {
+	const failed = "Tool permission request failed: "
 	for _, c := range []struct {
-		content string
-		lost    bool
+		id, said string
+		isError  bool
+		lost     bool
 	}{
-		{`[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"` + streamClosed + `"}]`, true},
-		{`[{"type":"text","text":"x"},{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"` + streamClosed + `"}]`, true},
-		{`[{"type":"tool_result","tool_use_id":"t","is_error":false,"content":"` + streamClosed + `"}]`, false},
-		{`[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"Exit code 1\n` + streamClosed + `"}]`, false},
-		{`[{"type":"tool_result","tool_use_id":"other","is_error":true,"content":"` + streamClosed + `"}]`, false},
-		{`[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":[]}]`, false},
-		{`"` + streamClosed + `"`, false}, {`5`, false},
+		{"t", failed + "Error: " + streamClosed, true, true},      // 2.1.197
+		{"t", failed + "AbortError: " + streamClosed, true, true}, // 2.1.332
+		{"t", "Another: " + streamClosed + " (why)", true, true},
+		{"t", failed + "Error: Stream closed", true, true}, // asked after the daemon had gone: 2.1.197
+		{"t", failed + "AbortError: Stream closed", true, true},
+		{"t", failed + "Error: " + streamClosed, false, false},
+		{"t", "Exit code 1\nError: Stream closed", true, false},
+		{"other", failed + "Error: " + streamClosed, true, false},
+		{"t", "", true, false},
 	} {
-		var l lostAsks
-		l.note([]byte(`{"type":"user","message":{"content":` + c.content + `}}`))
-		r := &pool.Result{Outcome: pool.OutcomeDenied, Err: "denied: Bash"}
-		l.explain(r, []denial{{ID: "t", Tool: "Bash"}})
-		if got := r.Reason != ""; got != c.lost {
-			t.Errorf("%s: got %v, want %v", c.content, got, c.lost)
+		said, _ := json.Marshal(c.said)
+		for _, content := range []string{string(said), `[{"type":"text","text":` + string(said) + `}]`} {
+			var l abandonedRequests
+			l.note(fmt.Appendf(nil, `{"type":"user","message":{"content":[{"type":"text","text":"x"},{"type":"tool_result","tool_use_id":%q,"is_error":%v,"content":%s}]}}`, c.id, c.isError, content))
+			r := &turn.Result{Outcome: turn.Denied, Err: "denied: Bash"}
+			l.explain(r, []denial{{ID: "t", Tool: "Bash"}})
+			if got := r.Reason != ""; got != c.lost {
+				t.Errorf("%s of %s: got %v, want %v", content, c.id, got, c.lost)
+			}
+		}
+	}
+	for _, content := range []string{`"` + streamClosed + `"`, `5`, `[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":[]}]`} {
+		var l abandonedRequests
+		if l.note([]byte(`{"type":"user","message":{"content":` + content + `}}`)); l != nil {
+			t.Errorf("%s: got %v", content, l)
 		}
 	}
 }
@@ -304,9 +319,9 @@ func TestAnswerThatIsNotWritten(t *testing.T) {
 	a := fakeAsking(t)
 	p := a.start()
 	u, q := a.pending(t.Context(), p)
-	p.in.Lock()
-	p.torn = true // as after a line that was cut short
-	p.in.Unlock()
+	p.input.mu.Lock()
+	p.input.torn = true // as after a line that was cut short
+	p.input.mu.Unlock()
 	for range 2 {
 		if err := p.Answer(q.ID, true, ""); !errors.Is(err, errTorn) {
 			t.Errorf("got %v", err)
@@ -328,8 +343,7 @@ func TestAgentTakesARequestBack(t *testing.T) {
 	a := fakeAsking(t)
 	p := a.start()
 	u, q := a.pending(t.Context(), p)
-	p.handle([]byte(`{"type":"control_cancel_request","request_id":"another"}`))
-	p.handle([]byte(`{"type":"control_cancel_request","request_id":"` + q.ID + `"}`))
+	a.says(p, `{"type":"control_cancel_request","request_id":"another"}`, `{"type":"control_cancel_request","request_id":"`+q.ID+`"}`)
 	a.gone(q.ID)
 	if err := p.Answer(q.ID, true, ""); !errors.Is(err, ErrWithdrawn) {
 		t.Errorf("got %v", err)
@@ -348,7 +362,7 @@ func TestTooManyRequestsAtOnce(t *testing.T) {
 	for range maxAsks - 1 {
 		a.next()
 	}
-	p.handle([]byte(`{"type":"control_request","request_id":"more","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{}}}`))
+	a.says(p, `{"type":"control_request","request_id":"more","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{}}}`)
 	if n := len(p.waitingAsks()); n != maxAsks || len(a.requests) != 0 {
 		t.Errorf("%d wait, and %d more were asked for", n, len(a.requests))
 	}
@@ -357,7 +371,7 @@ func TestTooManyRequestsAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeSuccess {
+	if res, err := u.wait(t); err != nil || res.Outcome != turn.Success {
 		t.Errorf("got %+v, %v", res, err)
 	}
 }

@@ -108,25 +108,13 @@ func BenchmarkTurn(b *testing.B) {
 func BenchmarkResultLine(b *testing.B) {
 	text, _ := json.Marshal(claudetest.Text(8 << 20))
 	line := fmt.Appendf(nil, `{"type":"result","subtype":"success","is_error":false,"num_turns":1,"result":%s,"session_id":"x","total_cost_usd":1.5,"usage":{"input_tokens":1},"permission_denials":[]}`, text)
-	b.Run("ours", func(b *testing.B) {
-		b.SetBytes(int64(len(line)))
-		b.ReportAllocs()
-		for b.Loop() {
-			if r, ok := parseResult(line); !ok || len(r.Text) != 8<<20 {
-				b.Fatal(ok, len(r.Text))
-			}
+	b.SetBytes(int64(len(line)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if r, ok := parseResult(line); !ok || len(r.Text) != 8<<20 {
+			b.Fatal(ok, len(r.Text))
 		}
-	})
-	b.Run("encoding-json", func(b *testing.B) {
-		b.SetBytes(int64(len(line)))
-		b.ReportAllocs()
-		for b.Loop() {
-			var r struct{ Result string }
-			if err := json.Unmarshal(line, &r); err != nil || len(r.Result) != 8<<20 {
-				b.Fatal(err)
-			}
-		}
-	})
+	}
 }
 
 func BenchmarkRoute(b *testing.B) {

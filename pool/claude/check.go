@@ -5,9 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"iris/pool"
+	"iris/pool/procs"
 )
 
 // Check measures the process and everything below it, and with ping asks it
@@ -19,7 +19,7 @@ func (p *Process) Check(ctx context.Context, ping bool) (pool.Health, error) {
 		}
 	}
 	p.spool.trimErr()
-	return pool.Health{Memory: memory(p.ident.pid)}, nil
+	return pool.Health{Memory: procs.TreeMemory(p.ident.PID)}, nil
 }
 
 // Stale says why the process should be replaced before its next turn: it has
@@ -29,55 +29,59 @@ func (p *Process) Stale() string {
 	if info, err := os.Stat(p.o.Dir); err != nil || !info.IsDir() {
 		return "directory gone"
 	}
-	return p.watched.stale()
+	return p.watched.stale(p.o.Stamp.Now)
 }
 
-// watched is what an agent has read at its start.
-type watched struct {
-	files []stamp
-	now   func() string
-	then  string
+// Watched is what an agent has read at its start.
+type Watched struct {
+	Files []File
+	Then  string // the configuration
 }
 
-// stamp tells two versions of a file apart.
-type stamp struct {
-	path  string
-	there bool
-	size  int64
-	mtime time.Time
-	inode uint64
+// File tells two versions of a file apart.
+type File struct {
+	Path  string
+	There bool
+	Size  int64
+	Time  int64 // of its last change, in nanoseconds
+	Inode uint64
 }
 
-func watch(paths []string, now func() string) watched {
-	w := watched{now: now}
+// A Stamp tells two configurations apart: the one that the process is started with, and
+// the one of now.
+type Stamp struct {
+	Then string
+	Now  func() string // nil where it never changes
+}
+
+func watch(paths []string, then string) Watched {
+	w := Watched{Then: then}
 	for _, path := range paths {
-		w.files = append(w.files, stampOf(path))
-	}
-	if now != nil {
-		w.then = now()
+		w.Files = append(w.Files, fileAt(path))
 	}
 	return w
 }
 
-func stampOf(path string) stamp {
+func fileAt(path string) File {
 	info, err := os.Stat(path)
 	if err != nil {
-		return stamp{path: path}
+		return File{Path: path}
 	}
-	s := stamp{path: path, there: true, size: info.Size(), mtime: info.ModTime()}
+	f := File{Path: path, There: true, Size: info.Size(), Time: info.ModTime().UnixNano()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.inode = st.Ino
+		f.Inode = st.Ino
 	}
-	return s
+	return f
 }
 
-func (w *watched) stale() string {
-	if w.now != nil && w.now() != w.then {
+// stale says what has changed since the start; now tells the configuration.
+func (w *Watched) stale(now func() string) string {
+	if now != nil && now() != w.Then {
 		return "configuration changed"
 	}
-	for _, s := range w.files {
-		if stampOf(s.path) != s {
-			return filepath.Base(s.path) + " changed"
+	for _, f := range w.Files {
+		if fileAt(f.Path) != f {
+			return filepath.Base(f.Path) + " changed"
 		}
 	}
 	return ""

@@ -9,14 +9,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"iris/config/sys"
+	"iris/pool/procs"
 )
 
 // argv is the whole command line, the program's name first.
 func (o *Options) argv() []string {
 	args := append([]string{o.Command}, o.Prefix...)
-	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose", "--include-partial-messages")
+	args = append(args, "-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose",
+		"--include-partial-messages", "--replay-user-messages")
 	if o.resume {
 		args = append(args, "--resume="+o.SessionID)
+		if o.RewindTo != "" {
+			args = append(args, "--resume-session-at="+o.RewindTo)
+		}
 	} else {
 		args = append(args, "--session-id="+o.SessionID)
 	}
@@ -38,7 +45,7 @@ func (o *Options) environ() []string {
 		}
 		seen[name] = true
 		switch name {
-		case mark, "PWD", "OLDPWD", "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS", "CLAUDE_CODE_RESUME_INTERRUPTED_TURN":
+		case procs.EnvProcess, "PWD", "OLDPWD", "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS", "CLAUDE_CODE_RESUME_INTERRUPTED_TURN":
 			return true
 		}
 		return strings.HasPrefix(name, "CLAUDECODE")
@@ -46,7 +53,7 @@ func (o *Options) environ() []string {
 	if lookup(env, "DISABLE_AUTOUPDATER") == "" {
 		env = append(env, "DISABLE_AUTOUPDATER=1")
 	}
-	return append(env, mark+"="+o.ID, "PWD="+o.Dir, "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS=1")
+	return append(env, procs.EnvProcess+"="+o.ID, "PWD="+o.Dir, "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS=1")
 }
 
 // backwards is env with the last first: of two values the last counts.
@@ -56,14 +63,14 @@ func backwards(env []string) []string {
 	return env
 }
 
-// check finds what no second try would mend.
+// check finds what no second try would fix.
 func (o *Options) check() error {
 	if !ValidSessionID(o.SessionID) {
 		return fmt.Errorf("session %q is not a UUID", o.SessionID)
 	}
 	info, err := os.Stat(o.Dir)
 	if err != nil {
-		return fmt.Errorf("directory %s: %w", o.Dir, reason(err))
+		return fmt.Errorf("directory %s: %w", o.Dir, sys.Cause(err))
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("directory %s is a file", o.Dir)
@@ -99,7 +106,7 @@ func (o *Options) program() (string, error) {
 	if found != nil {
 		return "", found
 	}
-	return "", fmt.Errorf("program %q is not on the agents' PATH (%s)%w", o.Command, search, hidden{exec.ErrNotFound})
+	return "", fmt.Errorf("program %q is not on the agents' PATH (%s)%w", o.Command, search, sys.Silent(exec.ErrNotFound))
 }
 
 // executable says why the program at path cannot be run, if that is plain to see.
@@ -107,29 +114,15 @@ func executable(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("program %s does not exist%w", path, hidden{fs.ErrNotExist})
+		return fmt.Errorf("program %s does not exist%w", path, sys.Silent(fs.ErrNotExist))
 	case err != nil:
-		return fmt.Errorf("program %s: %w", path, reason(err))
+		return fmt.Errorf("program %s: %w", path, sys.Cause(err))
 	case info.IsDir():
 		return fmt.Errorf("program %s is a directory", path)
 	case info.Mode()&0o111 == 0:
-		return fmt.Errorf("program %s is not executable%w", path, hidden{fs.ErrPermission})
+		return fmt.Errorf("program %s is not executable%w", path, sys.Silent(fs.ErrPermission))
 	}
 	return nil
-}
-
-// hidden adds an error to a chain without a text of its own.
-type hidden struct{ error }
-
-func (h hidden) Error() string { return "" }
-func (h hidden) Unwrap() error { return h.error }
-
-// reason is err without the path that the caller names anyway.
-func reason(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }
 
 // ValidSessionID reports whether s can be the id of a conversation: a UUID.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 func TestCrashes(t *testing.T) {
@@ -42,7 +43,7 @@ func TestCrashes(t *testing.T) {
 func TestLastWordsAreInTheError(t *testing.T) {
 	p := fakeRig(t).start()
 	ask(t, p, "stderr:Error: out of cheese", "said")
-	_, err := p.Send(context.Background(), &pool.Turn{Text: "crash:before:1"})
+	_, err := p.Send(context.Background(), &Message{Text: "crash:before:1"})
 	if err == nil || !strings.Contains(err.Error(), "Error: out of cheese") {
 		t.Errorf("got %v", err)
 	}
@@ -51,7 +52,7 @@ func TestLastWordsAreInTheError(t *testing.T) {
 // A result counts, whatever the agent does next.
 func TestCrashAfterResult(t *testing.T) {
 	p := fakeRig(t).start()
-	if res := send(t, p, "crash:after:1"); res.Outcome != pool.OutcomeSuccess {
+	if res := send(t, p, "crash:after:1"); res.Outcome != turn.Success {
 		t.Errorf("got %+v", res)
 	}
 	<-p.Done()
@@ -61,7 +62,7 @@ func TestDiesWhileIdle(t *testing.T) {
 	p := fakeRig(t).start()
 	ask(t, p, "die:50ms:kill", "dies in 50ms")
 	<-p.Done()
-	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
+	if _, err := p.Send(context.Background(), &Message{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := p.Check(context.Background(), true); err == nil {
@@ -71,15 +72,15 @@ func TestDiesWhileIdle(t *testing.T) {
 }
 
 // The spool of a turn that has ended stays until its result is on record.
-func TestSpoolStaysUntilTaken(t *testing.T) {
+func TestSpoolStaysUntilTheResultIsRecorded(t *testing.T) {
 	p := fakeRig(t).start()
 	ask(t, p, "echo:one", "one")
 	p.Stop()
-	path, _ := p.Spool()
+	path := spoolOf(p)
 	if _, err := os.Stat(path); err != nil {
 		t.Fatal(err)
 	}
-	p.Taken()
+	p.ResultRecorded()
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
@@ -89,7 +90,7 @@ func TestSpoolOfIdleAgentGoesWithIt(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
 	ask(t, p, "echo:one", "one")
-	p.Taken()
+	p.ResultRecorded()
 	p.Stop()
 	if left, _ := os.ReadDir(r.o.Spools); len(left) > 0 {
 		t.Errorf("left: %v", left)
@@ -124,7 +125,7 @@ func TestStopLadder(t *testing.T) {
 			p := fakeRig(t).start()
 			ask(t, p, "deaf:"+c.deaf, "deaf to "+c.deaf)
 			for i := range c.rungs {
-				p.grace[i] = grace
+				p.timing.grace[i] = grace
 			}
 			begun := time.Now()
 			p.Stop()
@@ -143,7 +144,7 @@ func TestStopSparesTheTranscript(t *testing.T) {
 	p := r.start()
 	ask(t, p, "deaf:end,eof,term", "deaf to end,eof,term")
 	p.Stop()
-	if d := time.Since(p.answered); d < settleTime || p.Exit() != "signal: killed" {
+	if d := time.Since(p.status.answered); d < transcriptDelay || p.Exit() != "signal: killed" {
 		t.Errorf("%s after %v", p.Exit(), d)
 	}
 }
@@ -159,7 +160,7 @@ func TestStopInMidTurn(t *testing.T) {
 		u := begin(t, context.Background(), p, c.text, c.word)
 		p.Stop()
 		res, err := u.wait(t)
-		if c.grace < slow && !errors.Is(err, pool.ErrUnknown) || c.grace == slow && (err != nil || res.Outcome != pool.OutcomeInterrupted) {
+		if c.grace < slow && !errors.Is(err, pool.ErrUnknown) || c.grace == slow && (err != nil || res.Outcome != turn.Interrupted) {
 			t.Errorf("%s: got %+v, %v", c.text, res, err)
 		}
 	}

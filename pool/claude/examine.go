@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"iris/config/sys"
 )
 
 // examineTimeout bounds each run of a program that is only asked about itself.
@@ -82,12 +84,12 @@ func (o *Options) query(ctx context.Context, path string, args ...string) ([]byt
 	case err != nil && stderr.kept.Len() > 0:
 		err = fmt.Errorf("%s: %w: %s", what, err, lastWords(stderr.kept.Bytes()))
 	case err != nil:
-		err = fmt.Errorf("%s: %w", what, reason(err))
+		err = fmt.Errorf("%s: %w", what, sys.Cause(err))
 	}
 	return stdout.kept.Bytes(), err
 }
 
-// beginning keeps so much of what is written to it as an answer may have: a
+// beginning keeps the first bytes written to it, as many as an answer may have: a
 // program that is none of those we know may write without end. The buffer is no
 // part of its interface, since its ReadFrom would keep everything.
 type beginning struct{ kept bytes.Buffer }

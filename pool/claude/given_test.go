@@ -26,7 +26,7 @@ func (r *rig) given(p *Process) int64 {
 
 // An agent may begin a turn of its own when another is recorded whose message it has
 // not been given. What it writes then says nothing of that.
-func TestRealSettleOfAMessageNotGiven(t *testing.T) {
+func TestRealOutcomeOfAMessageNotGiven(t *testing.T) {
 	r := realRig(t)
 	p := r.start()
 	if got := r.given(p); got != -1 {
@@ -34,21 +34,22 @@ func TestRealSettleOfAMessageNotGiven(t *testing.T) {
 	}
 	gated, open := gate(t)
 	send(t, p, fmt.Sprintf(`tool:Bash:{"command":"%s","description":"d","run_in_background":true}`, untilOpen(gated)))
-	if err := p.Rest(t.Context()); err != nil {
+	if err := p.WaitIdle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	path, offset := p.Spool()
+	path := p.spool.path(".out")
+	offset, _ := p.NextTurn()
 	open()
 	eventually(t, "a turn of its own", func() bool {
 		b, err := os.ReadFile(path)
-		_, own, found := bytes.Cut(b[min(int(offset), len(b)):], []byte(`"origin":{"kind":"task-notification"}`))
+		_, own, found := bytes.Cut(b[min(int(offset), len(b)):], []byte(`"origin":{"kind":"task-notification"`))
 		return err == nil && found && bytes.Contains(own, []byte(`"state":"idle"`))
 	})
-	if e, err := Settle(r.o.Spools, r.o.ID, offset); err != nil || !e.NotBegun || e.Result != nil {
+	if e, err := ReadOutcome(r.o.Spools, r.o.ID, offset, "", false); err != nil || !e.NotBegun || e.Result != nil {
 		t.Errorf("not given: %+v, %v", e, err)
 	}
 	ask(t, p, "echo:hi", "hi")
-	if e, err := Settle(r.o.Spools, r.o.ID, offset); err != nil || e.NotBegun || e.Result == nil || e.Result.Text != "hi" {
+	if e, err := ReadOutcome(r.o.Spools, r.o.ID, offset, "", false); err != nil || e.NotBegun || e.Result == nil || e.Result.Text != "hi" {
 		t.Errorf("given: %+v, %v", e, err)
 	}
 	if got := r.given(p); got != offset {
@@ -62,53 +63,53 @@ func TestMessageIsRecordedBeforeItIsGiven(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
 	send(t, p, "echo:one")
-	if err := p.Rest(t.Context()); err != nil {
+	if err := p.WaitIdle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	_, offset := p.Spool()
-	p.stuckAfter = slow
+	offset, _ := p.NextTurn()
+	p.timing.stuckAfter = slow
 	syscall.Kill(p.PID(), syscall.SIGSTOP)
 	defer syscall.Kill(p.PID(), syscall.SIGCONT)
 	large := strings.Repeat("x", 1<<20) // more than the pipe takes
 	var sent error
 	var wg sync.WaitGroup
-	wg.Go(func() { _, sent = p.Send(context.Background(), &pool.Turn{Text: "echo:" + large}) })
+	wg.Go(func() { _, sent = p.Send(context.Background(), &Message{Text: "echo:" + large}) })
 	eventually(t, "the record", func() bool { return r.given(p) == offset })
 	syscall.Kill(p.PID(), syscall.SIGCONT)
 	if wg.Wait(); sent != nil {
 		t.Fatal(sent)
 	}
-	if err := p.Rest(t.Context()); err != nil {
+	if err := p.WaitIdle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p.Spool()
+	p.NextTurn()
 	record := p.spool.path(".json")
 	if err := errors.Join(os.Remove(record), os.Mkdir(record, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := p.Send(context.Background(), &pool.Turn{Text: "echo:two"})
+	_, err := p.Send(context.Background(), &Message{Text: "echo:two"})
 	if err == nil || !strings.Contains(err.Error(), "record of the turn") {
 		t.Errorf("without a record: %v", err)
 	}
 	os.Remove(record)
-	p.Spool()
+	p.NextTurn()
 	ask(t, p, "dump", `["echo:one","echo:`+large+`","dump"]`)
 }
 
 // The record counts only where it says that another turn before was the last whose
 // message was given. When that came after, the turn was over by then, and nothing that
 // follows is of it.
-func TestSettleByTheRecord(t *testing.T) {
+func TestOutcomeByTheRecord(t *testing.T) {
 	const (
 		running = `{"type":"system","subtype":"session_state_changed","state":"running"}` + "\n"
 		answer  = `{"type":"control_response","response":{}}` + "\n"
-		result  = `{"type":"result","subtype":"success","result":"r","total_cost_usd":3}` + "\n"
+		result  = `{"type":"result","subtype":"success","num_turns":1,"stop_reason":"end_turn","result":"r","total_cost_usd":3}` + "\n"
 	)
 	settled := func(record, spool string, offset int) (Evidence, error) {
 		dir := t.TempDir()
 		os.WriteFile(dir+"/s.p1.out", []byte(spool), 0o600)
 		os.WriteFile(dir+"/s.p1.json", []byte(record), 0o600)
-		return Settle(dir, "p1", int64(offset))
+		return ReadOutcome(dir, "p1", int64(offset), "", false)
 	}
 	at := len(answer)
 	for _, c := range []struct {
@@ -149,7 +150,7 @@ func TestAgentThatDiesBeforeItsMessageLeavesTheProof(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := fakeRig(t)
 			p := r.start()
-			_, offset := p.Spool()
+			offset, _ := p.NextTurn()
 			if early {
 				p.proc.Kill()
 				<-p.Done()
@@ -157,10 +158,10 @@ func TestAgentThatDiesBeforeItsMessageLeavesTheProof(t *testing.T) {
 			if err := sendWhileKilled(t, p); !errors.Is(err, pool.ErrNotDispatched) {
 				t.Errorf("got %v", err)
 			}
-			if e, err := Settle(r.o.Spools, r.o.ID, offset); err != nil || !e.NotBegun {
+			if e, err := ReadOutcome(r.o.Spools, r.o.ID, offset, "", false); err != nil || !e.NotBegun {
 				t.Errorf("got %+v, %v", e, err)
 			}
-			p.Taken()
+			p.ResultRecorded()
 			if left, err := os.ReadDir(r.o.Spools); len(left) > 0 || err != nil {
 				t.Errorf("left: %v, %v", left, err)
 			}
@@ -172,20 +173,20 @@ func TestAgentThatDiesBeforeItsMessageLeavesTheProof(t *testing.T) {
 func sendWhileKilled(t *testing.T, p *Process) (err error) {
 	t.Helper()
 	var wg sync.WaitGroup
-	p.in.Lock()
-	wg.Go(func() { _, err = p.Send(context.Background(), &pool.Turn{Text: "echo:x"}) })
+	p.input.mu.Lock()
+	wg.Go(func() { _, err = p.Send(context.Background(), &Message{Text: "echo:x"}) })
 	eventually(t, "the turn", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.turn != nil || p.gone
+		return p.current.turn != nil || p.status.gone
 	})
 	p.proc.Kill()
 	eventually(t, "the end", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.gone
+		return p.status.gone
 	})
-	p.in.Unlock()
+	p.input.mu.Unlock()
 	wg.Wait()
 	return err
 }

@@ -10,46 +10,66 @@ import (
 	"time"
 
 	"iris/pool"
+	"iris/pool/procs"
+	"iris/pool/turn"
 )
 
 // Handed is a paused process as another image of the same program needs it to
 // go on with it. Stdin is the descriptor of the pipe's write end, which is the
 // only thing that has to be open in both.
 type Handed struct {
-	Process   string // the pool's id of it
-	Session   string
-	Dir       string
-	PID       int
-	Start     uint64 // of the process, in the system's own unit
-	Stdin     int
-	Started   time.Time
-	Progress  time.Time
-	Answered  time.Time
-	Watched   Watched
-	State     string // of the last state line
-	StateAt   int64
-	Read      int64 // all lines before it have been handled, and none after it
-	Free      int64 // all before it has been given back to the disk
-	Untaken   bool
-	Totals    totals
-	Requests  int    // made of the agent so far
-	Said      []byte // what the lines so far say of the turn: see account
-	Model     string
-	Resets    time.Time
-	Tasks     map[string]Task
-	Below     Below
-	InTurn    bool // a turn is under way, and the agent has the whole of its line
-	TurnFreed int64
-	Mode      string
-	Ask       bool
-	Asks      []Request // that wait for an answer
+	Process       string // the pool's id of it
+	Session       string
+	Dir           string
+	PID           int
+	Start         uint64 // of the process, in the system's own unit
+	Stdin         int
+	Started       time.Time
+	Progress      time.Time
+	Answered      time.Time
+	Watched       Watched
+	StateAt       int64
+	Read          int64  // all lines before it have been handled, and none after it
+	Free          int64  // all before it has been given back to the disk
+	ResultPending bool   `json:"Untaken"` // its name in the format of a hand-over
+	Requests      int    // made of the agent so far
+	Notes         Notes  // what the lines so far say
+	Works         string // what OnWorking was told last
+	Below         procs.TreeState
+	InTurn        bool // a turn of ours is under way, and the agent has the whole of its line
+	TurnUUID      string
+	TurnFreed     int64
+	Cut           bool // output of that turn may be missing
+	NoWait        bool
+	Tuning        Tuning
+	Ask           bool
+	Asks          []Request // that wait for an answer
+	Denied        []denial  // to subagents in the turn under way, by us
 }
 
-// Below is what was seen below an agent at the end of its last turn.
-type Below struct {
-	Processes [][2]uint64 // pid and start time
-	Sessions  []int
-	Since     [2]uint64
+// handedResult is a turn.Result under the names that the format of a hand-over has.
+type handedResult struct {
+	Outcome    turn.Outcome
+	Text       string
+	Earlier    []string
+	Err        string
+	SessionID  string
+	Subtype    string
+	Stop       string
+	Terminal   string
+	Status     int
+	Turns      int
+	CostUSD    float64
+	Duration   time.Duration
+	API        time.Duration
+	Usage      turn.Usage
+	Denials    []turn.Denial
+	Resets     time.Time
+	Structured bool
+	Model      string
+	Background []string
+	Reason     string
+	Retire     string
 }
 
 // ErrUnready says that a process is in the middle of something which cannot be
@@ -61,12 +81,12 @@ var ErrUnready = errors.New("the agent is being written to")
 // nothing is paused; otherwise Unpause ends it.
 func (p *Process) Pause(ctx context.Context) (Handed, error) {
 	select {
-	case p.following <- struct{}{}:
+	case p.reading.token <- struct{}{}:
 	case <-ctx.Done():
 		return Handed{}, context.Cause(ctx)
 	}
-	if err := p.hold(ctx); err != nil {
-		<-p.following
+	if err := p.lockStdin(ctx); err != nil {
+		<-p.reading.token
 		return Handed{}, err
 	}
 	h, err := p.handed()
@@ -76,49 +96,36 @@ func (p *Process) Pause(ctx context.Context) (Handed, error) {
 	return h, err
 }
 
-// hold takes the lock of stdin. A write that waits for a slow agent may have it
-// for long.
-func (p *Process) hold(ctx context.Context) error {
-	for !p.in.TryLock() {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(time.Millisecond):
-		}
-	}
-	return nil
-}
-
-// Unpause ends Pause. What the agent has written meanwhile is handled now.
+// Unpause ends Pause. The lines written meanwhile are handled now.
 func (p *Process) Unpause() {
-	p.in.Unlock()
-	<-p.following
+	p.input.mu.Unlock()
+	<-p.reading.token
 	p.wake()
 }
 
 // handed reads the state. The caller has paused the process.
 func (p *Process) handed() (Handed, error) {
-	fd, err := descriptor(p.stdin)
+	fd, err := descriptor(p.input.pipe)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch t := p.turn; {
-	case p.gone || p.stopping.Load():
+	switch t := p.current.turn; {
+	case p.status.gone || p.stopping.Load():
 		return Handed{}, errGone
 	case err != nil:
 		return Handed{}, err
-	case p.torn || t != nil && (!t.written || t.result != nil):
+	case p.input.torn || t != nil && (!t.written || t.over()):
 		return Handed{}, ErrUnready
 	}
 	h := Handed{
-		Process: p.o.ID, Session: p.session, Dir: p.o.Dir, PID: p.ident.pid, Start: p.ident.start, Stdin: fd,
-		Started: p.started, Progress: p.progress, Answered: p.answered, Watched: p.watched.handed(),
-		State: p.state, StateAt: p.stateAt, Read: p.reader.off, Free: p.spool.free,
-		Untaken: p.untaken, Totals: p.totals, Requests: p.number, Below: p.seen.handed(),
-		Said: p.account.said, Model: p.account.model, Resets: p.account.resets, Tasks: p.account.tasks,
-		Mode: p.mode, Ask: p.o.Ask, Asks: slices.Clone(p.asks),
+		Process: p.o.ID, Session: p.status.session, Dir: p.o.Dir, PID: p.ident.PID, Start: p.ident.Start, Stdin: fd,
+		Started: p.started, Progress: p.status.progress, Answered: p.status.answered, Watched: p.watched,
+		StateAt: p.marks.stateAt, Read: p.reading.lines.off, Free: p.spool.free,
+		ResultPending: p.current.resultPending, Requests: p.calls.made(),
+		Below: p.reading.below.State(), Notes: p.reading.notes.Notes, Works: p.reading.working,
+		Tuning: p.tuning, Ask: p.o.Ask, Asks: slices.Clone(p.asks.waiting), Denied: slices.Clone(p.asks.denied),
 	}
-	if p.turn != nil {
-		h.InTurn, h.TurnFreed = true, p.turn.freed
+	if t := p.current.turn; t != nil {
+		h.InTurn, h.TurnUUID, h.TurnFreed, h.NoWait, h.Cut = true, t.uuid, t.freed, t.noWait, t.isCut
 	}
 	return h, nil
 }
@@ -136,7 +143,7 @@ func descriptor(f *os.File) (fd int, err error) {
 // Adopt goes on with a process that an image of this program before this one has
 // started, as its child and on the same pipe, of which stdin becomes the
 // Process's own. Of the options what only a start needs is not used. With InTurn
-// set the turn is under way, and the Send that has Begun set waits for its end.
+// set the turn is under way, and [Process.Rejoin] waits for its end.
 // OnAsk is told of the requests that wait, before Adopt returns.
 // After an error stdin is closed, so that the agent leaves after its turn.
 func Adopt(o Options, h Handed, stdin *os.File) (*Process, error) {
@@ -146,8 +153,8 @@ func Adopt(o Options, h Handed, stdin *os.File) (*Process, error) {
 		o.Reaper.Disown(h.PID)
 		return nil, fmt.Errorf("adopt process %s, pid %d: %w", h.Process, h.PID, err)
 	}
-	p.stdin = stdin
-	p.asks = slices.Clone(h.Asks)
+	p.input.pipe = stdin
+	p.asks.waiting = slices.Clone(h.Asks)
 	for _, r := range h.Asks {
 		p.o.OnAsk(p, r)
 	}
@@ -156,7 +163,7 @@ func Adopt(o Options, h Handed, stdin *os.File) (*Process, error) {
 }
 
 func adopt(o *Options, h Handed) (*Process, error) {
-	if now := identify(h.PID); now.start != h.Start {
+	if now := procs.Identify(h.PID); now.Start != h.Start {
 		return nil, errGone
 	}
 	s, err := reopenSpool(o.Spools, h)
@@ -168,24 +175,37 @@ func adopt(o *Options, h Handed) (*Process, error) {
 		s.out.Close()
 		return nil, err
 	}
-	p.ident = procID{h.PID, h.Start}
-	p.seen = treeOf(h.Below, h.Session)
-	p.started, p.progress, p.answered = h.Started, elapsed(h.Progress), elapsed(h.Answered)
-	p.watched.restore(h.Watched)
-	p.session, p.state, p.stateAt = h.Session, h.State, h.StateAt
-	p.totals, p.number, p.untaken = h.Totals, h.Requests, h.Untaken
-	p.account = account{said: h.Said, model: h.Model, resets: h.Resets, tasks: h.Tasks}
-	p.reader.off, p.reader.seen, p.read, p.scanned = h.Read, h.Read, h.Read, h.Read
+	p.ident = procs.ID{PID: h.PID, Start: h.Start}
+	p.reading.below = procs.RestoreTree(h.Below, h.Session)
+	p.started, p.watched, p.calls.number, p.tuning = h.Started, h.Watched, h.Requests, h.Tuning
+	p.reading.notes.Notes, p.reading.working = h.Notes, h.Works
+	p.reading.lines.off, p.reading.lines.seen = h.Read, h.Read
+	p.marks.read, p.marks.scanned, p.marks.stateAt = h.Read, h.Read, h.StateAt
+	p.status = status{session: h.Session, progress: elapsed(h.Progress), answered: elapsed(h.Answered)}
+	p.status.take(&p.reading.notes)
+	p.current.resultPending = h.ResultPending
+	p.asks.denied = h.Denied
 	if h.InTurn {
-		p.turn = &turn{done: make(chan struct{}), written: true, freed: h.TurnFreed}
+		p.current.resume(&h)
 	}
-	p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = nil, nil, nil, nil
-	p.o.Ask, p.mode = h.Ask, h.Mode
+	p.o.Ask, p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = h.Ask, nil, nil, nil, nil
 	return p, nil
 }
 
-// elapsed is a time that has crossed an exec as what has gone by since then, which no
-// step of the clock changes any more: it would look like a turn without progress.
+// resume has the turn that was under way be under way.
+func (c *current) resume(h *Handed) {
+	c.turn = newTurn(h.TurnUUID, h.NoWait)
+	c.turn.written, c.turn.freed = true, h.TurnFreed
+	if h.Cut {
+		c.turn.cutLocked()
+	}
+	if h.Notes.Message != nil { // else nothing was read since it was given
+		c.expected = h.TurnUUID
+	}
+}
+
+// elapsed returns t, which has crossed an exec, with a monotonic reading: a step of the
+// clock after that does not look like a turn without progress.
 func elapsed(t time.Time) time.Time {
 	now := time.Now()
 	return now.Add(t.Sub(now))
@@ -209,81 +229,16 @@ func reopenSpool(dir string, h Handed) (*spool, error) {
 	return s, err
 }
 
-// rejoin waits for the end of the turn that the agent was in when it was
-// adopted.
-func (p *Process) rejoin(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
+// Rejoin waits for the end of the turn that the agent was in when it was adopted, as
+// Send does.
+func (p *Process) Rejoin(ctx context.Context) (*turn.Result, error) {
 	p.mu.Lock()
-	u := p.turn
+	u := p.current.turn
 	p.mu.Unlock()
 	if u == nil {
 		return nil, fmt.Errorf("%w: the agent was in no turn when it was adopted", pool.ErrUnknown)
 	}
-	u.mu.Lock()
-	u.output = t.Output
-	u.mu.Unlock()
-	defer p.leave(u)
+	defer p.endSend()
+	defer p.takeBack(ctx)
 	return p.await(ctx, u)
-}
-
-// Watched is what an agent has read at its start, for Handed.
-type Watched struct {
-	Files []File
-	Then  string // the configuration
-}
-
-// File tells two versions of a file apart.
-type File struct {
-	Path  string
-	There bool
-	Size  int64
-	Time  int64 // of its last change, in nanoseconds
-	Inode uint64
-}
-
-func (w *watched) handed() Watched {
-	h := Watched{Then: w.then}
-	for _, s := range w.files {
-		f := File{Path: s.path, There: s.there, Size: s.size, Inode: s.inode}
-		if s.there {
-			f.Time = s.mtime.UnixNano()
-		}
-		h.Files = append(h.Files, f)
-	}
-	return h
-}
-
-func (w *watched) restore(h Watched) {
-	w.then, w.files = h.Then, nil
-	for _, f := range h.Files {
-		s := stamp{path: f.Path, there: f.There, size: f.Size, inode: f.Inode}
-		if f.There {
-			s.mtime = time.Unix(0, f.Time)
-		}
-		w.files = append(w.files, s)
-	}
-}
-
-func (t tree) handed() Below {
-	b := Below{Since: [2]uint64{uint64(t.since.pid), t.since.start}}
-	for p := range t.procs {
-		b.Processes = append(b.Processes, [2]uint64{uint64(p.pid), p.start})
-	}
-	for s := range t.sessions {
-		b.Sessions = append(b.Sessions, s)
-	}
-	return b
-}
-
-func treeOf(b Below, conversation string) tree {
-	t := tree{
-		conversation: conversation, procs: map[procID]bool{}, sessions: map[int]bool{},
-		since: procID{int(b.Since[0]), b.Since[1]},
-	}
-	for _, p := range b.Processes {
-		t.procs[procID{int(p[0]), p[1]}] = true
-	}
-	for _, s := range b.Sessions {
-		t.sessions[s] = true
-	}
-	return t
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 // adopted pauses a process and has another Process go on with it, as the next
@@ -53,16 +54,16 @@ func (r *rig) adopted(p *Process) *Process {
 	}
 	r.t.Cleanup(func() {
 		q.Stop()
-		q.Taken()
+		q.ResultRecorded()
 		p.Unpause() // it sees the end of the process only
 	})
 	return q
 }
 
 // rejoin waits for the end of the turn that the process was adopted in.
-func rejoin(t *testing.T, ctx context.Context, p *Process) *pool.Result {
+func rejoin(t *testing.T, ctx context.Context, p *Process) *turn.Result {
 	t.Helper()
-	res, err := p.Send(ctx, &pool.Turn{ID: "m", Begun: true})
+	res, err := p.Rejoin(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +76,12 @@ func TestAdoptedAgentGoesOn(t *testing.T) {
 	if err := os.WriteFile(file, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.o.Watch, r.o.Stamp = []string{file, file + ".missing"}, func() string { return "s" }
+	r.o.Watch, r.o.Stamp = []string{file, file + ".missing"}, Stamp{"s", func() string { return "s" }}
 	p := r.start()
 	first := send(t, p, "echo:one")
+	if err := p.WaitIdle(t.Context()); err != nil { // all that it writes of that has been read then
+		t.Fatal(err)
+	}
 	q := r.adopted(p)
 	if q.PID() != p.PID() || q.Session() != p.Session() {
 		t.Errorf("pid %d %d, session %s %s", q.PID(), p.PID(), q.Session(), p.Session())
@@ -121,10 +125,25 @@ func TestAdoptedTurnEnds(t *testing.T) {
 	q := r.adopted(p)
 	open()
 	res := rejoin(t, t.Context(), q)
-	if res.Outcome != pool.OutcomeSuccess || len(res.Text) < 20 || res.CostUSD <= 0 || res.CostUSD > 100*first.CostUSD {
+	if res.Outcome != turn.Success || len(res.Text) < 20 || res.CostUSD <= 0 || res.CostUSD > 100*first.CostUSD {
 		t.Errorf("got %+v", res)
 	}
 	ask(t, q, "count", "3")
+}
+
+// What was denied to a subagent before the hand-over counts in the turn after it.
+func TestAdoptedTurnRemembersDenials(t *testing.T) {
+	r := fakeRig(t)
+	p := r.start()
+	path, open := gate(t)
+	underWay(t, p, "slow:10:@"+path)
+	p.noteDenied(Request{Tool: "Bash", Input: []byte(`{"n":1}`), ToolUse: "t", Subagent: Subagent{ID: "a1"}})
+	q := r.adopted(p)
+	if got := q.takeDenied(); len(got) != 1 || got[0].ID != "t" || got[0].Tool != "Bash" || string(got[0].Input) != `{"n":1}` {
+		t.Errorf("got %+v", got)
+	}
+	open()
+	rejoin(t, t.Context(), q)
 }
 
 func TestAdoptedTurnIsInterrupted(t *testing.T) {
@@ -134,7 +153,7 @@ func TestAdoptedTurnIsInterrupted(t *testing.T) {
 	q := r.adopted(p)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if res := rejoin(t, ctx, q); res.Outcome != pool.OutcomeInterrupted {
+	if res := rejoin(t, ctx, q); res.Outcome != turn.Interrupted {
 		t.Errorf("got %+v", res)
 	}
 	ask(t, q, "echo:on", "on")
@@ -159,7 +178,7 @@ func TestResultThatNobodyHasReadIsFound(t *testing.T) {
 	})
 	syscall.Kill(h.PID, syscall.SIGKILL)
 	p.Unpause()
-	if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeSuccess {
+	if res, err := u.wait(t); err != nil || res.Outcome != turn.Success {
 		t.Errorf("got %+v, %v", res, err)
 	}
 	if <-p.Done(); !strings.Contains(p.Exit(), "killed") {
@@ -170,22 +189,22 @@ func TestResultThatNobodyHasReadIsFound(t *testing.T) {
 func TestPauseRefusesALineThatIsBeingWritten(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
-	p.stuckAfter = slow
+	p.timing.stuckAfter = slow
 	send(t, p, "deaf:stdin")
 	done := make(chan error, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
-		_, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: strings.Repeat("x", 1<<20)})
+		_, err := p.Send(context.Background(), &Message{Text: strings.Repeat("x", 1<<20)})
 		done <- err
 	})
-	eventually(t, "the writing", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.turn != nil })
+	eventually(t, "the writing", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.current.turn != nil })
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := p.Pause(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	p.stdin.SetWriteDeadline(time.Now()) // it is stuck for too long now
+	p.input.pipe.SetWriteDeadline(time.Now()) // it is stuck for too long now
 	if err := <-done; !errors.Is(err, pool.ErrUnknown) {
 		t.Errorf("the turn: %v", err)
 	}
@@ -230,14 +249,27 @@ func TestAdoptedRequestIsAnswered(t *testing.T) {
 		if err := next.Answer(q.ID, true, ""); err != nil {
 			t.Fatal(err)
 		}
-		if res := rejoin(t, t.Context(), next); res.Outcome != pool.OutcomeSuccess || res.Text != a.allowed {
+		if res := rejoin(t, t.Context(), next); res.Outcome != turn.Success || res.Text != a.allowed {
 			t.Errorf("got %+v", res)
 		}
 		// And it goes on asking.
 		u, q := a.pending(t.Context(), next)
 		next.Answer(q.ID, false, "no more")
-		if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeDenied {
+		if res, err := u.wait(t); err != nil || res.Outcome != turn.Denied {
 			t.Errorf("got %+v, %v", res, err)
 		}
 	})
+}
+
+// The program before may be an older iris.
+func TestHandOverKeepsTheNamesOfItsFormat(t *testing.T) {
+	var h Handed
+	old := `{"Untaken":true,"Notes":{"Message":{"First":{"Outcome":"success","Err":"e","SessionID":"s","CostUSD":2}}}}`
+	if err := json.Unmarshal([]byte(old), &h); err != nil {
+		t.Fatal(err)
+	}
+	m := h.Notes.Message
+	if !h.ResultPending || m == nil || m.First == nil || m.First.Err != "e" || m.First.SessionID != "s" || m.First.CostUSD != 2 {
+		t.Errorf("got %+v", h)
+	}
 }

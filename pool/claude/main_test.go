@@ -13,8 +13,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"iris/pool"
 	"iris/pool/claude/claudetest"
+	"iris/pool/procs"
+	"iris/pool/turn"
 )
 
 // roles are what the test binary plays when a test has started it as another
@@ -127,7 +128,7 @@ func (r *rig) start() *Process {
 	}
 	r.t.Cleanup(func() {
 		stop(r.t, p)
-		p.Taken()
+		p.ResultRecorded()
 	})
 	return p
 }
@@ -139,9 +140,9 @@ func (r *rig) again() *Process {
 	return r.start()
 }
 
-func send(t testing.TB, p *Process, text string) *pool.Result {
+func send(t testing.TB, p *Process, text string) *turn.Result {
 	t.Helper()
-	res, err := p.Send(context.Background(), &pool.Turn{ID: "m", Text: text})
+	res, err := p.Send(context.Background(), &Message{Text: text})
 	if err != nil {
 		t.Fatalf("%.60s: %v", text, err)
 	}
@@ -151,14 +152,51 @@ func send(t testing.TB, p *Process, text string) *pool.Result {
 // ask sends a text and wants that answer.
 func ask(t testing.TB, p *Process, text, want string) {
 	t.Helper()
-	if res := send(t, p, text); res.Text != want || res.Outcome != pool.OutcomeSuccess {
+	if res := send(t, p, text); res.Text != want || res.Outcome != turn.Success {
 		t.Errorf("%.60s: got %s %.100q, want %.100q", text, res.Outcome, res.Text, want)
 	}
 }
 
+// sendSeen is Send, and has see called with each line that the agent writes meanwhile.
+func sendSeen(ctx context.Context, p *Process, m *Message, see func(line []byte)) (*turn.Result, error) {
+	p.WaitIdle(ctx) // all of the turn before is read then
+	p.mu.Lock()
+	base := p.marks.read
+	p.mu.Unlock()
+	s, err := p.Stream(base, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	var g got
+	emit := func(piece Piece) error {
+		if g.emit(piece); len(g.lines) > 0 {
+			see([]byte(g.lines[0]))
+			g.lines, g.seqs = nil, nil
+		}
+		return nil
+	}
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for more := true; more; {
+			select {
+			case <-s.More():
+			case <-over:
+				more = false
+			}
+			s.Read(emit)
+		}
+	})
+	res, err := p.Send(ctx, m)
+	close(over)
+	wg.Wait()
+	return res, err
+}
+
 // under is a turn that runs while the test does something else.
 type under struct {
-	res  *pool.Result
+	res  *turn.Result
 	err  error
 	done chan struct{}
 
@@ -170,18 +208,24 @@ type under struct {
 // nil.
 func sending(t testing.TB, ctx context.Context, p *Process, text string, line func(string)) *under {
 	t.Helper()
+	return sendingAs(t, ctx, p, text, nil, line)
+}
+
+// sendingAs is sending with what the message asks for.
+func sendingAs(t testing.TB, ctx context.Context, p *Process, text string, v *turn.Variant, line func(string)) *under {
+	t.Helper()
 	u := &under{done: make(chan struct{})}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(u.done)
-		u.res, u.err = p.Send(ctx, &pool.Turn{ID: "m", Text: text, Output: func(b []byte) {
+		u.res, u.err = sendSeen(ctx, p, &Message{Text: text, Variant: v.Value()}, func(b []byte) {
 			u.mu.Lock()
 			defer u.mu.Unlock()
 			u.lines = append(u.lines, string(b))
 			if line != nil {
 				line(string(b))
 			}
-		}})
+		})
 	})
 	t.Cleanup(func() {
 		stop(t, p)
@@ -190,10 +234,16 @@ func sending(t testing.TB, ctx context.Context, p *Process, text string, line fu
 	return u
 }
 
+// spoolOf notes the next turn, and returns the path of its output.
+func spoolOf(p *Process) string {
+	p.NextTurn()
+	return p.spool.path(".out")
+}
+
 // stop stops an agent, and after a failure does not wait for it.
 func stop(t testing.TB, p *Process) {
 	if t.Failed() {
-		p.ident.signal(syscall.SIGKILL)
+		p.ident.Signal(syscall.SIGKILL)
 	}
 	p.Stop()
 }
@@ -219,7 +269,7 @@ func begin(t testing.TB, ctx context.Context, p *Process, text, word string) *un
 }
 
 // wait returns how the turn ended, and fails when it does not.
-func (u *under) wait(t testing.TB) (*pool.Result, error) {
+func (u *under) wait(t testing.TB) (*turn.Result, error) {
 	t.Helper()
 	select {
 	case <-u.done:
@@ -263,6 +313,6 @@ func untilOpen(path string) string { return "until test -e " + path + "; do slee
 // endAll ends processes that a test has left on purpose.
 func endAll(pids []int) {
 	for _, pid := range pids {
-		identify(pid).signal(syscall.SIGKILL)
+		procs.Identify(pid).Signal(syscall.SIGKILL)
 	}
 }

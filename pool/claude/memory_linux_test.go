@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"iris/pool/procs"
 )
 
 // silent is an agent that costs next to nothing: it gets ready and waits.
@@ -26,7 +28,7 @@ func TestMemoryOfAnAgent(t *testing.T) {
 	for i := range 40 {
 		r.o.Env = append(r.o.Env, fmt.Sprintf("A_VARIABLE_OF_SOME_LENGTH_%d=and a value of its own", i))
 	}
-	before, fds, rss := inUse(), count("/proc/self/fd"), pss(os.Getpid())
+	before, fds, rss := inUse(), count("/proc/self/fd"), procs.Memory(os.Getpid())
 	all := make([]*Process, n)
 	for i := range all {
 		o := r.o
@@ -39,7 +41,7 @@ func TestMemoryOfAnAgent(t *testing.T) {
 	}
 	each := (inUse() - before) / int64(n)
 	t.Logf("%d agents: %d bytes of heap and stacks each, %d bytes of memory, %d descriptors each, %d threads",
-		n, each, (pss(os.Getpid())-rss)/int64(n), (count("/proc/self/fd")-fds)/n, count("/proc/self/task"))
+		n, each, (procs.Memory(os.Getpid())-rss)/int64(n), (count("/proc/self/fd")-fds)/n, count("/proc/self/task"))
 	if got := (count("/proc/self/fd") - fds) / n; got > 4 {
 		t.Errorf("an agent takes %d descriptors, more than stdin, spool and two pidfds", got)
 	}

@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	chunk   = 64 << 10 // of one read
-	much    = 4 << 20  // what is read before the reader's owner looks up
-	maxLine = 64 << 20 // longest line that is looked at
+	chunk     = 64 << 10 // of one read
+	readBatch = 4 << 20  // what is read before the reader's owner looks up
+	maxLine   = 64 << 20 // longest line that is looked at
+	ends      = 8 << 10  // what is looked at first of the head and of the tail of a long line
 )
 
 // buffers holds what a reader needs while it reads; a reader that waits holds
@@ -23,23 +24,26 @@ type lineReader struct {
 	f    io.ReaderAt
 	off  int64 // start of the first line that has not been emitted
 	seen int64 // no newline lies between off and seen
-	next int64 // end of the line that is being emitted, its newline included
+	at   int64 // start of the line that is being emitted
+	next int64 // and its end, the newline included
 	max  int64 // longest line, maxLine
+
+	holed bool // a part of the line at off is not kept
 }
 
 // sink takes what a lineReader finds.
 type sink struct {
-	line func(line []byte)                    // a line, without its newline; valid during the call
-	long func(head []byte, length int64) bool // asked before a line longer than a chunk is loaded
-	over func(head []byte, length int64)      // a line over the limit, skipped
+	line func(line []byte)                          // a line, without its newline; valid during the call
+	long func(head, tail []byte, length int64) bool // asked before a line longer than a chunk is loaded
+	over func(head, tail []byte, length int64)      // a line over the limit, skipped
 }
 
 // read hands finished lines to s until there are no more, or until it has gone
-// through much; then more is true. An unfinished line waits for the next call.
+// through readBatch; then more is true. An unfinished line waits for the next call.
 func (r *lineReader) read(s sink) (more bool, err error) {
 	buf := buffers.Get().(*[chunk]byte)
 	defer buffers.Put(buf)
-	for from := r.seen; r.seen-from < much; {
+	for from := r.seen; r.seen-from < readBatch; {
 		step := r.short
 		if r.seen-r.off >= chunk {
 			step = r.far
@@ -69,7 +73,7 @@ func (r *lineReader) short(buf []byte, s sink) (bool, error) {
 	}
 	if hole := n - len(bytes.TrimLeft(buf[:n], "\x00")); hole > 0 {
 		r.off += int64(hole)
-		r.seen = r.off
+		r.seen, r.holed = r.off, true
 		return hole < n || n == len(buf), nil
 	}
 	start, from := 0, min(int(r.seen-r.off), n)
@@ -78,8 +82,10 @@ func (r *lineReader) short(buf []byte, s sink) (bool, error) {
 		if i < 0 {
 			break
 		}
-		r.next = r.off + int64(from+i+1)
+		r.at, r.next = r.off+int64(start), r.off+int64(from+i+1)
+		r.holed = r.holed || bytes.IndexByte(buf[start:from+i], 0) >= 0
 		s.line(trim(buf[start : from+i]))
+		r.holed = false
 		start = from + i + 1
 		from = start
 	}
@@ -96,29 +102,36 @@ func (r *lineReader) far(buf []byte, s sink) (bool, error) {
 	}
 	i := bytes.IndexByte(buf[:n], '\n')
 	if i < 0 {
+		r.holed = r.holed || bytes.IndexByte(buf[:n], 0) >= 0
 		r.seen += int64(n)
 		return n == len(buf), nil
 	}
+	r.holed = r.holed || bytes.IndexByte(buf[:i], 0) >= 0
 	end := r.seen + int64(i)
-	r.next = end + 1
+	r.at, r.next = r.off, end+1
 	if err := r.load(buf, end-r.off, s); err != nil {
 		return false, err
 	}
-	r.off, r.seen = end+1, end+1
+	r.off, r.seen, r.holed = end+1, end+1, false
 	return true, nil
 }
 
 // load emits the long line at off, if anybody wants it.
 func (r *lineReader) load(buf []byte, length int64, s sink) error {
-	n, err := readAt(r.f, buf[:4096], r.off)
+	n, err := readAt(r.f, buf[:ends], r.off)
 	if err != nil {
 		return err
 	}
+	m, err := readAt(r.f, buf[ends:2*ends], r.off+length-ends)
+	if err != nil {
+		return err
+	}
+	head, tail := trim(buf[:n]), buf[ends:ends+m]
 	if length > r.max {
-		s.over(trim(buf[:n]), length)
+		s.over(head, tail, length)
 		return nil
 	}
-	if !s.long(trim(buf[:n]), length) {
+	if !s.long(head, tail, length) {
 		return nil
 	}
 	line := make([]byte, length)
@@ -129,7 +142,7 @@ func (r *lineReader) load(buf []byte, length int64, s sink) error {
 	return nil
 }
 
-// rest returns what follows the last newline, at most a chunk of it.
+// rest returns the bytes after the last newline, at most a chunk of them.
 func (r *lineReader) rest() []byte {
 	buf := make([]byte, min(max(r.seen-r.off, 0), chunk))
 	n, _ := readAt(r.f, buf, r.off)

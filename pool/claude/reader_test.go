@@ -26,8 +26,8 @@ func events(t testing.TB, data []byte, limit int64, cuts ...int) []string {
 	var out []string
 	s := sink{
 		line: func(line []byte) { out = append(out, string(line)) },
-		long: func(head []byte, n int64) bool { return true },
-		over: func(head []byte, n int64) { out = append(out, fmt.Sprintf("over %d %.10s", n, head)) },
+		long: func(head, _ []byte, n int64) bool { return true },
+		over: func(head, _ []byte, n int64) { out = append(out, fmt.Sprintf("over %d %.10s", n, head)) },
 	}
 	for _, cut := range append(cuts, len(data)) {
 		g.shown = cut
@@ -71,7 +71,7 @@ func TestReaderDoesNotLoadWhatNobodyWants(t *testing.T) {
 	var got []string
 	r.all(sink{
 		line: func(line []byte) { got = append(got, string(line)) },
-		long: func(head []byte, n int64) bool {
+		long: func(head, _ []byte, n int64) bool {
 			typ, _, ok := route(head)
 			got = append(got, fmt.Sprintf("%s %v %v", typ, ok, n > 10*chunk))
 			return false
@@ -86,7 +86,7 @@ func TestReaderDoesNotLoadWhatNobodyWants(t *testing.T) {
 // in them makes the driver panic.
 func FuzzStream(f *testing.F) {
 	for _, c := range recordings {
-		f.Add(recorded(f, c.name))
+		f.Add(recorded(f, versions[1], c.name))
 	}
 	f.Add([]byte("\x00\x00{\"type\":\"result\"}\r\n\n{}\n[]\nnull\n{\"type\":\"result\",\"origin\":null,\"result\":\"\\ud83c\""))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -12,6 +12,7 @@ import (
 
 	"iris/pool"
 	"iris/pool/claude/claudetest"
+	"iris/pool/turn"
 )
 
 func TestRealWarmTurns(t *testing.T) {
@@ -40,22 +41,25 @@ func TestRealCostsAreOfOneTurn(t *testing.T) {
 		t.Errorf("first %+v, second %+v", a, b)
 	}
 	p.Stop()
-	p.Taken()
+	p.ResultRecorded()
 	if c := send(t, r.again(), "echo:hi"); c.CostUSD <= 0 || c.CostUSD > 1.5*a.CostUSD {
 		t.Errorf("after resume: %v", c.CostUSD)
 	}
 }
 
-func TestRealOutputIsTheTurnsLines(t *testing.T) {
+func TestRealTurnIsTheseLines(t *testing.T) {
 	p := realRig(t).start()
 	var types []string
-	res, err := p.Send(context.Background(), &pool.Turn{Text: "echo:hi", Output: func(line []byte) {
+	res, err := sendSeen(context.Background(), p, &Message{Text: "echo:hi"}, func(line []byte) {
 		if !json.Valid(line) {
 			t.Errorf("not JSON: %.100s", line)
 		}
 		typ, sub, _ := route(line)
+		if typ == "command_lifecycle" || strings.Contains(string(line), `"isReplay":true`) {
+			return // what becomes of the message: streams leave it out
+		}
 		types = append(types, strings.TrimSuffix(typ+" "+sub, " "))
-	}})
+	})
 	if err != nil || res.Text != "hi" {
 		t.Fatal(res, err)
 	}
@@ -89,7 +93,7 @@ func TestRealClearChangesTheSession(t *testing.T) {
 	if got := r.sessions(); len(got) != 1 || got[0] != res.SessionID {
 		t.Errorf("OnSession: %v", got)
 	}
-	if path, _ := p.Spool(); !strings.Contains(path, res.SessionID) {
+	if path := spoolOf(p); !strings.Contains(path, res.SessionID) {
 		t.Errorf("spool is still called %s", path)
 	}
 	if got := send(t, p, "dump").Text; strings.Contains(got, "echo:one") {
@@ -116,7 +120,7 @@ func TestRealBackgroundBash(t *testing.T) {
 	r := realRig(t)
 	p := r.start()
 	res := send(t, p, `tool:Bash:{"command":"sleep 0.4; echo bg-done","description":"d","run_in_background":true}`)
-	if res.Outcome != pool.OutcomeSuccess {
+	if res.Outcome != turn.Success {
 		t.Fatalf("got %+v", res)
 	}
 	// Its end begins a turn of the agent's own, which must not be taken for
@@ -131,10 +135,10 @@ func TestRealAPIErrors(t *testing.T) {
 	p := r.start()
 	for _, c := range []struct {
 		code int
-		want pool.Outcome
+		want turn.Outcome
 	}{
-		{400, pool.OutcomeAPIError}, {401, pool.OutcomeNotLoggedIn}, {403, pool.OutcomeNotLoggedIn}, {404, pool.OutcomeAPIError},
-		{413, pool.OutcomeAPIError}, {429, pool.OutcomeRateLimited}, {500, pool.OutcomeAPIError}, {529, pool.OutcomeAPIError},
+		{400, turn.APIError}, {401, turn.NotLoggedIn}, {403, turn.NotLoggedIn}, {404, turn.APIError},
+		{413, turn.APIError}, {429, turn.RateLimited}, {500, turn.APIError}, {529, turn.APIError},
 	} {
 		res := send(t, p, fmt.Sprintf("status:%d", c.code))
 		if res.Outcome != c.want || res.Status != c.code || res.Err == "" || strings.Contains(res.Err, "\n") {
@@ -147,7 +151,7 @@ func TestRealAPIErrors(t *testing.T) {
 func TestRealNotLoggedIn(t *testing.T) {
 	r := realRig(t)
 	r.o.Env = deleteVar(r.o.Env, "ANTHROPIC_API_KEY")
-	if res := send(t, r.start(), "echo:hi"); res.Outcome != pool.OutcomeNotLoggedIn || !strings.Contains(res.Err, "/login") {
+	if res := send(t, r.start(), "echo:hi"); res.Outcome != turn.NotLoggedIn || !strings.Contains(res.Err, "/login") {
 		t.Errorf("got %+v", res)
 	}
 }
@@ -157,7 +161,7 @@ func TestRealDeniedTool(t *testing.T) {
 		r := realRig(t)
 		r.o.Args = args
 		res := send(t, r.start(), `tool:Bash:{"command":"touch /etc/iris-test-denied","description":"d"}`)
-		if res.Outcome != pool.OutcomeDenied || len(res.Denials) != 1 || res.Denials[0].Tool != "Bash" || res.Err != "denied: Bash" {
+		if res.Outcome != turn.Denied || len(res.Denials) != 1 || res.Denials[0].Tool != "Bash" || res.Err != "denied: Bash" {
 			t.Errorf("%v: got %+v", args, res)
 		}
 		if res.Text == "" || !strings.Contains(string(res.Denials[0].Input), "iris-test-denied") {
@@ -170,14 +174,14 @@ func TestRealLimits(t *testing.T) {
 	r := realRig(t)
 	r.o.Args = []string{"--max-turns=1"}
 	res := send(t, r.start(), `tool:Bash:{"command":"echo hi","description":"d"}`)
-	if res.Outcome != pool.OutcomeLimit || res.Retire != "" || res.Err != "turn limit reached" {
+	if res.Outcome != turn.Limit || res.Retire != "" || res.Err != "turn limit reached" {
 		t.Errorf("turns: got %+v", res)
 	}
 	r.o.ID, r.o.SessionID, r.o.Args = "p2", NewSessionID(), []string{"--max-budget-usd=0.0001"}
 	p := r.start()
 	send(t, p, "echo:hi")
 	res = send(t, p, "echo:hi")
-	if res.Outcome != pool.OutcomeLimit || res.Retire != "budget spent" {
+	if res.Outcome != turn.Limit || res.Retire != "budget spent" {
 		t.Errorf("budget: got %+v", res)
 	}
 }
@@ -189,9 +193,9 @@ func TestRealLargeReplyIsByteIdentical(t *testing.T) {
 		t.Errorf("got %d bytes, want %d", len(res.Text), n)
 	}
 	ask(t, p, "echo:after", "after")
-	path, _ := p.Spool()
+	path := spoolOf(p)
 	eventually(t, "the spool has been given back", func() bool {
-		p.Taken()
+		p.ResultRecorded()
 		info, err := os.Stat(path)
 		return err == nil && info.Size() > 2*n && allocated(info) < 2<<20
 	})
@@ -199,7 +203,7 @@ func TestRealLargeReplyIsByteIdentical(t *testing.T) {
 
 func TestRealLargeMessage(t *testing.T) {
 	p := realRig(t).start()
-	text := claudetest.Text(5 << 20)
+	text := claudetest.Text(2 << 20) // 2.1.332 refuses to ask the model for more than about a million tokens
 	if res := send(t, p, "echo:"+text); res.Text != text {
 		t.Errorf("got %s, %d bytes, want %d: %s", res.Outcome, len(res.Text), len(text), res.Err)
 	}

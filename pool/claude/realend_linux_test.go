@@ -14,12 +14,14 @@ import (
 
 	"iris/pool"
 	"iris/pool/claude/claudetest"
+	"iris/pool/procs"
+	"iris/pool/turn"
 )
 
 func TestRealInterrupt(t *testing.T) {
 	for _, c := range []struct{ name, text, word string }{
 		{"stream", "slow:100000:50ms", `"init"`},
-		{"tool", `tool:Bash:{"command":"sleep 100","description":"d"}`, `"tool_use"`},
+		{"tool", `tool:Bash:{"command":"true; sleep 100","description":"d"}`, `"tool_use"`},
 		{"hang", "hang", `"init"`},
 		{"retry", "status:500", `"api_retry"`},
 	} {
@@ -33,7 +35,7 @@ func TestRealInterrupt(t *testing.T) {
 			u := begin(t, ctx, p, c.text, c.word)
 			cancel(pool.ErrCancelled)
 			res, err := u.wait(t)
-			if err != nil || res.Outcome != pool.OutcomeInterrupted || res.Err != "interrupted" || !strings.HasPrefix(res.Terminal, "aborted") {
+			if err != nil || res.Outcome != turn.Interrupted || res.Err != "interrupted" || !strings.HasPrefix(res.Terminal, "aborted") {
 				t.Fatalf("got %+v, %v", res, err)
 			}
 			eventually(t, "the tool is gone", func() bool { return len(below(p.o.ID, p.PID())) == 0 })
@@ -47,7 +49,7 @@ func TestRealStalledTurnIsIncomplete(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	u := begin(t, ctx, p, "stall", `"init"`)
 	cancel(pool.ErrStalled)
-	if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeIncomplete {
+	if res, err := u.wait(t); err != nil || res.Outcome != turn.Incomplete {
 		t.Errorf("got %+v, %v", res, err)
 	}
 }
@@ -61,7 +63,7 @@ func TestRealInterruptAtOnce(t *testing.T) {
 		res, err := sending(t, ctx, p, "slow:100000:50ms", nil).wait(t)
 		stop.Stop()
 		cancel()
-		if err != nil && !errors.Is(err, pool.ErrNotDispatched) || err == nil && res.Outcome != pool.OutcomeInterrupted {
+		if err != nil && !errors.Is(err, pool.ErrNotDispatched) || err == nil && res.Outcome != turn.Interrupted {
 			t.Errorf("after %d ms: %+v, %v", i, res, err)
 		}
 	}
@@ -69,8 +71,8 @@ func TestRealInterruptAtOnce(t *testing.T) {
 
 func TestRealStopEndsTools(t *testing.T) {
 	for _, c := range []struct{ name, command string }{
-		{"foreground", "sleep 300"},
-		{"pipeline", "sleep 301 | cat"},
+		{"foreground", "true; sleep 300"},
+		{"pipeline", "true; sleep 301 | cat"},
 		{"background job", "(sleep 302 &); sleep 303"},
 		{"deaf", "trap '' TERM INT HUP; sleep 304; sleep 305"},
 		{"own session below", "setsid -w sleep 306"},
@@ -80,7 +82,7 @@ func TestRealStopEndsTools(t *testing.T) {
 			input, _ := json.Marshal(map[string]string{"command": c.command, "description": "d"})
 			u := begin(t, context.Background(), p, "tool:Bash:"+string(input), `"tool_use"`)
 			sleeping(t, p)
-			p.grace[rungAsk] = patience // and no other is needed
+			p.timing.grace[rungAsk] = patience // and no other is needed
 			p.Stop()
 			if exit := p.Exit(); exit != "exit status 1" { // as a turn that is broken off leaves it
 				t.Errorf("exit: %s", exit)
@@ -89,7 +91,7 @@ func TestRealStopEndsTools(t *testing.T) {
 				t.Errorf("left: %v", left)
 				endAll(left)
 			}
-			if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeInterrupted {
+			if res, err := u.wait(t); err != nil || res.Outcome != turn.Interrupted {
 				t.Errorf("turn: %+v, %v", res, err)
 			}
 		})
@@ -99,7 +101,7 @@ func TestRealStopEndsTools(t *testing.T) {
 // With the gentle rungs taken away, the tool of a killed agent goes too.
 func TestRealTermLeavesNoTool(t *testing.T) {
 	p := realRig(t).start()
-	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
+	u := begin(t, context.Background(), p, `tool:Bash:{"command":"true; sleep 300","description":"d"}`, `"tool_use"`)
 	sleeping(t, p)
 	p.stopping.Store(true)
 	p.climb(rungTerm)
@@ -139,7 +141,7 @@ func TestRealDaemonOfAToolIsLeftAlone(t *testing.T) {
 		t.Fatalf("below the agent: %v", left)
 	}
 	p.Stop()
-	if !identify(left[0]).alive() {
+	if !procs.Identify(left[0]).Alive() {
 		t.Error("it was ended")
 	}
 }
@@ -147,7 +149,7 @@ func TestRealDaemonOfAToolIsLeftAlone(t *testing.T) {
 func TestRealPhantomResultOnResume(t *testing.T) {
 	r := realRig(t)
 	p := r.start()
-	send(t, p, `tool:Bash:{"command":"sleep 300","description":"d","run_in_background":true}`)
+	send(t, p, `tool:Bash:{"command":"true; sleep 300","description":"d","run_in_background":true}`)
 	p.Stop()
 	if left := below(p.o.ID, 0); len(left) > 0 {
 		t.Errorf("left: %v", left)
@@ -168,12 +170,12 @@ func TestRealKilledInMidTurn(t *testing.T) {
 		return strings.Contains(string(b), `"text":"one"`)
 	})
 	u := begin(t, context.Background(), p, "slow:100000:50ms", `"init"`)
-	p.ident.signal(syscall.SIGKILL)
+	p.ident.Signal(syscall.SIGKILL)
 	_, err := u.wait(t)
 	if !errors.Is(err, pool.ErrUnknown) || errors.Is(err, pool.ErrNotDispatched) || !strings.Contains(err.Error(), "signal: killed") {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
+	if _, err := p.Send(context.Background(), &Message{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
 		t.Errorf("send to the dead: %v", err)
 	}
 	if res := send(t, r.again(), "dump"); !strings.Contains(res.Text, `"echo:one"`) {
@@ -199,20 +201,20 @@ func TestRealEOFInMidTurnFinishes(t *testing.T) {
 
 func TestRealLockIsTheAgentsAlone(t *testing.T) {
 	p := realRig(t).start()
-	path, _ := p.Spool()
-	if !held(path) {
+	path := spoolOf(p)
+	if !lockHeld(path) {
 		t.Fatal("the lock of a live agent is not held")
 	}
-	u := begin(t, context.Background(), p, `tool:Bash:{"command":"sleep 300","description":"d"}`, `"tool_use"`)
+	u := begin(t, context.Background(), p, `tool:Bash:{"command":"true; sleep 300","description":"d"}`, `"tool_use"`)
 	tool := sleeping(t, p)
 	tools := below(p.o.ID, p.PID())
 	p.stopping.Store(true) // so that nobody ends the tool
-	p.ident.signal(syscall.SIGKILL)
+	p.ident.Signal(syscall.SIGKILL)
 	u.wait(t)
-	if !identify(tool).alive() {
+	if !procs.Identify(tool).Alive() {
 		t.Error("the tool is gone, so this proves nothing")
 	}
-	if held(path) {
+	if lockHeld(path) {
 		t.Error("a tool has inherited the lock")
 	}
 	endAll(tools)

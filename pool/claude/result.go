@@ -1,36 +1,64 @@
 package claude
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"iris/pool"
+	"iris/pool/turn"
 )
 
-// resultLine is what the agent says at the end of a turn. Costs in it are sums
-// over the life of the process, counts are of the turn.
+// resultLine is what the agent says at the end of a turn.
 type resultLine struct {
-	Subtype    string
-	IsError    bool
-	Status     int
-	Text       string
-	Session    string
-	Stop       string
-	Terminal   string
-	Turns      int
-	Duration   float64 // milliseconds
-	Errors     []string
-	Usage      tokens
-	Denials    []denial
-	Structured bool // Result follows the JSON schema
-	Origin     bool // a turn that the agent began by itself
-	Totals     totals
+	Subtype  string           `json:"subtype"`
+	IsError  bool             `json:"is_error"`
+	Status   int              `json:"api_error_status"`
+	Text     string           `json:"result"`
+	Session  string           `json:"session_id"`
+	Stop     string           `json:"stop_reason"`
+	Terminal string           `json:"terminal_reason"`
+	Turns    int              `json:"num_turns"`
+	Duration float64          `json:"duration_ms"`
+	Errors   []string         `json:"errors"`
+	Usage    tokens           `json:"usage"`
+	Denials  []denial         `json:"permission_denials"`
+	UUIDs    []string         `json:"user_message_uuids"` // of the messages that were answered
+	Cost     float64          `json:"total_cost_usd"`
+	API      float64          `json:"duration_api_ms"`
+	Models   map[string]usage `json:"modelUsage"`
+	Since    map[string]usage `json:"model_usage_since_last_result"` // of this result alone; nil when not told
+	Output   json.RawMessage  `json:"structured_output"`             // Text follows the JSON schema
+	Command  json.RawMessage  `json:"local_command"`                 // a command of the program's own has answered
+	Index    json.RawMessage  `json:"result_index"`                  // the program numbers its results
+	Deferred *deferredTool    `json:"deferred_tool_use"`             // that a hook has put off
+	From     *origin          `json:"origin"`                        // of a turn that the agent has begun by itself
+
+	// Of the lines before it.
+	Local       bool   `json:"-"` // a command of the program's own has answered
+	Failed      string `json:"-"` // why such a command came to nothing
+	Interrupted bool   `json:"-"`
 }
 
-// totals are the sums that a process keeps from its start on.
+// deferredTool is a tool call that a hook has put off.
+type deferredTool struct {
+	ID    string          `json:"id"`
+	Tool  string          `json:"name"`
+	Input json.RawMessage `json:"input"`
+}
+
+// origin is who began a turn, when it was nobody's message.
+type origin struct {
+	Kind string `json:"kind"`
+	Run  string `json:"runId"` // the work in the background that the turn reports
+}
+
+// totals are the sums that a process keeps. They begin at its start, at the beginning
+// of the conversation or at the last /clear, depending on the program's version.
 type totals struct {
 	Cost  float64          `json:"cost"`
 	API   float64          `json:"api_ms"`
@@ -39,10 +67,11 @@ type totals struct {
 
 // usage is one model's in modelUsage.
 type usage struct {
-	Input      int64 `json:"inputTokens"`
-	Output     int64 `json:"outputTokens"`
-	CacheRead  int64 `json:"cacheReadInputTokens"`
-	CacheWrite int64 `json:"cacheCreationInputTokens"`
+	Input      int64   `json:"inputTokens"`
+	Output     int64   `json:"outputTokens"`
+	CacheRead  int64   `json:"cacheReadInputTokens"`
+	CacheWrite int64   `json:"cacheCreationInputTokens"`
+	Cost       float64 `json:"costUSD,omitempty"`
 }
 
 // tokens is the usage of the turn's own conversation.
@@ -59,85 +88,95 @@ type denial struct {
 	Input json.RawMessage `json:"tool_input"`
 }
 
-// parseResult decodes a result line. The answer is most of it and is decoded
-// by hand, once; the other members go through encoding/json.
-func parseResult(line []byte) (resultLine, bool) {
-	var r resultLine
-	into := map[string]any{
-		"subtype": &r.Subtype, "is_error": &r.IsError, "api_error_status": &r.Status, "session_id": &r.Session,
-		"stop_reason": &r.Stop, "terminal_reason": &r.Terminal, "num_turns": &r.Turns, "duration_ms": &r.Duration,
-		"errors": &r.Errors, "usage": &r.Usage, "permission_denials": &r.Denials,
-		"total_cost_usd": &r.Totals.Cost, "duration_api_ms": &r.Totals.API, "modelUsage": &r.Totals.Usage,
-	}
-	ok := fields(line, func(key, val []byte) bool {
-		switch k := string(key); k {
-		case "result":
-			r.Text, _ = unquote(val)
-		case "structured_output":
-			r.Structured = string(val) != "null"
-		case "origin":
-			r.Origin = string(val) != "null"
-		default:
-			if v := into[k]; v != nil {
-				decode(val, v)
-			}
-		}
-		return true
-	})
-	return r, ok && r.Subtype != ""
+// parseResult decodes a result line. A member whose shape has changed is left out.
+func parseResult(line []byte) (r resultLine, ok bool) {
+	err := json.Unmarshal(line, &r)
+	_, changed := errors.AsType[*json.UnmarshalTypeError](err)
+	return r, (err == nil || changed) && r.Subtype != ""
 }
 
-// result turns the line into the pool's words; base are the sums before the
-// turn.
-func (r *resultLine) result(base totals) *pool.Result {
-	out := &pool.Result{
+// given reports whether a member of a line is there, and is not null.
+func given(member json.RawMessage) bool { return len(member) > 0 && string(member) != "null" }
+
+// origin is why the agent began the turn, "?" when that has no name; empty for a
+// message's own.
+func (r *resultLine) origin() string {
+	if r.From == nil {
+		return ""
+	}
+	return cmp.Or(r.From.Kind, "?")
+}
+
+// run is the work in the background that the turn has reported.
+func (r *resultLine) run() string {
+	if r.From == nil {
+		return ""
+	}
+	return r.From.Run
+}
+
+// totals are the sums up to this result.
+func (r *resultLine) totals() totals { return totals{r.Cost, r.API, r.Models} }
+
+// aborted reports whether the turn was broken off on request.
+func (r *resultLine) aborted() bool { return strings.HasPrefix(r.Terminal, "aborted") }
+
+// result turns the line into the pool's words; base are the sums before the turn.
+func (r *resultLine) result(base totals) *turn.Result {
+	out := &turn.Result{
 		Text: r.Text, SessionID: r.Session, Subtype: r.Subtype, Stop: r.Stop, Terminal: r.Terminal,
-		Status: r.Status, Turns: r.Turns, Structured: r.Structured,
-		CostUSD:  r.Totals.Cost - base.Cost,
+		Status: r.Status, Turns: r.Turns, Structured: given(r.Output),
 		Duration: milliseconds(r.Duration),
-		API:      milliseconds(r.Totals.API - base.API),
-		Usage:    r.usage(base.Usage),
+		API:      milliseconds(r.API - base.API),
 	}
-	for _, d := range r.Denials {
-		out.Denials = append(out.Denials, pool.Denial{Tool: d.Tool, Input: d.Input})
+	if r.API < base.API { // they have begun anew
+		out.API = milliseconds(r.API)
 	}
-	out.Outcome = r.outcome()
-	if out.Outcome != pool.OutcomeSuccess {
-		out.Err = r.explain(out.Outcome)
-	}
+	out.CostUSD, out.Usage = r.spent(base)
 	if r.Subtype == "error_max_budget_usd" {
 		out.Retire = "budget spent"
 	}
 	return out
 }
 
+// spent returns the cost and the tokens of the turn: by the agent's own figure for it,
+// or else by the sums. Sums that have become less have begun anew.
+func (r *resultLine) spent(base totals) (cost float64, u turn.Usage) {
+	if r.Since != nil {
+		for _, m := range r.Since {
+			cost += m.Cost
+			u = u.Plus(m.tokens())
+		}
+		return cost, u
+	}
+	if r.Cost < base.Cost {
+		base = totals{}
+	}
+	cost = r.Cost - base.Cost
+	if r.Models == nil {
+		return cost, turn.Usage(r.Usage)
+	}
+	for model, m := range r.Models {
+		u = u.Plus(m.tokens()).Minus(base.Usage[model].tokens())
+	}
+	return cost, u
+}
+
+func (u usage) tokens() turn.Usage {
+	return turn.Usage{Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite}
+}
+
 // overLimit stands for a result line that was too long to be read.
-func overLimit(limit int64) *pool.Result {
-	return &pool.Result{
-		Outcome: pool.OutcomeFailed,
+func overLimit(limit int64) *turn.Result {
+	return &turn.Result{
+		Outcome: turn.Failed,
 		Err:     "the answer is longer than the limit of " + megabytes(limit),
 		Retire:  "answer over the limit",
 	}
 }
 
-// usage is what all models together took in this turn.
-func (r *resultLine) usage(base map[string]usage) pool.Usage {
-	if r.Totals.Usage == nil {
-		return pool.Usage(r.Usage)
-	}
-	var sum pool.Usage
-	for model, u := range r.Totals.Usage {
-		b := base[model]
-		sum.Input += u.Input - b.Input
-		sum.Output += u.Output - b.Output
-		sum.CacheRead += u.CacheRead - b.CacheRead
-		sum.CacheWrite += u.CacheWrite - b.CacheWrite
-	}
-	return sum
-}
-
-// What a failed turn says of itself, in the program's own words. API errors
-// come as subtype "success".
+// Texts of failed turns, in the program's own words. API errors come as subtype
+// "success".
 var (
 	saysLogin   = says(`not logged in|please run /login|failed to authenticate|invalid api key|oauth token (has )?expired|credit balance is too low`)
 	saysRate    = says(`rate.?limit|(usage|session|weekly|5-hour) limit reached|hit your .*limit|too many requests`)
@@ -152,77 +191,12 @@ func says(pattern string) func(text string) bool {
 	return func(text string) bool { return compiled().MatchString(text) }
 }
 
-// partial reports whether an answer ends where the model did not end it: its
-// stream was cut off so cleanly that the agent took it for whole, or it was to be
-// gone on with. A turn in which no model was called has no stop reason either.
-func (r *resultLine) partial() bool {
-	return r.Turns > 0 && (r.Stop == "" || r.Stop == "pause_turn")
-}
-
-// hookStopped is the terminal reason of a turn that a hook of the user has ended.
-const hookStopped = "hook_stopped"
-
-// outcome decides by is_error, never by the subtype.
-func (r *resultLine) outcome() pool.Outcome {
-	if !r.IsError {
-		switch {
-		case r.partial(), r.Terminal == hookStopped:
-			return pool.OutcomeIncomplete
-		case len(r.Denials) > 0:
-			return pool.OutcomeDenied
-		}
-		return pool.OutcomeSuccess
-	}
-	switch r.Subtype {
-	case "error_max_turns", "error_max_budget_usd":
-		return pool.OutcomeLimit
-	}
-	said := r.said()
-	switch {
-	case strings.HasPrefix(r.Terminal, "aborted"):
-		return pool.OutcomeInterrupted
-	case r.Status == 401 || r.Status == 403 || saysLogin(said):
-		return pool.OutcomeNotLoggedIn
-	case r.Status == 429 || saysRate(said):
-		return pool.OutcomeRateLimited
-	case r.Status >= 400:
-		return pool.OutcomeAPIError
-	case saysPartial(said):
-		return pool.OutcomeIncomplete
-	case saysAPI(said):
-		return pool.OutcomeAPIError
-	}
-	return pool.OutcomeFailed
-}
-
 // said is the agent's own account of what went wrong.
 func (r *resultLine) said() string {
 	if len(r.Errors) > 0 {
 		return strings.Join(r.Errors, "; ")
 	}
 	return r.Text[:min(len(r.Text), 2000)]
-}
-
-// explain is one line on what went wrong.
-func (r *resultLine) explain(o pool.Outcome) string {
-	switch {
-	case o == pool.OutcomeDenied:
-		return "denied: " + r.Denials[0].Tool
-	case o == pool.OutcomeInterrupted:
-		return "interrupted"
-	case !r.IsError && r.Terminal == hookStopped:
-		return "a hook stopped the turn"
-	case !r.IsError:
-		return "the answer was cut off before its end"
-	case r.Subtype == "error_max_turns":
-		return "turn limit reached"
-	case r.Subtype == "error_max_budget_usd":
-		return "budget spent"
-	}
-	if s := oneLine(r.said()); s != "" {
-		return s
-	}
-	return "agent gave no reason (" + r.Subtype + ")"
 }
 
 // oneLine makes text fit for a message: one line, not too long.
@@ -237,3 +211,5 @@ func oneLine(text string) string {
 func milliseconds(ms float64) time.Duration {
 	return time.Duration(ms * float64(time.Millisecond))
 }
+
+func megabytes(n int64) string { return strconv.FormatInt(n>>20, 10) + " MB" }

@@ -16,6 +16,7 @@ import (
 
 	"iris/pool"
 	"iris/pool/claude/claudetest"
+	"iris/pool/turn"
 )
 
 // part is what playDaemon is told: an agent to start and messages to send it.
@@ -47,16 +48,16 @@ func playDaemon() {
 	}
 	for i, text := range a.Texts {
 		last := i == len(a.Texts)-1
-		p.Rest(context.Background())
-		if _, offset := p.Spool(); last {
+		p.WaitIdle(context.Background())
+		if offset, _ := p.NextTurn(); last {
 			fmt.Println("offset", offset)
 		}
 		under := sync.OnceFunc(func() { fmt.Println("under way") })
-		p.Send(context.Background(), &pool.Turn{Text: text, Output: func(line []byte) {
+		sendSeen(context.Background(), p, &Message{Text: text}, func(line []byte) {
 			if last && strings.Contains(string(line), a.Word) {
 				under()
 			}
-		}})
+		})
 	}
 	fmt.Println("over")
 	select {}
@@ -101,16 +102,16 @@ func killDaemon(t *testing.T, r *rig, word string, texts ...string) doomed {
 // answer is found.
 func outlive(t *testing.T, r *rig, text, want string, open func()) {
 	d := killDaemon(t, r, `"running"`, "echo:one", text)
-	left, err := Leftovers(r.o.Spools)
+	left, err := Orphans(r.o.Spools)
 	if err != nil || len(left) != 1 || left[0].Session != r.o.SessionID || left[0].Process != r.o.ID || left[0].PID == 0 {
-		t.Fatalf("leftovers: %+v, %v", left, err)
+		t.Fatalf("orphans: %+v, %v", left, err)
 	}
 	o := r.o
 	o.ID = "p2"
 	if _, err := Start(context.Background(), o); !errors.Is(err, pool.ErrBusy) {
-		t.Errorf("start beside a leftover: %v", err)
+		t.Errorf("start beside an orphan: %v", err)
 	}
-	if e, err := Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.Result != nil || e.NotBegun {
+	if e, err := ReadOutcome(r.o.Spools, r.o.ID, d.offset, "", false); err != nil || e.Result != nil || e.NotBegun {
 		t.Errorf("in mid-turn: %+v, %v", e, err)
 	}
 	open()
@@ -119,8 +120,8 @@ func outlive(t *testing.T, r *rig, text, want string, open func()) {
 	if err := left[0].Wait(ctx); err != nil || left[0].Alive() {
 		t.Fatalf("wait: %v", err)
 	}
-	e, err := Settle(r.o.Spools, r.o.ID, d.offset)
-	if err != nil || e.NotBegun || e.Result == nil || e.Result.Text != want || e.Result.Outcome != pool.OutcomeSuccess {
+	e, err := ReadOutcome(r.o.Spools, r.o.ID, d.offset, "", false)
+	if err != nil || e.NotBegun || e.Result == nil || e.Result.Text != want || e.Result.Outcome != turn.Success {
 		t.Fatalf("settled: %+v, %v", e, err)
 	}
 	if cost := e.Result.CostUSD; cost <= 0 || r.stub == nil && cost > 1.1*claudetest.FakeCost(text, want) {
@@ -129,13 +130,13 @@ func outlive(t *testing.T, r *rig, text, want string, open func()) {
 	if err := CleanSpools(r.o.Spools, func(p string) bool { return p == r.o.ID }); err != nil {
 		t.Error(err)
 	}
-	if _, err := Settle(r.o.Spools, r.o.ID, d.offset); err != nil {
+	if _, err := ReadOutcome(r.o.Spools, r.o.ID, d.offset, "", false); err != nil {
 		t.Errorf("a spool that was to be kept: %v", err)
 	}
 	if err := CleanSpools(r.o.Spools, nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := Settle(r.o.Spools, r.o.ID, d.offset); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadOutcome(r.o.Spools, r.o.ID, d.offset, "", false); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a spool that was cleaned: %v", err)
 	}
 	if got := send(t, r.again(), "dump").Text; !strings.Contains(got, "echo:one") || !strings.Contains(got, text[:8]) {
@@ -159,15 +160,15 @@ func TestRealToolOutlivesTheDaemon(t *testing.T) {
 }
 
 // A message that an agent was killed before reading was never begun.
-func TestSettleNotBegun(t *testing.T) {
+func TestOutcomeNotBegun(t *testing.T) {
 	r := fakeRig(t)
 	d := killDaemon(t, r, "\x00never", "echo:one", "crash:read:1")
-	e, err := Settle(r.o.Spools, r.o.ID, d.offset)
+	e, err := ReadOutcome(r.o.Spools, r.o.ID, d.offset, "", false)
 	if err != nil || !e.NotBegun || e.Result != nil {
 		t.Errorf("got %+v, %v", e, err)
 	}
 	d = killDaemon(t, fakeAgain(t, r), "\x00never", "crash:before:1")
-	if e, err = Settle(r.o.Spools, r.o.ID, d.offset); err != nil || e.NotBegun || e.Result != nil {
+	if e, err = ReadOutcome(r.o.Spools, r.o.ID, d.offset, "", false); err != nil || e.NotBegun || e.Result != nil {
 		t.Errorf("begun: got %+v, %v", e, err)
 	}
 }
@@ -175,18 +176,18 @@ func TestSettleNotBegun(t *testing.T) {
 func fakeAgain(t *testing.T, r *rig) *rig {
 	t.Helper()
 	eventually(t, "the agent is gone", func() bool {
-		left, err := Leftovers(r.o.Spools)
+		left, err := Orphans(r.o.Spools)
 		return err == nil && len(left) == 0
 	})
 	r.o.ID += "x"
 	return r
 }
 
-func TestLeftoverStop(t *testing.T) {
+func TestOrphanStop(t *testing.T) {
 	r := fakeRig(t, "--fake-deaf=term,eof")
 	begun := time.Now().Add(-time.Second) // the clock of files is coarse
 	killDaemon(t, r, `"running"`, "hang")
-	left, err := Leftovers(r.o.Spools)
+	left, err := Orphans(r.o.Spools)
 	if err != nil || len(left) != 1 {
 		t.Fatal(left, err)
 	}
@@ -204,7 +205,7 @@ func TestLeftoverStop(t *testing.T) {
 }
 
 // Without a record the agent can still be waited for.
-func TestLeftoverWithoutRecord(t *testing.T) {
+func TestOrphanWithoutRecord(t *testing.T) {
 	r := fakeRig(t)
 	path, open := gate(t)
 	killDaemon(t, r, `"running"`, "slow:20:@"+path)
@@ -212,7 +213,7 @@ func TestLeftoverWithoutRecord(t *testing.T) {
 	if err := os.Remove(json); err != nil {
 		t.Fatal(err)
 	}
-	left, err := Leftovers(r.o.Spools)
+	left, err := Orphans(r.o.Spools)
 	if err != nil || len(left) != 1 || left[0].PID != 0 {
 		t.Fatal(left, err)
 	}
@@ -225,13 +226,13 @@ func TestLeftoverWithoutRecord(t *testing.T) {
 	}
 }
 
-func TestSettle(t *testing.T) {
+func TestReadOutcome(t *testing.T) {
 	const (
 		answer  = `{"type":"control_response","response":{}}` + "\n"
 		running = `{"type":"system","subtype":"session_state_changed","state":"running"}` + "\n"
 		idle    = `{"type":"system","subtype":"session_state_changed","state":"idle"}` + "\n"
-		mine    = `{"type":"result","subtype":"success","result":"mine","total_cost_usd":3}` + "\n"
-		other   = `{"type":"result","subtype":"success","result":"other","origin":{"kind":"task-notification"},"total_cost_usd":2}` + "\n"
+		mine    = `{"type":"result","subtype":"success","num_turns":1,"stop_reason":"end_turn","result":"mine","total_cost_usd":3}` + "\n"
+		other   = `{"type":"result","subtype":"success","num_turns":1,"stop_reason":"end_turn","result":"other","origin":{"kind":"task-notification"},"total_cost_usd":2}` + "\n"
 	)
 	hole := strings.Repeat("\x00", 3*chunk)
 	for _, c := range []struct {
@@ -262,7 +263,7 @@ func TestSettle(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		os.WriteFile(dir+"/s.p1.out", []byte(c.before+c.after), 0o600)
-		e, err := Settle(dir, "p1", int64(len(c.before)))
+		e, err := ReadOutcome(dir, "p1", int64(len(c.before)), "", false)
 		if err != nil || e.NotBegun != c.untouched || (e.Result != nil) != (c.result != "") {
 			t.Errorf("%s: got %+v, %v", c.name, e, err)
 		}

@@ -40,19 +40,19 @@ func TestAgentIsNotTakenForDeadForWantOfDescriptors(t *testing.T) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	l := Leftover{Path: path}
+	l := Orphan{Path: path}
 	var alive bool
 	var left, settled, owned error
 	withoutDescriptors(t, func() {
 		alive = l.Alive()
-		_, left = Leftovers(dir)
-		_, settled = Settle(dir, "p", 0)
+		_, left = Orphans(dir)
+		_, settled = ReadOutcome(dir, "p", 0, "", false)
 		_, owned = liveOwner(dir, "s")
 	})
 	if !alive {
 		t.Error("a living agent is dead")
 	}
-	for name, err := range map[string]error{"leftovers": left, "settle": settled, "owner": owned} {
+	for name, err := range map[string]error{"orphans": left, "outcome": settled, "owner": owned} {
 		if err == nil || errors.Is(err, fs.ErrNotExist) || !Scarce(err) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -64,10 +64,10 @@ func TestAgentIsNotTakenForDeadForWantOfDescriptors(t *testing.T) {
 	if l.Alive() {
 		t.Error("it lives without its spool")
 	}
-	if _, err := Settle(dir, "p", 0); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadOutcome(dir, "p", 0, "", false); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a spool: %v", err)
 	}
-	if left, err := Leftovers(filepath.Join(dir, "missing")); len(left) > 0 || err != nil {
+	if left, err := Orphans(filepath.Join(dir, "missing")); len(left) > 0 || err != nil {
 		t.Errorf("without a directory: %v, %v", left, err)
 	}
 }

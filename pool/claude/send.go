@@ -7,34 +7,49 @@ import (
 	"time"
 
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 const (
-	ownTurn  = 30 * time.Second       // for the end of a turn that the agent began by itself
+	ownTurn  = 10 * time.Minute       // without progress, for a turn that the agent began by itself
 	askAgain = 500 * time.Millisecond // between two interrupts of one turn
 )
 
-// Send runs one turn: see the package comment. Turn.Begin is the pool's to
-// call; by then nothing of the turn has reached the agent.
-func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) {
-	if t.Begun {
-		return p.rejoin(ctx, t)
-	}
-	line, err := userLine(t)
+// Message is what Send takes to the agent.
+type Message struct {
+	Text    string
+	Blocks  bool         // Text is a JSON list of content blocks
+	Variant turn.Variant // what it asks of the agent; the part that needs a start has been seen to
+
+	// NoBackgroundWait has the turn end with the agent's first answer, also when
+	// subagents still work for it. Without, it ends when they have reported.
+	NoBackgroundWait bool
+}
+
+// Send runs one turn and returns when it is over: see the package comment. A
+// result means that the turn ended by the agent's own word, also when its outcome
+// says that it failed. An error means that its end is unknown; an error that wraps
+// pool.ErrNotDispatched promises that no byte of the turn has reached the agent.
+//
+// When ctx ends, Send interrupts the turn and returns its result, or an error when
+// the agent does not answer in time.
+func (p *Process) Send(ctx context.Context, m *Message) (*turn.Result, error) {
+	line, err := userLine(m, p.name())
 	if err == nil {
-		err = p.prepare(ctx)
+		err = p.prepare(ctx, m.Variant)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, err)
 	}
-	u := p.enter(t)
-	defer p.leave(u)
-	n, err := p.give(line)
+	u := p.beginSend(m)
+	defer p.endSend()
+	defer p.takeBack(ctx)
+	n, err := p.writeMessage(u, line)
 	switch {
 	case err != nil && n == 0:
-		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, p.orExit(err))
+		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, p.withExit(err))
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.orExit(err))
+		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.withExit(err))
 	}
 	p.mu.Lock()
 	u.written = true
@@ -42,14 +57,24 @@ func (p *Process) Send(ctx context.Context, t *pool.Turn) (*pool.Result, error) 
 	return p.await(ctx, u)
 }
 
-// prepare sees to it that the turn can begin: there is room for the answer, and,
-// last, the agent is idle.
-func (p *Process) prepare(ctx context.Context) error {
+// name returns the uuid of the message that is written next.
+func (p *Process) name() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.current.startNoted {
+		p.current.uuid = NewSessionID()
+	}
+	return p.current.uuid
+}
+
+// prepare sees to it that the turn can begin: there is room for the answer, the
+// agent has what the message asks for, and, last, it is idle.
+func (p *Process) prepare(ctx context.Context, v turn.Variant) error {
 	if p.isDone() {
-		return p.orExit(errGone)
+		return p.withExit(errGone)
 	}
 	p.mu.Lock()
-	noted := p.noted
+	noted := p.current.startNoted
 	p.mu.Unlock()
 	if !noted {
 		p.forgetTurn()
@@ -58,77 +83,86 @@ func (p *Process) prepare(ctx context.Context) error {
 	if err := p.spool.room(); err != nil {
 		return err
 	}
-	return p.idle(ctx, p.ownTurn)
+	if err := p.idle(ctx); err != nil {
+		return err
+	}
+	if err := p.adjust(ctx, v); err != nil {
+		return err
+	}
+	p.watchFirst()
+	return p.idle(ctx)
 }
 
-// forgetTurn lets go of what the spool holds of the last turn.
+// forgetTurn gives back the part of the spool that the last turn needed.
 func (p *Process) forgetTurn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.untaken, p.noted = false, false
-	p.giveLocked()
+	p.current.resultPending, p.current.startNoted = false, false
+	p.freeLocked()
 }
 
-// give writes the message of the turn, after the record has it that it may be
+// writeMessage writes the message of the turn, after the record has it that it may be
 // written. If this daemon is killed before, the next one knows by that record that
 // the turn never began, whatever the agent has written of its own accord.
-func (p *Process) give(line []byte) (n int, err error) {
-	p.in.Lock()
-	defer p.in.Unlock()
+func (p *Process) writeMessage(u *activeTurn, line []byte) (n int, err error) {
+	p.input.mu.Lock()
+	defer p.input.mu.Unlock()
 	p.mu.Lock()
-	base, begun := p.totals, p.begun
+	base, begun := p.status.totals, p.current.begun
 	p.mu.Unlock()
-	if err := p.spool.save(func(r *record) { r.Base, r.Given = base, &begun }); err != nil {
+	if err := p.spool.save(func(r *record) { r.Base, r.Given, r.UUID, r.NoWait = base, &begun, u.uuid, u.noWait }); err != nil {
 		return 0, fmt.Errorf("record of the turn: %w", err)
 	}
 	return p.writeLocked(line)
 }
 
-// idle waits until the agent's last state line says idle, and no line of it is
-// unread. A message written in a turn that the agent has begun by itself would
-// get no turn of its own.
-func (p *Process) idle(ctx context.Context, limit time.Duration) error {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+// idle waits until a message may be written, and no line of the agent's is unread. A
+// message written in a turn that the agent has begun by itself might get no turn of its
+// own.
+func (p *Process) idle(ctx context.Context) error {
+	tick := time.NewTicker(p.timing.ownTurn)
+	defer tick.Stop()
 	for {
-		state, changed := p.stateNow()
+		ready, changed := p.readyNow()
 		switch {
 		case p.stopping.Load():
 			return errGone
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case p.isDone():
-			return p.orExit(errGone)
-		case changed == nil:
+			return p.withExit(errGone)
+		case ready:
 			return nil
 		}
 		select {
 		case <-changed:
 		case <-p.done:
 		case <-ctx.Done():
-		case <-timer.C:
-			return fmt.Errorf("the agent is busy with a turn of its own (%s)", state)
+		case <-tick.C:
+			if time.Since(p.Progress()) >= p.timing.ownTurn {
+				return errors.New("the agent is in a turn of its own, without progress")
+			}
 		}
 	}
 }
 
-// stateNow returns the agent's state and what is closed at the next reading of
-// the spool: nil when the agent is idle and all has been read.
-func (p *Process) stateNow() (string, <-chan struct{}) {
+// readyNow reports whether a message may be written now; if not, changed is closed at
+// the next reading of the spool.
+func (p *Process) readyNow() (ready bool, changed <-chan struct{}) {
 	info, err := p.spool.out.Stat()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	behind := err == nil && info.Size() > p.scanned
-	if !behind && (p.state == "" || p.state == "idle") {
-		return p.state, nil
+	behind := err == nil && info.Size() > p.marks.scanned
+	if !behind && (p.status.state == "" || p.status.state == "idle" || p.status.lifecycle && p.status.besides && !p.status.inTurn) {
+		return true, nil
 	}
 	if behind {
 		p.wake()
 	}
-	if p.changed == nil {
-		p.changed = make(chan struct{})
+	if p.marks.changed == nil {
+		p.marks.changed = make(chan struct{})
 	}
-	return p.state, p.changed
+	return false, p.marks.changed
 }
 
 func (p *Process) isDone() bool {
@@ -140,65 +174,77 @@ func (p *Process) isDone() bool {
 	}
 }
 
-// enter makes the turn the one whose lines and result are awaited.
-func (p *Process) enter(t *pool.Turn) *turn {
+// beginSend makes the turn the one whose lines and result are awaited.
+func (p *Process) beginSend(m *Message) *activeTurn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.untaken, p.noted = true, false
-	p.turn = &turn{
-		output: t.Output, done: make(chan struct{}),
-		freed: (p.read/block + 16) * block, reserved: p.read + reserve,
-	}
-	return p.turn
+	p.current.resultPending, p.current.startNoted, p.asks.denied = true, false, nil
+	u := newTurn(p.current.uuid, m.NoBackgroundWait)
+	u.freed, u.reserved = (p.marks.read/block+16)*block, p.marks.read+reserve
+	p.current.turn = u
+	return u
 }
 
-// leave takes the turn off. No line reaches its watcher any more.
-func (p *Process) leave(u *turn) {
+// endSend takes the turn off.
+func (p *Process) endSend() {
 	p.mu.Lock()
-	p.turn = nil
-	p.mu.Unlock()
-	u.mu.Lock()
-	u.output = nil
-	u.mu.Unlock()
+	defer p.mu.Unlock()
+	p.current.turn = nil
 }
 
 // await waits for the result.
-func (p *Process) await(ctx context.Context, u *turn) (*pool.Result, error) {
-	select {
-	case <-u.done:
-		return p.over(u), nil
-	case <-p.done:
-		return p.died(u)
-	case <-ctx.Done():
+func (p *Process) await(ctx context.Context, u *activeTurn) (*turn.Result, error) {
+	look := time.NewTicker(p.timing.lookEvery)
+	defer look.Stop()
+	for cut := u.cut; ; {
+		select {
+		case <-u.done:
+			r, err := p.over(u)
+			return broken(r, errors.Is(context.Cause(ctx), pool.ErrStalled), false), err
+		case <-p.done:
+			return p.died(u)
+		case <-ctx.Done():
+			return p.interrupt(ctx, u)
+		case <-look.C:
+			p.lookForCut(u)
+		case <-cut:
+			if r := p.resultLost(ctx, u); r != nil {
+				return r, nil
+			}
+			cut = nil
+		}
 	}
-	return p.interrupt(ctx, u)
 }
 
-// over does not wait for the state line that follows the result: whoever waits
-// for the answer would wait for it too. The next turn does, in Spool and Send.
-func (p *Process) over(u *turn) *pool.Result {
+// over is how the turn has ended. It does not wait for the state line that follows a
+// result: the sender would wait for it too. The next turn does, in
+// NextTurn and Send.
+func (p *Process) over(u *activeTurn) (*turn.Result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return u.result
+	if u.dropped {
+		return nil, fmt.Errorf("%w: the agent has let go of it", pool.ErrNotDispatched)
+	}
+	return u.result, nil
 }
 
 // died looks once more: the result may have been the last thing written.
-func (p *Process) died(u *turn) (*pool.Result, error) {
+func (p *Process) died(u *activeTurn) (*turn.Result, error) {
 	select {
 	case <-u.done:
-		return p.over(u), nil
+		return p.over(u)
 	default:
-		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.orExit(errors.New("the agent exited in mid-turn")))
+		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.withExit(errors.New("the agent exited in mid-turn")))
 	}
 }
 
-// orExit says how the process ended, if it has.
-func (p *Process) orExit(err error) error {
+// withExit says how the process ended, if it has.
+func (p *Process) withExit(err error) error {
 	timer := time.NewTimer(100 * time.Millisecond)
 	defer timer.Stop()
 	select {
 	case <-p.done:
-		return p.withWords(fmt.Errorf("%w (%s)", err, p.exit))
+		return p.withStderr(fmt.Errorf("%w (%s)", err, p.exit))
 	case <-timer.C:
 		return err
 	}
@@ -206,19 +252,23 @@ func (p *Process) orExit(err error) error {
 
 // interrupt asks the agent to break off, and again when it was asked before it
 // had begun: an idle agent takes no notice.
-func (p *Process) interrupt(ctx context.Context, u *turn) (*pool.Result, error) {
+func (p *Process) interrupt(ctx context.Context, u *activeTurn) (*turn.Result, error) {
 	stalled := errors.Is(context.Cause(ctx), pool.ErrStalled)
+	p.mu.Lock()
+	waiting := u.waiting && !u.over()
+	p.mu.Unlock()
 	limit := time.NewTimer(p.o.Grace)
 	defer limit.Stop()
 	again := time.NewTicker(askAgain)
 	defer again.Stop()
 	for {
 		if _, id, err := p.ask("interrupt"); err == nil {
-			defer p.forget(id)
+			defer p.calls.forget(id)
 		}
 		select {
 		case <-u.done:
-			return broken(p.over(u), stalled), nil
+			r, err := p.over(u)
+			return broken(r, stalled, waiting), err
 		case <-p.done:
 			return p.died(u)
 		case <-limit.C:
@@ -228,11 +278,17 @@ func (p *Process) interrupt(ctx context.Context, u *turn) (*pool.Result, error) 
 	}
 }
 
-// broken is the result of a turn that we interrupted. It may have ended well
-// all the same.
-func broken(r *pool.Result, stalled bool) *pool.Result {
-	if r.Outcome == pool.OutcomeInterrupted && stalled {
-		r.Outcome, r.Err = pool.OutcomeIncomplete, "stalled and interrupted"
+// broken is the result of a turn that we interrupted. It may have ended well all the
+// same; but not one whose subagents were to be waited for.
+func broken(r *turn.Result, stalled, waiting bool) *turn.Result {
+	if r == nil {
+		return nil
+	}
+	if waiting && r.Outcome.Answered() {
+		r.Outcome, r.Err = turn.Interrupted, "interrupted while subagents worked"
+	}
+	if r.Outcome == turn.Interrupted && stalled {
+		r.Outcome, r.Err = turn.Incomplete, "stalled and interrupted"
 	}
 	return r
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"iris/pool/procs"
 )
 
 // NewSessionID returns a fresh UUID, version 4.
@@ -51,28 +53,62 @@ func (e *ResumeError) Error() string {
 	return fmt.Sprintf("conversation %s cannot be resumed: %s", e.SessionID, e.Why)
 }
 
-// holder returns a live Claude Code process that has the conversation open, or
+// sessionOwner returns a live Claude Code process that has the conversation open, or
 // 0. Claude Code itself lets two processes go on with one conversation, each
 // without what the other does. Such a process has a file of its id and start
 // time in sessions/, which a killed one leaves behind.
-func holder(env []string, sessionID string) int {
+func sessionOwner(env []string, sessionID string) int {
 	files, _ := filepath.Glob(filepath.Join(globQuote(configDir(env)), "sessions", "*.json"))
 	for _, file := range files {
-		var s struct {
-			PID     int    `json:"pid"`
-			Session string `json:"sessionId"`
-			Start   string `json:"procStart"`
-		}
-		b, err := os.ReadFile(file)
-		if err != nil || json.Unmarshal(b, &s) != nil || s.Session != sessionID {
-			continue
-		}
-		start, err := strconv.ParseUint(s.Start, 10, 64)
-		if p := (procID{s.PID, start}); err == nil && p.alive() {
+		if s, p, err := readSessionFile(file); err == nil && s.Session == sessionID && p.Alive() {
 			return s.PID
 		}
 	}
 	return 0
+}
+
+// A sessionFile is what Claude Code writes of each of its processes in sessions/.
+type sessionFile struct {
+	PID     int    `json:"pid"`
+	Session string `json:"sessionId"`
+	Start   string `json:"procStart"`
+	Inbox   string `json:"messagingSocketPath"` // a socket for other sessions; empty for none
+}
+
+// readSessionFile reads one, and the identity of the process that has written it.
+func readSessionFile(path string) (s sessionFile, p procs.ID, err error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &s)
+	}
+	if err == nil {
+		p.PID = s.PID
+		p.Start, err = strconv.ParseUint(s.Start, 10, 64)
+	}
+	return s, p, err
+}
+
+// forgetProcess removes what a killed process has left in the directory of Claude
+// Code: its session file, the key beside it and its inbox. A program that is asked
+// to end does that itself. Nothing is removed unless the session file names this
+// very process and that is gone: its number may be another's by now.
+func forgetProcess(config string, gone procs.ID) {
+	if config == "" || gone.PID == 0 || gone.Alive() {
+		return
+	}
+	dir, pid := filepath.Join(config, "sessions"), strconv.Itoa(gone.PID)
+	path := filepath.Join(dir, pid+".json")
+	s, p, err := readSessionFile(path)
+	if err != nil || p != gone {
+		return
+	}
+	if info, err := os.Lstat(s.Inbox); err == nil && info.Mode()&fs.ModeSocket != 0 && filepath.Base(s.Inbox) == pid+".sock" {
+		os.Remove(s.Inbox)
+	}
+	keys, _ := filepath.Glob(filepath.Join(globQuote(dir), pid+".*.key"))
+	for _, key := range append(keys, path) {
+		os.Remove(key)
+	}
 }
 
 // configDir is where Claude Code keeps what it knows.
@@ -91,4 +127,9 @@ func lookup(env []string, name string) string {
 		}
 	}
 	return ""
+}
+
+// globQuote has filepath.Glob take s as it stands.
+func globQuote(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }

@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
+	"iris/config/sys"
 	"iris/pool"
 )
 
@@ -45,8 +47,12 @@ type record struct {
 	PID     int    `json:"pid"`
 	Start   uint64 `json:"start"` // of the process, in the system's own unit
 	Boot    string `json:"boot"`
+	Config  string `json:"config,omitempty"` // directory of Claude Code
 	Base    totals `json:"base"`
-	Given   *int64 `json:"given"` // offset of the last turn whose message may have been written, -1 before the first; nil when that is not noted
+	UUID    string `json:"uuid,omitempty"`    // of that message
+	NoWait  bool   `json:"no_wait,omitempty"` // its first answer is its end
+	Told    int64  `json:"told,omitempty"`    // end of the last turn of the agent's own that was told of
+	Given   *int64 `json:"given"`             // offset of the last turn whose message may have been written, -1 before the first; nil when that is not noted
 }
 
 func (r record) base() string { return r.Session + "." + r.Process }
@@ -58,6 +64,13 @@ func (s *spool) path(ext string) string {
 }
 
 func (s *spool) pathLocked(ext string) string { return filepath.Join(s.dir, s.rec.base()+ext) }
+
+// config is the directory in which Claude Code keeps what it knows of the process.
+func (s *spool) config() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rec.Config
+}
 
 // reader opens the agent's output once more. Its name cannot change meanwhile.
 func (s *spool) reader() (*os.File, error) {
@@ -100,87 +113,14 @@ func (s *spool) open() (stdout, stderr *os.File, err error) {
 	if stdout, err = os.OpenFile(s.path(".out"), flags, 0o600); err != nil {
 		return nil, nil, err
 	}
-	if err = syscall.Flock(int(stdout.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return stdout, nil, fmt.Errorf("lock %s: %w", s.path(".out"), err)
+	if err = sys.Lock(stdout); err != nil {
+		return stdout, nil, err
 	}
 	if stderr, err = os.OpenFile(s.path(".err"), flags, 0o600); err != nil {
 		return stdout, nil, err
 	}
 	s.out, err = os.OpenFile(s.path(".out"), os.O_RDWR, 0)
 	return stdout, stderr, err
-}
-
-// lockDir takes the lock of the spool directory.
-func lockDir(dir string) (unlock func(), err error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		if err = syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
-			break
-		}
-	}
-	if err != nil {
-		d.Close()
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	return func() { d.Close() }, nil
-}
-
-// liveOwner returns the process id of a live process with that session; empty when
-// there is none.
-func liveOwner(dir, session string) (process string, err error) {
-	paths, err := listSpools(dir)
-	for _, path := range paths {
-		if s, process := splitName(path); s == session && held(path) {
-			return process, nil
-		}
-	}
-	return "", err
-}
-
-// listSpools returns the paths of the spools in a directory, none when that is not
-// there.
-func listSpools(dir string) (paths []string, err error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) == ".out" {
-			paths = append(paths, filepath.Join(dir, e.Name()))
-		}
-	}
-	return paths, err
-}
-
-// held reports whether a process holds the spool's lock, which is to say that the
-// agent lives. It is taken for alive while that cannot be looked at.
-func held(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return Scarce(err)
-	}
-	defer f.Close()
-	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
-}
-
-// Scarce reports whether an error is for want of descriptors or memory: it says
-// nothing of the file, and to try again helps.
-func Scarce(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
-}
-
-// splitName takes a spool's path apart into session and process id.
-func splitName(path string) (session, process string) {
-	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	session, process, _ = strings.Cut(name, ".")
-	return session, process
-}
-
-func globQuote(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }
 
 // save changes the record and writes it.
@@ -248,8 +188,8 @@ func (s *spool) room() error {
 	return nil
 }
 
-// give returns everything before off to the disk.
-func (s *spool) give(off int64) {
+// freeTo returns everything before off to the disk.
+func (s *spool) freeTo(off int64) {
 	if off > s.free && punch(s.out, s.free, off-s.free) == nil {
 		s.free = off
 	}
@@ -283,6 +223,41 @@ func (s *spool) trimErr() {
 	}
 	defer f.Close()
 	punch(f, 0, (info.Size()-errTail)/block*block)
+}
+
+// haveRoom is for file systems that cannot reserve: it looks whether n bytes are free.
+func haveRoom(f *os.File, n int64) error {
+	var s unix.Statfs_t
+	if err := control(f, func(fd int) error { return unix.Fstatfs(fd, &s) }); err != nil {
+		return err
+	}
+	if int64(s.Bavail)*int64(s.Bsize) < n {
+		return unix.ENOSPC
+	}
+	return nil
+}
+
+// control calls f with the descriptor of a file, which stays open meanwhile. The
+// process of a spool may end at any time, and the file is closed then: its number
+// may soon be that of another file.
+func control(file *os.File, f func(fd int) error) error {
+	c, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var result error
+	if err := c.Control(func(fd uintptr) { result = f(int(fd)) }); err != nil {
+		return err
+	}
+	return result
+}
+
+// allocated is what the file takes on the disk.
+func allocated(info os.FileInfo) int64 {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return s.Blocks * 512
+	}
+	return info.Size()
 }
 
 // remove deletes the files.

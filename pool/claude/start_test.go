@@ -22,7 +22,7 @@ func TestCommandLineAndEnvironment(t *testing.T) {
 	p := r.start()
 	var args []string
 	json.Unmarshal([]byte(send(t, p, "args").Text), &args)
-	want := []string{"-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose", "--include-partial-messages", "--session-id=" + r.o.SessionID, "--model=x", "--append-system-prompt=a b"}
+	want := []string{"-p", "--input-format=stream-json", "--output-format=stream-json", "--verbose", "--include-partial-messages", "--replay-user-messages", "--session-id=" + r.o.SessionID, "--model=x", "--append-system-prompt=a b"}
 	if !reflect.DeepEqual(args, want) {
 		t.Errorf("got %q, want %q", args, want)
 	}
@@ -38,7 +38,7 @@ func TestCommandLineAndEnvironment(t *testing.T) {
 	}
 	ask(t, p, "cwd", r.o.Dir)
 	p.Stop()
-	p.Taken()
+	p.ResultRecorded()
 	json.Unmarshal([]byte(send(t, r.again(), "args").Text), &args)
 	if !strings.Contains(strings.Join(args, " "), "--resume="+r.o.SessionID) {
 		t.Errorf("second start: %q", args)
@@ -66,7 +66,7 @@ func TestOnlyThreeDescriptors(t *testing.T) {
 	p := r.start()
 	var fds map[string]string
 	json.Unmarshal([]byte(send(t, p, "fds").Text), &fds)
-	out, _ := p.Spool()
+	out := spoolOf(p)
 	for fd, want := range map[string]string{"0": "pipe:", "1": out, "2": strings.TrimSuffix(out, ".out") + ".err"} {
 		if !strings.HasPrefix(fds[fd], want) {
 			t.Errorf("%s: got %q, want %q", fd, fds[fd], want)
@@ -158,7 +158,7 @@ func TestStale(t *testing.T) {
 	r := fakeRig(t)
 	md, settings, stamp := filepath.Join(r.o.Dir, "CLAUDE.md"), filepath.Join(r.o.Dir, "settings.json"), "a"
 	os.WriteFile(settings, []byte("{}"), 0o644)
-	r.o.Watch, r.o.Stamp = []string{md, settings}, func() string { return stamp }
+	r.o.Watch, r.o.Stamp = []string{md, settings}, Stamp{stamp, func() string { return stamp }}
 	p := r.start()
 	r.o.SessionID = NewSessionID()
 	want := func(want string) {

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	hold     = 64 << 20 // how far behind the process a stream keeps what it has not read
+	maxLag   = 64 << 20 // how far behind the process a stream keeps what it has not read
 	partSize = 48 << 10 // of a line that is longer than a chunk
 )
 
 // A Stream reads what an agent writes in one turn, at its reader's own pace and
 // with a descriptor of its own. Between two reads it keeps nothing but where it
-// stands. What it has not read is held back from being given to the disk, as far
-// as hold; whoever is slower misses some, and is told of the gap. Nothing waits
+// stands. Its unread part is not given back to the disk, up to
+// maxLag; a slower reader misses some, and is told of the gap. Nothing waits
 // for a stream. It is for one goroutine, which closes it.
 type Stream struct {
 	f    *os.File
@@ -28,11 +28,15 @@ type Stream struct {
 	off  atomic.Int64  // start of the first line that has not been passed on
 	end  atomic.Int64  // where the output of the turn ends, 0 while that is open
 
-	seen int64 // no newline lies between off and seen
-	lost bool  // off is inside a line whose beginning is not kept
+	r    lineReader
+	emit func(Piece) error // of the Read under way
+	err  error             // of emit
+
+	uuid  string  // of the message; empty when it is not known
+	start *finder // of the turn's beginning; nil when that has been found
 }
 
-// A Piece is what a stream finds: a line, a part of a long one, or a gap.
+// A Piece is an item of a stream: a line, a part of a long one, or a gap.
 type Piece struct {
 	Seq     int64  // where it ends, counted from the beginning of the turn
 	Type    string // of the line, and its subtype where the type has some; empty where a long one says it late
@@ -42,27 +46,28 @@ type Piece struct {
 	Gap     bool   // what was between the piece before and Seq is no longer kept
 }
 
-// Stream returns a reader of the turn whose output begins at base, as Spool said
-// it. It begins after a Seq. The turn must be under way, or its end not yet be
-// on record.
-func (p *Process) Stream(base, after int64) (*Stream, error) {
+// Stream returns a reader of the turn whose output begins at base and whose message
+// has that uuid, as NextTurn returned them. It begins after a Seq. The turn must be under way,
+// or its end not yet be on record.
+func (p *Process) Stream(base int64, uuid string, after int64) (*Stream, error) {
 	f, err := p.spool.reader()
 	if err != nil {
 		return nil, err
 	}
-	s := newStream(f, base, after)
+	s := newStream(f, base, uuid, after)
 	s.p = p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.endAt > base {
-		s.end.Store(p.endAt)
+	if p.marks.endAt > base {
+		s.end.Store(p.marks.endAt)
 	}
-	p.streams[s] = struct{}{}
+	p.marks.streams[s] = struct{}{}
 	return s, nil
 }
 
-// OpenStream is Stream for a process of an earlier daemon, which need not live.
-func OpenStream(f *Follower, spools, process string, base, after int64) (*Stream, error) {
+// OpenStream is Stream for a process of an earlier daemon, which need not live; end is
+// where the output of the turn ends, 0 while that is open.
+func OpenStream(f *Follower, spools, process string, base int64, uuid string, after, end int64) (*Stream, error) {
 	path, err := findSpool(spools, process)
 	if err != nil {
 		return nil, err
@@ -71,20 +76,23 @@ func OpenStream(f *Follower, spools, process string, base, after int64) (*Stream
 	if err != nil {
 		return nil, err
 	}
-	s := newStream(file, base, after)
+	s := newStream(file, base, uuid, after)
+	s.end.Store(end)
 	s.stop = f.add(path, s.wake)
 	return s, nil
 }
 
-func newStream(f *os.File, base, after int64) *Stream {
-	s := &Stream{f: f, base: base, more: make(chan struct{}, 1)}
-	s.off.Store(base + after)
-	s.seen = base + after
+func newStream(f *os.File, base int64, uuid string, after int64) *Stream {
+	s := &Stream{f: f, base: base, more: make(chan struct{}, 1), uuid: uuid}
+	if uuid != "" && after == 0 {
+		s.start = newFinder(s, base, uuid)
+	}
 	before := []byte{'\n'}
 	if after > 0 {
 		readAt(f, before, base+after-1)
 	}
-	s.lost = before[0] != '\n'
+	s.r = lineReader{f: upTo{s}, max: maxLine, holed: before[0] != '\n'}
+	s.startAt(base + after)
 	s.wake()
 	return s
 }
@@ -96,7 +104,7 @@ func (s *Stream) Again(after int64) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := newStream(f, s.base, after)
+	n := newStream(f, s.base, s.uuid, after)
 	n.end.Store(s.end.Load())
 	return n, nil
 }
@@ -118,15 +126,15 @@ func duplicate(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// Close ends the reading. What was held back for it is given back.
+// Close ends the reading. The unread part is given back to the disk.
 func (s *Stream) Close() {
 	if s.stop != nil {
 		s.stop()
 	}
 	if s.p != nil {
 		s.p.mu.Lock()
-		delete(s.p.streams, s)
-		s.p.giveLocked()
+		delete(s.p.marks.streams, s)
+		s.p.freeLocked()
 		s.p.mu.Unlock()
 	}
 	s.f.Close()
@@ -153,149 +161,111 @@ func (s *Stream) endLocked(at int64) {
 	}
 }
 
-// unreadLocked is to, or where the slowest stream stands, but not further back
-// than hold. The caller must hold p.mu.
-func (p *Process) unreadLocked(to int64) int64 {
-	for s := range p.streams {
-		to = min(to, max(s.off.Load(), p.read-hold))
-	}
-	return to
+// startAt has the reading go on there.
+func (s *Stream) startAt(off int64) {
+	s.off.Store(off)
+	s.r.off, s.r.seen = off, off
 }
 
-// Read passes on what has been written since, up to the last finished line. What
-// is no message of the agent's is left out. It ends with the error of emit.
+// Read passes on the lines written since, up to the last finished one. Lines that
+// are no message of the agent's are left out. It ends with the error of emit, and begins
+// with that piece the next time.
 func (s *Stream) Read(emit func(Piece) error) error {
-	buf := buffers.Get().(*[chunk]byte)
-	defer buffers.Put(buf)
-	for {
-		step := s.short
-		if s.seen-s.off.Load() >= chunk {
-			step = s.long
-		}
-		if more, err := step(buf[:], emit); err != nil || !more {
+	if !s.find(false) {
+		return nil
+	}
+	if s.emit = emit; s.err != nil {
+		s.err = nil
+		s.startAt(s.off.Load())
+	}
+	out := sink{line: s.line, long: s.long, over: func(_, _ []byte, _ int64) { s.pass(s.gap) }}
+	for more := true; more && s.err == nil; {
+		var err error
+		if more, err = s.r.read(out); err != nil {
 			return err
 		}
 	}
+	return s.err
 }
 
 // Finish is Read when nothing more will be written: it passes on the last line
 // too, if only its newline is missing, and the last gap.
 func (s *Stream) Finish(emit func(Piece) error) error {
+	s.find(true)
 	if err := s.Read(emit); err != nil {
 		return err
 	}
-	off := s.off.Load()
-	if s.lost {
-		s.lost = false
-		return emit(Piece{Seq: s.seen - s.base, Gap: true})
+	rest := s.r.rest()
+	s.r.at, s.r.next = s.r.off, s.r.seen
+	switch _, _, ok := route(rest); {
+	case s.r.holed:
+		s.pass(s.gap)
+	case ok && int64(len(rest)) == s.r.seen-s.r.off:
+		s.line(rest)
 	}
-	buf := make([]byte, min(max(s.seen-off, 0), chunk))
-	n, err := s.readAt(buf, off)
-	if err != nil || n == 0 {
-		return err
-	}
-	if _, _, ok := route(buf[:n]); !ok || int64(n) < s.seen-off {
-		return nil
-	}
-	return s.line(buf[:n], s.seen, emit)
+	return s.err
 }
 
-// short passes on the lines that lie in one chunk from off. It reports whether
-// there may be more to read.
-func (s *Stream) short(buf []byte, emit func(Piece) error) (bool, error) {
-	off := s.off.Load()
-	n, err := s.readAt(buf, off)
-	if err != nil || n == 0 {
-		return false, err
+// pass passes on what is at hand, unless a piece before it could not be, and notes that.
+func (s *Stream) pass(piece func() error) {
+	if s.err != nil {
+		return
 	}
-	if hole := n - len(bytes.TrimLeft(buf[:n], "\x00")); hole > 0 {
-		s.lost = true
-		s.seen = data(s.f, off+int64(hole))
-		s.off.Store(s.seen)
-		return true, nil
+	if s.err = piece(); s.err == nil {
+		s.off.Store(s.r.next)
 	}
-	start := 0
-	for from := min(int(s.seen-off), n); ; from = start {
-		i := bytes.IndexByte(buf[from:n], '\n')
-		if i < 0 {
-			break
-		}
-		if err := s.line(buf[start:from+i], off+int64(from+i+1), emit); err != nil {
-			return false, err
-		}
-		start = from + i + 1
-		s.off.Store(off + int64(start))
-	}
-	s.seen = off + int64(n)
-	return n == len(buf), nil
 }
 
-// line passes on one line, which ends at next.
-func (s *Stream) line(line []byte, next int64, emit func(Piece) error) error {
-	if s.lost || bytes.IndexByte(line, 0) >= 0 {
-		s.lost = false
-		return emit(Piece{Seq: next - s.base, Gap: true})
-	}
+// seq is that of the line at hand.
+func (s *Stream) seq() int64 { return s.r.next - s.base }
+
+func (s *Stream) gap() error { return s.emit(Piece{Seq: s.seq(), Gap: true}) }
+
+func (s *Stream) line(line []byte) {
 	typ, sub, ok := route(line)
-	if !ok {
-		return nil
-	}
-	return emit(Piece{Seq: next - s.base, Type: typ, Subtype: sub, Data: bytes.TrimSuffix(line, []byte("\r"))})
+	s.pass(func() error {
+		switch {
+		case s.r.holed:
+			return s.gap()
+		case !ok || isReplay(line, s.uuid):
+			return nil
+		}
+		return s.emit(Piece{Seq: s.seq(), Type: typ, Subtype: sub, Data: line})
+	})
 }
 
-// long looks for the end of a line that is longer than a chunk, and passes it on
-// in parts.
-func (s *Stream) long(buf []byte, emit func(Piece) error) (bool, error) {
-	n, err := s.readAt(buf, s.seen)
-	if err != nil || n == 0 {
-		return false, err
-	}
-	i := bytes.IndexByte(buf[:n], '\n')
-	if i < 0 {
-		i = n
-	}
-	s.lost = s.lost || bytes.IndexByte(buf[:i], 0) >= 0
-	if i == n {
-		s.seen += int64(n)
-		return n == len(buf), nil
-	}
-	next := s.seen + int64(i) + 1
-	if err := s.parts(buf, next, emit); err != nil {
-		return false, err
-	}
-	s.seen = next
-	s.off.Store(next)
-	return true, nil
+// long passes on a long line in parts.
+func (s *Stream) long(head, tail []byte, _ int64) bool {
+	typ, sub, _ := route(head)
+	s.pass(func() error {
+		switch {
+		case s.r.holed:
+			return s.gap()
+		case typ == "" && !bytes.HasPrefix(bytes.TrimLeft(head, " \t"), []byte("{")) || isReplay(tail, s.uuid):
+			return nil
+		}
+		return s.parts(Piece{Type: typ, Subtype: sub})
+	})
+	return false
 }
 
-// parts passes on the long line that ends at next.
-func (s *Stream) parts(buf []byte, next int64, emit func(Piece) error) error {
-	from, end := s.off.Load(), next-1
-	if s.lost || end-from > maxLine {
-		s.lost = false
-		return emit(Piece{Seq: next - s.base, Gap: true})
-	}
-	var p Piece
-	for first := true; from < end; first = false {
+// parts passes on the long line at hand, with p for what is the same in all of them.
+func (s *Stream) parts(p Piece) error {
+	buf := make([]byte, partSize)
+	for from, end := s.r.at, s.r.next-1; from < end; {
 		n, err := s.readAt(buf[:min(partSize, end-from)], from)
 		if err != nil {
 			return err
 		}
 		if n == 0 || bytes.IndexByte(buf[:n], 0) >= 0 {
-			return emit(Piece{Seq: next - s.base, Gap: true})
-		}
-		if first {
-			p.Type, p.Subtype, _ = route(buf[:n])
-			if b := bytes.TrimLeft(buf[:n], " \t"); p.Type == "" && !bytes.HasPrefix(b, []byte("{")) {
-				return nil
-			}
+			return s.gap()
 		}
 		from += int64(n)
 		p.Data, p.More = buf[:n], from < end
-		if p.Seq = 0; !p.More {
-			p.Data, p.Seq = bytes.TrimSuffix(p.Data, []byte("\r")), next-s.base
+		if !p.More {
+			p.Data, p.Seq = bytes.TrimSuffix(p.Data, []byte("\r")), s.seq()
 		}
-		if err := emit(p); err != nil {
+		if err := s.emit(p); err != nil {
 			return err
 		}
 	}

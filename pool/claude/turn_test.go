@@ -11,6 +11,7 @@ import (
 
 	"iris/pool"
 	"iris/pool/claude/claudetest"
+	"iris/pool/turn"
 )
 
 func TestTurn(t *testing.T) {
@@ -29,14 +30,14 @@ func TestAgentsOwnTurn(t *testing.T) {
 	p := r.start()
 	path, open := gate(t)
 	send(t, p, "spontaneous:0s:@"+path)
-	spool, _ := p.Spool()
+	spool := spoolOf(p)
 	eventually(t, "the agent has begun a turn", func() bool {
 		b, err := os.ReadFile(spool)
 		return err == nil && strings.Count(string(b), `"subtype":"init"`) == 2
 	})
 	before := r.given(p)
 	u := sending(t, context.Background(), p, "echo:mine", nil)
-	eventually(t, "the message waits", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.changed != nil })
+	eventually(t, "the message waits", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.marks.changed != nil })
 	if now := r.given(p); now != before || p.turnNow() != nil {
 		t.Errorf("a message was given at %d", now)
 	}
@@ -46,18 +47,18 @@ func TestAgentsOwnTurn(t *testing.T) {
 	}
 }
 
-func (p *Process) turnNow() *turn {
+func (p *Process) turnNow() *activeTurn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.turn
+	return p.current.turn
 }
 
 func TestAgentThatIsNeverIdle(t *testing.T) {
 	p := fakeRig(t).start()
-	p.ownTurn = 200 * time.Millisecond
+	p.timing.ownTurn = 200 * time.Millisecond
 	ask(t, p, "noidle", "no idle")
-	_, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"})
-	if !errors.Is(err, pool.ErrNotDispatched) || !strings.Contains(err.Error(), "busy with a turn of its own") {
+	_, err := p.Send(context.Background(), &Message{Text: "echo:x"})
+	if !errors.Is(err, pool.ErrNotDispatched) || !strings.Contains(err.Error(), "in a turn of its own") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -65,12 +66,12 @@ func TestAgentThatIsNeverIdle(t *testing.T) {
 func TestAgentThatDoesNotRead(t *testing.T) {
 	p := fakeRig(t).start()
 	ask(t, p, "deaf:stdin", "deaf to stdin")
-	p.stuckAfter = 200 * time.Millisecond
-	_, err := p.Send(context.Background(), &pool.Turn{Text: claudetest.Text(1 << 20)})
+	p.timing.stuckAfter = 200 * time.Millisecond
+	_, err := p.Send(context.Background(), &Message{Text: claudetest.Text(1 << 20)})
 	if !errors.Is(err, pool.ErrUnknown) || errors.Is(err, pool.ErrNotDispatched) || !strings.Contains(err.Error(), "has not read its input for 200ms") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
+	if _, err := p.Send(context.Background(), &Message{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
 		t.Errorf("after a cut line: %v", err)
 	}
 	p.Stop()
@@ -114,7 +115,7 @@ func TestInterruptIsRepeated(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	u := begin(t, ctx, p, "x", "user")
 	cancel()
-	if res, err := u.wait(t); err != nil || res.Outcome != pool.OutcomeInterrupted {
+	if res, err := u.wait(t); err != nil || res.Outcome != turn.Interrupted {
 		t.Errorf("got %+v, %v", res, err)
 	}
 }
@@ -127,15 +128,15 @@ func TestNothingFollowsACutLine(t *testing.T) {
 	r.o.Command, r.o.Transcript = "/bin/sh", false
 	r.o.Prefix = []string{"-c", `read l; echo '{"type":"control_response","response":{"subtype":"success","request_id":"iris-1","response":{}}}'; until test -e ` + file + `.go; do sleep 0.02; done; cat > ` + file}
 	p := r.start()
-	p.stuckAfter = 200 * time.Millisecond
-	if _, err := p.Send(context.Background(), &pool.Turn{Text: claudetest.Text(1 << 20)}); !errors.Is(err, pool.ErrUnknown) {
+	p.timing.stuckAfter = 200 * time.Millisecond
+	if _, err := p.Send(context.Background(), &Message{Text: claudetest.Text(1 << 20)}); !errors.Is(err, pool.ErrUnknown) {
 		t.Errorf("got %v", err)
 	}
 	if err := os.WriteFile(file+".go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the agent reads again", func() bool { return diskUse(file) > 0 })
-	if _, err := p.Send(context.Background(), &pool.Turn{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
+	if _, err := p.Send(context.Background(), &Message{Text: "echo:x"}); !errors.Is(err, pool.ErrNotDispatched) {
 		t.Errorf("got %v", err)
 	}
 	p.Stop()

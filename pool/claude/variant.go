@@ -9,37 +9,15 @@ import (
 	"strings"
 )
 
-// skipPermissions overrides any --permission-mode.
-const skipPermissions = "--dangerously-skip-permissions"
-
 // BypassMode is the permission mode in which the agent asks for nothing.
 const BypassMode = "bypassPermissions"
 
-// Bypasses reports whether a team's arguments let its agents do everything
-// without asking, or let them be told so.
-func Bypasses(args []string) bool {
-	for i, arg := range args {
-		switch {
-		case arg == skipPermissions, arg == "--allow-dangerously-skip-permissions", arg == "--permission-mode="+BypassMode,
-			arg == "--permission-mode" && i+1 < len(args) && args[i+1] == BypassMode:
-			return true
-		}
-	}
-	return false
-}
-
 // variantArgs are the team's arguments and, behind them so that they count, those
-// of the variant. What a person has written into a message is not among them:
-// everybody can read a command line.
+// of the variant. Text that a person has written is not among them:
+// everybody can read a command line; nor is what can be set for one turn.
 func (o *Options) variantArgs() []string {
 	v := &o.Variant
 	args := slices.Clone(o.Args)
-	if v.PermissionMode != "" {
-		if v.PermissionMode != BypassMode {
-			args = slices.DeleteFunc(args, func(arg string) bool { return arg == skipPermissions })
-		}
-		args = append(args, "--permission-mode="+v.PermissionMode)
-	}
 	if v.Model != "" {
 		args = append(args, "--model="+v.Model)
 	}
@@ -59,9 +37,13 @@ func (o *Options) conversationModel() []string {
 }
 
 // initialize is the request that is answered when the agent is ready. It takes
-// the rest of the variant along.
+// the rest of the variant along. Without the first member the conversation would
+// keep the system prompt of its first process, and give it to all later ones.
 func (o *Options) initialize() map[string]any {
 	request := bare("initialize")
+	if !slices.ContainsFunc(o.Args, func(arg string) bool { return strings.HasPrefix(arg, "--system-prompt-snapshot") }) {
+		request["systemPromptSnapshot"] = false
+	}
 	if o.Variant.AppendSystemPrompt != "" {
 		request["appendSystemPrompt"] = o.Variant.AppendSystemPrompt
 	}

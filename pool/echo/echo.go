@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"iris/config/sys"
 )
 
 const help = `usage: iris echo [flags of Claude Code]
@@ -49,7 +51,7 @@ func answer(ctx context.Context, t *Turn) Reply {
 		return Reply{Result: Failure(strings.TrimSpace("failed on request: " + strings.TrimSpace(rest)))}
 	}
 	if d, rest, ok := parseSleep(text); ok {
-		if !Sleep(ctx, d) {
+		if !sys.Sleep(ctx, d) {
 			return Reply{}
 		}
 		text = rest
@@ -72,16 +74,4 @@ func parseSleep(text string) (time.Duration, string, bool) {
 		rest = text
 	}
 	return d, rest, true
-}
-
-// Sleep waits for d; it reports false when ctx ends first.
-func Sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

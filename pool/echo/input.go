@@ -24,7 +24,11 @@ type input struct {
 		Role    string
 		Content json.RawMessage
 	}
-	Request *struct{ Subtype *string }
+	Request *struct {
+		Subtype   *string
+		Mode      string
+		MessageID string `json:"message_uuid"`
+	}
 }
 
 // read takes lines until the input is over or nothing more is wanted.
@@ -67,6 +71,9 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 // take acts on one line; it reports false when no more are to be read.
 func (s *Server) take(line []byte) bool {
 	var in input
+	if !s.Old && len(bytes.TrimSpace(line)) == 0 {
+		return true
+	}
 	if err := decode(line, &in); err != nil {
 		s.die(fmt.Sprintf("Error parsing streaming input line: %s: %v", quote(line), err))
 		return false
@@ -102,6 +109,10 @@ func decode(line []byte, in *input) error {
 
 // user queues a message.
 func (s *Server) user(line []byte, in *input) bool {
+	if in.Message == nil && !s.Old {
+		s.die("Error: Expected message role 'user', got 'undefined'")
+		return false
+	}
 	if in.Message == nil {
 		s.die(fmt.Sprintf("Error parsing streaming input line: %s: no message", quote(line)))
 		return false
@@ -139,6 +150,10 @@ func contentText(content json.RawMessage) (text, bad string) {
 
 // control answers a control request.
 func (s *Server) control(line []byte, in *input) bool {
+	if in.Request == nil && !s.Old {
+		s.die("Error: Missing request on control_request")
+		return false
+	}
 	if in.Request == nil {
 		s.die(fmt.Sprintf("Error parsing streaming input line: %s: no request", quote(line)))
 		return false
@@ -150,29 +165,88 @@ func (s *Server) control(line []byte, in *input) bool {
 	if s.Control != nil && !s.Control(subtype) {
 		return true
 	}
-	response := map[string]any{"subtype": "success"}
+	answer := s.respond(subtype, in)
+	answer["type"] = "control_response"
 	if in.RequestID != nil {
-		response["request_id"] = *in.RequestID
+		answer["response"].(map[string]any)["request_id"] = *in.RequestID
 	}
-	switch subtype {
-	case "initialize":
-		response["response"] = s.initialized()
-	case "get_binary_version":
-		response["response"] = map[string]string{"version": s.Version, "buildTime": ""}
-	case "interrupt", "end_session":
-	default:
-		response["subtype"] = "error"
-		response["error"] = "Unsupported control request subtype: " + subtype
+	if subtype == "interrupt" {
+		s.interruptAndAnswer(answer)
+		return true
 	}
-	s.Line(map[string]any{"type": "control_response", "response": response})
-	switch subtype {
-	case "interrupt":
-		s.Interrupt()
-	case "end_session":
+	s.Line(answer)
+	if subtype == "set_permission_mode" {
+		s.System("status", map[string]any{"status": nil, "permissionMode": s.permissionMode()})
+	}
+	if subtype == "end_session" {
 		s.End()
 		return false
 	}
 	return true
+}
+
+// respond makes the answer to a control request.
+func (s *Server) respond(subtype string, in *input) map[string]any {
+	response := map[string]any{"subtype": "success"}
+	refuse := func(code, why string) {
+		response["subtype"], response["error"] = "error", why
+		if !s.Old {
+			response["error_code"] = code
+		}
+	}
+	switch subtype {
+	case "initialize":
+		response["response"] = s.initialized()
+		if !s.Old {
+			response["pending_permission_requests"] = []any{}
+		}
+	case "get_binary_version":
+		response["response"] = map[string]string{"version": s.Version, "buildTime": ""}
+	case "set_permission_mode":
+		response["response"] = map[string]string{"mode": in.Request.Mode}
+		if why := s.setMode(in.Request.Mode); why != "" {
+			delete(response, "response")
+			refuse("invalid_mode", why)
+		}
+	case "cancel_async_message":
+		body := map[string]any{"cancelled": s.takeBack(in.Request.MessageID)}
+		if !s.Old && body["cancelled"] == true {
+			body["message_uuid"] = in.Request.MessageID
+		}
+		response["response"] = body
+	case "get_usage":
+		response["response"] = map[string]any{"session": map[string]float64{"total_cost_usd": s.Sum().Cost}}
+	case "get_settings":
+		response["response"] = map[string]any{"effective": map[string]any{}, "applied": map[string]any{"model": s.model(), "effort": nil}}
+	case "interrupt", "end_session", "apply_flag_settings":
+	default:
+		refuse("unsupported_request", "Unsupported control request subtype: "+subtype)
+	}
+	return map[string]any{"response": response}
+}
+
+// interruptAndAnswer ends the turn and all subagents and answers the request for
+// it. The answer names the messages that still wait.
+func (s *Server) interruptAndAnswer(answer map[string]any) {
+	var killed []Task
+	s.change(func() {
+		killed = s.killAgentsLocked()
+		if !s.Old {
+			queued := ids(s.queue)
+			if queued == nil {
+				queued = []string{}
+			}
+			answer["response"].(map[string]any)["response"] = map[string]any{"still_queued": queued}
+		}
+		s.Line(answer)
+		s.interruptLocked()
+		if killed != nil && s.cancel == nil && !s.begins && len(s.queue) == 0 {
+			s.stateLocked(false)
+		}
+	})
+	for _, k := range killed {
+		s.agentLine(k, "user", "[Request interrupted by user]")
+	}
 }
 
 // die ends the session at once, without a result for the running turn.

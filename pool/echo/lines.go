@@ -6,32 +6,38 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"time"
 )
 
 // Turn is one turn under way. Its methods belong to the goroutine of Answer.
 type Turn struct {
-	Message Message
+	Message Message // all messages of the turn as one
 
-	server  *Server
-	begun   time.Time
-	partial strings.Builder
+	server   *Server
+	messages []Message // those, without their texts
+	injected []Message // taken in later
+	replayed bool      // the user's line is written again; under the server's mutex
+	begun    time.Time
+	partial  strings.Builder
 }
 
 // Delta writes a piece of the answer as it comes. What was written so far is
 // the partial answer of an interrupted turn.
 func (t *Turn) Delta(text string) {
 	t.partial.WriteString(text)
-	if t.server.Options.Partial {
-		t.server.delta(text)
+	if !t.server.Options.Partial {
+		return
 	}
+	if !t.server.Old {
+		t.server.replay()
+	}
+	t.server.delta(text)
 }
 
 func (s *Server) delta(text string) {
 	s.Line(map[string]any{
-		"type": "stream_event", "parent_tool_use_id": nil, "session_id": s.Options.SessionID, "uuid": NewUUID(),
+		"type": "stream_event", "parent_tool_use_id": nil, "session_id": s.SessionID(), "uuid": NewUUID(),
 		"event": map[string]any{
 			"type": "content_block_delta", "index": 0,
 			"delta": map[string]string{"type": "text_delta", "text": text},
@@ -51,10 +57,8 @@ type Reply struct {
 // Assistant writes the answer, after what has to come before it.
 func (t *Turn) Assistant(text string) {
 	s := t.server
-	if s.Options.Replay && t.Message.Origin == "" {
-		s.userLine(t.Message.Text, t.Message.UUID, true)
-	}
 	if s.Options.Partial && t.partial.Len() == 0 {
+		s.replay()
 		s.delta(text)
 	}
 	s.Blocks(map[string]string{"type": "text", "text": text})
@@ -62,13 +66,21 @@ func (t *Turn) Assistant(text string) {
 
 // Blocks writes an assistant line with one block of any kind.
 func (s *Server) Blocks(block any) {
-	s.Line(map[string]any{
-		"type": "assistant", "parent_tool_use_id": nil, "session_id": s.Options.SessionID, "uuid": NewUUID(),
-		"message": map[string]any{
-			"id": "msg_" + NewUUID(), "type": "message", "role": "assistant", "model": s.model(),
-			"content": []any{block}, "stop_reason": nil, "stop_sequence": nil, "context_management": nil, "usage": usage{},
-		},
+	s.Answered(nil, map[string]any{
+		"id": "msg_" + NewUUID(), "type": "message", "role": "assistant", "model": s.model(),
+		"content": []any{block}, "stop_reason": nil, "stop_sequence": nil, "context_management": nil, "usage": usage{},
 	})
+}
+
+// Answered writes an assistant line with a whole message and fields of its own.
+func (s *Server) Answered(fields, message map[string]any) {
+	line := map[string]any{
+		"type": "assistant", "parent_tool_use_id": nil, "session_id": s.SessionID(), "uuid": NewUUID(), "message": message,
+	}
+	s.replay()
+	maps.Copy(line, fields)
+	maps.Copy(line, s.opening())
+	s.Line(line)
 }
 
 // userLine writes a line in the user's name.
@@ -78,13 +90,15 @@ func (s *Server) userLine(content any, uuid string, replay bool) {
 	}
 	line := map[string]any{
 		"type": "user", "message": map[string]any{"role": "user", "content": content}, "parent_tool_use_id": nil,
-		"session_id": s.Options.SessionID, "uuid": uuid, "timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+		"session_id": s.SessionID(), "uuid": uuid, "timestamp": stamp(),
 	}
 	if replay {
 		line["isReplay"] = true
 	}
 	s.Line(line)
 }
+
+func stamp() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // User writes a line in the user's name with one block, such as the result of a
 // tool.
@@ -119,7 +133,7 @@ func (s *Server) stateLocked(running bool) {
 
 // System writes a system line with the given fields.
 func (s *Server) System(subtype string, fields map[string]any) {
-	line := map[string]any{"type": "system", "subtype": subtype, "session_id": s.Options.SessionID, "uuid": NewUUID()}
+	line := map[string]any{"type": "system", "subtype": subtype, "session_id": s.SessionID(), "uuid": NewUUID()}
 	for k, v := range fields {
 		line[k] = v
 	}
@@ -138,9 +152,12 @@ func (s *Server) model() string {
 func (s *Server) Line(v any) { s.Raw(Encode(v)) }
 
 // Encode returns v as a line of JSON. As with the real program the type comes
-// first, so that whoever gets a long line need not look for it.
+// first, but for a result, whose type comes after its text.
 func Encode(v any) []byte {
 	var b bytes.Buffer
+	if r, ok := v.(*Result); ok && r.old {
+		v = oldResult{r.Type, r.Subtype, r.IsError, r}
+	}
 	m, ok := v.(map[string]any)
 	if !ok || m["type"] == nil || m["subtype"] != nil && len(m) == 2 || len(m) == 1 {
 		encode(&b, v)
@@ -183,27 +200,4 @@ func NewUUID() string {
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// initialized is the answer to initialize.
-func (s *Server) initialized() map[string]any {
-	none := []string{}
-	return map[string]any{
-		"commands": none, "agents": none, "models": none, "output_style": "default",
-		"available_output_styles": []string{"default"},
-		"account":                 map[string]string{"tokenSource": "none", "apiProvider": s.Model},
-		"pid":                     os.Getpid(),
-	}
-}
-
-// initLine is the line that opens a turn.
-func (s *Server) initLine() map[string]any {
-	cwd, _ := os.Getwd()
-	none := []string{}
-	return map[string]any{
-		"type": "system", "subtype": "init", "cwd": cwd, "session_id": s.Options.SessionID, "uuid": NewUUID(),
-		"tools": none, "mcp_servers": none, "slash_commands": none, "agents": none, "skills": none, "plugins": none,
-		"model": s.model(), "permissionMode": "default", "apiKeySource": "none", "output_style": "default",
-		"claude_code_version": s.Version, "fast_mode_state": "off",
-	}
 }

@@ -11,6 +11,8 @@ type Options struct {
 	Partial   bool     // --include-partial-messages
 	Replay    bool     // --replay-user-messages
 	Model     string   // --model
+	Mode      string   // --permission-mode
+	Bypass    bool     // bypassPermissions may be asked for
 	Args      []string // the whole command line
 }
 
@@ -25,7 +27,11 @@ func ParseOptions(args []string) Options {
 			o.Partial = true
 		case "--replay-user-messages":
 			o.Replay = true
-		case "--session-id", "--resume", "-r", "--model":
+		case "--dangerously-skip-permissions":
+			o.Mode, o.Bypass = "bypassPermissions", true
+		case "--allow-dangerously-skip-permissions":
+			o.Bypass = true
+		case "--session-id", "--resume", "-r", "--model", "--permission-mode":
 			if !joined && i+1 < len(args) {
 				i++
 				value = args[i]
@@ -43,6 +49,8 @@ func (o *Options) set(name, value string) {
 	switch name {
 	case "--model":
 		o.Model = value
+	case "--permission-mode":
+		o.Mode, o.Bypass = value, o.Bypass || value == "bypassPermissions"
 	case "--session-id":
 		o.SessionID, o.Named = value, true
 	default:

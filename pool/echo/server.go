@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,11 +21,15 @@ const largeText = 1 << 20
 type Server struct {
 	Options Options
 	States  bool // write session state lines
+	Old     bool // speak as Claude Code 2.1.197 does, not as 2.1.332
 	Model   string
 	Version string
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
+
+	// Begin sees each turn before its first line is written. It may be nil.
+	Begin func(t *Turn)
 
 	// Answer runs one turn. Its context ends when the turn is interrupted; what
 	// it returns is then left out of account.
@@ -39,21 +44,38 @@ type Server struct {
 	Control  func(subtype string) bool
 	Response func(line []byte)
 
-	mu        sync.Mutex // protects the fields below
-	queue     []Message  // read and not yet begun
-	eof       bool       // the input is over
-	ending    bool       // end_session has come
-	fatal     bool       // the input was malformed
-	interrupt bool       // the next turn is interrupted already
-	begins    bool       // a message is taken and its turn has no cancel yet
+	mu    sync.Mutex // protects the fields below
+	queue []Message  // read and not yet begun
+	ends
+	sums
+	interrupt bool // the next turn is interrupted already
+	begins    bool // a message is taken and its turn has no cancel yet
 	cancel    context.CancelCauseFunc
-	running   bool // what the last state line says
-	merge     bool // a turn has run since, so that what waits is one message
-	failed    bool // the last result was an error
-	total     totals
+	mode      string // permission mode that was set; empty for the default
+	running   bool   // what the last state line says
+	merge     bool   // a turn has run since, so that what waits is one message
+	unopened  *Turn  // of whose answer nothing is written yet
+	tasks     []Task // at work beside the turns
+
+	session atomic.Pointer[string] // id of the session when it is not that of the options
 
 	wake chan struct{} // capacity 1: something above has changed
 	out  sync.Mutex    // one line at a time; taken last
+}
+
+// ends are the reasons why a server stops. Its mu protects them.
+type ends struct {
+	eof    bool // the input is over
+	ending bool // end_session has come
+	fatal  bool // the input was malformed
+}
+
+// sums are what the results have come to. The server's mu protects them.
+type sums struct {
+	total   totals
+	since   totals // since the last result
+	results int    // written so far
+	failed  bool   // the last result was an error
 }
 
 // Message is one line of the user's.
@@ -61,8 +83,13 @@ type Message struct {
 	Text   string
 	UUID   string
 	Origin string // who began the turn, when it was not the user
+	Run    string // the work that it reports
+	Wakeup string // what of the agent's own scheduler began it, such as schedule_wakeup
 	bad    string // why the content is none
 }
+
+// own reports whether the agent itself began the turn.
+func (m Message) own() bool { return m.Origin != "" || m.Wakeup != "" }
 
 // errInterrupted ends the context of an interrupted turn.
 var errInterrupted = errors.New("interrupted")
@@ -74,75 +101,86 @@ func (s *Server) Run(ctx context.Context) int {
 	var wg sync.WaitGroup
 	wg.Go(s.read) // not waited for: it may be in a read that nothing ends
 	for {
-		m, more := s.next(ctx)
+		t, more := s.next(ctx)
 		if ctx.Err() != nil {
 			return 143
 		}
 		if !more {
 			break
 		}
-		s.turn(ctx, m)
-		if len(m.Text) > largeText {
+		s.turn(ctx, t)
+		if len(t.Message.Text) > largeText {
 			debug.FreeOSMemory() // or an idle agent keeps it for minutes
 		}
 	}
+	s.mu.Lock()
+	s.lifeLocked(lifeDiscarded, s.queue...)
+	s.mu.Unlock()
 	return s.status()
 }
 
-// next waits for a message; it reports false when none will come.
-func (s *Server) next(ctx context.Context) (Message, bool) {
+// next waits for a turn to run; it reports false when none will come.
+func (s *Server) next(ctx context.Context) (*Turn, bool) {
 	for {
 		s.mu.Lock()
-		m, ok := s.takeLocked()
-		over := s.eof || s.ending || s.fatal
+		t := s.takeLocked()
+		over := s.eof && (s.Old || len(s.tasks) == 0) || s.ending || s.fatal
 		s.mu.Unlock()
-		if ok || over {
-			return m, ok
+		if t != nil || over {
+			return t, t != nil
 		}
 		select {
 		case <-s.wake:
 		case <-ctx.Done():
-			return Message{}, false
+			return nil, false
 		}
 	}
 }
 
 // takeLocked takes the first message after an idle time, and later all that
-// waits as one. The caller must hold s.mu.
-func (s *Server) takeLocked() (Message, bool) {
-	if len(s.queue) == 0 || s.ending && !s.interrupt || s.fatal {
-		return Message{}, false
+// waits as one. It returns nil when there is none. The caller must hold s.mu.
+func (s *Server) takeLocked() *Turn {
+	if len(s.queue) == 0 || s.ending && !s.interrupt && !s.Old || s.fatal {
+		return nil
 	}
-	m := s.queue[0]
+	t := &Turn{Message: s.queue[0], server: s}
 	n := 1
-	if s.merge && m.Origin == "" {
-		for n < len(s.queue) && s.queue[n].Origin == "" {
-			m.Text += "\n" + s.queue[n].Text
+	if s.merge && !t.Message.own() {
+		for n < len(s.queue) && !s.queue[n].own() {
+			t.Message.Text += "\n" + s.queue[n].Text
 			n++
 		}
 	}
+	for _, m := range s.queue[:n] {
+		m.Text = "" // the turn has it
+		t.messages = append(t.messages, m)
+	}
 	clear(s.queue[:n]) // lets go of the text
-	s.queue, s.merge, s.begins = s.queue[n:], true, true
-	return m, true
+	s.queue, s.merge, s.begins, s.unopened = s.queue[n:], true, true, t
+	s.lifeLocked(lifeStarted, t.messages...)
+	return t
 }
 
-// turn runs one message from its first line to its last.
-func (s *Server) turn(ctx context.Context, m Message) {
-	if m.bad != "" {
-		s.Result(nil, Failure(m.bad))
+// turn runs one turn from its first line to its last.
+func (s *Server) turn(ctx context.Context, t *Turn) {
+	if bad := t.Message.bad; bad != "" && s.Old {
+		s.Result(nil, Failure(bad))
 		s.change(func() { s.fatal = true })
 		return
 	}
-	s.Line(s.initLine())
+	if s.Begin != nil {
+		s.Begin(t)
+	}
+	s.Line(s.initLine(t))
 	tctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.change(func() {
-		if s.cancel = cancel; s.interrupt || s.ending {
+		if s.cancel = cancel; s.interrupt || s.ending && !s.Old {
 			cancel(errInterrupted)
 		}
 		s.interrupt, s.begins = false, false
 	})
-	t := &Turn{Message: m, server: s, begun: time.Now()}
+	t.begun = time.Now()
 	reply := s.Answer(tctx, t)
 	var fatal bool
 	s.change(func() { s.cancel, fatal = nil, s.fatal })
@@ -154,25 +192,37 @@ func (s *Server) turn(ctx context.Context, m Message) {
 
 // finish writes the lines that end a turn.
 func (s *Server) finish(t *Turn, reply Reply, interrupted bool) {
+	end := lifeCompleted
 	switch {
 	case interrupted:
 		s.aborted(t)
+		end = lifeCancelled
 	case reply.Silent:
-	case reply.Result != nil:
-		if reply.Text != "" {
+	default:
+		r := reply.Result
+		if reply.Text != "" || r == nil {
 			t.Assistant(reply.Text)
 		}
-		s.Result(t, reply.Result)
-	default:
-		t.Assistant(reply.Text)
-		s.Result(t, Success(reply.Text))
+		if r == nil {
+			r = Success(reply.Text)
+		}
+		if r.refused() {
+			end = lifeCancelled
+		}
+		s.change(func() { s.lifeLocked(end, t.injected...) })
+		s.Result(t, r)
 	}
 	if reply.After != nil && !interrupted {
 		reply.After()
 	}
 	s.change(func() {
-		if (len(s.queue) == 0 || s.ending) && !reply.Busy {
-			s.merge = false
+		s.unopened = nil
+		s.lifeLocked(end, t.messages...)
+		if len(s.queue) > 0 && (!s.ending || s.Old) || reply.Busy {
+			return
+		}
+		s.merge = false
+		if !s.agentsLocked() {
 			s.stateLocked(false)
 		}
 	})
@@ -198,13 +248,17 @@ func (s *Server) interruptLocked() {
 	}
 }
 
-// Enqueue adds a message as if it had been read. One with an Origin begins a
-// turn that nobody asked for.
-func (s *Server) Enqueue(m Message) {
-	s.change(func() {
-		s.queue = append(s.queue, m)
-		s.stateLocked(true)
-	})
+// Enqueue adds a message as if it had been read. One with an Origin or a Wakeup
+// begins a turn that nobody asked for.
+func (s *Server) Enqueue(m Message) { s.change(func() { s.enqueueLocked(m) }) }
+
+// enqueueLocked is Enqueue for a caller that holds s.mu.
+func (s *Server) enqueueLocked(m Message) {
+	s.queue = append(s.queue, m)
+	s.stateLocked(true)
+	if m.Wakeup == "" {
+		s.lifeLocked(lifeQueued, m)
+	}
 }
 
 // change does f under the lock and wakes Run.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"iris/pool/echo"
 )
 
 // line is what the tests read of one line of output.
@@ -48,8 +50,9 @@ type agent struct {
 	err    error // of Wait, valid after exit
 	bytes  int   // taken from lines so far
 	seen   []line
-	next   *agent // what took its place
-	stub   *Stub  // that it asks, nil for none
+	sent   []string // ids of the messages
+	next   *agent   // what took its place
+	stub   *Stub    // that it asks, nil for none
 
 	unpieced bool // pieces of an answer are left out of the record
 }
@@ -147,12 +150,14 @@ func (a *agent) write(format string, args ...any) {
 
 func (a *agent) user(text string) {
 	a.t.Helper()
-	a.write("%s", userLine(text))
+	a.write("%s", a.userLine(text))
 }
 
-// userLine is a message as one line.
-func userLine(text string) string {
-	return fmt.Sprintf(`{"type":"user","message":{"role":"user","content":%s}}`, toJSON(text))
+// userLine is a message as one line, with an id of its own.
+func (a *agent) userLine(text string) string {
+	id := echo.NewUUID()
+	a.sent = append(a.sent, id)
+	return fmt.Sprintf(`{"type":"user","uuid":%q,"message":{"role":"user","content":%s}}`, id, toJSON(text))
 }
 
 func (a *agent) control(id, request string) {
@@ -222,4 +227,25 @@ func workDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// touch makes a file, for which something may wait.
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Error(err)
+	}
+}
+
+// await waits for a file and returns what is in it.
+func await(t *testing.T, path string) string {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if data, err := os.ReadFile(path); err == nil {
+			return string(data)
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come", path)
+		}
+	}
 }

@@ -3,10 +3,11 @@ package claudetest
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // conformanceCase is one script of inputs. What the real program writes is
@@ -17,6 +18,8 @@ type conformanceCase struct {
 	text [3]string // the message for the real program, the fake and echo; empty echo: not run
 	run  func(a *agent, text string)
 	only string // compare the lines of this type only
+	not  string // a version that cannot do it
+	slow bool   // the real program takes a minute for it, and does it only with IRIS_SLOW
 
 	// The real program may or may not get to write the end of the turn.
 	races bool
@@ -26,7 +29,9 @@ func same(text string) [3]string { return [3]string{text, text, text} }
 
 var hanging = [3]string{"hang", "hang", "/sleep 1m"}
 
-var conformanceCases = []conformanceCase{
+var conformanceCases = slices.Concat(basicCases, newerCases)
+
+var basicCases = []conformanceCase{
 	{name: "control requests", text: same("-"), run: func(a *agent, _ string) {
 		for _, subtype := range []string{"get_binary_version", "interrupt", "nonsense"} {
 			a.control(subtype, `{"subtype":"`+subtype+`"}`)
@@ -80,13 +85,12 @@ var conformanceCases = []conformanceCase{
 	{name: "messages that wait are merged", text: [3]string{"slow:2:@", "slow:2:@", "/sleep 800ms x"}, run: func(a *agent, text string) {
 		gate, open := a.gate()
 		if strings.HasPrefix(text, "slow") {
-			a.begin(text + gate)
-			a.user("echo:a")
-			a.user("echo:b")
-			a.heard()
-		} else { // in one write, well before the end of the first turn
-			a.write("%s\n%s\n%s", userLine(text), userLine("echo:a"), userLine("echo:b"))
+			text += gate
 		}
+		a.begin(text)
+		a.user("echo:a")
+		a.user("echo:b")
+		a.heard()
 		open()
 		a.idle()
 		a.eof()
@@ -184,11 +188,11 @@ func (a *agent) asks(text string) (id string) {
 	return m.ID
 }
 
-// malformed is a line that ends the process.
+// malformed is a line that ends the process, or does so in the older version.
 func malformed(name, l string) conformanceCase {
 	return conformanceCase{name: "malformed: " + name, text: same("-"), run: func(a *agent, _ string) {
 		a.write("%s", l)
-		a.exit()
+		a.eof()
 	}}
 }
 
@@ -212,10 +216,17 @@ func (a *agent) turn(text string) {
 // asked where there is one.
 func (a *agent) begin(text string) {
 	a.t.Helper()
+	since := time.Now()
 	a.user(text)
 	a.until("init", func(l line) bool { return l.Subtype == "init" })
+	a.awaitTurn(text, since)
+}
+
+// awaitTurn waits until the model has been asked that, where there is one.
+func (a *agent) awaitTurn(text string, since time.Time) {
+	a.t.Helper()
 	if a.stub != nil {
-		a.stub.awaitTurn(a.t, text)
+		a.stub.awaitTurn(a.t, text, since)
 	}
 }
 
@@ -243,11 +254,7 @@ func (a *agent) heard() {
 func (a *agent) gate() (path string, open func()) {
 	a.t.Helper()
 	path = filepath.Join(a.t.TempDir(), "gate")
-	return path, func() {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			a.t.Error(err)
-		}
-	}
+	return path, func() { touch(a.t, path) }
 }
 
 func (a *agent) idle() {

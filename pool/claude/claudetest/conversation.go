@@ -15,6 +15,9 @@ type request struct {
 	System    blocks            `json:"system"`
 	Messages  []message         `json:"messages"`
 	Tools     []json.RawMessage `json:"tools"`
+	Output    struct {
+		Effort string `json:"effort"`
+	} `json:"output_config"`
 }
 
 type message struct {
@@ -86,7 +89,8 @@ func (r *request) side() bool {
 	if r.MaxTokens == 1 || len(r.Messages) == 0 {
 		return true
 	}
-	return len(r.Tools) == 0 && !strings.Contains(r.System.text(), "interactive agent")
+	system := r.System.text()
+	return len(r.Tools) == 0 && !strings.Contains(system, "interactive agent") && !strings.Contains(system, "agent working with the user")
 }
 
 // userTexts returns what the user wrote, oldest first, one entry a text block.
@@ -135,6 +139,80 @@ func (r *request) toolResult() (string, bool) {
 	return "", false
 }
 
+// latest returns what the user's side has sent since the model's last answer.
+func (r *request) latest() blocks {
+	var out blocks
+	for _, m := range slices.Backward(r.Messages) {
+		switch m.Role {
+		case "assistant":
+			return out
+		case "user":
+			out = append(slices.Clone(m.Content), out...)
+		}
+	}
+	return out
+}
+
+// notified returns the words of the notifications that something in the
+// background has ended, when the request ends with those and the user has
+// written nothing since the last answer.
+func (r *request) notified() (words []string) {
+	for _, b := range r.latest() {
+		if _, ok := userText(b); ok || b.Type == "tool_result" {
+			return nil
+		}
+		if said, ok := notification(b); ok {
+			words = append(words, said)
+		}
+	}
+	return words
+}
+
+// notification returns the result that a notification carries, or else its
+// summary. Claude Code puts it in a reminder or leaves it bare, by its version.
+func notification(b block) (words string, ok bool) {
+	const note = "<task-notification>"
+	head, rest, ok := strings.Cut(b.Text, note)
+	if !ok || head != "" && !strings.HasPrefix(head, "<system-reminder>\n[SYSTEM NOTIFICATION") {
+		return "", false
+	}
+	for _, name := range []string{"result", "summary"} {
+		if _, value, ok := strings.Cut(rest, "<"+name+">"); ok {
+			value, _, _ = strings.Cut(value, "</"+name+">")
+			return value, true
+		}
+	}
+	return "", true
+}
+
+// cutOff is how Claude Code asks for the rest of an answer that has reached the
+// limit of its tokens.
+const cutOff = "Output token limit hit"
+
+// resumes reports whether the request asks for the rest of such an answer.
+func (r *request) resumes() bool {
+	return slices.ContainsFunc(r.latest(), func(b block) bool {
+		return strings.HasPrefix(strings.TrimPrefix(b.Text, "<system-reminder>\n"), cutOff)
+	})
+}
+
+// results counts the rounds of tool results since the user's last text.
+func (r *request) results() (n int) {
+	for _, m := range slices.Backward(r.Messages) {
+		result := false
+		for _, b := range m.Content {
+			if _, ok := userText(b); ok && m.Role == "user" {
+				return n
+			}
+			result = result || b.Type == "tool_result"
+		}
+		if result {
+			n++
+		}
+	}
+	return n
+}
+
 // context returns everything around the user's texts.
 func (r *request) context() string {
 	parts := []string{r.System.text()}
@@ -148,11 +226,15 @@ func (r *request) context() string {
 	return strings.Join(parts, "\n")
 }
 
+// picture begins the text that Claude Code puts beside a picture: where it has kept it.
+const picture = "[Image: source: "
+
 // userText returns the block's text without the reminders that Claude Code
-// puts before and after it; false when nothing else is in it.
+// puts before and after it; false when nothing else is in it, or when Claude
+// Code itself wrote it.
 func userText(b block) (string, bool) {
 	const open, end = "<system-reminder>", "</system-reminder>"
-	if b.Type != "text" {
+	if _, ok := notification(b); ok || b.Type != "text" || strings.HasPrefix(b.Text, cutOff) || strings.HasPrefix(b.Text, picture) {
 		return "", false
 	}
 	text := b.Text

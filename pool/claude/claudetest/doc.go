@@ -13,6 +13,10 @@
 //	slow:N:DELAY         "d0 d1 ... " in N deltas, DELAY after each
 //	size:BYTES           Text(BYTES)
 //	tool:NAME:{json}     a call of that tool; its result is answered by "tool said: RESULT"
+//	say:TEXT|tool:NAME:{json}
+//	                     TEXT and a call of that tool in one answer
+//	list:LINE\nLINE...   what the first line asks for; after each result of a tool the next line
+//	max:TEXT[|TEXT2]     TEXT, cut off by the limit of tokens; TEXT2, or "ok", when asked to go on
 //	dump                 the user's texts of the conversation, as a JSON list
 //	count                how many there are
 //	model                the name of the model that is asked
@@ -28,11 +32,16 @@
 //	after:DELAY:TEXT     what TEXT asks for, DELAY later
 //	anything else        "ok: TEXT"
 //
+// A turn that the agent begins because something in the background has ended is
+// answered by "noted: " and the result in the notification, or else its summary.
+//
 // A DELAY is a Go duration, or @FILE: until that file is there, so that a test
 // can say when.
 //
 // The log tells the runs of a message apart from what follows them: a request
-// that goes on after the result of a tool is not the first of its turn.
+// that goes on after the result of a tool is not the first of its turn. It also
+// has the tokens that each answer told; Tokens sums them up by model, subagents
+// and requests beside the conversation included.
 //
 // The stub owns its goroutines; Close ends its requests and waits for them.
 //
@@ -67,7 +76,12 @@
 //	                               the turn waits for; the answer is its process id
 //	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec
 //	                               limit partial open; denied
-//	background:WHAT                answers, with something beside the turn that never ends
+//	background:[DELAY:]WHAT        answers, with something beside the turn that never ends, or begins a turn when it does
+//	subagent:DELAY:TEXT            answers, and begins a turn that says TEXT when a subagent has found it
+//	cron:DELAY:TEXT[:DELAY]        answers, then begins a turn that says TEXT, as the real program's scheduler does
+//	hookblock:TEXT                 a hook refuses the message, for that reason
+//	empty:TEXT                     says TEXT, and has an empty result
+//	defer:NAME                     a hook puts off a call of that tool
 //	phantom, two                   a result with an origin before, or a second one after the answer
 //	spontaneous:DELAY[:DELAY]      answers, then begins a turn of its own, which lasts for the second
 //	memory:MB                      holds on to it

@@ -19,8 +19,12 @@ const (
 	childName = "fakeclaude-child"
 )
 
-// Version is what the fake says it is.
-const Version = "2.1.197"
+// Version is what the fake says it is, and OldVersion what it says with
+// --fake-old.
+const (
+	Version    = "2.1.332"
+	OldVersion = "2.1.197"
+)
 
 // Main becomes the fake agent, and does not return, when the running program
 // was started by the name that Install gave it. Call it first in TestMain.
@@ -67,7 +71,8 @@ type fake struct {
 	status    int    // exit status when not the server's own, -1 for that
 	hoard     []byte // what memory:N holds
 	limitTold bool   // a rate_limit_event is out
-	ownTurn   pause  // length of a spontaneous turn
+	own       map[string]ownTurn
+	tools     map[int]bool // process groups of tools that run
 	asked     map[string]chan verdict
 }
 
@@ -76,6 +81,7 @@ func runFake(args []string) int {
 	if status, ok := answerQuery(args); ok {
 		return status
 	}
+	setVerbs()
 	fds := openFiles()
 	signal.Ignore(syscall.SIGPIPE)
 	flags, err := parseFlags(args)
@@ -85,6 +91,7 @@ func runFake(args []string) int {
 	}
 	f := &fake{
 		flags: flags, fds: fds, over: make(chan struct{}), deaf: map[string]bool{}, status: -1, asked: map[string]chan verdict{},
+		own: map[string]ownTurn{}, tools: map[int]bool{},
 	}
 	for _, d := range flags.deaf {
 		f.deaf[d] = true
@@ -92,9 +99,10 @@ func runFake(args []string) int {
 	f.server = &echo.Server{
 		Options: echo.ParseOptions(args),
 		States:  os.Getenv("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS") == "1",
-		Model:   "claude-fake", Version: Version,
+		Old:     flags.old,
+		Model:   "claude-fake", Version: flags.version(),
 		Stdin: f, Stdout: &f.output, Stderr: os.Stderr,
-		Answer: f.answer, Accept: f.accept, Control: f.control, Response: f.answered,
+		Begin: f.begin, Answer: f.answer, Accept: f.accept, Control: f.control, Response: f.answered,
 	}
 	f.watchSignals()
 	f.ledger = openLedger(flags.ledger, flags.max, f.server.Options.SessionID)
@@ -118,6 +126,9 @@ func (f *fake) refuse() (status int, stop bool) {
 	session, err := openTranscript(f.server.Options)
 	f.session = session
 	if err == nil {
+		if !f.flags.old {
+			f.server.Restore(session.sum)
+		}
 		return 0, false
 	}
 	fmt.Fprintln(os.Stderr, err)
@@ -159,6 +170,7 @@ func (f *fake) watchSignals() {
 				f.mu.Unlock()
 				f.server.End()
 			default:
+				f.killTools()
 				f.session.flush()
 				f.ledger.write("X", echo.NewUUID(), fmt.Sprint(128+int(n)))
 				syscall.Exit(128 + int(n))
@@ -172,7 +184,14 @@ func (f *fake) accept(m echo.Message) bool {
 	if how, ok := crashAt(m.Text, "read"); ok {
 		f.crash(how)
 	}
-	return !f.flags.mute && !f.session.seen(m.UUID)
+	if f.flags.mute {
+		return false
+	}
+	if f.session.seen(m.UUID) {
+		f.server.Again()
+		return false
+	}
+	return true
 }
 
 // control decides whether a control request is heard.

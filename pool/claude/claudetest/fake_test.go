@@ -261,7 +261,7 @@ func TestFakeWritesGarbage(t *testing.T) {
 	}
 	a.ask("noidle")
 	a.user("count")
-	if l := a.until("running or init", func(line) bool { return true }); l.Subtype != "init" {
+	if l := a.until("a state or init", func(l line) bool { return l.Type == "system" }); l.Subtype != "init" {
 		t.Errorf("noidle: got %s", l.raw)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -32,12 +33,25 @@ func fakeTokens(message, answer string) (in, out int64) {
 type verb func(f *fake, ctx context.Context, t *echo.Turn, arg string) echo.Reply
 
 // verbs are those that the fake and the stub have in common.
-var verbs = map[string]verb{
-	"slow":  (*fake).slow,
-	"sleep": (*fake).sleep,
-	"tool":  (*fake).tool,
-	"ask":   (*fake).ask,
-	"run":   (*fake).run,
+var verbs map[string]verb
+
+// setVerbs fills them in: what they do may lead to another one.
+func setVerbs() {
+	verbs = map[string]verb{
+		"slow":  (*fake).slow,
+		"sleep": (*fake).sleep,
+		"tool":  (*fake).tool,
+		"ask":   (*fake).ask,
+		"run":   (*fake).run,
+
+		"subagent":  (*fake).subagent,
+		"cron":      (*fake).cron,
+		"hookblock": (*fake).hookBlock,
+		"empty":     (*fake).empty,
+		"defer":     (*fake).deferTool,
+		"/clear":    (*fake).cleared,
+		"/compact":  (*fake).compact,
+	}
 }
 
 // tells are the verbs that only tell something.
@@ -67,31 +81,49 @@ func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 	if m.Origin != "" && m.Text == "phantom" {
 		return echo.Reply{Result: phantomResult()}
 	}
-	if m.Origin != "" {
-		f.spontaneousFor().over(ctx.Done(), nil)
-		return say("task done")
+	if m.Origin != "" || m.Wakeup != "" {
+		return f.ownAnswer(ctx, t)
 	}
 	if m.UUID == "" {
 		m.UUID = echo.NewUUID()
 	}
-	f.ledger.write("B", m.UUID, firstBytes(m.Text, 100))
-	f.session.user(m)
-	if f.flags.late == 0 {
-		f.session.flush()
-	}
+	f.heard(m)
 	f.flags.latency.over(ctx.Done(), nil)
-	reply := f.do(ctx, t)
+	reply := f.do(ctx, t, m.Text)
 	f.charge(t, &reply)
 	f.session.assistant(reply.Text)
+	if ctx.Err() == nil && !f.flags.old {
+		f.session.cost(f.server.Sum(), reply.Result)
+	}
 	f.save()
 	f.ledger.write("E", m.UUID, outcome(ctx, reply))
+	after := reply.After
+	reply.After = func() {
+		f.ledger.write("W", m.UUID, "")
+		if after != nil {
+			after()
+		}
+	}
 	reply.Busy = reply.Busy || f.signalled() // the real program's last line is then the result
 	return reply
 }
 
+// heard has ledger and transcript see the begin of a message.
+func (f *fake) heard(m echo.Message) {
+	f.ledger.write("B", m.UUID, firstBytes(m.Text, 100))
+	if m.Text != "/clear" && m.Text != "/compact" {
+		f.session.user(m)
+	}
+	if f.flags.late == 0 {
+		f.session.flush()
+	}
+}
+
+// command is a message that Claude Code 2.1.197 takes for a command.
+var command = regexp.MustCompile(`^/[a-z-]+$`)
+
 // do finds the verb; any other message is answered as the stub would.
-func (f *fake) do(ctx context.Context, t *echo.Turn) echo.Reply {
-	text := t.Message.Text
+func (f *fake) do(ctx context.Context, t *echo.Turn, text string) echo.Reply {
 	name, arg, _ := strings.Cut(text, ":")
 	name = strings.TrimSpace(name)
 	if tell, ok := tells[name]; ok {
@@ -101,6 +133,10 @@ func (f *fake) do(ctx context.Context, t *echo.Turn) echo.Reply {
 		if v, ok := table[name]; ok {
 			return v(f, ctx, t, arg)
 		}
+	}
+	if f.flags.old && command.MatchString(text) {
+		f.speak("Unknown command: " + text)
+		return echo.Reply{Result: unasking("Unknown command: " + text)}
 	}
 	return say("ok: " + text)
 }
@@ -117,7 +153,7 @@ func (f *fake) charge(t *echo.Turn, reply *echo.Reply) {
 }
 
 func (f *fake) price(t *echo.Turn, r *echo.Result, text string) {
-	if r.IsError {
+	if r.IsError || r.NumTurns == 0 {
 		return
 	}
 	r.Input, r.Output = fakeTokens(t.Message.Text, text)

@@ -1,14 +1,11 @@
 package claudetest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 
 	"iris/pool/echo"
 )
@@ -23,8 +20,9 @@ type verdict struct {
 // unasked are the words of a tool call that nobody could be asked about, and of
 // one whose answer can no longer come.
 const (
-	unasked = "This command requires approval"
-	closed  = "Tool permission request failed: Error: Tool permission stream closed before response received"
+	unasked   = "This command requires approval"
+	closed    = "Tool permission request failed: AbortError: Tool permission stream closed before response received"
+	oldClosed = "Tool permission request failed: Error: Tool permission stream closed before response received"
 )
 
 // ask wants to use tools that need permission: "ask:NAME:{json}", several with
@@ -73,6 +71,7 @@ func (f *fake) ask(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
 func (f *fake) request(id, name, call string, input json.RawMessage) chan verdict {
 	answer := make(chan verdict, 1)
 	if !slices.Contains(f.server.Options.Args, "--permission-prompt-tool=stdio") {
+		f.deny(name, call, unasked)
 		answer <- verdict{Message: unasked}
 		return answer
 	}
@@ -101,6 +100,9 @@ func (f *fake) await(ctx context.Context, id string, answer chan verdict) verdic
 		return v
 	case <-f.over:
 		f.state("running")
+		if f.flags.old {
+			return verdict{Message: oldClosed}
+		}
 		return verdict{Message: closed}
 	case <-ctx.Done():
 		f.server.Line(map[string]string{"type": "control_cancel_request", "request_id": id})
@@ -134,17 +136,9 @@ func (f *fake) answered(line []byte) {
 	}
 }
 
-// run has a shell run a command in a session of its own.
-func (f *fake) run(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
-	cmd := exec.Command("/bin/sh", "-c", arg)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		return echo.Reply{Result: echo.Failure(err.Error())}
+// deny tells at once that a tool call was denied, as the new style does.
+func (f *fake) deny(tool, call, why string) {
+	if !f.flags.old {
+		f.server.System("permission_denied", map[string]any{"tool_name": tool, "tool_use_id": call, "message": why})
 	}
-	stop := context.AfterFunc(ctx, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-	defer stop()
-	cmd.Wait()
-	return say(fmt.Sprintf("%sstatus %d", out.String(), cmd.ProcessState.ExitCode()))
 }

@@ -24,6 +24,7 @@ var faults = map[string]verb{
 	"noidle":      (*fake).noIdle,
 	"garbage":     (*fake).garbage,
 	"split":       (*fake).split,
+	"lose":        (*fake).lose,
 	"flood":       (*fake).flood,
 	"fork":        (*fake).fork,
 	"fail":        (*fake).fail,
@@ -100,8 +101,8 @@ func (f *fake) hang(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 		t.Delta("partial ")
 	}
 	<-ctx.Done()
-	if f.signalled() && arg == "" {
-		syscall.Exit(f.leave(0)) // as the real program, which has nothing to write yet
+	if f.signalled() && arg == "" && f.flags.old {
+		syscall.Exit(f.leave(0)) // as the old program, which has nothing to write yet
 	}
 	return say("")
 }
@@ -179,12 +180,44 @@ func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
 	}}
 }
 
+// lose writes half of an answer, and nothing more until it is asked something: the
+// disk was full.
+func (f *fake) lose(_ context.Context, t *echo.Turn, _ string) echo.Reply {
+	t.Assistant("half of an answer")
+	f.output.lose()
+	return say("half of an answer")
+}
+
 // output is the fake's standard output. The server writes one line at a time to
 // it, so that nothing comes between two halves.
 type output struct {
 	mu    sync.Mutex // protects the fields below
 	line  []byte     // to be written in two writes
 	pause time.Duration
+	full  int // 1: the next line is torn, 2: what follows is lost
+}
+
+// lose tears the next line, and loses what follows it.
+func (o *output) lose() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.full = 1
+}
+
+// fits returns what of a line finds room.
+func (o *output) fits(line []byte) []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case bytes.Contains(line, []byte(`"control_response"`)):
+		o.full = 0
+	case o.full == 1:
+		o.full = 2
+		return line[:len(line)/2]
+	case o.full == 2:
+		return nil
+	}
+	return line
 }
 
 // halve has a line be written in two writes when it comes.
@@ -199,7 +232,8 @@ func (o *output) Write(p []byte) (int, error) {
 	halved, pause := bytes.Equal(p, o.line), o.pause
 	o.mu.Unlock()
 	if !halved {
-		return os.Stdout.Write(p)
+		os.Stdout.Write(o.fits(p))
+		return len(p), nil
 	}
 	n, err := os.Stdout.Write(p[:len(p)/2])
 	if err != nil {
@@ -251,9 +285,7 @@ func (f *fake) fork(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
 		return echo.Reply{Result: echo.Failure(err.Error())}
 	}
 	if tool {
-		stop := context.AfterFunc(ctx, func() { syscall.Kill(-pid, syscall.SIGKILL) })
-		defer stop()
-		cmd.Wait()
+		f.waitTool(ctx, cmd)
 	}
 	return say(strconv.Itoa(pid))
 }

@@ -19,7 +19,16 @@ type flags struct {
 	late      time.Duration
 	mute      bool
 	phantom   bool
+	old       bool
 	deaf      []string
+}
+
+// version is what the fake says it is.
+func (f flags) version() string {
+	if f.old {
+		return OldVersion
+	}
+	return Version
 }
 
 // parseFlags takes the --fake-* arguments out of a command line.
@@ -41,6 +50,7 @@ func parseFlags(args []string) (flags, error) {
 	fs.DurationVar(&f.late, "fake-late", 0, "write the transcript so long after the result")
 	fs.BoolVar(&f.mute, "fake-mute", false, "never answer anything")
 	fs.BoolVar(&f.phantom, "fake-phantom", false, "write a result of no turn first")
+	fs.BoolVar(&f.old, "fake-old", false, "speak as Claude Code 2.1.197 does")
 	fs.Func("fake-deaf", "what to be deaf to: term,eof,end,interrupt,ping,stdin", func(s string) error {
 		f.deaf = strings.Split(s, ",")
 		return nil

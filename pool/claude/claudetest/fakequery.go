@@ -12,7 +12,8 @@ func answerQuery(args []string) (status int, ok bool) {
 	key := os.Getenv("ANTHROPIC_API_KEY") != ""
 	switch {
 	case slices.Equal(args, []string{"--version"}):
-		fmt.Println(Version + " (Claude Code)")
+		flags, _ := parseFlags(args)
+		fmt.Println(flags.version() + " (Claude Code)")
 	case slices.Equal(args, []string{"auth", "--help"}):
 		fmt.Print("Usage: claude auth [options] [command]\n\nCommands:\n  login [options]   Sign in\n  status [options]  Show authentication status\n")
 	case !slices.Equal(args, []string{"auth", "status", "--json"}):

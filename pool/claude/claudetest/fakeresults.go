@@ -62,21 +62,29 @@ func (f *fake) fail(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 // apiFailure writes the assistant line of a failed call, which names no model,
 // and ends with a result that is an error in spite of its subtype.
 func (f *fake) apiFailure(status int, text, word string) echo.Reply {
-	f.server.Line(map[string]any{
-		"type": "assistant", "parent_tool_use_id": nil, "error": word,
-		"session_id": f.server.Options.SessionID, "uuid": echo.NewUUID(),
-		"message": map[string]any{
-			"id": echo.NewUUID(), "type": "message", "role": "assistant", "model": "<synthetic>",
-			"content":     []any{map[string]string{"type": "text", "text": text}},
-			"stop_reason": "stop_sequence", "stop_sequence": "", "context_management": nil,
-			"usage": map[string]int{"input_tokens": 0, "output_tokens": 0},
-		},
-	})
+	fields := map[string]any{"error": word}
+	if status != 0 && !f.flags.old {
+		fields["api_error_status"] = status
+	}
+	f.server.Answered(fields, synthetic(text, "stop_sequence"))
 	r := apiFailure(status, text)
-	if status == 413 {
+	switch {
+	case status == 413:
 		r.TerminalReason = "image_error"
+	case !f.flags.old:
+		r.TerminalReason = "api_error"
 	}
 	return echo.Reply{Result: r}
+}
+
+// synthetic is a message that no model has written.
+func synthetic(text, stop string) map[string]any {
+	return map[string]any{
+		"id": echo.NewUUID(), "type": "message", "role": "assistant", "model": "<synthetic>",
+		"content":     []any{map[string]string{"type": "text", "text": text}},
+		"stop_reason": stop, "stop_sequence": "", "context_management": nil,
+		"usage": map[string]int{"input_tokens": 0, "output_tokens": 0},
+	}
 }
 
 // denied answers after a tool call that was not permitted.
@@ -85,6 +93,7 @@ func (f *fake) denied() echo.Reply {
 	id := "toolu_" + echo.NewUUID()
 	input := json.RawMessage(`{"command":"touch /elsewhere","description":"d"}`)
 	f.server.Blocks(map[string]any{"type": "tool_use", "id": id, "name": "Bash", "input": input})
+	f.deny("Bash", id, why)
 	f.server.User(map[string]any{"type": "tool_result", "tool_use_id": id, "content": why, "is_error": true})
 	r := echo.Success("tool said: " + why)
 	r.NumTurns = 2
@@ -102,7 +111,7 @@ func (f *fake) limited() echo.Reply {
 	f.mu.Unlock()
 	if !told {
 		f.server.Line(map[string]any{
-			"type": "rate_limit_event", "session_id": f.server.Options.SessionID, "uuid": echo.NewUUID(),
+			"type": "rate_limit_event", "session_id": f.server.SessionID(), "uuid": echo.NewUUID(),
 			"rate_limit_info": map[string]any{
 				"status": "rejected", "resetsAt": resets.Unix(), "rateLimitType": "five_hour", "isUsingOverage": false,
 			},
@@ -115,15 +124,6 @@ func (f *fake) limited() echo.Reply {
 func (f *fake) partial() echo.Reply {
 	f.server.Blocks(map[string]string{"type": "text", "text": "partial "})
 	return f.apiFailure(0, "API Error: Connection closed mid-response. The response above may be incomplete.", "server_error")
-}
-
-// background answers, with something that goes on beside the turn and never
-// ends: "background:WHAT".
-func (f *fake) background(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
-	f.server.System("task_started", map[string]any{
-		"task_id": "b" + echo.NewUUID()[:8], "tool_use_id": "toolu_fake", "description": arg, "task_type": "local_bash",
-	})
-	return say("in the background: " + arg)
 }
 
 // phantomResult is the result of a turn that was none of ours: the real program
@@ -145,34 +145,6 @@ func (f *fake) phantom(context.Context, *echo.Turn, string) echo.Reply {
 // two writes a second result behind the first.
 func (f *fake) two(_ context.Context, t *echo.Turn, _ string) echo.Reply {
 	return echo.Reply{Text: "the first of two", After: func() { f.server.Result(t, echo.Success("the second of two")) }}
-}
-
-// spontaneous answers, and begins a turn of its own accord after a delay:
-// "spontaneous:DELAY[:DELAY]".
-func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
-	delay, length, _ := strings.Cut(arg, ":")
-	d, err := parsePause(delay)
-	if err != nil {
-		return say("bad spontaneous:DELAY[:DELAY]")
-	}
-	l, _ := parsePause(length)
-	f.mu.Lock()
-	f.ownTurn = l
-	f.mu.Unlock()
-	begin := func() {
-		f.server.System("task_updated", map[string]any{"task_id": "bfake", "patch": map[string]string{"status": "completed"}})
-		f.server.Enqueue(echo.Message{Text: "<task-notification>", Origin: "task-notification"})
-	}
-	r := echo.Success(fmt.Sprintf("begins by itself in %v", d))
-	r.NumTurns = 2 // the first was the call of the tool
-	return echo.Reply{Text: *r.Result, Result: r, After: func() { d.then(begin) }}
-}
-
-// spontaneousFor is how long a turn of the fake's own lasts.
-func (f *fake) spontaneousFor() pause {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.ownTurn
 }
 
 // apiFailure is the result of a turn whose model call failed; its subtype is

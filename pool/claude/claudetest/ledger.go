@@ -17,6 +17,7 @@ import (
 //	S  a process has started
 //	B  a message has begun: the model would be called now
 //	E  a message is about to end by the agent's own word; Text is success, error or interrupted
+//	W  and that has been written, so that whoever reads its output can know
 //	X  a process leaves by itself; Text is its exit status
 //	V  VIOLATION: a promise is broken; Text says which: two live processes on one session, or too many
 type Entry struct {

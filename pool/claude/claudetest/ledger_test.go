@@ -34,11 +34,11 @@ func TestLedgerTellsWhatHappened(t *testing.T) {
 	a.ask("fail:exec")
 	a.eof()
 	got := mustReadLedger(t, path)
-	if kinds(got) != "SBEBEX" {
+	if kinds(got) != "SBEWBEWX" {
 		t.Fatalf("got %v", got)
 	}
 	b, e := got[1], got[2]
-	if b.Text != "echo: two words\n" || b.Session != id || b.Process != "p1" || b.PID != a.cmd.Process.Pid || e.UUID != b.UUID || e.Text != "success" || got[4].Text != "error" {
+	if b.Text != "echo: two words\n" || b.Session != id || b.Process != "p1" || b.PID != a.cmd.Process.Pid || e.UUID != b.UUID || e.Text != "success" || got[5].Text != "error" {
 		t.Errorf("got %+v", got)
 	}
 }

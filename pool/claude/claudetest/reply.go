@@ -25,11 +25,42 @@ func (p *reply) answer() {
 		p.text("ok")
 		return
 	}
-	if said, ok := p.req.toolResult(); ok {
+	said, result := p.req.toolResult()
+	words := p.req.notified()
+	text := p.req.lastText()
+	switch list, ok := strings.CutPrefix(text, "list:"); {
+	case words != nil:
+		p.text("noted: " + strings.Join(words, ", "))
+	case p.req.resumes():
+		p.rest(text)
+	case ok:
+		p.list(list, said)
+	case result:
 		p.text("tool said: " + said)
+	default:
+		p.do(text)
+	}
+}
+
+// list does the first line of a list, and the next one after each result of a
+// tool.
+func (p *reply) list(list, said string) {
+	lines := strings.Split(strings.TrimSpace(list), "\n")
+	if n := p.req.results(); n < len(lines) {
+		p.do(lines[n])
 		return
 	}
-	p.do(p.req.lastText())
+	p.text("tool said: " + said)
+}
+
+// rest goes on with an answer that was cut off: what stands behind the | in
+// "max:TEXT|TEXT2".
+func (p *reply) rest(text string) {
+	if _, rest, ok := strings.Cut(text, "|"); ok {
+		p.text(rest)
+		return
+	}
+	p.text("ok")
 }
 
 // do does what a text asks for.
@@ -46,13 +77,20 @@ func (p *reply) do(text string) {
 	case "size":
 		p.text(Text(atoi(arg)))
 	case "tool":
-		p.tool(arg)
+		p.tool("", arg)
+	case "say":
+		p.say(arg)
+	case "max":
+		first, _, _ := strings.Cut(arg, "|")
+		p.send(first, "max_tokens", contentBlock{text: first})
 	case "dump":
 		p.text(toJSON(p.req.userTexts()))
 	case "count":
 		p.text(strconv.Itoa(len(p.req.userTexts())))
 	case "model":
 		p.text(p.req.Model)
+	case "effort":
+		p.text("effort " + p.req.Output.Effort)
 	case "files":
 		p.text(toJSON(p.req.files()))
 	case "ctx":
@@ -85,18 +123,7 @@ func (p *reply) after(arg string) {
 }
 
 // text answers in one piece, or in several deltas when it is long.
-func (p *reply) text(text string) {
-	if !p.req.Stream {
-		p.whole(map[string]any{"type": "text", "text": text}, text, "end_turn")
-		return
-	}
-	s := p.stream()
-	s.open(map[string]any{"type": "text", "text": ""})
-	for _, c := range chunks(text, 16<<10) {
-		s.delta(c)
-	}
-	s.close("end_turn", text)
-}
+func (p *reply) text(text string) { p.send(text, "end_turn", contentBlock{text: text}) }
 
 // slow answers "d0 d1 ... " with a pause after each delta.
 func (p *reply) slow(arg string) {
@@ -108,7 +135,7 @@ func (p *reply) slow(arg string) {
 		return
 	}
 	s := p.stream()
-	s.open(map[string]any{"type": "text", "text": ""})
+	s.open(p.block(contentBlock{}))
 	for i := range n {
 		s.delta(fmt.Sprintf("d%d ", i))
 		if !p.pause(until) {
@@ -127,24 +154,29 @@ func SlowText(n int) string {
 	return b.String()
 }
 
-// tool answers with a call of a tool.
-func (p *reply) tool(arg string) {
+// say answers with a text and a call of a tool: "say:TEXT|tool:NAME:{json}".
+func (p *reply) say(arg string) {
+	text, call, ok := strings.Cut(arg, "|tool:")
+	if !ok {
+		p.text("bad say:TEXT|tool:NAME:{json}")
+		return
+	}
+	p.tool(text, call)
+}
+
+// tool answers with a call of a tool, and a text before it unless that is empty.
+func (p *reply) tool(text, arg string) {
 	name, input, _ := strings.Cut(arg, ":")
 	if !json.Valid([]byte(input)) {
 		p.text("bad tool:NAME:{json}")
 		return
 	}
-	id := fmt.Sprintf("toolu_stub_%d", p.n)
-	if !p.req.Stream {
-		p.whole(map[string]any{"type": "tool_use", "id": id, "name": name, "input": json.RawMessage(input)}, input, "tool_use")
+	call := contentBlock{tool: name, text: input}
+	if text == "" {
+		p.send(input, "tool_use", call)
 		return
 	}
-	s := p.stream()
-	s.open(map[string]any{"type": "tool_use", "id": id, "name": name, "input": map[string]any{}})
-	s.event("content_block_delta", map[string]any{
-		"index": 0, "delta": map[string]any{"type": "input_json_delta", "partial_json": input},
-	})
-	s.close("tool_use", input)
+	p.send(text+input, "tool_use", contentBlock{text: text}, call)
 }
 
 // status answers with an HTTP error, or with "ok" after the first tries.
@@ -185,14 +217,14 @@ func (p *reply) limit(seconds string) {
 // ("short") or ends the stream in good order ("open").
 func (p *reply) broken(verb string) {
 	s := p.stream()
-	s.open(map[string]any{"type": "text", "text": ""})
+	s.open(p.block(contentBlock{}))
 	s.delta("partial ")
 	switch verb {
 	case "open":
-		s.event("content_block_stop", map[string]any{"index": 0})
+		s.closeBlock()
 		return
 	case "short":
-		s.event("content_block_stop", map[string]any{"index": 0})
+		s.closeBlock()
 		p.pause(pause{d: time.Second}) // a client that sees the end with the block forgets the block
 	case "stall":
 		p.wait()

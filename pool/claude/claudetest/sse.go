@@ -9,13 +9,55 @@ import (
 
 // stream writes one answer as server-sent events, each flushed at once.
 type stream struct {
-	p *reply
+	p     *reply
+	index int // of the content block that is open, or comes next
+}
+
+// contentBlock is one block of an answer: a text, or the call of a tool with
+// its input.
+type contentBlock struct {
+	tool string // empty for a text
+	text string // or the input, as JSON
+}
+
+// block is how a whole block looks on the wire.
+func (p *reply) block(c contentBlock) map[string]any {
+	if c.tool == "" {
+		return map[string]any{"type": "text", "text": c.text}
+	}
+	return map[string]any{
+		"type": "tool_use", "id": fmt.Sprintf("toolu_stub_%d", p.n), "name": c.tool, "input": json.RawMessage(c.text),
+	}
+}
+
+// send answers with blocks; output is what is counted as tokens.
+func (p *reply) send(output, stop string, blocks ...contentBlock) {
+	if !p.req.Stream {
+		p.whole(output, stop, blocks)
+		return
+	}
+	s := p.stream()
+	for i, c := range blocks {
+		if i > 0 {
+			s.closeBlock()
+		}
+		if c.tool != "" {
+			s.open(p.block(contentBlock{tool: c.tool, text: "{}"}))
+			s.piece(map[string]any{"type": "input_json_delta", "partial_json": c.text})
+			continue
+		}
+		s.open(p.block(contentBlock{}))
+		for _, text := range chunks(c.text, 16<<10) {
+			s.delta(text)
+		}
+	}
+	s.close(stop, output)
 }
 
 // stream sends the head of a streamed answer.
 func (p *reply) stream() *stream {
 	p.w.Header().Set("Content-Type", "text/event-stream")
-	s := &stream{p}
+	s := &stream{p: p}
 	m := p.message()
 	m["content"] = []any{}
 	m["usage"] = p.usage("")
@@ -30,21 +72,28 @@ func (s *stream) event(name string, data map[string]any) {
 	http.NewResponseController(s.p.w).Flush()
 }
 
-// open begins the answer's only content block.
+// open begins a content block.
 func (s *stream) open(block map[string]any) {
-	s.event("content_block_start", map[string]any{"index": 0, "content_block": block})
+	s.event("content_block_start", map[string]any{"index": s.index, "content_block": block})
+}
+
+// piece sends a piece of the open block.
+func (s *stream) piece(delta map[string]any) {
+	s.event("content_block_delta", map[string]any{"index": s.index, "delta": delta})
 }
 
 // delta sends a piece of text.
-func (s *stream) delta(text string) {
-	s.event("content_block_delta", map[string]any{
-		"index": 0, "delta": map[string]any{"type": "text_delta", "text": text},
-	})
+func (s *stream) delta(text string) { s.piece(map[string]any{"type": "text_delta", "text": text}) }
+
+// closeBlock ends the open block.
+func (s *stream) closeBlock() {
+	s.event("content_block_stop", map[string]any{"index": s.index})
+	s.index++
 }
 
 // close ends the block and the message; output is what is counted as tokens.
 func (s *stream) close(stop, output string) {
-	s.event("content_block_stop", map[string]any{"index": 0})
+	s.closeBlock()
 	s.event("message_delta", map[string]any{
 		"delta": map[string]any{"stop_reason": stop, "stop_sequence": nil},
 		"usage": s.p.usage(output),
@@ -53,9 +102,13 @@ func (s *stream) close(stop, output string) {
 }
 
 // whole answers without streaming.
-func (p *reply) whole(block map[string]any, output, stop string) {
+func (p *reply) whole(output, stop string, blocks []contentBlock) {
+	content := []any{}
+	for _, c := range blocks {
+		content = append(content, p.block(c))
+	}
 	m := p.message()
-	m["content"] = []any{block}
+	m["content"] = content
 	m["stop_reason"] = stop
 	m["usage"] = p.usage(output)
 	writeJSON(p.w, http.StatusOK, m)
@@ -69,10 +122,12 @@ func (p *reply) message() map[string]any {
 	}
 }
 
-// usage counts about four bytes to a token.
+// usage counts about four bytes to a token, and has the log remember it.
 func (p *reply) usage(output string) map[string]any {
+	in, out := p.size/4+1, len(output)/4+1
+	p.stub.charge(p.n, in, out)
 	return map[string]any{
-		"input_tokens": p.size/4 + 1, "output_tokens": len(output)/4 + 1,
+		"input_tokens": in, "output_tokens": out,
 		"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
 	}
 }

@@ -44,8 +44,11 @@ type Request struct {
 	Model     string
 	Messages  int    // in the request
 	User      string // last text of the user
-	Continues bool   // goes on after the result of a tool, in the same turn
+	Continues bool   // goes on after the result of a tool or an answer cut off, in the same turn
 	Said      string // that result
+	Notified  string // what ended in the background, when the agent began the turn because of that
+	Input     int    // tokens, as the answer told them; 0 where it told none
+	Output    int
 	Tools     int
 	Bytes     int
 	Session   string // X-Claude-Code-Session-Id
@@ -179,6 +182,10 @@ func (s *Stub) record(r *http.Request, req *request, size int) int {
 		UserAgent: r.UserAgent(), Key: key, Retry: r.Header.Get("X-Stainless-Retry-Count"),
 	}
 	entry.Said, entry.Continues = req.toolResult()
+	entry.Continues = entry.Continues || req.resumes()
+	if words := req.notified(); words != nil {
+		entry.User, entry.Notified = "", strings.Join(words, ", ")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.number++; len(s.log) >= maxLog {
@@ -187,6 +194,31 @@ func (s *Stub) record(r *http.Request, req *request, size int) int {
 	s.log = append(s.log, entry)
 	return s.number
 }
+
+// charge notes the tokens of the request with that number.
+func (s *Stub) charge(number, input, output int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := len(s.log) - 1 - (s.number - number); i >= 0 {
+		s.log[i].Input, s.log[i].Output = input, output
+	}
+}
+
+// Tokens is what all requests of the log were charged, by model: those of
+// subagents and those beside the conversation included.
+func (s *Stub) Tokens() map[string]Tokens {
+	sums := map[string]Tokens{}
+	for _, r := range s.Requests() {
+		if r.Input+r.Output > 0 {
+			t := sums[r.Model]
+			sums[r.Model] = Tokens{t.Input + r.Input, t.Output + r.Output}
+		}
+	}
+	return sums
+}
+
+// Tokens are the tokens of one request or of several.
+type Tokens struct{ Input, Output int }
 
 // try counts the tries of one message and returns which this is, from 1.
 func (s *Stub) try(key string) int {

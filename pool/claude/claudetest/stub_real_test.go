@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,10 @@ func TestStubSteersTheRealProgram(t *testing.T) {
 		{"size:100000", Text(100_000)},
 		{`tool:Bash:{"command":"echo ran-$((6*7))","description":"d"}`, "tool said: ran-42"},
 		{"nothing known", "ok: nothing known"},
-		{"count", "7"},
+		{`say:and |tool:Bash:{"command":"echo ran","description":"d"}`, "tool said: ran"},
+		{"list:\n" + `tool:Bash:{"command":"echo a","description":"d"}` + "\n" + `tool:Bash:{"command":"echo b","description":"d"}` + "\necho:c", "c"},
+		{"max:one |two", "two"},
+		{"count", "10"},
 		{"echo:<system-reminder>x</system-reminder>", "<system-reminder>x</system-reminder>"},
 	} {
 		if got := a.ask(c.text); got.Result != c.want || got.IsError || got.Cost <= 0 {
@@ -53,11 +57,23 @@ func TestStubSteersTheRealProgram(t *testing.T) {
 			t.Errorf("log entry lacks something: %+v", r)
 		}
 	}
-	if len(first) != 9 || len(on) != 1 || on[0] != "ran-42" {
+	if want := []string{"ran-42", "ran", "a", "b", ""}; len(first) != 12 || !slices.Equal(on, want) {
 		t.Errorf("log: %d turns %q, and those that went on: %q", len(first), first, on)
 	}
 	if code := a.eof(); code != 0 {
 		t.Errorf("exit status: got %d, want 0", code)
+	}
+}
+
+func TestRealNotesWhatEndedInTheBackground(t *testing.T) {
+	a, stub := realAgent(t)
+	a.ask(`tool:Bash:{"command":"sleep 0.2","description":"d","run_in_background":true}`)
+	if got, want := a.result(), `noted: Background command "d" completed (exit code 0)`; got.Result != want || got.Origin == nil {
+		t.Errorf("got %s, want the result %s", got.raw, want)
+	}
+	a.eof()
+	if turns := stub.Turns(); turns[len(turns)-1].Notified == "" {
+		t.Errorf("log: got %+v", turns[len(turns)-1])
 	}
 }
 
@@ -95,11 +111,12 @@ func TestStubStatusCodesAgainstTheRealProgram(t *testing.T) {
 	}
 }
 
-// awaitTurn waits until the model has been asked that.
-func (s *Stub) awaitTurn(t *testing.T, text string) {
+// awaitTurn waits until the model has been asked that, not before since.
+func (s *Stub) awaitTurn(t *testing.T, text string, since time.Time) {
 	t.Helper()
+	asked := func(r Request) bool { return r.User == text && !r.Time.Before(since) }
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if turns := s.Turns(); len(turns) > 0 && turns[len(turns)-1].User == text {
+		if slices.ContainsFunc(s.Turns(), asked) {
 			return
 		}
 		if time.Now().After(end) {
@@ -111,8 +128,9 @@ func (s *Stub) awaitTurn(t *testing.T, text string) {
 func TestStubHangStallAndCutAgainstTheRealProgram(t *testing.T) {
 	a, stub := realAgent(t)
 	for _, text := range []string{"hang", "stall"} {
+		since := time.Now()
 		a.user(text)
-		stub.awaitTurn(t, text)
+		stub.awaitTurn(t, text, since)
 		a.control("i", `{"subtype":"interrupt"}`)
 		if got := a.result(); got.Terminal != "aborted_streaming" {
 			t.Errorf("%s: got %s", text, got.raw)

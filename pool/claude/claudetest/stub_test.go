@@ -82,6 +82,84 @@ func TestStubAnswersByTheLastTextOfTheUser(t *testing.T) {
 	}
 }
 
+// talk is a request whose messages are, in turn, the user's and the model's. Each
+// is a list of blocks as JSON.
+func talk(messages ...string) string {
+	var list []string
+	for i, content := range messages {
+		list = append(list, fmt.Sprintf(`{"role":%q,"content":%s}`, []string{"user", "assistant"}[i%2], content))
+	}
+	return `{"model":"m","stream":true,"tools":[{}],"messages":[` + strings.Join(list, ",") + `]}`
+}
+
+func textBlock(text string) string { return `{"type":"text","text":` + toJSON(text) + `}` }
+
+func TestStubNotesWhatEndedInTheBackground(t *testing.T) {
+	s := NewStub()
+	defer s.Close()
+	const note = "<task-notification>\n<status>completed</status>\n<summary>Agent d finished</summary>\n</task-notification>"
+	withResult := strings.Replace(note, "</task", "<result>the answer</result>\n</task", 1)
+	reminder := "<system-reminder>\n[SYSTEM NOTIFICATION - NOT USER INPUT]\n" + withResult + "\n</system-reminder>"
+	asked, said := "["+textBlock("echo:earlier")+"]", "["+textBlock("earlier")+"]"
+	for _, c := range []struct{ last, want string }{
+		{textBlock(note), "noted: Agent d finished"},
+		{textBlock(reminder), "noted: the answer"},
+		{textBlock(note) + "," + textBlock(reminder), "noted: Agent d finished, the answer"},
+		{textBlock(note) + "," + textBlock("dump"), `["echo:earlier","dump"]`},
+		{textBlock("dump") + "," + textBlock(reminder), `["echo:earlier","dump"]`},
+		{`{"type":"tool_result","content":"ran"},` + textBlock(reminder), "tool said: ran"},
+	} {
+		if _, got, err := post(t, s, talk(asked, said, "["+c.last+"]")); got != c.want || err != nil {
+			t.Errorf("%.80q: got %q, %v, want %q", c.last, got, err, c.want)
+		}
+	}
+	if r := s.Turns(); r[1].Notified != "the answer" || r[1].User != "" || r[3].Notified != "" || r[3].User != "dump" {
+		t.Errorf("log: got %+v", r)
+	}
+}
+
+func TestStubAnswersInSeveralSteps(t *testing.T) {
+	s := NewStub()
+	defer s.Close()
+	const call = `[{"type":"tool_use","id":"i","name":"Bash","input":{}}]`
+	const result = `[{"type":"tool_result","tool_use_id":"i","content":"ran"}]`
+	list := "[" + textBlock("list:\nsay:one|tool:Bash:{}\ntool:Bash:{}\necho:three") + "]"
+	limit := "[" + textBlock("<system-reminder>\n"+cutOff+". Resume.\n</system-reminder>") + "]"
+	bare := "[" + textBlock(cutOff+". Resume.") + "]"
+	for _, c := range []struct{ body, want string }{
+		{talk(list), "one"},
+		{talk(list, call, result), ""},
+		{talk(list, call, result, call, result), "three"},
+		{talk(list, call, result, call, result, call, result), "tool said: ran"},
+		{talk("[" + textBlock("say:one") + "]"), "bad say:TEXT|tool:NAME:{json}"},
+		{talk("[" + textBlock("max:one|two") + "]"), "one"},
+		{talk("["+textBlock("max:one|two")+"]", "["+textBlock("one")+"]", limit), "two"},
+		{talk("["+textBlock("max:one")+"]", "["+textBlock("one")+"]", bare), "ok"},
+	} {
+		if _, got, err := post(t, s, c.body); got != c.want || err != nil {
+			t.Errorf("%.200s: got %q, %v, want %q", c.body, got, err, c.want)
+		}
+	}
+}
+
+func TestStubCountsTokens(t *testing.T) {
+	s := NewStub()
+	defer s.Close()
+	bodies := []string{conversationOf(true, "echo:12345678"), conversationOf(true, "status:500"), conversationOf(true, "cut"), conversationOf(false, "x")}
+	in := 0
+	for i, body := range bodies {
+		post(t, s, body)
+		if r := s.Requests()[i]; i != 1 && r.Input != len(body)/4+1 || i == 1 && r.Input+r.Output != 0 {
+			t.Errorf("%d: got %+v", i, r)
+		} else {
+			in += r.Input
+		}
+	}
+	if got, want := s.Tokens()["m"], (Tokens{in, 3 + 1 + 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 func TestStubFailsOnRequest(t *testing.T) {
 	s := NewStub()
 	defer s.Close()

@@ -18,13 +18,21 @@ import (
 // transcript is the session file of the fake. It holds the records of the real
 // program's that matter to whoever looks: one for each message and answer.
 type transcript struct {
-	path    string
-	id, cwd string
+	cwd string
+	sum echo.Sum // what the session had cost when it was opened
 
 	mu      sync.Mutex // protects the fields below
-	users   []string   // texts of the user
+	path    string
+	id      string
+	users   []string // texts of the user
 	uuids   map[string]bool
 	pending []byte // not on disk yet
+}
+
+// costRecord is the record of what the session has cost so far.
+type costRecord struct {
+	Type string   `json:"type"`
+	Sum  echo.Sum `json:"sum"`
 }
 
 type record struct {
@@ -115,7 +123,11 @@ func (t *transcript) load() error {
 			return nil // the last line may be torn
 		}
 		var r record
+		var c costRecord
 		var text string
+		if json.Unmarshal(line, &c) == nil && c.Type == "cost-state" {
+			t.sum = c.Sum
+		}
 		if json.Unmarshal(line, &r) == nil && r.Type == "user" && json.Unmarshal(r.Message.Content, &text) == nil {
 			t.users = append(t.users, text)
 			t.uuids[r.UUID] = true
@@ -148,6 +160,26 @@ func (t *transcript) assistant(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.addLocked("assistant", echo.NewUUID(), toJSON([]any{map[string]string{"type": "text", "text": text}}))
+}
+
+// cost records what the session has cost when r is out.
+func (t *transcript) cost(sum echo.Sum, r *echo.Result) {
+	if r != nil {
+		sum.Cost += r.Cost
+		sum.Input += r.Input
+		sum.Output += r.Output
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pending = append(t.pending, toJSON(costRecord{"cost-state", sum})+"\n"...)
+}
+
+// clear goes on in the file of another session, which is empty.
+func (t *transcript) clear(id string) {
+	t.flush()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.path, t.id, t.users = filepath.Join(filepath.Dir(t.path), id+".jsonl"), id, nil
 }
 
 // addLocked appends a record to what is to be written. The caller must hold

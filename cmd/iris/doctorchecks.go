@@ -1,0 +1,201 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"iris/cmd/iris/internal/systemd"
+	"iris/config"
+	"iris/ipc"
+)
+
+// daemon checks the one that runs, and returns its status; nil when there is
+// none, or none that answers.
+func (d *doctor) daemon(ctx context.Context, p config.Paths) *ipc.Status {
+	s, err := d.verbs().Status(ctx)
+	switch {
+	case errors.Is(err, ipc.ErrNoDaemon) && locked(p.Lock):
+		d.fail(ipc.CodeDaemon, "daemon", "iris ps", "one has the lock %s, and none answers at the socket; if that stays so, end it: its log is %s", p.Lock, p.Log)
+	case errors.Is(err, ipc.ErrNoDaemon):
+		d.ok("daemon", "none runs; a command starts it")
+	case err != nil:
+		d.fail(status(err), "daemon", hint(err), "%s", err)
+	default:
+		d.answers(ctx, &s)
+		return &s
+	}
+	return nil
+}
+
+// answers is about a daemon that answers.
+func (d *doctor) answers(ctx context.Context, s *ipc.Status) {
+	switch ours := buildVersion(); {
+	case s.Stopping:
+		d.warn("daemon", "", "pid %d is stopping", s.PID)
+	case s.Version != ours:
+		d.warn("daemon", "iris daemon restart", "pid %d is version %s, this is %s", s.PID, s.Version, ours)
+	default:
+		d.ok("daemon", "pid %d, version %s, %d of %d agents, at %s", s.PID, s.Version, s.Total, s.Max, s.Socket)
+	}
+	if s.ConfigError != "" {
+		d.fail(ipc.CodeUsage, "reload", "iris config check", "the daemon goes on with the configuration from before: %s", oneLine(s.ConfigError))
+	}
+	for _, w := range s.Warnings {
+		d.warn("daemon", "", "%s", w)
+	}
+	d.journal(&s.Journal)
+	for _, b := range s.Broken {
+		d.findings = append(d.findings, finding{
+			Check: "agents", Team: name(b.Team, b.Session), Is: checkFail, status: ipc.CodeCannotRun, Fix: "iris wake " + config.ShellQuote(name(b.Team, b.Session)),
+			Found: fmt.Sprintf("do not start (%s): %s", plural(b.Failures, "failure"), b.Error),
+		})
+	}
+	d.orphans(ctx)
+}
+
+func (d *doctor) journal(j *ipc.Journal) {
+	switch {
+	case j.Error != "":
+		d.fail(ipc.CodeFailed, "journal", "iris status", "nothing is accepted: %s", j.Error)
+	case j.Unknown > 0:
+		d.warn("journal", "iris messages --state unknown", "nobody knows how %s ended", plural(j.Unknown, "message"))
+	default:
+		d.ok("journal", "%s", journalText(j))
+	}
+}
+
+// orphans are agents of earlier daemons, which keep places.
+func (d *doctor) orphans(ctx context.Context) {
+	list, err := d.verbs().Processes(ctx)
+	if err != nil {
+		return
+	}
+	for _, p := range list.Processes {
+		does, found := "ends its turn", strings.HasPrefix(p.Why, "left over")
+		if strings.HasSuffix(p.Why, "its turn is over") {
+			does = "ends its background work"
+		}
+		if found {
+			d.findings = append(d.findings, finding{
+				Check: "agent", Team: name(p.Team, p.Session), Is: checkWarn, Fix: "iris kill " + config.ShellQuote(name(p.Team, p.Session)),
+				Found: fmt.Sprintf("pid %d is left over from an earlier daemon and %s", p.PID, does),
+			})
+		}
+	}
+}
+
+// unit looks at the units of systemd, where that is there.
+func (d *doctor) unit(ctx context.Context) {
+	socket, service, err := systemd.States(ctx)
+	text := fmt.Sprintf("iris.socket is %s, iris.service %s", socket, service)
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+	case err != nil:
+		d.warn("systemd", "", "systemctl --user does not answer")
+	case socket == "":
+		d.ok("systemd", "no manager of yours runs, and none is needed")
+	case socket != "enabled" && service != "enabled":
+		d.ok("systemd", "%s: commands start the daemon", text)
+	case !systemd.Lingers():
+		d.warn("systemd", "loginctl enable-linger", "%s; they end when you log out", text)
+	default:
+		d.ok("systemd", "%s", text)
+	}
+}
+
+// teams checks what agents would find: as the daemon says, or where there is
+// none as one that a command starts would.
+func (d *doctor) teams(ctx context.Context, p config.Paths, s *ipc.Status) {
+	var found ipc.Examination
+	var err error
+	if s != nil {
+		found, err = d.verbs().Examine(ctx)
+	} else {
+		found, err = examine(ctx, p)
+	}
+	if err != nil {
+		d.fail(status(err), "teams", hint(err), "%s", err)
+		return
+	}
+	if s == nil && strings.HasPrefix(found.Env, "a guess") {
+		d.warn("login shell", "", "it fails, so that agents have a plain PATH and no variables of your profile")
+	}
+	for i := range found.Teams {
+		d.team(&found.Teams[i])
+	}
+}
+
+// team has one line when all is well, and one for each thing that is not. One
+// without a name stands for the directories that "iris send DIR" takes.
+func (d *doctor) team(t *ipc.TeamCheck) {
+	before, check := len(d.findings), "team"
+	if t.Team == "" {
+		check = "send DIR"
+	}
+	if t.DirError != "" {
+		d.fail(ipc.CodeCannotRun, check, makingDir(t.Dir), "%s", t.DirError)
+	}
+	if t.EnvError != "" {
+		d.fail(ipc.CodeCannotRun, check, "", "%s", t.EnvError)
+	}
+	switch {
+	case t.ProgramError != "" && t.Program == "":
+		d.fail(ipc.CodeCannotRun, check, installing(t.Command), "%s", t.ProgramError)
+	case t.ProgramError != "":
+		d.fail(ipc.CodeCannotRun, check, config.ShellQuote(t.Program)+" --version", "%s", t.ProgramError)
+	case t.Login == "none":
+		d.fail(ipc.CodeCannotRun, check, config.ShellQuote(t.Program)+" auth login", "not logged in: %s has neither a login nor a key in its environment", t.Program)
+	case t.LoginError != "":
+		d.warn(check, "", "cannot tell whether anybody is logged in: %s", t.LoginError)
+	}
+	for _, server := range t.Servers {
+		d.warn(check, "", "its agent does not reach the MCP server %s; one that does not answer delays the first message after each start", server)
+	}
+	if len(d.findings) == before {
+		d.ok(check, "%s", teamText(t))
+	}
+	for i := range d.findings[before:] {
+		d.findings[before+i].Team = t.Team
+	}
+}
+
+// makingDir is how a directory comes to be where there is nothing.
+func makingDir(dir string) string {
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return "mkdir -p " + config.ShellQuote(dir)
+}
+
+// teamText is what is known of a team that is well.
+func teamText(t *ipc.TeamCheck) string {
+	if t.Agent != "claude" {
+		return "the built-in agent"
+	}
+	where := t.Dir + ", "
+	if t.Team == "" {
+		where = ""
+	}
+	return where + t.Program + " " + cmp.Or(t.Version, "of an unknown version") + ", logged in (" + t.Login + ")"
+}
+
+// installing says how agents come to have a program that they do not find. It may
+// be on the PATH of this shell, and not on that of a login shell.
+func installing(command string) string {
+	here, err := exec.LookPath(command)
+	switch {
+	case err == nil && filepath.IsAbs(here):
+		return "write command = " + strconv.Quote(here) + " into the configuration, or have your login shell's PATH name its directory and run: iris daemon reload"
+	case command == "claude":
+		return "npm install -g @anthropic-ai/claude-code"
+	}
+	return ""
+}

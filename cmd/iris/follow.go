@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"iris/config/sys"
+	"iris/ipc"
+)
+
+const (
+	steady     = 10 * time.Second
+	maxLosses  = 20 // of daemons one after the other that lived no longer than steady
+	firstPause = 10 * time.Millisecond
+)
+
+// longestPause is between two attempts to connect. It is another one in tests.
+var longestPause = time.Second
+
+// A goneError says that the connection is lost, and that there is no daemon to
+// connect to again; the rest is why.
+type goneError struct{ error }
+
+func (e goneError) Unwrap() error { return e.error }
+
+// follow has talk make its calls on a connection, and on another one while again
+// says so of its error. A daemon that is gone is looked for as long as reach, and
+// at least once. What talk has to say on a connection hangs on what was heard on
+// the ones before.
+func (g *globals) follow(ctx context.Context, reach time.Duration, talk func(*ipc.Client) error, again func(error) bool) error {
+	c, err := g.dial(ctx)
+	for losses := 0; err == nil; losses++ {
+		begun := time.Now()
+		err = talk(c)
+		c.Close()
+		if err == nil || ctx.Err() != nil || !again(err) {
+			return err
+		}
+		if time.Since(begun) > steady {
+			losses = 0
+		}
+		if losses == maxLosses {
+			return goneError{err}
+		}
+		c, err = g.redial(ctx, reach, losses)
+	}
+	return err
+}
+
+// redial finds the daemon again, or starts one if it may.
+func (g *globals) redial(ctx context.Context, reach time.Duration, losses int) (*ipc.Client, error) {
+	for begun := time.Now(); ; losses++ {
+		sys.Sleep(ctx, min(firstPause<<losses, longestPause))
+		c, err := g.dial(ctx)
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return c, err
+		case time.Since(begun) >= reach:
+			return nil, goneError{err}
+		}
+	}
+}
+
+// call makes one call that waits for no turn. It may meet a daemon that is just
+// dying: then an idempotent call is made again.
+func (g *globals) call(ctx context.Context, method string, params, result any) error {
+	first := true
+	return g.follow(ctx, 0, func(c *ipc.Client) error {
+		c.Patience = patience
+		err := c.Call(ctx, method, params, result)
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+			return ipc.Errorf(ipc.CodeDaemon, "the daemon, pid %d, does not answer", c.Daemon().PID)
+		}
+		return err
+	}, func(err error) bool {
+		repeats := first && errors.Is(err, ipc.ErrLost) && ipc.Idempotent(method)
+		first = false
+		return repeats
+	})
+}
+
+// errReaderGone is why a context has ended whose output nobody reads.
+var errReaderGone = errors.New("nobody reads")
+
+// untilReaderGone runs follow, and ends its context when the pipe that stdout is has no
+// reader left: one that has seen enough ("| head -1") would otherwise wait for
+// the next thing to be written. It returns after follow has.
+func untilReaderGone(ctx context.Context, stdout io.Writer, follow func(context.Context) error) error {
+	pipe, ok := stdout.(*os.File)
+	if !ok {
+		return follow(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		for !readerGone(pipe) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+		cancel(errReaderGone)
+	})
+	err := follow(ctx)
+	cancel(nil)
+	wg.Wait()
+	if context.Cause(ctx) == errReaderGone {
+		return fmt.Errorf("write: %w", syscall.EPIPE)
+	}
+	return err
+}
+
+// readerGone reports whether nobody can read what is written to a pipe.
+func readerGone(pipe *os.File) bool {
+	fds := []unix.PollFd{{Fd: int32(pipe.Fd())}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+}

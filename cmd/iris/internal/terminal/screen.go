@@ -1,0 +1,112 @@
+package terminal
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// What a terminal is told. Its other screen leaves the first as it was.
+const (
+	screenEnter = "\x1b[?1049h\x1b[?25l"
+	screenLeave = "\x1b[?25h\x1b[?1049l"
+	screenHome  = "\x1b[H"
+	lineErase   = "\x1b[2K"
+	screenRest  = "\x1b[J"
+)
+
+// Watch shows a page on the other screen of the terminal out, and every so often
+// the page that next returns in its place, until ctx ends or the terminal is gone.
+func Watch(ctx context.Context, out *os.File, every time.Duration, first string, next func() string) {
+	w := watcher{out: out, page: first}
+	defer w.leave()
+	w.enter()
+	w.run(ctx, every, next)
+}
+
+// A watcher draws a page on a terminal, again and again.
+type watcher struct {
+	out  *os.File
+	page string
+}
+
+func (w *watcher) enter() { io.WriteString(w.out, screenEnter) }
+func (w *watcher) leave() { io.WriteString(w.out, screenLeave) }
+
+// run draws until ctx ends. A terminal of another size is drawn on at once, and
+// one that is given back after Ctrl-Z, too.
+func (w *watcher) run(ctx context.Context, every time.Duration, next func() string) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT)
+	defer signal.Stop(signals)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := w.draw(); err != nil {
+			return // the terminal is gone
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			if s == syscall.SIGTSTP {
+				w.pause(ctx, signals)
+			}
+		case <-tick.C:
+			w.page = next()
+		}
+	}
+}
+
+// pause gives the terminal back and stops, as Ctrl-Z wants it, until the shell
+// says that we go on.
+func (w *watcher) pause(ctx context.Context, signals <-chan os.Signal) {
+	w.leave()
+	defer w.enter()
+	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			if s == syscall.SIGCONT {
+				return
+			}
+		}
+	}
+}
+
+// draw puts the page on the screen in one write, cut to its size.
+func (w *watcher) draw() error {
+	width, height, err := term.GetSize(int(w.out.Fd()))
+	if err != nil || width < 1 || height < 1 {
+		width, height = Columns, 24
+	}
+	_, err = io.WriteString(w.out, screenful(w.page, width, height))
+	return err
+}
+
+// screenful is a page as it is drawn over another one.
+func screenful(page string, width, height int) string {
+	lines := strings.Split(strings.TrimRight(page, "\n"), "\n")
+	if len(lines) > height {
+		more := len(lines) - height + 1
+		lines = append(lines[:height-1], fmt.Sprintf("... %d lines more", more))
+	}
+	var b strings.Builder
+	b.WriteString(screenHome)
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteString("\r\n")
+		}
+		b.WriteString(lineErase + cut(line, width))
+	}
+	return b.String() + screenRest
+}

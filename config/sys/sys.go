@@ -1,0 +1,123 @@
+// Package sys is what iris needs of the operating system beyond package os: what an
+// error says without the file's name, locks of files, files and names that outlast a power
+// failure, the longest path of a socket, what steers a terminal, and a sleep that can be ended. Every
+// package may import it. It has no goroutine and no state.
+package sys
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxSocketPath is how many bytes the path of a socket may have.
+const MaxSocketPath = len(unix.RawSockaddrUnix{}.Path) - 1
+
+// Cause returns err without the operation and the path of an *fs.PathError, for a message
+// that names the file itself.
+func Cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// Silent returns an error without a text of its own that wraps err: with "%w" at the end
+// of a format, a message has the words of its author and errors.Is still finds err.
+func Silent(err error) error { return silent{err} }
+
+type silent struct{ error }
+
+func (s silent) Error() string { return "" }
+func (s silent) Unwrap() error { return s.error }
+
+// Owner returns the uid of a file's owner, -1 when the system does not tell.
+func Owner(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
+}
+
+// TryLock takes the exclusive lock (flock) of a file. It returns false when another open
+// file has a lock of it. The lock ends when the last descriptor of f is closed.
+func TryLock(f *os.File) (bool, error) { return flock(f, syscall.LOCK_EX|syscall.LOCK_NB) }
+
+// Lock takes the exclusive lock of a file, and waits for it.
+func Lock(f *os.File) error {
+	_, err := flock(f, syscall.LOCK_EX)
+	return err
+}
+
+// Locked reports whether another open file has the exclusive lock of f.
+func Locked(f *os.File) bool {
+	got, err := flock(f, syscall.LOCK_SH|syscall.LOCK_NB)
+	return !got && err == nil
+}
+
+func flock(f *os.File, how int) (bool, error) {
+	for {
+		switch err := syscall.Flock(int(f.Fd()), how); err {
+		case nil:
+			return true, nil
+		case syscall.EINTR:
+		case syscall.EWOULDBLOCK:
+			return false, nil
+		default:
+			return false, &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+		}
+	}
+}
+
+// SyncDir makes the names in a directory durable.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// WriteFile writes a file that is there completely or not at all, also after a power
+// failure. Unless it may replace another file, the error is fs.ErrExist where there is one.
+// After a crash a file may be left whose name begins with ".new-".
+func WriteFile(path string, data []byte, mode fs.FileMode, replace bool) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // nothing by then, or a second name
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if replace {
+		err = os.Rename(f.Name(), path)
+	} else {
+		err = os.Link(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	return SyncDir(dir)
+}
+
+// Sleep waits for d. It returns false when ctx ends first.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

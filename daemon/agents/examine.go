@@ -1,0 +1,105 @@
+package agents
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"iris/config"
+	"iris/ipc"
+	"iris/pool/claude"
+	"iris/pool/procs"
+)
+
+// Examine looks at all teams as a daemon would that a command starts with these
+// paths. It starts none, and asks the login shell.
+func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
+	cfg, err := config.Load(paths)
+	if err != nil {
+		return ipc.Examination{}, err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	e := NewEnvironment(true, nil, &wg)
+	return ExamineTeams(ctx, cfg, e, paths, nil), nil
+}
+
+// ExamineTeams looks at every team; where none of them has Claude Code, at what a
+// directory would have that is no team's, with the user's home for one.
+func ExamineTeams(ctx context.Context, cfg *config.Config, e *Environment, p config.Paths, r *procs.Reaper) ipc.Examination {
+	x := examiner{env: e, socket: p.Socket, reaper: r, known: map[string]answers{}}
+	found := ipc.Examination{Teams: []ipc.TeamCheck{}, Env: (*e.base.Load())().source}
+	some := false
+	for _, name := range cfg.TeamNames() {
+		t := cfg.Teams[name]
+		some = some || t.Agent == "claude"
+		found.Teams = append(found.Teams, x.team(ctx, t))
+	}
+	if !some {
+		found.Teams = append(found.Teams, x.team(ctx, &config.Team{Agent: "claude", Dir: p.Home, Settings: cfg.Settings}))
+	}
+	return found
+}
+
+// An examiner looks at one team after the other. Those that would be answered
+// alike are asked once.
+type examiner struct {
+	env    *Environment
+	socket string
+	reaper *procs.Reaper
+	known  map[string]answers
+}
+
+type answers struct {
+	claude.Examined
+	loginErr, err error
+}
+
+func (x *examiner) team(ctx context.Context, t *config.Team) ipc.TeamCheck {
+	c := ipc.TeamCheck{Team: t.Name, Agent: t.Agent, Dir: t.Dir}
+	if err := t.CheckDir(); err != nil {
+		c.DirError = err.Error()
+	}
+	if t.Agent != "claude" {
+		return c
+	}
+	c.Command = t.Command
+	vars, err := x.env.Build(t, x.socket)
+	if err != nil {
+		c.EnvError = err.Error()
+		return c
+	}
+	o := claude.Options{Team: t.Name, Command: t.Command, Dir: t.Dir, Env: Assignments(vars), Reaper: x.reaper}
+	if c.Program, err = claude.Program(o); err != nil {
+		c.ProgramError = err.Error()
+		return c
+	}
+	if c.DirError != "" {
+		return c
+	}
+	a := x.ask(ctx, c.Program, o)
+	c.Version, c.Login = a.Version, a.Login
+	if a.err != nil {
+		c.ProgramError = a.err.Error()
+	}
+	if a.loginErr != nil {
+		c.LoginError = a.loginErr.Error()
+	}
+	return c
+}
+
+// ask asks the program, unless it has been asked in the same environment. In a
+// project that has settings, those may say how to log in.
+func (x *examiner) ask(ctx context.Context, path string, o claude.Options) answers {
+	key := path + "\x00" + strings.Join(o.Env, "\x00")
+	if settings, _ := filepath.Glob(filepath.Join(o.Dir, ".claude", "settings*.json")); len(settings) > 0 {
+		key += "\x00" + o.Dir
+	}
+	a, ok := x.known[key]
+	if !ok {
+		a.Examined, a.loginErr, a.err = claude.Examine(ctx, path, o)
+		x.known[key] = a
+	}
+	return a
+}

@@ -1,0 +1,365 @@
+package approval
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"iris/config"
+	"iris/daemon/fault"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+	"iris/pool/turn"
+)
+
+// The decisions about a tool call.
+const (
+	allowed   = "allowed"
+	denied    = "denied"
+	expired   = "expired"   // denied, since nobody had decided in time
+	withdrawn = "withdrawn" // its turn or its agent ended before
+)
+
+// Options say what a Registry needs of the daemon.
+type Options struct {
+	Team   func(pool.Key) *config.Team                                             // the settings of a conversation's agents
+	Report func(process, message string, typ pool.EventType, detail string) string // tells of an approval, and returns the message that the agent runs
+	Env    func() map[string]string                                                // a copy of the environment of the command that notifies
+	Run    func(*exec.Cmd) error                                                   // runs a command as exec.Cmd.Run does
+	Log    *slog.Logger
+
+	Handed  []Handed       // what the program before this one knew
+	Decided []ipc.Approval // and what was decided there
+}
+
+// A Registry has the tool calls that wait for somebody's permission. They are in
+// memory only: when the daemon dies, Claude Code denies them by itself. Each is
+// decided once, by whoever comes first: a person, its deadline, or the agent that
+// takes it back. Its methods may be called from any goroutine.
+type Registry struct {
+	o          Options
+	unnotified atomic.Pointer[string] // why nobody may know of an approval
+
+	wg     sync.WaitGroup  // one goroutine for each deadline, and one for each command that notifies
+	ending context.Context // of those
+	end    context.CancelFunc
+
+	mu       sync.Mutex // protects the fields below; taken before the pool's
+	over     bool       // nothing is taken in any more
+	pending  []*approval
+	past     []ipc.Approval // the last that were decided, without their inputs
+	handed   []Handed
+	watchers map[*watcher]bool
+}
+
+// keptPast is how many decided approvals are remembered, for whoever comes too
+// late.
+const keptPast = 256
+
+// approval is one of them. Its view changes under Registry.mu only.
+type approval struct {
+	view    ipc.Approval
+	proc    *claude.Process
+	request string        // the agent's own id of it
+	done    chan struct{} // closed when it is decided
+
+	deciding sync.Mutex // one decision at a time; held while the agent is told
+}
+
+// Handed is an approval that waits, for the next program of this process, which gets
+// the rest from its agent.
+type Handed struct {
+	Request string
+	View    ipc.Approval // without its input
+}
+
+// A watcher is told of the approvals of some messages.
+type watcher struct {
+	messages []string
+	tell     func(method string, a ipc.Approval)
+}
+
+// New returns a Registry, which its owner closes.
+func New(o Options) *Registry {
+	s := &Registry{o: o, handed: o.Handed, past: o.Decided, watchers: map[*watcher]bool{}}
+	s.ending, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Close ends the goroutines. What still waits is left to its agent.
+func (s *Registry) Close() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.end()
+	s.wg.Wait()
+}
+
+// Asked takes in a tool call of an agent that waits for an answer.
+func (s *Registry) Asked(k pool.Key, process string, p *claude.Process, r claude.Request) {
+	t := s.o.Team(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	a := &approval{proc: p, request: r.ID, done: make(chan struct{})}
+	known := s.takeHanded(process, r.ID, &a.view)
+	if !known {
+		a.view = ipc.Approval{ID: s.newID(), Process: process, Team: k.Team, Session: k.Session, Tool: r.Tool, Asked: time.Now()}
+		if t.ApprovalTimeout > 0 {
+			deadline := a.view.Asked.Add(t.ApprovalTimeout)
+			a.view.Deadline = &deadline
+		}
+		a.view.Message = s.o.Report(process, "", pool.ApprovalAsked, a.view.ID+": "+r.Tool)
+	}
+	a.describe(r)
+	s.pending = append(s.pending, a)
+	s.tell(ipc.NotifyAsked, a.view)
+	if a.view.Deadline != nil {
+		s.wg.Go(func() { s.expireAt(a, *a.view.Deadline) })
+	}
+	if !known && len(t.ApprovalNotify) > 0 {
+		view := a.view
+		s.wg.Go(func() { s.notifyOf(t, view) })
+	}
+}
+
+// takeHanded finds what the image before this one knew of a request. The caller
+// holds mu.
+func (s *Registry) takeHanded(process, request string, view *ipc.Approval) bool {
+	i := slices.IndexFunc(s.handed, func(h Handed) bool { return h.Request == request && h.View.Process == process })
+	if i < 0 {
+		return false
+	}
+	*view = s.handed[i].View
+	s.handed = slices.Delete(s.handed, i, i+1)
+	return true
+}
+
+// newID returns five characters that are easy to type. Random ones, so that an
+// old id in somebody's shell is not that of another tool call. The caller holds
+// mu.
+func (s *Registry) newID() string {
+	for {
+		var b [5]byte
+		rand.Read(b[:])
+		for i := range b {
+			b[i] = ipc.IDLetters[b[i]&31]
+		}
+		id := string(b[:])
+		if s.find(id) == nil && s.decided(id) == nil {
+			return id
+		}
+	}
+}
+
+// find returns an approval that waits. The caller holds mu.
+func (s *Registry) find(id string) *approval {
+	for _, a := range s.pending {
+		if a.view.ID == id {
+			return a
+		}
+	}
+	return nil
+}
+
+// decided returns an approval that does not wait any more. The caller holds mu.
+func (s *Registry) decided(id string) *ipc.Approval {
+	for i := range s.past {
+		if s.past[i].ID == id {
+			return &s.past[i]
+		}
+	}
+	return nil
+}
+
+// expireAt denies a tool call at its deadline.
+func (s *Registry) expireAt(a *approval, deadline time.Time) {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-a.done:
+			return
+		case <-s.ending.Done():
+			return
+		}
+		after := deadline.Sub(a.view.Asked).Round(time.Millisecond)
+		why := fmt.Sprintf("nobody has decided about this within %v, so it is denied", after)
+		s.decide(a.view.ID, ruling{decision: expired, by: "its deadline", why: why})
+		timer.Reset(time.Second) // where the agent could not be told
+	}
+}
+
+// decide tells the agent what was decided. The error is for whoever has decided.
+func (s *Registry) decide(id string, r ruling) (ipc.Approval, error) {
+	s.mu.Lock()
+	a := s.find(id)
+	s.mu.Unlock()
+	if a == nil {
+		return ipc.Approval{}, s.NotPending(id)
+	}
+	input, err := a.answered(r)
+	if err != nil {
+		return ipc.Approval{}, err
+	}
+	a.deciding.Lock()
+	defer a.deciding.Unlock()
+	if input != nil {
+		err = a.proc.AnswerWithInput(a.request, input)
+	} else {
+		err = a.proc.Answer(a.request, r.decision == allowed, r.why)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case errors.Is(err, claude.ErrWithdrawn): // or somebody was faster
+		s.record(a, withdrawn, "its agent")
+		return ipc.Approval{}, decidedError(&a.view)
+	case err != nil:
+		return ipc.Approval{}, fault.New(ipc.CodeFailed, "failed", fmt.Errorf("approval %s still waits, its agent could not be told: %w", id, err))
+	}
+	s.record(a, r.decision, r.by)
+	return a.view, nil
+}
+
+// Withdrawn notes that an agent does not wait for an answer any more.
+func (s *Registry) Withdrawn(process, request string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.pending {
+		if a.request == request && a.view.Process == process {
+			s.record(a, withdrawn, "its agent")
+			return
+		}
+	}
+}
+
+// record notes a decision, once. The caller holds mu.
+func (s *Registry) record(a *approval, decision, by string) {
+	if a.view.Decision != "" {
+		return
+	}
+	a.view.Decision, a.view.By = decision, by
+	s.pending = slices.DeleteFunc(s.pending, func(o *approval) bool { return o == a })
+	brief := a.view.WithoutInput()
+	s.past = append(s.past, brief)
+	s.past = s.past[max(0, len(s.past)-keptPast):]
+	close(a.done)
+	s.o.Report(a.view.Process, a.view.Message, pool.ApprovalDecided, fmt.Sprintf("%s: %s: %s by %s", a.view.ID, a.view.Tool, decision, by))
+	s.tell(ipc.NotifyDecided, brief)
+}
+
+// tell tells those who watch. The caller holds mu.
+func (s *Registry) tell(method string, a ipc.Approval) {
+	for w := range s.watchers {
+		if slices.Contains(w.messages, a.Message) {
+			w.tell(method, a)
+		}
+	}
+}
+
+// Watch has a caller that wants it told of the approvals of messages, those first that
+// wait already, until stop is called.
+func (s *Registry) Watch(c *ipc.Call, wanted bool, messages ...string) (stop func()) {
+	if !wanted {
+		return func() {}
+	}
+	w := &watcher{messages: messages, tell: func(method string, a ipc.Approval) { c.Notify(method, a) }}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchers[w] = true
+	for _, a := range s.pending {
+		if slices.Contains(messages, a.view.Message) {
+			w.tell(ipc.NotifyAsked, a.view)
+		}
+	}
+	return func() {
+		for _, a := range s.waiting(messages) {
+			a.awaitDecision()
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.watchers, w)
+	}
+}
+
+// waiting lists what waits in the turns of these messages.
+func (s *Registry) waiting(messages []string) (all []*approval) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.pending {
+		if slices.Contains(messages, a.view.Message) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// awaitDecision returns when a decision that is under way has been told. The turn
+// may end with it before that.
+func (a *approval) awaitDecision() {
+	a.deciding.Lock()
+	defer a.deciding.Unlock()
+}
+
+// Explain notes in a result that a tool was denied in its turn by a decision, which
+// no settings of Claude Code would have changed.
+func (s *Registry) Explain(message string, res *turn.Result) {
+	if res == nil || res.Outcome != turn.Denied || res.Reason != "" {
+		return
+	}
+	for _, a := range s.waiting([]string{message}) {
+		a.awaitDecision()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.ContainsFunc(s.past, func(a ipc.Approval) bool {
+		return a.Message == message && (a.Decision == denied || a.Decision == expired)
+	}) {
+		res.Reason = turn.Decided
+	}
+}
+
+// HandOver lists what waits and what was decided, for the next program of this process.
+func (s *Registry) HandOver() (all []Handed, past []ipc.Approval) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.pending {
+		all = append(all, Handed{Request: a.request, View: a.view.WithoutInput()})
+	}
+	return all, slices.Clone(s.past)
+}
+
+// NotPending says what became of an approval that does not wait.
+func (s *Registry) NotPending(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.decided(id); a != nil {
+		return decidedError(a)
+	}
+	e := fault.New(ipc.CodeNotFound, "no-such-approval", fmt.Errorf("no approval %q", id))
+	e.Data.Hint = `"iris approvals" lists those that wait`
+	return e
+}
+
+func decidedError(a *ipc.Approval) error {
+	fate := a.Decision + " by " + a.By
+	switch a.Decision {
+	case expired:
+		fate = "denied at its deadline"
+	case withdrawn:
+		fate = "withdrawn: its turn has ended"
+	}
+	return fault.New(ipc.CodeNotFound, "decided", fmt.Errorf("team %s: approval %s (%s) was %s", pool.Key{Team: a.Team, Session: a.Session}, a.ID, a.Tool, fate))
+}

@@ -1,0 +1,112 @@
+package approval
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"iris/config"
+	"iris/config/sys"
+	"iris/ipc"
+)
+
+// notifyTimeout bounds the command that tells of an approval. One that wants to
+// stay longer goes into the background.
+const notifyTimeout = 30 * time.Second
+
+// notifyOf runs the command of a team that tells somebody of an approval. A
+// failure is reported and changes nothing else: the approval waits on.
+func (s *Registry) notifyOf(t *config.Team, a ipc.Approval) {
+	err := s.runNotify(t, a)
+	if s.ending.Err() != nil {
+		return
+	}
+	if err == nil {
+		s.unnotified.Store(nil)
+		return
+	}
+	s.o.Log.Warn("nobody was notified of an approval", "approval", a.ID, "team", a.Team, "err", err)
+	why := fmt.Sprintf("team %s: approval_notify failed for %s: %v", a.Team, a.ID, err)
+	s.unnotified.Store(&why)
+}
+
+func (s *Registry) runNotify(t *config.Team, a ipc.Approval) error {
+	env := s.o.Env()
+	for name, value := range map[string]string{
+		"IRIS_APPROVAL": a.ID, "IRIS_TEAM": a.Team, "IRIS_SESSION": a.Session, "IRIS_MESSAGE": a.Message, "IRIS_TOOL": a.Tool,
+		"IRIS_SUBAGENT": subagentName(a.Subagent),
+	} {
+		env[name] = value
+	}
+	program, err := onPath(t.ApprovalNotify[0], env["PATH"])
+	if err != nil {
+		return err
+	}
+	all, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(s.ending, notifyTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, t.ApprovalNotify[1:]...)
+	for name, value := range env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	cmd.Dir = cmp.Or(env["HOME"], "/")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second // what it has put into the background may hold its output
+	var out, complaint sys.Head
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(all, '\n')), &out, &complaint
+	err = s.o.Run(cmd)
+	switch {
+	case errors.Is(err, exec.ErrWaitDelay):
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: ended after %v", program, notifyTimeout)
+	case err == nil:
+		return nil
+	}
+	said, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
+	return fmt.Errorf("%s: %w: %s", program, err, ipc.Clip(said, 200))
+}
+
+// subagentName names the subagent that asks; empty for the agent itself.
+func subagentName(s *ipc.Subagent) string {
+	if s == nil {
+		return ""
+	}
+	return cmp.Or(s.Kind, s.ID)
+}
+
+// onPath finds a program along a search path that is not this process' own.
+func onPath(name, path string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	for _, dir := range filepath.SplitList(path) {
+		if found, err := exec.LookPath(filepath.Join(dir, name)); err == nil && filepath.IsAbs(dir) {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("program %q is not on the agents' PATH (%s)", name, path)
+}
+
+// Warnings say that somebody may not know of an approval.
+func (s *Registry) Warnings() []string {
+	if why := s.unnotified.Load(); why != nil {
+		return []string{*why}
+	}
+	return nil
+}
+
+// ClearWarnings forgets them: the next approval shows whether that is fixed.
+func (s *Registry) ClearWarnings() { s.unnotified.Store(nil) }

@@ -1,0 +1,201 @@
+package conversation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"iris/config"
+	"iris/daemon/journal"
+	"iris/daemon/store"
+	"iris/pool"
+	"iris/pool/claude"
+	"iris/pool/turn"
+)
+
+// FreshPrefix begins the session names of messages that run in a conversation of their
+// own. No name that a user may give begins with it.
+const FreshPrefix = "~"
+
+// A Registry knows the conversations. Its methods may be called from any goroutine.
+type Registry struct {
+	store    *store.Store
+	notices  sync.Map // pool.Key -> what the next answer of that conversation says besides
+	refusals sync.Map // pool.Key -> why the API has refused the last message of that conversation
+}
+
+// New returns the Registry of the conversations in a journal.
+func New(s *store.Store) *Registry { return &Registry{store: s} }
+
+// Get returns what is on record of a conversation; false when there is none.
+func (r *Registry) Get(k pool.Key) (journal.Session, bool, error) { return r.store.Session(Name(k)) }
+
+// List calls f for each conversation on record until f fails.
+func (r *Registry) List(f func(pool.Key, journal.Session) error) error {
+	return r.store.Sessions(func(recorded string, s journal.Session) error { return f(key(recorded), s) })
+}
+
+// Reset forgets a conversation, so that its next message begins a new one.
+func (r *Registry) Reset(k pool.Key) error {
+	r.refusals.Delete(k)
+	return r.store.DeleteSession(Name(k))
+}
+
+// Rewind has the next agent of a conversation go on after an earlier answer of it, which
+// at names in its transcript.
+func (r *Registry) Rewind(k pool.Key, s journal.Session, at string) error {
+	s.Rewound = at
+	r.refusals.Delete(k)
+	return r.store.SetSession(Name(k), s)
+}
+
+// Find returns the conversation that an agent for k is started with: the
+// recorded one, with the answer that it was rewound to, or a new one that is recorded
+// before its agent exists. A *claude.ResumeError says that the recorded one is not where it should be.
+func (r *Registry) Find(k pool.Key, t *config.Team, env []string, fresh bool) (id, rewound string, err error) {
+	if fresh {
+		return claude.NewSessionID(), "", nil
+	}
+	s, ok, err := r.store.Session(Name(k))
+	switch {
+	case err != nil:
+		return "", "", err
+	case !ok:
+		id, err = r.begin(k, t)
+		return id, "", err
+	case t.Agent == "claude" && s.Used:
+		path, err := claude.Transcript(env, s.ID)
+		if err == nil && path == "" {
+			err = &claude.ResumeError{SessionID: s.ID, Why: "its transcript is gone"}
+		}
+		return s.ID, s.Rewound, err
+	}
+	return s.ID, s.Rewound, nil
+}
+
+// Elsewhere says of a conversation that the program does not find that its team has
+// moved. Not every version of Claude Code finds one of another directory.
+func (r *Registry) Elsewhere(k pool.Key, t *config.Team, lost *claude.ResumeError) {
+	if s, ok, err := r.store.Session(Name(k)); err == nil && ok && s.ID == lost.SessionID && s.Dir != t.Dir {
+		lost.Why = fmt.Sprintf("it was in %s, the team is in %s now: %s", s.Dir, t.Dir, lost.Why)
+	}
+}
+
+// MoveTo notes that a conversation goes on in another directory.
+func (r *Registry) MoveTo(k pool.Key, dir string) {
+	if IsFresh(k) {
+		return
+	}
+	s, ok, err := r.store.Session(Name(k))
+	if err == nil && ok && s.Dir != dir {
+		s.Dir = dir
+		err = r.store.SetSession(Name(k), s)
+	}
+	if err != nil {
+		r.store.Log.Warn("directory of conversation not recorded", "team", k.Team, "session", k.Session, "err", err)
+	}
+}
+
+// OrNew is what follows when a conversation cannot be resumed: a new one,
+// never without a word, or an error.
+func (r *Registry) OrNew(ctx context.Context, o *claude.Options, k pool.Key, t *config.Team, err error) error {
+	_, lost := errors.AsType[*claude.ResumeError](err)
+	if !lost || t.OnResumeFailure != "fresh" {
+		return &pool.StartError{Team: k.Team, Permanent: lost, Err: err}
+	}
+	r.store.Log.Warn("a new conversation is begun", "team", k.Team, "session", k.Session, "err", err)
+	r.notices.Store(k, fmt.Sprintf("team %s: a new conversation was begun: %v", k, err))
+	err = r.store.PersistUntil(ctx, func() (err error) {
+		o.RewindTo = ""
+		if o.SessionID, err = r.begin(k, t); err == nil {
+			o.Model, err = r.PinModel(k, false, o.Variant)
+		}
+		return err
+	})
+	if err != nil {
+		return &pool.StartError{Team: k.Team, Err: err}
+	}
+	return nil
+}
+
+// begin begins a conversation.
+func (r *Registry) begin(k pool.Key, t *config.Team) (string, error) {
+	s := journal.Session{ID: claude.NewSessionID(), Dir: t.Dir, Created: time.Now()}
+	return s.ID, r.store.SetSession(Name(k), s)
+}
+
+// Name is that of a conversation in the journal. Directories may hold an
+// "@", so it is not the one that people see.
+func Name(k pool.Key) string { return k.Team + "\x00" + k.Session }
+
+// Of is the conversation of a message on record.
+func Of(m *journal.Message) pool.Key { return pool.Key{Team: m.Team, Session: m.Session} }
+
+// key is the reverse of Name.
+func key(recorded string) pool.Key {
+	team, session, _ := strings.Cut(recorded, "\x00")
+	return pool.Key{Team: team, Session: session}
+}
+
+// MoveOn follows an agent that moved on to another conversation (/clear).
+func (r *Registry) MoveOn(k pool.Key, dir, id string) {
+	if IsFresh(k) {
+		return
+	}
+	s, _, err := r.store.Session(Name(k)) // its model stays
+	if err == nil {
+		s.ID, s.Dir, s.Created, s.Used, s.Rewound = id, dir, time.Now(), false, ""
+		err = r.store.SetSession(Name(k), s)
+	}
+	if err != nil {
+		r.store.Log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", err)
+	}
+}
+
+// IsFresh reports whether a conversation is that of a single message.
+func IsFresh(k pool.Key) bool { return len(k.Session) > 0 && k.Session[:1] == FreshPrefix }
+
+// EndRewind notes that the agent has had a turn after the place that a conversation was
+// rewound to.
+func (r *Registry) EndRewind(k pool.Key, id string) {
+	if IsFresh(k) {
+		return
+	}
+	if err := r.store.EndRewind(Name(k), id); err != nil {
+		r.store.Log.Error("end of a rewind not recorded", "team", k.Team, "session", k.Session, "err", r.store.Heed(err))
+	}
+}
+
+// Use notes that a conversation has had an answer, and of which model unless
+// the message had asked for one. From then on there is a transcript, and one
+// that is missing is a loss. An answer of another conversation is that of an agent
+// which has moved on (/clear) when nobody could note it: no daemon was there, or the
+// journal had no room.
+func (r *Registry) Use(k pool.Key, id, model string) {
+	if IsFresh(k) {
+		return
+	}
+	if s, ok, err := r.store.Session(Name(k)); err == nil && ok && s.ID != id && claude.ValidSessionID(id) {
+		r.MoveOn(k, s.Dir, id)
+	}
+	if err := r.store.UseSession(Name(k), id, model); err != nil {
+		r.store.Log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", r.store.Heed(err))
+	}
+}
+
+// NoteRefusal compares what the API says of a message that it refuses with what it
+// said of the one before in the same conversation.
+func (r *Registry) NoteRefusal(k pool.Key, res *turn.Result) {
+	switch {
+	case res == nil || IsFresh(k):
+	case !res.Refused():
+		r.refusals.Delete(k)
+	default:
+		if before, ok := r.refusals.Swap(k, res.Err); ok && before == res.Err {
+			res.Reason = turn.RefusedAgain
+		}
+	}
+}

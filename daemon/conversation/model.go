@@ -1,0 +1,48 @@
+package conversation
+
+import (
+	"cmp"
+	"context"
+
+	"iris/pool"
+	"iris/pool/claude"
+	"iris/pool/turn"
+)
+
+// PinModel returns the model that the next agent of a conversation is to go on with,
+// empty where that goes without saying. By itself a conversation goes on with the
+// model of its last answer: once a message has had another one, this is on
+// record before the agent of that message starts.
+func (r *Registry) PinModel(k pool.Key, fresh bool, v turn.Variant) (model string, err error) {
+	if fresh {
+		return "", nil
+	}
+	s, ok, err := r.store.Session(Name(k))
+	switch {
+	case err != nil || !ok:
+		return "", err
+	case v.Model == "" && s.Lent:
+		return cmp.Or(s.Model, "default"), nil
+	case v.Model != "" && !s.Lent:
+		s.Lent = true
+		return "", r.store.SetSession(Name(k), s)
+	}
+	return "", nil
+}
+
+// RecordDefaultModel notes the model of a conversation whose first message has asked for
+// another one: the agent knows it from its settings.
+func (r *Registry) RecordDefaultModel(ctx context.Context, k pool.Key, p *claude.Process, v turn.Variant) {
+	if v.Model == "" || IsFresh(k) {
+		return
+	}
+	s, ok, err := r.store.Session(Name(k))
+	if err == nil && ok && s.Model == "" {
+		if s.Model, err = p.DefaultModel(ctx); err == nil {
+			err = r.store.SetSession(Name(k), s)
+		}
+	}
+	if err != nil {
+		r.store.Log.Warn("model of conversation not recorded", "team", k.Team, "session", k.Session, "err", err)
+	}
+}

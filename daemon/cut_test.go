@@ -1,0 +1,26 @@
+package daemon
+
+import (
+	"strings"
+	"testing"
+
+	"iris/ipc"
+)
+
+// The answer of an agent whose disk was full is lost. Its message ends by itself, once
+// there is room, and those behind it run.
+func TestMessageWhoseAnswerWasLostIsUnknown(t *testing.T) {
+	d := startDaemon(t, fakeTeam(t, "api"))
+	lost := submit(d, ipc.Send{Team: "api", Text: "lose"})
+	behind := submit(d, ipc.Send{Team: "api", Text: "echo:behind"})
+	if end := awaitEnd(d, behind.ID); end.State != "done" || answer(d, behind.ID) != "behind" {
+		t.Errorf("the message behind: %+v", end)
+	}
+	m := show(d, lost.ID)
+	if m.State != "unknown" || !strings.Contains(m.Error, "no room") {
+		t.Errorf("got %s: %s", m.State, m.Error)
+	}
+	if next := show(d, behind.ID); m.CostUSD <= 0 || next.CostUSD > m.CostUSD {
+		t.Errorf("costs %v, the message behind it %v", m.CostUSD, next.CostUSD)
+	}
+}

@@ -1,0 +1,49 @@
+package fault
+
+import (
+	"fmt"
+
+	"iris/ipc"
+	"iris/pool"
+)
+
+// NoMessage says that no message on record has that id.
+func NoMessage(id string) *ipc.Error {
+	e := New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q", id))
+	e.Data.Hint = `"iris messages" lists those on record`
+	return WithID(e, id)
+}
+
+// NotEnded says that a message still waits or runs.
+func NotEnded(k pool.Key, id, state string) *ipc.Error {
+	e := New(ipc.CodeFull, "not-ended", fmt.Errorf("team %s: message %s is %s", k, id, state))
+	e.Data.Hint = fmt.Sprintf("%q waits for its end", "iris wait "+id)
+	return WithID(e, id)
+}
+
+// Expired says that a message has missed its deadline.
+func Expired(k pool.Key, id string) *ipc.Error {
+	return WithID(New(ipc.CodeExpired, "expired", fmt.Errorf("team %s: the message had not begun when its time was over, and will not run", k)), id)
+}
+
+// Stopping says that a message waits for the next daemon.
+func Stopping(k pool.Key, id string) *ipc.Error {
+	e := New(ipc.CodeFull, "stopping", fmt.Errorf("team %s: the daemon is stopping; message %s stays queued for the next one", k, id))
+	e.Data.Hint = fmt.Sprintf("%q starts it and waits", "iris wait "+id)
+	return WithID(e, id)
+}
+
+// Left says that a turn goes on without a daemon.
+func Left(k pool.Key, id string) *ipc.Error {
+	e := New(ipc.CodeFull, "stopping", fmt.Errorf("team %s: the daemon is stopping; the turn of message %s goes on without it", k, id))
+	e.Data.Hint = fmt.Sprintf("%q has the next daemon look for the answer", "iris wait "+id)
+	return WithID(e, id)
+}
+
+// Lost says that an end could not be recorded; the next daemon finds it in
+// the agent's spool.
+func Lost(k pool.Key, id string) *ipc.Error {
+	e := New(ipc.CodeUnknown, "journal", fmt.Errorf("team %s: the end of message %s could not be recorded", k, id))
+	e.Data.Hint = fmt.Sprintf("%q asks the next daemon, which looks into the agent's output", "iris wait "+id)
+	return WithID(e, id)
+}

@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"testing"
+	"time"
+
+	"iris/ipc"
+)
+
+// A sender that has lost the daemon sends its message again with the same id.
+func TestMessageIsAcceptedOnceUnderTheIDOfItsSender(t *testing.T) {
+	d := startDaemon(t, "")
+	send := ipc.Send{ID: ipc.NewID(time.Now()), Team: "echo", Text: "hello"}
+	first := mustCall[ipc.Reply](d, ipc.MethodSend, send)
+	again := mustCall[ipc.Reply](d, ipc.MethodSend, send)
+	state := mustCall[ipc.MessageState](d, ipc.MethodSubmit, send)
+	if first.ID != send.ID || again.ID != send.ID || state.ID != send.ID || state.Existing {
+		t.Errorf("sent %s; got %s, %s and %+v", send.ID, first.ID, again.ID, state)
+	}
+	if list := mustCall[ipc.MessageList](d, ipc.MethodMessages, struct{}{}); len(list.Messages) != 1 {
+		t.Errorf("%d messages are on record, want 1", len(list.Messages))
+	}
+}
+
+func TestIDThatCannotBeUsedIsReplaced(t *testing.T) {
+	d := startDaemon(t, "")
+	taken := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "echo", Text: "hello"}).ID
+	for _, id := range []string{taken, ipc.NewID(time.Now().Add(-2 * oldID)), ipc.NewID(time.Now().Add(time.Hour))} {
+		_, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{ID: id, Team: "echo", Text: "other"})
+		wantCode(t, err, ipc.CodeConflict, id)
+		other := err.(*ipc.Error).Data
+		if other.Reason != "other-id" {
+			t.Fatalf("got reason %q", other.Reason)
+		}
+		if r := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{ID: other.ID, Team: "echo", Text: "other"}); r.ID != other.ID {
+			t.Errorf("got %s, want %s", r.ID, other.ID)
+		}
+	}
+	_, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{ID: "../x", Team: "echo", Text: "other"})
+	wantCode(t, err, ipc.CodeUsage, `"../x"`)
+}
+
+// Ids of senders are admitted only as long as all on record sort by time: not
+// after a clock that was far ahead.
+func TestIDsOfSendersSortByTime(t *testing.T) {
+	now := time.UnixMilli(1_790_000_000_000)
+	var g ids
+	own := ipc.NewID(now)
+	if !g.admit(own, now.Add(time.Second)) {
+		t.Fatal("not admitted")
+	}
+	if next := g.next(now.Add(-time.Second)); next <= own {
+		t.Errorf("got %s after %s", next, own)
+	}
+	g.after(ipc.NewID(now.Add(24 * time.Hour)))
+	if g.admit(ipc.NewID(now), now) {
+		t.Error("admitted before an id on record")
+	}
+}

@@ -1,0 +1,20 @@
+package daemon
+
+import (
+	"testing"
+
+	"iris/ipc"
+)
+
+// Nothing is accepted that could only wait, on a disk that is too small for any turn.
+func TestMessageOnADiskTooSmallForATurnIsRefused(t *testing.T) {
+	if !onSmallDisk(t, "1500k") {
+		return
+	}
+	d := startDaemon(t, fakeTeam(t, "api"))
+	_, err := call[ipc.MessageState](d, ipc.MethodSubmit, ipc.Send{Team: "api", Text: "echo:x"})
+	wantCode(t, err, ipc.CodeFull, "2048 KB")
+	if list := mustCall[ipc.MessageList](d, ipc.MethodMessages, ipc.MessageQuery{}); len(list.Messages) > 0 {
+		t.Errorf("it is on record: %+v", list.Messages)
+	}
+}

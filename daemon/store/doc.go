@@ -1,0 +1,13 @@
+// Package store is the journal together with what its users in the daemon need when the
+// disk lets them down.
+//
+//	Persist(f)
+//	    -> f                      a change of the journal, which may be repeated
+//	    -> Heed(err)              full: somebody waits for space; broken: OnFatal ends the daemon
+//	    -> wait for space         until the journal serves again, or StopWaiting
+//	    -> f once more
+//
+// A Store owns the wait for space: one goroutine at a time, started by the first who
+// finds the disk full, which Options.Go has somebody wait for. mu protects what is known
+// of that wait; no call of the journal is made under it.
+package store

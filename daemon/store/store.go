@@ -1,0 +1,252 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"iris/daemon/fault"
+	"iris/daemon/journal"
+	"iris/ipc"
+)
+
+// RetrySpace is how often a full disk is tried again.
+const RetrySpace = time.Second
+
+// Options say what a Store needs of the daemon.
+type Options struct {
+	Opened  <-chan struct{}      // closed when the daemon is up; before, nobody waits for space
+	Go      func(f func())       // runs f on a goroutine that somebody waits for
+	OnFull  func()               // gives up room on the disk that nobody needs
+	OnFatal func()               // ends the daemon
+	IsLive  func(id string) bool // reports whether a message is queued or running
+}
+
+// A Store is a journal whose users wait while its disk is full. Journal and Log are set
+// before anything else is called.
+type Store struct {
+	*journal.Journal
+	Log *slog.Logger
+
+	o       Options
+	waiting context.Context // ends when nobody may wait for space any more
+	stop    context.CancelFunc
+	fatal   atomic.Pointer[error] // why the daemon ends, when that is the journal's fault
+
+	mu     sync.Mutex
+	found  chan struct{} // closed when there is space again; nil while there is
+	why    string
+	doubt  []string // messages that were refused, and may be on disk all the same
+	agents string   // why the last agent was not started, when that was for want of space
+}
+
+// New returns a Store without its journal.
+func New(o Options) *Store {
+	s := &Store{o: o}
+	s.waiting, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// StopWaiting ends every wait for space, also those to come.
+func (s *Store) StopWaiting() { s.stop() }
+
+// Waiting is the context in which somebody may wait for space.
+func (s *Store) Waiting() context.Context { return s.waiting }
+
+// Fatal is why the daemon ends, when that is the fault of what keeps its messages; nil
+// while it does not.
+func (s *Store) Fatal() error {
+	if err := s.fatal.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// SetFatal notes why the daemon ends, unless a reason is known, and reports whether none
+// was.
+func (s *Store) SetFatal(err error) bool { return s.fatal.CompareAndSwap(nil, &err) }
+
+// Fail ends the daemon, which can no longer record what happens. Running turns are left
+// to their agents, and what they say to the next daemon. The first reason stands.
+func (s *Store) Fail(err error) {
+	if s.SetFatal(err) {
+		s.Log.Error("the daemon ends", "err", err)
+		s.o.OnFatal()
+	}
+}
+
+// Heed returns what the journal said, and has done what that calls for: wait for space,
+// or end the daemon.
+func (s *Store) Heed(err error) error {
+	if stopped, ok := errors.AsType[*journal.StoppedError](err); ok {
+		if stopped.Full {
+			s.space(stopped)
+		} else {
+			s.Fail(stopped)
+		}
+	}
+	return err
+}
+
+// Persist records something that is not to be lost, or reads what is needed for that.
+// While the disk is full it waits, and tries again; any other error is returned. f may
+// be repeated.
+func (s *Store) Persist(f func() error) error { return s.PersistUntil(s.waiting, f) }
+
+// PersistUntil is Persist for a caller that waits until ctx ends.
+func (s *Store) PersistUntil(ctx context.Context, f func() error) error {
+	for {
+		err := s.Heed(f())
+		stopped, ok := errors.AsType[*journal.StoppedError](err)
+		if !ok || !stopped.Full {
+			return err
+		}
+		select {
+		case <-s.o.Opened:
+		default: // nobody could be told what a daemon waits for that only comes up
+			return err
+		}
+		select {
+		case <-s.space(stopped):
+		case <-ctx.Done():
+			return err
+		case <-s.waiting.Done():
+			return err
+		}
+	}
+}
+
+// NotAccepted is what the sender of a message is told that the journal did not take.
+func (s *Store) NotAccepted(id string, err error) *ipc.Error {
+	stopped, isStopped := errors.AsType[*journal.StoppedError](s.Heed(err))
+	conflict, conflicts := errors.AsType[*journal.ConflictError](err)
+	switch {
+	case conflicts:
+		e := fault.New(ipc.CodeConflict, "conflict", conflict)
+		e.Data.Hint = "use another key, or send the same message to the same conversation"
+		return e
+	case errors.Is(err, journal.ErrGone):
+		return fault.New(ipc.CodeCancelled, "cancelled", errors.New("the message was not accepted: its sender has hung up"))
+	case errors.Is(err, journal.ErrClosed):
+		return fault.New(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
+	case isStopped && stopped.Full:
+		s.mu.Lock()
+		s.doubt = append(s.doubt, id)
+		s.mu.Unlock()
+		return fault.New(ipc.CodeFull, "disk-full", fmt.Errorf("the message was not accepted: %w", err))
+	case isStopped:
+		return fault.New(ipc.CodeUnknown, "journal", fmt.Errorf("nobody knows whether the message was accepted: %w", err))
+	}
+	return fault.New(ipc.CodeFailed, "journal", err)
+}
+
+// WaitsFor says why nothing is accepted or started now; empty when it is.
+func (s *Store) WaitsFor() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.why, s.agents)
+}
+
+// AgentsWait notes why the last agent was not started for want of space; empty when it
+// was started.
+func (s *Store) AgentsWait(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.agents = why
+}
+
+// space returns a channel that is closed when the journal serves again.
+func (s *Store) space(why *journal.StoppedError) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.found == nil {
+		s.found, s.why = make(chan struct{}), why.Error()
+		s.Log.Error("the journal waits for room on its disk", "err", why)
+		s.o.Go(s.waitForSpace)
+	}
+	return s.found
+}
+
+// waitForSpace tries the journal until it serves again or StopWaiting.
+func (s *Store) waitForSpace() {
+	s.o.OnFull()
+	tick := time.NewTicker(RetrySpace)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.waiting.Done():
+			return
+		case <-tick.C:
+		}
+		err := s.Journal.Retry()
+		if stopped, ok := errors.AsType[*journal.StoppedError](err); ok && !stopped.Full {
+			s.Fail(stopped)
+			return
+		}
+		if err == nil {
+			break
+		}
+	}
+	s.Log.Info("the journal has room again")
+	s.mu.Lock()
+	doubt := s.doubt
+	close(s.found)
+	s.found, s.why, s.doubt = nil, "", nil
+	s.mu.Unlock()
+	for _, id := range doubt {
+		s.withdraw(id)
+	}
+}
+
+// withdraw ends a message that its sender was told was not accepted.
+func (s *Store) withdraw(id string) {
+	if s.o.IsLive(id) {
+		return
+	}
+	m, err := s.Message(id)
+	if err != nil || m.State.Ended() {
+		return
+	}
+	e := journal.End{State: journal.Cancelled, At: time.Now(), By: "iris", Note: "its sender was told that it was not accepted"}
+	if _, err := s.End(id, e); err != nil {
+		s.Log.Error("message not withdrawn", "message", id, "err", s.Heed(err))
+	}
+}
+
+// Requeue puts a message back that no agent has taken, and says why. It may be repeated
+// when its fate is open.
+func (s *Store) Requeue(id, why string) error {
+	_, err := s.Journal.Requeue(id, why, time.Now())
+	if wrong, ok := errors.AsType[*journal.StateError](err); ok && wrong.From == journal.Queued {
+		return nil
+	}
+	return err
+}
+
+// Dispatch records an attempt of a message. It may be repeated when its fate is open.
+func (s *Store) Dispatch(id string, a journal.Attempt) error {
+	_, err := s.Journal.Dispatch(id, a)
+	if wrong, ok := errors.AsType[*journal.StateError](err); ok && wrong.From == journal.Running {
+		if now, err := s.Message(id); err == nil && now.Last().At.Equal(a.At) {
+			return nil
+		}
+	}
+	return err
+}
+
+// Reattempt queues an unknown message for another attempt, and returns it. It may be
+// repeated when its fate is open, where c names a Request.
+func (s *Store) Reattempt(id string, c journal.Change) (journal.Message, error) {
+	m, err := s.Journal.Reattempt(id, c)
+	if wrong, ok := errors.AsType[*journal.StateError](err); ok && wrong.From == journal.Queued {
+		if now, err := s.Message(id); err == nil && now.Requested(c.Request) {
+			return now, nil
+		}
+	}
+	return m, err
+}

@@ -1,0 +1,240 @@
+package ipc
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+)
+
+// Verbs has a method for each call that the daemon answers. Its value makes one
+// call: it takes the method, its params and a pointer to its result, as
+// Client.Call does. A program that connects for each call passes a function of
+// its own.
+type Verbs func(ctx context.Context, method string, params, result any) error
+
+// ask makes a call whose result is an R.
+func ask[R any](ctx context.Context, v Verbs, method string, params any) (R, error) {
+	var result R
+	err := v(ctx, method, params, &result)
+	return result, err
+}
+
+// askReply is ask for a reply, which may be large; nil beside an error.
+func askReply(ctx context.Context, v Verbs, method string, params any) (*Reply, error) {
+	reply := new(Reply)
+	if err := v(ctx, method, params, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// Send sends a message and waits for the reply.
+func (v Verbs) Send(ctx context.Context, m Send) (*Reply, error) {
+	return askReply(ctx, v, MethodSend, &m)
+}
+
+// Submit sends a message and returns once it is on disk.
+func (v Verbs) Submit(ctx context.Context, m Send) (MessageState, error) {
+	return ask[MessageState](ctx, v, MethodSubmit, &m)
+}
+
+// Wait returns the first of some messages that has ended.
+func (v Verbs) Wait(ctx context.Context, w Wait) (MessageState, error) {
+	return ask[MessageState](ctx, v, MethodWait, &w)
+}
+
+// Stream has the output of a message notified, and returns when it has ended.
+func (v Verbs) Stream(ctx context.Context, s Stream) (StreamEnd, error) {
+	return ask[StreamEnd](ctx, v, MethodStream, &s)
+}
+
+// Result returns the reply to a message that has ended.
+func (v Verbs) Result(ctx context.Context, ref MessageRef) (*Reply, error) {
+	return askReply(ctx, v, MethodResult, &ref)
+}
+
+// Messages returns a page of messages.
+func (v Verbs) Messages(ctx context.Context, q MessageQuery) (MessageList, error) {
+	return ask[MessageList](ctx, v, MethodMessages, &q)
+}
+
+// Show returns a message with its history.
+func (v Verbs) Show(ctx context.Context, id string) (Message, error) {
+	return ask[Message](ctx, v, MethodShow, &MessageRef{ID: id})
+}
+
+// Usage sums up what messages have taken.
+func (v Verbs) Usage(ctx context.Context, q UsageQuery) (UsageSums, error) {
+	return ask[UsageSums](ctx, v, MethodUsage, &q)
+}
+
+// Cancel drops a message that waits, or interrupts its turn.
+func (v Verbs) Cancel(ctx context.Context, id string) (MessageState, error) {
+	return ask[MessageState](ctx, v, MethodCancel, &MessageID{ID: id})
+}
+
+// Retry has an ended message run again.
+func (v Verbs) Retry(ctx context.Context, r Retry) (MessageState, error) {
+	return ask[MessageState](ctx, v, MethodRetry, &r)
+}
+
+// Resolve records how an unknown message ended.
+func (v Verbs) Resolve(ctx context.Context, r Resolve) (MessageState, error) {
+	return ask[MessageState](ctx, v, MethodResolve, &r)
+}
+
+// Approvals returns the approvals that wait, the oldest first.
+func (v Verbs) Approvals(ctx context.Context, f ApprovalFilter) ([]Approval, error) {
+	list, err := ask[ApprovalList](ctx, v, MethodApprovals, &f)
+	return list.Approvals, err
+}
+
+// Decide decides about an approval.
+func (v Verbs) Decide(ctx context.Context, d Decide) (Approval, error) {
+	return ask[Approval](ctx, v, MethodDecide, &d)
+}
+
+// Caller returns who the daemon takes the caller for.
+func (v Verbs) Caller(ctx context.Context) (Caller, error) {
+	return ask[Caller](ctx, v, MethodCaller, nil)
+}
+
+// Processes returns the live agents.
+func (v Verbs) Processes(ctx context.Context) (ProcessList, error) {
+	return ask[ProcessList](ctx, v, MethodList, nil)
+}
+
+// Trees returns the live agents with the processes that they have started.
+func (v Verbs) Trees(ctx context.Context) ([]AgentTree, error) {
+	tree, err := ask[ProcessTree](ctx, v, MethodTree, nil)
+	return tree.Agents, err
+}
+
+// Kill stops agents now.
+func (v Verbs) Kill(ctx context.Context, t Target) (Stopped, error) {
+	return ask[Stopped](ctx, v, MethodKill, &t)
+}
+
+// Evict stops idle agents now, and busy ones after their turn.
+func (v Verbs) Evict(ctx context.Context, t Target) (Stopped, error) {
+	return ask[Stopped](ctx, v, MethodEvict, &t)
+}
+
+// Restart replaces agents between turns.
+func (v Verbs) Restart(ctx context.Context, t Target) (Stopped, error) {
+	return ask[Stopped](ctx, v, MethodRestart, &t)
+}
+
+// Wake starts the agent of a conversation, and returns when it is ready.
+func (v Verbs) Wake(ctx context.Context, t Target) (Process, error) {
+	return ask[Process](ctx, v, MethodWake, &t)
+}
+
+// Events returns events that are kept.
+func (v Verbs) Events(ctx context.Context, q EventQuery) (EventList, error) {
+	return ask[EventList](ctx, v, MethodEvents, &q)
+}
+
+// Subscribe has events notified, and returns when they end.
+func (v Verbs) Subscribe(ctx context.Context, q EventQuery) (Gap, error) {
+	return ask[Gap](ctx, v, MethodSubscribe, &q)
+}
+
+// Sessions returns all conversations.
+func (v Verbs) Sessions(ctx context.Context) ([]Conversation, error) {
+	list, err := ask[ConversationList](ctx, v, MethodSessions, nil)
+	return list.Conversations, err
+}
+
+// Reset forgets a conversation, and returns it.
+func (v Verbs) Reset(ctx context.Context, t Target) (Conversation, error) {
+	return ask[Conversation](ctx, v, MethodReset, &t)
+}
+
+// Rewind takes back the last turns of a conversation.
+func (v Verbs) Rewind(ctx context.Context, r Rewind) (Rewound, error) {
+	return ask[Rewound](ctx, v, MethodRewind, &r)
+}
+
+// Locate returns where the transcript of a message or a conversation is.
+func (v Verbs) Locate(ctx context.Context, ref MessageRef) (Transcript, error) {
+	return ask[Transcript](ctx, v, MethodLocate, &ref)
+}
+
+// Env returns the environment of a team's agents.
+func (v Verbs) Env(ctx context.Context, team string) (Env, error) {
+	return ask[Env](ctx, v, MethodEnv, &Target{Team: team})
+}
+
+// Examine returns what agents of the teams would find.
+func (v Verbs) Examine(ctx context.Context) (Examination, error) {
+	return ask[Examination](ctx, v, MethodExamine, nil)
+}
+
+// Status returns the state of the daemon and its pool.
+func (v Verbs) Status(ctx context.Context) (Status, error) {
+	return ask[Status](ctx, v, MethodStatus, nil)
+}
+
+// Reload has the daemon read its configuration again.
+func (v Verbs) Reload(ctx context.Context) (Reloaded, error) {
+	return ask[Reloaded](ctx, v, MethodReload, nil)
+}
+
+// Stop ends the daemon. It returns when the daemon is about to exit.
+func (v Verbs) Stop(ctx context.Context, p StopParams) error {
+	return v(ctx, MethodStop, &p, nil)
+}
+
+// Replace has the daemon replace its program; see Restart.
+func (v Verbs) Replace(ctx context.Context, r Restart) error {
+	return v(ctx, MethodReplace, &r, nil)
+}
+
+// Idempotent reports whether a call changes nothing, so that it may be made again
+// when its answer was lost.
+func Idempotent(method string) bool {
+	return slices.Contains([]string{
+		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodShow, MethodResult,
+		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree,
+	}, method)
+}
+
+// Handlers are called with the notifications of the daemon, in order. A nil one
+// passes over its kind.
+type Handlers struct {
+	State   func(MessageState)
+	Output  func(Output)
+	Gap     func(OutputGap)
+	Begin   func(Begin)
+	Event   func(Event)
+	Asked   func(Approval)
+	Decided func(Approval)
+}
+
+// Notify calls the handler of a notification. It is a Client.OnNotify.
+func (h *Handlers) Notify(method string, params json.RawMessage) {
+	switch method {
+	case NotifyState:
+		handle(h.State, params)
+	case NotifyOutput:
+		handle(h.Output, params)
+	case NotifyGap:
+		handle(h.Gap, params)
+	case NotifyBegin:
+		handle(h.Begin, params)
+	case NotifyEvent:
+		handle(h.Event, params)
+	case NotifyAsked:
+		handle(h.Asked, params)
+	case NotifyDecided:
+		handle(h.Decided, params)
+	}
+}
+
+func handle[P any](f func(P), params json.RawMessage) {
+	var p P
+	if f != nil && json.Unmarshal(params, &p) == nil {
+		f(p)
+	}
+}

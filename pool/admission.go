@@ -1,0 +1,113 @@
+package pool
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// admit says why a turn is refused, if it is.
+func (t *table) admit(q *queue, turn Turn, wake bool) error {
+	if t.closed {
+		return ErrClosed
+	}
+	if turn.ID != "" && t.entries[turn.ID] != nil {
+		return fmt.Errorf("message %s is in the pool already", turn.ID)
+	}
+	if turn.AcceptedSeq > 0 {
+		return nil // it was admitted once, and whoever could be told is gone
+	}
+	if turn.IfIdle && q.busy() {
+		return ErrBusy
+	}
+	if q.open(t.now) {
+		return q.refusal(t.now)
+	}
+	if t.parent(turn) != nil && t.stuck(turn) {
+		return ErrDeadlock
+	}
+	if !wake && !t.immediate(q, turn) {
+		if limit := t.settings(turn.Key.Team).QueueLimit; limit > 0 && t.queued[turn.Key.Team] >= limit {
+			return ErrQueueFull
+		}
+	}
+	if t.WhenFull == WhenFullFail && t.full(q) {
+		return ErrFull
+	}
+	return nil
+}
+
+// immediate reports that the agent there is takes the turn at once.
+func (t *table) immediate(q *queue, turn Turn) bool {
+	s := q.slot
+	if t.frozen || s == nil || len(q.entries) > 0 || q.held {
+		return false
+	}
+	return s.state == Idle && s.fresh == turn.Fresh || s.working() && q.recording == nil && t.takes(s, &entry{turn: turn})
+}
+
+// full reports that a queue without an agent would have to wait for the end of
+// somebody's turn to get one. A held queue waits for something else.
+func (t *table) full(q *queue) bool {
+	if q.slot != nil && q.slot.state != Stopping || q.orphans > 0 || len(q.entries) > 0 || q.held {
+		return false
+	}
+	free := t.MaxProcesses - len(t.slots) + t.stopping - t.waiting.len() - t.returning
+	for e := t.idle.Front(); e != nil && free <= 0; e = e.Next() {
+		if !e.Value.(*slot).queue.wants() {
+			free++
+		}
+	}
+	return free <= 0
+}
+
+// submit takes a turn in. Its position is its place in the queue of its key,
+// from 1; 0 when an idle agent takes it at once.
+func (t *table) submit(turn Turn, wake bool) (*entry, int, error) {
+	q := t.queue(turn.Key)
+	if err := t.admit(q, turn, wake); err != nil {
+		t.reindex(q)
+		return nil, 0, err
+	}
+	now := t.immediate(q, turn)
+	e := &entry{turn: turn, wake: wake, queue: q, since: t.now}
+	t.seq++
+	e.seq = t.seq
+	t.active++
+	if turn.ID != "" {
+		t.entries[turn.ID] = e
+	}
+	t.attach(e, t.parent(turn))
+	t.push(e, false)
+	t.reindex(q)
+	if now {
+		return e, 0, nil
+	}
+	if !wake {
+		t.emit(Event{Type: MessageQueued, Key: q.key, Message: turn.ID, Detail: "position " + strconv.Itoa(q.messages)})
+	}
+	return e, q.messages, nil
+}
+
+// cancel ends an entry: gone at once while it waits, interrupted while it runs.
+func (t *table) cancel(e *entry, cause error) error {
+	switch {
+	case e == nil || e.phase == ended:
+		return ErrNotRunning
+	case e.phase == queued:
+		t.drop(e, cause)
+	case e.cause == nil:
+		e.cause = cause
+		t.do(step{kind: stepInterrupt, entry: e, err: cause})
+	}
+	return nil
+}
+
+// setCause says why the turn of an agent that we stop will end. The first
+// reason stands. A turn that has not reached the agent yet is not sent any more.
+func (t *table) setCause(e *entry, cause error) {
+	if e.cause == nil && !e.sent {
+		t.cancel(e, cause)
+	} else if e.cause == nil {
+		e.cause = cause
+	}
+}

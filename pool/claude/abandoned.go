@@ -1,0 +1,85 @@
+package claude
+
+import (
+	"encoding/json"
+	"strings"
+
+	"iris/pool/turn"
+)
+
+// streamClosed is in the result of a tool for which the agent waited for permission
+// when its input ended: the agent has denied it by itself. Versions differ in the
+// words around it.
+const streamClosed = "Tool permission stream closed before response received"
+
+// askFailed begins the result of every tool that the agent could not ask about.
+const askFailed = "Tool permission request failed: "
+
+// nobodyToAsk reports the result of a tool that the agent could ask nobody about,
+// since its input had ended before.
+func nobodyToAsk(said string) bool {
+	return strings.HasPrefix(said, askFailed) && strings.HasSuffix(said, "Error: Stream closed")
+}
+
+// abandonedRequests are the tool calls, by their ids, that nobody could decide about.
+type abandonedRequests map[string]bool
+
+// note looks for such calls in a line in the user's name.
+func (l *abandonedRequests) note(line []byte) {
+	var m struct {
+		Message struct {
+			Content []struct {
+				Type    string          `json:"type"`
+				ID      string          `json:"tool_use_id"`
+				Content json.RawMessage `json:"content"`
+				IsError bool            `json:"is_error"`
+			} `json:"content"`
+		} `json:"message"`
+	}
+	if json.Unmarshal(line, &m) != nil {
+		return
+	}
+	for _, c := range m.Message.Content {
+		if c.Type != "tool_result" || !c.IsError || !wasLost(resultText(c.Content)) {
+			continue
+		}
+		if *l == nil {
+			*l = abandonedRequests{}
+		}
+		(*l)[c.ID] = true
+	}
+}
+
+// wasLost reports whether a denied tool says that nobody could decide about it.
+func wasLost(said string) bool { return strings.Contains(said, streamClosed) || nobodyToAsk(said) }
+
+// resultText is what the result of a tool says: a text, or a list of blocks.
+func resultText(content json.RawMessage) string {
+	var text string
+	if json.Unmarshal(content, &text) == nil {
+		return text
+	}
+	var blocks []struct {
+		Text string `json:"text"`
+	}
+	decode(content, &blocks)
+	var said []string
+	for _, b := range blocks {
+		said = append(said, b.Text)
+	}
+	return strings.Join(said, "\n")
+}
+
+// explain says of a turn that ended with a denial whether that was nobody's wish.
+func (l abandonedRequests) explain(r *turn.Result, denials []denial) {
+	if r.Outcome != turn.Denied {
+		return
+	}
+	for _, d := range denials {
+		if l[d.ID] {
+			r.Reason = turn.ApprovalLost
+			r.Err = "denied: " + d.Tool + " (approval lost: the daemon ended while it was pending)"
+			return
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package claude
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"iris/pool/turn"
+)
+
+// An Ending is one way in which a turn ends.
+type Ending struct {
+	Name    string
+	When    string // what the agent writes then, for people
+	Outcome turn.Outcome
+
+	is  func(r *resultLine) bool
+	why string // what went wrong; empty: what the agent says
+}
+
+// endings says of each result how the turn has ended: the first that fits. is_error
+// decides about success, never the subtype: errors of the API come as "success".
+// iris-internals(7) shows this table.
+var endings = []Ending{
+	{"turn limit", "subtype error_max_turns", turn.Limit,
+		func(r *resultLine) bool { return r.Subtype == "error_max_turns" }, "turn limit reached"},
+	{"budget limit", "subtype error_max_budget_usd", turn.Limit,
+		func(r *resultLine) bool { return r.Subtype == "error_max_budget_usd" }, "budget spent"},
+	{"interrupted", "terminal_reason aborted_...", turn.Interrupted,
+		(*resultLine).aborted, "interrupted"},
+	{"interrupted while a hook ran", "terminal_reason of a hook, after a request to interrupt", turn.Interrupted,
+		func(r *resultLine) bool { return r.Interrupted && r.hookStopped() }, "interrupted"},
+	{"not logged in", "is_error, and status 401 or 403 or words about a login", turn.NotLoggedIn,
+		func(r *resultLine) bool {
+			return r.IsError && (r.Status == 401 || r.Status == 403 || saysLogin(r.said()))
+		}, ""},
+	{"rate limit", "is_error, and status 429 or words about a limit", turn.RateLimited,
+		func(r *resultLine) bool { return r.IsError && (r.Status == 429 || saysRate(r.said())) }, ""},
+	{"API error", "is_error, and a status of 400 or more", turn.APIError,
+		func(r *resultLine) bool { return r.IsError && r.Status >= 400 }, ""},
+	{"connection lost", "is_error, and words about an answer that was cut off", turn.Incomplete,
+		func(r *resultLine) bool { return r.IsError && saysPartial(r.said()) }, ""},
+	{"API error without a status", "is_error, and words about the API; incomplete if the model had spoken", turn.APIError,
+		func(r *resultLine) bool { return r.IsError && saysAPI(r.said()) }, ""},
+	{"other error", "is_error", turn.Failed,
+		func(r *resultLine) bool { return r.IsError }, ""},
+	{"tool deferred", "terminal_reason tool_deferred: a hook has put a tool off", turn.Denied,
+		(*resultLine).deferred, ""},
+	{"command without effect", "num_turns 0, and a command such as /compact that failed", turn.Incomplete,
+		func(r *resultLine) bool { return r.Turns == 0 && r.Failed != "" }, ""},
+	{"model not asked", "num_turns 0, and no command ran: a hook blocked the message, or the command is unknown", turn.Incomplete,
+		(*resultLine).notAsked, ""},
+	{"stopped by a hook", "terminal_reason hook_stopped or stop_hook_prevented", turn.Incomplete,
+		(*resultLine).hookStopped, "a hook stopped the turn"},
+	{"cut off", "stop_reason absent or pause_turn, after a turn of the model", turn.Incomplete,
+		(*resultLine).partial, "the answer was cut off before its end"},
+	{"tool denied", "permission_denials, or a permission_denied line", turn.Denied,
+		func(r *resultLine) bool { return len(r.Denials) > 0 }, ""},
+	{"answered", "anything else", turn.Success,
+		func(*resultLine) bool { return true }, ""},
+}
+
+// Endings returns the table by which the end of a turn is judged: the first row that
+// fits counts.
+func Endings() []Ending { return slices.Clone(endings) }
+
+// deferred reports whether a hook has put off a tool call.
+func (r *resultLine) deferred() bool { return r.Terminal == "tool_deferred" }
+
+// hookStopped reports whether a hook of the user's has ended the turn.
+func (r *resultLine) hookStopped() bool {
+	return r.Terminal == "hook_stopped" || r.Terminal == "stop_hook_prevented"
+}
+
+// partial reports whether an answer ends where the model did not end it: its
+// stream was cut off so cleanly that the agent took it for whole, or it was to be
+// gone on with. A turn in which no model was called has no stop reason either.
+func (r *resultLine) partial() bool {
+	return r.Turns > 0 && (r.Stop == "" || r.Stop == "pause_turn")
+}
+
+// refusals are what the program answers by itself to a command that it does not run.
+var refusals = []string{"Unknown command: ", "Unknown skill: "}
+
+// notAsked reports whether nobody has dealt with the message: a hook has blocked it, or
+// it is a command that the program has not, or not here.
+func (r *resultLine) notAsked() bool {
+	refused := strings.HasSuffix(r.Text, " isn't available in this environment.")
+	for _, prefix := range refusals {
+		refused = refused || strings.HasPrefix(r.Text, prefix)
+	}
+	return r.Turns == 0 && r.origin() == "" && (!r.Local || refused)
+}
+
+// complete is a result with what the lines before it say of the turn.
+func (a *turnNotes) complete(r *resultLine, base totals) *turn.Result {
+	out := r.result(base)
+	out.Model = a.Model
+	e := r.ending()
+	out.Outcome = e.Outcome
+	switch {
+	case e.Outcome == turn.Success, e.Outcome == turn.Denied:
+		if r.Deferred != nil {
+			r.Denials = append(r.Denials, denial(*r.Deferred))
+		}
+		out.Text = a.answer(r)
+	case r.Turns == 0 && !r.IsError:
+		out.Text = ""
+		out.Err = oneLine(cmp.Or(r.Failed, r.Text, "the agent has not dealt with the message"))
+	default:
+		out.Err = cmp.Or(e.why, r.reason())
+		a.keepSaid(out, r)
+	}
+	if out.Outcome == turn.RateLimited {
+		out.Resets = a.Resets
+	}
+	return out
+}
+
+// keepSaid keeps what the model has said in a turn that did not end well: as its text,
+// or, where that is what went wrong, before it.
+func (a *turnNotes) keepSaid(out *turn.Result, r *resultLine) {
+	said := a.said(0)
+	// A part of an answer before an error of the API is a partial answer.
+	if out.Outcome == turn.APIError && r.Status == 0 && a.Anew < len(a.Said) && said != "" {
+		out.Outcome = turn.Incomplete
+	}
+	switch out.Outcome {
+	case turn.Incomplete, turn.Limit, turn.Interrupted:
+		if said != "" || r.IsError {
+			out.Text = said
+		}
+	default:
+		if said != "" {
+			out.Earlier = []string{said}
+		}
+	}
+}
+
+// ending returns the row of the table.
+func (r *resultLine) ending() Ending {
+	for _, e := range endings {
+		if e.is(r) {
+			return e
+		}
+	}
+	panic("bug: the last ending fits all")
+}
+
+// answer is the text of a turn that ended well. The result has the last text alone,
+// and none where a hook kept the turn going to its end.
+func (a *turnNotes) answer(r *resultLine) string {
+	switch {
+	case given(r.Output) || r.Turns == 0:
+		return r.Text
+	case r.Text == "":
+		return a.said(0)
+	case len(a.Said) > 1 && a.Said[len(a.Said)-2].Cut:
+		return cmp.Or(a.lastAnswer(), r.Text)
+	}
+	return r.Text
+}
+
+// reason is one line on what went wrong.
+func (r *resultLine) reason() string {
+	return cmp.Or(oneLine(r.said()), "agent gave no reason ("+r.Subtype+")")
+}
+
+// followed is the result of a message together with that of the turn in which its
+// work in the background has reported.
+func followed(first, next *turn.Result) *turn.Result {
+	r := *next
+	r.Earlier = append(append(r.Earlier[:0:0], first.Earlier...), first.Text)
+	r.CostUSD += first.CostUSD
+	r.Usage = r.Usage.Plus(first.Usage)
+	r.Turns += first.Turns
+	r.Duration += first.Duration
+	r.API += first.API
+	if first.Outcome != turn.Success {
+		r.Outcome, r.Err, r.Resets = first.Outcome, first.Err, first.Resets
+	}
+	r.Structured = r.Structured || first.Structured
+	return &r
+}
+
+// addDenials adds the tool calls that were denied, each once, with its input, which not
+// every line has that tells of a denial. A turn that ended well but for them is one in
+// which a tool was denied.
+func addDenials(r *turn.Result, denials []denial) {
+	at := map[string]int{}
+	for _, d := range denials {
+		if i, ok := at[d.ID]; ok && d.ID != "" {
+			if r.Denials[i].Input == nil {
+				r.Denials[i].Input = d.Input
+			}
+			continue
+		}
+		at[d.ID] = len(r.Denials)
+		r.Denials = append(r.Denials, turn.Denial{Tool: d.Tool, Input: d.Input})
+	}
+	if len(r.Denials) > 0 && r.Outcome.Answered() {
+		r.Outcome, r.Err = turn.Denied, "denied: "+r.Denials[0].Tool
+	}
+}

@@ -1,0 +1,75 @@
+package claude
+
+import (
+	"bytes"
+	"io"
+)
+
+// isReplay reports whether a line, or its end, repeats the message of that uuid. A quote
+// inside a text has a backslash before it.
+func isReplay(line []byte, uuid string) bool {
+	return uuid != "" && bytes.Contains(line, []byte(`"isReplay":true`)) && bytes.Contains(line, []byte(`"uuid":"`+uuid+`"`))
+}
+
+// A finder looks for the beginning of a message's turn in the agent's output: the agent
+// may first end one that it has begun by itself. The rules are those of turnNotes.
+type finder struct {
+	uuid  string
+	r     lineReader
+	first int64 // where a turn begins, should it be the message's
+	found bool
+}
+
+func newFinder(s *Stream, base int64, uuid string) *finder {
+	return &finder{uuid: uuid, first: base, r: lineReader{f: upTo{s}, off: base, seen: base, max: maxLine}}
+}
+
+// upTo is the output of the turn of a stream.
+type upTo struct{ s *Stream }
+
+func (u upTo) ReadAt(b []byte, off int64) (int, error) {
+	n, err := u.s.readAt(b, off)
+	if err == nil && n < len(b) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// find reports whether the beginning of the turn is known, and goes there. With last
+// set nothing will be written any more.
+func (s *Stream) find(last bool) bool {
+	f := s.start
+	if f == nil {
+		return true
+	}
+	err := f.r.all(sink{line: f.line, long: f.long, over: func(_, _ []byte, _ int64) {}})
+	if !f.found && !last && err == nil {
+		return false
+	}
+	s.start = nil
+	s.startAt(f.first)
+	return true
+}
+
+func (f *finder) line(line []byte) {
+	if f.found {
+		return
+	}
+	switch typ, _, _ := route(line); {
+	case typ == "command_lifecycle" && bytes.Contains(line, []byte(f.uuid)) && bytes.Contains(line, []byte(`"state":"started"`)):
+		f.first, f.found = f.r.next, true
+	case isReplay(line, f.uuid):
+		f.found = true
+	case typ == "result" && bytes.Contains(line, []byte(`"`+f.uuid+`"`)):
+		f.found = true
+	case typ == "result":
+		f.first = f.r.next
+	}
+}
+
+// long is line for a long one.
+func (f *finder) long(head, tail []byte, _ int64) bool {
+	typ, _, _ := route(head)
+	f.found = f.found || isReplay(tail, f.uuid)
+	return typ == "" && !f.found
+}

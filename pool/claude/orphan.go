@@ -1,0 +1,201 @@
+package claude
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"iris/pool/procs"
+)
+
+// Orphan is an agent of an earlier daemon that still lives: it finishes its
+// turn, writes the result into its spool and goes.
+type Orphan struct {
+	Session string
+	Process string // the pool's id of it
+	Path    string // its spool
+	PID     int    // 0 when the record is lost: then it cannot be signalled
+
+	id     procs.ID
+	config string // directory of Claude Code
+}
+
+// Orphans returns the agents whose spools are in that directory and whose
+// locks are held. Called before anything is started there.
+func Orphans(spools string) ([]Orphan, error) {
+	paths, err := listSpools(spools)
+	if err != nil {
+		return nil, err
+	}
+	var out []Orphan
+	for _, path := range paths {
+		if lockHeld(path) {
+			out = append(out, orphanAt(path))
+		}
+	}
+	return out, nil
+}
+
+func orphanAt(path string) Orphan {
+	l := Orphan{Path: path}
+	l.Session, l.Process = splitName(path)
+	if r, err := readRecord(path); err == nil && r.Boot == procs.BootID() {
+		l.id, l.config = procs.ID{PID: r.PID, Start: r.Start}, r.Config
+		if l.id.Alive() {
+			l.PID = r.PID
+		}
+	}
+	return l
+}
+
+// Alive reports whether the agent still lives.
+func (l *Orphan) Alive() bool { return lockHeld(l.Path) }
+
+// Written is how many bytes the agent has written so far. It grows with every
+// sign of progress, whatever becomes of the clock.
+func (l *Orphan) Written() int64 {
+	info, err := os.Stat(l.Path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Progress is when the agent last wrote anything, by the clock.
+func (l *Orphan) Progress() time.Time {
+	info, err := os.Stat(l.Path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// Wait returns when the agent is gone, or with the cause when ctx ends.
+func (l *Orphan) Wait(ctx context.Context) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for l.Alive() {
+		if l.PID != 0 {
+			l.id.Await(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// Stop ends the agent and everything below it: SIGTERM, and after grace
+// SIGKILL. Without a record it can do nothing and says so.
+func (l *Orphan) Stop(grace time.Duration) error {
+	if !l.Alive() {
+		return nil
+	}
+	if l.PID == 0 {
+		return errors.New("process id not known: no record beside " + l.Path)
+	}
+	tree := procs.NewTree(l.PID, procs.Latest(), l.Session)
+	tree.Collect(l.id)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	l.id.Signal(syscall.SIGTERM)
+	if l.Wait(ctx) != nil {
+		tree.Collect(l.id)
+		l.id.Signal(syscall.SIGKILL)
+	}
+	tree.Kill(l.Process, nil)
+	ctx, cancel = context.WithTimeout(context.Background(), max(grace, time.Second))
+	defer cancel()
+	err := l.Wait(ctx)
+	forgetProcess(l.config, l.id)
+	return err
+}
+
+// Follow has call, which must not block, called whenever the agent may have
+// written something, until stop is.
+func (l *Orphan) Follow(f *Follower, call func()) (stop func()) {
+	return f.add(l.Path, call)
+}
+
+// AtRest reports whether the agent does nothing for the message that it was given
+// last: its result is there, or the agent has not begun it so far.
+func (l *Orphan) AtRest() (bool, error) {
+	ev, err := l.last()
+	return ev.Result != nil || ev.NotBegun, err
+}
+
+// Moved returns the session that the agent has gone on with in its last turn (/clear)
+// when nobody could rename its files; empty when it has not.
+func (l *Orphan) Moved() string {
+	ev, err := l.last()
+	if err != nil || ev.Result == nil || ev.Result.SessionID == l.Session {
+		return ""
+	}
+	return ev.Result.SessionID
+}
+
+// OwnTurns returns the turns of its own of an agent that is gone which have ended after
+// the message that it was given last, and which nobody was told of.
+func (l *Orphan) OwnTurns() ([]OwnTurn, error) {
+	ev, err := l.last()
+	return ev.Later, err
+}
+
+// last returns the evidence in the spool about the message that the agent was given last.
+func (l *Orphan) last() (Evidence, error) {
+	rec, err := readRecord(l.Path)
+	switch {
+	case err != nil || rec.Given == nil:
+		return Evidence{}, err
+	case *rec.Given < 0: // there was none
+		return Evidence{NotBegun: true}, nil
+	}
+	return ReadOutcome(filepath.Dir(l.Path), l.Process, *rec.Given, rec.UUID, rec.NoWait)
+}
+
+// turnWords are in every line that may end a turn, and seldom in others. In a text
+// their quotation marks would be escaped.
+var turnWords = [][]byte{
+	[]byte(`"result"`), []byte(`"session_state_changed"`), []byte(`"command_lifecycle"`),
+	[]byte(`"task_id"`), []byte(`"background_tasks_changed"`),
+}
+
+// longestWord is the length of the longest of the turnWords.
+const longestWord = int64(len(`"background_tasks_changed"`))
+
+// A Scan goes through what an agent of an earlier daemon writes, and tells when it
+// is worth while to look for the end of its turn with ReadOutcome, which reads the
+// whole.
+type Scan struct {
+	off int64 // start of the first line that was not finished at the last call
+}
+
+// News reports whether a line that may end the turn has been written, or begun,
+// since the last call.
+func (s *Scan) News(l *Orphan) (news bool, err error) {
+	f, err := os.Open(l.Path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	buf := buffers.Get().(*[chunk]byte)
+	defer buffers.Put(buf)
+	for at := s.off; ; at += chunk - longestWord {
+		n, err := readAt(f, buf[:], at)
+		for _, word := range turnWords {
+			news = news || bytes.Contains(buf[:n], word)
+		}
+		if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
+			s.off = at + int64(i) + 1
+		}
+		if err != nil || n < len(buf) {
+			return news, err
+		}
+	}
+}

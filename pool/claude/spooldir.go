@@ -1,0 +1,135 @@
+package claude
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"iris/config/sys"
+	"iris/pool/procs"
+)
+
+// lockDir takes the lock of the spool directory.
+func lockDir(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := sys.Lock(d); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return func() { d.Close() }, nil
+}
+
+// liveOwner returns the process id of a live process with that session; empty when
+// there is none.
+func liveOwner(dir, session string) (process string, err error) {
+	paths, err := listSpools(dir)
+	for _, path := range paths {
+		if s, process := splitName(path); s == session && lockHeld(path) {
+			return process, nil
+		}
+	}
+	return "", err
+}
+
+// listSpools returns the paths of the spools in a directory, none when that is not
+// there.
+func listSpools(dir string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".out" {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, err
+}
+
+// lockHeld reports whether a process holds the spool's lock, which is to say that the
+// agent lives. It is taken for alive while that cannot be looked at.
+func lockHeld(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return Scarce(err)
+	}
+	defer f.Close()
+	return sys.Locked(f)
+}
+
+// Scarce reports whether an error is for want of descriptors or memory: it says
+// nothing of the file, and to try again helps.
+func Scarce(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
+// splitName takes a spool's path apart into session and process id.
+func splitName(path string) (session, process string) {
+	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	session, process, _ = strings.Cut(name, ".")
+	return session, process
+}
+
+// findSpool returns the path of the spool of a process; fs.ErrNotExist when there is
+// none.
+func findSpool(spools, process string) (string, error) {
+	paths, err := listSpools(spools)
+	for _, path := range paths {
+		if _, p := splitName(path); p == process {
+			return path, nil
+		}
+	}
+	if err == nil {
+		err = &fs.PathError{Op: "read", Path: filepath.Join(spools, "*."+process+".out"), Err: fs.ErrNotExist}
+	}
+	return "", err
+}
+
+// readRecord returns the record beside a spool.
+func readRecord(path string) (record, error) {
+	var r record
+	b, err := os.ReadFile(path[:len(path)-len(filepath.Ext(path))] + ".json")
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(b, &r)
+}
+
+// CleanSpools removes the spools of dead processes, but those that keep says
+// are still needed. The directory's lock keeps it off a process that is just
+// being started.
+func CleanSpools(spools string, keep func(process string) bool) error {
+	unlock, err := lockDir(spools)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	entries, err := os.ReadDir(spools)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		path := filepath.Join(spools, e.Name())
+		out := path[:len(path)-len(filepath.Ext(path))] + ".out"
+		_, process := splitName(path)
+		if process == "" || lockHeld(out) || keep != nil && keep(process) {
+			continue
+		}
+		if rec, err := readRecord(out); err == nil && rec.Boot == procs.BootID() {
+			forgetProcess(rec.Config, procs.ID{PID: rec.PID, Start: rec.Start})
+		}
+		errs = append(errs, os.Remove(path))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,85 @@
+package claude
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"iris/pool/turn"
+)
+
+// What a turn waits for is known by its id, and is nothing beside the turn until the
+// agent puts it into the background.
+func TestTaskThatATurnWaitsFor(t *testing.T) {
+	var a turnNotes
+	note := func(subtype, line string) { a.note("system", subtype, []byte(line), 0, false) }
+	started := func(id, typ string, background bool) {
+		note("task_started", fmt.Sprintf(`{"task_id":%q,"description":"does %[1]s","subagent_type":"Explore","is_backgrounded":%v,"task_type":%q}`, id, background, typ))
+	}
+	beside := func(want ...string) {
+		t.Helper()
+		if got := a.background(false); !slices.Equal(got, want) {
+			t.Errorf("beside the turn: %q, want %q", got, want)
+		}
+	}
+	started("front", "local_agent", false)
+	started("bash", "local_bash", false)
+	started("back", "local_agent", true)
+	if got := a.Tasks["front"]; got.Kind != "Explore" || got.What != "does front" {
+		t.Errorf("got %+v", got)
+	}
+	beside("does back")
+	if got := a.subagents(); !slices.Equal(got, []string{"does back"}) {
+		t.Errorf("subagents: %q", got)
+	}
+	note("background_tasks_changed", `{"tasks":[{"task_id":"back"},{"task_id":"bash","task_type":"local_bash","description":"does bash"}]}`)
+	beside("does back", "does bash")
+	note("session_state_changed", `{"state":"idle"}`)
+	if _, known := a.Tasks["front"]; known || len(a.Tasks) != 2 {
+		t.Errorf("after the turn: %+v", a.Tasks)
+	}
+}
+
+// A subagent that has ended and not reported when its agent goes was a part of what was
+// asked for.
+func TestAgentGoneBeforeASubagentReports(t *testing.T) {
+	for name, ends := range map[string][]string{
+		"works":     nil,
+		"has ended": {`{"type":"system","subtype":"task_updated","task_id":"s","patch":{"status":"completed"}}`},
+	} {
+		var a turnNotes
+		a.expect("u", false)
+		for _, line := range append([]string{
+			`{"type":"command_lifecycle","command_uuid":"u","state":"started"}`,
+			`{"type":"system","subtype":"task_started","task_id":"s","description":"looks","is_backgrounded":true}`,
+			`{"type":"result","subtype":"success","result":"launched","num_turns":2,"stop_reason":"end_turn","user_message_uuids":["u"]}`,
+		}, ends...) {
+			typ, sub, _ := route([]byte(line))
+			if f := a.note(typ, sub, []byte(line), 0, false); f.over != nil {
+				t.Errorf("%s: over at %s", name, line)
+			}
+		}
+		if r := a.last(); r == nil || r.Outcome != turn.Incomplete || !slices.Equal(r.Background, []string{"looks"}) || r.Text != "launched" {
+			t.Errorf("%s: got %+v", name, r)
+		}
+	}
+}
+
+// One that has reported is no loss when the agent goes before it is idle.
+func TestAgentGoneAfterASubagentHasReported(t *testing.T) {
+	var a turnNotes
+	a.expect("u", false)
+	for _, line := range []string{
+		`{"type":"command_lifecycle","command_uuid":"u","state":"started"}`,
+		`{"type":"system","subtype":"task_started","task_id":"s","run_id":"r","description":"looks","is_backgrounded":true}`,
+		`{"type":"result","subtype":"success","result":"launched","num_turns":2,"stop_reason":"end_turn","user_message_uuids":["u"]}`,
+		`{"type":"system","subtype":"task_updated","task_id":"s","patch":{"status":"completed"}}`,
+		`{"type":"result","subtype":"success","result":"found","num_turns":1,"stop_reason":"end_turn","origin":{"kind":"task-notification","runId":"r"}}`,
+	} {
+		typ, sub, _ := route([]byte(line))
+		a.note(typ, sub, []byte(line), 0, false)
+	}
+	if r := a.last(); r == nil || r.Outcome != turn.Success || r.Text != "found" || len(r.Background) > 0 {
+		t.Errorf("got %+v", r)
+	}
+}

@@ -1,0 +1,113 @@
+package transcript
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// maxRecord is the longest line that is read, in bytes.
+const maxRecord = 64 << 20
+
+// A LongLineError is a line that is left out.
+type LongLineError struct{ path string }
+
+func (e *LongLineError) Error() string {
+	return fmt.Sprintf("a line of %s has more than %d bytes and is left out", e.path, maxRecord)
+}
+
+// A Reader reads a file of lines that somebody else writes, and may replace. Aim it
+// at one first.
+type Reader struct {
+	path string
+	file *os.File // nil while there is none
+	at   int64    // bytes read so far
+	buf  []byte   // read, and not taken yet
+	skip bool     // the line that buf begins in is too long
+}
+
+// Aim has another file read, from its beginning.
+func (r *Reader) Aim(path string) {
+	if path != r.path {
+		r.Close()
+		*r = Reader{path: path}
+	}
+}
+
+// Open opens the file if it is there, and again when another one has taken its
+// place or it was cut, which it reports.
+func (r *Reader) Open() (replaced bool, err error) {
+	info, err := os.Stat(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // not yet, or not at this moment
+	}
+	if err != nil {
+		return false, err
+	}
+	if r.file != nil {
+		have, err := r.file.Stat()
+		if err == nil && os.SameFile(info, have) && info.Size() >= r.at {
+			return false, nil
+		}
+		replaced = true
+		r.Close()
+	}
+	r.file, err = os.Open(r.path)
+	r.at, r.buf, r.skip = 0, nil, false
+	return replaced, err
+}
+
+// Close closes the file, if one is open.
+func (r *Reader) Close() {
+	if r.file != nil {
+		r.file.Close()
+		r.file = nil
+	}
+}
+
+// Next returns the next whole line without its end; it is valid until the next
+// call. io.EOF means that there is none now, a *LongLineError that one was
+// passed over.
+func (r *Reader) Next() ([]byte, error) {
+	searched := 0
+	for {
+		if i := bytes.IndexByte(r.buf[searched:], '\n'); i >= 0 {
+			line := r.buf[:searched+i]
+			r.buf = r.buf[searched+i+1:]
+			if r.skip || len(line) > maxRecord {
+				r.skip = false
+				return nil, &LongLineError{r.path}
+			}
+			return line, nil
+		}
+		if searched = len(r.buf); searched > maxRecord {
+			r.skip = true
+		}
+		if r.skip {
+			r.buf, searched = nil, 0
+		}
+		if err := r.more(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// more reads on.
+func (r *Reader) more() error {
+	if r.file == nil {
+		return io.EOF
+	}
+	const least = 64 << 10
+	grown := make([]byte, len(r.buf), max(2*len(r.buf), least)+least)
+	copy(grown, r.buf)
+	n, err := r.file.Read(grown[len(grown):cap(grown)])
+	r.buf = grown[:len(grown)+n]
+	r.at += int64(n)
+	if n > 0 {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,365 @@
+package claude
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"iris/pool/turn"
+)
+
+// turnNotes reads what an agent writes, line by line, and says how the message that
+// was given to it ended, and which turns were nobody's. A live Process and ReadOutcome
+// read through it, so that a turn ends in the same way with a daemon and without.
+//
+// # Whose turn it is
+//
+// The agent begins turns by itself: its scheduler does, work in the background that
+// has ended, other sessions. A result is the message's own when its turn is:
+//
+//	command_lifecycle started, with the uuid of the message: its turn is the one under
+//	  way, also when it was put into one that had begun for something else
+//	user line with isReplay and that uuid: the same, where the program has no lifecycle
+//	result with that uuid in user_message_uuids
+//	result without a turn of the model, or with an error, and then idle: where the program
+//	  has no lifecycle, and writes no replay for such a one
+//
+// The message is over with that result; or, while subagents still work for it, when
+// the state is idle: each of them reports in a turn that belongs to the message too. A
+// program without lifecycle says idle beside subagents, and is over when none is open.
+type turnNotes struct {
+	Notes
+	spool io.ReaderAt // what the lines are read from
+}
+
+// Notes are what has been noted, as another image of this program needs them.
+type Notes struct {
+	// Of the process.
+	Lifecycle bool      // the program says by uuid what becomes of a message
+	State     string    // of the last state line; empty before the first
+	Model     string    // as the last init line names it
+	Totals    totals    // of the last result
+	Resets    time.Time // of a limit that was reached; zero when there is none, or nobody said
+	Tasks     map[string]Task
+
+	// Of the turn under way, or of the last one.
+	InTurn      bool
+	Wakeup      string // why the agent has begun it by itself, if it says so
+	Said        []spoken
+	Anew        int    // so many of Said came before the model was last asked anew
+	Interrupted bool   // by somebody
+	Local       bool   // a command of the program's own has answered
+	Failed      string // why such a command came to nothing
+
+	Lost abandonedRequests // tool calls that nobody could decide about
+
+	Message *awaited // nil when none is awaited
+}
+
+// awaited is the message that was given to the agent last.
+type awaited struct {
+	UUID    string
+	NoWait  bool // its end is the agent's first answer, also when subagents work on
+	Heard   bool // the agent has it
+	Mine    bool // the turn under way is that of the message
+	Denials []denial
+	Older   map[string]bool // runs of the work that was under way before
+
+	First *handedResult // of its own turn, while subagents work for it
+	Held  *handedResult // of a turn that may be its own: see turnNotes
+}
+
+// found is what a line says.
+type found struct {
+	result  bool         // the line is the end of a turn
+	state   bool         // the line names the agent's state
+	session string       // id of the conversation, if the line has one that counts
+	begins  bool         // a turn has begun
+	mode    string       // of permissions, if the line names it
+	over    *turn.Result // the message has ended like this
+	dropped bool         // the message was taken out of the agent's queue and never begins
+	own     *OwnTurn     // a turn has ended that nobody has sent
+}
+
+// expect has the notes await a message, from the line after the last.
+func (a *turnNotes) expect(uuid string, noWait bool) {
+	a.Message = &awaited{UUID: uuid, NoWait: noWait, Older: a.age()}
+}
+
+// note takes down what a line says; at is where it stands in the spool. stopping says
+// that the agent ends: work that is killed now has not ended by itself.
+func (a *turnNotes) note(typ, subtype string, line []byte, at int64, stopping bool) (f found) {
+	switch typ {
+	case "user":
+		a.user(line, nil)
+	case "assistant":
+		a.assistant(line, at)
+	case "stream_event":
+		if n := len(a.Said); n > 0 && bytes.Contains(line, []byte(`"stop_reason":"max_tokens"`)) {
+			a.Said[n-1].Cut = true
+		}
+	case "rate_limit_event":
+		a.limited(line)
+	case "command_lifecycle":
+		a.lifecycle(line, &f)
+	case "system":
+		a.system(subtype, line, stopping, &f)
+	case "result":
+		a.result(line, &f)
+	}
+	return f
+}
+
+// denied notes tool calls that were denied to subagents by us: no line tells of that.
+func (a *turnNotes) denied(calls []denial) {
+	if a.Message != nil {
+		a.Message.Denials = append(a.Message.Denials, calls...)
+	}
+}
+
+// long notes a line of which only head and tail were read.
+func (a *turnNotes) long(typ string, head, tail []byte, at, length int64) {
+	switch typ {
+	case "user":
+		a.user(head, tail)
+	case "assistant":
+		if !ofSubagent(head) && !ofSubagent(tail) && !isSynthetic(head) {
+			a.Said = append(a.Said, spoken{At: at, Len: length})
+		}
+	}
+}
+
+// user looks for the signs of a replay, of an interrupt, and that the model is asked
+// anew. Of a long line both ends are given.
+func (a *turnNotes) user(line, tail []byte) {
+	has := func(s string) bool { return bytes.Contains(line, []byte(s)) || bytes.Contains(tail, []byte(s)) }
+	m := a.Message
+	switch {
+	case m != nil && has(`"isReplay":true`) && has(`"uuid":"`+m.UUID+`"`):
+		m.Heard = true
+		m.Mine = m.Mine || !a.Lifecycle
+	case has(streamClosed), has(askFailed):
+		a.Lost.note(line)
+		a.Anew = len(a.Said)
+	case ofSubagent(line) || ofSubagent(tail):
+	case has(`"type":"tool_result"`):
+		a.Anew = len(a.Said)
+	case has(`"text":"[Request interrupted by user`):
+		a.Interrupted = true
+	case len(a.Said) > 0 && has(`"isSynthetic":true`) && has(" Resume directly "):
+		a.Said[len(a.Said)-1].Cut = true
+	}
+}
+
+// ofSubagent reports whether a line is of an agent below the agent. A quote inside a
+// text has a backslash before it.
+func ofSubagent(line []byte) bool { return bytes.Contains(line, []byte(`"parent_tool_use_id":"`)) }
+
+// isSynthetic reports whether the program itself speaks in a line, not the model.
+func isSynthetic(line []byte) bool { return bytes.Contains(line, []byte(`"model":"<synthetic>"`)) }
+
+func (a *turnNotes) assistant(line []byte, at int64) {
+	switch {
+	case ofSubagent(line):
+	case isSynthetic(line):
+		a.Local = true
+		if why, is := strings.CutPrefix(textOf(line), "Error: "); is {
+			a.Failed = oneLine(why)
+		}
+	default:
+		if s := (spoken{At: at, Len: int64(len(line))}); a.kept()+len(line) <= maxKept {
+			if s.Text = textOf(line); s.Text != "" {
+				a.Said = append(a.Said, s)
+			}
+		} else {
+			a.Said = append(a.Said, s)
+		}
+	}
+}
+
+// lifecycle notes what becomes of a message.
+func (a *turnNotes) lifecycle(line []byte, f *found) {
+	var l struct {
+		UUID   string `json:"command_uuid"`
+		State  string `json:"state"`
+		Wakeup string `json:"wakeup_source"`
+	}
+	decode(line, &l)
+	a.Lifecycle = true
+	m := a.Message
+	switch mine := m != nil && m.UUID == l.UUID; {
+	case mine && l.State == "started":
+		m.Heard, m.Mine = true, true
+		a.begin()
+	case mine && l.State == "queued":
+		m.Heard = true
+	case mine && l.State != "completed" && !m.Mine && m.First == nil: // cancelled, discarded, refused
+		f.dropped = true
+	case !mine && l.State == "started":
+		a.begin()
+		a.Wakeup = cmp.Or(l.Wakeup, OriginPeer)
+	}
+}
+
+// begin is called at the signs that a turn begins.
+func (a *turnNotes) begin() {
+	a.InTurn = true
+	a.Said, a.Anew = nil, 0
+	a.Wakeup, a.Interrupted, a.Local, a.Failed = "", false, false, ""
+}
+
+// system handles the lines in which the agent speaks of itself.
+func (a *turnNotes) system(subtype string, line []byte, stopping bool, f *found) {
+	switch subtype {
+	case "session_state_changed":
+		a.stateIs(line, f)
+	case "init":
+		var m struct {
+			Session string `json:"session_id"`
+			Model   string `json:"model"`
+			Mode    string `json:"permissionMode"`
+		}
+		decode(line, &m)
+		f.session, f.begins, f.mode = m.Session, true, m.Mode
+		a.Model, a.InTurn = m.Model, true
+	case "status":
+		var m struct {
+			Mode   string `json:"permissionMode"`
+			Result string `json:"compact_result"`
+			Error  string `json:"compact_error"`
+		}
+		decode(line, &m)
+		f.mode = m.Mode
+		if m.Result == "failed" {
+			a.Failed = cmp.Or(m.Error, "nothing was compacted")
+		}
+	case "permission_denied":
+		var d denial
+		if decode(line, &d); a.Message != nil {
+			a.Message.Denials = append(a.Message.Denials, d)
+		}
+	default:
+		a.task(subtype, line, stopping)
+	}
+}
+
+// stateIs notes the agent's state. Idle is the end of all that was begun; see turnNotes.
+func (a *turnNotes) stateIs(line []byte, f *found) {
+	var s struct {
+		State   string `json:"state"`
+		Session string `json:"session_id"`
+	}
+	decode(line, &s)
+	a.State, f.state, f.session = s.State, true, s.Session
+	switch {
+	case s.State == "running" && !a.InTurn:
+		a.begin()
+	case s.State == "idle":
+		a.InTurn = false
+		a.forgetEnded()
+		if m := a.Message; m != nil && (m.First != nil && (m.NoWait || len(a.working()) == 0) || m.Held != nil) {
+			f.over = a.finish((*turn.Result)(cmp.Or(m.First, m.Held)))
+		}
+	}
+}
+
+// limited notes when a limit resets. The agent says so once, and not again with
+// each turn that the same limit ends.
+func (a *turnNotes) limited(line []byte) {
+	var m struct {
+		Info struct {
+			Status   string `json:"status"`
+			ResetsAt int64  `json:"resetsAt"` // seconds since 1970
+		} `json:"rate_limit_info"`
+	}
+	a.Resets = time.Time{}
+	if decode(line, &m); m.Info.Status == "rejected" && m.Info.ResetsAt > 0 {
+		a.Resets = time.Unix(m.Info.ResetsAt, 0)
+	}
+}
+
+// result notes the end of a turn.
+func (a *turnNotes) result(line []byte, f *found) {
+	r, ok := parseResult(line)
+	if !ok {
+		return
+	}
+	f.result, f.session = true, r.Session
+	base := a.Totals
+	a.Totals = r.totals()
+	r.Local = given(r.Command) || a.Local && r.Index == nil
+	r.Failed, r.Interrupted = a.Failed, a.Interrupted
+	res := a.complete(&r, base)
+	a.ended(res, &r, f)
+}
+
+// ended says whose turn it was that has ended.
+func (a *turnNotes) ended(res *turn.Result, r *resultLine, f *found) {
+	m, wakeup := a.Message, a.Wakeup
+	a.begin() // nothing of this turn is of the next
+	a.InTurn = false
+	switch {
+	case m != nil && m.First == nil && m.answered(r):
+		m.Heard, m.Mine, m.First = true, false, (*handedResult)(res)
+		m.Denials = append(m.Denials, r.Denials...)
+		if m.NoWait || a.State == "idle" || len(a.subagents()) == 0 {
+			f.over = a.finish(res)
+		}
+	case m != nil && m.First != nil && r.origin() == OriginTask && !m.Older[r.run()]:
+		m.First = (*handedResult)(followed((*turn.Result)(m.First), res))
+		a.reported(r.run())
+		m.Denials = append(m.Denials, r.Denials...)
+	case m != nil && m.First == nil && !a.Lifecycle && r.origin() == "" && (r.Turns == 0 || r.IsError):
+		m.Held = (*handedResult)(res)
+	case res.Turns > 0 || res.CostUSD > 0: // else it is what an earlier process has left
+		f.own = newOwnTurn(res, cmp.Or(r.origin(), wakeup, OriginScheduler))
+	}
+}
+
+// answered reports whether a result is the message's. It may have an origin when the
+// message was put into a turn that had begun for something else; but without a turn of
+// the model it is what an earlier process has left. An earlier iris did not note the uuid.
+func (m *awaited) answered(r *resultLine) bool {
+	return m.Mine && (r.origin() == "" || r.Turns > 0) || slices.Contains(r.UUIDs, m.UUID) || m.UUID == "" && r.origin() == ""
+}
+
+// finish is the end of the message that was awaited.
+func (a *turnNotes) finish(r *turn.Result) *turn.Result {
+	m := a.Message
+	a.Message = nil
+	r.Background = a.background(false)
+	addDenials(r, m.Denials)
+	a.Lost.explain(r, m.Denials)
+	return r
+}
+
+// tooLong notes the end of a turn whose line nobody can read.
+func (a *turnNotes) tooLong(limit int64, f *found) {
+	r := overLimit(limit)
+	a.ended(r, &resultLine{Turns: 1}, f)
+}
+
+// isResult reports whether a line is a result, from both its ends. A quote inside a
+// text has a backslash before it.
+func isResult(head, tail []byte) bool {
+	typ, _, _ := route(head)
+	return typ == "result" || typ == "" && bytes.Contains(tail, []byte(`"type":"result"`))
+}
+
+// last is the end of the message when the agent is gone, as far as it has come to one;
+// nil when it has not.
+func (a *turnNotes) last() *turn.Result {
+	m := a.Message
+	if m == nil || m.First == nil && m.Held == nil {
+		return nil
+	}
+	unreported := a.subagents() // also those that have ended
+	r := a.finish((*turn.Result)(cmp.Or(m.First, m.Held)))
+	if len(r.Background) == 0 && m.First != nil && !m.NoWait {
+		r.Background = unreported
+	}
+	return r.CutOff()
+}

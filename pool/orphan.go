@@ -1,0 +1,48 @@
+package pool
+
+// AddOrphan takes a place for a process of an earlier daemon, which still ends its
+// turn, and bars its key until gone is closed. The pool cannot stop it. To be
+// called before the first message, so that there is no agent for k yet.
+func (p *Pool[A]) AddOrphan(k Key, id string, pid int, gone <-chan struct{}) {
+	p.update(func(t *table) {
+		if t.closed {
+			return
+		}
+		s := t.addOrphan(k, id, pid)
+		p.wg.Go(func() {
+			select {
+			case <-gone:
+				p.update(func(t *table) { t.exited(s, "") })
+			case <-p.ctx.Done():
+			}
+		})
+	})
+}
+
+// Linger says that an orphan has ended its turn, and stays for what it has
+// in the background.
+func (p *Pool[A]) Linger(process string) {
+	p.update(func(t *table) { t.linger(t.slots[process]) })
+}
+
+const orphanWhy = "left over from an earlier daemon"
+
+// addOrphan takes a place for a process of an earlier daemon.
+func (t *table) addOrphan(k Key, id string, pid int) *slot {
+	s := t.newSlot(k, id)
+	s.orphan, s.state, s.pid = true, Stopping, pid
+	s.why = orphanWhy
+	s.queue.orphans++
+	t.emit(s.event(ProcessFenced, s.why))
+	t.reindex(s.queue)
+	return s
+}
+
+// linger notes that the turn of an orphan is over.
+func (t *table) linger(s *slot) {
+	if s == nil || !s.orphan || s.lingers {
+		return
+	}
+	s.lingers, s.why = true, orphanWhy+", its turn is over"
+	t.emit(s.event(ProcessLingers, ""))
+}

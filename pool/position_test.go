@@ -1,0 +1,44 @@
+package pool_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"iris/pool"
+)
+
+// mustWait wants a message to wait there, and for that.
+func mustWait(t *testing.T, p *testPool, c *call, position int, waitsFor string) {
+	t.Helper()
+	synctest.Wait()
+	if n, why := p.Position(c.id); n != position || why != waitsFor {
+		t.Errorf("got %d %q, want %d %q", n, why, position, waitsFor)
+	}
+}
+
+func TestPositionSaysWhatIsWaitedFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
+		first := submit(p, "a", "10s")
+		mustWait(t, p, first, 1, "its agent to start")
+		time.Sleep(5 * time.Second)
+		second, third := submit(p, "a", "1s"), submit(p, "a", "1s")
+		other, full := submit(p, "b", "10s"), submit(p, "c", "1s")
+		time.Sleep(5 * time.Second / 2)
+		mustWait(t, p, first, 0, "")
+		mustWait(t, p, second, 1, "the turn before it")
+		mustWait(t, p, third, 2, "the turn before it")
+		mustWait(t, p, full, 1, "one of 2 agents")
+		p.Reconfigure(pool.Limits{MaxProcesses: 1})
+		mustWait(t, p, full, 1, "the only agent there may be")
+		p.Hold(key("a"))
+		mustWait(t, p, third, 2, "somebody to resolve the message before it")
+		p.Unhold(key("a"))
+		for _, c := range []*call{first, second, third, other, full} {
+			c.wait()
+			mustWait(t, p, c, 0, "")
+		}
+	})
+}

@@ -1,0 +1,107 @@
+package procs
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+)
+
+// Reaper keeps the children that iris started apart from those that the system
+// gave it: orphans of its agents, which it waits for so that no zombie stays.
+// Every child of the daemon must be started through it, or its exit status may
+// be taken. A nil Reaper starts and waits and adopts nothing.
+type Reaper struct {
+	wg   sync.WaitGroup // the goroutine that reaps
+	stop chan struct{}
+
+	// turn is held for reading while a child is started or waited for, together
+	// with the change of the set, and for writing while orphans are reaped: a
+	// child that is not in the set is then certainly not ours.
+	turn sync.RWMutex
+
+	mu  sync.Mutex  // protects the set; taken inside turn
+	set map[int]int // our children; a number may be in use again before its old entry goes
+}
+
+// Start runs f, which starts a child, and notes the child.
+func (r *Reaper) Start(f func() (*os.Process, error)) (*os.Process, error) {
+	if r == nil {
+		return f()
+	}
+	r.turn.RLock()
+	defer r.turn.RUnlock()
+	p, err := f()
+	if err == nil {
+		r.note(p.Pid, 1)
+	}
+	return p, err
+}
+
+// Wait waits for a child. The reaper is only held off where the wait is known
+// to be short.
+func (r *Reaper) Wait(p *os.Process) (*os.ProcessState, error) {
+	ended := awaitExit(p.Pid)
+	if r == nil {
+		return p.Wait()
+	}
+	if ended {
+		r.turn.RLock()
+		defer r.turn.RUnlock()
+	}
+	state, err := p.Wait()
+	r.note(p.Pid, -1)
+	return state, err
+}
+
+// Disown leaves a child to the reaping that NewReaper was told of, and that
+// nobody will wait for.
+func (r *Reaper) Disown(pid int) {
+	if r != nil {
+		r.note(pid, -1)
+	}
+}
+
+func (r *Reaper) note(pid, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.set[pid] += n; r.set[pid] == 0 {
+		delete(r.set, pid)
+	}
+}
+
+func (r *Reaper) ours(pid int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.set[pid] > 0
+}
+
+// Children lists the children that were started and have not been waited for: each
+// one that there is when it returns.
+func (r *Reaper) Children() []int {
+	if r == nil {
+		return nil
+	}
+	r.turn.Lock() // no child is on its way into the set
+	defer r.turn.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.set))
+}
+
+// Run is cmd.Run for other children of the daemon.
+func (r *Reaper) Run(cmd *exec.Cmd) error {
+	_, err := r.Start(func() (*os.Process, error) {
+		err := cmd.Start()
+		return cmd.Process, err
+	})
+	if err != nil {
+		return err
+	}
+	err = cmd.Wait()
+	if r != nil {
+		r.note(cmd.Process.Pid, -1)
+	}
+	return err
+}

@@ -1,0 +1,50 @@
+package pool
+
+// retirement says why an agent whose turn is over is of no further use; empty when
+// it is. A queue that gives way waits anew.
+func (t *table) retirement(s *slot, e *entry, end *End) string {
+	switch {
+	case end.Err != nil && e.sent:
+		return "its turn ended with: " + reason(end.Err)
+	case end.Retire != "":
+		return end.Retire
+	case s.work != nil:
+		return "" // that goes on; rests asks again
+	case t.spent(s) != "":
+		return t.spent(s)
+	case t.closed || t.overfull():
+		return t.surplus()
+	case t.yields(s):
+		t.seq++
+		s.queue.yieldSeq, s.queue.yieldAt = t.seq, t.now
+		return "fair_wait: gave way to " + t.waiting.first().key.String()
+	}
+	return ""
+}
+
+// spent says why an agent may have no further turn, whatever else is free; empty
+// when it may.
+func (t *table) spent(s *slot) string {
+	set := t.settings(s.queue.key.Team)
+	switch {
+	case s.retire != "":
+		return s.retire
+	case s.fresh && s.turns > 0:
+		return "its conversation was for one message"
+	case set.MaxTurns > 0 && s.ended >= set.MaxTurns:
+		return "max_turns reached"
+	}
+	return ""
+}
+
+// restOrStop has an agent rest whose turn is over, or leave.
+func (t *table) restOrStop(s *slot, why string) {
+	switch {
+	case s.exited:
+		t.withdraw(s)
+	case why == "":
+		t.free(s)
+	default:
+		t.stop(s, why)
+	}
+}
