@@ -31,6 +31,9 @@ func (t *table) checkAll() {
 			continue
 		}
 		s.checking, s.skipped, s.checked = true, 0, s.turns
+		if s.state == Busy {
+			s.checked = -1 // its turn may end before the answer, which then says nothing of the idle agent
+		}
 		t.do(step{kind: stepCheck, slot: s, ping: s.state == Idle})
 	}
 }

@@ -115,7 +115,25 @@ func TestHealthCheckOfABusyAgentDoesNoHarm(t *testing.T) {
 			return errors.New("no such process")
 		}
 		p := h.pool(pool.Limits{MaxProcesses: 2, HealthCheckInterval: time.Second}, pool.Settings{})
-		submit(p, "a", "1m").mustText(t, "a:1m")
+		submit(p, "a", "1m").mustText(t, "a:1m") // a check is due at the moment of its end
+		time.Sleep(time.Minute)
+		mustState(t, p, "a", pool.Idle)
+	})
+}
+
+// The turn ends while the check lasts.
+func TestHealthCheckThatOutlastsItsTurnDoesNoHarm(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.check = func(_ context.Context, _ *fake, ping bool) error {
+			if ping {
+				return pool.ErrBusy
+			}
+			time.Sleep(400 * time.Millisecond)
+			return errors.New("no such process")
+		}
+		p := h.pool(pool.Limits{MaxProcesses: 2, HealthCheckInterval: time.Second}, pool.Settings{})
+		submit(p, "a", "1200ms").mustText(t, "a:1200ms")
 		time.Sleep(time.Minute)
 		mustState(t, p, "a", pool.Idle)
 	})
