@@ -250,6 +250,9 @@ func TestRealHalfWrittenLineAtTheKill(t *testing.T) {
 	}
 	k := newKilling(t, "", "t0")
 	k.open()
+	// The limit is one of all files of the agent, and its transcript is written by
+	// another thread: the output has to be the longest of them.
+	k.settled(k.say("t0", "large"))
 	k.remembered("", "t0")
 	gate, open := k.gate()
 	m := k.longer(k.message("t0", "", "large"), "600ms", "@"+gate)
