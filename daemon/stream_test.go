@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -242,7 +243,7 @@ func TestSlowReaderIsItsOwnMatter(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	d.wg.Go(func() {
-		ended <- c.Call(context.Background(), ipc.MethodSend, ipc.Send{Team: "api", Text: "flood:100", Stream: true}, nil)
+		ended <- c.Call(context.Background(), ipc.MethodSend, ipc.Send{Team: "api", Text: "flood:80", Stream: true}, nil)
 	})
 	<-blocked
 	for range 20 {
@@ -264,7 +265,8 @@ func TestSlowReaderIsItsOwnMatter(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := s.lines[len(s.lines)-1]
-	if len(s.gaps) != 1 || s.gaps[0].Next <= s.gaps[0].After || !strings.Contains(last, `"type":"result"`) || !strings.Contains(last, "flooded") {
+	ordered := slices.IsSortedFunc(s.gaps, func(a, b ipc.OutputGap) int { return cmp.Compare(a.Next, b.After) }) // it may fall behind again
+	if len(s.gaps) == 0 || !ordered || s.gaps[0].Next <= s.gaps[0].After || !strings.Contains(last, `"type":"result"`) || !strings.Contains(last, "flooded") {
 		t.Errorf("%d lines, gaps %+v, the last line is %.80s", len(s.lines), s.gaps, last)
 	}
 }
