@@ -131,7 +131,7 @@ func TestAdoptedTurnEnds(t *testing.T) {
 	ask(t, q, "count", "3")
 }
 
-// What was denied to a subagent before the hand-over counts in the turn after it.
+// What was denied to a subagent before the hand-over is in the result after it.
 func TestAdoptedTurnRemembersDenials(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
@@ -139,11 +139,11 @@ func TestAdoptedTurnRemembersDenials(t *testing.T) {
 	underWay(t, p, "slow:10:@"+path)
 	p.noteDenied(Request{Tool: "Bash", Input: []byte(`{"n":1}`), ToolUse: "t", Subagent: Subagent{ID: "a1"}})
 	q := r.adopted(p)
-	if got := q.takeDenied(); len(got) != 1 || got[0].ID != "t" || got[0].Tool != "Bash" || string(got[0].Input) != `{"n":1}` {
+	open()
+	res := rejoin(t, t.Context(), q)
+	if got := res.Denials; len(got) != 1 || got[0].Tool != "Bash" || string(got[0].Input) != `{"n":1}` {
 		t.Errorf("got %+v", got)
 	}
-	open()
-	rejoin(t, t.Context(), q)
 }
 
 func TestAdoptedTurnIsInterrupted(t *testing.T) {
