@@ -40,7 +40,6 @@ type Turn struct {
 // If g is nil, the turn gets no agent any more, and err says why. Otherwise err is
 // nil, and the end of ctx means that the turn is no longer wanted: Run then
 // interrupts it. The cause of ctx says why, [ErrCancelled] or [ErrStalled].
-// off. The cause says why, [ErrCancelled] or [ErrStalled].
 type Run[A Agent] func(ctx context.Context, g *Grant[A], err error)
 
 // Grant gives a turn an agent of its own.
