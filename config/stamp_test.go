@@ -115,7 +115,7 @@ func TestSettledStampWaitsForTheWriter(t *testing.T) {
 	} {
 		begun := time.Now()
 		s.do()
-		if SettledStamp(p); time.Since(begun) < settle-20*time.Millisecond { // a file's times are those of the last tick
+		if SettledStamp(p); time.Since(begun) < unchangedFor-20*time.Millisecond { // a file's times are those of the last tick
 			t.Errorf("%s: it did not wait", s.what)
 		}
 	}
@@ -132,7 +132,7 @@ func TestSettledStampDoesNotWaitForAWriterThatDoesNotEnd(t *testing.T) {
 		select {
 		case <-done:
 			return
-		case <-time.After(settle / 10):
+		case <-time.After(unchangedFor / 10):
 			mustWrite(t, p.Config, string(make([]byte, n%2)))
 		}
 	}

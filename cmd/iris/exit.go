@@ -207,7 +207,7 @@ func outcomeHint(e *outcomeError) string {
 	case e.outcome == "rate-limited":
 		return "try again later; the conversation is kept"
 	case e.outcome == "limit":
-		return "the next message goes on where this one ended; the limits are max_turns and those in args"
+		return "the next message goes on where this one ended; --max-turns and the args of the team set the limits"
 	}
 	return ""
 }
