@@ -12,7 +12,7 @@ import (
 // agents still do.
 //
 // If ctx ends first, the error says what Freeze waited for. The pool is frozen all
-// the same; call Freeze again to wait on.
+// the same; call Freeze again to continue waiting.
 func (p *Pool[A]) Freeze(ctx context.Context) error {
 	var quiescent <-chan struct{}
 	closed := false

@@ -140,7 +140,7 @@ func TestDecisionThatEndsTheWaitIsTold(t *testing.T) {
 	}
 }
 
-// Ctrl-C at the question ends the wait as ever, and the approval waits on.
+// Ctrl-C at the question ends the wait as ever, and the approval still waits.
 func TestInterruptAtTheQuestionEndsTheWait(t *testing.T) {
 	t.Parallel()
 	d := decidingFake(t, "")
@@ -166,7 +166,7 @@ func TestEndOfInputAtTheQuestionDecidesNothing(t *testing.T) {
 	x := d.dialog("send", "api", d.call)
 	x.until(question)
 	x.types("\x04")
-	x.until("waits on; \"iris approve ")
+	x.until("still waits; \"iris approve ")
 	d.run("approve", d.pending().ID)
 	if code := x.exit(); code != 0 {
 		t.Errorf("status %d", code)

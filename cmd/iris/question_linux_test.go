@@ -132,7 +132,7 @@ func TestQuestionOfAnAgentWaitsOn(t *testing.T) {
 	x.until("question 1? ")
 	x.types("\x04")
 	a := d.pending()
-	x.until(`waits on; "iris approve ` + a.ID + ` --answer TEXT --answer TEXT" answers it`)
+	x.until(`still waits; "iris approve ` + a.ID + ` --answer TEXT --answer TEXT" answers it`)
 	d.run("approve", a.ID, "--answer=1", "--answer=1")
 	if code := x.exit(); code != 0 {
 		t.Errorf("status %d", code)
