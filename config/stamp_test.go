@@ -38,7 +38,7 @@ type step struct {
 	do   func()
 }
 
-// wantStamps wants another stamp after each step, or the same one.
+// wantStamps checks that the stamp differs after each step, or does not.
 func wantStamps(t *testing.T, p Paths, differ bool, steps ...step) {
 	t.Helper()
 	before, _ := Stamp(p)
@@ -105,7 +105,8 @@ func TestStampIsOfTheConfigurationAlone(t *testing.T) {
 	)
 }
 
-// What has just been written may be half of a file, and what has just gone may come back.
+// A file that was just written may be incomplete, and a file that was just removed
+// may come back.
 func TestSettledStampWaitsForTheWriter(t *testing.T) {
 	p := tempPaths(t)
 	mustWrite(t, p.Confd+"/a.toml", "a")

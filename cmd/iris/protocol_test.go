@@ -91,7 +91,7 @@ daemon drops a client that leaves more unread than fits, or that reads nothing
 for 30 s. A stream waits for its reader instead, and says what the reader has
 missed. A client that keeps reading gets a large answer whole.`
 
-// socatSession is tried as it stands by TestProtocolPageIsTrue.
+// socatSession is run unchanged by TestProtocolPageIsTrue.
 const socatSession = `  $ sock=$(iris status --json | jq -r .socket)
   $ rpc() { printf '%s\n' "$1" | socat -t 60 - "UNIX-CONNECT:$sock"; }
 
@@ -349,7 +349,7 @@ func wireType(e ast.Expr) (kind string, types []string) {
 	return fmt.Sprintf("%T", e), nil
 }
 
-// TestProtocolPageIsTrue runs the session of the page: what it shows comes, where
+// TestProtocolPageIsTrue runs the session of the page and checks its output, where
 // "..." stands for anything.
 func TestProtocolPageIsTrue(t *testing.T) {
 	t.Parallel()
