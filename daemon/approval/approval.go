@@ -30,10 +30,10 @@ const (
 
 // Options is what a Registry needs from the daemon.
 type Options struct {
-	Team   func(pool.Key) *config.Team                                             // the settings of a conversation's team
-	Report func(process, message string, typ pool.EventType, detail string) string // reports an event about an approval, and returns the message that the agent runs
-	Env    func() map[string]string                                                // a copy of the environment for the notifying command
-	Run    func(*exec.Cmd) error                                                   // runs a command like exec.Cmd.Run
+	Team   func(pool.Key) *config.Team                                             // the settings of a conversation's agents
+	Report func(process, message string, typ pool.EventType, detail string) string // tells of an approval, and returns the message that the agent runs
+	Env    func() map[string]string                                                // a copy of the environment of the command that notifies
+	Run    func(*exec.Cmd) error                                                   // runs a command as exec.Cmd.Run does
 	Log    *slog.Logger
 
 	Handed  []Handed       // approvals that waited in the program before this one
@@ -340,7 +340,7 @@ func (s *Registry) HandOver() (all []Handed, past []ipc.Approval) {
 	return all, slices.Clone(s.past)
 }
 
-// NotPending says why an approval does not wait.
+// NotPending says what became of an approval that does not wait.
 func (s *Registry) NotPending(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"iris/pool/claude"
 )
 
-// List returns the waiting approvals that match, oldest first.
+// List returns those that wait and are wanted, the oldest first.
 func (s *Registry) List(f ipc.ApprovalFilter) []ipc.Approval {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,7 +23,7 @@ func (s *Registry) List(f ipc.ApprovalFilter) []ipc.Approval {
 	return list
 }
 
-// describe records what the agent says about a tool call.
+// describe notes what the agent says of a tool call.
 func (a *approval) describe(r claude.Request) {
 	v := &a.view
 	v.Input, v.Description, v.BlockedPath, v.Why = r.Input, r.Description, r.BlockedPath, r.Why

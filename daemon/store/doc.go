@@ -6,7 +6,7 @@
 //	    -> wait for space         until the journal serves again, or StopWaiting
 //	    -> f once more
 //
-// A Store owns the wait for space: one goroutine at a time, started by Options.Go
-// when the disk is first found full. mu protects the state of that wait; it is not
-// held during calls of the journal.
+// A Store owns the wait for space: one goroutine at a time, started by the first who
+// finds the disk full, which Options.Go has somebody wait for. mu protects what is known
+// of that wait; no call of the journal is made under it.
 package store

@@ -39,7 +39,7 @@ type Store struct {
 	fatal   atomic.Pointer[error] // why the journal ends the daemon; nil while it does not
 
 	mu     sync.Mutex
-	found  chan struct{} // closed when there is space again; nil while there is space
+	found  chan struct{} // closed when there is space again; nil while there is
 	why    string
 	doubt  []string // messages that were refused, but may be on disk
 	agents string   // why the last agent was not started, if for lack of space
@@ -144,7 +144,7 @@ func (s *Store) NotAccepted(id string, err error) *ipc.Error {
 	return fault.New(ipc.CodeFailed, "journal", err)
 }
 
-// WaitsFor says why nothing is accepted or started now; empty if it is.
+// WaitsFor says why nothing is accepted or started now; empty when it is.
 func (s *Store) WaitsFor() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
