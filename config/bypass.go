@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// bypassMode is the permission mode in which Claude Code asks nobody.
+// bypassMode is the permission mode in which Claude Code never asks.
 const bypassMode = "bypassPermissions"
 
-// Bypass returns what in the team's own arguments turns the permission checks of
-// Claude Code off, as it is written there; empty when nothing does. iris never
-// adds such a thing by itself.
+// Bypass returns the argument of the team that turns the permission checks of Claude
+// Code off, as it is written there; empty if there is none. iris itself never adds
+// one.
 func (t *Team) Bypass() string {
 	if t.Agent != agentClaude {
 		return ""
@@ -39,14 +39,14 @@ func (t *Team) Bypass() string {
 	return ""
 }
 
-// MayBypass reports whether an agent of the team can be told to ask nobody: Claude Code
-// refuses that where nothing in its arguments allows it.
+// MayBypass reports whether a message may turn an agent's permission checks off:
+// Claude Code refuses that unless its arguments allow it.
 func (t *Team) MayBypass() bool {
 	return t.Bypass() != "" || slices.Contains(t.Args, "--allow-dangerously-skip-permissions")
 }
 
-// BypassFound is Bypass, and after the arguments it looks into the settings that
-// Claude Code reads for the team, of which it returns the file.
+// BypassFound is Bypass, or else the settings file of Claude Code that turns the
+// checks off for the team.
 func (t *Team) BypassFound() string {
 	if found := t.Bypass(); found != "" || t.Agent != agentClaude {
 		return found
@@ -63,8 +63,8 @@ func (t *Team) BypassFound() string {
 	return ""
 }
 
-// bypassSettings reports whether settings, a file or JSON, make the bypass the
-// default. What cannot be read makes nothing.
+// bypassSettings reports whether settings, a file or JSON, make bypassMode the
+// default. Unreadable settings do not.
 func bypassSettings(settings string) bool {
 	data := []byte(settings)
 	if !strings.HasPrefix(strings.TrimSpace(settings), "{") {

@@ -10,10 +10,10 @@ import (
 	"iris/config/sys"
 )
 
-// Check returns what a person should know although it is no reason to refuse
-// the configuration: directories, files and programs that are not usable now.
-// Nil when all is well. A command that is only a name is no matter of the file:
-// agents look for it on a PATH of their own, and "iris doctor" as they do.
+// Check returns problems that are no reason to refuse the configuration: directories,
+// files and programs that are not usable now. It returns nil if there are none. It
+// does not look up a command without a path: agents have a PATH of their own, which
+// "iris doctor" uses.
 func (c *Config) Check() Problems {
 	ps := checkSettings(&c.Settings, c.origin, agentClaude)
 	for _, t := range c.Teams {
@@ -28,7 +28,7 @@ func (c *Config) Check() Problems {
 	return ps
 }
 
-// checkSettings looks at what is set at one place.
+// checkSettings checks the settings of one place.
 func checkSettings(s *Settings, set map[string]origin, agent string) (ps Problems) {
 	check := func(key string, do func() error) {
 		at, ok := set[key]
@@ -47,7 +47,7 @@ func checkSettings(s *Settings, set map[string]origin, agent string) (ps Problem
 	return ps
 }
 
-// problem places an error where the value is from.
+// problem places an error at the origin of the value.
 func (o origin) problem(err error) Problem {
 	if o.name != "" {
 		return Problem{Msg: o.name + ": " + err.Error()}

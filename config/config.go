@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Config is a configuration without mistakes. It does not change once it is
-// loaded; nobody writes to it or to what it points to.
+// Config is a valid configuration. Once loaded, neither it nor anything that it
+// points to changes.
 type Config struct {
 	MaxProcesses        int           `toml:"max_processes"`
 	WhenFull            string        `toml:"when_full"` // wait, fail or evict
@@ -28,13 +28,13 @@ type Config struct {
 	LogMaxSize          int64         `toml:"log_max_size"` // bytes
 	LogMaxFiles         int           `toml:"log_max_files"`
 
-	Settings // of teams that say nothing else
+	Settings // defaults for all teams
 
 	Teams map[string]*Team
-	Files []string // what was read, in that order
+	Files []string // the files that were read, in that order
 
 	paths  Paths
-	origin map[string]origin // key -> where its value is from; absent for a default
+	origin map[string]origin // key -> origin of its value; absent for a default
 }
 
 // Settings are the keys that may stand at the top level and in a team.
@@ -65,12 +65,12 @@ type Settings struct {
 // UnknownTeamError says that no team has that name.
 type UnknownTeamError struct {
 	Name    string
-	Nearest string // what may have been meant, or empty
+	Nearest string // the team that was probably meant, or empty
 }
 
 func (e *UnknownTeamError) Error() string { return fmt.Sprintf("no team %q", e.Name) }
 
-// Hint says in one line what to do about it.
+// Hint says in one line what to do.
 func (e *UnknownTeamError) Hint() string {
 	if e.Nearest != "" {
 		return fmt.Sprintf("did you mean %q? %q lists the teams", e.Nearest, "iris team ls")
@@ -90,11 +90,10 @@ func (c *Config) Lookup(name string) (*Team, error) {
 	return nil, &UnknownTeamError{Name: name, Nearest: nearest(name, c.TeamNames())}
 }
 
-// ForDir returns the team whose directory is dir, by whatever links either of
-// them is reached. If there is none, it returns a team with the default
-// settings whose name is the directory itself, without links, so that every
-// way to write it leads to the same agent. If there is more than one the error
-// names them. The directory need not exist.
+// ForDir returns the team whose directory is dir, after resolving the links of both.
+// If there is none, it returns a team with the default settings whose name is the
+// directory without links, so that every path to it leads to the same agent. If there
+// are several, the error names them. The directory need not exist.
 func (c *Config) ForDir(dir string) (*Team, error) {
 	if !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("directory %q is relative; give an absolute one", dir)
@@ -130,7 +129,7 @@ func (c *Config) TeamNames() []string {
 
 // AddedTeams returns the names of the teams that RemoveTeam can remove, sorted.
 func (c *Config) AddedTeams() []string {
-	teams := map[string]int{} // of a file
+	teams := map[string]int{} // number of teams by file
 	for _, t := range c.Teams {
 		teams[t.File]++
 	}

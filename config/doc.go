@@ -1,5 +1,5 @@
-// Package config knows where iris keeps its files, what the configuration says
-// and which teams there are. It starts nothing, talks to nobody and has no goroutine.
+// Package config finds the files of iris, and loads and checks the configuration and
+// its teams. It has no goroutine.
 //
 // # Files
 //
@@ -13,36 +13,36 @@
 //	                                      for it, else run/ in that of the state
 //
 // A missing configuration is an empty one. A client finds the daemon with
-// Paths.FindSocket: the daemon writes the path of its socket into daemon.lock,
-// so that cron, which has no XDG_RUNTIME_DIR, meets the same daemon as a shell.
-// Resolve and FindSocket are all that most commands use, and are cheap.
+// Paths.FindSocket: the daemon writes the path of its socket into daemon.lock, so
+// that cron, which has no XDG_RUNTIME_DIR, finds the same daemon as a shell. Most
+// commands need only Resolve and FindSocket, and both are cheap.
 //
 // # Loading
 //
-// Load reads everything, or nothing: it returns a Config whose values are all
-// within their ranges, or Problems, one for each mistake in any of the files,
-// with file, line and column. Whoever reloads keeps the old Config when Load
-// fails. Stamp says cheaply whether there is anything new to load. A value comes from the first of these that has one:
+// Load returns a Config whose values are all within their ranges, or else Problems:
+// one for each mistake in any of the files, with file, line and column. If a reload
+// fails, the old Config stays in use. Stamp says cheaply whether the files have
+// changed. A value comes from the first of these that has one:
 //
 //	a flag                  an Override that the caller passes
 //	the environment         IRIS_MAX_PROCESSES and so on; empty counts as unset
 //	config.toml
 //	the default
 //
-// and for a team from its own table first, then from the top level. Zero is a
-// value of its own ("never", "no limit"), never the same as unset.
+// For a team, its own table comes first, then the top level. Zero is a value
+// ("never", "no limit"), different from unset.
 //
-// A directory that is missing is no reason to refuse a configuration, since it
-// would take every other team down: Config.Check reports it to people and
-// Team.CheckDir to whoever is about to start an agent there.
+// A missing directory is no reason to refuse a configuration, since all other teams
+// would stop too: Config.Check reports it to people, and Team.CheckDir before an
+// agent starts there.
 //
 // # Trust
 //
-// What is configured is run. So files and directories of the configuration
-// must belong to the user or to root and must not be writable by anybody else,
-// as with ssh; an env_file must not even be readable by others. Names and
-// directories hold no control characters and nothing that turns the direction
-// of text, so that they can be printed.
+// The configuration names programs to run. So its files and directories must belong
+// to the user or to root and must not be writable by anybody else, as with ssh;
+// others must not even be able to read an env_file. Names and directories contain no
+// control characters and no characters that change the direction of text, so that
+// they can be printed.
 //
 // # The table of keys
 //

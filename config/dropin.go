@@ -18,15 +18,14 @@ import (
 // TeamOptions are the optional parts of AddTeam.
 type TeamOptions struct {
 	Description string
-	Force       bool // replace what AddTeam wrote before, or the built-in team
+	Force       bool // replace a drop-in of AddTeam, or the built-in team
 }
 
-// AddTeam writes a drop-in with one team and returns its file. The directory
-// must exist; relative to what it is, the working directory decides. The file
-// is complete or not there at all, and the configuration with it is known to
-// load: problems it had before are returned as they are. A team that is
-// written elsewhere is never replaced, nor is a drop-in to which a person has
-// added anything.
+// AddTeam writes a drop-in with one team and returns its file. The directory must
+// exist; a relative one counts from the working directory. The file is written
+// completely or not at all, and the configuration with it loads, apart from the
+// problems that it had before, which are returned unchanged. AddTeam never replaces a
+// team in another file, or a drop-in to which a person has added anything.
 func AddTeam(p Paths, name, dir string, opts TeamOptions) (file string, err error) {
 	if err := CheckName("team", name); err != nil {
 		return "", err
@@ -50,9 +49,8 @@ func AddTeam(p Paths, name, dir string, opts TeamOptions) (file string, err erro
 	return file, writeDropin(file, data, opts.Force)
 }
 
-// RemoveTeam removes a team's drop-in and returns the file it was. The file
-// may be broken elsewhere in the configuration, but must itself hold this team
-// and nothing else.
+// RemoveTeam removes a team's drop-in and returns its path. The configuration may
+// have problems elsewhere, but the drop-in must contain this team and nothing else.
 func RemoveTeam(p Paths, name string) (file string, err error) {
 	if err := CheckName("team", name); err != nil {
 		return "", err
@@ -93,7 +91,7 @@ func teamDir(name, dir string) (string, error) {
 	return abs, (&Team{Name: name, Dir: abs}).CheckDir()
 }
 
-// mayAdd refuses a team that exists, unless its drop-in is to be replaced.
+// mayAdd refuses a team that exists, unless its drop-in may be replaced.
 func mayAdd(p Paths, name, file string, sources []source, force bool) error {
 	cfg, _ := build(p, sources, nil, nil)
 	if cfg != nil && cfg.Teams[name] != nil {
@@ -120,8 +118,8 @@ func mayAdd(p Paths, name, file string, sources []source, force bool) error {
 	return nil
 }
 
-// untouched says why a file is not as AddTeam wrote it, but for the values:
-// what a person has added to it would be lost.
+// untouched says how a file differs from the output of AddTeam, except for the
+// values: the additions of a person would be lost.
 func untouched(file, name string, data []byte) error {
 	if err := ownDropin(file, name, data); err != nil {
 		return err
@@ -139,7 +137,7 @@ func untouched(file, name string, data []byte) error {
 	return nil
 }
 
-// ownDropin says why a file is not the drop-in of that team alone.
+// ownDropin says why a file is not a drop-in with this team alone.
 func ownDropin(file, name string, data []byte) error {
 	root, _, problems := parseTOML(file, data)
 	if len(problems) > 0 {
@@ -187,8 +185,8 @@ func teamTOML(name, dir, description string) []byte {
 	return []byte(s)
 }
 
-// writeDropin writes a file that is there completely or not at all. Unless it may replace
-// another, two writers of one name cannot both succeed.
+// writeDropin writes a file completely or not at all. Without replace, only one of
+// two writers of the same name succeeds.
 func writeDropin(file string, data []byte, replace bool) error {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

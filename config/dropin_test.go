@@ -123,7 +123,7 @@ func TestAddTeamLeavesAConfigurationThatLoads(t *testing.T) {
 	wantErr(t, p.Home, err, "<nil>")
 }
 
-// What a person has written into a drop-in is never lost to the next AddTeam.
+// AddTeam never loses anything that a person has written into a drop-in.
 func TestAddTeamKeepsWhatAPersonWrote(t *testing.T) {
 	for _, text := range []string{
 		"[teams.a]\ndir = \"/\"\nargs = [\"--model\", \"opus\"]\n",
@@ -160,7 +160,7 @@ func TestTheBuiltInTeamIsReplacedWithForceOnly(t *testing.T) {
 	wantErr(t, p.Home, err, "<nil>")
 }
 
-// What a crash leaves behind in the middle of AddTeam is no configuration.
+// The file that a crash leaves in the middle of AddTeam is not read.
 func TestAHalfWrittenDropInIsNotRead(t *testing.T) {
 	p := newHome(t)
 	tmp := p.Confd + "/.new-1"
@@ -283,7 +283,7 @@ func TestADropInHoldsAnyDirectoryName(t *testing.T) {
 	})
 }
 
-// wantOnly checks what a directory holds, hidden files too.
+// wantOnly checks the content of a directory, including hidden files.
 func wantOnly(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ParseDuration is time.ParseDuration that takes days too, a whole number of
-// them and first: "35d", "1d12h". A day has 24 hours.
+// ParseDuration is time.ParseDuration that also takes a whole number of days at the
+// beginning: "35d", "1d12h". A day has 24 hours.
 func ParseDuration(s string) (time.Duration, error) {
 	days, rest, ok := strings.Cut(s, "d")
 	if !ok {

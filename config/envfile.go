@@ -10,13 +10,13 @@ import (
 	"iris/config/sys"
 )
 
-// ReadEnvFile reads a file of NAME=value lines, which must belong to us or to
-// root and must not be readable by others. Blank lines and lines that begin
-// with # are skipped and a leading "export " is allowed. A value may be quoted:
-// in '...' everything stands for itself, in "..." a backslash makes n, t and r
-// a newline, tab or return and any other character itself. No variable is
-// expanded. Errors never show a value; they are Problems with file and line,
-// and one about the whole file wraps the reason (such as fs.ErrNotExist).
+// ReadEnvFile reads a file of NAME=value lines, which must belong to this user or
+// root and must not be readable by others. Blank lines and lines that begin with #
+// are skipped; a leading "export " is allowed. A value may be quoted: '...' is taken
+// literally; in "..." a backslash before n, t or r makes a newline, tab or return,
+// and before any other character that character. Variables are not expanded. Errors
+// never show a value; they are Problems with file and line, and an error about the
+// whole file wraps its cause (such as fs.ErrNotExist).
 func ReadEnvFile(path string) (map[string]string, error) {
 	data, err := readTrusted(path, true)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,8 +53,8 @@ func parseEnv(path string, data []byte) (map[string]string, error) {
 	return env, nil
 }
 
-// parseEnvLine returns the variable of a line, nothing for a line without one,
-// or what is wrong with it.
+// parseEnvLine returns the variable of a line, nothing for a line without one, or the
+// rule that it breaks.
 func parseEnvLine(line string) (name, value, rule string) {
 	line = strings.Trim(line, " \t")
 	if line == "" || line[0] == '#' {
@@ -69,7 +69,7 @@ func parseEnvLine(line string) (name, value, rule string) {
 		return "", "", `no "="; write NAME=value`
 	}
 	if rule := envNameRule(name); rule != "" {
-		return "", "", `before the "=": ` + rule // not the name itself, it may be half a secret
+		return "", "", `before the "=": ` + rule // not the name itself: it may be half a secret
 	}
 	value, rule = unquoteEnv(strings.TrimLeft(value, " \t"))
 	if rule == "" {

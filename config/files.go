@@ -13,12 +13,11 @@ import (
 	"iris/config/sys"
 )
 
-// maxFile is the size in bytes of the largest file that is read.
+// maxFile is the size limit of a file, in bytes.
 const maxFile = 1 << 20
 
-// readTrusted reads a regular file that belongs to us or to root and that
-// nobody else may write (or, with secret, read). It never waits for a writer,
-// as opening a pipe would.
+// readTrusted reads a regular file that belongs to this user or root and that nobody
+// else may write (or, with secret, read). It never blocks, unlike opening a pipe.
 func readTrusted(path string, secret bool) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -45,8 +44,8 @@ func readTrusted(path string, secret bool) ([]byte, error) {
 	return data, nil
 }
 
-// checkTrust says why what fi describes must not be believed. A directory with
-// the sticky bit may be written by others: they cannot replace our files in it.
+// checkTrust says why the file or directory fi cannot be trusted. Others may write to
+// a directory with the sticky bit: they cannot replace our files in it.
 func checkTrust(path string, fi fs.FileInfo, secret bool) error {
 	mode := fi.Mode()
 	switch uid := sys.Owner(fi); {

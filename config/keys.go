@@ -10,17 +10,17 @@ import (
 // Key describes one key of the configuration.
 type Key struct {
 	Name    string
-	Type    string   // what may be written, for people
-	Default string   // as it is written in TOML; empty when there is none
+	Type    string   // type, for people
+	Default string   // as written in TOML; empty if there is none
 	Top     bool     // allowed at the top level of config.toml
 	Team    bool     // allowed in a [teams.NAME] table
-	Env     string   // the environment variable that stands over config.toml, empty for none
-	Words   []string // what it may be, for one of a few words; not to be changed
+	Env     string   // the environment variable that overrides config.toml, empty for none
+	Words   []string // the allowed words; do not change it
 	Doc     string   // one or more sentences
 }
 
-// Keys returns every key in the order in which it is documented. The slice is
-// the caller's.
+// Keys returns every key in the order of the documentation. The caller owns the
+// slice.
 func Keys() []Key {
 	out := make([]Key, len(keys))
 	for i, k := range keys {
@@ -37,7 +37,7 @@ type key struct {
 	def   string   // the default as TOML, "" for the zero value
 	min   int64    // smallest value other than zero: number, bytes or nanoseconds
 	max   int64    // largest value
-	zero  string   // what 0 means; empty where 0 is not allowed
+	zero  string   // meaning of 0; empty if 0 is not allowed
 	words []string // of kindWord
 	doc   string
 }
@@ -131,9 +131,9 @@ var keys = []key{
 	{name: "on_stall", kind: kindWord, def: `"report"`, words: []string{"report", "interrupt"},
 		doc: "What the daemon does about a stalled turn."},
 	{name: "queue_limit", kind: kindInt, def: "1000", min: 1, max: 1000 * 1000,
-		doc: "How many messages may wait for one team."},
+		doc: "How many messages of one team may wait."},
 	{name: "max_turns", kind: kindInt, def: "0", min: 1, max: 1000 * 1000, zero: "no limit",
-		doc: "How many calls of the model one message may take."},
+		doc: "An agent is replaced after this many turns; its conversation goes on."},
 	{name: "max_memory", kind: kindSize, def: `"0"`, min: mega, max: 1 << 50, zero: "no limit",
 		doc: "An agent whose processes together use more memory than this is replaced after its turn."},
 	{name: "denied_ok", kind: kindBool, def: "false",
@@ -162,8 +162,8 @@ func keyNamed(name string) *key {
 	return nil
 }
 
-// keyNames returns the names of the keys that are allowed at the top level, or
-// in a team.
+// keyNames returns the names of the keys that are allowed at the top level, or in a
+// team.
 func keyNames(at scope) []string {
 	var names []string
 	for _, k := range keys {
@@ -174,13 +174,12 @@ func keyNames(at scope) []string {
 	return names
 }
 
-// scalar says whether the value is one word, such as an environment variable
-// can hold.
+// scalar reports whether an environment variable can hold the value.
 func (k *key) scalar() bool {
 	return k.kind != kindArgs && k.kind != kindProgram && k.kind != kindNames && k.kind != kindEnv
 }
 
-// choices are the values of a key that has only a few.
+// choices are the values of a key that allows only a few.
 func (k *key) choices() []string {
 	if k.kind == kindBool {
 		return []string{"true", "false"}
@@ -228,7 +227,7 @@ func (k *key) describe() string {
 // choice returns `"a", "b" or "c"`.
 func choice(words []string) string { return listed(words, "or") }
 
-// listed returns words, each in quotes, with another one before the last of them.
+// listed returns words, each in quotes, with last before the last of them.
 func listed(words []string, last string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {

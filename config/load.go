@@ -17,16 +17,16 @@ import (
 	"iris/config/sys"
 )
 
-// Override is a setting from outside the files, by a flag as a rule. Source
-// is its name in messages, such as "--max-processes".
+// Override is a setting from outside the files, usually from a flag. Source is its
+// name in messages, such as "--max-processes".
 type Override struct {
 	Key    string
-	Value  string // as in an environment variable, without quotes
+	Value  string // in the form of an environment variable, without quotes
 	Source string
 }
 
-// Load reads the configuration: the files, over them the environment, over
-// that the overrides. The error is of type Problems.
+// Load reads the configuration: the files, then the environment, then the overrides.
+// The error is of type Problems.
 func Load(p Paths, overrides ...Override) (*Config, error) {
 	sources, problems := readSources(p)
 	problems = append(problems, checkDirs(p, sources)...)
@@ -40,8 +40,8 @@ type source struct {
 	data   []byte
 }
 
-// files returns the paths of config.toml and of the drop-ins, in the order of their
-// names; the error is about the directory of these.
+// files returns the paths of config.toml and of the drop-ins, sorted by name; the
+// error is about the directory of the drop-ins.
 func (p Paths) files() ([]string, error) {
 	paths := []string{p.Config}
 	entries, err := os.ReadDir(p.Confd)
@@ -53,7 +53,7 @@ func (p Paths) files() ([]string, error) {
 	return paths, err
 }
 
-// readSources reads the files. Those that are not there are left out.
+// readSources reads the files. It skips missing files.
 func readSources(p Paths) ([]source, Problems) {
 	var sources []source
 	var problems Problems
@@ -78,8 +78,8 @@ func readSources(p Paths) ([]source, Problems) {
 	return sources, problems
 }
 
-// checkDirs looks at the directories of the files that are read: whoever may
-// write there may replace them.
+// checkDirs checks the directories of the files that are read: anybody who may write
+// to them may replace the files.
 func checkDirs(p Paths, sources []source) Problems {
 	dirs := []string{filepath.Dir(p.Config)}
 	if slices.ContainsFunc(sources, func(s source) bool { return s.dropin }) {
@@ -92,7 +92,7 @@ func checkDirs(p Paths, sources []source) Problems {
 	for _, dir := range dirs {
 		fi, err := os.Stat(dir)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // about to be created
+			continue // does not exist yet
 		}
 		if err == nil {
 			err = checkTrust(dir, fi, false)
@@ -104,7 +104,7 @@ func checkDirs(p Paths, sources []source) Problems {
 	return ps
 }
 
-// fromEnviron returns what the environment sets, in the order of the table.
+// fromEnviron returns the settings of the environment, in the order of the table.
 func fromEnviron() []Override {
 	var out []Override
 	for i := range keys {
@@ -117,26 +117,26 @@ func fromEnviron() []Override {
 	return out
 }
 
-// loader is one Load under way.
+// loader is the state of one Load.
 type loader struct {
 	cfg      *Config
 	home     string
 	pending  []pendingTeam
-	index    map[string]int // of a team in pending
+	index    map[string]int // index in pending, by team
 	problems Problems
 }
 
-// pendingTeam is a team that has been found but not yet read: its settings need the
-// top-level ones of a file that may come later.
+// pendingTeam is a team whose settings are not read yet: they need the top-level
+// settings, which may be in a later file.
 type pendingTeam struct {
 	name    string
 	file    string
 	at      *value
-	partial bool // what is missing may be behind a syntax error, or in another file
+	partial bool // keys may be missing because of a syntax error, or stand in another file
 }
 
-// build makes the configuration of the files. It reads no file itself, so that
-// AddTeam can try one that does not exist yet.
+// build makes the configuration from the files. It reads no file itself, so that
+// AddTeam can try a file that does not exist yet.
 func build(p Paths, sources []source, problems Problems, overrides []Override) (*Config, error) {
 	cfg := &Config{paths: p, Teams: map[string]*Team{}, origin: map[string]origin{}}
 	l := &loader{cfg: cfg, home: p.Home, index: map[string]int{}, problems: problems}
@@ -168,7 +168,7 @@ func (l *loader) report(file string) func(position, string) {
 	}
 }
 
-// defaults sets every key that has a default to it.
+// defaults sets every key with a default.
 func (l *loader) defaults() {
 	for i := range keys {
 		k := &keys[i]
@@ -200,7 +200,7 @@ func (l *loader) topLevel(s source, root *value, partial bool) {
 	}
 }
 
-// set reads a value into the field of its key and notes where it is from.
+// set reads a value into the field of its key and records its origin.
 func (l *loader) set(into any, k *key, v *value, file string, origins map[string]origin) {
 	if x := k.read(v, l.home, l.report(file)); x != nil {
 		assign(into, k.name, x)
@@ -227,7 +227,7 @@ func (l *loader) override(o Override) {
 	}
 }
 
-// teams notes the teams of a file and refuses those that exist already.
+// teams adds the teams of a file to pending and refuses those that exist already.
 func (l *loader) teams(s source, v *value, partial bool) {
 	report := l.report(s.path)
 	if v.kind != unstable.Table {
@@ -285,11 +285,11 @@ func (l *loader) team(d pendingTeam) {
 	l.cfg.Teams[d.name] = t
 }
 
-// builtIn adds the team that works without any configuration.
+// builtIn adds the team that needs no configuration.
 func (l *loader) builtIn() {
 	if _, ok := l.cfg.Teams[agentEcho]; !ok {
 		l.cfg.Teams[agentEcho] = &Team{Name: agentEcho, Agent: agentEcho, Dir: l.home,
-			Description: "built in: answers with what it is told", Settings: l.cfg.Settings}
+			Description: "built in: repeats each message", Settings: l.cfg.Settings}
 	}
 }
 
@@ -307,14 +307,14 @@ func unknownTeamKey(of, name string, v *value) string {
 	return unknownKey(name, keyNames(team), fmt.Sprintf(" in team %q", of))
 }
 
-// assign sets the field of a Config or Team that has that key.
+// assign sets the field of a Config or Team for that key.
 func assign(into any, key string, x any) {
 	if x != nil {
 		field(into, key).Set(reflect.ValueOf(x))
 	}
 }
 
-// field returns the field of a Config or Team that has that key.
+// field returns the field of a Config or Team for that key.
 func field(of any, key string) reflect.Value {
 	v := reflect.ValueOf(of).Elem()
 	index := configFields
@@ -329,7 +329,7 @@ var (
 	teamFields   = sync.OnceValue(func() map[string][]int { return fieldIndex(reflect.TypeFor[Team]()) })
 )
 
-// fieldIndex says which field of a struct has which key.
+// fieldIndex maps keys to the fields of a struct.
 func fieldIndex(t reflect.Type) map[string][]int {
 	index := map[string][]int{}
 	for _, f := range reflect.VisibleFields(t) {

@@ -23,7 +23,7 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 		paths: p, origin: map[string]origin{},
 	}
 	want.Teams = map[string]*Team{"echo": {Name: "echo", Agent: "echo", Dir: p.Home,
-		Description: "built in: answers with what it is told", Settings: want.Settings}}
+		Description: "built in: repeats each message", Settings: want.Settings}}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got  %+v\nwant %+v", cfg, want)
 	}

@@ -8,13 +8,13 @@ import (
 	"iris/config/sys"
 )
 
-// maxName is how many bytes a name of a team or a session may have.
+// maxName is how many bytes the name of a team or session may have.
 const maxName = 63
 
 const nameRule = `a name is 1 to 63 letters, digits, ".", "_" or "-" and begins with a letter, a digit or "_"`
 
-// CheckName says whether name may name a thing of that kind ("team",
-// "session"). Such a name is safe as a file name and as an argument.
+// CheckName checks a name of that kind ("team", "session"). An allowed name is safe
+// as a file name and as an argument.
 func CheckName(kind, name string) error {
 	switch {
 	case name == "":
@@ -47,14 +47,14 @@ func place(r rune, i int) string {
 	return "in it"
 }
 
-// quoteRune quotes the first character of s, or its first byte when that is
-// not UTF-8.
+// quoteRune quotes the first character of s, or its first byte if that is not UTF-8.
 func quoteRune(s string) string {
 	_, n := utf8.DecodeRuneInString(s)
 	return fmt.Sprintf("%q", s[:n])
 }
 
-// truncate returns at most the first n bytes of s, never half a character.
+// truncate returns at most the first n bytes of s, without cutting a character in
+// two.
 func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -65,8 +65,8 @@ func truncate(s string, n int) string {
 	return s[:n]
 }
 
-// unprintable returns the first character of s, quoted, that a terminal would
-// act upon instead of showing it; empty when there is none.
+// unprintable returns the first character of s, quoted, that would control a
+// terminal; empty if there is none.
 func unprintable(s string) string {
 	for i, r := range s {
 		if sys.Steers(r) || r == utf8.RuneError {
@@ -76,7 +76,7 @@ func unprintable(s string) string {
 	return ""
 }
 
-// nearest returns the word that s was most likely meant to be, or "".
+// nearest returns the word that was most likely meant by s, or "".
 func nearest(s string, words []string) string {
 	best, at := "", 1+max(1, len(s)/3)
 	for _, w := range words {
@@ -87,8 +87,8 @@ func nearest(s string, words []string) string {
 	return best
 }
 
-// distance counts the insertions, deletions, replacements and swaps of
-// neighbours between a and b; at least limit when their lengths say so already.
+// distance counts the insertions, deletions, replacements and swaps of neighbours
+// between a and b; it is at least limit if their lengths already differ that much.
 func distance(a, b string, limit int) int {
 	if abs(len(a)-len(b)) >= limit {
 		return limit

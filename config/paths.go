@@ -19,11 +19,12 @@ import (
 
 const socketName = "iris.sock"
 
-// LeastFree is what must be free on the disk of the state directory for a message to be
-// accepted: the room for its answer, and as much for the files of its agent and the journal.
+// LeastFree is the free space that the disk of the state directory needs for
+// accepting a message: room for its answer, and as much for the files of its agent
+// and the journal.
 const LeastFree = 2 << 20
 
-// Paths says where everything is. All of them are absolute; none needs to exist.
+// Paths holds the path of every file. All are absolute; none needs to exist.
 type Paths struct {
 	Home    string // the user's home directory
 	Config  string // config.toml
@@ -34,27 +35,27 @@ type Paths struct {
 	Journal string
 	Log     string
 	Socket  string // where a daemon started from this environment would listen
-	Usual   string // what Socket is without a flag and IRIS_SOCKET
-	Runtime string // the user's runtime directory, empty when there is none
+	Usual   string // Socket without a flag and IRIS_SOCKET
+	Runtime string // the user's runtime directory, empty if there is none
 	Units   string // directory of the user's systemd units
 
-	fixed  bool // Socket is by flag or IRIS_SOCKET: nothing else is looked for
-	chosen bool // Config is by flag or IRIS_CONFIG: it must exist
+	fixed  bool // Socket is from a flag or IRIS_SOCKET: no other is looked for
+	chosen bool // Config is from a flag or IRIS_CONFIG: it must exist
 }
 
-// Package xdg reads the environment at the program's start, and again only in
+// Package xdg reads the environment when the program starts, and again only in
 // Reload.
 var (
-	xdgMu   sync.Mutex // orders calls of Reload, which writes to that package's variables
-	xdgRead = xdgEnv() // what it has read; protected by xdgMu
+	xdgMu   sync.Mutex // serializes calls of Reload, which writes that package's variables
+	xdgRead = xdgEnv() // the environment that it has read; protected by xdgMu
 )
 
 func xdgEnv() [3]string {
 	return [3]string{os.Getenv("HOME"), os.Getenv("XDG_CONFIG_HOME"), os.Getenv("XDG_STATE_HOME")}
 }
 
-// Resolve finds the paths from the environment as it is now. A socket that is
-// not empty comes from a flag and stands over IRIS_SOCKET. Nothing is created.
+// Resolve finds the paths from the current environment. A socket that is not empty
+// comes from a flag and overrides IRIS_SOCKET. Nothing is created.
 func Resolve(socket string) (Paths, error) {
 	xdgMu.Lock()
 	defer xdgMu.Unlock()
@@ -88,9 +89,9 @@ func Resolve(socket string) (Paths, error) {
 }
 
 // FindSocket returns the path of the socket on which the daemon of this state
-// directory listens: the one given by flag or IRIS_SOCKET; else the one that
-// is recorded in the lock file, if a socket of ours is there; else the one a
-// daemon started now would use. After starting a daemon call it again.
+// directory listens: the path from a flag or IRIS_SOCKET; else the path recorded in
+// the lock file, if a socket of this user is there; else the path that a daemon
+// started now would use. After starting a daemon call it again.
 func (p Paths) FindSocket() (string, error) {
 	if !p.fixed {
 		if s := p.recorded(); s != "" {
@@ -100,8 +101,9 @@ func (p Paths) FindSocket() (string, error) {
 	return p.Socket, checkSocket(p.Socket)
 }
 
-// MakeDirs creates the state directory and the spool, each 0700, and refuses those that
-// others own or may enter. The daemon calls it before it listens.
+// MakeDirs creates the state directory and the spool, each with mode 0700, and
+// refuses directories that belong to others or are open to them. The daemon calls it
+// before it listens.
 func (p Paths) MakeDirs() error {
 	if err := checkSocket(p.Socket); err != nil {
 		return err
@@ -130,8 +132,8 @@ func (p *Paths) resolveConfig() error {
 	return nil
 }
 
-// Choose makes file the configuration, as a flag does. One that was chosen, by
-// IRIS_CONFIG too, must exist: Load and CheckChosen say so.
+// Choose makes file the configuration, as a flag does. A file chosen by flag or
+// IRIS_CONFIG must exist: Load and CheckChosen report an error if it does not.
 func (p *Paths) Choose(file string) error {
 	abs, err := filepath.Abs(file)
 	if err != nil {
@@ -141,7 +143,7 @@ func (p *Paths) Choose(file string) error {
 	return nil
 }
 
-// Chosen returns the configuration file if somebody chose it, else nothing.
+// Chosen returns the configuration file if it was chosen, else nothing.
 func (p Paths) Chosen() string {
 	if p.chosen {
 		return p.Config
@@ -149,8 +151,8 @@ func (p Paths) Chosen() string {
 	return ""
 }
 
-// CheckChosen says whether a file that was chosen is there. It is for those who
-// read nothing in it; the error is of type Problems.
+// CheckChosen checks that a chosen file exists, for callers that do not load it; the
+// error is of type Problems.
 func (p Paths) CheckChosen() error {
 	if !p.chosen {
 		return nil
@@ -161,8 +163,8 @@ func (p Paths) CheckChosen() error {
 	return nil
 }
 
-// readProblem says what it means that config.toml could not be read: nothing, when
-// it is missing in its usual place.
+// readProblem turns the error of reading config.toml into problems: none if it is
+// missing in its usual place.
 func (p Paths) readProblem(err error) Problems {
 	msg := sys.Cause(err).Error()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -194,8 +196,8 @@ func (p *Paths) resolveSocket(flag string) error {
 	return nil
 }
 
-// recorded returns the socket named in the lock file. A lock file that others
-// could have written, and a path where no socket of ours is, count as none.
+// recorded returns the socket named in the lock file. It ignores a lock file that
+// others could have written, and a path without a socket of this user.
 func (p Paths) recorded() string {
 	fi, err := os.Lstat(p.Lock)
 	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o022 != 0 || sys.Owner(fi) != os.Geteuid() || fi.Size() > 4096 {
@@ -212,9 +214,9 @@ func (p Paths) recorded() string {
 	return path
 }
 
-// RecordedSocket returns the path of its socket that a daemon has written into its lock
-// file, the first line; empty when there is none. Every command reads the lock, and
-// os.ReadFile would set up the runtime's poller.
+// RecordedSocket returns the path of the socket from the first line of a daemon's
+// lock file; empty if there is none. Every command reads the lock, and os.ReadFile
+// would set up the runtime's poller.
 func RecordedSocket(lock string) string {
 	fd, err := unix.Open(lock, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -230,7 +232,7 @@ func RecordedSocket(lock string) string {
 	return line
 }
 
-// checkSocket says whether a socket can be bound at path.
+// checkSocket checks that a socket can be bound at path.
 func checkSocket(path string) error {
 	if c := unprintable(path); c != "" {
 		return fmt.Errorf("socket path %q holds %s; choose another with IRIS_SOCKET", path, c)
@@ -242,8 +244,8 @@ func checkSocket(path string) error {
 	return nil
 }
 
-// homeDir returns HOME or, when it is unset (as with env -i), what the
-// password file says.
+// homeDir returns HOME or, if it is unset (as with env -i), the home directory in the
+// password file.
 func homeDir() (string, error) {
 	if h := os.Getenv("HOME"); filepath.IsAbs(h) {
 		return filepath.Clean(h), nil
@@ -256,8 +258,8 @@ func homeDir() (string, error) {
 	return filepath.Clean(u.HomeDir), nil
 }
 
-// xdgDir returns what package xdg made of a variable. Without a usable HOME
-// its defaults are below "/", and are replaced.
+// xdgDir returns the directory that package xdg found for a variable. Without a
+// usable HOME its defaults are below "/", and are replaced.
 func xdgDir(name, dir, home, fallback string) string {
 	if filepath.IsAbs(os.Getenv("HOME")) || filepath.IsAbs(os.Getenv(name)) {
 		return dir
@@ -265,9 +267,9 @@ func xdgDir(name, dir, home, fallback string) string {
 	return filepath.Join(home, fallback)
 }
 
-// runtimeDir returns $XDG_RUNTIME_DIR, else /run/user/UID, which cron does not
-// know of but finds, provided they are nobody else's; or nothing. The socket is
-// in a directory of iris there, else in one in the state directory.
+// runtimeDir returns $XDG_RUNTIME_DIR, else /run/user/UID, which cron finds although
+// it does not have the variable. The directory must be private; else the result is
+// empty. The socket is in the directory iris there, or in a directory of the state.
 func runtimeDir() string {
 	for _, dir := range []string{os.Getenv("XDG_RUNTIME_DIR"), filepath.Join("/run/user", strconv.Itoa(os.Getuid()))} {
 		if filepath.IsAbs(dir) && private(dir) {
@@ -277,15 +279,15 @@ func runtimeDir() string {
 	return ""
 }
 
-// private says whether dir is a directory of ours in which nobody else can
-// create or rename anything.
+// private reports whether dir belongs to this user and nobody else can create or
+// rename anything in it.
 func private(dir string) bool {
 	fi, err := os.Stat(dir)
 	return err == nil && fi.IsDir() && sys.Owner(fi) == os.Geteuid() && fi.Mode().Perm()&0o022 == 0
 }
 
-// makePrivate makes dir a directory that only its owner may enter, which must
-// be us. A link to such a directory is fine if the link is ours as well.
+// makePrivate makes dir a directory of this user that only the user may enter. A link
+// to such a directory is fine if the link belongs to this user too.
 func makePrivate(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create directory %s: %w", dir, sys.Cause(err))

@@ -268,8 +268,8 @@ func BenchmarkResolve(b *testing.B) {
 	}
 }
 
-// The configuration in its usual place may be missing; one that somebody chose
-// is a mistake then, and not an empty one.
+// The configuration in its usual place may be missing; if a chosen one is missing,
+// that is a mistake.
 func TestAChosenConfigurationMustExist(t *testing.T) {
 	p := newHome(t)
 	if p.Chosen() != "" || p.CheckChosen() != nil {

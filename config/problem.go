@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Problem is one mistake in the configuration. Line and Col count from 1, Col
-// in bytes; both are 0 when the whole file is meant. File is empty for a
-// mistake that is in no file, such as one in the environment.
+// Problem is one mistake in the configuration. Line and Col count from 1, Col in
+// bytes; both are 0 for a mistake of the whole file. File is empty for a mistake
+// outside the files, such as in the environment.
 type Problem struct {
 	File string
 	Line int
@@ -17,7 +17,7 @@ type Problem struct {
 	Msg  string
 }
 
-// String returns "file:line:col: text" without the parts that are missing.
+// String returns "file:line:col: text", without missing parts.
 func (p Problem) String() string {
 	switch {
 	case p.File == "":
@@ -30,8 +30,8 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Msg)
 }
 
-// Problems is the error of a configuration that cannot be used: all of its
-// mistakes, in the order of files and lines.
+// Problems is the error of an unusable configuration: all its mistakes, in the order
+// of files and lines.
 type Problems []Problem
 
 // Error returns one problem per line.
@@ -43,8 +43,8 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sort orders by position within a file; files keep the order in which they
-// were read, mistakes that are in no file come last.
+// sort orders by position within a file; files keep the order in which they were
+// read, mistakes outside the files come last.
 func (ps Problems) sort(files []string) {
 	rank := make(map[string]int, len(files))
 	for i, f := range files {

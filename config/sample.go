@@ -5,16 +5,15 @@ import (
 	"strings"
 )
 
-// Sample returns a configuration for people to start from: every key with its
-// meaning and default, all of them commented out, so that it says the same as
-// no configuration.
+// Sample returns a configuration for people to start from: every key with its meaning
+// and default, all commented out, so that it has no effect.
 func Sample() string {
 	var b strings.Builder
 	b.WriteString(`# iris configuration: ~/.config/iris/config.toml
 #
-# Every key is shown with its default. A duration is a string such as "30s",
-# "1h30m" or "7d", a size one such as "800MB" or "2GiB". For a daemon that is
-# started in the foreground, keys with one value can also be set in its
+# Every key is shown with its default. Durations are strings such as "30s",
+# "1h30m" or "7d", sizes are strings such as "800MB" or "2GiB". For a daemon
+# that is started in the foreground, keys with one value can also be set in its
 # environment, as in IRIS_MAX_PROCESSES=3, or by its flags, as in
 # --max-processes 3. "iris config check" says what is wrong; iris-config(5) has
 # the details.
@@ -27,7 +26,7 @@ func Sample() string {
 			k.sample(&b)
 		}
 	}
-	b.WriteString("# What every team has that says nothing else.\n\n")
+	b.WriteString("# Defaults for all teams.\n\n")
 	for _, k := range keys {
 		if k.where == both {
 			k.sample(&b)
@@ -48,8 +47,8 @@ func Sample() string {
 	return b.String()
 }
 
-// sample writes one key: its meaning as a comment of two marks, so that
-// whoever takes one mark off every line has a configuration.
+// sample writes one key: its meaning as a comment with two marks, so that removing
+// one mark from every line gives a valid configuration.
 func (k *key) sample(b *strings.Builder) {
 	for _, line := range wrap(k.doc+" ("+k.describe()+")", 74) {
 		fmt.Fprintf(b, "## %s\n", line)
@@ -57,7 +56,7 @@ func (k *key) sample(b *strings.Builder) {
 	fmt.Fprintf(b, "# %s = %s\n\n", k.name, k.example())
 }
 
-// example is the default, or something that shows what a value looks like.
+// example is the default, or a value that shows the form.
 func (k *key) example() string {
 	switch {
 	case k.def != "":

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Setting is one value of a configuration and where it is from.
+// Setting is one value of a configuration and its source.
 type Setting struct {
 	Key    string // such as "idle_timeout" or "teams.api.dir"
-	Value  string // as it is written in TOML; of "env" the names only
+	Value  string // as written in TOML; of "env" the names only
 	Source string // "default", "built in", "file:line", "IRIS_IDLE_TIMEOUT", "--idle-timeout"
 }
 
-// origin is where a value is from: a name, or a place in a file.
+// origin is the source of a value: a name, or a place in a file.
 type origin struct {
 	name string
 	file string
@@ -31,7 +31,7 @@ func (o origin) String() string {
 	return fmt.Sprintf("%s:%d", o.file, o.pos.line)
 }
 
-// Show returns all top-level settings, then what each team says for itself.
+// Show returns all top-level settings, then the own settings of each team.
 func (c *Config) Show() []Setting {
 	var out []Setting
 	for i := range keys {
@@ -67,8 +67,8 @@ func (t *Team) show() []Setting {
 	return out
 }
 
-// format writes a value as TOML, except that of variables only the names are
-// shown: the values may be secrets.
+// format writes a value as TOML, but of variables only the names: their values may be
+// secrets.
 func (k *key) format(x any) string {
 	switch x := x.(type) {
 	case string:

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file that has changed is read when it has been left alone for settle, or latest
-// after somebody has asked.
+// SettledStamp waits until the last change is older than unchangedFor, but not longer than
+// maxWait.
 const (
-	settle = 150 * time.Millisecond
-	latest = time.Second
+	unchangedFor = 150 * time.Millisecond
+	maxWait      = time.Second
 )
 
-// Stamp describes the files of the configuration and their directories without reading
-// them. Another stamp means that Load may return something else. newest is the time of
-// the last change of any of them.
+// Stamp describes the files of the configuration and their directories without
+// reading them. If the stamp changes, Load may return another configuration. newest
+// is the time of the last change.
 func Stamp(p Paths) (stamp string, newest time.Time) {
 	files, err := p.files()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -36,7 +36,7 @@ func Stamp(p Paths) (stamp string, newest time.Time) {
 		if at := time.Unix(st.Ctim.Unix()); at.After(newest) {
 			newest = at
 		}
-		if i < len(dirs) { // what else is in them does not matter
+		if i < len(dirs) { // their other properties do not matter
 			st.Size, st.Ctim = 0, unix.Timespec{}
 		}
 		b = fmt.Appendln(b, path, st.Dev, st.Ino, st.Mode, st.Uid, st.Size, st.Ctim.Nano())
@@ -44,15 +44,15 @@ func Stamp(p Paths) (stamp string, newest time.Time) {
 	return string(b), newest
 }
 
-// SettledStamp returns the Stamp of files that nobody is writing: while the last change
-// is younger than 150 ms it waits, for about a second at most.
+// SettledStamp returns the Stamp of files that nobody is writing: while the last
+// change is younger than 150 ms it waits, for about a second at most.
 func SettledStamp(p Paths) string {
 	for begun := time.Now(); ; {
 		stamp, newest := Stamp(p)
 		age := time.Since(newest)
-		if age >= settle || age < 0 || time.Since(begun) >= latest { // < 0: a clock was set
+		if age >= unchangedFor || age < 0 || time.Since(begun) >= maxWait { // < 0: a clock was set
 			return stamp
 		}
-		time.Sleep(settle - age)
+		time.Sleep(unchangedFor - age)
 	}
 }

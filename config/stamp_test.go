@@ -38,7 +38,7 @@ type step struct {
 	do   func()
 }
 
-// wantStamps wants another stamp after each step, or the same one.
+// wantStamps checks that the stamp differs after each step, or does not.
 func wantStamps(t *testing.T, p Paths, differ bool, steps ...step) {
 	t.Helper()
 	before, _ := Stamp(p)
@@ -105,7 +105,8 @@ func TestStampIsOfTheConfigurationAlone(t *testing.T) {
 	)
 }
 
-// What has just been written may be half of a file, and what has just gone may come back.
+// A file that was just written may be incomplete, and a file that was just removed
+// may come back.
 func TestSettledStampWaitsForTheWriter(t *testing.T) {
 	p := tempPaths(t)
 	mustWrite(t, p.Confd+"/a.toml", "a")
@@ -115,7 +116,7 @@ func TestSettledStampWaitsForTheWriter(t *testing.T) {
 	} {
 		begun := time.Now()
 		s.do()
-		if SettledStamp(p); time.Since(begun) < settle-20*time.Millisecond { // a file's times are those of the last tick
+		if SettledStamp(p); time.Since(begun) < unchangedFor-20*time.Millisecond { // a file's times are those of the last tick
 			t.Errorf("%s: it did not wait", s.what)
 		}
 	}
@@ -132,7 +133,7 @@ func TestSettledStampDoesNotWaitForAWriterThatDoesNotEnd(t *testing.T) {
 		select {
 		case <-done:
 			return
-		case <-time.After(settle / 10):
+		case <-time.After(unchangedFor / 10):
 			mustWrite(t, p.Config, string(make([]byte, n%2)))
 		}
 	}

@@ -22,23 +22,23 @@ const (
 	agentEcho   = "echo"
 )
 
-// Team is a named project directory with all its settings; none is missing.
+// Team is a named project directory with all its settings.
 type Team struct {
-	Name        string // or the directory, for a team that is not configured
-	Dir         string `toml:"dir"` // absolute and clean, links as they were written
+	Name        string // or the directory of a team that is not configured
+	Dir         string `toml:"dir"` // absolute and clean, links as written
 	Description string `toml:"description"`
 	Agent       string `toml:"agent"` // claude or echo
 
 	Settings
 
-	File string // where it is configured; empty for a built-in or unconfigured team
+	File string // the file that defines it; empty for a built-in or unconfigured team
 	Line int
 
-	origin map[string]origin // of its own keys; of the team itself under ""
+	origin map[string]origin // of its own keys; under "" of the team itself
 }
 
-// Stamp is a short text that differs when anything differs that an agent of
-// the team is started with. The contents of the env_file do not count.
+// Stamp is a short text that changes with everything that an agent of the team is
+// started with, except the contents of the env_file.
 func (t *Team) Stamp() string {
 	h := fnv.New128a()
 	put := func(words ...string) {
@@ -61,7 +61,7 @@ func (t *Team) Stamp() string {
 }
 
 // CheckDir says why no agent can work in the team's directory. The error wraps
-// fs.ErrNotExist or fs.ErrPermission where that is the reason.
+// fs.ErrNotExist or fs.ErrPermission if that is the cause.
 func (t *Team) CheckDir() error {
 	fi, err := os.Stat(t.Dir)
 	switch {

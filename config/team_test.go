@@ -168,8 +168,8 @@ env_file = "~/none"
 	}
 }
 
-// A program that is only a name is found on the PATH of agents and not on that of
-// whoever asks, such as cron: the same file is not right here and wrong there.
+// A program without a path is found in the PATH of agents and not in that of the
+// caller, such as cron: the result of the check does not depend on the caller.
 func TestCheckDoesNotDependOnThePathOfTheCaller(t *testing.T) {
 	p := newHome(t)
 	t.Setenv("PATH", p.Home+"/bin")

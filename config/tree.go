@@ -15,7 +15,7 @@ import (
 // position is a place in a file, both from 1; the column counts bytes.
 type position struct{ line, col int }
 
-// value is a value of a TOML document that remembers where it is written.
+// value is a value of a TOML document with its place in the file.
 type value struct {
 	kind  unstable.Kind // Table for every kind of table
 	pos   position
@@ -26,15 +26,16 @@ type value struct {
 	list  []*value
 	keys  []string // of a table, in order
 	table map[string]*value
-	keyAt position // where its key is written, first
-	head  bool     // a table with a header of its own
+	keyAt position // place of its first key
+	head  bool     // a table with its own header
 }
 
 func newTable(at position) *value {
 	return &value{kind: unstable.Table, pos: at, keyAt: at, table: map[string]*value{}}
 }
 
-// set adds a member; the first one of a name stays. It returns what is there.
+// set adds a member, unless the name has one already. It returns the member of that
+// name.
 func (v *value) set(name string, member *value) *value {
 	if old, ok := v.table[name]; ok {
 		return old
@@ -53,9 +54,9 @@ type document struct {
 	problems Problems
 }
 
-// parseTOML returns the tree of a file and what is wrong with it as TOML. After
-// a syntax error the tree holds what comes before it. Keys that are defined
-// twice have their first value, numbers that are too large the largest.
+// parseTOML returns the tree of a file and its mistakes as TOML. After a syntax error
+// the tree holds the part before it. A key that is defined twice has its first value;
+// a number that is too large becomes the largest.
 func parseTOML(file string, data []byte) (root *value, partial bool, problems Problems) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	d := &document{file: file, lines: []int{0}}
@@ -81,10 +82,10 @@ func parseTOML(file string, data []byte) (root *value, partial bool, problems Pr
 	return root, d.parser.Error() != nil, d.problems
 }
 
-// strict lets the decoder find what the parser does not: tables that are
-// defined in two ways, dates that do not exist, bytes that are not UTF-8. It
-// never has more than one complaint; in a file with a number that is too large
-// or a key that is defined twice it would be about what is known.
+// strict lets the decoder find the mistakes that the parser does not: tables defined
+// in two ways, dates that do not exist, bytes that are not UTF-8. The decoder reports
+// only its first mistake; in a file with a number that is too large or a key that is
+// defined twice, that mistake is already known.
 func (d *document) strict(data []byte) {
 	if (len(d.problems) > 0 || d.huge) && d.parser.Error() == nil {
 		return
@@ -104,7 +105,7 @@ func (d *document) strict(data []byte) {
 	d.problems = append(d.problems, p)
 }
 
-// lacksValue returns the key of a line that has nothing after its "=".
+// lacksValue returns the key of a line with nothing after its "=".
 func (d *document) lacksValue(data []byte, line int) string {
 	if line < 1 || line > len(d.lines) {
 		return ""
@@ -129,8 +130,8 @@ func (d *document) header(root *value, e *unstable.Node) *value {
 	return table
 }
 
-// arrayHeader stands for a [[header]], which no key of iris allows: what
-// follows goes nowhere.
+// arrayHeader handles a [[header]], which no key of iris allows: its content is
+// dropped.
 func (d *document) arrayHeader(root *value, e *unstable.Node) *value {
 	parent, last, at := d.parent(root, e.Key())
 	parent.set(last, &value{kind: unstable.Array, pos: at, keyAt: at})
@@ -145,8 +146,7 @@ func (d *document) keyValue(in *value, e *unstable.Node) {
 	}
 }
 
-// parent goes down all but the last part of a key and makes the tables on the
-// way.
+// parent follows all but the last part of a key and makes the missing tables.
 func (d *document) parent(v *value, key unstable.Iterator) (parent *value, last string, at position) {
 	for key.Next() {
 		n := key.Node()
@@ -159,7 +159,7 @@ func (d *document) parent(v *value, key unstable.Iterator) (parent *value, last 
 	return v, last, at
 }
 
-// descend goes down all of a key.
+// descend follows all parts of a key.
 func (d *document) descend(v *value, key unstable.Iterator) (*value, []string) {
 	var names []string
 	for key.Next() {
@@ -170,8 +170,8 @@ func (d *document) descend(v *value, key unstable.Iterator) (*value, []string) {
 	return v, names
 }
 
-// enter returns the table of that name. When the name stands for something
-// else, which strict reports, what is below it goes nowhere.
+// enter returns the table of that name. If the name has another value, which strict
+// reports, the content below it is dropped.
 func (d *document) enter(v *value, name string, at position) *value {
 	t := v.set(name, newTable(at))
 	if t.kind != unstable.Table {
@@ -192,7 +192,7 @@ func (d *document) twice(names []string, at, first position) {
 		fmt.Sprintf("%s is already defined at %s:%d:%d", what, d.file, first.line, first.col)})
 }
 
-// value turns a node into a value; key is where its key is.
+// value turns a node into a value; key is the place of its key.
 func (d *document) value(n *unstable.Node, key position) *value {
 	v := &value{kind: n.Kind, pos: key, keyAt: key}
 	if n.Raw.Length > 0 {
@@ -204,7 +204,7 @@ func (d *document) value(n *unstable.Node, key position) *value {
 	case unstable.Bool:
 		v.flag = v.raw == "true"
 	case unstable.Integer:
-		num, err := strconv.ParseInt(v.raw, 0, 64) // base 0 is what TOML has
+		num, err := strconv.ParseInt(v.raw, 0, 64) // base 0 has the forms of TOML
 		v.num, d.huge = num, d.huge || err != nil
 	case unstable.Array:
 		for it := n.Children(); it.Next(); {
@@ -219,7 +219,7 @@ func (d *document) value(n *unstable.Node, key position) *value {
 	return v
 }
 
-// keyPos is where a key begins.
+// keyPos is the place of a key.
 func (d *document) keyPos(key unstable.Iterator) position {
 	key.Next()
 	return d.position(key.Node())

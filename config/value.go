@@ -11,8 +11,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// read turns a value into what the key's field holds. It returns nil for a value that is
-// not allowed, and reports the place and the reason.
+// read converts a value for the key's field. It returns nil for a value that is not
+// allowed, and reports the place and the reason.
 func (k *key) read(v *value, home string, report func(position, string)) any {
 	var out any
 	var rule string
@@ -141,8 +141,8 @@ func (k *key) orZero() string {
 	return `, or "0" for ` + k.zero
 }
 
-// readPath makes a path absolute. Only a leading ~ or $HOME is expanded:
-// relative to what anything else would be, nobody could say.
+// readPath makes a path absolute. It expands only a leading ~ or $HOME; a relative
+// path has no clear meaning.
 func (k *key) readPath(s, home string) (any, string) {
 	switch {
 	case s == "" && k.kind == kindFile:
@@ -207,7 +207,7 @@ func (k *key) readProgram(v *value, home string, report func(position, string)) 
 	return words, ""
 }
 
-// readEnv never shows a value: it may be a secret.
+// readEnv reads a table of variables. It never shows a value: it may be a secret.
 func (k *key) readEnv(v *value, report func(position, string)) (any, string) {
 	if v.kind != unstable.Table {
 		return nil, `must be a table of strings, such as { NAME = "value" }`
@@ -232,7 +232,7 @@ func (k *key) readEnv(v *value, report func(position, string)) (any, string) {
 	return out, ""
 }
 
-// wordRule is what holds for everything that goes to a new process.
+// wordRule returns the rule that a string for a new process breaks.
 func wordRule(s string) string {
 	if strings.ContainsRune(s, 0) {
 		return "holds a NUL byte"
@@ -240,7 +240,7 @@ func wordRule(s string) string {
 	return ""
 }
 
-// passPrefix takes off the * of a name that stands for all that begin so.
+// passPrefix removes the * of a name that stands for all names with that beginning.
 func passPrefix(s string) string { return strings.TrimSuffix(s, "*") }
 
 func envNameRule(s string) string {
@@ -257,7 +257,7 @@ func envNameRule(s string) string {
 	return ""
 }
 
-// shown returns " = value" for a message, nothing for a list or a table.
+// shown returns " = value" for a message, nothing for a list or table.
 func (v *value) shown() string {
 	if v.raw == "" {
 		return ""
@@ -272,8 +272,8 @@ func (v *value) shown() string {
 	return " = " + text + dots
 }
 
-// textValue is what s would be as a value of k in a file, for the environment
-// and for flags, where nothing has quotes.
+// textValue returns the value that s would be in a file, for the environment and for
+// flags, where strings have no quotes.
 func (k *key) textValue(s string) *value {
 	v := &value{kind: unstable.String, str: s}
 	switch k.kind {

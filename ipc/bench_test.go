@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// statusAnswer is about what iris ps asks for most.
+// statusAnswer is about the size of the most frequent request of iris ps.
 var statusAnswer = Status{PID: 4711, Version: "1.2.0", Protocol: Version, Socket: "/run/user/1000/iris/iris.sock", Config: "/home/u/.config/iris/config.toml"}
 
 // pingPong returns a function that sends a request over a socket and waits for

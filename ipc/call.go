@@ -7,20 +7,20 @@ import (
 )
 
 // A Call is one request that a handler answers. It belongs to the handler's
-// goroutine, but for Notify.
+// goroutine, except for Notify.
 type Call struct {
 	Method string
 	Params json.RawMessage // an object, or nil
-	Peer   Peer            // who calls
+	Peer   Peer            // the caller
 
 	conn *conn
 	id   []byte // nil for a notification of the client, which has no answer
 	held int    // bytes reserved for Params
 }
 
-// Bind decodes Params into v, a pointer to a struct, and lets go of Params, so
-// that a long text is not held twice while its turn runs. Absent params leave v
-// as it is. A field that v does not have is refused.
+// Bind decodes Params into v, a pointer to a struct, and drops Params, so that a long
+// text is not held twice while its turn runs. Absent params leave v unchanged. A
+// field that v does not have is refused.
 func (c *Call) Bind(v any) error {
 	if len(c.Params) == 0 {
 		return nil
@@ -32,17 +32,16 @@ func (c *Call) Bind(v any) error {
 	return nil
 }
 
-// release lets go of Params.
+// release drops Params.
 func (c *Call) release() {
 	c.Params = nil
 	c.conn.srv.reserve(-c.held)
 	c.held = 0
 }
 
-// Notify sends the client a notification and never blocks. A client for which
-// too much waits unread is dropped, with ErrSlow. It may be called from any
-// goroutine, also after the handler has returned; once the connection is gone
-// it returns an error and does nothing.
+// Notify sends the client a notification and never blocks. A client that has too much
+// unread is dropped, with ErrSlow. Any goroutine may call it, also after the handler
+// has returned; once the connection is gone it returns an error and does nothing.
 func (c *Call) Notify(method string, params any) error {
 	flusher, err := c.conn.notify(method, params, dropFull)
 	if err == nil && flusher {
@@ -51,8 +50,8 @@ func (c *Call) Notify(method string, params any) error {
 	return err
 }
 
-// NotifyWait is Notify for a stream: while too much waits unread it blocks its
-// caller, and nobody else, instead of dropping the client.
+// NotifyWait is Notify for a stream: when the client has too much unread, it blocks
+// the caller instead of dropping the client.
 func (c *Call) NotifyWait(method string, params any) error {
 	flusher, err := c.conn.notify(method, params, waitFull)
 	if err == nil && flusher {
@@ -74,7 +73,7 @@ func (c *conn) notify(method string, params any, full onFull) (flusher bool, err
 	return flusher, err
 }
 
-// helloOf decodes a client's hello. Another version of it may have more fields.
+// helloOf decodes a client's hello. Another version's hello may have more fields.
 func helloOf(params json.RawMessage) (Hello, error) {
 	var h Hello
 	if err := json.Unmarshal(params, &h); err != nil {
@@ -90,6 +89,6 @@ func orUnknown(version string) string {
 	return clip(version)
 }
 
-// Gone reports whether the client has hung up. The context of the handler says
-// so too, but only once the connection's reader has seen it.
+// Gone reports whether the client has hung up. The handler's context ends then too,
+// but only once the connection's reader has seen it.
 func (c *Call) Gone() bool { return peerClosed(c.conn.nc) }

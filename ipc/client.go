@@ -19,18 +19,18 @@ import (
 )
 
 var (
-	// ErrNoDaemon says that nobody listens on the socket.
+	// ErrNoDaemon says that no process listens on the socket.
 	ErrNoDaemon = errors.New("no daemon is running")
-	// ErrLost says that the connection ended before the answer. What the daemon
+	// ErrLost says that the connection ended before the answer. Whatever the daemon
 	// had accepted goes on.
 	ErrLost = errors.New("lost the daemon before it answered")
 )
 
-// busyLimit is how long a daemon is given to accept a connection.
+// busyLimit is how long a daemon may take to accept a connection.
 const busyLimit = time.Minute
 
-// A Client is one connection to the daemon. It has no goroutine of its own:
-// whoever calls also reads. It carries one call at a time; a second waits.
+// A Client is one connection to the daemon. It has no goroutine of its own: the
+// caller of Call also reads. It carries one call at a time; a second call waits.
 type Client struct {
 	Verbs // by Call
 
@@ -38,8 +38,8 @@ type Client struct {
 	// of Call. Set it before the first call.
 	OnNotify func(method string, params json.RawMessage)
 
-	// OnSent runs in each call once its request is written: a place for what is
-	// needed only while the daemon is at work. Set it before the first call.
+	// OnSent runs in each call once its request is written, to prepare what is needed
+	// only while the daemon works. Set it before the first call.
 	OnSent func()
 
 	// Patience is how long the daemon may be silent during a call, 0 for ever;
@@ -59,10 +59,10 @@ type Client struct {
 	closed sync.Once
 }
 
-// Dial connects to the daemon that listens at path, after checking that it is
-// ours. It sends nothing yet: hello goes out with the first call, in one write.
-// While the daemon is too busy to accept, Dial tries again for a minute or until
-// ctx ends.
+// Dial connects to the daemon that listens at path, after checking that the socket
+// and the daemon belong to this user. It sends nothing yet: hello goes out with the
+// first call, in one write. While the daemon is too busy to accept, Dial tries again
+// for a minute or until ctx ends.
 func Dial(ctx context.Context, path string, hello Hello) (*Client, error) {
 	if err := Check(path); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func newClient(nc *net.UnixConn, daemon Peer, hello Hello) *Client {
 	return c
 }
 
-// connect dials until ctx or busyLimit ends or the answer is another than "busy".
+// connect dials until ctx or busyLimit ends, or the result is not "busy".
 func connect(ctx context.Context, path string) (*net.UnixConn, error) {
 	var d net.Dialer
 	for begun := time.Now(); ; {
@@ -123,7 +123,7 @@ func connect(ctx context.Context, path string) (*net.UnixConn, error) {
 	}
 }
 
-// renew sets the deadline of a read or write to come.
+// renew sets the deadline of the next read or write.
 func (c *Client) renew(set func(time.Time) error) error {
 	if c.Patience == 0 {
 		return nil
@@ -131,7 +131,7 @@ func (c *Client) renew(set func(time.Time) error) error {
 	return set(time.Now().Add(c.Patience))
 }
 
-// write writes all of b. The patience begins anew whenever the daemon has read.
+// write writes all of b. The time limit starts again whenever the daemon has read.
 func (c *Client) write(b []byte) error {
 	for {
 		if err := c.renew(c.nc.SetWriteDeadline); err != nil {
@@ -144,7 +144,7 @@ func (c *Client) write(b []byte) error {
 	}
 }
 
-// interrupt ends the reading, but for what has arrived already.
+// interrupt ends reading, except of bytes that have already arrived.
 func (c *Client) interrupt() {
 	c.nc.CloseRead()
 	c.nc.CloseWrite()
@@ -160,9 +160,9 @@ func (c *Client) Close() error {
 	return err
 }
 
-// Call calls a method and decodes its result into a pointer; nil drops it. An
-// error of the daemon is an *Error. When ctx ends first, Call returns its error
-// and the connection is closed, which ends the wait but not what was accepted.
+// Call calls a method and decodes its result into a pointer; nil drops it. An error
+// of the daemon is an *Error. If ctx ends first, Call returns the error of ctx and
+// closes the connection; the wait ends, but accepted work goes on.
 func (c *Client) Call(ctx context.Context, method string, params, result any) error {
 	return c.exclusively(ctx, func() error {
 		c.last++
@@ -183,7 +183,7 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 		if c.OnSent != nil {
 			c.OnSent()
 		}
-		// It reads also after a failed write: the daemon may have said why.
+		// Read even after a failed write: the daemon may have said why.
 		if greets {
 			refused, err := c.await("0", MethodHello, nil)
 			if err = cmp.Or(err, refused); err != nil {
@@ -225,7 +225,7 @@ func (c *Client) exclusively(ctx context.Context, f func() error) error {
 	return err
 }
 
-// lose notes why the connection is of no more use.
+// lose records why the connection can no longer be used.
 func (c *Client) lose(err, werr error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		c.err = e // the daemon said why
@@ -236,8 +236,8 @@ func (c *Client) lose(err, werr error) error {
 	return c.err
 }
 
-// lost is ErrLost for a reason. That the connection has ended is no news; that
-// what came over it was no answer is.
+// lost is ErrLost with a cause. It names the cause only if bytes arrived that were no
+// answer; that the connection has ended is clear from ErrLost.
 func lost(cause error) error {
 	_, system := errors.AsType[syscall.Errno](cause)
 	if system || errors.Is(cause, io.EOF) || errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, os.ErrDeadlineExceeded) {
@@ -255,9 +255,8 @@ type answer struct {
 	Error  *Error          `json:"error"`
 }
 
-// await reads until the answer to id has come, and decodes its result. failed is
-// the error of this call alone; err is one after which the connection is of no
-// more use.
+// await reads until the answer to id has come, and decodes its result. failed is the
+// error of this call alone; after err the connection can no longer be used.
 func (c *Client) await(id, method string, result any) (failed, err error) {
 	if result == nil {
 		result = new(json.RawMessage)
@@ -277,7 +276,7 @@ func (c *Client) await(id, method string, result any) (failed, err error) {
 		case err != nil && at == id:
 			return fmt.Errorf("result of %s: %s", method, plainly(err)), nil
 		case err != nil:
-			return nil, fmt.Errorf("the daemon sent what is no answer: %s", plainly(err))
+			return nil, fmt.Errorf("the daemon sent something that is no answer: %s", plainly(err))
 		case a.Method != "":
 			if c.OnNotify != nil {
 				c.OnNotify(a.Method, a.Params)
@@ -294,8 +293,8 @@ func (c *Client) await(id, method string, result any) (failed, err error) {
 	}
 }
 
-// decodeAnswer decodes a line. Members that a has not are passed over: another
-// version of the daemon may have more.
+// decodeAnswer decodes a line. It ignores members that a does not have: another
+// version of the daemon may send more.
 func decodeAnswer(line []byte, a *answer) error {
 	if nesting(line) > MaxAnswerDepth {
 		return fmt.Errorf("it nests deeper than %d levels", MaxAnswerDepth)

@@ -39,7 +39,7 @@ func TestWhatArrivedBeforeAnInterruptIsHeard(t *testing.T) {
 	}
 }
 
-// arrived is what a client has been sent and has not read.
+// arrived returns the bytes that were sent to a client and not read.
 func arrived(t *testing.T, c *Client) string {
 	t.Helper()
 	buf := make([]byte, 4096)

@@ -85,8 +85,8 @@ func heardFromOurs(t *testing.T, line string) (got string) {
 	return got
 }
 
-// The same lines go to this server and to jrpc2. Where the two differ, why says
-// which is right, or what is wanted here.
+// The same lines go to this server and to jrpc2. If they differ, why says which one
+// is right, or what is wanted here.
 var conformance = []struct {
 	name   string
 	line   string

@@ -32,7 +32,7 @@ type conn struct {
 	// Of the reader's goroutine.
 	in        lines
 	armed     bool   // a read deadline is set
-	stale     bool   // it was for a line that has come
+	stale     bool   // the deadline was for a line that has come
 	rejectAll *Error // the answer to everything since a hello of another protocol
 
 	mu       sync.Mutex // protects the fields below
@@ -67,8 +67,8 @@ func serveConn(ctx context.Context, s *Server, nc net.Conn, peer Peer, wg *sync.
 // past is a deadline that ends a read under way.
 var past = time.Unix(1, 0)
 
-// read handles lines until there are no more. The server's own ctx says why a
-// read has ended: that of the calls may end a moment later.
+// read handles lines until there are no more. The server's ctx says why a read has
+// ended; the context of the calls may end a moment later.
 func (c *conn) read(ctx, calls context.Context) error {
 	for {
 		line, err := c.in.next()
@@ -95,7 +95,7 @@ func blank(line []byte) bool {
 	return true
 }
 
-// arm gives a line that has begun its time, before a read that may block.
+// arm sets the time limit of a line that has begun, before a read that may block.
 func (c *conn) arm(ctx context.Context, begun bool) error {
 	switch {
 	case begun && (c.stale || !c.armed):
@@ -104,10 +104,10 @@ func (c *conn) arm(ctx context.Context, begun bool) error {
 		c.nc.SetReadDeadline(time.Time{})
 	}
 	c.armed, c.stale = begun, false
-	return ctx.Err() // asked after it was set: the end of ctx sets it too
+	return ctx.Err() // checked after the deadline is set: the end of ctx sets one too
 }
 
-// sendFatal tells the client which of its faults ends the connection.
+// sendFatal tells the client which of its errors ends the connection.
 func (c *conn) sendFatal(ctx context.Context, err error) {
 	var e *Error
 	switch {
@@ -117,7 +117,7 @@ func (c *conn) sendFatal(ctx context.Context, err error) {
 		e = reasoned(CodeInvalidRequest, "frame", "message is over the limit of %d bytes", c.srv.opts.MaxFrame)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e = reasoned(CodeInvalidRequest, "half", "message did not end within %v: send each with its line feed", FrameTimeout)
-	case errors.As(err, &e): // a reserve that was refused
+	case errors.As(err, &e): // a reservation that was refused
 	default:
 		return
 	}
@@ -125,7 +125,7 @@ func (c *conn) sendFatal(ctx context.Context, err error) {
 	c.answer(appendError(nil, nil, e))
 }
 
-// handle decides what becomes of one line.
+// handle acts on one line.
 func (c *conn) handle(ctx context.Context, line []byte) {
 	r, bad := parseRequest(line)
 	c.in.done()
@@ -151,8 +151,8 @@ func (c *conn) handle(ctx context.Context, line []byte) {
 	c.wg.Go(func() { c.run(ctx, h, call) })
 }
 
-// refuse answers what is no proper call. A notification has no answer, but
-// whoever sends what is neither may have meant a call.
+// refuse answers a line that is no proper call. A notification gets no answer, but a
+// line that is neither may have been meant as a call.
 func (c *conn) refuse(r request, e *Error) {
 	id := r.ID
 	if id == nil && e.Code != CodeParse && e.Code != CodeInvalidRequest {
@@ -166,7 +166,7 @@ func (c *conn) refuse(r request, e *Error) {
 	c.answer(appendError(nil, id, e))
 }
 
-// begin checks a call against those in flight, and counts it among them.
+// begin checks a call against the calls in flight, and adds it to them.
 func (c *conn) begin(id []byte) *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,15 +186,15 @@ func (c *conn) begin(id []byte) *Error {
 	return nil
 }
 
-// answered frees the id of a call for another one.
+// answered frees the id of a call.
 func (c *conn) answered(id []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.inFlight, string(id))
 }
 
-// end counts a call out. The last one of a client that sends no more wakes the
-// reader.
+// end removes a call from the count. The last call of a client that sends no more
+// wakes the reader.
 func (c *conn) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,7 +204,7 @@ func (c *conn) end() {
 	}
 }
 
-// call makes the Call of a request, and reserves what it holds.
+// call makes the Call of a request, and reserves the bytes of its params.
 func (c *conn) call(r request) *Call {
 	call := &Call{Method: r.Method, Params: r.Params, Peer: c.peer, conn: c, id: r.ID}
 	if n := len(r.Params); n > smallBuffer && c.srv.reserve(n) == nil {
@@ -213,7 +213,7 @@ func (c *conn) call(r request) *Call {
 	return call
 }
 
-// run answers a call and counts it out.
+// run answers a call and removes it from the count.
 func (c *conn) run(ctx context.Context, h Handler, call *Call) {
 	defer c.end()
 	defer call.release()
@@ -261,15 +261,15 @@ func (c *conn) answer(frame []byte) {
 	}
 }
 
-// linger stays for a client that has closed its sending half only, as socat
-// does at the end of its input, until it is gone or has its answers.
+// linger waits for a client that has closed only its sending half, as socat does at
+// the end of its input, until the client is gone or has its answers.
 func (c *conn) linger(ctx context.Context) {
 	c.nc.SetReadDeadline(time.Time{})
 	c.mu.Lock()
 	c.eof = true
 	busy := c.calls > 0
 	c.mu.Unlock()
-	if busy && ctx.Err() == nil { // asked after the deadline was lifted
+	if busy && ctx.Err() == nil { // checked after the deadline was lifted
 		awaitHangup(c.nc)
 	}
 }

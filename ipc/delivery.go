@@ -14,66 +14,67 @@ type MessageID struct {
 
 // Send is one message to a team.
 type Send struct {
-	ID      string          `json:"id,omitempty"`      // of NewID; empty has the daemon make one
+	ID      string          `json:"id,omitempty"`      // made by NewID; if empty, the daemon makes one
 	Team    string          `json:"team"`              // a name, or an absolute directory
-	Session string          `json:"session,omitempty"` // empty for the team's own
+	Session string          `json:"session,omitempty"` // empty for the team's own session
 	Text    string          `json:"text,omitempty"`
-	Content json.RawMessage `json:"content,omitempty"`            // in place of Text: a list of blocks as the Messages API has them (text, image, document)
+	Content json.RawMessage `json:"content,omitempty"`            // instead of Text: a list of blocks as in the Messages API (text, image, document)
 	Fresh   bool            `json:"fresh,omitempty"`              // in a conversation of its own
-	NoWait  bool            `json:"no_background_wait,omitempty"` // its turn ends with the first answer, also when subagents still work for it
-	EnvKeys []string        `json:"env_keys,omitempty"`           // names of credential variables that the caller has, never their values
+	NoWait  bool            `json:"no_background_wait,omitempty"` // its turn ends with the first answer, even if subagents still work for it
+	EnvKeys []string        `json:"env_keys,omitempty"`           // names of the caller's credential variables, never their values
 
-	Key       string       `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
-	TTL       int64        `json:"ttl_ms,omitempty"`     // expired when its turn has not begun by then
-	IfBusy    string       `json:"if_busy,omitempty"`    // "fail": refused with CodeFull, reason "busy", when its conversation has a turn or a queue
-	OnUnknown string       `json:"on_unknown,omitempty"` // what follows when nobody can prove how the turn ended: continue (default), hold, retry
-	Origin    string       `json:"origin,omitempty"`     // who sends, for people: shown and nothing else
+	Key       string       `json:"key,omitempty"`        // idempotency key: the same key and message is accepted once
+	TTL       int64        `json:"ttl_ms,omitempty"`     // the message expires if its turn has not begun by then
+	IfBusy    string       `json:"if_busy,omitempty"`    // "fail": refuse with CodeFull, reason "busy", if its conversation has a turn or a queue
+	OnUnknown string       `json:"on_unknown,omitempty"` // what to do if nobody can prove how the turn ended: continue (default), hold, retry
+	Origin    string       `json:"origin,omitempty"`     // who sends, as shown to people; it has no other effect
 	Options   turn.Variant `json:"options,omitzero"`
 
-	// Of message.send alone: what the agent writes is notified as it comes, as by
-	// message.stream, and with Stream the other two mean what they mean there.
+	// Of message.send alone: notify the agent's output as it comes, as message.stream
+	// does. With Stream set, Partial and Place mean what they mean there.
 	Stream  bool `json:"stream,omitempty"`
 	Partial bool `json:"partial,omitempty"`
 	Place   bool `json:"place,omitempty"`
 
-	Approvals bool `json:"approvals,omitempty"` // of message.send: have NotifyAsked and NotifyDecided come
+	Approvals bool `json:"approvals,omitempty"` // of message.send: send NotifyAsked and NotifyDecided
 }
 
 // MessageState tells a sender or a waiter how far a message is.
 type MessageState struct {
 	ID       string `json:"id"`
-	State    string `json:"state"`               // those of Message
+	State    string `json:"state"`               // as in Message
 	Position int    `json:"position,omitempty"`  // place in its queue, from 1
-	WaitsFor string `json:"waits_for,omitempty"` // in words, where the place was asked for; of one that runs, what its agent waits for before it begins
+	WaitsFor string `json:"waits_for,omitempty"` // in words, if Place was set; of a running message, what its agent waits for before it begins
 	Process  string `json:"process,omitempty"`
-	Existing bool   `json:"existing,omitempty"` // its key was known: nothing new was accepted
-	Retried  bool   `json:"retried,omitempty"`  // an attempt of it ended, and nobody knows how
+	Existing bool   `json:"existing,omitempty"` // the key was known: nothing new was accepted
+	Retried  bool   `json:"retried,omitempty"`  // an attempt ended, and nobody knows how
 }
 
-// Wait waits for one of some messages to end. One that has ended already is
-// answered at once.
+// Wait waits until one of some messages has ended. If one has ended already, the
+// answer comes at once.
 type Wait struct {
 	IDs       []string `json:"ids"`
-	Approvals bool     `json:"approvals,omitempty"` // have NotifyAsked and NotifyDecided come
+	Approvals bool     `json:"approvals,omitempty"` // send NotifyAsked and NotifyDecided
 }
 
-// MessageRef names a message by its id, or the last one of a conversation that has
-// ended: with an empty ID, Team and Session.
+// MessageRef names a message by its ID; or, with an empty ID, the last ended message
+// of the conversation that Team and Session name.
 type MessageRef struct {
 	ID      string `json:"id,omitempty"`
 	Team    string `json:"team,omitempty"`
 	Session string `json:"session,omitempty"`
 }
 
-// Retry has an ended message run again. An unknown one gets another attempt; of any
-// other the text is sent as a new message to the same conversation, and it stays as it is.
+// Retry runs an ended message again. An unknown message gets another attempt. The
+// text of any other message is sent as a new message to the same conversation; the
+// old one stays.
 type Retry struct {
 	ID    string `json:"id"`
-	NewID string `json:"new_id,omitempty"` // what Send.ID is, for a new message; the same again does not run it again
-	Key   string `json:"key,omitempty"`    // of the new message; an unknown one takes none
+	NewID string `json:"new_id,omitempty"` // the id of the new message, as in Send.ID; a repeated call with it does not run it again
+	Key   string `json:"key,omitempty"`    // of the new message; not allowed for an unknown message
 }
 
-// Resolve says how a message ended that is unknown: a person has looked.
+// Resolve records how an unknown message ended, after a person has looked.
 type Resolve struct {
 	ID    string `json:"id"`
 	State string `json:"state"` // done, failed or cancelled
@@ -83,23 +84,23 @@ type Resolve struct {
 // MessageQuery chooses messages; a zero field does not filter.
 type MessageQuery struct {
 	Team    string    `json:"team,omitempty"`
-	Session *string   `json:"session,omitempty"` // the empty one is the team's own
+	Session *string   `json:"session,omitempty"` // empty for the team's own session
 	States  []string  `json:"states,omitempty"`
-	Since   time.Time `json:"since,omitzero"`   // accepted then or later
+	Since   time.Time `json:"since,omitzero"`   // accepted at this time or later
 	Before  string    `json:"before,omitempty"` // older than the message of this id
-	Limit   int       `json:"limit,omitempty"`  // at most 1,000, which is also the meaning of 0
+	Limit   int       `json:"limit,omitempty"`  // at most 1,000; 0 means 1,000
 }
 
-// MessageList is a page of messages, newest first. More says that there are
-// older ones: ask again with the last id as Before. Damaged names the records
-// that cannot be believed.
+// MessageList is a page of messages, newest first. More says that there are older
+// ones: ask again with the last id as Before. Damaged names the messages whose
+// records are damaged.
 type MessageList struct {
 	Messages []Message `json:"messages"`
 	More     bool      `json:"more,omitempty"`
 	Damaged  []string  `json:"damaged,omitempty"`
 }
 
-// Message is what is on record of a message. Its text and answer are not in it.
+// Message is the record of a message, without its text and answer.
 type Message struct {
 	ID       string     `json:"id"`
 	Team     string     `json:"team"`
@@ -109,7 +110,7 @@ type Message struct {
 	Started  *time.Time `json:"started,omitempty"` // of the last attempt
 	Ended    *time.Time `json:"ended,omitempty"`
 	Outcome  string     `json:"outcome,omitempty"`
-	Error    string     `json:"error,omitempty"` // one line, cut in a list
+	Error    string     `json:"error,omitempty"` // one line, shortened in a list
 	CostUSD  float64    `json:"cost_usd,omitempty"`
 	Key      string     `json:"key,omitempty"`
 	Deadline *time.Time `json:"deadline,omitempty"`
@@ -120,30 +121,30 @@ type Message struct {
 	// Of message.show alone.
 	SessionID  string        `json:"session_id,omitempty"` // the agent's own id of the conversation
 	Dir        string        `json:"dir,omitempty"`
-	Transcript string        `json:"transcript,omitempty"` // where Claude Code keeps it, if there is one
+	Transcript string        `json:"transcript,omitempty"` // where Claude Code keeps the transcript, if there is one
 	Process    string        `json:"process,omitempty"`    // of the last attempt
 	Position   int           `json:"position,omitempty"`   // while it is queued
 	Fresh      bool          `json:"fresh,omitempty"`
 	OnUnknown  string        `json:"on_unknown,omitempty"`
 	Origin     string        `json:"origin,omitempty"`
 	Options    *turn.Variant `json:"options,omitempty"`
-	Blocks     bool          `json:"blocks,omitempty"` // it has files in it
+	Blocks     bool          `json:"blocks,omitempty"` // it contains files
 	Usage      *Usage        `json:"usage,omitempty"`
 	History    []Change      `json:"history,omitempty"`
 }
 
-// Change is one step of a message on its way.
+// Change is one step of a message.
 type Change struct {
 	State   string    `json:"state"`
 	At      time.Time `json:"at"`
-	By      string    `json:"by,omitempty"` // who, when it was neither sender nor agent
+	By      string    `json:"by,omitempty"` // who made it, if neither sender nor agent
 	Note    string    `json:"note,omitempty"`
-	Process string    `json:"process,omitempty"` // of a running message: that this attempt is given to
-	Request string    `json:"request,omitempty"` // NewID of the Retry that has queued it again
+	Process string    `json:"process,omitempty"` // of a running message: the process that this attempt is given to
+	Request string    `json:"request,omitempty"` // NewID of the Retry that queued it again
 }
 
-// Reply is how a message ended by the agent's own word. A message that ended
-// otherwise is an Error.
+// Reply is how a message ended by the agent's own word. A message that ended in
+// another way is an Error.
 type Reply struct {
 	ID         string     `json:"id"`
 	Team       string     `json:"team"`
@@ -153,8 +154,8 @@ type Reply struct {
 	Text       string     `json:"text"`    // may be many MB
 	Error      string     `json:"error,omitempty"`
 	Hint       string     `json:"hint,omitempty"`
-	Notice     string     `json:"notice,omitempty"`  // what to know besides, such as that the conversation is a new one
-	Earlier    []string   `json:"earlier,omitempty"` // answers before the text, in order: while subagents still worked
+	Notice     string     `json:"notice,omitempty"`  // anything else to know, such as that the conversation is new
+	Earlier    []string   `json:"earlier,omitempty"` // answers before the text, in order, from while subagents still worked
 	Subtype    string     `json:"subtype,omitempty"`
 	APIStatus  int        `json:"api_status,omitempty"`
 	Turns      int        `json:"turns"`
@@ -162,18 +163,18 @@ type Reply struct {
 	Duration   int64      `json:"duration_ms"`
 	Usage      Usage      `json:"usage"`
 	Denials    []Denial   `json:"denials,omitempty"`
-	Model      string     `json:"model,omitempty"`      // that answered
-	Resets     *time.Time `json:"resets,omitempty"`     // of a rate limit: when it is over, if anybody said
-	Background []string   `json:"background,omitempty"` // what the agent still did beside the turn at its end
-	Reason     string     `json:"reason,omitempty"`     // one more word on the outcome: approval-lost or decided
+	Model      string     `json:"model,omitempty"`      // the model that answered
+	Resets     *time.Time `json:"resets,omitempty"`     // of a rate limit: when it ends, if known
+	Background []string   `json:"background,omitempty"` // what the agent still did beside the turn when it ended
+	Reason     string     `json:"reason,omitempty"`     // a word more on the outcome: approval-lost or decided
 }
 
-// AppendJSON appends the reply, with its text as QuoteString has it.
+// AppendJSON appends the reply as JSON, with its text written by QuoteString.
 func (r Reply) AppendJSON(dst []byte) ([]byte, error) {
 	type plain Reply
 	rest := struct {
 		*plain
-		Text *struct{} `json:"text,omitempty"` // hides the other
+		Text *struct{} `json:"text,omitempty"` // hides the text of plain
 	}{plain: (*plain)(&r)}
 	dst, err := appendValue(dst, rest)
 	if err != nil {

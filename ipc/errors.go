@@ -15,15 +15,15 @@ const (
 	CodeInternal       = -32603
 )
 
-// The codes of iris. Each is the exit status that a command ends with when it
-// receives it, so that there is one table for scripts and protocol alike.
+// The codes of iris. Each is also the exit status of a command that receives it, so
+// that scripts and the protocol share one table.
 const (
-	CodeFailed    = 1  // the agent failed otherwise
+	CodeFailed    = 1  // the agent failed in another way
 	CodeUsage     = 2  // a bad argument
-	CodeDaemon    = 3  // the daemon cannot be reached or started, or is of another version
+	CodeDaemon    = 3  // the daemon cannot be reached or started, or has another version
 	CodeNotFound  = 4  // no such team, process or message
 	CodeCancelled = 5  // cancelled, killed or evicted
-	CodeExpired   = 6  // its turn had not begun in time
+	CodeExpired   = 6  // the turn had not begun in time
 	CodeUnknown   = 7  // nobody can prove how the turn ended, or whether the message was accepted
 	CodeCannotRun = 8  // the agent cannot run
 	CodeStalled   = 12 // the turn stalled and was interrupted
@@ -31,15 +31,15 @@ const (
 	CodeFull      = 75 // full, or would wait for itself: try again later
 )
 
-// Error is an error that crosses the wire. Two are equal to errors.Is when
-// their codes are; Reason narrows a code down in one word for programs.
+// Error is an error that crosses the wire. For errors.Is two errors are equal if
+// their codes are; Reason tells the causes of a code apart, in one word for programs.
 type Error struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 	Data    *Data  `json:"data,omitempty"`
 }
 
-// Data is what an Error carries besides its text.
+// Data is the rest of an Error, besides its code and text.
 type Data struct {
 	Reason string `json:"reason,omitempty"` // one word, such as "queue-full"
 	Hint   string `json:"hint,omitempty"`   // what to do about it, one line
@@ -67,7 +67,7 @@ func (e *Error) Hint() string {
 	return e.Data.Hint
 }
 
-// toError makes of a handler's error what its caller gets.
+// toError turns a handler's error into the error that its caller gets.
 func toError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok && e != nil {
 		return e

@@ -1,24 +1,24 @@
 package ipc
 
-// Examination is what is found of the teams without starting an agent.
+// Examination is what the daemon finds of the teams without starting an agent.
 type Examination struct {
-	Teams []TeamCheck `json:"teams"` // by name; the last one may have none
-	Env   string      `json:"env"`   // where the environment of agents is from
+	Teams []TeamCheck `json:"teams"` // by name; the last one may have no name
+	Env   string      `json:"env"`   // where the environment of agents comes from
 }
 
-// TeamCheck is what an agent of a team would find. What is not known is empty,
-// and what is wrong is one line each.
+// TeamCheck is what an agent of a team would find. Unknown values are empty; each
+// error is one line.
 type TeamCheck struct {
-	Team         string   `json:"team"` // empty for any directory that is no team's
+	Team         string   `json:"team"` // empty for a directory that belongs to no team
 	Agent        string   `json:"agent"`
 	Dir          string   `json:"dir"`
 	DirError     string   `json:"dir_error,omitempty"`
 	EnvError     string   `json:"env_error,omitempty"`
-	Command      string   `json:"command,omitempty"` // of the configuration
-	Program      string   `json:"program,omitempty"` // as it was found
+	Command      string   `json:"command,omitempty"` // from the configuration
+	Program      string   `json:"program,omitempty"` // the path that was found
 	ProgramError string   `json:"program_error,omitempty"`
 	Version      string   `json:"version,omitempty"`
-	Login        string   `json:"login,omitempty"`       // how it is logged in, such as claude.ai or api_key; "none" when it is not
-	LoginError   string   `json:"login_error,omitempty"` // why that cannot be told
-	Servers      []string `json:"servers,omitempty"`     // MCP servers that its live agent does not reach, each with why
+	Login        string   `json:"login,omitempty"`       // how it is logged in, such as claude.ai or api_key; "none" if it is not
+	LoginError   string   `json:"login_error,omitempty"` // why the login is unknown
+	Servers      []string `json:"servers,omitempty"`     // MCP servers that its live agent does not reach, each with the reason
 }

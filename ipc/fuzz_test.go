@@ -13,8 +13,8 @@ import (
 	"iris/config/sys"
 )
 
-// FuzzDecode: no panic, no verdict on JSON but that of encoding/json, and what
-// is accepted says the same when it is sent again.
+// FuzzDecode: no panic, the same verdict on JSON as encoding/json, and an accepted
+// message has the same meaning when it is sent again.
 func FuzzDecode(f *testing.F) {
 	for _, c := range conformance {
 		f.Add([]byte(c.line))

@@ -8,17 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Handed is a listening socket that outlives its Listener, and the program image
-// that made it. Connections that arrive meanwhile wait in its queue.
+// Handed is a listening socket that outlives its Listener and the program image that
+// made it. Connections that arrive meanwhile wait in its queue.
 type Handed struct {
-	FD   int // close-on-exec, and the holder's to close
+	FD   int // close-on-exec; the holder closes it
 	Path string
 	Dev  uint64
 	Ino  uint64
 	Lent bool // see Inherit
 }
 
-// HandOver returns the socket for a Listener to come. This one's Close no longer
+// HandOver returns the socket for a later Listener. Close of this one then no longer
 // removes it from its path.
 func (l *Listener) HandOver() (Handed, error) {
 	h := Handed{Path: l.path, Dev: l.id.dev, Ino: l.id.ino, Lent: l.lent}
@@ -38,7 +38,7 @@ func (l *Listener) HandOver() (Handed, error) {
 	return h, nil
 }
 
-// TakeOver makes a Listener of a socket that was handed over, and closes its
+// TakeOver makes a Listener of a socket that HandOver returned, and closes its
 // descriptor.
 func TakeOver(h Handed) (*Listener, error) {
 	f := os.NewFile(uintptr(h.FD), h.Path)

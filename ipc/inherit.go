@@ -8,14 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inherit makes a Listener of a socket on which a service manager listens at
-// path, and which it has left open at a descriptor; that is closed. The socket
-// is lent: it stays at its path, and in the manager's hands, when the Listener
-// closes.
+// Inherit makes a Listener of a socket on which a service manager listens at path and
+// which it has passed on as a descriptor; Inherit closes the descriptor. The socket
+// is lent: when the Listener closes, it stays at its path and with the manager.
 //
-// The error says what is passed on instead of a listening stream socket at path,
-// or who else can reach it. One that is no longer at its path is taken all the
-// same, and Present says so.
+// The error says what the descriptor is, if not a stream socket listening at path, or
+// who else can reach it. A socket that is no longer at its path is still accepted,
+// and Present says so.
 func Inherit(fd int, path string) (*Listener, error) {
 	bound, err := listening(fd)
 	if err != nil {
@@ -52,7 +51,7 @@ func listening(fd int) (string, error) {
 	return at.Name, nil
 }
 
-// locate checks that the lent socket is where clients look for it, and for this
+// locate checks that the lent socket is where clients look for it, and open to this
 // user only.
 func (l *Listener) locate(bound string) error {
 	if bound != l.path && !sameFile(bound, l.path) {
@@ -65,7 +64,7 @@ func (l *Listener) locate(bound string) error {
 		return err
 	}
 	if checkDead(l.path) == nil {
-		return nil // a dead one is in its place
+		return nil // the file at the path is a dead socket
 	}
 	if err := os.Chmod(l.path, 0o600); err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// smallBuffer is what an idle connection keeps for reading.
+// smallBuffer is the size of the read buffer that an idle connection keeps.
 const smallBuffer = 4 << 10
 
 // errTooLong says that a line is over the limit of its reader.
@@ -14,22 +14,22 @@ var errTooLong = errors.New("line too long")
 
 // lines reads lines from a connection. It belongs to one goroutine.
 //
-// Short lines share one small buffer. A longer one is assembled in a buffer that
-// grows fourfold up to the limit and is let go with the line.
+// Short lines share one small buffer. A longer line is assembled in a buffer that
+// grows fourfold up to the limit and is freed with the line.
 type lines struct {
 	r     io.Reader
 	limit int // bytes of a line, without its line feed
 
-	// wait is called before each read that may block, with whether a line has
-	// begun; reserve before a buffer of n bytes is made, with n negative after
-	// it is gone. Either may be nil.
+	// wait is called before each read that may block; begun says whether a line has
+	// begun. reserve is called before a buffer of n bytes is made, and with n
+	// negative after it is gone. Either may be nil.
 	wait    func(begun bool) error
 	reserve func(n int) error
 
 	small   []byte
 	buf     []byte // small, or a larger one
-	start   int    // of what has not been returned
-	end     int    // of what has been read
+	start   int    // of the bytes not yet returned
+	end     int    // of the bytes read
 	scanned int    // no line feed before it
 }
 
@@ -57,7 +57,7 @@ func (l *lines) next() ([]byte, error) {
 	}
 }
 
-// rest returns what came before an io.ErrUnexpectedEOF.
+// rest returns the bytes before an io.ErrUnexpectedEOF.
 func (l *lines) rest() []byte {
 	line := l.buf[l.start:l.end]
 	l.start = l.end
@@ -87,8 +87,8 @@ func (l *lines) fill() error {
 	return err
 }
 
-// grow moves what is left to the front, or into a larger buffer when
-// it fills more than half of this one, up to the limit.
+// grow moves the remaining bytes to the front, or into a larger buffer, up to the
+// limit, when they fill more than half of this one.
 func (l *lines) grow() error {
 	left := l.buf[l.start:l.end]
 	to := l.buf
@@ -108,7 +108,7 @@ func (l *lines) grow() error {
 	return nil
 }
 
-// become replaces the buffer, and counts the old one as gone if it was large.
+// become replaces the buffer, and releases the reservation of a large old one.
 func (l *lines) become(buf []byte) {
 	if len(buf) == smallBuffer {
 		l.small = buf
@@ -119,7 +119,7 @@ func (l *lines) become(buf []byte) {
 	l.buf = buf
 }
 
-// done lets a large buffer go unless something of it is still to be returned.
+// done frees a large buffer unless some of it is still to be returned.
 func (l *lines) done() {
 	if l.start < l.end {
 		return

@@ -15,7 +15,7 @@ import (
 	"iris/config/sys"
 )
 
-// ErrInUse says that somebody listens on the socket already.
+// ErrInUse says that a process already listens on the socket.
 var ErrInUse = errors.New("socket is in use")
 
 // A Listener accepts connections at a path, and knows whether the path is still
@@ -24,20 +24,21 @@ type Listener struct {
 	*net.UnixListener
 	path  string
 	id    fileID
-	lent  bool // the socket is another's, see Inherit
+	lent  bool // the socket belongs to a service manager, see Inherit
 	close sync.Once
-	left  atomic.Bool // the socket stays when this closes
+	left  atomic.Bool // Close leaves the socket at its path
 }
 
 type fileID struct{ dev, ino uint64 }
 
-// Listen makes a socket at path, for this user only. Its caller holds the lock
-// that makes it the only daemon: Listen removes the socket that a dead one has
-// left, and two at once could remove each other's.
+// Listen makes a socket at path, for this user only. The caller must hold the
+// daemon's lock: Listen removes the socket of a dead daemon, and two callers at once
+// could remove each other's.
 //
-// The socket's directory is made if it is missing, and must be ours, of mode
-// 0700 and no symbolic link. Nothing but a dead socket of ours is ever removed.
-// The socket appears at path when it already accepts connections.
+// Listen makes the directory of the socket if it is missing. It must belong to this
+// user, with mode 0700, and not be a symbolic link. Listen never removes anything but
+// a dead socket of this user. When the socket appears at path, it already accepts
+// connections.
 func Listen(path string) (*Listener, error) {
 	if err := checkLength(path); err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func bind(temp, path string) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", path, err)
 	}
-	ul.SetUnlinkOnClose(false) // it would unlink a successor's
+	ul.SetUnlinkOnClose(false) // it would unlink the socket of a successor
 	l := &Listener{UnixListener: ul, path: path}
 	if err := l.publish(temp); err != nil {
 		ul.Close()
@@ -90,8 +91,8 @@ func (l *Listener) publish(temp string) error {
 	return os.Rename(temp, l.path)
 }
 
-// beside returns a name of the same length in the same directory, where the
-// socket is made: a longer one might be too long.
+// beside returns a path of the same length in the same directory, where the socket is
+// made first: a longer path might be too long.
 func beside(path string) string {
 	end := byte('~')
 	if path[len(path)-1] == end {
@@ -105,14 +106,14 @@ func idOf(fi fs.FileInfo) fileID {
 	return fileID{dev: uint64(st.Dev), ino: st.Ino}
 }
 
-// Present reports whether the socket is still at its path: it may have been
-// removed, or replaced, and no client finds the daemon then.
+// Present reports whether the socket is still at its path. If it was removed or
+// replaced, no client finds the daemon.
 func (l *Listener) Present() bool {
 	fi, err := os.Lstat(l.path)
 	return err == nil && idOf(fi) == l.id
 }
 
-// Close stops accepting and removes the socket, if it is still this one and not
+// Close stops accepting. It removes the socket if that is still at its path and not
 // lent.
 func (l *Listener) Close() error {
 	var err error
@@ -125,9 +126,9 @@ func (l *Listener) Close() error {
 	return err
 }
 
-// Check tells a client whether it may trust the socket at path: the socket and
-// its directory are this user's, out of reach of others, and no symbolic links.
-// A missing one is ErrNoDaemon.
+// Check tells a client whether it may trust the socket at path: the socket and its
+// directory must belong to this user, be closed to others, and not be symbolic links.
+// If the socket is missing, the error is ErrNoDaemon.
 func Check(path string) error {
 	if err := checkLength(path); err != nil {
 		return err
@@ -153,8 +154,8 @@ func checkLength(path string) error {
 	return nil
 }
 
-// makeDir makes a missing directory. The mode of one that is there is left
-// alone: it may well be somebody's home.
+// makeDir makes a missing directory. It does not change the mode of an existing one,
+// which may be a home directory.
 func makeDir(dir string) error {
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -162,7 +163,7 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create directory %s of the socket: %w", dir, sys.Cause(err))
 	}
-	return os.Chmod(dir, 0o700) // whatever the umask took away
+	return os.Chmod(dir, 0o700) // bits that the umask removed
 }
 
 // checkDir refuses a directory where another user could put a socket.
@@ -186,7 +187,7 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// checkSocket refuses what is not a socket of ours.
+// checkSocket refuses a path that is not a socket of this user.
 func checkSocket(path string) error {
 	fi, err := os.Lstat(path)
 	switch {
@@ -208,8 +209,8 @@ func checkOwner(what string, fi fs.FileInfo) error {
 	return nil
 }
 
-// checkDead refuses anything at path but nothing, or a socket of ours that
-// nobody serves any more.
+// checkDead refuses everything at path but a dead socket of this user; nothing at
+// path is fine too.
 func checkDead(path string) error {
 	err := checkSocket(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -13,7 +13,7 @@ import (
 	"iris/config/sys"
 )
 
-// maxID bounds an id: each call in flight keeps its own.
+// maxID limits an id: each call in flight keeps its own.
 const maxID = 1024
 
 // A request is a call or, without an id, a notification of the client.
@@ -24,8 +24,8 @@ type request struct {
 	Params  json.RawMessage `json:"params"` // an object; nil for none
 }
 
-// parseRequest decodes one line for the server. What it returns beside an error
-// has the id to answer under, nil for null.
+// parseRequest decodes one line for the server. The request that it returns with an
+// error has the id to answer under, nil for null.
 func parseRequest(line []byte) (request, *Error) {
 	var r request
 	switch {
@@ -48,7 +48,7 @@ func parseRequest(line []byte) (request, *Error) {
 	return r, r.checkParams()
 }
 
-// problem says why a line of JSON is no request, if it is none. err is from
+// problem says why a line of JSON is no request; empty if it is one. err is from
 // decoding it.
 func (r *request) problem(line []byte, err error) string {
 	switch first := bytes.TrimLeft(line, " \t\r\n")[0]; {
@@ -68,7 +68,7 @@ func (r *request) problem(line []byte, err error) string {
 	return ""
 }
 
-// checkParams has null stand for none, as other implementations send it.
+// checkParams accepts null as no params: other implementations send it.
 func (r *request) checkParams() *Error {
 	switch {
 	case r.Params == nil || r.Params[0] == '{':
@@ -92,8 +92,8 @@ func validID(id []byte) bool {
 	return c == '"' || c == '-' || '0' <= c && c <= '9' || bytes.Equal(id, null)
 }
 
-// nesting returns how many levels deep JSON text nests. Of a text that is not
-// JSON it returns some number.
+// nesting returns how many levels deep JSON text nests. For other text the number
+// means nothing.
 func nesting(text []byte) int {
 	depth, most := 0, 0
 	inString := false
@@ -131,7 +131,7 @@ func strictly(data []byte, v any) error {
 	return err
 }
 
-// plainly words an error of encoding/json for people who never saw our types.
+// plainly words an error of encoding/json for people who do not know our types.
 func plainly(err error) string {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && t.Field != "" {
 		return fmt.Sprintf("field %q takes a %s, not a %s", t.Field, kindName(t.Type), t.Value)
@@ -159,11 +159,11 @@ func kindName(t reflect.Type) string {
 	return "number"
 }
 
-// clip is Clip for what a request has, in an error.
+// clip is Clip for a part of a request, in an error.
 func clip(s string) string { return Clip(s, 100) }
 
-// Clip returns s, or its first n bytes and "..." when it is longer; never half a
-// character.
+// Clip returns s, or its first n bytes and "..." if it is longer; it never cuts a
+// character in two.
 func Clip(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -178,13 +178,13 @@ func reasoned(code int, reason, format string, args ...any) *Error {
 	return e
 }
 
-// Appender is a value that writes itself as JSON without a detour through
-// reflection; what it appends has no line feed.
+// Appender is a value that writes itself as JSON without reflection. The appended
+// text has no line feed.
 type Appender interface {
 	AppendJSON(dst []byte) ([]byte, error)
 }
 
-// appendRequest appends one line: a call, or without an id a notification.
+// appendRequest appends one line: a call, or a notification if id is nil.
 func appendRequest(dst, id []byte, method string, params any) ([]byte, error) {
 	dst = append(dst, `{"jsonrpc":"2.0"`...)
 	if id != nil {
@@ -207,8 +207,8 @@ func appendResult(dst, id []byte, result any) ([]byte, error) {
 	return append(dst, '}', '\n'), err
 }
 
-// appendError appends the answer to a call that failed, or with a nil id to a
-// line that was none.
+// appendError appends the answer to a call that failed. A nil id answers a line that
+// was no call.
 func appendError(dst, id []byte, e *Error) []byte {
 	if id == nil {
 		id = null

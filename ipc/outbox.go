@@ -12,12 +12,12 @@ import (
 // ErrSlow says that a client did not read its notifications and was dropped.
 var ErrSlow = errors.New("client does not read: dropped")
 
-// largeFrame is from where on a frame is queued as it is, not copied.
+// largeFrame is the size from which a frame is queued without copying it.
 const largeFrame = 16 << 10
 
-// An outbox queues the frames to one client, in order. There is no goroutine
-// that waits for frames: whoever adds one while nobody writes becomes the
-// writer and calls flush, which ends when the queue is empty.
+// An outbox queues the frames to one client, in order. No goroutine waits for frames:
+// a goroutine that adds a frame while nobody writes becomes the writer and calls
+// flush, which ends when the queue is empty.
 type outbox struct {
 	nc        net.Conn
 	maxBytes  int
@@ -25,23 +25,23 @@ type outbox struct {
 	timeout   atomic.Int64 // of a write without progress
 
 	mu   sync.Mutex // protects the fields below; never held during a write
-	room sync.Cond  // some of the queue was taken, the writer is done, or err was set
+	room sync.Cond  // signals that a part of the queue was taken, the writer is done, or err was set
 	queue
 	writing bool
 	closing bool  // nothing more is added
 	err     error // why nothing more is written
 }
 
-// A queue is what waits to be written.
+// A queue holds the frames that wait to be written.
 type queue struct {
-	large [][]byte // goes first
-	small []byte   // frames in one piece
+	large [][]byte // written first
+	small []byte   // copies of the small frames, in one piece
 	bytes int
 	count int
 	spare []byte
 
-	// Of these, the notifications: a large answer that waits its turn must not
-	// make a client that keeps reading look slow.
+	// The notifications among them. They have a limit of their own: a large answer
+	// that waits must not make a client that keeps reading look slow.
 	noteBytes int
 	notes     int
 }
@@ -60,8 +60,8 @@ const (
 	dropFull               // drop the connection
 )
 
-// add queues a frame. It may keep it. With flusher the caller is now the writer and
-// must call flush.
+// add queues a frame, and may keep it. If flusher is true, the caller is now the
+// writer and must call flush.
 func (o *outbox) add(frame []byte, note bool, full onFull) (flusher bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -118,7 +118,7 @@ func (o *outbox) flush() {
 		if err != nil {
 			o.failLocked(err)
 		}
-		if cap(q.small) <= smallBuffer { // an idle connection keeps no large one
+		if cap(q.small) <= smallBuffer { // an idle connection keeps no large buffer
 			o.spare = q.small[:0]
 		}
 	}
@@ -131,19 +131,19 @@ func (o *outbox) write(q *queue) error {
 		if err := o.writeAll(frame); err != nil {
 			return err
 		}
-		q.large[i] = nil // the next one may take long
+		q.large[i] = nil // free it: the next frame may take long
 	}
 	return o.writeAll(q.small)
 }
 
-// writeAll writes b. The time allowed runs anew whenever a part got through, so
-// that a large answer reaches whoever keeps reading.
+// writeAll writes b. The time limit starts again whenever a part got through, so that
+// a client that keeps reading gets a large answer whole.
 func (o *outbox) writeAll(b []byte) error {
 	for len(b) > 0 {
 		timeout := o.timeout.Load()
 		o.nc.SetWriteDeadline(time.Now().Add(time.Duration(timeout)))
 		if o.timeout.Load() != timeout {
-			continue // shortenDeadline came between
+			continue // shortenDeadline set another deadline meanwhile
 		}
 		n, err := o.nc.Write(b)
 		b = b[n:]
@@ -154,7 +154,7 @@ func (o *outbox) writeAll(b []byte) error {
 	return nil
 }
 
-// shortenDeadline shortens the time that a client has left to read what is queued.
+// shortenDeadline shortens the time that a client has left to read the queue.
 func (o *outbox) shortenDeadline(timeout time.Duration) {
 	if o.timeout.Load() > int64(timeout) {
 		o.timeout.Store(int64(timeout))
@@ -162,7 +162,7 @@ func (o *outbox) shortenDeadline(timeout time.Duration) {
 	}
 }
 
-// close ends the connection when all that was added is written, or cannot be.
+// close ends the connection when the whole queue is written, or cannot be.
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -13,9 +13,9 @@ import (
 // belongs to another user.
 var ErrForeign = errors.New("not ours")
 
-// Peer is the process at the other end of a connection, as the kernel knows it.
-// PID is that of the process which connected or listened, and 0 if unknown; it
-// may be gone by now, and its number another's.
+// Peer is the process at the other end of a connection, as the kernel knows it. PID
+// is 0 if unknown. The process that connected or listened may be gone by now, and its
+// number used again.
 type Peer struct {
 	UID, PID int
 }
@@ -56,7 +56,7 @@ func peerClosed(nc net.Conn) bool {
 	return gone || err != nil
 }
 
-// closedAt asks the kernel.
+// closedAt asks the kernel whether the other end has closed both halves.
 func closedAt(fd uintptr) bool {
 	p := []unix.PollFd{{Fd: int32(fd)}}
 	n, err := unix.Poll(p, 0)

@@ -99,7 +99,7 @@ func newTalker(nc net.Conn) *talker {
 
 func (k *talker) write(s string) { k.nc.Write([]byte(s)) }
 
-// heard waits until nothing moves, and returns what came since the last time.
+// heard waits until nothing moves, and returns the output since the last call.
 func (k *talker) heard() []string {
 	synctest.Wait()
 	k.mu.Lock()

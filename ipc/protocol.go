@@ -2,12 +2,12 @@ package ipc
 
 import "time"
 
-// Version is the protocol's. Client and daemon must have the same; a change
-// that either side cannot ignore raises it.
+// Version is that of the protocol. Client and daemon must have the same version; a
+// change that either side cannot ignore raises it.
 const Version = 1
 
-// The methods that the daemon answers. Params and results are the types named
-// beside them; an absent result is {}.
+// The methods of the daemon. The types of params and result are named beside each; an
+// absent result is {}.
 const (
 	MethodHello     = "hello"            // Hello -> Hello
 	MethodStatus    = "status"           // {} -> Status
@@ -41,7 +41,7 @@ const (
 	MethodExamine   = "team.examine"     // {} -> Examination, of all teams
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
-	MethodReplace   = "daemon.restart"   // Restart -> an error and nothing has changed, or no answer: see Restart
+	MethodReplace   = "daemon.restart"   // Restart -> an error if nothing has changed, else no answer: see Restart
 )
 
 // The notifications that the daemon sends.
@@ -52,13 +52,13 @@ const (
 	NotifyEvent  = "event"          // Event
 	NotifyBegin  = "events.begin"   // Begin, before the first event of a subscription
 
-	// To whoever waits for a message with Approvals set.
+	// Sent to clients that wait for a message with Approvals set.
 	NotifyAsked   = "approval.asked"   // Approval
 	NotifyDecided = "approval.decided" // Approval, without its input
 )
 
-// Hello opens a connection: each side says who it is. It is optional for
-// people; a client that sends it with another protocol is refused everything.
+// Hello opens a connection: each side says what it is. It is optional for people. A
+// client that sends hello with another protocol is refused everything.
 type Hello struct {
 	Protocol int    `json:"protocol"`
 	Version  string `json:"version"`
@@ -66,24 +66,24 @@ type Hello struct {
 	Config   string `json:"config,omitempty"` // the configuration file, when the client insists on one
 }
 
-// Target names agents: one conversation; with an empty session and
-// AllSessions every session of the team; with All every agent; with Oldest the
-// least recently used idle one.
+// Target names agents: those of one session; with AllSessions and an empty session,
+// those of every session of the team; with All, every agent; with Oldest, the least
+// recently used idle agent.
 type Target struct {
 	Team        string `json:"team,omitempty"`
 	Session     string `json:"session,omitempty"`
 	AllSessions bool   `json:"all_sessions,omitempty"`
 	All         bool   `json:"all,omitempty"`
 	Oldest      bool   `json:"oldest,omitempty"`
-	Tree        bool   `json:"tree,omitempty"` // of process.kill: what they have started too that has made itself a daemon
+	Tree        bool   `json:"tree,omitempty"` // of process.kill: also end the daemons that the agents have started
 }
 
-// Stopped lists the processes that a call stopped, and those that go when
-// their running turn is over.
+// Stopped lists the agents that a call stopped, and those that stop when their
+// running turn is over.
 type Stopped struct {
 	Stopped []Process     `json:"stopped"`
 	Later   []Process     `json:"later"`
-	Daemons []TreeProcess `json:"daemons,omitempty"` // ended with them
+	Daemons []TreeProcess `json:"daemons,omitempty"` // daemons that the agents had started, ended with them
 }
 
 // Process is one live agent.
@@ -96,8 +96,8 @@ type Process struct {
 	State     string     `json:"state"` // starting, idle, busy, stopping
 	Message   string     `json:"message,omitempty"`
 	Messages  int        `json:"messages_processed"`
-	Works     string     `json:"works_on,omitempty"` // by itself: what the agent has begun, or left to run
-	Own       int        `json:"own_turns"`          // turns ended that nobody has sent
+	Works     string     `json:"works_on,omitempty"` // work that the agent began by itself, or left running
+	Own       int        `json:"own_turns"`          // ended turns that nobody has sent
 	Queue     int        `json:"queue_length"`
 	Started   time.Time  `json:"started"`
 	LastUsed  *time.Time `json:"last_used"` // null before the first turn
@@ -106,14 +106,14 @@ type Process struct {
 	Idle      *int64     `json:"idle_remaining_ms"` // the same as a duration
 	Uptime    int64      `json:"uptime_ms"`
 	Memory    int64      `json:"memory_bytes"` // PSS of the process tree at the last health check, 0 before
-	Why       string     `json:"why"`          // why it stays, or why it goes
+	Why       string     `json:"why"`          // why it stays or goes
 	Dir       string     `json:"dir"`
-	Approvals []string   `json:"approvals,omitempty"`       // ids of those that its turn waits for
-	Bypass    string     `json:"bypass,omitempty"`          // what turns its permission checks off
-	Mode      string     `json:"permission_mode,omitempty"` // when it is not that of its team
+	Approvals []string   `json:"approvals,omitempty"`       // ids of the approvals that its turn waits for
+	Bypass    string     `json:"bypass,omitempty"`          // the setting that turns off its permission checks
+	Mode      string     `json:"permission_mode,omitempty"` // if it is not that of the team
 }
 
-// Conversation is what a team or a session of it has with its agent. It
+// Conversation is the record of a session: its agent's own id and its directory. It
 // outlives the agent's processes.
 type Conversation struct {
 	Team      string    `json:"team"`
@@ -123,29 +123,29 @@ type Conversation struct {
 	Created   time.Time `json:"created"`
 }
 
-// Rewind asks to take back the last turns of a conversation: so many, or with 0 the
-// last and those right before it that the API refused.
+// Rewind takes back the last turns of a conversation: that many; or, with 0, the last
+// turn and the turns right before it that the API refused.
 type Rewind struct {
 	Team    string `json:"team"`
 	Session string `json:"session,omitempty"`
 	Turns   int    `json:"turns,omitempty"`
 }
 
-// Rewound is what was taken back. Nothing of it is undone but the conversation.
+// Rewound says what was taken back. Only the conversation changes.
 type Rewound struct {
 	Team      string `json:"team"`
 	Session   string `json:"session"`
 	SessionID string `json:"session_id"`
 	Turns     int    `json:"turns"`
-	Last      string `json:"last"` // the message that the conversation ends with the answer of
+	Last      string `json:"last"` // the message whose answer now ends the conversation
 }
 
-// ConversationList is all of them, by team and session.
+// ConversationList lists all conversations, by team and session.
 type ConversationList struct {
 	Conversations []Conversation `json:"conversations"`
 }
 
-// ProcessList is the pool at one moment.
+// ProcessList is the state of the pool.
 type ProcessList struct {
 	Processes []Process `json:"processes"`
 	Total     int       `json:"total_processes"`
@@ -153,7 +153,7 @@ type ProcessList struct {
 	Queued    int       `json:"queued"`
 }
 
-// Status is the daemon and its pool.
+// Status is the state of the daemon and its pool.
 type Status struct {
 	PID         int       `json:"pid"`
 	Version     string    `json:"version"`
@@ -170,28 +170,28 @@ type Status struct {
 	Queued      int       `json:"queued"`
 	Messages    int64     `json:"messages_processed"`
 	CostUSD     float64   `json:"cost_usd"`
-	OwnTurns    int64     `json:"own_turns"` // that nobody has sent, and no part of Messages and CostUSD
+	OwnTurns    int64     `json:"own_turns"` // turns that nobody has sent; not counted in Messages and CostUSD
 	OwnCostUSD  float64   `json:"own_cost_usd"`
 	Clients     int       `json:"clients"`
-	Generation  int       `json:"generation"` // 1 at its start, and 1 more with each restart in place
+	Generation  int       `json:"generation"` // 1 at its start; each restart in place adds 1
 	Journal     Journal   `json:"journal"`
 	Stopping    bool      `json:"stopping,omitempty"`
 	Broken      []Broken  `json:"broken"`
 	Warnings    []string  `json:"warnings,omitempty"`
 }
 
-// Journal is how much is on record.
+// Journal describes the journal and counts its messages.
 type Journal struct {
 	Path     string `json:"path"`
-	Bytes    int64  `json:"bytes"` // of the file and those beside it
+	Bytes    int64  `json:"bytes"` // of the file and its side files
 	Messages int64  `json:"messages"`
 	Queued   int64  `json:"queued"`
 	Running  int64  `json:"running"`
 	Unknown  int64  `json:"unknown"`
-	Error    string `json:"error,omitempty"` // why nothing is accepted now
+	Error    string `json:"error,omitempty"` // why no message is accepted now
 }
 
-// Broken is a conversation whose agents do not start.
+// Broken is a session whose agents do not start.
 type Broken struct {
 	Team     string `json:"team"`
 	Session  string `json:"session"`
@@ -200,8 +200,8 @@ type Broken struct {
 	Retry    int64  `json:"retry_ms"` // until the next try is allowed
 }
 
-// Event is one thing that happened in the pool. Texts of messages and answers
-// are never in it.
+// Event is one thing that happened in the pool. It never holds the text of a message
+// or answer.
 type Event struct {
 	Seq     uint64    `json:"seq"`
 	Time    time.Time `json:"time"`
@@ -216,14 +216,13 @@ type Event struct {
 	Max     int       `json:"max,omitempty"`
 }
 
-// Env is the environment that an agent of a team is started with.
+// Env is the environment of a team's agents.
 type Env struct {
 	Team string   `json:"team"`
 	Vars []EnvVar `json:"vars"`
 }
 
-// EnvVar is one variable and where it comes from. Values that look like
-// secrets are masked.
+// EnvVar is one variable and its source. Values that look like secrets are masked.
 type EnvVar struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`
@@ -235,14 +234,14 @@ type Reloaded struct {
 	Changed bool `json:"changed"`
 }
 
-// Restart has the daemon replace its own program by another one, in place: the
-// same process, with its agents and their turns. When the program is fit the call
-// is cut off as every other is at a daemon's end: ErrLost, or CodeCancelled
-// without Data. The next connection is one to the new program, where
-// Status.Generation is higher; it is the same when nothing came of it after all,
-// and the log says why. When the program is not fit, the error says why, and the
-// old one stays in service with nothing changed; its reason "unsupported" means
-// that this daemon or system cannot do it.
+// Restart has the daemon replace its own program by another one, in place: the same
+// process, with its agents and their turns. If the new program is fit, the call is
+// cut off like every other call when a daemon ends: ErrLost, or CodeCancelled without
+// Data. The next connection reaches the new program, with a higher Status.Generation;
+// the same generation means that the replacement failed after all, and the log says
+// why. If the program is not fit, the error says why, and the old program continues
+// unchanged. The reason "unsupported" means that this daemon or system cannot be
+// replaced in place.
 type Restart struct {
 	Program string `json:"program"` // an absolute path
 }
@@ -250,6 +249,6 @@ type Restart struct {
 // StopParams says how the daemon ends: after the running turns, or at once.
 type StopParams struct {
 	Force      bool `json:"force,omitempty"`
-	LeaveTurns bool `json:"leave_turns,omitempty"` // at the drain deadline, or at once with Force, running turns go on without a daemon; the next one settles them
-	Restart    bool `json:"restart,omitempty"`     // another daemon follows at once: clients that wait are cut off, and come back to it
+	LeaveTurns bool `json:"leave_turns,omitempty"` // at the drain deadline, or at once with Force, running turns go on without a daemon; the next daemon records how they ended
+	Restart    bool `json:"restart,omitempty"`     // another daemon follows at once: waiting clients are cut off, and reconnect to it
 }

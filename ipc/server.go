@@ -14,7 +14,7 @@ import (
 	"iris/config/sys"
 )
 
-// Limits, each the default of the Options field of its name.
+// Limits, each the default of the Options field of the same name.
 const (
 	MaxFrame       = 32 << 20  // bytes of a line that the server accepts
 	MaxAssembly    = 256 << 20 // bytes of buffers for long lines, over all connections
@@ -24,17 +24,16 @@ const (
 	MaxQueueFrames = 4096      // the same in frames
 )
 
-// Limits that are the same for all.
+// Limits that cannot be changed.
 const (
-	FrameTimeout   = 30 * time.Second // from the first byte of a line to its end, however many trickle in
+	FrameTimeout   = 30 * time.Second // from the first byte of a line to its last
 	WriteTimeout   = 30 * time.Second // of a write that makes no progress
 	MaxDepth       = 64               // levels that a request nests
 	MaxAnswer      = 512 << 20        // bytes of a line that a client accepts
 	MaxAnswerDepth = 1024             // levels that an answer nests
 )
 
-// shutdownWrite is how long a client may leave an answer unread once the server
-// is to end.
+// shutdownWrite is how long a client may leave an answer unread when the server ends.
 const shutdownWrite = time.Second
 
 // Options configure a Server. The zero value is ready for use.
@@ -49,10 +48,10 @@ type Options struct {
 	MaxQueueBytes  int
 	MaxQueueFrames int
 
-	// Panic is told of a handler's panic, on the goroutine of the call.
+	// Panic reports a panic of a handler, on the goroutine of the call.
 	Panic func(method string, value any, stack []byte)
-	// Refused is told of a connection that was refused, or dropped for what its
-	// client did, and why.
+	// Refused is called when a connection is refused, or dropped because of its
+	// client.
 	Refused func(peer Peer, err error)
 }
 
@@ -78,11 +77,11 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// Handler answers a call. Its error goes to the caller: an *Error as it is, any
-// other as CodeInternal with its text. A nil result is {}.
+// Handler answers a call. The caller gets an *Error as it is, and any other error as
+// CodeInternal with its text. A nil result is {}.
 //
-// ctx ends when the client is gone or the server is to end: the client no longer
-// waits then, and whatever was accepted from it goes on.
+// ctx ends when the client is gone or the server ends. The client then waits no
+// longer, but work that was accepted from it goes on.
 type Handler func(ctx context.Context, c *Call) (any, error)
 
 // A Server answers calls. Register the methods first, then call Serve.
@@ -122,10 +121,9 @@ func (s *Server) Clients() int {
 }
 
 // Serve accepts connections until ctx ends, then closes ln and waits until every
-// connection and call is gone. Calls in flight are told by their context, and
-// what they answer is still sent. Whoever closes ln before that ends accepting
-// only; the connections live on until ctx ends. Several listeners may be served
-// at a time.
+// connection and call is gone. Calls in flight see the end of their context, and
+// their answers are still sent. Closing ln earlier only ends accepting; the
+// connections live on until ctx ends. Several listeners may be served at a time.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() { ln.Close() })
@@ -142,7 +140,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	cancel()
 	wg.Wait()
-	ln.Close() // that of AfterFunc may still be under way
+	ln.Close() // the call by AfterFunc may still be running
 	return err
 }
 
@@ -182,7 +180,7 @@ func shortage(err error) bool {
 	return false
 }
 
-// admit decides about a connection before a byte of it is read.
+// admit decides about a connection before reading from it.
 func (s *Server) admit(nc net.Conn) (Peer, bool) {
 	peer, err := s.peerOf(nc)
 	if err == nil && peer.UID != os.Geteuid() {
@@ -197,7 +195,7 @@ func (s *Server) admit(nc net.Conn) (Peer, bool) {
 	}
 	full := reasoned(CodeFull, "clients", "the daemon has %d clients already: try again later", s.opts.MaxClients)
 	s.opts.Refused(peer, full)
-	nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // a fresh socket has room
+	nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // a new socket has room for it
 	nc.Write(appendError(nil, nil, full))
 	return peer, false
 }
@@ -228,8 +226,8 @@ func (s *Server) reserve(n int) error {
 		s.opts.MaxAssembly)
 }
 
-// hello answers who the daemon is, and rejects all that follows if the client
-// speaks another protocol or insists on another configuration.
+// hello says who the daemon is, and rejects everything after it if the client speaks
+// another protocol or insists on another configuration.
 func (s *Server) hello(_ context.Context, c *Call) (any, error) {
 	own := Hello{Protocol: Version, Version: s.opts.Version, PID: os.Getpid(), Config: s.opts.Config}
 	theirs, err := helloOf(c.Params)

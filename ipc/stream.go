@@ -7,62 +7,62 @@ import (
 	"unicode/utf8"
 )
 
-// Stream asks for what the agent writes in the turn of a message, from its
-// beginning or after the Seq of an Output, to its end. It is answered when the
-// message has ended and all has been sent; a message that waits for its turn is
-// waited for. Whoever reads slowly slows nobody else: what is no longer kept when
-// it would be sent is told as an OutputGap.
+// Stream asks for the output of a message's turn, from its beginning or after the Seq
+// of an Output, to its end. The answer comes when the message has ended and all has
+// been sent; Stream waits for a message that is still queued. A slow reader slows
+// nobody else: an OutputGap replaces lines that are no longer kept when it is their
+// time.
 //
-// The lines are the agent's own, as they are. Left out are those that exist only
-// because of how iris runs the agent: answers to control requests and changes of
-// the session's state; and without Partial the pieces of a text, of which the
-// whole comes too.
+// The lines are the agent's own, unchanged. Lines that exist only because of how iris
+// runs the agent are left out: answers to control requests and changes of the
+// session's state; without Partial also the pieces of a text, which comes whole
+// later.
 type Stream struct {
 	ID      string `json:"id"`
 	After   int64  `json:"after,omitempty"`
 	Partial bool   `json:"partial,omitempty"`
-	Place   bool   `json:"place,omitempty"` // notify NotifyState whenever its place in the queue changes
+	Place   bool   `json:"place,omitempty"` // notify NotifyState when its place in the queue changes
 
-	Approvals bool `json:"approvals,omitempty"` // have NotifyAsked and NotifyDecided come
+	Approvals bool `json:"approvals,omitempty"` // send NotifyAsked and NotifyDecided
 }
 
-// StreamEnd is the end of a stream: all that there was up to Seq has been sent.
+// StreamEnd ends a stream: everything up to Seq has been sent.
 type StreamEnd struct {
 	Seq int64 `json:"seq"`
 }
 
-// SeqBits is where the attempt begins in an Output.Seq: Seq>>SeqBits counts the attempts
-// before.
+// SeqBits is the lowest bit of the attempt in an Output.Seq: Seq>>SeqBits is the
+// number of earlier attempts.
 const SeqBits = 40
 
-// Output is one line of an agent, or a part of one that is long. A line is in
-// Line; of a long one Parts come one after the other, and Seq with the last.
+// Output is one line of an agent, or a part of a long one. Line holds a line. A long
+// line comes as several Parts, and the last of them has Seq.
 type Output struct {
 	ID   string          `json:"id"`
-	Seq  int64           `json:"seq,omitempty"`  // by which one asks for what follows; it grows
+	Seq  int64           `json:"seq,omitempty"`  // the number for After; it grows
 	Line json.RawMessage `json:"line,omitempty"` // the bytes that the agent wrote
 	Part []byte          `json:"part,omitempty"` // in base64
 }
 
-// OutputGap says that what followed After is no longer kept up to Next. Parts of
-// a line that is not finished are void.
+// OutputGap says that the lines after After, up to Next, are no longer kept. Drop the
+// parts of an unfinished line.
 type OutputGap struct {
 	ID    string `json:"id"`
 	After int64  `json:"after"`
-	Next  int64  `json:"next,omitempty"` // 0: nothing of it is left
+	Next  int64  `json:"next,omitempty"` // 0: no more lines are kept
 }
 
-// outputDepth is the levels that a line may nest, so that the notification with
-// it has no more than a client accepts.
+// outputDepth is how deep a line may nest, so that its notification stays within the
+// limit of a client.
 const outputDepth = MaxAnswerDepth - 2
 
-// Embeds reports whether a line can be the Line of an Output. One that cannot
-// goes as a Part.
+// Embeds reports whether a line can be the Line of an Output. Other lines go as
+// Parts.
 func Embeds(line []byte) bool {
 	return utf8.Valid(line) && nesting(line) <= outputDepth && json.Valid(line)
 }
 
-// AppendJSON appends the output. encoding/json would rewrite the line.
+// AppendJSON appends the output as JSON. encoding/json would rewrite the line.
 func (o Output) AppendJSON(dst []byte) ([]byte, error) {
 	dst = QuoteString(append(dst, `{"id":`...), o.ID)
 	if o.Seq != 0 {

@@ -10,12 +10,13 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// QuoteString appends s as a JSON string. Beside what JSON demands it escapes
-// what steers a terminal. It leaves <, > and & as they are. What is not UTF-8 becomes U+FFFD, as in encoding/json.
+// QuoteString appends s as a JSON string. It also escapes characters that control a
+// terminal, and leaves <, > and & as they are. Invalid UTF-8 becomes U+FFFD, as in
+// encoding/json.
 func QuoteString(dst []byte, s string) []byte {
-	dst = slices.Grow(dst, len(s)+len(s)/8+2) // a long text is not copied as it grows
+	dst = slices.Grow(dst, len(s)+len(s)/8+2) // do not copy a long text while it grows
 	dst = append(dst, '"')
-	from := 0 // of what is not appended yet
+	from := 0 // of the text not yet appended
 	for i, r := range s {
 		broken := r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD")
 		if !broken && r != '"' && r != '\\' && !sys.Steers(r) {

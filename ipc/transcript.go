@@ -2,8 +2,8 @@ package ipc
 
 import "time"
 
-// Transcript says where an agent keeps what was said in a conversation, and for
-// a message which part of it is its turn.
+// Transcript says where an agent keeps the transcript of a conversation and, for a
+// message, which part of it is the message's turn.
 type Transcript struct {
 	Team      string     `json:"team"`
 	Session   string     `json:"session"`

@@ -1,13 +1,12 @@
 package ipc
 
-// ProcessTree is all that agents have started and that still lives.
+// ProcessTree lists the live processes that agents have started.
 type ProcessTree struct {
 	Agents []AgentTree `json:"agents"`
 }
 
-// AgentTree is an agent with the processes below it, and those that it started
-// and that have made themselves daemons, which outlive it. Without an agent
-// these are all there is.
+// AgentTree is an agent with the processes below it, and the daemons that it started,
+// which outlive it. If the agent is gone, only the daemons are left.
 type AgentTree struct {
 	ID        string        `json:"id"`
 	PID       int           `json:"pid"` // 0 when the agent is gone
@@ -18,11 +17,11 @@ type AgentTree struct {
 	Processes []TreeProcess `json:"processes"`
 }
 
-// TreeProcess is a process that is no agent.
+// TreeProcess is a process that an agent has started.
 type TreeProcess struct {
 	PID     int      `json:"pid"`
 	Parent  int      `json:"parent"`
 	Command []string `json:"command"`
 	Memory  int64    `json:"memory_bytes"`
-	Daemon  bool     `json:"daemon"` // it has made itself one: only "kill" with Tree ends it
+	Daemon  bool     `json:"daemon"` // it has made itself a daemon: only process.kill with Tree ends it
 }

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// UsageQuery asks what messages have taken that have ended and are still on
-// record. A zero field does not filter.
+// UsageQuery asks for the usage of ended messages that are still on record. A zero
+// field does not filter.
 type UsageQuery struct {
 	Team    string    `json:"team,omitempty"`
-	Session *string   `json:"session,omitempty"` // the empty one is the team's own
-	Since   time.Time `json:"since,omitzero"`    // accepted then or later
-	By      string    `json:"by"`                // a sum for each team, session, or quarter of an hour, oldest first: days are made of those in every time zone
+	Session *string   `json:"session,omitempty"` // empty for the team's own session
+	Since   time.Time `json:"since,omitzero"`    // accepted at this time or later
+	By      string    `json:"by"`                // what each sum is for: team, session, or quarter of an hour, oldest first, which add up to days in every time zone
 }
 
-// UsageSums are the sums that were asked for, by name or time. Damaged names the
-// records that cannot be believed and are in none.
+// UsageSums are the sums, by name or time. Damaged names the messages whose records
+// are damaged; no sum includes them.
 type UsageSums struct {
 	Sums    []UsageSum `json:"sums"`
 	Damaged []string   `json:"damaged,omitempty"`
 }
 
-// UsageSum is what some messages have taken, and their agents by themselves. Those that ran in a conversation of
-// their own are one session, "~".
+// UsageSum is the usage of some messages, and that of their agents' own turns.
+// Messages sent with Fresh count as one session, "~".
 type UsageSum struct {
 	Team     string     `json:"team,omitempty"`
 	Session  *string    `json:"session,omitempty"`
@@ -33,15 +33,15 @@ type UsageSum struct {
 	Own      OwnSum     `json:"own"`
 }
 
-// OwnSum is what turns have taken that nobody has sent: agents have begun them by
-// themselves. It is in no other sum.
+// OwnSum is the usage of turns that nobody has sent: agents began them by themselves.
+// No other sum includes it.
 type OwnSum struct {
 	Turns   int64   `json:"turns"`
 	CostUSD float64 `json:"cost_usd"`
 	Usage   Usage   `json:"usage"`
 }
 
-// Add adds what others have taken.
+// Add adds another sum.
 func (s *UsageSum) Add(o *UsageSum) {
 	s.Messages += o.Messages
 	s.CostUSD += o.CostUSD
@@ -59,6 +59,6 @@ func (u *Usage) Add(o Usage) {
 	u.CacheWrite += o.CacheWrite
 }
 
-// Cost is an amount of dollars without the noise that sums and differences leave
-// in its last digits.
+// Cost is an amount of dollars, rounded to drop the floating-point noise of sums and
+// differences.
 func Cost(usd float64) float64 { return math.Round(usd*1e8) / 1e8 }

@@ -6,10 +6,9 @@ import (
 	"slices"
 )
 
-// Verbs has a method for each call that the daemon answers. Its value makes one
-// call: it takes the method, its params and a pointer to its result, as
-// Client.Call does. A program that connects for each call passes a function of
-// its own.
+// Verbs has a method for each call to the daemon. A Verbs makes one call: it takes
+// the method, its params and a pointer to its result, as Client.Call does. A program
+// that connects anew for each call passes its own function.
 type Verbs func(ctx context.Context, method string, params, result any) error
 
 // ask makes a call whose result is an R.
@@ -19,7 +18,7 @@ func ask[R any](ctx context.Context, v Verbs, method string, params any) (R, err
 	return result, err
 }
 
-// askReply is ask for a reply, which may be large; nil beside an error.
+// askReply is ask for a reply, which may be large. It returns nil with an error.
 func askReply(ctx context.Context, v Verbs, method string, params any) (*Reply, error) {
 	reply := new(Reply)
 	if err := v(ctx, method, params, reply); err != nil {
@@ -43,7 +42,8 @@ func (v Verbs) Wait(ctx context.Context, w Wait) (MessageState, error) {
 	return ask[MessageState](ctx, v, MethodWait, &w)
 }
 
-// Stream has the output of a message notified, and returns when it has ended.
+// Stream streams the output of a message to OnNotify, and returns when the message
+// has ended.
 func (v Verbs) Stream(ctx context.Context, s Stream) (StreamEnd, error) {
 	return ask[StreamEnd](ctx, v, MethodStream, &s)
 }
@@ -68,12 +68,12 @@ func (v Verbs) Usage(ctx context.Context, q UsageQuery) (UsageSums, error) {
 	return ask[UsageSums](ctx, v, MethodUsage, &q)
 }
 
-// Cancel drops a message that waits, or interrupts its turn.
+// Cancel takes a message out of the queue, or interrupts its turn.
 func (v Verbs) Cancel(ctx context.Context, id string) (MessageState, error) {
 	return ask[MessageState](ctx, v, MethodCancel, &MessageID{ID: id})
 }
 
-// Retry has an ended message run again.
+// Retry runs an ended message again.
 func (v Verbs) Retry(ctx context.Context, r Retry) (MessageState, error) {
 	return ask[MessageState](ctx, v, MethodRetry, &r)
 }
@@ -135,7 +135,7 @@ func (v Verbs) Events(ctx context.Context, q EventQuery) (EventList, error) {
 	return ask[EventList](ctx, v, MethodEvents, &q)
 }
 
-// Subscribe has events notified, and returns when they end.
+// Subscribe streams events to OnNotify, and returns when they end.
 func (v Verbs) Subscribe(ctx context.Context, q EventQuery) (Gap, error) {
 	return ask[Gap](ctx, v, MethodSubscribe, &q)
 }
@@ -191,8 +191,8 @@ func (v Verbs) Replace(ctx context.Context, r Restart) error {
 	return v(ctx, MethodReplace, &r, nil)
 }
 
-// Idempotent reports whether a call changes nothing, so that it may be made again
-// when its answer was lost.
+// Idempotent reports whether a call changes nothing, so that a client may repeat it
+// when the answer was lost.
 func Idempotent(method string) bool {
 	return slices.Contains([]string{
 		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodShow, MethodResult,
@@ -200,8 +200,8 @@ func Idempotent(method string) bool {
 	}, method)
 }
 
-// Handlers are called with the notifications of the daemon, in order. A nil one
-// passes over its kind.
+// Handlers are called with the notifications of the daemon, in order. Notifications
+// without a handler are ignored.
 type Handlers struct {
 	State   func(MessageState)
 	Output  func(Output)
@@ -212,7 +212,7 @@ type Handlers struct {
 	Decided func(Approval)
 }
 
-// Notify calls the handler of a notification. It is a Client.OnNotify.
+// Notify calls the handler of a notification. Use it as Client.OnNotify.
 func (h *Handlers) Notify(method string, params json.RawMessage) {
 	switch method {
 	case NotifyState:

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// admit says why a turn is refused, if it is.
+// admit says why a turn is refused; nil if it is not.
 func (t *table) admit(q *queue, turn Turn, wake bool) error {
 	if t.closed {
 		return ErrClosed
@@ -14,7 +14,7 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 		return fmt.Errorf("message %s is in the pool already", turn.ID)
 	}
 	if turn.AcceptedSeq > 0 {
-		return nil // it was admitted once, and whoever could be told is gone
+		return nil // it was admitted before, and its sender may be gone
 	}
 	if turn.IfIdle && q.busy() {
 		return ErrBusy
@@ -36,7 +36,7 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 	return nil
 }
 
-// immediate reports that the agent there is takes the turn at once.
+// immediate reports whether the agent of the queue takes the turn at once.
 func (t *table) immediate(q *queue, turn Turn) bool {
 	s := q.slot
 	if t.frozen || s == nil || len(q.entries) > 0 || q.held {
@@ -45,8 +45,8 @@ func (t *table) immediate(q *queue, turn Turn) bool {
 	return s.state == Idle && s.fresh == turn.Fresh || s.working() && q.recording == nil && t.takes(s, &entry{turn: turn})
 }
 
-// full reports that a queue without an agent would have to wait for the end of
-// somebody's turn to get one. A held queue waits for something else.
+// full reports whether a queue without an agent would get a place only when somebody
+// else's turn ends. A held queue waits for something else.
 func (t *table) full(q *queue) bool {
 	if q.slot != nil && q.slot.state != Stopping || q.orphans > 0 || len(q.entries) > 0 || q.held {
 		return false
@@ -60,8 +60,8 @@ func (t *table) full(q *queue) bool {
 	return free <= 0
 }
 
-// submit takes a turn in. Its position is its place in the queue of its key,
-// from 1; 0 when an idle agent takes it at once.
+// submit takes a turn in. The position is its place in the queue of its key, from 1;
+// 0 if an idle agent takes it at once.
 func (t *table) submit(turn Turn, wake bool) (*entry, int, error) {
 	q := t.queue(turn.Key)
 	if err := t.admit(q, turn, wake); err != nil {
@@ -88,7 +88,7 @@ func (t *table) submit(turn Turn, wake bool) (*entry, int, error) {
 	return e, q.messages, nil
 }
 
-// cancel ends an entry: gone at once while it waits, interrupted while it runs.
+// cancel ends an entry: at once if it waits; if it runs, its turn is interrupted.
 func (t *table) cancel(e *entry, cause error) error {
 	switch {
 	case e == nil || e.phase == ended:
@@ -102,8 +102,8 @@ func (t *table) cancel(e *entry, cause error) error {
 	return nil
 }
 
-// setCause says why the turn of an agent that we stop will end. The first
-// reason stands. A turn that has not reached the agent yet is not sent any more.
+// setCause records why the turn of an agent that is being stopped will end. The first
+// cause stays. A turn that has not reached the agent yet is not sent.
 func (t *table) setCause(e *entry, cause error) {
 	if e.cause == nil && !e.sent {
 		t.cancel(e, cause)

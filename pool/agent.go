@@ -20,12 +20,11 @@ func (k Key) String() string {
 	return k.Team + "@" + k.Session
 }
 
-// Agent is what the pool itself asks of a live agent process. It calls Stop
-// once; the other methods may be called at any time. How a
-// turn is taken to an agent is between its Run and the agent.
+// Agent is what the pool needs of a live agent process. It calls Stop once; the other
+// methods may be called at any time. Run alone sends a turn to an agent.
 type Agent interface {
-	// Stop ends the process and all that its turn started, gently first, and
-	// returns when it is gone. A turn under way ends.
+	// Stop ends the process and everything that its turn started, gently first, and
+	// returns when it is gone. A running turn ends.
 	Stop()
 
 	// Done is closed when the process is gone and its output read to the end.
@@ -41,21 +40,21 @@ type Agent interface {
 	// Progress is when the agent last wrote anything.
 	Progress() time.Time
 
-	// SetsMode reports whether an agent can have the permission mode that a
-	// Variant names for one turn. Otherwise a message with another mode gets
-	// a new agent. It stays as it is when Start returns.
+	// SetsMode reports whether the agent can take the permission mode of a Variant
+	// for one turn. If not, a message with another mode gets a new agent. The value
+	// does not change after Start returns.
 	SetsMode() bool
 
-	// Stale says why the agent should be replaced before its next turn, such
-	// as "CLAUDE.md changed"; empty when it need not be. It may touch the disk.
+	// Stale says why the agent should be replaced before its next turn, such as
+	// "CLAUDE.md changed"; empty if it need not be. It may read the disk.
 	Stale() string
 
-	// Check asks an idle agent for a sign of life and measures it. With ping
-	// false it only measures, so that it may be called during a turn.
+	// Check asks an idle agent for a sign of life and measures it. With ping false it
+	// only measures, so it may be called during a turn.
 	Check(ctx context.Context, ping bool) (Health, error)
 }
 
-// Health is what a health check found.
+// Health is the result of a health check.
 type Health struct {
 	Memory int64 // bytes of the whole process tree (PSS where the system has it), 0 when unknown
 }

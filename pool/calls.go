@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Submit hands a turn in and returns at once. The position is its place in the
-// queue of its key, from 1; 0 when an idle agent takes it now. An error means
-// that the turn was refused: run will not be called.
+// Submit adds a turn to the queue of its key and returns at once. The position is its
+// place in that queue, from 1; 0 if an idle agent takes it now. An error means that
+// the turn was refused: run will not be called.
 func (p *Pool[A]) Submit(turn Turn, run Run[A]) (position int, err error) {
 	p.update(func(t *table) {
 		var e *entry
@@ -20,17 +20,17 @@ func (p *Pool[A]) Submit(turn Turn, run Run[A]) (position int, err error) {
 	return position, err
 }
 
-// Cancel ends a turn. A waiting one is gone when Cancel returns, and its Run is
-// called with ErrCancelled. A running one is interrupted and keeps
-// its agent: the context of its Run ends. The error is ErrNotRunning for an id that the pool does not
-// know, or no longer.
+// Cancel ends a turn. A waiting turn is gone when Cancel returns, and its Run is
+// called with ErrCancelled. A running turn is interrupted and keeps its agent: the
+// context of its Run ends. The error is ErrNotRunning if the pool does not know the
+// id.
 func (p *Pool[A]) Cancel(id string) (err error) {
 	p.update(func(t *table) { err = t.cancel(t.entries[id], ErrCancelled) })
 	return err
 }
 
-// Detach says that nobody waits for a turn any more: the turn that was its
-// Parent no longer depends on it.
+// Detach says that no sender waits for a turn any more: the turn that was its Parent
+// no longer depends on it.
 func (p *Pool[A]) Detach(id string) {
 	p.update(func(t *table) {
 		if e := t.entries[id]; e != nil {
@@ -39,22 +39,21 @@ func (p *Pool[A]) Detach(id string) {
 	})
 }
 
-// Hold has the messages of a key wait, and its wakes, until Unhold: none
-// begins and none asks for a place. A running turn goes on. An idle agent of the key
-// may be evicted, and its idle timeout ends it, whatever waits. Called from the
-// Run of a turn, it comes before the next turn of that key. A key that is
-// held already stays held.
+// Hold makes the messages and wakes of a key wait until Unhold: none begins and none
+// asks for a place. A running turn goes on. An idle agent of the key may still be
+// evicted or reach its idle timeout. When the Run of a turn calls Hold, it takes
+// effect before the next turn of that key. Holding a held key changes nothing.
 func (p *Pool[A]) Hold(k Key) {
 	p.update(func(t *table) { t.hold(k) })
 }
 
-// Unhold ends a Hold. The messages that waited go on, by their age.
+// Unhold ends a Hold. The waiting messages go on, oldest first.
 func (p *Pool[A]) Unhold(k Key) {
 	p.update(func(t *table) { t.unhold(k) })
 }
 
-// Position says where a message stands in the queue of its key, from 1, and what
-// that queue waits for, in words; 0 when it does not wait.
+// Position returns the place of a message in the queue of its key, from 1, and says
+// what that queue waits for; 0 if the message does not wait.
 func (p *Pool[A]) Position(id string) (position int, waitsFor string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,10 +66,10 @@ func (p *Pool[A]) Position(id string) (position int, waitsFor string) {
 	return position, waitsFor
 }
 
-// Wake returns an idle agent of a key, and starts one if need be. It waits in
-// the same queue as the messages of the key and is bound by the same limits. A
-// live agent is not touched: neither its timer nor its order of use changes.
-// When ctx ends only the waiting does: a start under way goes on.
+// Wake returns an idle agent of a key, and starts one if needed. It waits in the same
+// queue as the messages of the key, within the same limits. It does not change a live
+// agent, its timer or its order of use. The end of ctx ends only the wait: a start
+// under way goes on.
 func (p *Pool[A]) Wake(ctx context.Context, k Key) (Process[A], error) {
 	type answer struct {
 		proc Process[A]
@@ -101,9 +100,9 @@ func (p *Pool[A]) Wake(ctx context.Context, k Key) (Process[A], error) {
 	}
 }
 
-// Kill stops agents now, also busy ones, whose turns end with ErrKilled unless
-// the result is already there. It returns them as they were, once they are
-// gone. Messages that wait go on in a new agent.
+// Kill stops agents now, even busy ones, whose turns end with ErrKilled unless the
+// result is already there. It returns them as they were, once they are gone. Waiting
+// messages go on in a new agent.
 func (p *Pool[A]) Kill(match func(Key) bool) (killed []Process[A]) {
 	var hit []*slot
 	p.update(func(t *table) {
@@ -118,16 +117,14 @@ func (p *Pool[A]) Kill(match func(Key) bool) (killed []Process[A]) {
 	return killed
 }
 
-// Evict stops idle agents and waits until they are gone; busy and starting
-// ones are marked to go after their turn. Conversations are kept: they are
-// not the pool's.
+// Evict stops idle agents and waits until they are gone; busy and starting agents
+// will stop after their turn. Conversations stay: the pool does not own them.
 func (p *Pool[A]) Evict(match func(Key) bool) (stopped, later []Process[A]) {
 	return p.stopMatching(match, "evicted", false)
 }
 
-// Restart replaces agents: idle ones now, busy and starting ones after their
-// turn. It returns when the idle ones are gone; their successors are on their
-// way.
+// Restart replaces agents: idle ones now, busy and starting ones after their turn. It
+// returns when the idle ones are gone and their successors are on their way.
 func (p *Pool[A]) Restart(match func(Key) bool) (now, later []Process[A]) {
 	return p.stopMatching(match, "restart", true)
 }
@@ -152,8 +149,8 @@ func (p *Pool[A]) stopMatching(match func(Key) bool, why string, again bool) (st
 	return stopped, later
 }
 
-// EvictOldest stops the idle agent that was used least recently and waits
-// until it is gone. The error is ErrNotRunning when none is idle.
+// EvictOldest stops the least recently used idle agent and waits until it is gone.
+// The error is ErrNotRunning if no agent is idle.
 func (p *Pool[A]) EvictOldest() (proc Process[A], err error) {
 	err = ErrNotRunning
 	var s *slot
@@ -169,13 +166,13 @@ func (p *Pool[A]) EvictOldest() (proc Process[A], err error) {
 	return proc, err
 }
 
-// each returns the slots of agents that match and are wanted. Orphans are
-// not ours to stop.
+// each returns the slots whose key matches and that want accepts. It leaves out
+// orphans: the pool cannot stop them.
 func (t *table) each(match func(Key) bool, want func(*slot) bool) []*slot {
 	return slices.DeleteFunc(t.sortedSlots(), func(s *slot) bool { return s.orphan || !match(s.queue.key) || !want(s) })
 }
 
-// processes are the agents of slots; the caller must hold the lock.
+// processes returns the agents of slots; the caller must hold the lock.
 func (p *Pool[A]) processes(slots []*slot) (all []Process[A]) {
 	for _, s := range slots {
 		all = append(all, p.process(s))
@@ -183,22 +180,21 @@ func (p *Pool[A]) processes(slots []*slot) (all []Process[A]) {
 	return all
 }
 
-// await returns when those slots are gone.
+// await returns when these slots are gone.
 func await(slots []*slot) {
 	for _, s := range slots {
 		<-s.gone
 	}
 }
 
-// Reconfigure changes the limits and looks at the settings of all teams again.
-// With a lower bound idle agents leave, and busy ones after their turn.
+// Reconfigure changes the limits and reads the settings of all teams again. If the
+// limit falls, surplus agents stop: idle ones now, busy ones after their turn.
 func (p *Pool[A]) Reconfigure(l Limits) {
 	p.update(func(t *table) { t.reconfigure(l) })
 }
 
-// Report adds an event about an agent and a message, by default that of its
-// running turn, and returns the agent as it is; false when there is none of that
-// id.
+// Report adds an event about an agent and a message, by default that of its running
+// turn. It returns the agent; false if no agent has that id.
 func (p *Pool[A]) Report(process, message string, typ EventType, detail string) (proc Process[A], ok bool) {
 	p.update(func(t *table) {
 		s := t.slots[process]
@@ -213,7 +209,7 @@ func (p *Pool[A]) Report(process, message string, typ EventType, detail string) 
 	return proc, ok
 }
 
-// Busy reports whether a turn is running, or an agent works by itself.
+// Busy reports whether a turn is running or an agent works by itself.
 func (p *Pool[A]) Busy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,9 +221,9 @@ func (p *Pool[A]) Busy() bool {
 	return false
 }
 
-// Drain refuses new turns, ends those that wait with ErrClosed, stops idle
-// agents, and waits until the running turns and every Run are over, or
-// until ctx ends. There is no way back.
+// Drain refuses new turns, ends the waiting ones with ErrClosed, stops idle agents,
+// and waits until the running turns and every Run are over, or until ctx ends. It
+// cannot be undone.
 func (p *Pool[A]) Drain(ctx context.Context) {
 	p.update((*table).drain)
 	select {
@@ -236,10 +232,9 @@ func (p *Pool[A]) Drain(ctx context.Context) {
 	}
 }
 
-// Close stops every agent, ends their turns with ErrShutdown, or with ErrClosed
-// those of which nothing has reached the agent, and returns when all agents and
-// all goroutines of the pool are gone. It may be called again.
-// It must not be called from a Run.
+// Close stops every agent and returns when all agents and all goroutines of the pool
+// are gone. The turns end with ErrShutdown, or with ErrClosed if nothing of them has
+// reached the agent. Close may be called again, but not from a Run.
 func (p *Pool[A]) Close() {
 	p.update((*table).close)
 	p.quit()

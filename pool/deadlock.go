@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// parent returns the running turn that waits for a new one, or what an agent does
-// by itself.
+// parent returns the entry of the agent that waits for a new turn: its running turn,
+// or the work that it does by itself.
 func (t *table) parent(turn Turn) *entry {
 	if turn.Parent == "" {
 		return nil
@@ -17,7 +17,7 @@ func (t *table) parent(turn Turn) *entry {
 	return nil
 }
 
-// attach makes e one of the turns that p waits for.
+// attach makes e one of the entries that p waits for.
 func (t *table) attach(e, p *entry) {
 	if p != nil {
 		e.parent = p
@@ -25,7 +25,7 @@ func (t *table) attach(e, p *entry) {
 	}
 }
 
-// detach takes the edge away again.
+// detach undoes attach.
 func (t *table) detach(e *entry) {
 	if p := e.parent; p != nil {
 		e.parent = nil
@@ -33,7 +33,7 @@ func (t *table) detach(e *entry) {
 	}
 }
 
-// dropChildren takes away all edges to e, which runs no more.
+// dropChildren detaches everything that e waited for, since e runs no more.
 func (t *table) dropChildren(e *entry) {
 	for _, c := range e.children {
 		c.parent = nil
@@ -41,17 +41,17 @@ func (t *table) dropChildren(e *entry) {
 	e.children = nil
 }
 
-// stuck reports whether a new turn could never run, because every place that
-// it could get is held by a turn that would, in the end, wait for it.
+// stuck reports whether a new turn could never run, because every place that it could
+// get is held by a turn that would, in the end, wait for it.
 func (t *table) stuck(turn Turn) bool {
 	live := t.live(&turn)
 	return !t.reachable(turn.Key, live)
 }
 
-// live is the set of busy slots whose turn and own work can end, as if next (if not nil)
-// had been submitted. It is the least fixpoint of: a turn can end when every
-// turn that it waits for can; a running one when its slot is live; a waiting
-// one when its key can get an agent.
+// live returns the busy slots whose turn and own work can end, as if next (if not
+// nil) had been submitted. It is the least fixpoint of these rules: a turn can end
+// when every turn that it waits for can end; a running turn can end when its slot is
+// live; a waiting turn, when its key can get an agent.
 func (t *table) live(next *Turn) map[*slot]bool {
 	live := make(map[*slot]bool, t.busy.Len())
 	can := func(s *slot) bool {
@@ -76,10 +76,10 @@ func (t *table) live(next *Turn) map[*slot]bool {
 	return live
 }
 
-// reachable reports whether a key can get an agent: not all places there are
-// may be held by stuck turns, for every other comes free sooner or later, and
-// its own agent must not be stuck. An idle or starting agent proves nothing
-// by itself: it may have to be replaced.
+// reachable reports whether a key can get an agent: its own agent must not be stuck,
+// and stuck turns must not hold every place, since every other place becomes free
+// sooner or later. An idle or starting agent alone proves nothing: it may have to be
+// replaced.
 func (t *table) reachable(k Key, live map[*slot]bool) bool {
 	if t.busy.Len()-len(live) >= t.MaxProcesses {
 		return false
@@ -88,9 +88,9 @@ func (t *table) reachable(k Key, live map[*slot]bool) bool {
 	return q == nil || q.slot == nil || q.slot.state != Busy || live[q.slot]
 }
 
-// failDeadlocked ends waiting turns that a lower bound has made impossible: at once,
-// or when the agent that they had did not take them and there is no place for
-// another.
+// failDeadlocked ends waiting turns that can never run since the limit was lowered:
+// at once, or when their agent did not take them and there is no place for another
+// agent.
 func (t *table) failDeadlocked() {
 	live := t.live(nil)
 	if len(live) == t.busy.Len() {

@@ -58,8 +58,7 @@ func TestDeadlock(t *testing.T) {
 	}
 }
 
-// A turn that does not wait any more holds nobody, and nor does one that has
-// ended.
+// A turn that no longer waits, or has ended, blocks no other turn.
 func TestDeadlockEdgesGo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -107,8 +106,8 @@ func TestDeadlockKnowsWhatIsOnItsWay(t *testing.T) {
 	})
 }
 
-// A turn that went back to its queue waits for nobody: whoever claims to have
-// been sent by it was not.
+// A turn that went back to its queue waits for no other turn: a message that names it
+// as its sender was not sent by it.
 func TestDeadlockEdgesGoWhenATurnGoesBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The errors that a caller of the pool branches on. The texts are complete: only the
-// name of the program is added when they are printed.
+// The errors that callers of the pool tell apart. The texts are complete: printing
+// adds only the name of the program.
 var (
 	ErrClosed        = errors.New("the pool is shutting down")
 	ErrQueueFull     = errors.New("queue is full")
@@ -21,20 +21,20 @@ var (
 	ErrBusy          = errors.New("the conversation is busy")
 	ErrNotDispatched = errors.New("not dispatched")
 
-	// ErrShutdown ends the turns that Close does not wait for.
+	// ErrShutdown is the end of the turns that Close does not wait for.
 	ErrShutdown = fmt.Errorf("%w by a shutdown", ErrKilled)
 
 	// ErrUnknown says that a turn was started and nobody can prove how it ended.
 	ErrUnknown = errors.New("how the turn ended is unknown")
 )
 
-// StartError says that no agent could be started for a team. Permanent means
-// that trying again cannot help before a person has changed something (program
-// not found, bad directory); the pool then fails all queued messages at once.
+// StartError says that no agent could be started for a team. Permanent means that a
+// person must change something before another try can succeed (program not found, bad
+// directory); the pool then fails all queued messages at once.
 type StartError struct {
 	Team      string
 	Permanent bool
-	Retry     time.Duration // until the breaker lets another start through, 0 when closed
+	Retry     time.Duration // until the next start is allowed, 0 if it is now
 	Err       error
 }
 

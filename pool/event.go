@@ -13,43 +13,43 @@ type Event struct {
 	PID     int
 	Message string // the message's id
 	Detail  string
-	Total   int // places taken at that moment
+	Total   int // places taken at that time
 	Max     int
 }
 
 // EventType names what happened.
 type EventType string
 
-// The types of events. A process that was spawned has exactly one of
-// ProcessTerminated and ProcessExited.
+// The types of events. Each spawned process has exactly one of ProcessTerminated and
+// ProcessExited.
 const (
 	ProcessSpawned    EventType = "process-spawned"
 	ProcessTerminated EventType = "process-terminated" // stopped by the pool; Detail says why
-	ProcessExited     EventType = "process-exited"     // left by itself; Detail says how
-	ProcessError      EventType = "process-error"      // did not start, or does not answer a check
-	ProcessStalled    EventType = "process-stalled"    // its turn, or what it does by itself, makes no progress; once per stall
-	ProcessFenced     EventType = "process-fenced"     // left over from an earlier daemon; ends in ProcessExited
-	ProcessLingers    EventType = "process-lingers"    // an orphan has ended its turn, and stays for its background work
-	OwnTurn           EventType = "own-turn"           // an agent has ended a turn that nobody has sent; Detail says which, and what it cost
+	ProcessExited     EventType = "process-exited"     // ended by itself; Detail says how
+	ProcessError      EventType = "process-error"      // did not start, or did not answer a check
+	ProcessStalled    EventType = "process-stalled"    // its turn or own work makes no progress; once per stall
+	ProcessFenced     EventType = "process-fenced"     // an orphan of an earlier daemon; ends in ProcessExited
+	ProcessLingers    EventType = "process-lingers"    // an orphan has ended its turn and stays for its background work
+	OwnTurn           EventType = "own-turn"           // an agent has ended a turn that nobody has sent; Detail says which and what it cost
 	MessageQueued     EventType = "message-queued"     // has to wait; Detail is its position
 	MessageSent       EventType = "message-sent"
 	MessageResponse   EventType = "message-response" // one for each MessageSent; Detail is the outcome or the reason
 	MessageDropped    EventType = "message-dropped"  // left the queue unsent; Detail is the reason
-	MessageWaits      EventType = "message-waits"    // its agent has it and does not begin; Detail is what that waits for
-	ApprovalAsked     EventType = "approval-asked"   // a turn waits for somebody's permission; Detail is which, and the tool
-	ApprovalDecided   EventType = "approval-decided" // and no longer; Detail adds how
+	MessageWaits      EventType = "message-waits"    // its agent has the message and does not begin; Detail says what the agent waits for
+	ApprovalAsked     EventType = "approval-asked"   // a turn waits for a decision; Detail names the approval and the tool
+	ApprovalDecided   EventType = "approval-decided" // the approval waits no longer; Detail adds the decision
 	HealthCheck       EventType = "health-check"
 	ConfigChanged     EventType = "config-changed"
 )
 
-// keptEvents is how many events are kept for those who ask later.
+// keptEvents is how many events are kept for later readers.
 const keptEvents = 1024
 
 // ring holds the last keptEvents events.
 type ring struct {
 	events [keptEvents]Event
 	last   uint64 // Seq of the newest, 0 before the first
-	first  uint64 // none up to this Seq is here: they are of an image before this one
+	first  uint64 // events up to this Seq are of an earlier image, and not here
 }
 
 func (r *ring) add(e Event) {
@@ -58,12 +58,12 @@ func (r *ring) add(e Event) {
 	r.events[r.last%keptEvents] = e
 }
 
-// kept is the Seq before the oldest event that is still here.
+// kept is the Seq before the oldest event in the ring.
 func (r *ring) kept() uint64 { return max(r.first, r.last-min(r.last, keptEvents)) }
 
-// from returns where to read on after a Seq, and how many events are lost in
-// between. A number that was never given out comes from an earlier pool: it
-// stands for the beginning.
+// from returns the Seq after which to read on, and how many events are lost in
+// between. A number that was never given out comes from an earlier pool: it stands
+// for the beginning.
 func (r *ring) from(after uint64) (next, missed uint64) {
 	if after > r.last {
 		after = 0
@@ -74,7 +74,7 @@ func (r *ring) from(after uint64) (next, missed uint64) {
 	return after, 0
 }
 
-// after returns the event that follows Seq n, which must not be lost.
+// after returns the event after Seq n, which must still be kept.
 func (r *ring) after(n uint64) (Event, bool) {
 	if n >= r.last {
 		return Event{}, false

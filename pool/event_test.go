@@ -163,7 +163,7 @@ func TestSlowReaderIsDroppedAndToldSo(t *testing.T) {
 	})
 }
 
-// Skip leaves nothing to read but what comes later.
+// After Skip only later events can be read.
 func TestSkip(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

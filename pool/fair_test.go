@@ -79,7 +79,7 @@ func TestFairWaitZeroIsNever(t *testing.T) {
 	})
 }
 
-// Between keys the one that waits longest is first, whatever their names.
+// Of several keys the one that waits longest is served first, whatever their names.
 func TestKeysAreServedByAge(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

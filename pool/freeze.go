@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// Freeze has the pool decide nothing more until Thaw: no message gets an agent,
-// and no start, stop, eviction, timeout or check begins. It returns when what was
-// under way is over: no agent starts or stops, no turn begins or has its end recorded, no
-// agent is being checked. Turns that have been sent go on. New messages wait; calls that
-// stop agents still do.
+// Freeze stops the pool from deciding anything until Thaw: no message gets an agent,
+// and no start, stop, eviction, timeout or check begins. It returns when no agent is
+// starting, stopping or being checked, and no turn is beginning or having its end
+// recorded. Turns that have been sent go on. New messages wait; calls that stop
+// agents still do.
 //
-// When ctx ends first, the error says what it waited for. The pool is frozen all
-// the same; Freeze may be called again, to wait on.
+// If ctx ends first, the error says what Freeze waited for. The pool is frozen all
+// the same; call Freeze again to continue waiting.
 func (p *Pool[A]) Freeze(ctx context.Context) error {
 	var quiescent <-chan struct{}
 	closed := false
@@ -42,12 +42,12 @@ func (p *Pool[A]) Freeze(ctx context.Context) error {
 	return nil
 }
 
-// Thaw ends Freeze. The messages that waited go on.
+// Thaw ends Freeze. The waiting messages go on.
 func (p *Pool[A]) Thaw() {
 	p.update(func(t *table) { t.frozen = false })
 }
 
-// notifyQuiescent ends the waiting of Freeze when nothing is under way any more; the
+// notifyQuiescent ends the wait of Freeze when nothing is under way any more; the
 // caller must hold the lock.
 func (p *Pool[A]) notifyQuiescent() {
 	if p.quiescent != nil && p.table.underWay() == "" {
@@ -56,9 +56,8 @@ func (p *Pool[A]) notifyQuiescent() {
 	}
 }
 
-// underWay says what is under way, of which nobody could say where it stands;
-// empty when nothing is. A turn that has been sent is not meant, nor is a process
-// of an earlier daemon.
+// underWay names a change that is under way and has no certain state yet; empty if
+// there is none. Sent turns and processes of an earlier daemon do not count.
 func (t *table) underWay() string {
 	for _, s := range t.slots {
 		switch k := s.queue.key; {

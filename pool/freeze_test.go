@@ -119,8 +119,8 @@ func TestFrozenPoolCanBeClosed(t *testing.T) {
 	})
 }
 
-// handed is a pool of three idle agents, used in the order b a c, and a busy d,
-// as another image has it, with agents of this test in it.
+// handed returns a pool of three idle agents, used in the order b a c, and a busy d,
+// in the form that another image gets it, with agents of this test.
 func handed(t *testing.T, h *house, running *message) (*pool.Handoff, map[string]pool.Adopted[*fake]) {
 	t.Helper()
 	live := map[string]pool.Adopted[*fake]{}

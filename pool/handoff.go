@@ -8,18 +8,18 @@ import (
 	"iris/pool/turn"
 )
 
-// Handoff is a frozen pool as another image of the same program needs it to go on
-// without a seam: process ids do not repeat, events go on, the order of use is
-// kept. Waiting messages are not in it: the caller keeps them.
+// Handoff is the state of a frozen pool that another image of the same program needs
+// to continue: process ids do not repeat, events go on, the order of use is kept.
+// Waiting messages are not in it: the caller keeps them.
 type Handoff struct {
-	Seq    uint64 // of entries and slots
-	Serial uint64 // of process ids
+	Seq    uint64 // last number given to entries and slots
+	Serial uint64 // last number given to process ids
 	Last   uint64 // Seq of the last event
 	Events []Event
 	Agents []HandoffAgent // idle ones, least recently used first, then busy ones by the start of their turn
 }
 
-// handedVariant is a Variant under the names that the format of a hand-over has.
+// handedVariant is a Variant with the field names of the handoff format.
 type handedVariant struct {
 	Model, PermissionMode          string
 	MaxTurns                       int
@@ -33,35 +33,35 @@ type HandoffAgent struct {
 	Key      Key
 	Fresh    bool
 	Variant  handedVariant
-	Number   uint64 // in order of making
+	Number   uint64 // in order of creation
 	Started  time.Time
 	Ready    time.Time
 	Used     time.Time
-	Turns    int // ended
+	Turns    int // turns ended
 	Memory   int64
 	Replaced string
 	Retire   string
 	Again    bool
 
 	Own        int    // turns that nobody has sent
-	Works      string // what it does by itself, empty for nothing
+	Works      string // its own work, empty for none
 	WorksSince time.Time
 
 	Turn      string // id of the running message, empty for none
 	TurnSince time.Time
 	Cancelled bool // its turn is being interrupted
-	Stalled   bool // because it made no progress
+	Stalled   bool // the interrupted turn made no progress
 }
 
-// Adopted is a live agent for Restore, and the turn that it is in.
+// Adopted is a live agent for Restore, with its running turn.
 type Adopted[A Agent] struct {
 	Agent A
 	Turn  Turn
-	Run   Run[A] // called with AlreadySent set; nil for an agent that is in no turn
+	Run   Run[A] // called with AlreadySent set; nil if the agent has no turn
 }
 
-// Handoff returns what Restore needs, and whether nothing is under way that
-// would be missing in it. The pool must be frozen.
+// Handoff returns the state for Restore. quiescent is false if something is under way
+// that the state would miss. The pool must be frozen.
 func (p *Pool[A]) Handoff() (h Handoff, quiescent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,10 +96,9 @@ func (s *slot) handoff() HandoffAgent {
 	return h
 }
 
-// Restore takes over the agents of the image before this one that live, by their
-// process ids, and leaves the pool frozen: nothing is stopped, started or sent
-// before Thaw. It is the first thing to be called. Agents of which the new limits
-// leave no room go after Thaw.
+// Restore takes over the agents of the earlier image that still live, by their
+// process ids, and leaves the pool frozen: nothing is stopped, started or sent before
+// Thaw. Call it before all other methods. Agents over the new limit stop after Thaw.
 func (p *Pool[A]) Restore(h *Handoff, live map[string]Adopted[A]) {
 	p.update(func(t *table) {
 		t.frozen = true
@@ -113,8 +112,8 @@ func (p *Pool[A]) Restore(h *Handoff, live map[string]Adopted[A]) {
 	})
 }
 
-// adopt takes one agent over, with its turn; the caller must hold the lock. The
-// order of the calls is the order of use.
+// adopt takes over one agent with its turn; the caller must hold the lock. The order
+// of the calls becomes the order of use.
 func (p *Pool[A]) adopt(h *HandoffAgent, a Adopted[A]) {
 	t := &p.table
 	s := t.restore(h, a.Agent.PID(), a.Agent.SetsMode())
@@ -126,7 +125,7 @@ func (p *Pool[A]) adopt(h *HandoffAgent, a Adopted[A]) {
 	p.wg.Go(func() { p.outlive(s, a.Agent) })
 }
 
-// restore makes the slot of an agent that lives.
+// restore makes the slot of a live agent.
 func (t *table) restore(h *HandoffAgent, pid int, setsMode bool) *slot {
 	s := t.newSlot(h.Key, h.ID)
 	s.nr, s.fresh, s.variant, s.pid, s.modes = h.Number, h.Fresh, turn.Variant(h.Variant), pid, setsMode
@@ -144,7 +143,7 @@ func (t *table) restore(h *HandoffAgent, pid int, setsMode bool) *slot {
 	return s
 }
 
-// rejoin makes the turn that an agent is in one of this pool.
+// rejoin makes an entry of this pool for the running turn of an agent.
 func (t *table) rejoin(s *slot, h *HandoffAgent, turn Turn) *entry {
 	t.seq++
 	e := &entry{turn: turn, queue: s.queue, seq: t.seq, since: h.TurnSince, adopted: true, sent: true}
@@ -160,7 +159,7 @@ func (t *table) rejoin(s *slot, h *HandoffAgent, turn Turn) *entry {
 	return e
 }
 
-// restore puts kept events back. Those between the last of them and last are
+// restore puts kept events back. Events after the newest of them, up to last, are
 // lost.
 func (r *ring) restore(events []Event, last uint64) {
 	slices.SortFunc(events, func(a, b Event) int { return cmp.Compare(a.Seq, b.Seq) })

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// restChecks is how many health checks an agent that has done nothing since
-// the last is left alone: it is still the one that was measured, and asking it
-// would only wake it up. Its exit is an event and needs no check.
+// restChecks is how many health checks pass over an agent that has done nothing since
+// the last one: its memory has not changed, and asking it would only wake it up. Its
+// exit is an event and needs no check.
 const restChecks = 9
 
-// armTick sets the next health check. There is none while there are no slots.
+// armTick sets the next health check. Without slots there is none.
 func (t *table) armTick() {
 	if t.tick.i == 0 && t.HealthCheckInterval > 0 && len(t.slots) > 0 {
 		t.setAlarm(&t.tick, t.now.Add(t.HealthCheckInterval))
 	}
 }
 
-// checkAll has the agents checked that are due: busy ones are measured, idle
-// ones also have to answer. One check of a slot at a time.
+// checkAll checks the agents that are due: busy ones are measured, idle ones must
+// also answer. Each slot has one check at a time.
 func (t *table) checkAll() {
 	t.armTick()
 	t.emit(Event{Type: HealthCheck})
@@ -32,18 +32,18 @@ func (t *table) checkAll() {
 		}
 		s.checking, s.skipped, s.checked = true, 0, s.turns
 		if s.state == Busy {
-			s.checked = -1 // its turn may end before the answer, which then says nothing of the idle agent
+			s.checked = -1 // its turn may end before the answer, which then says nothing about the idle agent
 		}
 		t.do(step{kind: stepCheck, slot: s, ping: s.state == Idle})
 	}
 }
 
-// measured takes the answer to a check. An agent that did not answer is
-// stopped, unless it has had a turn since: then the turn tells.
+// measured records the result of a check. An agent that did not answer is stopped,
+// unless it has had a turn since: then the turn shows whether it lives.
 func (t *table) measured(s *slot, h Health, err error) {
 	s.checking = false
 	if s.state == Busy {
-		s.checked = -1 // what it has grown to is known after the turn
+		s.checked = -1 // its new size is measured after the turn
 	}
 	untouched := s.state == Idle && s.checked == s.turns
 	if err != nil {
@@ -66,9 +66,9 @@ func (t *table) measured(s *slot, h Health, err error) {
 
 const overMemory = "memory over max_memory"
 
-// probed takes the time of an agent's last progress, and decides whether its
-// turn has stalled, or what it does by itself, which is never interrupted for that.
-// A stall is reported once; after progress it may be again.
+// probed records the time of an agent's last progress, and decides whether its turn
+// or its own work has stalled. Own work is never interrupted for that. A stall is
+// reported once, and again only after progress.
 func (t *table) probed(s *slot, e *entry, last time.Time) {
 	if s.entry != e || s.state != Busy || e != nil && e.cause != nil {
 		return

@@ -43,7 +43,7 @@ func TestHealthCheckMeasures(t *testing.T) {
 	})
 }
 
-// A busy agent that is over its limit has its turn, and then goes.
+// A busy agent over its memory limit finishes its turn and is then stopped.
 func TestMemoryOverTheLimitWaitsForTheTurn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

@@ -1,7 +1,7 @@
 package pool
 
-// node is what a heap holds: it knows its order and its own place, so that any
-// item can be moved or taken out without looking for it.
+// node is an item of a heap: it knows its order and its own place, so that any item
+// can be moved or removed without a search.
 type node[T any] interface {
 	before(other T) bool
 	index() *int // place in the heap counted from 1; 0 while outside
@@ -15,7 +15,7 @@ func (h *heap[T]) len() int { return len(h.items) }
 // first returns the least item; the heap must not be empty.
 func (h *heap[T]) first() T { return h.items[0] }
 
-// put adds x, or moves it to where it belongs after its order has changed.
+// put adds x, or moves it to its place after its order has changed.
 func (h *heap[T]) put(x T) {
 	i := *x.index() - 1
 	if i < 0 {
@@ -28,7 +28,7 @@ func (h *heap[T]) put(x T) {
 	}
 }
 
-// remove takes x out; an item that is outside stays there.
+// remove removes x; it does nothing if x is not in the heap.
 func (h *heap[T]) remove(x T) {
 	i := *x.index() - 1
 	if i < 0 {

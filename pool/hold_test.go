@@ -68,8 +68,8 @@ func TestHoldFromRun(t *testing.T) {
 	})
 }
 
-// An agent whose messages are held has nothing to give way with: it is a
-// victim, and its key has not had its share.
+// An agent whose messages are held cannot give its place up at the end of a turn: it
+// may be stopped at any time, and its key has not had its share.
 func TestHeldAgentDoesNotGiveWay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -106,8 +106,8 @@ func TestHeldAgentHasItsIdleTimeout(t *testing.T) {
 	})
 }
 
-// One that was to leave after its turn, or is for one message, has no turn to
-// wait for when its key is held while it starts.
+// If an agent must stop after its turn, or is for one message, and its key is held
+// while it starts, there is no turn to wait for.
 func TestHoldOfOneThatStarts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -131,8 +131,8 @@ func TestHoldOfOneThatStarts(t *testing.T) {
 	})
 }
 
-// A queue in back-off that is held does not try again, and its failures are
-// forgotten like those of a key that nobody asks for.
+// A held queue in back-off does not try again, and its failures are forgotten like
+// those of a key without messages.
 func TestHoldDuringBackOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

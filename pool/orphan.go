@@ -1,8 +1,8 @@
 package pool
 
-// AddOrphan takes a place for a process of an earlier daemon, which still ends its
-// turn, and bars its key until gone is closed. The pool cannot stop it. To be
-// called before the first message, so that there is no agent for k yet.
+// AddOrphan takes a place for a process of an earlier daemon that still runs its
+// turn, and blocks its key until gone is closed. The pool cannot stop it. Call it
+// before the first message, so that there is no agent for k yet.
 func (p *Pool[A]) AddOrphan(k Key, id string, pid int, gone <-chan struct{}) {
 	p.update(func(t *table) {
 		if t.closed {
@@ -19,8 +19,7 @@ func (p *Pool[A]) AddOrphan(k Key, id string, pid int, gone <-chan struct{}) {
 	})
 }
 
-// Linger says that an orphan has ended its turn, and stays for what it has
-// in the background.
+// Linger says that an orphan has ended its turn and stays for its background work.
 func (p *Pool[A]) Linger(process string) {
 	p.update(func(t *table) { t.linger(t.slots[process]) })
 }
@@ -38,7 +37,7 @@ func (t *table) addOrphan(k Key, id string, pid int) *slot {
 	return s
 }
 
-// linger notes that the turn of an orphan is over.
+// linger records that the turn of an orphan is over.
 func (t *table) linger(s *slot) {
 	if s == nil || !s.orphan || s.lingers {
 		return

@@ -10,21 +10,19 @@ import (
 	"iris/pool/turn"
 )
 
-// Config is what a pool needs to know. The functions must be safe for use by
-// several goroutines.
+// Config configures a pool. Its functions must be safe for use by several goroutines.
 type Config[A Agent] struct {
 	Limits Limits
 
-	// Settings returns what is set for a team. It is called with the pool's
-	// lock held: it must be quick and must not call the pool. Nil means that
-	// every setting is zero.
+	// Settings returns the settings of a team. It is called with the pool's lock
+	// held: it must be quick and must not call the pool. Nil means that every setting
+	// is zero.
 	Settings func(team string) Settings
 
-	// Start starts the agent of a key and returns it when it is ready for its
-	// first turn. id is the process id that the pool will know it by; fresh
-	// asks for a new conversation, v for what the agent is to be. When ctx ends
-	// nobody wants the agent any more. A *StartError with Permanent set is not
-	// tried again.
+	// Start starts the agent of a key and returns it when it is ready for its first
+	// turn. id is its process id in the pool; fresh asks for a new conversation, v
+	// says how to start the agent. When ctx ends, the agent is no longer wanted. A
+	// *StartError with Permanent set is not tried again.
 	Start func(ctx context.Context, k Key, id string, fresh bool, v turn.Variant) (A, error)
 
 	Prefix string // process ids are Prefix, "-" and a counter
@@ -39,11 +37,10 @@ type Limits struct {
 	HealthCheckInterval time.Duration // 0: no checks
 }
 
-// WhenFull says what happens to a message that needs an agent when every one
-// is busy.
+// WhenFull says what happens to a message that needs an agent while all are busy.
 type WhenFull string
 
-// The answers to a full pool.
+// The values of WhenFull.
 const (
 	WhenFullWait  WhenFull = "wait"  // it waits; also the meaning of ""
 	WhenFullFail  WhenFull = "fail"  // it is refused with ErrFull
@@ -70,21 +67,21 @@ type Pool[A Agent] struct {
 	ctx  context.Context // the pool's own lifetime; ends with Close
 	quit context.CancelFunc
 
-	// wg waits for one goroutine per live agent (run), one per turn (turn), one
-	// per answer, Stop, probe and check under way, and one per orphan.
+	// wg counts one goroutine per live agent (run), one per turn (turn), one per
+	// answer, Stop, probe and check under way, and one per orphan.
 	wg sync.WaitGroup
 
-	// mu protects the fields below. Nothing that can take time happens while it
-	// is held: no call of an agent, of Start, or of a Run.
+	// mu protects the fields below. Nothing slow happens while it is held: no call of
+	// an agent, of Start, or of a Run.
 	mu        sync.Mutex
 	table     table
-	agents    map[*slot]A       // those that have been started, until they are gone
-	runs      map[*entry]Run[A] // until they have returned for good
+	agents    map[*slot]A       // from their start until they are gone
+	runs      map[*entry]Run[A] // until they have returned for the last time
 	timer     *time.Timer
-	alarm     time.Time     // what timer is set to
+	alarm     time.Time     // the time that timer is set to
 	drained   chan struct{} // closed when the pool is closed and no turn is left
 	isDrained bool
-	quiescent chan struct{} // closed when nothing is under way; nil when nobody is in Freeze
+	quiescent chan struct{} // closed when nothing is under way; nil unless Freeze waits
 }
 
 // New returns a pool without agents. Close it.
@@ -105,8 +102,8 @@ func New[A Agent](cfg Config[A]) *Pool[A] {
 	return p
 }
 
-// update is the only way to the table: it lets f change it and launches what
-// the change calls for.
+// update is the only way to the table: it lets f change the table and launches the
+// steps that follow.
 func (p *Pool[A]) update(f func(*table)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,8 +122,8 @@ func (p *Pool[A]) update(f func(*table)) {
 	t.events.notify()
 }
 
-// setTimer has the table asked again at a time. An old timer that fires all
-// the same does no harm: it asks, and nothing is due.
+// setTimer sets the time of the next update. An old timer that still fires does no
+// harm: nothing is due then.
 func (p *Pool[A]) setTimer(at time.Time) {
 	if p.table.events.closed {
 		at = time.Time{}
@@ -147,13 +144,13 @@ func (p *Pool[A]) setTimer(at time.Time) {
 func (p *Pool[A]) fire(at time.Time) {
 	p.update(func(*table) {
 		if p.alarm.Equal(at) {
-			p.alarm = time.Time{} // spent
+			p.alarm = time.Time{} // it has fired
 		}
 	})
 }
 
-// launch carries a step out, which the table has decided on. It is called with
-// the lock held and only starts what takes time.
+// launch carries out a step of the table. It is called with the lock held and only
+// starts what takes time.
 func (p *Pool[A]) launch(st step) {
 	s, e, a := st.slot, st.entry, p.agents[st.slot]
 	switch st.kind {
@@ -200,15 +197,14 @@ func (p *Pool[A]) run(ctx context.Context, s *slot) {
 	p.outlive(s, a)
 }
 
-// outlive waits for the end of an agent.
+// outlive waits until an agent has ended.
 func (p *Pool[A]) outlive(s *slot, a A) {
 	<-a.Done()
 	how := a.Exit()
 	p.update(func(t *table) { t.exited(s, how) })
 }
 
-// answer ends a message that no agent has had, or a wake. Nobody waits for some
-// wakes.
+// answer ends a message that got no agent, or a wake. Some wakes have no waiter.
 func (p *Pool[A]) answer(e *entry, proc Process[A], run Run[A], err error) {
 	switch {
 	case run == nil:
@@ -220,7 +216,7 @@ func (p *Pool[A]) answer(e *entry, proc Process[A], run Run[A], err error) {
 	p.recorded(e)
 }
 
-// recorded lets go of a turn whose Run has returned.
+// recorded forgets a turn whose Run has returned.
 func (p *Pool[A]) recorded(e *entry) {
 	p.update(func(t *table) {
 		delete(p.runs, e)

@@ -27,8 +27,7 @@ func (t *table) waitsFor(q *queue) string {
 	return "its agent to start"
 }
 
-// lingering reports whether a queue is barred only by orphans whose turns are
-// over.
+// lingering reports whether a queue is blocked only by orphans whose turns are over.
 func (t *table) lingering(q *queue) bool {
 	n := 0
 	for _, s := range t.slots {

@@ -8,7 +8,7 @@ import (
 	"iris/pool"
 )
 
-// mustWait wants a message to wait there, and for that.
+// mustWait checks that a message waits at that position, and for that reason.
 func mustWait(t *testing.T, p *testPool, c *call, position int, waitsFor string) {
 	t.Helper()
 	synctest.Wait()

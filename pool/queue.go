@@ -13,36 +13,36 @@ const (
 	breakAfter  = 3 // starts that fail in a row before the breaker opens
 	backoffMin  = time.Second
 	backoffMax  = time.Minute
-	forgetAfter = 10 * time.Minute // a failing key that nobody asks for is forgotten
-	maxTries    = 3                // agents that a turn may be taken to before one has it
+	forgetAfter = 10 * time.Minute // a failing key without messages is forgotten
+	maxTries    = 3                // agents that a turn may be tried with before one takes it
 )
 
-// queue is what the pool knows of one key: its messages in order, and the slot
-// that serves them. It exists while there is anything to know.
+// queue is the state of one key: its messages in order, and the slot that serves
+// them. It exists while any of its state matters.
 type queue struct {
 	key     Key
 	entries []*entry
-	slot    *slot // the only one of this key that is no orphan
+	slot    *slot // the only one of this key that is not an orphan
 
-	messages int // in queue, without the wakes
+	messages int // in entries, without the wakes
 
-	held      bool   // its messages wait for release
+	held      bool   // its messages wait for Unhold
 	orphans   int    // processes of an earlier daemon that hold this conversation
-	recording *entry // ended, but its Run has not returned: the next one must not start before
-	finishing int    // messages that have ended and whose Run has not returned, also those that never ran
+	recording *entry // ended, but its Run has not returned: the next entry must not start before
+	finishing int    // ended messages whose Run has not returned, including messages that never ran
 
-	yieldSeq uint64 // set when its agent gave way: its age counts from there
+	yieldSeq uint64 // set when its agent gave its place up: its age counts from there
 	yieldAt  time.Time
-	why      string // why its last agent went, until the next is ready
-	replaced string // why its next agent takes the place of one that was not used again
+	why      string // why its last agent stopped, until the next is ready
+	replaced string // why its next agent replaces one instead of using it again
 
-	fails   int // starts that failed in a row
+	fails   int // failed starts in a row
 	err     error
 	retryAt time.Time // no start before
 
 	alarm     alarm
-	waiting   int  // place in table.waiting
-	ready     bool // stands in table.ready
+	waiting   int  // index in table.waiting
+	ready     bool // it is in table.ready
 	returning bool // counted in table.returning
 }
 
@@ -63,16 +63,16 @@ func (q *queue) since() time.Time {
 
 func (q *queue) open(now time.Time) bool { return q.fails >= breakAfter && now.Before(q.retryAt) }
 
-// wants reports that something waits here which an agent would help.
+// wants reports whether entries wait here for an agent.
 func (q *queue) wants() bool { return len(q.entries) > 0 && !q.held }
 
-// busy reports that the conversation has something to do, or that the end of
-// it has not been written down.
+// busy reports whether the conversation has a turn or a message, or the end of one
+// has not been recorded.
 func (q *queue) busy() bool {
 	return q.messages > 0 || q.slot != nil && (q.slot.entry != nil || q.slot.work != nil) || q.finishing > 0 || q.orphans > 0
 }
 
-// empty reports that the queue may be forgotten.
+// empty reports whether the queue may be forgotten.
 func (q *queue) empty() bool {
 	return len(q.entries) == 0 && q.slot == nil && q.orphans == 0 && q.finishing == 0 && q.fails == 0 && !q.held
 }
@@ -81,7 +81,7 @@ func (q *queue) refusal(now time.Time) *StartError {
 	return &StartError{Team: q.key.Team, Retry: q.retryAt.Sub(now), Err: q.err}
 }
 
-// entry is a turn in the pool, or a wake: a request to have an idle agent.
+// entry is a turn in the pool, or a wake: a request for an idle agent.
 type entry struct {
 	turn    Turn
 	queue   *queue
@@ -89,13 +89,13 @@ type entry struct {
 	slot    *slot // while running
 	seq     uint64
 	since   time.Time
-	tries   int  // agents that it was taken to in vain
-	wake    bool // there is no message
-	adopted bool // an image of this program before this one has sent it
+	tries   int  // agents that did not take it
+	wake    bool // no message
+	adopted bool // sent by an earlier image of this program
 	sent    bool
-	cause   error // why we ended it; the first reason stands
+	cause   error // why the pool ended it; the first cause stays
 
-	parent   *entry // its running turn waits for this one
+	parent   *entry // the running turn that waits for this one
 	children []*entry
 
 	ctx    context.Context // set when it is granted
@@ -110,7 +110,7 @@ const (
 	ended
 )
 
-// descends reports whether e is waited for by a, directly or not.
+// descends reports whether a waits for e, directly or not.
 func (e *entry) descends(a *entry) bool {
 	for p := e.parent; p != nil; p = p.parent {
 		if p == a {
@@ -120,8 +120,8 @@ func (e *entry) descends(a *entry) bool {
 	return false
 }
 
-// alarm is a moment at which the table wants to be asked again, for a slot or
-// for a queue; for neither it is the health check.
+// alarm is a time at which the table must be updated, for a slot or a queue; for
+// neither, it is the health check.
 type alarm struct {
 	at    time.Time
 	i     int
@@ -132,9 +132,9 @@ type alarm struct {
 func (a *alarm) index() *int          { return &a.i }
 func (a *alarm) before(o *alarm) bool { return a.at.Before(o.at) }
 
-// reindex puts the queue where its state says: among those that can be granted,
-// those that need a slot, those that wait for a time, or out of the table. It
-// is called after every change of a queue or of its slot.
+// reindex puts the queue where its state belongs: among the queues that can be
+// granted, that need a slot, or that wait for a time, or out of the table. It is
+// called after every change of a queue or its slot.
 func (t *table) reindex(q *queue) {
 	wants := q.wants()
 	free := wants && q.recording == nil
@@ -169,8 +169,8 @@ func (t *table) reindex(q *queue) {
 	}
 }
 
-// queue returns the queue of a key, a new one if there is none. The caller of a
-// new one calls reindex, which forgets it again if it is not needed.
+// queue returns the queue of a key, a new one if there is none. The caller then calls
+// reindex, which forgets a queue that is not needed.
 func (t *table) queue(k Key) *queue {
 	q := t.queues[k]
 	if q == nil {
@@ -181,14 +181,14 @@ func (t *table) queue(k Key) *queue {
 	return q
 }
 
-// hold has a queue wait, whatever is in it or comes.
+// hold holds a queue and its future messages.
 func (t *table) hold(k Key) {
 	q := t.queue(k)
 	q.held = true
 	t.reindex(q)
 }
 
-// unhold lets a queue go on.
+// unhold ends the hold of a queue.
 func (t *table) unhold(k Key) {
 	if q := t.queues[k]; q != nil {
 		q.held = false
@@ -196,7 +196,7 @@ func (t *table) unhold(k Key) {
 	}
 }
 
-// position is the place of an entry among the messages that wait in its queue.
+// position is the place of an entry among the waiting messages of its queue.
 func (t *table) position(e *entry) int {
 	if e == nil || e.phase != queued {
 		return 0
@@ -213,10 +213,9 @@ func (t *table) position(e *entry) int {
 	return n
 }
 
-// push puts an entry at the end of its queue, or, when it comes back from an
-// agent that did not take it, at the head. One that an earlier daemon accepted
-// comes before those that were accepted later, and is as old as the one whose
-// place it takes.
+// push adds an entry at the end of its queue, or at the head if an agent did not take
+// it. A message that an earlier daemon accepted goes before messages that were
+// accepted later, and is as old as the message whose place it takes.
 func (t *table) push(e *entry, head bool) {
 	q := e.queue
 	e.phase, e.slot = queued, nil
@@ -236,13 +235,13 @@ func (t *table) push(e *entry, head bool) {
 	t.count(e, 1)
 }
 
-// precedes reports whether e, which waits, was accepted before k, which an
+// precedes reports whether the waiting entry e was accepted before k, which an
 // earlier daemon accepted.
 func (e *entry) precedes(k *entry) bool {
 	return e.turn.AcceptedSeq > 0 && e.turn.AcceptedSeq <= k.turn.AcceptedSeq
 }
 
-// pull takes an entry out of its queue.
+// pull removes an entry from its queue.
 func (t *table) pull(e *entry) {
 	q := e.queue
 	if q.entries[0] == e {
@@ -254,8 +253,8 @@ func (t *table) pull(e *entry) {
 	t.count(e, -1)
 }
 
-// count keeps the number of waiting messages, which the limits are about.
-// Wakes are not messages.
+// count changes the number of waiting messages, which the limits apply to. Wakes do
+// not count.
 func (t *table) count(e *entry, n int) {
 	if e.wake {
 		return
@@ -268,7 +267,7 @@ func (t *table) count(e *entry, n int) {
 	}
 }
 
-// drop ends an entry that waits.
+// drop ends a waiting entry.
 func (t *table) drop(e *entry, err error) {
 	t.pull(e)
 	if !e.wake {
@@ -279,14 +278,14 @@ func (t *table) drop(e *entry, err error) {
 	t.reindex(e.queue)
 }
 
-// dropAll ends all that wait in a queue.
+// dropAll ends all entries that wait in a queue.
 func (t *table) dropAll(q *queue, err error) {
 	for len(q.entries) > 0 {
 		t.drop(q.entries[0], err)
 	}
 }
 
-// dropAs ends those that wait in a queue for an agent started as that variant.
+// dropAs ends the entries of a queue that wait for an agent started as that variant.
 func (t *table) dropAs(q *queue, v turn.Variant, err error) {
 	for _, e := range slices.Clone(q.entries) {
 		if cold(e.turn.Variant.Value(), false) == v {
@@ -295,7 +294,7 @@ func (t *table) dropAs(q *queue, v turn.Variant, err error) {
 	}
 }
 
-// end takes an entry out of the table. Its key is busy until recorded.
+// end removes an entry from the table. Its key is busy until recorded.
 func (t *table) end(e *entry) {
 	e.phase, e.slot = ended, nil
 	if t.entries[e.turn.ID] == e {
@@ -308,8 +307,8 @@ func (t *table) end(e *entry) {
 	}
 }
 
-// recorded is called when Run has returned: what comes next for this key may
-// rely on it.
+// recorded is called when Run has returned: the next entry of this key may rely on
+// that.
 func (t *table) recorded(e *entry) {
 	t.active--
 	if e.wake {
@@ -323,9 +322,9 @@ func (t *table) recorded(e *entry) {
 	t.reindex(q)
 }
 
-// failed counts a start that failed, and gives up on those who wait for it
-// when trying again cannot help or has not helped for a while. What a message has
-// asked for may be why, and says nothing of the usual agent.
+// failed counts a failed start. It ends the waiting entries if trying again cannot
+// help or has not helped for a while. If the start was for a Variant, that may be the
+// cause, and the failure says nothing about the usual agent.
 func (t *table) failed(s *slot, err error) {
 	q := s.queue
 	e := &StartError{Team: q.key.Team, Err: err}
@@ -354,8 +353,8 @@ func (t *table) failed(s *slot, err error) {
 	}
 }
 
-// backoff doubles with every failure; the upper half is jitter, so that teams
-// which fail for one reason do not try again in step.
+// backoff doubles with every failure; the upper half is jitter, so that teams that
+// fail for the same reason do not try again at the same time.
 func (t *table) backoff(fails int) time.Duration {
 	d := min(backoffMin<<min(fails, 6), backoffMax)
 	return d/2 + t.jitter(d/2)

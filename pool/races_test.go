@@ -35,7 +35,7 @@ func TestRaceCancelAndGrant(t *testing.T) {
 	}
 }
 
-// Whoever gives up while an agent starts does not end the start.
+// A start goes on when its caller gives up.
 func TestRaceCancelAndStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

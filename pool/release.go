@@ -7,8 +7,8 @@ import (
 	"iris/pool/turn"
 )
 
-// begin notes that the next byte goes to the agent, unless the turn has been
-// ended in the meantime: the error says why.
+// begin records that the next byte goes to the agent. If the turn was ended
+// meanwhile, the error says why.
 func (t *table) begin(s *slot, e *entry) error {
 	if e.cause != nil {
 		return e.cause
@@ -18,9 +18,9 @@ func (t *table) begin(s *slot, e *entry) error {
 	return nil
 }
 
-// giveBack puts a turn that its agent did not take back to the head of its
-// queue, and replaces the agent: one that is stale, and works by itself, when that
-// is over. It reports false when the turn should end.
+// giveBack puts a turn that its agent did not take back at the head of its queue, and
+// replaces the agent; a stale agent that works by itself is replaced after that work.
+// It reports false if the turn must end.
 func (t *table) giveBack(s *slot, e *entry, why string) bool {
 	if t.closed || e.cause != nil || e.tries >= maxTries || e.adopted {
 		return false
@@ -49,8 +49,8 @@ func (t *table) giveBack(s *slot, e *entry, why string) bool {
 	return true
 }
 
-// release is called when a turn is over. The agent rests only if the turn was
-// ended by its own word or never reached it.
+// release is called when a turn is over. The agent becomes idle only if it ended the
+// turn by its own word or the turn never reached it.
 func (t *table) release(s *slot, e *entry, end End) (r Released) {
 	if errors.Is(end.Err, ErrNotDispatched) && t.giveBack(s, e, "did not take the message") {
 		return Released{Again: true}
@@ -82,9 +82,9 @@ func (t *table) release(s *slot, e *entry, end End) (r Released) {
 	return r
 }
 
-// verdict is why a turn counts as ended from outside, or else what went wrong:
-// the agent's own word comes before anything else. But that of an agent which
-// was interrupted because we stopped it is ours.
+// verdict returns why a turn counts as ended from outside, or else what went wrong.
+// The agent's own word comes first, unless the agent was interrupted because the pool
+// stopped it.
 func (t *table) verdict(e *entry, end *End) error {
 	switch {
 	case t.closed && neverTaken(e, end.Err):
@@ -97,7 +97,7 @@ func (t *table) verdict(e *entry, end *End) error {
 	return nil
 }
 
-// word is how a turn ended, for events.
+// word names the end of a turn, for events.
 func (r *Released) word(o turn.Outcome) string {
 	switch {
 	case r.Err != nil:
@@ -108,8 +108,8 @@ func (r *Released) word(o turn.Outcome) string {
 	return string(o)
 }
 
-// neverTaken reports that no byte of a turn reached an agent, and that it is not
-// somebody's wish or the fault of the turn itself.
+// neverTaken reports whether no byte of a turn reached an agent, and neither a person
+// nor the turn itself is the cause.
 func neverTaken(e *entry, err error) bool {
 	if e.cause != nil && !errors.Is(e.cause, ErrKilled) {
 		return false
@@ -117,7 +117,7 @@ func neverTaken(e *entry, err error) bool {
 	return errors.Is(err, ErrNotDispatched) || !e.sent && e.cause != nil
 }
 
-// reason names an error without what an agent may have put into its text.
+// reason names an error without text that may come from an agent.
 func reason(err error) string {
 	for _, known := range []error{
 		ErrCancelled, ErrStalled, ErrShutdown, ErrKilled, ErrEvicted, ErrClosed, ErrDeadlock, ErrNotDispatched, ErrUnknown,

@@ -1,7 +1,7 @@
 package pool
 
-// retirement says why an agent whose turn is over is of no further use; empty when
-// it is. A queue that gives way waits anew.
+// retirement says why an agent whose turn is over stops; empty if it does not. A
+// queue that gives its place up waits anew.
 func (t *table) retirement(s *slot, e *entry, end *End) string {
 	switch {
 	case end.Err != nil && e.sent:
@@ -9,7 +9,7 @@ func (t *table) retirement(s *slot, e *entry, end *End) string {
 	case end.Retire != "":
 		return end.Retire
 	case s.work != nil:
-		return "" // that goes on; rests asks again
+		return "" // its own work goes on; rests asks again
 	case t.spent(s) != "":
 		return t.spent(s)
 	case t.closed || t.overfull():
@@ -22,8 +22,8 @@ func (t *table) retirement(s *slot, e *entry, end *End) string {
 	return ""
 }
 
-// spent says why an agent may have no further turn, whatever else is free; empty
-// when it may.
+// spent says why an agent may have no further turn, whatever else is free; empty if
+// it may.
 func (t *table) spent(s *slot) string {
 	set := t.settings(s.queue.key.Team)
 	switch {
@@ -37,7 +37,7 @@ func (t *table) spent(s *slot) string {
 	return ""
 }
 
-// restOrStop has an agent rest whose turn is over, or leave.
+// restOrStop makes an agent whose turn is over idle, or stops it.
 func (t *table) restOrStop(s *slot, why string) {
 	switch {
 	case s.exited:

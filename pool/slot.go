@@ -9,48 +9,48 @@ import (
 	"iris/pool/turn"
 )
 
-// slot is one place of the bound and the agent in it. It is the identity of an
-// agent: late news of an old slot cannot touch the next one of its key.
+// slot is one place of the limit and the agent in it. It is the identity of an agent:
+// late news of an old slot cannot touch the next slot of its key.
 type slot struct {
-	// Set when it is made.
+	// Set when the slot is made.
 	id     string
-	nr     uint64 // in order of making
+	nr     uint64 // in order of creation
 	queue  *queue
 	fresh  bool
 	orphan bool          // an agent of an earlier daemon
 	since  time.Time     // reserved
 	gone   chan struct{} // closed when it has left the table
 
-	// Set when its agent has started; variant also before, as what is wanted.
+	// Set when its agent has started; variant also before, as the wanted one.
 	pid     int
-	variant turn.Variant // what it was started as: the cold part
-	modes   bool         // it sets the permission mode of a turn
+	variant turn.Variant // the part of a Variant that it was started with
+	modes   bool         // the agent can set the permission mode of a turn
 	readyAt time.Time
 
-	// Where it is in its life.
+	// Its state.
 	state   State
 	lingers bool   // an orphan whose turn is over
 	entry   *entry // its turn
-	work    *entry // what it does by itself; nil when that is nothing
+	work    *entry // its own work; nil for none
 	works   string
 	elem    *list.Element // in table.idle or table.busy
-	alarm   alarm         // idle: its time-out; busy: when to look for progress
+	alarm   alarm         // idle: its timeout; busy: when to look for progress
 
-	// What it has done.
+	// Its use so far.
 	used    time.Time // end of the last turn, or readyAt
 	turnAt  time.Time // start of the turn
 	turns   int       // turns given to it
 	ended   int       // turns ended
-	own     int       // turns that nobody has sent
-	stalled time.Time // the progress that was reported as a stall
+	own     int       // ended turns that nobody has sent
+	stalled time.Time // the time of the progress before the last reported stall
 
 	checks
 	ending
 
-	cancel context.CancelFunc // of its start; the pool's own
+	cancel context.CancelFunc // ends its start
 }
 
-// checks is what the health checks of a slot have found.
+// checks holds the results of a slot's health checks.
 type checks struct {
 	memory   int64
 	checking bool // a check is under way
@@ -58,15 +58,15 @@ type checks struct {
 	skipped  int  // checks passed over since
 }
 
-// ending is how and why a slot goes, or will go.
+// ending says how and why a slot ends, or will end.
 type ending struct {
 	why      string // why it stops
-	replaced string // why the agent before it was not used again
+	replaced string // why the agent before it was replaced
 	retire   string // why it will stop, after its turn
-	again    bool   // start another when it goes
-	stopped  bool   // by us
-	exited   bool   // no process any more
-	notified bool   // its last event is out
+	again    bool   // start another agent when it ends
+	stopped  bool   // by the pool
+	exited   bool   // its process is gone
+	notified bool   // its last event was sent
 }
 
 func (t *table) newSlot(k Key, id string) *slot {
@@ -90,7 +90,7 @@ func (t *table) started(s *slot, pid int, setsMode bool) {
 	q.fails, q.err, q.why = 0, nil, ""
 	t.emit(s.event(ProcessSpawned, ""))
 	if s.state == Stopping {
-		t.do(step{kind: stepStop, slot: s}) // given up while it started
+		t.do(step{kind: stepStop, slot: s}) // it was given up during its start
 		return
 	}
 	t.free(s)
@@ -101,8 +101,8 @@ func (t *table) started(s *slot, pid int, setsMode bool) {
 	}
 }
 
-// notStarted is called when Start has failed. Nothing has been spawned, so the
-// slot leaves without a word of its own.
+// notStarted is called when Start has failed. No process was spawned, so the slot
+// ends without an event of its own.
 func (t *table) notStarted(s *slot, err error) {
 	t.starting--
 	s.exited, s.notified = true, true
@@ -114,8 +114,8 @@ func (t *table) notStarted(s *slot, err error) {
 	t.goneIfDone(s)
 }
 
-// rest makes a slot idle. The list is in the order of last use, so only a turn
-// that was not one has to look for its place.
+// rest makes a slot idle. The list is in order of last use: only a slot that had no
+// turn since it left the list has to look for its place.
 func (t *table) rest(s *slot) {
 	t.unlist(s)
 	s.state = Idle
@@ -158,7 +158,7 @@ func (t *table) run(s *slot, e *entry) {
 	t.do(step{kind: stepGrant, slot: s, entry: e})
 }
 
-// arm sets the one timer of a slot.
+// arm sets the timer of a slot.
 func (t *table) arm(s *slot) {
 	t.alarms.remove(&s.alarm)
 	set := t.settings(s.queue.key.Team)
@@ -185,7 +185,7 @@ func (t *table) stop(s *slot, why string) {
 		t.do(step{kind: stepStop, slot: s})
 	}
 	if s.again && !t.closed {
-		// Nobody waits for it, so it cannot be refused.
+		// Nobody waits for this wake, so it cannot be refused.
 		e := &entry{turn: Turn{Key: s.queue.key}, wake: true, queue: s.queue, since: t.now}
 		t.seq++
 		e.seq = t.seq
@@ -203,7 +203,7 @@ func (t *table) kill(s *slot, why string, cause error) {
 	t.stop(s, why)
 }
 
-// withdraw takes a slot out of everything that could give it work.
+// withdraw removes a slot from every list that could give it work.
 func (t *table) withdraw(s *slot) {
 	t.unlist(s)
 	t.endWork(s)
@@ -212,7 +212,8 @@ func (t *table) withdraw(s *slot) {
 	t.stopping++
 }
 
-// exited is called when an agent's process is gone, by itself or by us.
+// exited is called when an agent's process is gone, whether or not the pool stopped
+// it.
 func (t *table) exited(s *slot, how string) {
 	if s.exited {
 		return
@@ -228,7 +229,7 @@ func (t *table) exited(s *slot, how string) {
 	t.goneIfDone(s)
 }
 
-// goneIfDone frees the place of a slot that has neither process nor turn.
+// goneIfDone frees the place of a slot that has neither a process nor a turn.
 func (t *table) goneIfDone(s *slot) {
 	if s.state != Stopping || !s.exited || s.entry != nil || t.slots[s.id] != s {
 		return

@@ -6,32 +6,32 @@ import (
 	"time"
 )
 
-// Process is one agent, and what the pool knows of it at one moment.
+// Process is one agent, with the state that the pool has of it at one moment.
 type Process[A Agent] struct {
 	Info
 	Agent A // the zero A while it starts, and for a process of an earlier daemon
 }
 
-// Info is what the pool knows of one agent at one moment.
+// Info is the state that the pool has of one agent at one moment.
 type Info struct {
 	ID        string // unique over restarts of the daemon
 	Key       Key
 	PID       int // 0 while it starts
 	State     State
 	Turn      string    // id of the running message
-	TurnSince time.Time // start of that, or of Works when no message runs
-	Works     string    // what it does by itself, beside messages or between them; empty for nothing
-	Own       int       // turns ended that nobody has sent
+	TurnSince time.Time // start of that turn, or of Works if no message runs
+	Works     string    // its own work, beside messages or between them; empty for none
+	Own       int       // ended turns that nobody has sent
 	Messages  int       // turns ended
 	Queue     int       // messages waiting for this key
-	Started   time.Time // when its place was taken
+	Started   time.Time // when it took its place
 	LastUsed  time.Time // end of the last turn, zero before the first
-	Until     time.Time // when its idle timeout ends it, zero for never or not now
+	Until     time.Time // when its idle timeout ends it; zero if never or not now
 	Memory    int64     // bytes at the last health check
 	Why       string    // why it stays or goes, for people
 }
 
-// State is a slot's place in its life. Every state counts against the bound.
+// State is the state of a slot. In every state the slot counts against the limit.
 type State string
 
 // The states, in the order in which a slot can pass through them.
@@ -45,7 +45,7 @@ const (
 // Status is the pool at one moment.
 type Status[A Agent] struct {
 	Processes []Process[A] // in order of their start
-	Waiting   []string     // ids of the messages that wait, those of the key that waits longest first
+	Waiting   []string     // ids of the waiting messages; the key that waits longest comes first
 	Broken    []Broken     // by name
 	Max       int
 	Queued    int // messages in all queues
@@ -60,8 +60,8 @@ type Broken struct {
 	Retry    time.Duration // until the next try is allowed
 }
 
-// Snapshot returns the state of the pool. It changes nothing, also not the
-// order of use.
+// Snapshot returns the state of the pool. It changes nothing, not even the order of
+// use.
 func (p *Pool[A]) Snapshot() Status[A] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,8 +83,8 @@ func (p *Pool[A]) process(s *slot) (proc Process[A]) {
 	return proc
 }
 
-// waitingIDs lists the messages that wait, in order, those of the key that waits
-// longest first.
+// waitingIDs lists the waiting messages in order; the key that waits longest comes
+// first.
 func (t *table) waitingIDs() (ids []string) {
 	for _, q := range t.sortedQueues() {
 		for _, e := range q.entries {

@@ -220,7 +220,7 @@ func TestStaleAgentIsReplacedBeforeTheTurn(t *testing.T) {
 	})
 }
 
-// An agent that is always stale is used all the same after a few tries.
+// An agent that is always stale is used after a few tries.
 func TestAlwaysStaleIsUsed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -270,8 +270,8 @@ func TestNeverDispatchedEnds(t *testing.T) {
 	})
 }
 
-// What no agent has taken when the pool closes was not ended by that: whoever
-// handed it in may keep it.
+// If no agent has taken a message when the pool closes, closing has not ended it: its
+// sender may keep it.
 func TestNotDispatchedWhenThePoolCloses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

@@ -31,8 +31,8 @@ func TestKillEndsOnlyTheRunningTurn(t *testing.T) {
 	})
 }
 
-// An agent may still answer its interrupt while it is stopped: that is no
-// answer to whoever was told "killed".
+// An agent may still answer its interrupt while it is stopped: that answer does not
+// replace the "killed" of its sender.
 func TestKilledStaysKilledWhenTheAgentAnswers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

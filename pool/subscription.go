@@ -6,31 +6,31 @@ import (
 	"sync"
 )
 
-// ErrSlow ends a subscription whose reader was so slow that events were lost
-// to it. It may subscribe again from the last one it has seen.
+// ErrSlow ends a subscription whose reader was so slow that it lost events. The
+// reader may subscribe again after the last event that it has seen.
 var ErrSlow = errors.New("events came faster than they were read")
 
-// feed is the events and those who read them.
+// feed holds the events and their readers.
 type feed struct {
 	ring
 	subs     map[*Subscription]struct{}
-	notified uint64 // last event that the subscribers know of
+	notified uint64 // last event that the subscribers were told of
 	closed   bool   // no event will come
 }
 
-// Subscription is a reader's place in the events. It is for one goroutine.
+// Subscription is a reader's place in the events. One goroutine uses it.
 type Subscription struct {
 	Missed uint64 // events that were no longer kept when it began
 
 	mu   *sync.Mutex // the pool's: protects feed, seen and err
 	feed *feed
 	seen uint64
-	more chan struct{} // has room for one: there is something to read
+	more chan struct{} // has one element if there is something to read
 	err  error
 }
 
-// Events returns the kept events after a Seq, the Seq of the last one, and how
-// many in between are no longer kept.
+// Events returns the kept events after a Seq, the Seq of the last one, and how many
+// events in between are no longer kept.
 func (p *Pool[A]) Events(after uint64) (evs []Event, last, missed uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,8 +43,8 @@ func (p *Pool[A]) Events(after uint64) (evs []Event, last, missed uint64) {
 	return evs, r.last, missed
 }
 
-// Subscribe returns a place after a Seq: first come the kept events, then the
-// new ones. The pool never waits for a reader. Close it.
+// Subscribe returns a Subscription after a Seq: first the kept events, then new ones.
+// The pool never waits for a reader. Close it.
 func (p *Pool[A]) Subscribe(after uint64) *Subscription {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,16 +58,16 @@ func (p *Pool[A]) Subscribe(after uint64) *Subscription {
 	return s
 }
 
-// After is the Seq of the last event that was read, or before the first to be.
+// After is the Seq of the last event that was read, or the Seq before the first.
 func (s *Subscription) After() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen
 }
 
-// Next returns the next event, and waits for it if need be. The error is
-// ErrSlow when events were lost since the last call, ErrClosed after the last
-// event of a closed pool or after Close, else that of ctx.
+// Next returns the next event, and waits for it if needed. The error is ErrSlow if
+// events were lost since the last call, ErrClosed after the last event of a closed
+// pool or after Close, else the error of ctx.
 func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	for {
 		e, ok, err := s.read()
@@ -82,7 +82,7 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 	}
 }
 
-// Skip passes over the events there are.
+// Skip passes over all events that there are.
 func (s *Subscription) Skip() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *Subscription) read() (Event, bool, error) {
 	return e, ok, s.err
 }
 
-// end takes the reader off the list; the caller must hold the pool's lock.
+// end removes the reader from the list; the caller must hold the pool's lock.
 func (s *Subscription) end(err error) {
 	if s.err == nil {
 		s.err = err
@@ -130,7 +130,7 @@ func (s *Subscription) nudge() {
 	}
 }
 
-// notify nudges the readers if there is news; the caller must hold the lock.
+// notify wakes the readers if there is news; the caller must hold the lock.
 func (f *feed) notify() {
 	if f.notified == f.last && !f.closed {
 		return

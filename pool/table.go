@@ -8,44 +8,44 @@ import (
 	"time"
 )
 
-// table is every decision of the pool as pure data. It has no lock, goroutine
-// or clock: Pool.update sets now, changes the table through one of its methods
-// and then launches the steps that next yields.
+// table makes every decision of the pool, as pure data. It has no lock, goroutine or
+// clock: Pool.update sets now, changes the table through one of its methods and then
+// launches the steps that next returns.
 type table struct {
 	Limits
 	settings func(team string) Settings
-	jitter   func(time.Duration) time.Duration // 0 to its argument
+	jitter   func(time.Duration) time.Duration // returns 0 to its argument
 	prefix   string
 	starts   int // Start calls at a time
 
 	now     time.Time
 	queues  map[Key]*queue
-	slots   map[string]*slot  // by process id; the places that are taken
+	slots   map[string]*slot  // by process id; the places taken
 	entries map[string]*entry // by message id, until they end
 
-	idle    list.List // of *slot, by end of last use: the front is the victim
-	busy    list.List // of *slot, by start of turn, or of what they do by themselves
-	ready   []*queue  // an idle slot and a message for it
+	idle    list.List // of *slot, by end of last use: the front is stopped first
+	busy    list.List // of *slot, by start of their turn or own work
+	ready   []*queue  // each has an idle slot and a message for it
 	waiting heap[*queue]
 	alarms  heap[*alarm]
 	out     []step
 
 	starting  int // Start calls under way
-	stopping  int // slots on their way out; without the orphans, which may take their time
-	returning int // queues that wait for their own slot to go
+	stopping  int // slots that are stopping, without the orphans, which may take their time
+	returning int // queues that wait until their own slot is gone
 	messages  int // messages in queues
 	queued    map[string]int
-	active    int // entries whose Run has not returned, and slots whose agent works by itself
+	active    int // entries whose Run has not returned, and slots whose agent does its own work
 
-	seq    uint64 // of entries, and of queues that gave way
+	seq    uint64 // of entries, and of queues that gave their place up
 	serial uint64 // of processes
 	tick   alarm  // the next health check
 	closed bool
-	frozen bool // nothing is decided: see Pool.Freeze
+	frozen bool // it decides nothing: see Pool.Freeze
 	events feed
 }
 
-// step is something to do without the lock: the table only says what.
+// step is something to do without the lock: the table only says what to do.
 type step struct {
 	kind  stepKind
 	slot  *slot
@@ -58,19 +58,19 @@ type stepKind int
 
 const (
 	stepStart     stepKind = iota // Config.Start for slot
-	stepAbort                     // cancel a start that nobody wants any more
+	stepAbort                     // cancel a start that is no longer wanted
 	stepGrant                     // take entry to slot's agent
 	stepInterrupt                 // end entry's context with err
 	stepStop                      // Agent.Stop
-	stepGone                      // slot has left: tell who waits for that
-	stepAnswer                    // call entry's Run, if it has one: with err, or for a wake with slot
+	stepGone                      // the slot is gone: tell its waiters
+	stepAnswer                    // call entry's Run, if it has one, with err; answer a wake with slot
 	stepProbe                     // read Agent.Progress
 	stepCheck                     // Agent.Check
 )
 
 func (t *table) do(s step) { t.out = append(t.out, s) }
 
-// next yields what is to be done now, one step at a time.
+// next returns what to do now, one step at a time.
 func (t *table) next() (step, bool) {
 	for len(t.out) == 0 {
 		if !t.decide() {
@@ -85,9 +85,9 @@ func (t *table) next() (step, bool) {
 	return s, true
 }
 
-// decide takes one decision, in this order: an idle agent goes to its next
-// message before anything could end it; agents over the bound go; then those who
-// need a slot get room, or room is made for them.
+// decide takes one decision, in this order: an idle agent goes to its next message
+// before anything can end it; agents over the limit stop; then the keys that need a
+// slot get a place, or one is freed for them.
 func (t *table) decide() bool {
 	if t.frozen {
 		return false
@@ -107,7 +107,7 @@ func (t *table) grant() bool {
 	q.ready = false
 	s := q.slot
 	if s == nil || !q.wants() || q.recording != nil || !t.takes(s, q.entries[0]) {
-		return true // overtaken since it was put there
+		return true // its state has changed since it was put there
 	}
 	e := q.entries[0]
 	switch {
@@ -148,8 +148,8 @@ func (t *table) ring() bool {
 	return true
 }
 
-// retry lets a queue try again whose back-off is over, and forgets the failures
-// of one that nobody asks for.
+// retry lets a queue try again after its back-off, and forgets the failures of a
+// queue without messages.
 func (t *table) retry(q *queue) {
 	if !q.wants() {
 		q.fails, q.err = 0, nil
@@ -163,7 +163,7 @@ func (t *table) setAlarm(a *alarm, at time.Time) {
 	t.alarms.put(a)
 }
 
-// due is when the table wants to be asked again; zero for not.
+// due is the time of the next alarm; zero for none.
 func (t *table) due() time.Time {
 	if t.frozen || t.alarms.len() == 0 {
 		return time.Time{}
@@ -171,11 +171,11 @@ func (t *table) due() time.Time {
 	return t.alarms.first().at
 }
 
-// overfull reports that there are more slots than there may be, those on their way
-// out not counted.
+// overfull reports whether there are more slots than the limit allows, not counting
+// those that are stopping.
 func (t *table) overfull() bool { return len(t.slots)-t.stopping > t.MaxProcesses }
 
-// shrink stops an idle agent when the pool drains or its bound was lowered.
+// shrink stops an idle agent if the pool drains or its limit was lowered.
 func (t *table) shrink() bool {
 	if !t.closed && !t.overfull() {
 		return false
@@ -195,8 +195,8 @@ func (t *table) surplus() string {
 	return "max_processes lowered"
 }
 
-// start gives the queue that waits longest a slot. The slot takes its place
-// here, before Start is called, so that the bound cannot be overshot.
+// start gives a slot to the queue that waits longest. The slot takes its place here,
+// before Start is called, so that the limit cannot be exceeded.
 func (t *table) start() bool {
 	if t.waiting.len() == 0 || len(t.slots) >= t.MaxProcesses || t.starting >= t.starts {
 		return false
@@ -214,16 +214,16 @@ func (t *table) start() bool {
 	return true
 }
 
-// short reports that someone needs room that is not on its way. Room is only
-// made for as many as may start at a time: the others would gain nothing.
+// short reports whether a queue needs a place that is not becoming free. At most as
+// many places are freed as agents may start at a time: more would gain nothing.
 func (t *table) short() bool {
 	wanted := min(t.waiting.len()+t.returning, t.starts-t.starting)
 	return wanted > 0 && wanted > t.MaxProcesses-len(t.slots)+t.stopping
 }
 
-// makeRoom stops the agent that was used least recently. A busy one is only
-// touched when the configuration says so, and never for a turn that it waits
-// for itself, nor while it works by itself.
+// makeRoom stops the least recently used idle agent. A busy agent is stopped only if
+// the configuration says so, and never if it waits for the message itself or works by
+// itself.
 func (t *table) makeRoom() bool {
 	if !t.short() {
 		return false
@@ -250,9 +250,8 @@ func (t *table) makeRoom() bool {
 	return false
 }
 
-// victim is the idle slot that was used least recently. One whose next message
-// only waits for the Run of the last is as good as busy; one whose messages
-// are held is not.
+// victim is the least recently used idle slot. A slot whose next message only waits
+// for the Run of the last counts as busy; a slot whose messages are held does not.
 func (t *table) victim() *slot {
 	for e := t.idle.Front(); e != nil; e = e.Next() {
 		if s := e.Value.(*slot); !s.queue.wants() {
@@ -262,10 +261,10 @@ func (t *table) victim() *slot {
 	return nil
 }
 
-// yields reports whether an agent at the end of a turn gives its place to a
-// queue that has waited longer than FairWait, although its own has more. It has
-// had FairWait for itself, so that two busy teams change places at that pace
-// and not with every turn.
+// yields reports whether an agent at the end of a turn gives its place to a queue
+// that has waited longer than FairWait, although its own queue is not empty. It must
+// have had FairWait itself, so that two busy teams change places at that pace and not
+// with every turn.
 func (t *table) yields(s *slot) bool {
 	if t.FairWait <= 0 || !s.queue.wants() || t.waiting.len() == 0 {
 		return false
@@ -276,8 +275,8 @@ func (t *table) yields(s *slot) bool {
 	return t.short() && t.victim() == nil
 }
 
-// reconfigure takes new limits over and sets the timers anew, since the
-// settings of the teams may have changed with them.
+// reconfigure takes over new limits and sets the timers anew, since the settings of
+// the teams may have changed with them.
 func (t *table) reconfigure(l Limits) {
 	t.Limits = l
 	for _, s := range t.sortedSlots() {
@@ -290,7 +289,7 @@ func (t *table) reconfigure(l Limits) {
 	t.emit(Event{Type: ConfigChanged})
 }
 
-// drain refuses new messages and ends those that wait; running turns go on.
+// drain refuses new messages and ends the waiting ones; running turns go on.
 func (t *table) drain() {
 	t.closed, t.frozen = true, false
 	for _, q := range t.sortedQueues() {
@@ -298,7 +297,7 @@ func (t *table) drain() {
 	}
 }
 
-// close drains and ends every agent, also the busy ones.
+// close drains and ends every agent, even the busy ones.
 func (t *table) close() {
 	t.drain()
 	for _, s := range t.sortedSlots() {
@@ -318,7 +317,7 @@ func (t *table) sortedQueues() []*queue {
 	return all
 }
 
-// sortedSlots returns the slots in the order in which they were made.
+// sortedSlots returns the slots in order of creation.
 func (t *table) sortedSlots() []*slot {
 	all := make([]*slot, 0, len(t.slots))
 	for _, s := range t.slots {

@@ -110,8 +110,8 @@ func (w *world) startFails() {
 	w.update(func(t *table) { t.notStarted(s, err) })
 }
 
-// turnEnds ends a turn in one of the ways in which turns end. One that waits
-// for another only does when it is interrupted or its agent dies.
+// turnEnds ends a turn in one of the ways in which turns end. A turn that waits for
+// another ends only when it is interrupted or its agent dies.
 func (w *world) turnEnds() {
 	st := take(w.T, &w.turns)
 	s, e := st.slot, st.entry

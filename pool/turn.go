@@ -6,51 +6,48 @@ import (
 	"iris/pool/turn"
 )
 
-// Turn is what the pool has to know of one message. Its contents and its result
-// are for its [Run].
+// Turn is what the pool must know of one message. Only its [Run] knows its contents
+// and result.
 type Turn struct {
 	ID     string // the message's id, for events and Cancel; unique among live turns
 	Key    Key
 	Parent string // process id of the agent whose turn waits for this one; empty for none
-	Fresh  bool   // a conversation of its own: the agent goes after this turn
+	Fresh  bool   // in a conversation of its own: the agent stops after this turn
 
-	// IfIdle has Submit refuse the message with ErrBusy unless its conversation
-	// has nothing to do: no turn runs, no message waits, every Run has
-	// returned, and no orphan ends a turn of an earlier daemon.
+	// IfIdle makes Submit refuse the message with ErrBusy unless its conversation has
+	// nothing to do: no turn runs, no message waits, every Run has returned, and no
+	// orphan is still in a turn of an earlier daemon.
 	IfIdle bool
 
-	// Variant is what it asks of its agent, nil for the usual one. An idle agent
-	// that has not been started as it says is replaced first; the rest is for
-	// Run to set.
+	// Variant says what the message asks of its agent; nil means the usual one. An
+	// idle agent that was started differently is replaced first; Run sets the rest.
 	Variant *turn.Variant
 
-	// AcceptedSeq, when it is not 0, says that an earlier daemon accepted the
-	// message, and is its place in the order of acceptance. It waits before those
-	// of its key that are new or have a later place. Submit does not refuse it for
-	// want of room: it counts against QueueLimit and may exceed it, waits for a
-	// place also with WhenFullFail, and for the next try where starts fail.
-	// ErrClosed remains. Its Parent is empty, and IfIdle is not asked again.
+	// AcceptedSeq, if not 0, says that an earlier daemon accepted the message, and is
+	// its place in the order of acceptance. It waits before messages of its key that
+	// are new or have a later place. Submit does not refuse it when the pool or queue
+	// is full: it counts against QueueLimit and may exceed it, and waits for a place
+	// even with WhenFullFail, and for the next try when starts fail. Only ErrClosed
+	// is possible. Its Parent is empty, and IfIdle is not checked again.
 	AcceptedSeq uint64
 }
 
-// Run is a turn, from its grant to the record of its end. It calls
-// [Grant.Begin] just before the first byte goes to the agent and
-// [Grant.Release] when the turn is over. The next turn of the same key begins
-// when Run has returned. When Release says
+// Run runs a turn, from its grant to the record of its end. It calls [Grant.Begin]
+// just before the first byte goes to the agent and [Grant.Release] when the turn is
+// over. The next turn of the same key begins when Run has returned. If Release says
 // Again, Run returns, and is called once more with another agent.
 //
-// Where g is nil the turn gets no agent any more, and err says why. Otherwise err
-// is nil, and ctx ends with the wish for the turn: Run then has the agent break it
-// off. The cause says why, [ErrCancelled] or [ErrStalled].
+// If g is nil, the turn gets no agent any more, and err says why. Otherwise err is
+// nil, and the end of ctx means that the turn is no longer wanted: Run then
+// interrupts it. The cause of ctx says why, [ErrCancelled] or [ErrStalled].
 type Run[A Agent] func(ctx context.Context, g *Grant[A], err error)
 
-// Grant is an agent that a turn has for itself.
+// Grant gives a turn an agent of its own.
 type Grant[A Agent] struct {
 	Process[A]
 
-	// AlreadySent says that the agent has the turn: an image of this program
-	// before this one has sent it. It is given to no other agent. Begin is not
-	// called.
+	// AlreadySent says that the agent already has the turn: an earlier image of this
+	// program sent it. No other agent gets it. Do not call Begin.
 	AlreadySent bool
 
 	pool     *Pool[A]
@@ -60,34 +57,34 @@ type Grant[A Agent] struct {
 	again    bool
 }
 
-// End is how a turn went, as far as the pool has to know.
+// End says how a turn went, as far as the pool must know.
 type End struct {
-	// Err says that nobody can tell how the turn ended (the agent died, it does
-	// not answer an interrupt, its output is garbage), or why it did not begin.
-	// After Begin the agent is then stopped, not used again. One that wraps
+	// Err says that nobody can tell how the turn ended (the agent died, it does not
+	// answer an interrupt, its output is garbage), or why it did not begin. After
+	// Begin the agent is then stopped, not used again. An error that wraps
 	// ErrNotDispatched promises that no byte of the turn reached the agent.
 	Err error
 
-	Outcome turn.Outcome // by the agent's own word; of no meaning beside Err
-	Running bool         // it has left work running beside it, which ends with the agent
-	Retire  string       // why the agent is of no further use, empty when it is
+	Outcome turn.Outcome // by the agent's own word; ignored if Err is set
+	Running bool         // the turn has left work running, which ends with the agent
+	Retire  string       // why the agent cannot be used again, empty if it can
 }
 
-// Released is what became of a turn and its agent.
+// Released says what became of a turn and its agent.
 type Released struct {
 	Again  bool  // another agent gets the turn
-	Err    error // how the turn counts: why it was ended from outside, or else the Err of its End
-	CutOff bool  // the agent goes, and what the turn has left running with it
+	Err    error // why the turn was ended from outside, or else the Err of its End
+	CutOff bool  // the agent stops, and with it the work that the turn has left running
 }
 
-// Begin tells the pool that the next byte goes to the agent. The error says why
-// the turn has been ended in the meantime: then nothing may be written.
+// Begin tells the pool that the next byte goes to the agent. If the turn was ended
+// meanwhile, the error says why, and nothing may be written.
 func (g *Grant[A]) Begin() (err error) {
 	g.pool.update(func(t *table) { err = t.begin(g.slot, g.entry) })
 	return err
 }
 
-// Release gives the agent back. It is called once.
+// Release gives the agent back. Call it once.
 func (g *Grant[A]) Release(end End) (r Released) {
 	if g.released {
 		panic("bug: a turn was released twice")
@@ -95,7 +92,7 @@ func (g *Grant[A]) Release(end End) (r Released) {
 	how, exited := "", false
 	select {
 	case <-g.Agent.Done():
-		// It left by itself; the pool may not have come to hear of it.
+		// The agent ended by itself; the pool may not know it yet.
 		how, exited = g.Agent.Exit(), true
 	default:
 	}
@@ -125,7 +122,7 @@ func (p *Pool[A]) turn(s *slot, e *entry, proc Process[A], run Run[A]) {
 	}
 }
 
-// replaced reports that a stale agent goes, and that the turn waits for another.
+// replaced reports whether a stale agent is stopped and the turn waits for another.
 func (p *Pool[A]) replaced(s *slot, e *entry, stale string) (given bool) {
 	if stale != "" {
 		p.update(func(t *table) { given = t.giveBack(s, e, stale) })

@@ -6,7 +6,7 @@ import (
 	"iris/pool/turn"
 )
 
-// cold is the part of v that an agent has from its start on. With setsMode the
+// cold is the part of v that an agent has from its start. With setsMode the
 // permission mode is not in it.
 func cold(v turn.Variant, setsMode bool) turn.Variant {
 	v.Effort, v.AllowedTools = "", ""
@@ -16,8 +16,8 @@ func cold(v turn.Variant, setsMode bool) turn.Variant {
 	return v
 }
 
-// differs says in what the cold part v differs from that of the agent that is
-// there, by the names of the flags and without what they are set to.
+// differs names the flags in which the cold part v differs from that of the live
+// agent, without their values.
 func differs(v, old turn.Variant) string {
 	var with, without []string
 	for _, f := range []struct {

@@ -54,8 +54,8 @@ func TestAMessageGetsAnAgentOfItsVariant(t *testing.T) {
 	})
 }
 
-// What a live agent can set for a turn needs no other agent. The mode is of that
-// kind only where the agent can take it back.
+// A setting that a live agent can change for one turn needs no other agent. The
+// permission mode is such a setting only if the agent can take it back.
 func TestAMessageThatALiveAgentCanServe(t *testing.T) {
 	warm := turn.Variant{Effort: "low", AllowedTools: "Edit"}
 	moded := turn.Variant{Effort: "low", PermissionMode: "plan"}
@@ -129,8 +129,8 @@ func TestBackgroundWorkThatIsCutOff(t *testing.T) {
 	}
 }
 
-// An agent that does not start as a message wants it fails that message and those
-// that want the same. The others of the conversation get theirs.
+// If no agent starts as a message wants it, that message fails, and so do those with
+// the same Variant. The other messages of the conversation get their agent.
 func TestAVariantThatDoesNotStartFailsNobodyElse(t *testing.T) {
 	for _, permanent := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {

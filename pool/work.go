@@ -2,10 +2,10 @@ package pool
 
 import "time"
 
-// Works says what an agent does between two turns of the pool, or beside one, in a
-// few words, and with none that this is over. Until then the agent is busy: it is
-// not evicted, and nothing replaces it. A message of its own key may go to it all
-// the same, unless that wants another agent. A process that is gone is no error.
+// Works says what an agent does by itself, between two turns of the pool or beside
+// one, in a few words; an empty text ends that work. Until then the agent is busy: it
+// is neither evicted nor replaced. A message of its own key may still go to it,
+// unless the message needs another agent. A process that is gone is no error.
 func (p *Pool[A]) Works(process, on string) {
 	p.update(func(t *table) {
 		if s := t.slots[process]; s != nil {
@@ -27,8 +27,8 @@ func (t *table) works(s *slot, on string) {
 	}
 }
 
-// OwnTurn counts a turn of an agent that nobody has sent, which has ended, and
-// tells of it. The detail holds no text of it.
+// OwnTurn counts an ended turn of an agent that nobody has sent, and reports it as an
+// event. The detail holds no text of the turn.
 func (p *Pool[A]) OwnTurn(process, detail string) {
 	p.update(func(t *table) {
 		if s := t.slots[process]; s != nil {
@@ -38,12 +38,11 @@ func (p *Pool[A]) OwnTurn(process, detail string) {
 	})
 }
 
-// working reports that an agent has no turn of ours, and works all the same.
+// working reports whether an agent works by itself without a turn of the pool.
 func (s *slot) working() bool { return s.state == Busy && s.entry == nil }
 
-// takes reports whether the agent there is can have an entry now. An idle one can
-// have any: grant replaces it if need be. What one does by itself is not ended for
-// a message.
+// takes reports whether the live agent can have an entry now. An idle agent can have
+// any: grant replaces it if needed. Own work is not ended for a message.
 func (t *table) takes(s *slot, e *entry) bool {
 	if s.state == Idle {
 		return true
@@ -52,8 +51,8 @@ func (t *table) takes(s *slot, e *entry) bool {
 	return s.working() && fits && t.spent(s) == ""
 }
 
-// beginWork has an agent work by itself. The work is an entry that nobody has handed
-// in, so that a message sent from it has a parent like any other.
+// beginWork starts an agent's own work. The work is an entry that nobody has
+// submitted, so that a message sent from it has a parent like any other.
 func (t *table) beginWork(s *slot, on string) {
 	s.works = on
 	s.work = &entry{turn: Turn{Key: s.queue.key}, queue: s.queue, phase: running, slot: s, since: t.now}
@@ -63,7 +62,7 @@ func (t *table) beginWork(s *slot, on string) {
 	}
 }
 
-// endWork forgets what an agent does by itself.
+// endWork forgets an agent's own work.
 func (t *table) endWork(s *slot) {
 	if s.work != nil {
 		t.dropChildren(s.work)
@@ -72,8 +71,8 @@ func (t *table) endWork(s *slot) {
 	}
 }
 
-// rests is called when an agent has ended what it did by itself. What would have
-// been decided about it at the end of its last turn is decided now.
+// rests is called when an agent has ended its own work. It makes the decision that
+// the end of its last turn left open.
 func (t *table) rests(s *slot) {
 	alone := s.working()
 	t.endWork(s)
@@ -85,7 +84,7 @@ func (t *table) rests(s *slot) {
 	t.reindex(s.queue)
 }
 
-// occupy makes a slot busy that has no turn.
+// occupy makes a slot without a turn busy.
 func (t *table) occupy(s *slot) {
 	t.unlist(s)
 	s.state, s.stalled = Busy, time.Time{}
@@ -93,7 +92,7 @@ func (t *table) occupy(s *slot) {
 	t.arm(s)
 }
 
-// free is for a slot without a turn: it is idle unless its agent works by itself.
+// free makes a slot without a turn idle, unless its agent works by itself.
 func (t *table) free(s *slot) {
 	if s.work != nil {
 		t.occupy(s)
@@ -102,7 +101,7 @@ func (t *table) free(s *slot) {
 	}
 }
 
-// busySince is when a busy slot began with what it does.
+// busySince is when a busy slot began its turn or own work.
 func (s *slot) busySince() time.Time {
 	if s.entry != nil {
 		return s.turnAt
@@ -110,7 +109,7 @@ func (s *slot) busySince() time.Time {
 	return s.work.since
 }
 
-// children are the messages that wait and that a busy slot waits for.
+// children are the waiting messages that a busy slot waits for.
 func (s *slot) children() (all []*entry) {
 	for _, e := range []*entry{s.entry, s.work} {
 		if e != nil {

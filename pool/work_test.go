@@ -165,7 +165,8 @@ func TestWorkThatHangsIsReportedAndLeftAlone(t *testing.T) {
 	})
 }
 
-// What is sent from it, and waited for, could not run where it needs its place.
+// A message that own work sends and waits for could not run if it needs the place of
+// that agent.
 func TestDeadlockOfWorkByItself(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

@@ -133,7 +133,7 @@ func (w *world) over(st step) {
 }
 
 // mayStop checks that no agent is stopped that works by itself, unless it is of no
-// use any more or somebody wants it to go now.
+// use any more or was killed.
 func (w *world) mayStop(s *slot) {
 	if w.working[s] {
 		switch {

@@ -124,7 +124,7 @@ func TestDaemonBySocketActivation(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Who wants no daemon wakes none.
+	// A command that wants no daemon starts none.
 	i.run("daemon", "install", "--socket")
 	i.mkdir("run/systemd")
 	wanted := filepath.Join(i.mkdir("config/systemd/user/sockets.target.wants"), "iris.socket")
@@ -142,7 +142,7 @@ func TestDaemonBySocketActivation(t *testing.T) {
 		t.Fatal("it woke the daemon")
 	}
 
-	// Who wants one does.
+	// A command that wants one does.
 	if got := i.run("send", "-n", "api", "echo:hello"); got != "hello\n" {
 		t.Errorf("got %q", got)
 	}

@@ -69,7 +69,7 @@ EXIT STATUS
 
 func runKill(ctx context.Context, opts *killOptions, args []string, s streams) error {
 	target := ipc.Target{All: true, Tree: opts.tree}
-	var none error // that no agent is left is what --all is for
+	var none error // --all is for having no agent left, so this is no failure
 	if !opts.all {
 		var err error
 		if target, err = opts.target(args[0]); err != nil {
@@ -93,15 +93,15 @@ func runKill(ctx context.Context, opts *killOptions, args []string, s streams) e
 	return printStopped(s.out, s.err, opts.json, stopped, none)
 }
 
-// commandWidth is how many columns of a command line are said.
+// commandWidth is how many columns of a command line are printed.
 const commandWidth = 60
 
-// commandText is a command line as it fits a message.
+// commandText is a command line, short enough for a message.
 func commandText(p *ipc.TreeProcess) string {
 	return terminal.Clip(terminal.Escape(strings.Join(p.Command, " ")), commandWidth)
 }
 
-// stopOptions are what the commands that stop agents have in common.
+// stopOptions are the options shared by the commands that stop agents.
 type stopOptions struct {
 	*globals
 	sessions bool
@@ -113,8 +113,8 @@ func (o *stopOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 }
 
-// target reads TEAM[@SESSION] as "ps -q" prints it: exactly that conversation,
-// or with --sessions every one of the team.
+// target parses TEAM[@SESSION] as "ps -q" prints it: exactly that session, or with
+// --sessions every session of the team.
 func (o *stopOptions) target(arg string) (ipc.Target, error) {
 	team, session, err := parseTarget(arg)
 	if err == nil && o.sessions && session != "" {
@@ -123,7 +123,8 @@ func (o *stopOptions) target(arg string) (ipc.Target, error) {
 	return ipc.Target{Team: team, Session: session, AllSessions: o.sessions}, err
 }
 
-// stopAgents stops agents. Without a daemon no agent lives, which is what none says.
+// stopAgents stops agents. If there is no daemon, no agent lives and the error is
+// none.
 func (o *stopOptions) stopAgents(ctx context.Context, verb func(ipc.Verbs, context.Context, ipc.Target) (ipc.Stopped, error), t ipc.Target, none error) (ipc.Stopped, error) {
 	stopped, err := verb(o.running().verbs(), ctx, t)
 	if errors.Is(err, ipc.ErrNoDaemon) {
@@ -132,13 +133,13 @@ func (o *stopOptions) stopAgents(ctx context.Context, verb func(ipc.Verbs, conte
 	return stopped, orDirectory(t.Team, err)
 }
 
-// notRunning says that what arg names is not.
+// notRunning says that the agent named arg is not running.
 func notRunning(arg string) *ipc.Error {
 	return ipc.Errorf(ipc.CodeNotFound, "no agent of team %s is running", arg)
 }
 
-// printStopped writes which agents were stopped, one a line, and on stderr
-// which ones go later. None at all is the error none, which may be nil.
+// printStopped writes the stopped agents, one a line, and on stderr those that will
+// stop later. If there are none at all, it returns the error none, which may be nil.
 func printStopped(stdout, stderr io.Writer, asJSON bool, s ipc.Stopped, none error) error {
 	if len(s.Stopped)+len(s.Later) == 0 && none != nil {
 		return none

@@ -55,10 +55,10 @@ does, is named in parentheses after the tool.
 
 The deadline is approval_timeout of the configuration. A turn that waits does
 not count as stalled, and "iris ps" says which approval it waits for. A call is
-gone when its turn or the daemon ends first. After "iris daemon restart" it
-still waits; a call of a background subagent also waits on after the result of
-the main turn. When the daemon dies, Claude Code denies the tool by itself, and
-the message says "approval lost".
+gone when its turn or the daemon ends first. It still waits after "iris daemon
+restart", and a call of a background subagent also after the result of the main
+turn. When the daemon dies, Claude Code denies the tool by itself, and the
+message says "approval lost".
 
 At a terminal "iris send" and "iris wait" ask you directly, and only "y" or
 "yes" allows. approval_notify of the configuration runs a command for each call
@@ -120,7 +120,7 @@ func runApprovals(ctx context.Context, opts *approvalsOptions, args []string, s 
 	return terminal.FitTable(s.out, approvalHeader, rows)
 }
 
-// list returns what is asked for; alone says that it is one, by its id.
+// list returns the requested approvals; alone says that one was requested by its id.
 func (o *approvalsOptions) list(ctx context.Context, args []string) (list []ipc.Approval, alone bool, err error) {
 	if len(args) == 0 {
 		list, err = o.approvals(ctx, ipc.ApprovalFilter{})
@@ -141,7 +141,7 @@ func (o *approvalsOptions) list(ctx context.Context, args []string) (list []ipc.
 	return slices.DeleteFunc(list, func(a ipc.Approval) bool { return session != "" && a.Session != session }), false, err
 }
 
-// approvals asks the daemon; without one nothing waits.
+// approvals asks the daemon; without a daemon nothing waits.
 func (g globals) approvals(ctx context.Context, f ipc.ApprovalFilter) ([]ipc.Approval, error) {
 	list, err := g.running().verbs().Approvals(ctx, f)
 	if errors.Is(err, ipc.ErrNoDaemon) {
@@ -162,7 +162,7 @@ func approvalRow(a *ipc.Approval, now time.Time, home string) []string {
 	}
 }
 
-// toolOf names a tool and the subagent that wants to use it.
+// toolOf names a tool and the subagent that asks for it.
 func toolOf(a *ipc.Approval) string {
 	if a.Subagent == nil {
 		return a.Tool
@@ -170,7 +170,7 @@ func toolOf(a *ipc.Approval) string {
 	return a.Tool + " (" + cmp.Or(a.Subagent.Kind, "subagent") + ")"
 }
 
-// questionsLine is what an agent asks, in one line.
+// questionsLine is the questions of an agent in one line.
 func questionsLine(questions []ipc.Question) string {
 	var all []string
 	for _, q := range questions {
@@ -183,8 +183,8 @@ func questionsLine(questions []ipc.Question) string {
 	return strings.Join(all, "; ")
 }
 
-// approvalText is an approval with its whole input. Each line of what comes from
-// elsewhere has a mark before it, so that none can pass for one of ours.
+// approvalText is an approval with its whole input. Each line of text from elsewhere
+// has a mark before it, so that it cannot look like a line of iris.
 func approvalText(a *ipc.Approval, now time.Time) string {
 	var b bytes.Buffer
 	fields := [][2]string{
@@ -224,7 +224,7 @@ func subagentOf(a *ipc.Approval) string {
 	return strings.TrimSpace(s.Kind+" "+s.ID) + ": " + s.Task
 }
 
-// writeQuestion prints a question with its options, by their numbers.
+// writeQuestion prints a question with its numbered options.
 func writeQuestion(b *bytes.Buffer, q *ipc.Question, number int) {
 	fmt.Fprintf(b, "question %d", number)
 	if q.Header != "" {
@@ -245,8 +245,8 @@ func writeQuestion(b *bytes.Buffer, q *ipc.Question, number int) {
 	}
 }
 
-// writeBarred prints a text of the agent's, each line behind a bar; the mark stands
-// before the first of them.
+// writeBarred prints a text of the agent, each line behind a bar, with the mark
+// before the first line.
 func writeBarred(b *bytes.Buffer, mark, text string) {
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		fmt.Fprintf(b, "%1s | %s\n", mark, safeLine(line))
@@ -254,7 +254,7 @@ func writeBarred(b *bytes.Buffer, mark, text string) {
 	}
 }
 
-// safeLine is a line whose tabs stay tabs.
+// safeLine is a line that cannot steer a terminal; tabs are kept.
 func safeLine(s string) string {
 	parts := strings.Split(s, "\t")
 	for i := range parts {
@@ -263,7 +263,7 @@ func safeLine(s string) string {
 	return strings.Join(parts, "\t")
 }
 
-// inputMembers takes an object apart, in its order; texts stand as they are, other
+// inputMembers returns the members of an object in order; texts as they are, other
 // values as JSON.
 func inputMembers(input json.RawMessage) (members [][2]string, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(input))
@@ -288,7 +288,7 @@ func inputMembers(input json.RawMessage) (members [][2]string, ok bool) {
 	return members, true
 }
 
-// completeApprovals completes the first argument with the ids of those that wait.
+// completeApprovals completes the first argument with the ids of waiting approvals.
 func completeApprovals(g *globals) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {

@@ -41,7 +41,7 @@ func withBoth(t *testing.T, toml string, f func(t *testing.T, d *deciding)) {
 	t.Run("real", func(t *testing.T) { t.Parallel(); f(t, decidingReal(t, toml)) })
 }
 
-// exec runs a command and returns its status and what it wrote.
+// exec runs a command and returns its status and output.
 func (d *deciding) exec(args ...string) (status int, stdout, stderr string) {
 	d.t.Helper()
 	cmd := d.command(args...)
@@ -53,7 +53,7 @@ func (d *deciding) exec(args ...string) (status int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// want runs a command and wants that status, and those words on stderr.
+// want runs a command and checks its status, and that those words are on stderr.
 func (d *deciding) want(status int, words string, args ...string) (stdout string) {
 	d.t.Helper()
 	got, stdout, stderr := d.exec(args...)
@@ -131,7 +131,7 @@ func TestApprovalExpiresByItself(t *testing.T) {
 	})
 }
 
-// What waits for permission waits on in the next program of the daemon.
+// A waiting approval still waits in the next program of the daemon.
 func TestApprovalOutlivesTheProgramOfTheDaemon(t *testing.T) {
 	t.Parallel()
 	withBoth(t, "", func(t *testing.T, d *deciding) {
@@ -182,7 +182,7 @@ func TestApprovalExpiresInTheNextProgram(t *testing.T) {
 }
 
 // When the daemon is killed the agent denies by itself, and the message says that
-// this was nobody's decision.
+// nobody had decided.
 func TestApprovalIsLostWhenTheDaemonIsKilled(t *testing.T) {
 	t.Parallel()
 	withBoth(t, "", func(t *testing.T, d *deciding) {
@@ -245,8 +245,8 @@ func TestAgentsAreRefused(t *testing.T) {
 	d.want(0, "", "team", "rm", "other")
 }
 
-// An agent that an earlier daemon has left is not below the new one, and refused
-// all the same.
+// An agent that an earlier daemon has left is not below the new daemon, and is still
+// refused.
 func TestLeftAgentIsRefused(t *testing.T) {
 	t.Parallel()
 	d := decidingFake(t, "")

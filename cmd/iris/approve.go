@@ -40,7 +40,7 @@ An agent's question (AskUserQuestion) is allowed by answering it: give --answer
 once for each question, in their order. TEXT is the label of an option, its
 number as "iris approvals ID" shows it, or any other text; where several options
 may be chosen, separate them by commas. Without an answer for each question
-nothing is allowed, and the question waits on (2).` + decideText,
+nothing is allowed, and the question still waits (2).` + decideText,
 		Example: `  iris approvals
   iris approve k7qm2
   iris approve 3wdxa --answer Postgres --answer 1,3`,
@@ -71,7 +71,7 @@ func runDecide(ctx context.Context, opts jsonOptions, params ipc.Decide, stdout 
 	return err
 }
 
-// decide decides about an approval. Without a daemon none waits.
+// decide decides about an approval. Without a daemon no approval waits.
 func (g globals) decide(ctx context.Context, params ipc.Decide) (ipc.Approval, error) {
 	a, err := g.running().verbs().Decide(ctx, params)
 	if errors.Is(err, ipc.ErrNoDaemon) {

@@ -15,7 +15,7 @@ import (
 	"iris/ipc"
 )
 
-// A crowded house has one agent, which is busy, so that what is sent only waits.
+// A crowded house has one agent, which is busy, so that every message only waits.
 func crowdedHouse(b *testing.B) *house {
 	h := newHouse(b, buildIris(b), "max_processes = 1\nqueue_limit = 1000000\nstop_grace = \"100ms\"\n")
 	h.run("ps")
@@ -43,8 +43,8 @@ func submit(b testing.TB, c *ipc.Client, session, text string) {
 	}
 }
 
-// syncer returns what writes n bytes to a file beside the journal and has them
-// on disk.
+// syncer returns a function that writes n bytes to a file beside the journal and
+// syncs them.
 func (h *house) syncer(n int) func() {
 	f, err := os.Create(filepath.Join(h.dir, "state", "sync"))
 	if err != nil {

@@ -54,8 +54,8 @@ func work(b *testing.B, pid int) (cpu time.Duration, wakes int) {
 	return cpu, wakes
 }
 
-// BenchmarkAgentMemory measures what an idle daemon takes, and what each of a
-// thousand live agents adds.
+// BenchmarkAgentMemory measures the memory of an idle daemon, and of each of a
+// thousand live agents.
 func BenchmarkAgentMemory(b *testing.B) {
 	n := few(1000, 20)
 	h := newHouse(b, buildIris(b), fmt.Sprintf("max_processes = %d\nidle_timeout = \"0\"\n", max(n, 10)))
@@ -85,7 +85,7 @@ func BenchmarkAgentMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkMemoryAfterAnswers measures what a daemon keeps, a minute later, of a
+// BenchmarkMemoryAfterAnswers measures the memory of a daemon a minute after a
 // hundred answers of 1 MB.
 func BenchmarkMemoryAfterAnswers(b *testing.B) {
 	h := newHouse(b, buildIris(b), "")
@@ -109,8 +109,8 @@ func BenchmarkMemoryAfterAnswers(b *testing.B) {
 	}
 }
 
-// BenchmarkIdle measures what a daemon with ten idle agents does in a minute,
-// once it is at rest: the health check after their last turn is over.
+// BenchmarkIdle measures the work of a daemon with ten idle agents in a minute, after
+// the health check that follows their last turn.
 func BenchmarkIdle(b *testing.B) {
 	h := newHouse(b, buildIris(b), "idle_timeout = \"0\"\n")
 	for b.Loop() {

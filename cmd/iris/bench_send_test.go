@@ -173,11 +173,10 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// BenchmarkLargeAnswer compares an answer of 8 MB through iris, as a whole
-// command, with reading it from a process over a pipe: from one that writes the
-// pieces of its text too, as those of iris do, and from one that does not. All
-// agents are new and ready each time: their conversations must not carry what was
-// said before.
+// BenchmarkLargeAnswer compares an answer of 8 MB through iris, as a whole command,
+// with reading it from a process over a pipe: from a process that writes the pieces
+// of its text too, as under iris, and from one that does not. All agents are new and
+// ready each time: their conversations must not contain earlier messages.
 func BenchmarkLargeAnswer(b *testing.B) {
 	const size = 8 << 20
 	r := newReal(b)

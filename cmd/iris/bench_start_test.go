@@ -58,8 +58,8 @@ func newTmux(b *testing.B) func(args ...string) *exec.Cmd {
 	return tmux
 }
 
-// BenchmarkColdStart compares an "iris ps" that finds nothing at all, makes the
-// directories and starts the daemon, with one that finds a daemon.
+// BenchmarkColdStart compares an "iris ps" that makes the directories and starts the
+// daemon with one that finds a daemon.
 func BenchmarkColdStart(b *testing.B) {
 	iris := buildIris(b)
 	warm := newHouse(b, iris, "")

@@ -110,8 +110,8 @@ EXIT STATUS
 	}, opts.addFlags)
 }
 
-// runCancel cancels each message. One that is not there, or runs where nobody can
-// reach it, keeps none of the others from it.
+// runCancel cancels each message. An error about one message does not keep it from
+// cancelling the others.
 func runCancel(ctx context.Context, opts *cancelOptions, args []string, s streams) error {
 	var failed error
 	for _, id := range args {

@@ -51,7 +51,7 @@ func runCompletion(root *cobra.Command, shell string, stdout io.Writer) error {
 	return usagef("it is one of bash, zsh, fish and powershell", "no completion for the shell %q", shell)
 }
 
-// completeCommands completes the names of commands, and below them of theirs.
+// completeCommands completes the names of commands and subcommands.
 func completeCommands(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	of, rest, err := cmd.Root().Find(args)
 	if err != nil || len(rest) > 0 {
@@ -77,9 +77,9 @@ func completeAdded(g *globals) cobra.CompletionFunc {
 	}
 }
 
-// completeTeams completes the first argument with the names of the configured
-// teams, and after an "@" with the sessions that the team has, if a daemon runs.
-// Whatever has a slash is a directory's.
+// completeTeams completes the first argument with the names of the configured teams,
+// and after an "@" with the sessions of the team, if a daemon runs. A word with a
+// slash is a directory.
 func completeTeams(g *globals) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		switch {
@@ -99,7 +99,7 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 	}
 }
 
-// sessionsOf lists the conversations that a team has beside its own.
+// sessionsOf lists the named sessions of a team.
 func (g *globals) sessionsOf(team string) (names []string) {
 	list, _ := g.quiet().Sessions(context.Background())
 	now := time.Now()
@@ -111,11 +111,11 @@ func (g *globals) sessionsOf(team string) (names []string) {
 	return names
 }
 
-// quiet are the calls for a shell that completes a word: none starts a daemon, or
-// waits for a slow one.
+// quiet returns calls for completing a word in a shell: they never start a daemon,
+// and do not wait for a slow one.
 func (g *globals) quiet() ipc.Verbs { return g.within(completionLimit) }
 
-// within are calls that start no daemon and take no longer than limit.
+// within returns calls that start no daemon and take no longer than limit.
 func (g *globals) within(limit time.Duration) ipc.Verbs {
 	return func(ctx context.Context, method string, params, result any) error {
 		ctx, cancel := context.WithTimeout(ctx, limit)
@@ -129,8 +129,8 @@ func completeWords(cmd *cobra.Command, flag string, words []string) {
 	cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// completeList completes a flag that takes some of a few words, with commas
-// between them.
+// completeList completes a flag that takes several of a few words, separated by
+// commas.
 func completeList(cmd *cobra.Command, flag string, words []string) {
 	cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
 		before := text[:strings.LastIndex(text, ",")+1]
@@ -144,17 +144,17 @@ func completeList(cmd *cobra.Command, flag string, words []string) {
 	})
 }
 
-// many is how many ids a command takes that takes any number of them.
+// many stands for any number of ids.
 const many = math.MaxInt
 
-// completions is how many messages a shell is offered.
+// completions is how many messages are offered to a shell.
 const completions = 50
 
-// completionLimit is for the daemon to answer. It is another one in tests.
+// completionLimit is how long the daemon may take to answer. Tests change it.
 var completionLimit = 200 * time.Millisecond
 
-// completeMessages completes the first most arguments with the ids of messages
-// in these states, or in any, if a daemon runs.
+// completeMessages completes the first arguments, at most most of them, with the ids
+// of messages in these states, or in any state, if a daemon runs.
 func completeMessages(g *globals, most int, states ...string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) >= most {
@@ -172,7 +172,7 @@ func completeMessages(g *globals, most int, states ...string) cobra.CompletionFu
 	}
 }
 
-// describe puts its description beside each name.
+// describe adds its description to each name.
 func describe(cfg *config.Config, names []string) []string {
 	for i, name := range names {
 		if d := cfg.Teams[name].Description; d != "" {

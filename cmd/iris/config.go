@@ -80,7 +80,8 @@ func runConfigCheck(_ context.Context, g *globals, _ []string, s streams) error 
 	return nil
 }
 
-// missed is what a running daemon says of a file that it has read and that is missing now.
+// missed returns the running daemon's report that its configuration file is missing
+// now.
 func missed(g *globals, cfg *config.Config) config.Problems {
 	paths, err := g.paths()
 	if err != nil || slices.Contains(cfg.Files, paths.Config) {

@@ -11,10 +11,10 @@ import (
 	"iris/ipc"
 )
 
-// These are others in tests.
+// Limits that tests change.
 var (
-	askLimit    = 2 * time.Second  // for whether a message was accepted, when the wait ended before its id came
-	cancelLimit = 10 * time.Second // for that, and for the message to be cancelled
+	askLimit    = 2 * time.Second  // to find out whether a message was accepted, when the wait ended before its id came
+	cancelLimit = 10 * time.Second // the same, and to cancel the message
 )
 
 // explain says what a failed wait means.
@@ -40,8 +40,8 @@ func (d *delivery) explain(ctx context.Context, err error) error {
 	return d.cutShort(ctx, ids)
 }
 
-// gone says that there is no daemon any more. What is on record is safe. Status 3
-// is that of a message which was surely not accepted.
+// gone says that there is no daemon any more. Recorded messages are safe. Status 3 is
+// only for a message that was certainly not accepted.
 func (d *delivery) gone(err error) error {
 	ids := d.ids
 	switch {
@@ -64,7 +64,7 @@ func (d *delivery) gone(err error) error {
 	return e
 }
 
-// cutShort says what becomes of messages that nobody waits for any more.
+// cutShort says what becomes of messages whose wait has ended.
 func (d *delivery) cutShort(ctx context.Context, ids []string) error {
 	e := &waitError{cause: ctx.Err()}
 	why := whyEnded(ctx, d.timeout)
@@ -95,7 +95,7 @@ func (d *delivery) cutShort(ctx context.Context, ids []string) error {
 	return e
 }
 
-// cancel is what --cancel-on-interrupt adds to the end of the wait.
+// cancel cancels the message, for --cancel-on-interrupt, and adds the result to e.
 func (d *delivery) cancel(ctx context.Context, e *waitError) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelLimit)
 	defer stop()
@@ -114,7 +114,7 @@ func (d *delivery) cancel(ctx context.Context, e *waitError) {
 	}
 }
 
-// resumeCommand is the command that goes on with a wait.
+// resumeCommand is the command that continues a wait.
 func (d *delivery) resumeCommand(id string) string {
 	s := d.streaming
 	if s == nil || !s.lines {
@@ -127,12 +127,12 @@ func (d *delivery) resumeCommand(id string) string {
 	return fmt.Sprintf("iris wait --output stream-json%s --after %d %s", partial, s.seq, id)
 }
 
-// undecided finds out what became of a message whose id the daemon has not told
-// before the wait ended. It returns nil when the message was accepted, and is
-// noted; otherwise what to say.
+// undecided finds out what became of a message if the wait ended before the daemon
+// sent its id. It returns nil if the message was accepted, and records its id;
+// otherwise the error to report.
 //
-// The connection is closed: what the daemon has not accepted until now it will not
-// accept. So its answer holds also later.
+// The connection is closed: the daemon will not accept a message that it has not
+// accepted yet. So its answer stays true.
 func (d *delivery) undecided(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() == nil && !errors.Is(err, ipc.ErrLost):
@@ -151,7 +151,7 @@ func (d *delivery) undecided(ctx context.Context, err error) error {
 	return d.doubt(whyEnded(ctx, d.timeout), d.cancelsNow(ctx))
 }
 
-// find asks a daemon that is there for the message, and not for long.
+// find asks a running daemon for the message, within a short limit.
 func (d *delivery) find(ctx context.Context) (ipc.Message, error) {
 	limit := askLimit
 	if d.cancelsNow(ctx) {
@@ -177,7 +177,7 @@ func (d *delivery) cancelsNow(ctx context.Context) bool {
 	return d.cancels && errors.Is(ctx.Err(), context.Canceled)
 }
 
-// notAccepted says that there is no message, and will be none.
+// notAccepted says that the message was not accepted and will not be.
 func notAccepted(ctx context.Context) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -197,7 +197,7 @@ func (d *delivery) doubt(why string, cancels bool) error {
 		e.Data.Hint = fmt.Sprintf("%q ends it, if it was, when the daemon answers again", "iris cancel "+d.newID)
 	case d.keyed:
 		e.Data.Hint = "the same --key makes it safe to send again"
-	case d.retries != "": // one that was unknown keeps its id
+	case d.retries != "": // an unknown message keeps its id
 		e.Data.Hint = fmt.Sprintf("when the daemon answers again, %q says so, or %q if that message was unknown", "iris show "+d.newID, "iris show "+d.retries)
 	default:
 		e.Data.Hint = fmt.Sprintf("%q says so when the daemon answers again", "iris show "+d.newID)
@@ -205,7 +205,7 @@ func (d *delivery) doubt(why string, cancels bool) error {
 	return e
 }
 
-// whyEnded says what has ended a wait.
+// whyEnded says why a wait has ended.
 func whyEnded(ctx context.Context, timeout seconds) string {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):

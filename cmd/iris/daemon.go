@@ -22,14 +22,14 @@ import (
 type daemonOptions struct {
 	*globals
 	readyFD   int
-	takeover  int               // descriptor of what the program before this one has left
-	trial     string            // directory in which this program is tried
+	takeover  int               // descriptor with the state of the earlier program
+	trial     string            // directory in which to try this program
 	keys      map[string]string // flag -> key of the configuration
 	overrides []config.Override
 }
 
-// addFlags declares a flag for each key of the configuration that has a
-// variable in the environment.
+// addFlags declares a flag for each key of the configuration that has an environment
+// variable.
 func (o *daemonOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.readyFD, "ready-fd", 0, "descriptor to say \"ok\" on")
 	f.MarkHidden("ready-fd")
@@ -60,13 +60,13 @@ func completeValues(cmd *cobra.Command) {
 
 func flagName(k config.Key) string { return strings.ReplaceAll(k.Name, "_", "-") }
 
-// summary is the first sentence of a text, as the help of a flag is written.
+// summary is the first sentence of a text, in the form of a flag's help.
 func summary(doc string) string {
 	first, _, _ := strings.Cut(doc, ". ")
 	return strings.ToLower(first[:1]) + strings.TrimSuffix(first[1:], ".")
 }
 
-// collect notes which keys the caller set by flag.
+// collect records the keys that were set by flag.
 func (o *daemonOptions) collect(f *pflag.FlagSet) {
 	f.Visit(func(flag *pflag.Flag) {
 		if key, ok := o.keys[flag.Name]; ok {
@@ -109,8 +109,8 @@ EXIT STATUS
 	return cmd
 }
 
-// again is how this daemon is started once more, by another program in its
-// process: without what only one start is given.
+// again returns the arguments to start this daemon again with another program in its
+// process, without those for a single start.
 func (o *daemonOptions) again(p config.Paths) []string {
 	args := o.daemonArgs(p)
 	for _, set := range o.overrides {
@@ -120,7 +120,7 @@ func (o *daemonOptions) again(p config.Paths) []string {
 }
 
 func runDaemon(ctx context.Context, opts *daemonOptions, _ []string, s streams) error {
-	// Before the working directory changes. What is wrong with it, the daemon says.
+	// Before the working directory changes. The daemon reports an error in it.
 	paths, err := opts.ofAnyConfig().paths()
 	if err != nil {
 		return err
@@ -164,13 +164,13 @@ func runDaemon(ctx context.Context, opts *daemonOptions, _ []string, s streams) 
 	return ipc.Errorf(ipc.CodeDaemon, "%s", err)
 }
 
-// examine looks at the teams as a daemon would, where there is none.
+// examine examines the teams as a daemon would, when there is none.
 func examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	return daemon.Examine(ctx, paths)
 }
 
-// settle sees to the agents of a daemon that is gone, and returns how many are
-// left to the next one.
+// settle waits for the agents of a stopped daemon, and returns how many are left to
+// the next daemon.
 func settle(ctx context.Context, p config.Paths) (left int, err error) {
 	service, err := daemon.TakeService()
 	if err == nil {
@@ -185,7 +185,7 @@ func settle(ctx context.Context, p config.Paths) (left int, err error) {
 	return left, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 }
 
-// newAgentCmd is how the daemon starts the agents that are built in.
+// newAgentCmd makes the command that the daemon starts built-in agents with.
 func newAgentCmd(*globals) *cobra.Command {
 	return group(&cobra.Command{
 		Use:    "agent",
@@ -195,7 +195,7 @@ func newAgentCmd(*globals) *cobra.Command {
 		Use:                "echo",
 		Short:              "Run the agent that repeats what it is told",
 		Hidden:             true,
-		DisableFlagParsing: true, // they are Claude Code's
+		DisableFlagParsing: true, // the flags are Claude Code's
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runEcho(cmd.Context(), args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -53,8 +53,8 @@ EXIT STATUS
 	}, opts.addFlags)
 }
 
-// quietStop is how long a daemon may take to end before the user is told what
-// for. It is another time in tests.
+// quietStop is how long a daemon may take to stop before the user is told the reason.
+// Tests change it.
 var quietStop = 2 * time.Second
 
 func runDaemonStop(ctx context.Context, opts *daemonStopOptions, _ []string, s streams) error {
@@ -76,7 +76,7 @@ func runDaemonStop(ctx context.Context, opts *daemonStopOptions, _ []string, s s
 // stop stops the daemon, whatever its configuration, and returns when it is gone.
 func (g globals) stop(ctx context.Context, params ipc.StopParams) error {
 	daemon := g.running().ofAnyConfig()
-	s, err := daemon.verbs().Status(ctx) // asks again where one is just dying
+	s, err := daemon.verbs().Status(ctx) // asks again if the daemon is just ending
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func runDaemonStatus(ctx context.Context, opts *jsonOptions, args []string, s st
 	return noDaemon(runStatus(ctx, opts, args, s))
 }
 
-// noDaemon says in plain words that there is none, to who asked for no start.
+// noDaemon turns the error for a missing daemon into plain words.
 func noDaemon(err error) error {
 	if errors.Is(err, ipc.ErrNoDaemon) {
 		return ipc.Errorf(ipc.CodeDaemon, "no daemon is running")
@@ -160,7 +160,7 @@ func newDaemonRestartCmd(g *globals) *cobra.Command {
 		Use:   "restart",
 		Short: "Replace the program of the running daemon",
 		Long: `Replace the program of the running daemon by this program, in the same process.
-Idle agents stay warm, turns run on, messages wait on, and commands that wait
+Idle agents stay warm, turns go on, messages stay queued, and commands that wait
 for an answer get it. When no daemon runs, one is started.
 
 This program is tried first: it must run, read the daemon's configuration and
@@ -203,15 +203,15 @@ func runDaemonRestart(ctx context.Context, g *globals, _ []string, _ streams) er
 	return c.Close()
 }
 
-// notReplaceable reports that the daemon does not know how, or cannot on this
-// system.
+// notReplaceable reports whether the daemon cannot be replaced in place, because of
+// its version or this system.
 func notReplaceable(err error) bool {
 	var wire *ipc.Error
 	return errors.As(err, &wire) && (wire.Code == ipc.CodeMethodNotFound || reasonOf(err) == "unsupported")
 }
 
-// replace has the daemon replace its program by this one, and returns when that
-// is in service.
+// replace replaces the daemon's program by this one, and returns when it is in
+// service.
 func (g globals) replace(ctx context.Context) error {
 	daemon := g.running().ofAnyConfig().verbs()
 	self, err := os.Executable()
@@ -233,8 +233,8 @@ func (g globals) replace(ctx context.Context) error {
 	return err
 }
 
-// cutOff reports that a call has no answer because its daemon is another program
-// by now.
+// cutOff reports whether a call got no answer because the daemon's program was
+// replaced or has ended.
 func cutOff(err error) bool {
 	var wire *ipc.Error
 	return errors.Is(err, ipc.ErrLost) || errors.As(err, &wire) && wire.Code == ipc.CodeCancelled && wire.Data == nil

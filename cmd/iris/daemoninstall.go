@@ -99,7 +99,7 @@ func runDaemonInstall(_ context.Context, opts *daemonInstallOptions, _ []string,
 	return printInstalled(s.out, p, self, all, socket)
 }
 
-// installed returns the path of this program, at which systemd finds it too.
+// installed returns the path of this program, where systemd finds it too.
 func installed() (string, error) {
 	if runtime.GOOS != "linux" {
 		return "", ipc.Errorf(ipc.CodeFailed, "there is no systemd on this system")
@@ -114,7 +114,7 @@ func installed() (string, error) {
 	return self, nil
 }
 
-// refuseOthers refuses files that we may not replace or remove.
+// refuseOthers refuses files that iris may not replace or remove.
 func refuseOthers(all []systemd.Unit, force bool) error {
 	for _, u := range all {
 		there, ours, err := u.Ours()
@@ -131,8 +131,8 @@ func refuseOthers(all []systemd.Unit, force bool) error {
 	return nil
 }
 
-// printInstalled prints what is to be run, as a shell takes it: where no systemd
-// answers nothing is done, and a daemon that runs goes on.
+// printInstalled prints the commands for a shell. If systemd does not answer, they do
+// nothing, and a running daemon goes on.
 func printInstalled(stdout io.Writer, paths config.Paths, self string, all []systemd.Unit, socket bool) error {
 	p := terminal.NewPrinter(stdout, false)
 	for _, u := range all {
@@ -152,8 +152,7 @@ func printInstalled(stdout io.Writer, paths config.Paths, self string, all []sys
 	return p.Close()
 }
 
-// commandFor is the beginning of a command line, as a shell takes it, for the
-// daemon that a command with these paths means.
+// commandFor is the beginning of a shell command for the daemon with these paths.
 func commandFor(p config.Paths, self string) []string {
 	words := []string{self}
 	if p.Chosen() != "" {

@@ -15,39 +15,39 @@ import (
 	"iris/ipc"
 )
 
-// These are others in tests.
+// Limits that tests change.
 var (
-	reachTimeout    = 5 * time.Second // for a daemon to be there again
+	reachTimeout    = 5 * time.Second // for a daemon to be running again
 	whenInterrupted = onInterrupt
 )
 
-// A delivery is a command that waits for messages. A message outlives the daemon
-// that took it, and so does the wait: when the connection is lost it goes on with
+// A delivery is a command's wait for messages. A message outlives the daemon that
+// accepted it, and so does the wait: when the connection is lost, it continues with
 // the next daemon, by the ids.
 type delivery struct {
 	*globals
 	timeout   seconds
 	prompt    *prompter
-	streaming *streaming // of the output; nil without
+	streaming *streaming // of the output; nil if it is not streamed
 
-	// Of a message that is sent, not of earlier ones.
-	newID   string                                                 // that it is sent with
-	retries string                                                 // the ended one that is to run again, if any
-	accept  func(context.Context, *ipc.Client) (*ipc.Reply, error) // sends it; without a reply it is still to be waited for
-	detach  bool                                                   // it is not waited for
-	keyed   bool                                                   // it has a key: to send it again does no harm
-	cancels bool                                                   // an interrupt cancels it as well
+	// Only for a message that is sent.
+	newID   string                                                 // its id
+	retries string                                                 // the ended message to run again, if any
+	accept  func(context.Context, *ipc.Client) (*ipc.Reply, error) // sends it; if it returns no reply, wait for the message
+	detach  bool                                                   // do not wait for it
+	keyed   bool                                                   // it has a key: sending it again is safe
+	cancels bool                                                   // an interrupt also cancels it
 
 	armed bool // interrupts end the wait
-	sent  bool // a daemon may have the call
-	lost  bool // one may have accepted the message, and is gone
+	sent  bool // a daemon may have received the call
+	lost  bool // a daemon that may have accepted the message is gone
 	leave context.CancelFunc
-	ids   []string          // what is waited for, nil until the daemon has said it
+	ids   []string          // the awaited messages, nil until the daemon has sent the id
 	heard map[string]string // the states of messages, from the daemon of this connection
-	again []string          // messages of which it was said that they have another attempt
+	again []string          // messages for which another attempt was reported
 }
 
-// begin bounds the wait by --timeout. Its context is that of each run.
+// begin limits the wait by --timeout. All runs use its context.
 func (d *delivery) begin(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, d.leave = context.WithCancel(ctx)
 	if d.timeout == 0 {
@@ -57,8 +57,8 @@ func (d *delivery) begin(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, func() { cancel(); d.leave() }
 }
 
-// reply has the message accepted and waits for its reply. The view of its output
-// has ended then, and nobody is asked any more.
+// reply sends the message and waits for its reply. Then it ends the view of the
+// output and the prompter.
 func (d *delivery) reply(ctx context.Context) (*ipc.Reply, error) {
 	s := d.streaming
 	if s != nil {
@@ -79,10 +79,9 @@ func (d *delivery) reply(ctx context.Context) (*ipc.Reply, error) {
 	return reply, cmp.Or(err, ended)
 }
 
-// run has the message accepted, if there is one, and waits for the first of the
-// messages to end, over as many connections as it takes. Its error is that of the
-// message id, or without an id that of the wait, and says what it means for the
-// messages.
+// run sends the message, if there is one, and waits until the first of the messages
+// has ended, over as many connections as needed. The error belongs to the message id,
+// or without an id to the wait, and says what it means for the messages.
 func (d *delivery) run(ctx context.Context) (id string, reply *ipc.Reply, err error) {
 	err = d.follow(ctx, reachTimeout, func(c *ipc.Client) (err error) {
 		d.listen(c)
@@ -97,7 +96,7 @@ func (d *delivery) run(ctx context.Context) (id string, reply *ipc.Reply, err er
 
 // listen prepares a connection.
 func (d *delivery) listen(c *ipc.Client) {
-	if !d.armed { // before the message is on its way: then there is something to say of it
+	if !d.armed { // before the message is sent: from then on an interrupt has a message to report
 		d.armed = true
 		whenInterrupted(d.leave)
 	}
@@ -112,8 +111,8 @@ func (d *delivery) listen(c *ipc.Client) {
 	c.OnNotify = heard.Notify
 }
 
-// answer goes on where an earlier connection has left off: it has the message
-// accepted, waits for it to end and gets its reply.
+// answer continues where an earlier connection ended: it sends the message, waits
+// until it has ended and gets its reply.
 func (d *delivery) answer(ctx context.Context, c *ipc.Client) (id string, reply *ipc.Reply, err error) {
 	if d.ids == nil {
 		reply, err = d.send(ctx, c)
@@ -128,8 +127,8 @@ func (d *delivery) answer(ctx context.Context, c *ipc.Client) (id string, reply 
 	return id, reply, err
 }
 
-// send has the message accepted under its new id, and again under the id that the
-// daemon offers where that one cannot be used.
+// send sends the message under its new id, and again under the id that the daemon
+// offers if the new one cannot be used.
 func (d *delivery) send(ctx context.Context, c *ipc.Client) (*ipc.Reply, error) {
 	for tries := 0; ; tries++ {
 		reply, err := d.accept(ctx, c)
@@ -141,7 +140,7 @@ func (d *delivery) send(ctx context.Context, c *ipc.Client) (*ipc.Reply, error) 
 	}
 }
 
-// ended waits for the first of the messages to end and returns its id.
+// ended waits until the first of the messages has ended and returns its id.
 func (d *delivery) ended(ctx context.Context, c *ipc.Client) (string, error) {
 	if s := d.streaming; s != nil {
 		id := d.ids[0]
@@ -152,8 +151,8 @@ func (d *delivery) ended(ctx context.Context, c *ipc.Client) (string, error) {
 	return ended.ID, err
 }
 
-// missing returns which message the error says is not there. That one keeps
-// nobody from waiting for the others.
+// missing returns the id of the message that the error says does not exist. The wait
+// for the others goes on.
 func missing(err error) string {
 	var wire *ipc.Error
 	if errors.As(err, &wire) && wire.Code == ipc.CodeNotFound && wire.Data != nil {
@@ -162,36 +161,36 @@ func missing(err error) string {
 	return ""
 }
 
-// noteLoss notes that a daemon which is gone may have accepted the message.
+// noteLoss records that a lost daemon may have accepted the message.
 func (d *delivery) noteLoss(err error) error {
 	if cutOff(err) && !errors.Is(err, ipc.ErrLost) {
-		err = fmt.Errorf("%w: %w", ipc.ErrLost, err) // the call was cancelled by the daemon's end, not the message
+		err = fmt.Errorf("%w: %w", ipc.ErrLost, err) // the end of the daemon cancelled the call, not the message
 	}
 	d.lost = d.lost || errors.Is(err, ipc.ErrLost) && !notReceived(err)
 	return err
 }
 
-// repeats reports whether another daemon may answer what this one did not.
+// repeats reports whether to repeat the call with another daemon.
 func (d *delivery) repeats(err error) bool {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return false
-	case reasonOf(err) == "clients": // all come back to the new daemon at once
+	case reasonOf(err) == "clients": // all clients reconnect to the new daemon at once
 		return d.lost || len(d.ids) > 0
 	}
 	return errors.Is(err, ipc.ErrLost)
 }
 
-// notReceived reports whether the daemon cannot have had the whole of a call, which
-// is written in one piece: the kernel says that it has closed the socket before
-// all was written, or with bytes in it that nobody read.
+// notReceived reports whether the daemon cannot have received the whole call, which
+// is written in one piece: according to the kernel it closed the socket before all
+// was written or with unread bytes.
 func notReceived(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || runtime.GOOS == "linux" && errors.Is(err, syscall.ECONNRESET)
 }
 
 // onInterrupt calls f at the first Ctrl-C, SIGTERM or loss of the terminal; the
-// second one has its usual effect. A signal that the caller ignores, as shells do
-// for what they run in the background, stays ignored.
+// second one has its usual effect. A signal that the caller ignores, as shells do for
+// background commands, stays ignored.
 func onInterrupt(f func()) {
 	var signals []os.Signal
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
@@ -209,7 +208,7 @@ func onInterrupt(f func()) {
 	})
 }
 
-// hear takes what the daemon says of the state of a message.
+// hear handles a state of a message from the daemon.
 func (d *delivery) hear(state ipc.MessageState) {
 	if state.ID == "" {
 		return
@@ -221,12 +220,12 @@ func (d *delivery) hear(state ipc.MessageState) {
 	}
 }
 
-// note takes down the state of a message that is waited for.
+// note records the state of an awaited message.
 func (d *delivery) note(s ipc.MessageState) {
 	if d.ids == nil {
 		d.ids = []string{s.ID}
 	}
-	if d.heard[s.ID] != "running" || s.Retried { // a turn may begin before its place is told
+	if d.heard[s.ID] != "running" || s.Retried { // its turn may begin before its place is reported
 		d.heard[s.ID] = s.State
 	}
 }

@@ -136,8 +136,8 @@ func TestDaemonGivesAnotherID(t *testing.T) {
 	}
 }
 
-// TestSendCutShortBeforeItsID has the wait end before the daemon has told the id:
-// what it says then decides whether a script may send again.
+// TestSendCutShortBeforeItsID ends the wait before the daemon has sent the id: the
+// error then decides whether a script may send again.
 func TestSendCutShortBeforeItsID(t *testing.T) {
 	defer func(ask, cancel time.Duration) { askLimit, cancelLimit = ask, cancel }(askLimit, cancelLimit)
 	state := func(state string) ipc.Handler {

@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	patience = 60 * time.Second // with a daemon that is silent in a call that waits for no turn
+	patience = 60 * time.Second // how long a daemon may be silent in a call that waits for no turn
 	lockPoll = 5 * time.Millisecond
 )
 
-// startTimeout is for a daemon to become ready. It is another one in tests.
+// startTimeout is how long a daemon may take to become ready. Tests change it.
 var startTimeout = 20 * time.Second
 
 // paths finds iris's files from the flags and the environment.
@@ -45,7 +45,7 @@ func (g *globals) paths() (config.Paths, error) {
 	return p, nil
 }
 
-// loaded is the configuration.
+// loaded reads the configuration.
 func (g *globals) loaded() (*config.Config, error) {
 	p, err := g.paths()
 	if err != nil {
@@ -54,23 +54,23 @@ func (g *globals) loaded() (*config.Config, error) {
 	return config.Load(p)
 }
 
-// running is g for calls that start no daemon.
+// running returns g for calls that start no daemon.
 func (g globals) running() *globals {
 	g.noStart = true
 	return &g
 }
 
-// ofAnyConfig is g for a daemon of any configuration.
+// ofAnyConfig returns g for a daemon with any configuration.
 func (g globals) ofAnyConfig() *globals {
 	g.anyConfig = true
 	return &g
 }
 
-// verbs are the calls that wait for no turn, each on a connection of its own.
+// verbs returns the calls that wait for no turn, each on its own connection.
 func (g *globals) verbs() ipc.Verbs { return g.call }
 
-// dial connects to the daemon, and starts one first when there is none and the
-// flags allow it.
+// dial connects to the daemon, and first starts one if there is none and the flags
+// allow it.
 func (g *globals) dial(ctx context.Context) (*ipc.Client, error) {
 	p, err := g.paths()
 	if err != nil {
@@ -98,15 +98,15 @@ func (g *globals) connect(ctx context.Context, p config.Paths) (*ipc.Client, err
 	c, err := ipc.Dial(ctx, socket, hello)
 	switch {
 	case errors.Is(err, ipc.ErrNoDaemon):
-		return nil, ipc.ErrNoDaemon // how the system says so is no news
+		return nil, ipc.ErrNoDaemon // the text of the system's error adds nothing
 	case err == nil, ctx.Err() != nil:
 		return c, err
 	}
 	return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 }
 
-// startAndConnect lets one of any number of clients start the daemon: the one
-// that has the start lock. The others connect as soon as its daemon listens.
+// startAndConnect lets one of any number of clients start the daemon: the client with
+// the start lock. The others connect as soon as the daemon listens.
 func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
 		ipc.Errorf(ipc.CodeDaemon, "the daemon was not ready within %s; its log is %s", startTimeout, p.Log))
@@ -115,7 +115,7 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close() // and with it the lock
+	defer lock.Close() // and so release the lock
 	for {
 		mine, err := sys.TryLock(lock)
 		if err != nil {
@@ -140,14 +140,14 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 	}
 	failed := g.startDaemon(ctx, p)
 	c, err = g.connect(ctx, p)
-	if failed != nil && err != nil { // else somebody started one by hand meanwhile
+	if failed != nil && err != nil { // otherwise somebody started one by hand meanwhile
 		return nil, failed
 	}
 	return c, err
 }
 
 func openStartLock(p config.Paths) (*os.File, error) {
-	if err := p.MakeDirs(); err != nil { // refuses a link, and what is not ours
+	if err := p.MakeDirs(); err != nil { // refuses a link, and directories of others
 		return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 	}
 	f, err := os.OpenFile(filepath.Join(p.State, "start.lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
@@ -157,8 +157,8 @@ func openStartLock(p config.Paths) (*os.File, error) {
 	return f, nil
 }
 
-// holdStart keeps other clients from starting a daemon until release is called,
-// which is nil when one is at it.
+// holdStart keeps other clients from starting a daemon until release is called;
+// release is nil if a client is starting one.
 func holdStart(p config.Paths) (release func(), err error) {
 	f, err := openStartLock(p)
 	if err != nil {
@@ -171,9 +171,9 @@ func holdStart(p config.Paths) (release func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// startDaemon starts our own program as a daemon in a session of its own and
-// waits until it is ready. Nothing of the caller reaches it: see daemonEnv for
-// the environment, package daemon for what a process inherits besides.
+// startDaemon starts this program as a daemon in a session of its own and waits until
+// it is ready. It inherits nothing of the caller: daemonEnv makes the environment,
+// package daemon handles the rest.
 func (g *globals) startDaemon(ctx context.Context, p config.Paths) error {
 	self, err := program()
 	if err != nil {
@@ -200,8 +200,8 @@ func (g *globals) startDaemon(ctx context.Context, p config.Paths) error {
 	return waitReady(ctx, cmd, ready, p)
 }
 
-// program returns the path of the running program, also when a newer one has
-// taken its place.
+// program returns the path of the running program, even if a newer one has replaced
+// it there.
 func program() (string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -213,11 +213,10 @@ func program() (string, error) {
 	return self, nil
 }
 
-// readyFD is where the daemon finds the pipe of the client that started it.
+// readyFD is the daemon's descriptor of the pipe to the client that started it.
 const readyFD = 3
 
-// daemonArgs passes on, as absolute paths, what the caller chose by flag or
-// environment.
+// daemonArgs passes on the caller's paths from flags or environment, made absolute.
 func (g *globals) daemonArgs(p config.Paths) []string {
 	args := []string{"iris", "daemon"}
 	if p.Chosen() != "" {
@@ -229,9 +228,9 @@ func (g *globals) daemonArgs(p config.Paths) []string {
 	return args
 }
 
-// passedEnv names what the daemon gets of the caller's environment: what tells
-// where its files are and whose they are. The daemon serves every later caller
-// too, so the rest (PATH, credentials) comes from the login shell.
+// passedEnv names the variables that the daemon gets from the caller: those that say
+// where its files are and whose they are. The daemon serves later callers too, so the
+// rest (PATH, credentials) comes from the login shell.
 var passedEnv = []string{"HOME", "USER", "LOGNAME"}
 
 func daemonEnv(environ []string) []string {
@@ -245,7 +244,7 @@ func daemonEnv(environ []string) []string {
 	return env
 }
 
-// waitReady reads what the daemon says: "ok", or "error CODE TEXT".
+// waitReady reads the daemon's report: "ok", or "error CODE TEXT".
 func waitReady(ctx context.Context, cmd *exec.Cmd, ready *os.File, p config.Paths) error {
 	stop := context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -256,7 +255,7 @@ func waitReady(ctx context.Context, cmd *exec.Cmd, ready *os.File, p config.Path
 		return cmd.Process.Release()
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
-	case line == "": // it is gone, or will be at once
+	case line == "": // it is gone or about to be
 		return ipc.Errorf(ipc.CodeDaemon, "the daemon ended before it was ready (%s); its log is %s", ending(cmd), p.Log)
 	}
 	return startError(line)
@@ -277,10 +276,10 @@ func startError(line string) error {
 	return ipc.Errorf(code, "the daemon does not start: %s", text)
 }
 
-// startUnit has systemd start the daemon where the user wants that: then it lives
-// in a control group of its own, and not in that of whoever sends the first
-// message. When that fails it says so, and the caller starts one itself; should
-// systemd start another one all the same, the lock lets only one of them be.
+// startUnit lets systemd start the daemon if the user has enabled that: then the
+// daemon has its own control group, not that of the sender of the first message. If
+// that fails, it says so, and the caller starts a daemon; the lock allows only one
+// daemon in any case.
 func (g *globals) startUnit(ctx context.Context, p config.Paths) {
 	if !systemd.Enabled(p, systemd.Service, systemd.Socket) {
 		return
@@ -291,7 +290,7 @@ func (g *globals) startUnit(ctx context.Context, p config.Paths) {
 	}
 }
 
-// wouldActivate reports that to connect would have systemd start a daemon: it has
+// wouldActivate reports whether connecting would make systemd start a daemon: it has
 // the socket, and no daemon runs.
 func wouldActivate(p config.Paths) bool {
 	return systemd.Enabled(p, systemd.Socket) && !locked(p.Lock)
@@ -303,6 +302,6 @@ func locked(path string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close() // and with it the lock
+	defer f.Close() // and so release the lock
 	return sys.Locked(f)
 }

@@ -14,14 +14,14 @@ import (
 	"iris/ipc"
 )
 
-// How a check came out.
+// The results of a check.
 const (
 	checkOK   = "ok"
 	checkWarn = "warn"
 	checkFail = "fail"
 )
 
-// A finding is what one check has found.
+// A finding is the result of one check.
 type finding struct {
 	Check string `json:"check"`
 	Team  string `json:"team,omitempty"`
@@ -29,7 +29,7 @@ type finding struct {
 	Found string `json:"found"`
 	Fix   string `json:"fix,omitempty"` // a command, or what to do
 
-	status int // exit status when it has failed
+	status int // exit status if it failed
 }
 
 func newDoctorCmd(g *globals) *cobra.Command {
@@ -77,7 +77,7 @@ func runDoctor(ctx context.Context, opts *jsonOptions, _ []string, s streams) er
 	return nil
 }
 
-// A doctor makes the checks, one after the other.
+// A doctor makes the checks, one after another.
 type doctor struct {
 	*globals
 	findings []finding
@@ -97,7 +97,7 @@ func (d *doctor) fail(status int, check, fix, format string, args ...any) {
 	d.findings = append(d.findings, finding{Check: check, Is: checkFail, Found: found, Fix: fix, status: status})
 }
 
-// remedy takes the command out of an error that ends with one.
+// remedy separates the command at the end of an error from its text.
 func remedy(found, fix string) (string, string) {
 	if what, command, ok := strings.Cut(found, "; run: "); ok {
 		return what, command
@@ -138,11 +138,11 @@ func (d *doctor) print(stdout io.Writer, asJSON bool) error {
 	return nil
 }
 
-// titleWidth is how wide the column of titles may be.
+// titleWidth is the largest width of the column of titles.
 const titleWidth = 24
 
-// text is the lines of a finding, with a column of that width for its title. On
-// a terminal what was found is wrapped; a command stays whole, to be copied.
+// text is the lines of a finding, with a column of that width for its title. On a
+// terminal the finding is wrapped; a command stays whole, to be copied.
 func (f *finding) text(home string, width, total int) string {
 	found := f.Found
 	if len(home) > 1 {
@@ -166,7 +166,7 @@ func (f *finding) text(home string, width, total int) string {
 	return text
 }
 
-// title is the check's name, with its team.
+// title is the name of the check, with its team.
 func (f *finding) title(home string) string {
 	return strings.TrimSpace(f.Check + " " + tilde(f.Team, home))
 }

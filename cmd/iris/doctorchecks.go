@@ -17,13 +17,13 @@ import (
 	"iris/ipc"
 )
 
-// daemon checks the one that runs, and returns its status; nil when there is
-// none, or none that answers.
+// daemon checks the running daemon, and returns its status; nil if there is none or
+// it does not answer.
 func (d *doctor) daemon(ctx context.Context, p config.Paths) *ipc.Status {
 	s, err := d.verbs().Status(ctx)
 	switch {
 	case errors.Is(err, ipc.ErrNoDaemon) && locked(p.Lock):
-		d.fail(ipc.CodeDaemon, "daemon", "iris ps", "one has the lock %s, and none answers at the socket; if that stays so, end it: its log is %s", p.Lock, p.Log)
+		d.fail(ipc.CodeDaemon, "daemon", "iris ps", "a daemon has the lock %s but does not answer at the socket; if that stays so, end it: its log is %s", p.Lock, p.Log)
 	case errors.Is(err, ipc.ErrNoDaemon):
 		d.ok("daemon", "none runs; a command starts it")
 	case err != nil:
@@ -35,7 +35,7 @@ func (d *doctor) daemon(ctx context.Context, p config.Paths) *ipc.Status {
 	return nil
 }
 
-// answers is about a daemon that answers.
+// answers checks a daemon that answers.
 func (d *doctor) answers(ctx context.Context, s *ipc.Status) {
 	switch ours := buildVersion(); {
 	case s.Stopping:
@@ -72,7 +72,7 @@ func (d *doctor) journal(j *ipc.Journal) {
 	}
 }
 
-// orphans are agents of earlier daemons, which keep places.
+// orphans reports agents of earlier daemons, which take places.
 func (d *doctor) orphans(ctx context.Context) {
 	list, err := d.verbs().Processes(ctx)
 	if err != nil {
@@ -92,7 +92,7 @@ func (d *doctor) orphans(ctx context.Context) {
 	}
 }
 
-// unit looks at the units of systemd, where that is there.
+// unit checks the units of systemd, if there is systemd.
 func (d *doctor) unit(ctx context.Context) {
 	socket, service, err := systemd.States(ctx)
 	text := fmt.Sprintf("iris.socket is %s, iris.service %s", socket, service)
@@ -101,7 +101,7 @@ func (d *doctor) unit(ctx context.Context) {
 	case err != nil:
 		d.warn("systemd", "", "systemctl --user does not answer")
 	case socket == "":
-		d.ok("systemd", "no manager of yours runs, and none is needed")
+		d.ok("systemd", "no systemd user manager runs, and none is needed")
 	case socket != "enabled" && service != "enabled":
 		d.ok("systemd", "%s: commands start the daemon", text)
 	case !systemd.Lingers():
@@ -111,8 +111,8 @@ func (d *doctor) unit(ctx context.Context) {
 	}
 }
 
-// teams checks what agents would find: as the daemon says, or where there is
-// none as one that a command starts would.
+// teams checks the teams: with the running daemon, or as a daemon started by a
+// command would.
 func (d *doctor) teams(ctx context.Context, p config.Paths, s *ipc.Status) {
 	var found ipc.Examination
 	var err error
@@ -133,8 +133,8 @@ func (d *doctor) teams(ctx context.Context, p config.Paths, s *ipc.Status) {
 	}
 }
 
-// team has one line when all is well, and one for each thing that is not. One
-// without a name stands for the directories that "iris send DIR" takes.
+// team has one line if all is well, and else one for each problem. A team without a
+// name stands for the directories that "iris send DIR" accepts.
 func (d *doctor) team(t *ipc.TeamCheck) {
 	before, check := len(d.findings), "team"
 	if t.Team == "" {
@@ -167,7 +167,7 @@ func (d *doctor) team(t *ipc.TeamCheck) {
 	}
 }
 
-// makingDir is how a directory comes to be where there is nothing.
+// makingDir is the command that makes a missing directory.
 func makingDir(dir string) string {
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return ""
@@ -175,7 +175,7 @@ func makingDir(dir string) string {
 	return "mkdir -p " + config.ShellQuote(dir)
 }
 
-// teamText is what is known of a team that is well.
+// teamText describes a team without problems.
 func teamText(t *ipc.TeamCheck) string {
 	if t.Agent != "claude" {
 		return "the built-in agent"
@@ -187,8 +187,8 @@ func teamText(t *ipc.TeamCheck) string {
 	return where + t.Program + " " + cmp.Or(t.Version, "of an unknown version") + ", logged in (" + t.Login + ")"
 }
 
-// installing says how agents come to have a program that they do not find. It may
-// be on the PATH of this shell, and not on that of a login shell.
+// installing says how to make a program available to agents that do not find it. It
+// may be in the PATH of this shell, but not of a login shell.
 func installing(command string) string {
 	here, err := exec.LookPath(command)
 	switch {

@@ -14,11 +14,10 @@ import (
 	"iris/ipc"
 )
 
-// enoughFree is how much should be free on the disk of the state directory, to go on for a
-// while.
+// enoughFree is how much should be free on the disk of the state directory.
 const enoughFree = 512 << 20
 
-// configuration reads it, and reports whether that went well.
+// configuration checks the configuration, and reports whether it is valid.
 func (d *doctor) configuration(p config.Paths) bool {
 	cfg, err := config.Load(p)
 	var problems config.Problems
@@ -30,7 +29,7 @@ func (d *doctor) configuration(p config.Paths) bool {
 	case err != nil:
 		d.fail(ipc.CodeUsage, "configuration", "", "%s", err)
 	case len(cfg.Files) == 0:
-		d.ok("configuration", "no file at %s: all is as by default", p.Config)
+		d.ok("configuration", "no file at %s: the defaults apply", p.Config)
 	default:
 		d.ok("configuration", "%s, %s", filesText(cfg.Files), plural(len(cfg.Teams), "team"))
 	}
@@ -45,7 +44,7 @@ func editing(p config.Problem) string {
 	return fmt.Sprintf("${EDITOR:-vi} +%d %s", max(1, p.Line), config.ShellQuote(p.File))
 }
 
-// filesText names a file, and how many there are besides.
+// filesText names the first file, and the number of the others.
 func filesText(files []string) string {
 	if len(files) == 1 {
 		return files[0]
@@ -53,7 +52,7 @@ func filesText(files []string) string {
 	return fmt.Sprintf("%s and %d more", files[0], len(files)-1)
 }
 
-// directories checks those that the daemon needs. What is missing is made by it.
+// directories checks the daemon's directories. The daemon makes missing ones.
 func (d *doctor) directories(p config.Paths) {
 	if d.private("state", p.State) {
 		d.disk(p.State)
@@ -68,8 +67,8 @@ func (d *doctor) directories(p config.Paths) {
 	}
 }
 
-// private checks a directory that only its owner may enter, and reports whether
-// it is there and all is well with it.
+// private checks a directory that only its owner may enter, and reports whether it
+// exists without problems.
 func (d *doctor) private(check, dir string) bool {
 	info, err := os.Stat(dir)
 	switch {
@@ -98,8 +97,7 @@ func (d *doctor) private(check, dir string) bool {
 	return false
 }
 
-// missing is about a directory that is not there: the first command makes it,
-// where that can be.
+// missing is about a missing directory: the first command makes it, if it can.
 func (d *doctor) missing(check, dir string) {
 	above := filepath.Dir(dir)
 	info, err := os.Stat(above)
@@ -118,7 +116,7 @@ func (d *doctor) missing(check, dir string) {
 	}
 }
 
-// disk checks what the state directory is on.
+// disk checks the file system of the state directory.
 func (d *doctor) disk(dir string) {
 	free, kind, remote, err := fileSystem(dir)
 	room := fmt.Sprintf("%s free", size(max(1, free)))
@@ -130,13 +128,13 @@ func (d *doctor) disk(dir string) {
 	case err != nil:
 		d.fail(ipc.CodeDaemon, "disk", "", "%s: %s", dir, err)
 	case remote:
-		d.fail(ipc.CodeDaemon, "disk", elsewhere, "%s is on a network file system (%s), where locks and syncs are not to be relied on", dir, kind)
+		d.fail(ipc.CodeDaemon, "disk", elsewhere, "%s is on a network file system (%s), where locks and syncs are not reliable", dir, kind)
 	case free < config.LeastFree:
 		d.fail(ipc.CodeFull, "disk", "make room on the disk of "+dir, "%s: no message is accepted, a turn needs %s", room, size(config.LeastFree))
 	case kind == "fuse":
-		d.warn("disk", elsewhere, "%s is on FUSE, whose locks and syncs may not be relied on", dir)
+		d.warn("disk", elsewhere, "%s is on FUSE, where locks and syncs may not be reliable", dir)
 	case kind == "tmpfs":
-		d.warn("disk", elsewhere, "%s is in memory: what waits is lost with the machine's power", dir)
+		d.warn("disk", elsewhere, "%s is in memory: waiting messages are lost when the machine loses power", dir)
 	case free < enoughFree:
 		d.warn("disk", "make room on the disk of "+dir, "%s: that is little", room)
 	default:

@@ -18,7 +18,7 @@ import (
 	"iris/ipc"
 )
 
-// eventTypes are the words for what happens.
+// eventTypes are the types of events.
 var eventTypes = []string{
 	"process-spawned", "process-terminated", "process-exited", "process-error", "process-stalled", "process-fenced",
 	"process-lingers",
@@ -124,7 +124,7 @@ func runEvents(ctx context.Context, opts *eventsOptions, args []string, s stream
 	return p.err
 }
 
-// want is what is asked of the daemon.
+// want is the query for the daemon.
 func (o *eventsOptions) want(args []string) (ipc.EventQuery, error) {
 	want := ipc.EventQuery{After: uint64(o.after), Types: o.types, Message: o.message}
 	if len(want.Types) == 0 && !o.json && !o.all {
@@ -135,8 +135,8 @@ func (o *eventsOptions) want(args []string) (ipc.EventQuery, error) {
 	return want, err
 }
 
-// followEvents subscribes, and again where the daemon ended the stream because
-// we were too slow, or went on as another program.
+// followEvents subscribes, and again if the daemon ended the stream because the
+// reader was too slow, or because its program was replaced.
 func followEvents(ctx context.Context, opts *eventsOptions, p *eventPrinter) error {
 	g := *opts.globals
 	ctx, p.stop = context.WithCancel(ctx)
@@ -153,8 +153,8 @@ func followEvents(ctx context.Context, opts *eventsOptions, p *eventPrinter) err
 	})
 }
 
-// subscribe has events printed as long as the connection lasts, and reports
-// whether the daemon has begun to tell.
+// subscribe prints events as long as the connection lasts, and reports whether any
+// stream began.
 func (p *eventPrinter) subscribe(ctx context.Context, c *ipc.Client) (begun bool, err error) {
 	for {
 		before := p.begins
@@ -170,14 +170,14 @@ func (p *eventPrinter) subscribe(ctx context.Context, c *ipc.Client) (begun bool
 type eventPrinter struct {
 	stdout, stderr io.Writer
 	json           bool
-	stop           context.CancelFunc // nothing more can be written; nil for nothing to stop
+	stop           context.CancelFunc // called when nothing more can be written; may be nil
 
-	want   ipc.EventQuery // where to go on
-	begins int            // of streams
-	err    error          // of the first write that failed; nothing is written after it
+	want   ipc.EventQuery // where to continue
+	begins int            // streams begun
+	err    error          // of the first failed write; nothing is written after it
 }
 
-// begin says what is missing between the last event and those to come.
+// begin reports events that are missing between the last event and the next.
 func (p *eventPrinter) begin(b ipc.Begin) {
 	p.begins++
 	anew := p.want.Stream != "" && p.want.Stream != b.Stream || b.After < p.want.After
@@ -194,7 +194,7 @@ func (p *eventPrinter) begin(b ipc.Begin) {
 	}
 }
 
-// A gapView stands for events that are missing.
+// A gapView stands for missing events.
 type gapView struct {
 	Type       string `json:"type"`
 	After      uint64 `json:"after"`
@@ -215,18 +215,18 @@ func (p *eventPrinter) print(e ipc.Event) {
 	p.wrote(err)
 }
 
-// resume notes how far the daemon has looked.
+// resume records how far the daemon has looked.
 func (p *eventPrinter) resume(last uint64) { p.want.After = max(p.want.After, last) }
 
-// wrote notes how a write has ended.
+// wrote records the error of a write.
 func (p *eventPrinter) wrote(err error) {
 	if p.err = err; err != nil && p.stop != nil {
 		p.stop()
 	}
 }
 
-// eventLine is an event as people read it: number, time, type, who and what. The
-// process of a message is left to JSON.
+// eventLine is an event for people: number, time, type and subject. Only JSON has the
+// process of a message.
 func eventLine(e *ipc.Event, now time.Time) string {
 	words := []string{fmt.Sprintf("%4d  %s  %-18s", e.Seq, clock(e.Time, now), terminal.Escape(e.Type))}
 	if e.Team != "" {
@@ -247,7 +247,7 @@ func eventLine(e *ipc.Event, now time.Time) string {
 	return strings.Join(words, "  ") + "\n"
 }
 
-// clock is the time of day, or the day when that is another than today.
+// clock is the time of day, or the date if it is not today.
 func clock(t, now time.Time) string {
 	t, now = t.Local(), now.Local()
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {

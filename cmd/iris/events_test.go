@@ -10,8 +10,8 @@ import (
 	"iris/ipc"
 )
 
-// What a subscription begins with, after the events up to number 57 of a stream,
-// and what is said of it.
+// The beginnings of a subscription after event 57 of a stream, and the report of
+// each.
 func TestGapsAreTold(t *testing.T) {
 	for _, c := range []struct {
 		what  string

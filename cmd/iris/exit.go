@@ -25,7 +25,7 @@ import (
 	"iris/ipc"
 )
 
-// The exit statuses that no code of the protocol stands for.
+// The exit statuses that are no codes of the protocol.
 const (
 	exitOK          = 0
 	exitDenied      = 9
@@ -37,7 +37,7 @@ const (
 	exitPipe        = 141 // what a shell reports for death by SIGPIPE
 )
 
-// exitTexts say what a status means, for the help of the commands.
+// exitTexts explain the statuses, for the help of the commands.
 var exitTexts = map[int]string{
 	exitOK:            "done",
 	ipc.CodeFailed:    "failed in a way that has no status of its own",
@@ -59,7 +59,7 @@ var exitTexts = map[int]string{
 	exitInterrupted:   "interrupted, likewise, unless stderr says that it was not accepted",
 }
 
-// A usageError is a bad argument, with what to type instead.
+// A usageError is a bad argument, with a hint of what to type.
 type usageError struct {
 	text string
 	hint string
@@ -80,10 +80,10 @@ type outcomeError struct {
 
 func (e *outcomeError) Error() string { return e.text }
 
-// A waitError ends a wait for a message that lives on.
+// A waitError ends the wait for a message that goes on.
 type waitError struct {
 	cause error  // context.Canceled or context.DeadlineExceeded
-	id    string // of the message, empty when it has none
+	id    string // of the message, empty if unknown
 	text  string
 	hint  string
 }
@@ -91,8 +91,8 @@ type waitError struct {
 func (e *waitError) Error() string { return e.text }
 func (e *waitError) Unwrap() error { return e.cause }
 
-// A skippedError is a message that was not sent because its team was busy, as
-// its sender wished.
+// A skippedError is a message that was not sent because its team was busy (--if-busy
+// skip).
 type skippedError struct {
 	team  string
 	cause error
@@ -101,7 +101,7 @@ type skippedError struct {
 func (e *skippedError) Error() string { return "team " + e.team + " is busy, message not sent" }
 func (e *skippedError) Unwrap() error { return e.cause }
 
-// A silentError only sets the exit status: all that is to be said has been.
+// A silentError only sets the exit status: everything was printed already.
 type silentError int
 
 func (e silentError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
@@ -138,8 +138,8 @@ func status(err error) int {
 	return ipc.CodeFailed
 }
 
-// codeStatus maps the code of an error that crossed the wire. Those of iris
-// are exit statuses; those of JSON-RPC mean that the two sides do not fit.
+// codeStatus maps the code of an error from the wire. The codes of iris are exit
+// statuses; those of JSON-RPC mean that client and daemon do not fit together.
 func codeStatus(code int) int {
 	switch {
 	case code > 0 && code < 256:
@@ -152,8 +152,8 @@ func codeStatus(code int) int {
 	return ipc.CodeFailed
 }
 
-// outcomeStatuses are those of the outcomes of a turn, which are the words of
-// package pool; "failed" is that of any other.
+// outcomeStatuses maps the outcomes of package turn to statuses; "failed" is for all
+// others.
 var outcomeStatuses = map[string]int{
 	"success":       exitOK,
 	"denied":        exitDenied,
@@ -198,8 +198,8 @@ func hint(err error) string {
 	return ""
 }
 
-// outcomeHint returns the daemon's own hint, or one for the outcomes that the
-// user can do something about.
+// outcomeHint returns the daemon's own hint, or one for outcomes that the user can do
+// something about.
 func outcomeHint(e *outcomeError) string {
 	switch {
 	case e.hint != "":
@@ -207,7 +207,7 @@ func outcomeHint(e *outcomeError) string {
 	case e.outcome == "rate-limited":
 		return "try again later; the conversation is kept"
 	case e.outcome == "limit":
-		return "the next message goes on where this one ended; the limits are max_turns and those in args"
+		return "the next message goes on where this one ended; --max-turns and the args of the team set the limits"
 	}
 	return ""
 }
@@ -226,7 +226,7 @@ func codeHint(e *ipc.Error) string {
 	return ""
 }
 
-// reasonOf returns the word that the daemon gave with an error, or "".
+// reasonOf returns the reason in an error of the daemon, or "".
 func reasonOf(err error) string {
 	var wire *ipc.Error
 	if errors.As(err, &wire) && wire.Data != nil {
@@ -235,7 +235,7 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// report says err and its hint on stderr and returns the exit status.
+// report prints err and its hint on stderr and returns the exit status.
 func report(stderr io.Writer, err error) int {
 	code := status(err)
 	var quiet silentError
@@ -251,8 +251,8 @@ func report(stderr io.Writer, err error) int {
 	return code
 }
 
-// sentences are the lines of an error. The daemon and the configuration may say
-// several things at once; what an agent says stays one line whatever is in it.
+// sentences are the lines of an error. The daemon and the configuration may report
+// several problems at once; text of an agent stays on one line.
 func sentences(err error) []string {
 	var outcome *outcomeError
 	if errors.As(err, &outcome) {
@@ -261,7 +261,7 @@ func sentences(err error) []string {
 	return strings.Split(strings.TrimSpace(err.Error()), "\n")
 }
 
-// say writes one line of talk.
+// say writes one line to stderr.
 func say(stderr io.Writer, format string, args ...any) {
 	text := terminal.Escape(fmt.Sprintf(format, args...))
 	fmt.Fprintf(stderr, "iris: %s\n", text)
@@ -269,8 +269,8 @@ func say(stderr io.Writer, format string, args ...any) {
 
 const exitHeading = "EXIT STATUS\n"
 
-// explainStatuses puts its meaning beside each of the statuses that a command
-// lists under EXIT STATUS. Help and manual do so, not every start.
+// explainStatuses adds its meaning to each status that a command lists under EXIT
+// STATUS. Only help and manual call it.
 func explainStatuses(sections string) string {
 	before, list, ok := strings.Cut(sections, exitHeading)
 	if !ok {

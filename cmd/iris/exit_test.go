@@ -91,7 +91,7 @@ func TestReportSaysOneHintAtMost(t *testing.T) {
 	}
 }
 
-// TestReplies checks for every outcome what is printed where.
+// TestReplies checks for every outcome what is printed on which stream.
 func TestReplies(t *testing.T) {
 	for _, c := range []struct {
 		reply          ipc.Reply

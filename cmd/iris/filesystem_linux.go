@@ -2,9 +2,8 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// fileSystem says how many bytes are free for us where dir is, what kind of file
-// system that is, empty when it is an unusual one, and whether it is one of
-// another machine.
+// fileSystem returns how many bytes are free for this user at dir, the kind of its
+// file system, empty if unusual, and whether that is remote.
 func fileSystem(dir string) (free int64, kind string, remote bool, err error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
@@ -14,14 +13,14 @@ func fileSystem(dir string) (free int64, kind string, remote bool, err error) {
 	return int64(s.Bavail) * int64(s.Bsize), k.name, k.remote, nil
 }
 
-// A fileSystemKind is what a file system is, and whether it is another machine's.
+// A fileSystemKind is the name of a file system, and whether it is remote.
 type fileSystemKind struct {
 	name   string
 	remote bool
 }
 
-// fileSystemKinds are those that are seen most, by the kernel's number of them. What is
-// behind FUSE may be here or elsewhere.
+// fileSystemKinds are the common ones, by the kernel's number. FUSE may be local or
+// remote.
 var fileSystemKinds = map[uint32]fileSystemKind{
 	unix.EXT4_SUPER_MAGIC:      {"ext4", false},
 	unix.XFS_SUPER_MAGIC:       {"xfs", false},

@@ -4,8 +4,8 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// fileSystem says how many bytes are free for us where dir is. What kind of file
-// system it is is not known here.
+// fileSystem returns how many bytes are free for this user at dir. The kind of file
+// system is unknown here.
 func fileSystem(dir string) (free int64, kind string, remote bool, err error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {

@@ -19,7 +19,7 @@ func withFlags(cmd *cobra.Command, addFlags func(*pflag.FlagSet)) *cobra.Command
 	return cmd
 }
 
-// jsonOptions are those of a command that has no flag but --json.
+// jsonOptions are the options of a command whose only flag is --json.
 type jsonOptions struct {
 	*globals
 	json bool
@@ -33,13 +33,13 @@ func (o *jsonOptions) addListFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 }
 
-// A flagValue is what a flag takes. Its word says so in the help, such as FILE.
-// (pflag would take that word from the usage, where backquotes mark it, and
-// completion scripts would show those.)
+// A flagValue is the value of a flag. Its word describes it in the help, such as
+// FILE. (pflag would take that word from backquotes in the usage, and completion
+// scripts would show those.)
 type flagValue struct {
 	word string
 	set  func(text string) error
-	text *string // that was set last
+	text *string // as last set
 }
 
 func (f flagValue) Set(text string) error { *f.text = text; return f.set(text) }
@@ -59,13 +59,13 @@ func textFlag(value *string, word string) flagValue {
 	return newFlag(word, func(text string) error { *value = text; return nil })
 }
 
-// textsFlag is a list of texts, each as it was given.
+// textsFlag is a list of texts; each use of the flag adds one.
 func textsFlag(values *[]string, word string) flagValue {
 	return newFlag(word, func(text string) error { *values = append(*values, text); return nil })
 }
 
-// filledFlag is a text that is not blank: what a script with an unset variable
-// gives it is a mistake. Why says what to leave it out for.
+// filledFlag is a text that is not blank: a script with an unset variable must not
+// pass unnoticed. why says when to leave the flag out.
 func filledFlag(value *string, word, why string) flagValue {
 	return newFlag(word, func(text string) error {
 		if strings.TrimSpace(text) == "" {
@@ -89,7 +89,7 @@ func numberFlag(value *uint64) flagValue {
 	})
 }
 
-// choiceFlag is a bool of which it matters whether it was given.
+// choiceFlag is a bool that also records whether it was given.
 func choiceFlag(value, given *bool) flagValue {
 	return newFlag("bool", func(text string) (err error) {
 		*given = true
@@ -109,7 +109,7 @@ func wordFlag(value *string, words []string) flagValue {
 	})
 }
 
-// wordsFlag is some of a few words, with commas between them or given one by one.
+// wordsFlag is several of a few words, separated by commas or given one by one.
 func wordsFlag(value *[]string, words []string) flagValue {
 	return newFlag("WORD,...", func(text string) error {
 		for word := range strings.SplitSeq(text, ",") {
@@ -122,13 +122,13 @@ func wordsFlag(value *[]string, words []string) flagValue {
 	})
 }
 
-// oneOf says what is allowed: "a, b or c".
+// oneOf lists the allowed words: "a, b or c".
 func oneOf(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// maxWait bounds a wait to what a duration can hold with ease.
+// maxWait limits a wait to what a duration can surely hold.
 const maxWait = 365 * 24 * time.Hour
 
 // seconds is a flag for a duration: "90s", "10m", "2d", or a bare number of seconds.
@@ -198,7 +198,7 @@ func parseAgo(text string) (time.Duration, error) {
 	return d, err
 }
 
-// at returns the time that is meant; zero for none.
+// at returns the time; zero for none.
 func (m *moment) at(now time.Time) time.Time {
 	if m.text == "" || !m.date.IsZero() {
 		return m.date

@@ -18,23 +18,22 @@ import (
 
 const (
 	steady     = 10 * time.Second
-	maxLosses  = 20 // of daemons one after the other that lived no longer than steady
+	maxLosses  = 20 // of consecutive daemons that lived no longer than steady
 	firstPause = 10 * time.Millisecond
 )
 
-// longestPause is between two attempts to connect. It is another one in tests.
+// longestPause is the longest time between two attempts to connect. Tests change it.
 var longestPause = time.Second
 
-// A goneError says that the connection is lost, and that there is no daemon to
-// connect to again; the rest is why.
+// A goneError says that the connection is lost and that there is no daemon to
+// reconnect to; the wrapped error says why.
 type goneError struct{ error }
 
 func (e goneError) Unwrap() error { return e.error }
 
-// follow has talk make its calls on a connection, and on another one while again
-// says so of its error. A daemon that is gone is looked for as long as reach, and
-// at least once. What talk has to say on a connection hangs on what was heard on
-// the ones before.
+// follow lets talk make its calls on a connection, and on another one as long as
+// again accepts its error. It looks for a lost daemon for reach, and at least once.
+// What talk does on a connection depends on what it has received on earlier ones.
 func (g *globals) follow(ctx context.Context, reach time.Duration, talk func(*ipc.Client) error, again func(error) bool) error {
 	c, err := g.dial(ctx)
 	for losses := 0; err == nil; losses++ {
@@ -55,7 +54,7 @@ func (g *globals) follow(ctx context.Context, reach time.Duration, talk func(*ip
 	return err
 }
 
-// redial finds the daemon again, or starts one if it may.
+// redial finds the daemon again, or starts one if allowed.
 func (g *globals) redial(ctx context.Context, reach time.Duration, losses int) (*ipc.Client, error) {
 	for begun := time.Now(); ; losses++ {
 		sys.Sleep(ctx, min(firstPause<<losses, longestPause))
@@ -69,8 +68,8 @@ func (g *globals) redial(ctx context.Context, reach time.Duration, losses int) (
 	}
 }
 
-// call makes one call that waits for no turn. It may meet a daemon that is just
-// dying: then an idempotent call is made again.
+// call makes one call that waits for no turn. If the daemon is just ending, it
+// repeats an idempotent call.
 func (g *globals) call(ctx context.Context, method string, params, result any) error {
 	first := true
 	return g.follow(ctx, 0, func(c *ipc.Client) error {
@@ -87,12 +86,12 @@ func (g *globals) call(ctx context.Context, method string, params, result any) e
 	})
 }
 
-// errReaderGone is why a context has ended whose output nobody reads.
+// errReaderGone ends a context because its output has no reader.
 var errReaderGone = errors.New("nobody reads")
 
-// untilReaderGone runs follow, and ends its context when the pipe that stdout is has no
-// reader left: one that has seen enough ("| head -1") would otherwise wait for
-// the next thing to be written. It returns after follow has.
+// untilReaderGone runs follow, and ends its context when the pipe on stdout has no
+// reader left: otherwise "| head -1" would wait for the next write. It returns after
+// follow has.
 func untilReaderGone(ctx context.Context, stdout io.Writer, follow func(context.Context) error) error {
 	pipe, ok := stdout.(*os.File)
 	if !ok {
@@ -121,7 +120,7 @@ func untilReaderGone(ctx context.Context, stdout io.Writer, follow func(context.
 	return err
 }
 
-// readerGone reports whether nobody can read what is written to a pipe.
+// readerGone reports whether a pipe has no reader.
 func readerGone(pipe *os.File) bool {
 	fds := []unix.PollFd{{Fd: int32(pipe.Fd())}}
 	n, err := unix.Poll(fds, 0)

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitGone returns when the process has ended. A zombie has.
+// waitGone returns when the process has ended; a zombie counts as ended.
 func waitGone(ctx context.Context, pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil { // it is gone, or the kernel is old and we only lose the wait
+	if err != nil { // it is gone, or the kernel is too old: do not wait
 		return nil
 	}
 	defer unix.Close(fd)

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// printHelp explains a command on one screen: what it does, how it is written, and
-// where all of it is explained. The first paragraph of each text, and the flags'
-// texts up to a semicolon, are what the screen has of them.
+// printHelp explains a command on one screen: its purpose, its usage, and where the
+// manual is. The screen has only the first paragraph of a text, and the texts of
+// flags up to a semicolon.
 func printHelp(cmd *cobra.Command, _ []string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nUsage: %s\n", firstParagraph(cmd.Long), cmd.UseLine())
@@ -31,8 +31,8 @@ func printHelp(cmd *cobra.Command, _ []string) {
 	io.WriteString(cmd.OutOrStdout(), b.String())
 }
 
-// briefCommands lists what is below a command; below the root, the commands that
-// everybody uses are explained and the others named.
+// briefCommands lists the subcommands of a command; of the root, only the most used
+// ones with their purpose.
 func briefCommands(b *strings.Builder, cmd *cobra.Command) {
 	if cmd.HasParent() {
 		commandSections(b, cmd)
@@ -61,8 +61,8 @@ func firstParagraph(text string) string {
 	return text
 }
 
-// splitLong takes the text of a command apart where its first section begins,
-// which has a line in capitals over it, and explains the statuses in it.
+// splitLong splits the text of a command before its first section, which begins with
+// a line in capitals, and explains the statuses in it.
 func splitLong(long string) (text, sections string) {
 	at := 0
 	for line := range strings.Lines(long) {
@@ -74,7 +74,7 @@ func splitLong(long string) (text, sections string) {
 	return long, ""
 }
 
-// commandSections lists what is below a command; below the root, by commandGroups.
+// commandSections lists the subcommands of a command; of the root, by commandGroups.
 func commandSections(b *strings.Builder, cmd *cobra.Command) {
 	var rest [][2]string
 	width := 0
@@ -101,14 +101,14 @@ func commandSections(b *strings.Builder, cmd *cobra.Command) {
 	section(b, title, width, rest)
 }
 
-// isHeading reports whether a line is the title of a section: words in capitals
-// from its beginning. The number of a status alone is no title.
+// isHeading reports whether a line is the title of a section: words in capitals from
+// its beginning. A status alone is no title.
 func isHeading(line string) bool {
 	line = strings.TrimSuffix(line, "\n")
 	return line != "" && line[0] != ' ' && strings.Trim(line, " ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-// section writes rows of two columns, the first one at least width wide.
+// section writes rows of two columns, the first at least width wide.
 func section(b *strings.Builder, title string, width int, rows [][2]string) {
 	if len(rows) == 0 {
 		return
@@ -126,7 +126,7 @@ func section(b *strings.Builder, title string, width int, rows [][2]string) {
 	}
 }
 
-// flagRows is how each flag is written, and what it means.
+// flagRows lists each flag as it is written, and its meaning.
 func flagRows(flags *pflag.FlagSet) [][2]string {
 	var rows [][2]string
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -148,7 +148,7 @@ func flagRows(flags *pflag.FlagSet) [][2]string {
 // manualOnly marks the flags that only the manual lists.
 const manualOnly = "manual-only"
 
-// briefRows is what one screen has of these flags.
+// briefRows lists the flags for one screen.
 func briefRows(flags *pflag.FlagSet) [][2]string {
 	some := pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.VisitAll(func(f *pflag.Flag) {

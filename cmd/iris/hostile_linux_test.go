@@ -72,8 +72,8 @@ func TestNothingHostileReachesATerminal(t *testing.T) {
 // statusLines are what a statusLine writes.
 var statusLines = regexp.MustCompile(`\r([^\r\n\x1b]*)\x1b\[K`)
 
-// steering says what is in an output that a terminal would obey, but for the line
-// that says how it goes. The terminal itself makes \r\n of each end of a line.
+// steering returns the parts of an output that a terminal would obey, except in the
+// status line. The terminal itself makes \r\n of each end of a line.
 func steering(out string) string {
 	out = statusLines.ReplaceAllString(out, "$1")
 	for line := range strings.SplitSeq(strings.ReplaceAll(out, "\r\n", "\n"), "\n") {

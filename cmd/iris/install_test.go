@@ -25,7 +25,7 @@ func ownPaths(t *testing.T) config.Paths {
 	return p
 }
 
-// What stops a daemon that runs already means the one that is chosen here.
+// The command that stops a running daemon stops the daemon of the chosen paths.
 func TestInstallStopsTheDaemonThatIsChosen(t *testing.T) {
 	p := ownPaths(t)
 	if got := strings.Join(commandFor(p, "/a b/iris"), " "); got != "'/a b/iris'" {

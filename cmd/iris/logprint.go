@@ -11,27 +11,26 @@ import (
 	"iris/pool/claude/transcript"
 )
 
-// Of the result of a tool so much is shown.
+// How much of the result of a tool is shown.
 const (
 	resultLines = 10
 	resultBytes = 2000
 )
 
-// askedWidth is how many characters are shown of what a tool is asked.
+// askedWidth is how many characters of a tool's input are shown.
 const askedWidth = 100
 
-// A logPrinter prints the records of a transcript, as people read them or as
-// they are.
+// A logPrinter prints the records of a transcript, as text or unchanged.
 type logPrinter struct {
 	out   *terminal.Printer
 	raw   bool
 	part  transcript.Part
-	tools map[string]string // names of the tools that have not answered, by id of the call
+	tools map[string]string // names of the tools without a result yet, by the id of the call
 	blank bool              // something has been printed
 
-	keep  int      // of what is there at first, only the last so many; -1 for all
-	first bool     // what is there at first has been read
-	kept  [][]byte // the last of it
+	keep  int      // how many of the first entries are printed; -1 for all
+	first bool     // the entries that were there at first are read
+	kept  [][]byte // the last of those entries
 }
 
 func newLogPrinter(out *terminal.Printer, o *logsOptions) *logPrinter {
@@ -42,7 +41,7 @@ func newLogPrinter(out *terminal.Printer, o *logsOptions) *logPrinter {
 	return p
 }
 
-// record prints one line of a transcript, if it is in the part that is wanted.
+// record prints one line of a transcript, if it is in the wanted part.
 func (p *logPrinter) record(line []byte) error {
 	r, ok := transcript.Parse(line)
 	if !p.part.Takes(&r) {
@@ -62,7 +61,7 @@ func (p *logPrinter) record(line []byte) error {
 	return nil
 }
 
-// print writes b, or holds it back until the end of what is there is known.
+// print writes b, or keeps it until the first entries are read.
 func (p *logPrinter) print(b []byte) error {
 	if p.first || p.keep < 0 {
 		_, err := p.out.Write(b)
@@ -75,7 +74,7 @@ func (p *logPrinter) print(b []byte) error {
 	return nil
 }
 
-// flush has all arrive that was printed, for now.
+// flush writes everything printed so far.
 func (p *logPrinter) flush() error {
 	if !p.first && p.keep >= 0 {
 		p.kept = p.kept[max(0, len(p.kept)-p.keep):]
@@ -87,11 +86,11 @@ func (p *logPrinter) flush() error {
 	return p.out.Flush()
 }
 
-// again is called when the file has been replaced: what was printed of the old
-// one is not printed again.
+// again is called when the file was replaced: entries already printed are not printed
+// again.
 func (p *logPrinter) again() { p.part.Again() }
 
-// text is an entry as people read it: a line that says who, and below it what.
+// text is an entry as text: a line with the speaker, and the words below it.
 func (p *logPrinter) text(e *transcript.Entry) []byte {
 	var b bytes.Buffer
 	if e.Who == transcript.You && p.blank {
@@ -113,7 +112,7 @@ func (p *logPrinter) text(e *transcript.Entry) []byte {
 	return b.Bytes()
 }
 
-// toolOf is the tool whose call has that id, which is over with its result.
+// toolOf is the tool whose call has that id; its result ends the call.
 func (p *logPrinter) toolOf(call string) string {
 	tool, ok := p.tools[call]
 	if !ok {
@@ -123,7 +122,7 @@ func (p *logPrinter) toolOf(call string) string {
 	return tool
 }
 
-// indent writes the lines of a text a little to the right.
+// indent writes the lines of a text indented.
 func indent(w io.Writer, text string) {
 	text = strings.TrimRight(text, "\r\n")
 	if text == "" {
@@ -134,7 +133,7 @@ func indent(w io.Writer, text string) {
 	}
 }
 
-// shorten leaves the beginning of a text, and says how much more there is.
+// shorten keeps the beginning of a text, and says how much more there is.
 func shorten(text string) string {
 	text = strings.TrimRight(text, "\r\n")
 	head, lines := text, 0
@@ -157,7 +156,7 @@ func shorten(text string) string {
 	return fmt.Sprintf("%s\n[%s more, %s in all; --raw has it]", head, moreOf(rest), size(int64(len(text))))
 }
 
-// moreOf says how much a text is, in lines where it has some.
+// moreOf is the size of a text, in lines if it has several.
 func moreOf(rest string) string {
 	if n := strings.Count(rest, "\n"); n > 0 {
 		return plural(n, "line")

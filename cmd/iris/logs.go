@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	lookEvery = 250 * time.Millisecond // at a transcript that is followed
-	findEvery = 4                      // looks, after which the daemon is asked where it is now
+	lookEvery = 250 * time.Millisecond // between two reads of a followed transcript
+	findEvery = 4                      // reads between two questions to the daemon about its path
 )
 
-// lateBy is how late Claude Code may write the end of a turn, and beginsBy how late it
-// may make the file of a conversation. They are others in a test.
+// lateBy is how late Claude Code may write the end of a turn, beginsBy how late it
+// may make the file of a conversation. A test changes them.
 var lateBy, beginsBy = time.Second, time.Second
 
 type logsOptions struct {
@@ -30,7 +30,7 @@ type logsOptions struct {
 	follow bool
 	raw    bool
 	tail   uint64
-	all    bool // tail was not given
+	all    bool // --tail was not given
 }
 
 func (o *logsOptions) addFlags(f *pflag.FlagSet) {
@@ -102,8 +102,8 @@ func runLogs(ctx context.Context, opts *logsOptions, args []string, s streams) e
 	return errors.Join(run(ctx), out.Close())
 }
 
-// locateSoon is locate, and waits a moment for the file of a conversation that has
-// just begun. Who follows it waits anyway.
+// locateSoon is locate, but waits a moment for the file of a conversation that has
+// just begun. With --follow that wait comes later.
 func (o *logsOptions) locateSoon(ctx context.Context, arg string) (which ipc.MessageRef, t ipc.Transcript, err error) {
 	for begun := time.Now(); ; {
 		which, t, err = o.locate(ctx, arg)
@@ -114,8 +114,8 @@ func (o *logsOptions) locateSoon(ctx context.Context, arg string) (which ipc.Mes
 	}
 }
 
-// locate finds the transcript that arg means. Whatever cannot be the id of a
-// message is a team, and so is what is no message.
+// locate finds the transcript that arg names. An arg that is no message's id is a
+// team.
 func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, ipc.Transcript, error) {
 	if isMessageID(arg) {
 		which := ipc.MessageRef{ID: arg}
@@ -137,14 +137,13 @@ func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, i
 	return which, t, err
 }
 
-// isMessageID reports whether s looks as the daemon's ids do.
+// isMessageID reports whether s has the form of an id.
 func isMessageID(s string) bool {
 	const letters = "0123456789abcdefghjkmnpqrstvwxyz"
 	return len(s) == 16 && strings.Trim(s, letters) == ""
 }
 
-// missing says why there is nothing to show. A reader that follows waits for
-// what may still come.
+// missing says why there is nothing to show; nil if --follow may wait for it.
 func (o *logsOptions) missing(t *ipc.Transcript, id string) error {
 	who := name(t.Team, t.Session)
 	waits := id != "" && t.Since == nil && t.Until == nil
@@ -163,7 +162,7 @@ func (o *logsOptions) missing(t *ipc.Transcript, id string) error {
 	return ipc.Errorf(ipc.CodeNotFound, "team %s: there is no transcript of conversation %s", who, t.SessionID)
 }
 
-// A logReader reads the transcript of a conversation, wherever it is.
+// A logReader reads the transcript of a conversation, even if its file changes.
 type logReader struct {
 	where  *ipc.Transcript
 	stderr io.Writer
@@ -176,7 +175,7 @@ func (l *logReader) run(ctx context.Context, opts *logsOptions, which ipc.Messag
 		sys.Sleep(ctx, lateBy-time.Since(*end))
 	}
 	for look := 1; ; look++ {
-		// What a file holds before a turn has begun is not of it.
+		// Content from before the turn does not belong to it.
 		if which.ID == "" || l.where.Since != nil {
 			if err := l.drain(); err != nil {
 				return err
@@ -197,8 +196,7 @@ func (l *logReader) run(ctx context.Context, opts *logsOptions, which ipc.Messag
 	}
 }
 
-// drain prints what has been written since the last time, of the part that is
-// wanted.
+// drain prints the wanted new entries.
 func (l *logReader) drain() error {
 	l.file.Aim(l.where.Path)
 	l.out.part.Since, l.out.part.Until = l.where.Since, l.where.Until
@@ -228,15 +226,14 @@ func (l *logReader) drain() error {
 	}
 }
 
-// over reports whether the message that is followed has ended, and its turn is
-// in the file.
+// over reports whether the followed message has ended, and its turn is in the file.
 func (l *logReader) over() bool {
 	end := l.where.Until
 	return end != nil && time.Since(*end) > lateBy
 }
 
-// refresh asks the daemon where the conversation is now. Without one, the file
-// is still there to be followed.
+// refresh asks the daemon where the conversation is now. Without a daemon the file is
+// still followed.
 func (l *logReader) refresh(ctx context.Context, opts *logsOptions, which ipc.MessageRef) {
 	t, err := opts.running().verbs().Locate(ctx, which)
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 // stamps are at the beginning of an entry.
 var stamps = regexp.MustCompile(`(?m)^(\d\d-\d\d \d\d:\d\d|\d\d:\d\d:\d\d)  `)
 
-// rendered is what is printed of testdata/transcript.jsonl, which Claude Code has
-// written but for its last six lines, without the times.
+// rendered is the output for testdata/transcript.jsonl, without the times. Claude
+// Code has written that file, except its last six lines.
 func rendered(t *testing.T, change func(*logPrinter)) string {
 	t.Helper()
 	var buf bytes.Buffer
@@ -109,7 +109,7 @@ func TestOneTurnOfATranscript(t *testing.T) {
 	}
 }
 
-// What was printed of a file is not printed again of the one that replaces it.
+// Entries that were printed are not printed again when another file replaces theirs.
 func TestReplacedTranscriptIsNotRepeated(t *testing.T) {
 	var buf bytes.Buffer
 	p := newLogPrinter(terminal.NewPrinter(&buf, false), &logsOptions{all: true})
@@ -128,8 +128,8 @@ func TestReplacedTranscriptIsNotRepeated(t *testing.T) {
 	}
 }
 
-// What a tool is called and asked is one line, and nothing that somebody says
-// begins one.
+// The call of a tool and its input are one line, and no text can look like such a
+// line.
 func TestNobodySpeaksForOthersInATranscript(t *testing.T) {
 	var buf bytes.Buffer
 	p := newLogPrinter(terminal.NewPrinter(&buf, false), &logsOptions{all: true})
@@ -145,8 +145,8 @@ func TestNobodySpeaksForOthersInATranscript(t *testing.T) {
 	}
 }
 
-// FuzzTranscript checks that no line of a transcript, whoever wrote it, gets past
-// the Printer and the terminal's writer, and that it is one record or none.
+// FuzzTranscript checks that no line of a transcript can steer a terminal through the
+// Printer, and that it is one record or none.
 func FuzzTranscript(f *testing.F) {
 	written, err := os.ReadFile("testdata/transcript.jsonl")
 	if err != nil {

@@ -36,7 +36,7 @@ func TestRealTranscriptIsShown(t *testing.T) {
 		strings.Contains(turn, "first") || strings.Contains(turn, "last") {
 		t.Errorf("got\n%s", turn)
 	}
-	// What of the conversation is in none of its turns is only in the whole.
+	// Lines outside of all turns are only in the whole conversation.
 	if raw := h.run("logs", id, "--raw"); strings.Count(raw, `"tool_use_id"`) != 1 || strings.Contains(raw, "echo:") {
 		t.Errorf("got\n%s", raw)
 	}

@@ -1,12 +1,12 @@
 // Command iris keeps a bounded pool of warm agents behind a daemon and sends
 // them messages from the shell, scripts, cron jobs and systemd units.
 //
-// "iris daemon" owns the agents; every other subcommand is a short-lived client
-// of its Unix socket, which starts the daemon when there is none. A client runs
-// no goroutine of its own: one command is one connection and mostly one call.
-// There is a file for each command, or for a few that are alike, in one shape:
-// newXCmd wires it up, xOptions.addFlags declares its flags, and runX does the work
-// without cobra: it gets a context, the options, the arguments and the streams.
+// "iris daemon" owns the agents; every other subcommand is a short-lived client of
+// its Unix socket, and starts the daemon if there is none. A client runs no goroutine
+// of its own: one command is one connection and mostly one call. Each command, or a
+// few similar ones, has a file with this structure: newXCmd builds the command,
+// xOptions.addFlags declares its flags, and runX does the work without cobra, from a
+// context, the options, the arguments and the streams.
 package main
 
 import (

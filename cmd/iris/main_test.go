@@ -151,8 +151,8 @@ var homeDirs = map[string]string{
 	"HOME": "", "XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "run",
 }
 
-// setupScript gives a script a home of its own, whose path is short enough for
-// a socket, and sees to it that its daemon and all agents are gone at the end.
+// setupScript gives a script a home of its own, with a path short enough for a
+// socket, and ends its daemon and all agents at the end.
 func setupScript(env *testscript.Env) error {
 	home, err := os.MkdirTemp("", "iris")
 	if err != nil {

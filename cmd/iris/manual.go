@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// openManual has man show the page of a command, and reports whether it did. man
-// takes a file of any name in which there is a slash, on every system.
+// openManual shows the page of a command with man, and reports whether it did. On
+// every system man accepts a file of any name that contains a slash.
 func openManual(cmd *cobra.Command, stdout io.Writer) bool {
 	man, err := exec.LookPath("man")
 	if err != nil {
@@ -32,7 +32,7 @@ func openManual(cmd *cobra.Command, stdout io.Writer) bool {
 	if err := os.WriteFile(file, commandPage(cmd), 0o600); err != nil {
 		return false
 	}
-	interrupts := make(chan os.Signal, 1) // the pager's, which shares the terminal
+	interrupts := make(chan os.Signal, 1) // for the pager, which shares the terminal
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
 	show := exec.Command(man, file)
@@ -40,7 +40,7 @@ func openManual(cmd *cobra.Command, stdout io.Writer) bool {
 	return show.Run() == nil
 }
 
-// printManual prints what the page of a command says as plain text.
+// printManual prints the page of a command as plain text.
 func printManual(w io.Writer, cmd *cobra.Command) {
 	text, sections := splitLong(cmd.Long)
 	if !cmd.HasParent() {
@@ -128,7 +128,7 @@ func seeAlso(cmd *cobra.Command) string {
 	return roff(strings.Join(pages, ", "))
 }
 
-// allCommands returns cmd and all below it, in a fixed order.
+// allCommands returns cmd and all its subcommands, in a fixed order.
 func allCommands(cmd *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{cmd}
 	subs := cmd.Commands()
@@ -139,7 +139,7 @@ func allCommands(cmd *cobra.Command) []*cobra.Command {
 	return all
 }
 
-// rootSections concern all commands. The README has the same glossary.
+// rootSections are about all commands. The README has the same glossary.
 const rootSections = `GLOSSARY
   message   a text that was sent to a session; it has an id
   turn      the work of an agent on a message, up to its answer
@@ -184,7 +184,7 @@ const manDate = "2026-11-23"
 // page builds one manual page.
 type page struct {
 	bytes.Buffer
-	paste bool // indented lines are shown from the first column, to be pasted
+	paste bool // indented lines are printed from the first column, for pasting
 }
 
 func (p *page) head(name, section, short string) {
@@ -203,8 +203,8 @@ func (p *page) item(term, text string) { p.line(".TP\n.B %s\n%s", roff(term), ro
 
 var numbered = regexp.MustCompile(`^ +(\d+)  (.*)$`)
 
-// text sets the plain text of a command: paragraphs, sections with a line in
-// capitals over them, lists of numbers, and indented lines as they are.
+// text formats the plain text of a command: paragraphs, sections with a line in
+// capitals above them, lists of numbers, and indented lines unchanged.
 func (p *page) text(text string) {
 	literal, begin, done := false, ".RS 2\n.nf", ".fi\n.RE"
 	if p.paste {
@@ -241,10 +241,10 @@ func (p *page) text(text string) {
 	end()
 }
 
-// endInLine is the end of a sentence, after which troff would drop spaces.
+// endInLine is the end of a sentence; troff would drop the spaces after it.
 var endInLine = regexp.MustCompile(`([.!?]["')]*)  `)
 
-// roff escapes what troff would take for its own.
+// roff escapes characters that are special to troff.
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`, "`", "\\(ga", `^`, `\(ha`, `~`, `\(ti`).Replace(s)
 	if strings.HasPrefix(s, ".") {

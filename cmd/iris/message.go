@@ -17,13 +17,13 @@ import (
 // maxMessage is how many bytes a message may have.
 const maxMessage = 10 << 20
 
-// quietInput is how long standard input may say nothing before the user is
-// told what the command waits for.
+// quietInput is how long standard input may be silent before the user is told what
+// the command waits for.
 const quietInput = 2 * time.Second
 
 const stdinName = "standard input"
 
-// A source says where the text of a message is.
+// A source is where the text of a message comes from.
 type source struct {
 	args    []string // joined by spaces; a last "-" asks for standard input
 	file    string   // instead of standard input; "-" is standard input
@@ -32,8 +32,8 @@ type source struct {
 	stderr  io.Writer
 }
 
-// read returns the whole message: the arguments, then what a file or standard
-// input adds to them after a blank line.
+// read returns the whole message: the arguments, followed after a blank line by a
+// file or standard input.
 func (s *source) read() (string, error) {
 	words, dash := s.words()
 	text, err := s.added(words, dash)
@@ -43,7 +43,7 @@ func (s *source) read() (string, error) {
 	return join(strings.Join(words, " "), text)
 }
 
-// added is what a file or standard input adds to the words.
+// added is the text of a file or standard input, beside the words.
 func (s *source) added(words []string, dash bool) ([]byte, error) {
 	switch {
 	case s.noStdin && (dash || s.file == "-"):
@@ -70,11 +70,11 @@ func (s *source) words() ([]string, bool) {
 	return s.args, false
 }
 
-// stdinHasInput reports whether standard input has something for us: it is a pipe, a
-// socket or a file, and not a terminal or /dev/null. When there are arguments,
-// a file that somebody has begun to read is theirs and not ours: a shell loop
-// "while read LINE; do iris send TEAM "$LINE"; done < FILE" must not lose its
-// other lines to the first message.
+// stdinHasInput reports whether standard input is meant for this command: it is a
+// pipe, a socket or a file, and not a terminal or /dev/null. If there are arguments,
+// a file that was read in part belongs to the caller: a shell loop "while read LINE;
+// do iris send TEAM "$LINE"; done < FILE" must not lose its other lines to the first
+// message.
 func stdinHasInput(stdin io.Reader, haveText bool) bool {
 	f, ok := stdin.(*os.File)
 	if !ok {
@@ -91,9 +91,9 @@ func stdinHasInput(stdin io.Reader, haveText bool) bool {
 	return true
 }
 
-// readStdin reads to the end what nobody asked for by name. Beside arguments, a
-// pipe that somebody holds open without writing would be a hang that nobody
-// expects, so it is said after a while.
+// readStdin reads standard input to its end when it was not requested by name. If a
+// pipe stays open without input beside arguments, it says after a while what it waits
+// for.
 func (s *source) readStdin(haveText bool) ([]byte, error) {
 	if haveText {
 		note := time.AfterFunc(quietInput, func() {
@@ -182,8 +182,7 @@ func invalidAt(s string) int {
 // attached reports whether a word of the arguments names a file.
 func attached(word string) bool { return len(word) > 1 && word[0] == '@' }
 
-// A block is one piece of a message that has files in it, as the Messages API
-// has it.
+// A block is one piece of a message with files, in the form of the Messages API.
 type block struct {
 	Type   string       `json:"type"`
 	Text   string       `json:"text,omitempty"`
@@ -198,9 +197,8 @@ type blockSource struct {
 
 func textBlock(text string) block { return block{Type: "text", Text: text} }
 
-// blocks returns the message as a list of blocks: the words and files in their
-// order, then what standard input or a file adds. It is nil when no word names a
-// file.
+// blocks returns the message as a list of blocks: the words and files in order, then
+// the text of standard input or a file. It is nil if no word names a file.
 func (s *source) blocks() (json.RawMessage, error) {
 	words, dash := s.words()
 	var list []block
@@ -257,7 +255,7 @@ func encodeBlocks(list []block) (json.RawMessage, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), err
 }
 
-// attach reads a file that a word names. The kind is told by what is in it.
+// attach reads the file that a word names. Its content decides its kind.
 func attach(path string) ([]block, error) {
 	data, err := readAttached(path)
 	if err != nil {
@@ -300,8 +298,8 @@ func readAttached(path string) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// attachError says what is wrong with a word that names a file, and how to send
-// the word itself, or have the agent read what cannot be sent.
+// attachError says what is wrong with a word that names a file, and how to send the
+// word itself, or have the agent read a file that cannot be sent.
 func attachError(path string, err error) error {
 	hint := "a word that begins with \"@\" names a file to send along; quote the message, so that the word is not alone"
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -310,7 +308,7 @@ func attachError(path string, err error) error {
 	return usagef(hint, "file %s: %s", path, err)
 }
 
-// kindOf tells images and PDF by their first bytes, and text by all.
+// kindOf detects images and PDF by their first bytes, and text by all bytes.
 func kindOf(data []byte) (kind, media string) {
 	begins := func(magic string) bool { return bytes.HasPrefix(data, []byte(magic)) }
 	switch {

@@ -139,7 +139,7 @@ func (o *messagesOptions) each(ctx context.Context, filter ipc.MessageQuery, f f
 	}
 }
 
-// reportDamage names the records that cannot be believed.
+// reportDamage names damaged records.
 func reportDamage(stderr io.Writer, damaged []string) error {
 	if len(damaged) == 0 {
 		return nil
@@ -159,7 +159,7 @@ func messageRow(m *ipc.Message, now time.Time, home string) []string {
 	}
 }
 
-// outcomeText is how a message ended, unless its state says it all.
+// outcomeText is how a message ended, unless its state says everything.
 func outcomeText(m *ipc.Message) string {
 	text := strings.TrimPrefix(m.Error, "team "+name(m.Team, m.Session)+": ")
 	if m.Outcome == "success" || m.Outcome == m.State {
@@ -181,7 +181,7 @@ func took(m *ipc.Message, now time.Time) string {
 	return ""
 }
 
-// dollars says a cost in cents; "" for none.
+// dollars is a cost in dollars and cents; "" for none.
 func dollars(cost float64) string {
 	switch {
 	case cost <= 0:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// name joins a team and a session as commands take them.
+// name joins a team and a session in the form that commands accept.
 func name(team, session string) string {
 	if session == "" {
 		return team
@@ -14,7 +14,7 @@ func name(team, session string) string {
 	return team + "@" + session
 }
 
-// span says a duration in one unit, as people do.
+// span is a duration in one unit.
 func span(d time.Duration) string { return plural(rough(d)) }
 
 // short is span for a column of a table: "41s", "3m", "2h" or "5d".
@@ -23,7 +23,7 @@ func short(d time.Duration) string {
 	return strconv.Itoa(int(n)) + unit[:1]
 }
 
-// rough rounds a duration to the unit that people would use.
+// rough rounds a duration to the usual unit.
 func rough(d time.Duration) (n time.Duration, unit string) {
 	d = max(d, 0)
 	switch {
@@ -44,7 +44,7 @@ func plural[N ~int | ~int64](n N, unit string) string {
 	return strconv.FormatInt(int64(n), 10) + " " + unit + "s"
 }
 
-// ago says how long before now t was; "never" for no time at all.
+// ago is how long before now t was; "never" for nil.
 func ago(now time.Time, t *time.Time) string {
 	switch {
 	case t == nil:
@@ -55,7 +55,7 @@ func ago(now time.Time, t *time.Time) string {
 	return short(now.Sub(*t)) + " ago"
 }
 
-// in says how long after now t is; "never" for no time at all.
+// in is how long after now t is; "never" for nil.
 func in(now time.Time, t *time.Time) string {
 	switch {
 	case t == nil:
@@ -66,7 +66,7 @@ func in(now time.Time, t *time.Time) string {
 	return "in " + short(t.Sub(now))
 }
 
-// size says a number of bytes in three digits; "" for none.
+// size is a number of bytes in three digits; "" for 0.
 func size(n int64) string {
 	const units = "KMGTPE"
 	if n <= 0 {

@@ -15,28 +15,28 @@ import (
 	"iris/ipc"
 )
 
-// A prompter asks the person at the terminal about the tool calls that want
-// permission while a command waits for their messages. The terminal stays in its
-// usual mode: Ctrl-C ends the wait as ever, and the tool call waits on. A nil
-// prompter asks nobody.
+// A prompter asks the person at the terminal about tool calls that need permission
+// while a command waits for their messages. The terminal stays in its usual mode:
+// Ctrl-C ends the wait as usual, and the tool call still waits. A nil prompter asks
+// nothing.
 type prompter struct {
 	globals *globals
 	in      *terminal.Input
 	out     io.Writer
 	status  *terminal.StatusLine // of the same terminal; nil for none
 
-	wg      sync.WaitGroup // the goroutine that asks, while there is something to ask
+	wg      sync.WaitGroup // the goroutine that asks, while there is a question
 	closing sync.Once
 
 	mu        sync.Mutex // protects the fields below
 	queue     []ipc.Approval
-	busy      bool              // the goroutine is there
-	over      bool              // nothing more is asked
-	decisions map[string]string // how those went that somebody else has decided
+	busy      bool              // the goroutine is running
+	over      bool              // no more questions
+	decisions map[string]string // decisions that were made elsewhere
 }
 
-// newPrompter returns a prompter where somebody is there to be asked: standard
-// input and error are both terminals.
+// newPrompter returns a prompter if a person can be asked: standard input and error
+// are both terminals.
 func newPrompter(g *globals, stdin io.Reader, stderr io.Writer) *prompter {
 	f, ok := stdin.(*os.File)
 	if !ok || !terminal.Is(f) || !terminal.Is(stderr) {
@@ -49,8 +49,8 @@ func newPrompter(g *globals, stdin io.Reader, stderr io.Writer) *prompter {
 	return &prompter{globals: g, in: in, out: stderr, decisions: map[string]string{}}
 }
 
-// asked takes an approval that waits. It does not block. After a restart of the
-// daemon the same is told again.
+// asked adds a waiting approval. It does not block. After a restart of the daemon the
+// same approval comes again.
 func (p *prompter) asked(a ipc.Approval) {
 	if p == nil || a.ID == "" {
 		return
@@ -67,7 +67,7 @@ func (p *prompter) asked(a ipc.Approval) {
 	}
 }
 
-// decided takes what was decided elsewhere. It does not block.
+// decided records a decision made elsewhere. It does not block.
 func (p *prompter) decided(a ipc.Approval) {
 	if p == nil {
 		return
@@ -84,7 +84,7 @@ func (p *prompter) queuedLocked(id string) bool {
 	return slices.ContainsFunc(p.queue, func(q ipc.Approval) bool { return q.ID == id })
 }
 
-// close ends the asking and waits for it. What is not decided waits on. A second
+// close ends the asking and waits for it. Undecided approvals still wait. A second
 // call does nothing.
 func (p *prompter) close() {
 	if p == nil {
@@ -102,7 +102,7 @@ func (p *prompter) end() {
 	p.in.Close()
 }
 
-// run asks about one after the other.
+// run asks about one approval after another.
 func (p *prompter) run() {
 	for a := p.next(); a != nil; a = p.next() {
 		p.ask(a)
@@ -128,12 +128,12 @@ func (p *prompter) next() *ipc.Approval {
 	return nil
 }
 
-// ask asks about one and has the answer take effect. An answer that is none is
-// asked for again.
+// ask asks about one approval and sends the answer. An invalid answer is asked for
+// again.
 func (p *prompter) ask(a *ipc.Approval) {
 	defer p.status.Hold()()
 	if p.in.Foreground() {
-		p.in.Discard() // what was typed before is no answer
+		p.in.Discard() // earlier input is no answer
 		io.WriteString(p.out, approvalText(a, time.Now()))
 	} else {
 		say(p.out, "approval %s waits: %s of team %s; \"iris approvals %s\" shows it", a.ID, a.Tool, name(a.Team, a.Session), a.ID)
@@ -153,8 +153,8 @@ func (p *prompter) ask(a *ipc.Approval) {
 	}
 }
 
-// answer reads what the person decides: about permission, or in answer to each
-// question. No answer to one of these denies the tool.
+// answer reads the decision: about permission, or an answer to each question. An
+// empty answer to a question denies the tool.
 func (p *prompter) answer(a *ipc.Approval) (ipc.Decide, error) {
 	if len(a.Questions) == 0 {
 		line, err := p.prompt(a.ID, "allow? [y/N/why] ")
@@ -186,7 +186,7 @@ func answerPrompt(questions []ipc.Question, i int) string {
 	return fmt.Sprintf("answer%s? [%s; empty denies] ", which, how)
 }
 
-// prompt reads a line, in the foreground after some words.
+// prompt prints some words and reads a line, in the foreground.
 func (p *prompter) prompt(id, words string) (string, error) {
 	if p.in.Foreground() {
 		io.WriteString(p.out, words)
@@ -194,7 +194,7 @@ func (p *prompter) prompt(id, words string) (string, error) {
 	return p.in.Line(func() error { return p.still(id) })
 }
 
-// decision is what an answer means. Only a plain yes allows.
+// decision interprets an answer. Only a plain yes allows.
 func decision(id, line string) ipc.Decide {
 	d := ipc.Decide{ID: id}
 	switch line = strings.TrimSpace(line); strings.ToLower(line) {
@@ -213,7 +213,7 @@ var (
 	errEnded     = errors.New("the wait has ended")
 )
 
-// unanswered says what becomes of it.
+// unanswered says what becomes of an approval without an answer.
 func (p *prompter) unanswered(a *ipc.Approval, err error) {
 	p.mu.Lock()
 	why := p.decisions[a.ID]
@@ -222,11 +222,11 @@ func (p *prompter) unanswered(a *ipc.Approval, err error) {
 	switch {
 	case errors.Is(err, errElsewhere):
 		if p.in.Foreground() {
-			p.in.Discard() // half an answer is no command for the shell
+			p.in.Discard() // keep half an answer from the shell
 		}
 		say(p.out, "approval %s %s", a.ID, why)
 	case !errors.Is(err, errEnded):
-		say(p.out, "approval %s waits on; %s", a.ID, allowedBy(a))
+		say(p.out, "approval %s still waits; %s", a.ID, allowedBy(a))
 	}
 }
 
@@ -246,12 +246,12 @@ func decisionText(a *ipc.Approval) string {
 	return "was " + a.Decision + " by " + a.By
 }
 
-// still returns why a question need not be answered any more.
+// still returns why a question need no longer be answered.
 func (p *prompter) still(id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.decisions[id] != "": // the wait often ends with it
+	case p.decisions[id] != "": // the wait often ends because of the decision
 		return errElsewhere
 	case p.over:
 		return errEnded

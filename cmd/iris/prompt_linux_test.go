@@ -34,7 +34,7 @@ func (d *deciding) dialogWith(stdout bool, args ...string) *dialog {
 // rest is what the terminal has shown since.
 func (x *dialog) rest() string { return x.output()[x.at:] }
 
-// until waits until the terminal shows that, and returns what came before.
+// until waits until the terminal shows want, and returns the output before it.
 func (x *dialog) until(want string) string {
 	x.t.Helper()
 	x.awaits(want, func(string) bool { return strings.Contains(x.rest(), want) })
@@ -43,7 +43,7 @@ func (x *dialog) until(want string) string {
 	return before
 }
 
-// more is what is shown within that time.
+// more is the output within that time.
 func (x *dialog) more(d time.Duration) string {
 	time.Sleep(d)
 	return x.rest()
@@ -102,7 +102,7 @@ func TestOnlyAPlainYesAllows(t *testing.T) {
 	}
 }
 
-// What was typed before the question is no answer to it.
+// Input typed before the question is no answer to it.
 func TestWhatWasTypedBeforeIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	d := decidingFake(t, "")
@@ -140,7 +140,7 @@ func TestDecisionThatEndsTheWaitIsTold(t *testing.T) {
 	}
 }
 
-// Ctrl-C at the question ends the wait as ever, and the approval waits on.
+// Ctrl-C at the question ends the wait as ever, and the approval still waits.
 func TestInterruptAtTheQuestionEndsTheWait(t *testing.T) {
 	t.Parallel()
 	d := decidingFake(t, "")
@@ -166,7 +166,7 @@ func TestEndOfInputAtTheQuestionDecidesNothing(t *testing.T) {
 	x := d.dialog("send", "api", d.call)
 	x.until(question)
 	x.types("\x04")
-	x.until("waits on; \"iris approve ")
+	x.until("still waits; \"iris approve ")
 	d.run("approve", d.pending().ID)
 	if code := x.exit(); code != 0 {
 		t.Errorf("status %d", code)

@@ -19,60 +19,60 @@ import (
 	"iris/ipc"
 )
 
-// iris-protocol(7) is made from package ipc: its constants, its types and what
-// their comments say. What is written here is one sentence a method.
+// iris-protocol(7) is made from package ipc: its constants, its types and their
+// comments. Only the text of each method is written here.
 
-// methodTexts say what a method or notification is for.
+// methodTexts describe the methods and notifications.
 var methodTexts = map[string]string{
-	ipc.MethodHello:     "Says who the client is and hears who the daemon is. Optional; a client that sends it sends it first.",
-	ipc.MethodStatus:    "The daemon and its pool.",
-	ipc.MethodSend:      "Accepts a message and answers when it has ended. message.state says its id once it is on disk, its place while it waits, and when its turn begins. A client that goes away ends only its own waiting.",
-	ipc.MethodSubmit:    "Accepts a message and answers at once when it is on disk.",
-	ipc.MethodStream:    "What the agent writes in the turn of a message, as notifications: at its reader's own pace, from the beginning or after a number that an earlier stream has told. It answers when the message has ended and all was sent. Where a message has another attempt its output follows; message.state says so before it.",
-	ipc.MethodWait:      "Waits until one of these messages has ended; at once for one that has. One that has another attempt has not ended; message.state says so.",
-	ipc.MethodResult:    "The answer of a message that has ended.",
-	ipc.MethodMessages:  "A page of what is on record, newest first.",
-	ipc.MethodApprovals: "The tool calls that wait for a decision.",
-	ipc.MethodDecide:    "Allows a tool call that waits, or denies it. One that asks questions is allowed by the answers to them.",
-	ipc.MethodCaller:    "Who the daemon takes the caller for: a person or program, or the tool of an agent.",
-	ipc.MethodShow:      "All that is on record of one message but its text and answer.",
-	ipc.MethodUsage:     "Messages, tokens and costs on record, summed up.",
-	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn; the agent and its conversation stay.",
-	ipc.MethodRetry:     "Gives an unknown message another attempt. Of any other message that has ended it accepts the text once more, as a new message.",
-	ipc.MethodResolve:   "Records how a message ended whose end is unknown.",
-	ipc.MethodList:      "The agents that live, and the bound.",
-	ipc.MethodTree:      "The agents and the processes that they have started, also those that have made themselves daemons.",
+	ipc.MethodHello:     "Client and daemon exchange their versions. Optional; it must be the first call.",
+	ipc.MethodStatus:    "Returns the state of the daemon and its pool.",
+	ipc.MethodSend:      "Accepts a message and answers when it has ended. message.state reports its id once it is on disk, its place while it waits, and the beginning of its turn. If the client goes away, the message goes on.",
+	ipc.MethodSubmit:    "Accepts a message and answers as soon as it is on disk.",
+	ipc.MethodStream:    "Sends the agent's output in the turn of a message as notifications, at the reader's pace, from the beginning or after a number of an earlier stream. It answers when the message has ended and all output was sent. The output of another attempt follows that of the one before; message.state announces it.",
+	ipc.MethodWait:      "Waits until one of these messages has ended, and answers at once if one has ended already. A message that gets another attempt has not ended; message.state announces the attempt.",
+	ipc.MethodResult:    "Returns the answer of a message that has ended.",
+	ipc.MethodMessages:  "Returns a page of the messages on record, newest first.",
+	ipc.MethodApprovals: "Returns the tool calls that wait for a decision.",
+	ipc.MethodDecide:    "Allows or denies a tool call that waits. A tool call that asks questions is allowed by answering them.",
+	ipc.MethodCaller:    "Returns who the daemon takes the caller for: a person or program, or a tool of an agent.",
+	ipc.MethodShow:      "Returns the whole record of one message, without its text and answer.",
+	ipc.MethodUsage:     "Returns sums of the messages, tokens and costs on record.",
+	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn. The agent and its conversation stay.",
+	ipc.MethodRetry:     "Gives an unknown message another attempt. Sends the text of any other ended message again, as a new message.",
+	ipc.MethodResolve:   "Records how an unknown message ended.",
+	ipc.MethodList:      "Returns the live agents, and the limit.",
+	ipc.MethodTree:      "Returns the agents and the processes that they have started, daemons included.",
 	ipc.MethodKill:      "Stops agents at once. A running turn ends as cancelled.",
-	ipc.MethodEvict:     "Stops idle agents; busy ones go after their turn. Conversations stay.",
+	ipc.MethodEvict:     "Stops idle agents now, and busy ones after their turn. Conversations stay.",
 	ipc.MethodWake:      "Starts an agent before there is a message for it.",
 	ipc.MethodRestart:   "Evicts agents and starts others in their place.",
-	ipc.MethodEvents:    "The events that are kept.",
-	ipc.MethodSubscribe: "The events that are kept and those to come, as notifications, until the client goes. It answers only a client that reads too slowly.",
-	ipc.MethodSessions:  "The conversations on record.",
+	ipc.MethodEvents:    "Returns the events that are kept.",
+	ipc.MethodSubscribe: "Sends the kept events and then new ones as notifications, until the client goes away. It answers only if the client reads too slowly.",
+	ipc.MethodSessions:  "Returns the conversations on record.",
 	ipc.MethodReset:     "Forgets a conversation: the next message begins a new one.",
-	ipc.MethodRewind:    "Takes back the last turns of a conversation; what they did to files stays.",
-	ipc.MethodLocate:    "Where Claude Code keeps the transcript of a conversation or message.",
-	ipc.MethodExamine:   "What the daemon finds of a team: its directory, its program and who is logged in.",
-	ipc.MethodEnv:       "The environment that an agent of a team is started with, secrets masked.",
+	ipc.MethodRewind:    "Takes back the last turns of a conversation. Their changes to files stay.",
+	ipc.MethodLocate:    "Returns where Claude Code keeps the transcript of a conversation or message.",
+	ipc.MethodExamine:   "Returns what the daemon finds of each team: its directory, its program and its login.",
+	ipc.MethodEnv:       "Returns the environment of a team's agents, with secrets masked.",
 	ipc.MethodReload:    "Reads the configuration again. A bad one is refused, and the old one stays.",
-	ipc.MethodStop:      "Ends the daemon and answers when its agents are gone.",
-	ipc.MethodReplace:   "Replaces the daemon's program in place. Agents, turns and what waits go on.",
+	ipc.MethodStop:      "Stops the daemon and answers when its agents are gone.",
+	ipc.MethodReplace:   "Replaces the daemon's program in place. Agents, turns and waiting messages go on.",
 
-	ipc.NotifyState: "How far a message is.",
+	ipc.NotifyState: "The state or place of a message has changed.",
 	ipc.NotifyEvent: "Something happened in the pool.",
 
 	ipc.NotifyAsked:   "A tool call waits for a decision.",
-	ipc.NotifyDecided: "It was decided, or waits no longer.",
+	ipc.NotifyDecided: "A tool call was decided, or no longer waits.",
 
-	ipc.NotifyBegin: "Whose the numbers of the events are that follow.",
+	ipc.NotifyBegin: "The stream that the numbers of the following events belong to.",
 
 	ipc.NotifyOutput: "A line of the agent.",
-	ipc.NotifyGap:    "Lines between two numbers are no longer kept.",
+	ipc.NotifyGap:    "The lines between two numbers are no longer kept.",
 }
 
 const protocolText = `The daemon of iris answers JSON-RPC 2.0 on a Unix socket, one message a line.
-Every command of iris is a client of it and does nothing that another client
-could not do.
+Every command of iris is a client of the daemon, and any other client can do
+what the commands do.
 
 The socket is $IRIS_SOCKET, else $XDG_RUNTIME_DIR/iris/iris.sock, else
 ~/.local/state/iris/run/iris.sock; "iris config path" says which. A client that
@@ -83,15 +83,15 @@ another uid before it reads a byte, and a client should ask the same of the
 daemon before it writes one; root is another uid too. The socket has mode 0600 in
 a directory of mode 0700. Neither is a symbolic link.
 
-The agents of the daemon run under the same uid. That one of them does not use
-the socket for more than it should is a matter of what it is permitted to run.`
+The agents of the daemon run under the same uid: only the commands that an agent
+is permitted to run limit what it does with the socket.`
 
-const slowText = `What a client has not read waits in a bounded queue of its connection. A client
-that leaves more than that unread is dropped, and so is one that reads nothing
-at all for 30 s. A stream is held up for its reader instead, and says what the
-reader has missed. A large answer reaches whoever keeps reading.`
+const slowText = `Bytes that a client has not read wait in a bounded queue of its connection. The
+daemon drops a client that leaves more unread than fits, or that reads nothing
+for 30 s. A stream waits for its reader instead, and says what the reader has
+missed. A client that keeps reading gets a large answer whole.`
 
-// socatSession is tried as it stands by TestProtocolPageIsTrue.
+// socatSession is run unchanged by TestProtocolPageIsTrue.
 const socatSession = `  $ sock=$(iris status --json | jq -r .socket)
   $ rpc() { printf '%s\n' "$1" | socat -t 60 - "UNIX-CONNECT:$sock"; }
 
@@ -108,14 +108,14 @@ const socatSession = `  $ sock=$(iris status --json | jq -r .socket)
   $ rpc '{"jsonrpc":"2.0","id":4,"method":"process.kill","params":{"team":"nope"}}'
   {"jsonrpc":"2.0","id":4,"error":{"code":4,"message":"no team \"nope\"","data":{"reason":"no-such-team","hint":"..."}}}`
 
-// wireSource is what a reader of package ipc sees.
+// wireSource holds the declarations and comments of package ipc.
 type wireSource struct {
 	consts []constant
 	types  map[string]*ast.GenDecl
 	text   string // of the package
 }
 
-// constant is one that has a comment, with its value as in the source.
+// constant is a constant with its value in the source and its comment.
 type constant struct{ name, value, text string }
 
 func ipcSource(t *testing.T) *wireSource {
@@ -172,7 +172,7 @@ func literal(e ast.Expr) string {
 	return ""
 }
 
-// named lists the constants whose names begin so.
+// named lists the constants whose names begin with prefix.
 func (s *wireSource) named(prefix string) (out []constant) {
 	for _, c := range s.consts {
 		if rest, ok := strings.CutPrefix(c.name, prefix); ok && rest != "" && c.value != "" {
@@ -198,17 +198,17 @@ func protocolPage(t *testing.T) []byte {
 	p.section("SLOW READERS")
 	p.text(slowText)
 	p.section("METHODS")
-	p.text("Each with its params and its result, which are under TYPES. {} is an object\nwithout members.")
+	p.text("Each method is shown with its params and its result, which are described under\nTYPES. {} is an object without members.")
 	queue := p.methods(t, s, "Method")
 	p.section("NOTIFICATIONS")
 	queue = append(queue, p.methods(t, s, "Notify")...)
 	p.section("ERRORS")
-	p.text("The code of an error is the exit status of the command that receives it. Its\ndata holds reason, one word for programs; hint, what to do about it; and id, the\nmessage concerned. Those that are missing do not apply.")
+	p.text("The code of an error is the exit status of the command that receives it. Its\ndata holds reason, one word for programs; hint, what to do about it; and id, the\nmessage concerned. Members that are missing do not apply.")
 	for _, c := range s.named("Code") {
 		p.item(c.value, s.codeText(c))
 	}
 	p.section("TYPES")
-	p.text("Members that are marked with ? may be absent, which stands for an empty value.\nA time is RFC 3339, and what ends in _ms a number of milliseconds.")
+	p.text("Members marked with ? may be absent; an absent member has its empty value. A time\nis in RFC 3339, and a member that ends in _ms is a number of milliseconds.")
 	p.types(s, append(queue, "Error", "Data"))
 	p.section("EXAMPLES")
 	p.text(socatSession)
@@ -217,7 +217,7 @@ func protocolPage(t *testing.T) []byte {
 	return p.Bytes()
 }
 
-// codeText is what the comment says of a code; those of JSON-RPC have none.
+// codeText is the comment of a code; the codes of JSON-RPC have none.
 func (s *wireSource) codeText(c constant) string {
 	if c.text != "" {
 		return c.text
@@ -269,7 +269,7 @@ func (p *page) methods(t *testing.T, s *wireSource, prefix string) (types []stri
 	return types
 }
 
-// types describes these types, and those that their members have.
+// types describes these types, and the types of their members.
 func (p *page) types(s *wireSource, queue []string) {
 	seen := map[string]bool{}
 	for len(queue) > 0 {
@@ -293,7 +293,7 @@ func (p *page) types(s *wireSource, queue []string) {
 	}
 }
 
-// member describes one, and returns the type that it names.
+// member describes a member, and returns the types that it names.
 func (p *page) member(f *ast.Field) []string {
 	if f.Tag == nil {
 		return nil
@@ -316,8 +316,7 @@ func note(f *ast.Field) string {
 	return ""
 }
 
-// wireType says what stands on the wire for a type of Go, and which other type
-// that names.
+// wireType names the JSON form of a Go type, and returns the other types in it.
 func wireType(e ast.Expr) (kind string, types []string) {
 	switch e := e.(type) {
 	case *ast.StarExpr:
@@ -350,7 +349,7 @@ func wireType(e ast.Expr) (kind string, types []string) {
 	return fmt.Sprintf("%T", e), nil
 }
 
-// TestProtocolPageIsTrue runs the session of the page: what it shows comes, where
+// TestProtocolPageIsTrue runs the session of the page and checks its output, where
 // "..." stands for anything.
 func TestProtocolPageIsTrue(t *testing.T) {
 	t.Parallel()

@@ -108,7 +108,7 @@ func runPs(ctx context.Context, opts *psOptions, _ []string, s streams) error {
 	return printProcesses(s.out, &list)
 }
 
-// list asks for the live agents, in the order of the table.
+// list returns the live agents in the order of the table.
 func (o *psOptions) list(ctx context.Context) (ipc.ProcessList, error) {
 	list, err := o.verbs().Processes(ctx)
 	slices.SortStableFunc(list.Processes, byUse)
@@ -124,8 +124,7 @@ func printProcesses(stdout io.Writer, list *ipc.ProcessList) error {
 	return terminal.FitTable(stdout, processHeader, rows)
 }
 
-// byUse orders processes as people look for them: busy ones first, then the
-// most recently used.
+// byUse orders processes for people: busy ones first, then the most recently used.
 func byUse(a, b ipc.Process) int {
 	if busy := cmp.Compare(rank(a), rank(b)); busy != 0 {
 		return busy
@@ -149,11 +148,11 @@ func used(p ipc.Process) time.Time {
 
 var processHeader = []string{"NAME", "STATE", "PID", "MSGS", "QUEUE", "MEMORY", "UP", "USED", "UNTIL", "WHY"}
 
-// processRow is an agent in the width of a terminal.
+// processRow is an agent as a row of the table.
 func processRow(p ipc.Process, now time.Time, home string) []string {
 	state, lastUsed, until := p.State, ago(now, p.LastUsed), in(now, p.Until)
 	if p.State != "idle" {
-		until = "" // no idle timeout runs
+		until = "" // no idle timeout is running
 	}
 	if p.TurnSince != nil {
 		state += " " + short(now.Sub(*p.TurnSince))
@@ -211,7 +210,7 @@ func (o *psOptions) printTrees(ctx context.Context, stdout io.Writer) error {
 	return printTree(stdout, terminal.Width(stdout, 0), agents)
 }
 
-// printTree cuts command lines so that a line has that width.
+// printTree prints trees, with command lines cut so that a line has that width.
 func printTree(stdout io.Writer, width int, agents []ipc.AgentTree) error {
 	var rows [][]string
 	home := os.Getenv("HOME")
@@ -223,8 +222,8 @@ func printTree(stdout io.Writer, width int, agents []ipc.AgentTree) error {
 	return terminal.Table(stdout, header, rows)
 }
 
-// treeRows are the lines of an agent: itself, what is below it in the order of
-// its descent, and what has made itself a daemon.
+// treeRows are the lines of an agent: itself, the processes below it by descent, and
+// the daemons that it started.
 func treeRows(a *ipc.AgentTree, home string) [][]string {
 	pid := ""
 	if a.PID > 0 {
@@ -240,7 +239,7 @@ func treeRows(a *ipc.AgentTree, home string) [][]string {
 		p := &a.Processes[i]
 		parent := p.Parent
 		if !pids[parent] {
-			parent = 0 // the agent, or for a daemon whatever took it over
+			parent = 0 // the agent, or the process that adopted a daemon
 		}
 		below[parent] = append(below[parent], p)
 	}
@@ -273,16 +272,16 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// watchEvery is how often the list is asked for.
+// watchEvery is the time between two lists.
 const watchEvery = time.Second
 
-// watchOn shows the list on the terminal's other screen until a signal ends
-// it, which is no failure.
+// watchOn shows the list on the terminal's other screen until a signal ends it, which
+// is no failure.
 func (o *psOptions) watchOn(ctx context.Context, stdout io.Writer) error {
 	if !terminal.Is(stdout) {
 		return usagef("\"iris events --follow\" tells a script what happens", "--watch needs a terminal")
 	}
-	first, err := o.page(ctx, terminal.Width(stdout, terminal.Columns)) // starts a daemon as any ps does, or fails as it
+	first, err := o.page(ctx, terminal.Width(stdout, terminal.Columns)) // like any ps, it may start a daemon or fail
 	if err != nil {
 		return err
 	}
@@ -291,7 +290,7 @@ func (o *psOptions) watchOn(ctx context.Context, stdout io.Writer) error {
 	defer stop()
 	terminal.Watch(ctx, stdout.(*os.File), watchEvery, first, func() string {
 		page, err := o.page(ctx, terminal.Width(stdout, terminal.Columns))
-		if err != nil { // why there is no list takes its place
+		if err != nil { // show why there is no list
 			page = terminal.Escape(noDaemon(err).Error()) + ", " + time.Now().Format(time.TimeOnly) + "\n"
 		}
 		return page
@@ -299,7 +298,7 @@ func (o *psOptions) watchOn(ctx context.Context, stdout io.Writer) error {
 	return nil
 }
 
-// page is one state of the list, as ps prints it on a terminal of that width.
+// page is the list at one moment, as ps prints it on a terminal of that width.
 func (o *psOptions) page(ctx context.Context, width int) (string, error) {
 	var b bytes.Buffer
 	list, err := o.list(ctx)

@@ -33,7 +33,7 @@ func TestWatchOnATerminal(t *testing.T) {
 		}
 	}
 
-	// A daemon that goes is told of, and not started again.
+	// The end of the daemon is reported, and it is not started again.
 	p.resize(100, 20)
 	h.run("daemon", "stop")
 	p.awaits("the end of the daemon", func(out string) bool { return strings.Contains(lastPage(out), "no daemon is running") })

@@ -26,8 +26,8 @@ type pty struct {
 	seen bytes.Buffer
 }
 
-// What a terminal is told: to show its other screen and its first one, to begin
-// the page at the top and end it, and to erase a line or the rest of one.
+// Sequences for a terminal: show the other screen and the first one, begin the page
+// at the top and end it, erase a line or the rest of one.
 const (
 	screenEnter = "\x1b[?1049h\x1b[?25l"
 	screenLeave = "\x1b[?25h\x1b[?1049l"
@@ -142,8 +142,8 @@ func (p *pty) shows(text string) {
 	p.awaits(text, func(output string) bool { return strings.Contains(output, text) })
 }
 
-// screen is what a terminal shows of what was written: lines, of which one may be
-// written over or erased from its start. It knows no other command.
+// screen returns what a terminal shows of the output: lines, of which one may be
+// overwritten or erased from its start. It knows no other sequence.
 func screen(written string) string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.ReplaceAll(written, "\r\n", "\n"), "\n") {

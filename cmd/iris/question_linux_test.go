@@ -38,7 +38,7 @@ func TestRealQuestionIsAnsweredByCommand(t *testing.T) {
 		hint := "iris: hint: iris approve " + a.ID + " --answer TEXT --answer TEXT; \"iris approvals " + a.ID + "\" shows the options\n"
 		d.want(2, "it asks 2 questions and got 0 answers\n"+hint, "approve", a.ID)
 		d.want(2, "it asks 2 questions and got 1 answer\n"+hint, "approve", a.ID, "--answer", "Red")
-		d.want(2, "answer 1 is the number of no option: there are 2", "approve", a.ID, "--answer", "3", "--answer", "1")
+		d.want(2, "answer 1 is not the number of an option: there are 2", "approve", a.ID, "--answer", "3", "--answer", "1")
 		d.want(2, "answer 2 is empty", "approve", a.ID, "--answer", "1", "--answer=")
 		if table := d.want(0, "", "approvals"); !strings.Contains(table, "Which color? 1 Red, 2 Blue; Which days? 1 Mon, 2 Tue, late") {
 			t.Errorf("got %s", table)
@@ -88,7 +88,7 @@ func TestRealQuestionIsAnsweredInPlace(t *testing.T) {
 		x.types("7\n")
 		x.until(second)
 		x.types("1, 2\n")
-		x.until("answer 1 is the number of no option: there are 2")
+		x.until("answer 1 is not the number of an option: there are 2")
 		x.until(first)
 		x.types("blue\n")
 		x.until(second)
@@ -132,7 +132,7 @@ func TestQuestionOfAnAgentWaitsOn(t *testing.T) {
 	x.until("question 1? ")
 	x.types("\x04")
 	a := d.pending()
-	x.until(`waits on; "iris approve ` + a.ID + ` --answer TEXT --answer TEXT" answers it`)
+	x.until(`still waits; "iris approve ` + a.ID + ` --answer TEXT --answer TEXT" answers it`)
 	d.run("approve", a.ID, "--answer=1", "--answer=1")
 	if code := x.exit(); code != 0 {
 		t.Errorf("status %d", code)

@@ -73,8 +73,8 @@ func TestReadmeHasTheGlossary(t *testing.T) {
 	}
 }
 
-// The session of the README is what a session is like: but for ids, numbers and
-// the room between columns.
+// A real session looks like that of the README, except for ids, numbers and the space
+// between columns.
 func TestSessionOfTheReadme(t *testing.T) {
 	t.Parallel()
 	needs(t, "jq")
@@ -107,7 +107,7 @@ func TestSessionOfTheReadme(t *testing.T) {
 	}
 }
 
-// alike leaves out of a session what is another each time.
+// alike removes the parts of a session that differ each time.
 func alike(session string) string {
 	for pattern, by := range map[string]string{`\b01[0-9a-z]{14}\b`: "ID", `\b\d+s( ago)?|\bnow\b`: "then", `\b\d+\b`: "N", ` +`: " "} {
 		session = regexp.MustCompile(pattern).ReplaceAllString(session, by)

@@ -126,7 +126,7 @@ func (k *killing) signalDaemon(sigs ...syscall.Signal) {
 	}
 }
 
-// kill kills the daemon, and looks what its agents were doing.
+// kill kills the daemon, and records what its agents were doing.
 func (k *killing) kill() {
 	k.T.Helper()
 	alive := k.agents()
@@ -155,7 +155,7 @@ func (k *killing) spools() []string {
 	return paths
 }
 
-// doing is what an agent was about, by the last that it has written.
+// doing says what an agent was doing, by its last output.
 func doing(spool string) string {
 	b, _ := os.ReadFile(spool)
 	state := bytes.LastIndex(b, []byte(`"session_state_changed"`))
@@ -193,7 +193,7 @@ func (k *killing) agents() map[int]string {
 	return found
 }
 
-// sessionOf is empty for what is no living agent of this house.
+// sessionOf is empty for a process that is no living agent of this house.
 func (k *killing) sessionOf(pid int) string {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	argv := strings.Split(string(b), "\x00")
@@ -226,8 +226,8 @@ func (k *killing) guard(ctx context.Context) {
 		case <-tick.C:
 		}
 		all := k.agents()
-		// The look takes its time: only what lives at its end lived together. And
-		// the child of an agent has its name until it is a tool.
+		// The scan takes time: only processes that live at its end lived together.
+		// And a child of an agent has its name until it becomes a tool.
 		maps.DeleteFunc(all, func(pid int, id string) bool { return k.sessionOf(pid) != id || all[parentOf(pid)] != "" })
 		bySession := map[string]int{}
 		for pid, id := range all {
@@ -257,8 +257,8 @@ func (k *killing) note(format string, args ...any) {
 	}
 }
 
-// next starts the next daemon, and wants each agent that the last one has left
-// to have its place in the list.
+// next starts the next daemon, and checks that each agent left by the last one has
+// its place in the list.
 func (k *killing) next() {
 	k.T.Helper()
 	before := k.agents()
@@ -286,7 +286,7 @@ func (k *killing) until(what string, f func() bool) {
 	}
 }
 
-// end stops the daemon, says the figures, and wants nothing to be left.
+// end stops the daemon, prints the figures, and checks that nothing is left.
 func (k *killing) end() {
 	k.T.Helper()
 	k.run("daemon", "stop")

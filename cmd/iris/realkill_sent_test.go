@@ -85,7 +85,7 @@ func (k *killing) say(team, kind string) *sent {
 	return m
 }
 
-// asked waits until the model has been asked what a message asks.
+// asked waits until the model has received these messages.
 func (k *killing) asked(ms ...*sent) {
 	k.T.Helper()
 	for _, m := range ms {
@@ -93,7 +93,7 @@ func (k *killing) asked(ms ...*sent) {
 	}
 }
 
-// lost wants nobody to know how a message ended that was run once.
+// lost checks that a message that was run once is unknown.
 func (k *killing) lost(m *sent) {
 	k.T.Helper()
 	_, text, err := k.reply(m)
@@ -121,7 +121,7 @@ func (k *killing) reply(m *sent) (r ipc.Reply, text string, err error) {
 	return r, r.Text, nil
 }
 
-// settled wants each message to end with its answer, after one run.
+// settled checks that each message ends with its answer, after one run.
 func (k *killing) settled(ms ...*sent) {
 	k.T.Helper()
 	errs := make([]error, len(ms))
@@ -164,7 +164,7 @@ func (k *killing) check(m *sent) error {
 	return nil
 }
 
-// wayOf notes what a later daemon had to do for a message.
+// wayOf records what a later daemon had to do for a message.
 func (k *killing) wayOf(m *sent) error {
 	var way ipc.Message
 	if err := k.call(ipc.MethodShow, &ipc.MessageRef{ID: m.id}, &way); err != nil {
@@ -203,8 +203,8 @@ func (k *killing) saidIn(text string) (said string) {
 	return said
 }
 
-// remembered asks conversations what they hold, and wants each message once and
-// in the order of acceptance.
+// remembered asks conversations what they contain, and checks that it is each message
+// once and in the order of acceptance.
 func (k *killing) remembered(session string, teams ...string) {
 	k.T.Helper()
 	var asked []*sent

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// environNumber is a number from the environment, or what is usual.
+// environNumber is a number from the environment, or the usual one.
 func environNumber(t *testing.T, name string, usual uint64) uint64 {
 	t.Helper()
 	v := os.Getenv(name)
@@ -51,8 +51,8 @@ func TestRealTurnsOutliveTheirDaemon(t *testing.T) {
 	k.end()
 }
 
-// round sends each team its message, kills the daemon in the middle of that and
-// wants everything to end as if it had not been.
+// round sends each team its message, kills the daemon meanwhile and checks that
+// everything ends as without the kill.
 func (k *killing) round(rng *rand.Rand, n int, session string) {
 	mix := []string{"stream", "tool", "background", "permission", "large"}
 	var all []*sent
@@ -83,8 +83,8 @@ func (k *killing) round(rng *rand.Rand, n int, session string) {
 	k.remembered(session, append([]string{"idle"}, working...)...)
 }
 
-// freeze stops the daemon, for it would answer at once: so the agent that asks
-// for permission waits for the answer when the daemon is killed.
+// freeze stops the daemon, which would answer at once: so the agent that asks for
+// permission still waits when the daemon is killed.
 func (k *killing) freeze(m *sent) {
 	k.T.Helper()
 	k.signalDaemon(syscall.SIGSTOP)

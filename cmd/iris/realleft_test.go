@@ -186,8 +186,8 @@ func lineWaits(t *testing.T, pid int) bool {
 	return err == nil && n > 0 // a line is written in one piece
 }
 
-// The disk is full from the middle of a turn on. Room for the answer was
-// reserved before; what was reserved at the agent's start is used up.
+// The disk is full from the middle of a turn on. Room for the answer was reserved
+// before; the room reserved at the agent's start is used up.
 func TestRealAnswerFindsItsRoomOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	k := newKilling(t, "", "t0")

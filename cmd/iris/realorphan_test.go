@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// What an agent has put into the background keeps it after the end of its input:
-// on the newest program without limit, on an older one for 5 s. Its answer does not
-// wait for that, and its conversation only for orphan_grace; the tool goes with it.
+// A background process keeps its agent after the end of the input: with the newest
+// program without limit, with an older one for 5 s. The answer does not wait for
+// that, and the conversation only for orphan_grace; the process ends with the agent.
 func TestRealOrphanWithADevServer(t *testing.T) {
 	t.Parallel()
 	k := newKilling(t, "orphan_grace = \"1h\"", "t0")

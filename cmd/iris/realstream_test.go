@@ -99,8 +99,8 @@ func kindsOf(t *testing.T, lines []string) (kinds, results []string) {
 	return kinds, results
 }
 
-// linesOf runs a command, which may fail, and returns what it prints: into a
-// file, since claude cuts what it writes into a pipe when it exits.
+// linesOf runs a command, which may fail, and returns its output. The output goes
+// into a file, since claude cuts its output to a pipe when it exits.
 func linesOf(t *testing.T, cmd *exec.Cmd) []string {
 	t.Helper()
 	f, err := os.CreateTemp(t.TempDir(), "")

@@ -46,15 +46,15 @@ func recipes(t *testing.T, heading string) (blocks []string) {
 	return blocks
 }
 
-// A cronHouse is the home of somebody who has put the jobs of iris-recipes(7) into it.
+// A cronHouse is the home of a user with the jobs of iris-recipes(7).
 type cronHouse struct {
 	*house
 	t     *testing.T
 	lines map[string]string // of the crontab, by the name of the script
 }
 
-// agentsOf is a configuration in which each of these teams has an agent that
-// repeats what it is told.
+// agentsOf is a configuration in which each of these teams has an agent that repeats
+// each message.
 func agentsOf(t *testing.T, teams ...string) (toml string) {
 	t.Helper()
 	for _, name := range teams {
@@ -111,9 +111,9 @@ func (h *cronHouse) read(name string) string {
 	return string(text)
 }
 
-// cronEnv is all the environment that cron gives to a job. Who runs the tests may
-// have a daemon of his own in the directory that cron's iris would find, so that
-// where there is one it is told of another.
+// cronEnv is the whole environment that cron gives to a job. If the user who runs the
+// tests has a daemon in the directory that cron's iris would find, it names another
+// directory.
 func (h *cronHouse) cronEnv() []string {
 	env := []string{"HOME=" + h.dir, "LOGNAME=" + os.Getenv("USER"), "SHELL=/bin/sh", "PATH=/usr/bin:/bin"}
 	if _, err := os.Stat(filepath.Join("/run/user", strconv.Itoa(os.Getuid()))); err == nil {

@@ -179,8 +179,9 @@ func (i *inn) eventually(what string, f func() bool) {
 	}
 }
 
-// gate is a file that is not there, and what makes it: what waits for it as a
-// delay then goes on. The path is short, so that a ledger has the whole of it.
+// gate returns the path of a file that does not exist, and a function that makes it:
+// a delay of "@" and that path then ends. The path is short, so that a ledger holds
+// it whole.
 func (h *house) gate() (path string, open func()) {
 	h.b.Helper()
 	dir, err := os.MkdirTemp(h.dir, "")

@@ -29,9 +29,9 @@ func (i *inn) script(text string) string {
 	return path
 }
 
-// endsWith starts a daemon anew after one that a replacement has cost its life,
-// and checks that the message which ran meanwhile, and ends when open is called,
-// has its answer, once.
+// endsWith starts a new daemon after a replacement has ended the old one, and checks
+// that the message which ran meanwhile, and ends when open is called, has its answer,
+// once.
 func (i *inn) endsWith(pid int, open func(), id, word string) {
 	i.t.Helper()
 	i.eventually("the end of the daemon", func() bool { return syscall.Kill(pid, 0) != nil })
@@ -45,8 +45,8 @@ func (i *inn) endsWith(pid int, open func(), id, word string) {
 	}
 }
 
-// A program that passes its trial and cannot be run all the same costs the
-// daemon its life, and no turn.
+// A program that passes its trial but then cannot be run ends the daemon, but no
+// turn.
 func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 	t.Parallel()
 	for name, program := range map[string]string{
@@ -76,8 +76,8 @@ func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 	}
 }
 
-// A new image that does not get what it was to take over is a new daemon, in the
-// same process.
+// A new image that does not get the state of the old one is a new daemon, in the same
+// process.
 func TestProgramWithoutItsHandoverRecovers(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{

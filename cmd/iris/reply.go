@@ -11,8 +11,8 @@ import (
 	"iris/ipc"
 )
 
-// printReply prints the answer, and on stderr what is to be known besides, and
-// returns how the turn ended.
+// printReply prints the answer on stdout and its notice and other remarks on stderr,
+// and returns how the turn ended.
 func printReply(stdout, stderr io.Writer, r *ipc.Reply, raw bool) error {
 	if r.Notice != "" {
 		say(stderr, "%s", r.Notice)
@@ -25,8 +25,8 @@ func printReply(stdout, stderr io.Writer, r *ipc.Reply, raw bool) error {
 	return replyError(r)
 }
 
-// answers reports whether the text of a reply is an answer, if perhaps only a
-// part of one. With other outcomes it is what the agent said of its failure.
+// answers reports whether the text of a reply is an answer or a part of one. With
+// other outcomes it is the agent's text about its failure.
 func answers(outcome string) bool {
 	switch outcome {
 	case "success", "denied", "incomplete", "limit":
@@ -55,7 +55,7 @@ func printText(stdout io.Writer, r *ipc.Reply, raw bool) error {
 	return out.Close()
 }
 
-// lastByte remembers the last byte that was written.
+// lastByte remembers the last byte written.
 type lastByte struct {
 	w    io.Writer
 	any  bool
@@ -69,7 +69,7 @@ func (l *lastByte) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// blankLine leaves one after what was written.
+// blankLine leaves a blank line after the text so far.
 func (l *lastByte) blankLine() {
 	if !l.any {
 		return
@@ -80,7 +80,8 @@ func (l *lastByte) blankLine() {
 	io.WriteString(l, "\n")
 }
 
-// replyError returns nil for success and else what the agent reported.
+// replyError returns nil for success, and otherwise the failure that the agent
+// reported.
 func replyError(r *ipc.Reply) error {
 	if outcomeStatus(r.Outcome) == exitOK {
 		return nil
@@ -103,27 +104,27 @@ func deniedTools(denials []ipc.Denial) string {
 	return strings.Join(tools, ", ")
 }
 
-// errorReply is what --json prints when the agent did not end the turn by its own
-// word; its names are those of ipc.Reply where they mean the same.
+// errorReply is the --json output when the agent did not end the turn by its own
+// word; its names are those of ipc.Reply, if they mean the same.
 type errorReply struct {
 	ID      string `json:"id,omitempty"`
 	Team    string `json:"team"`
 	Session string `json:"session"`
-	Outcome string `json:"outcome"` // none
+	Outcome string `json:"outcome"` // always "none"
 	Error   string `json:"error"`
 	Hint    string `json:"hint,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Status  int    `json:"status"`
 }
 
-// statusReply is a reply and the status that the command ends with.
+// statusReply is a reply and the exit status.
 type statusReply struct {
 	*ipc.Reply
 	Status int `json:"status"`
 }
 
-// printReplyJSON prints one object, whatever happened, and returns err or how
-// the turn ended. What is known of a message without a reply is in none.
+// printReplyJSON prints one object in any case, and returns err or how the turn
+// ended. none holds what is known of a message without a reply.
 func printReplyJSON(stdout io.Writer, none errorReply, reply *ipc.Reply, err error) error {
 	if err == nil {
 		ended := replyError(reply)
@@ -147,8 +148,8 @@ func printReplyJSON(stdout io.Writer, none errorReply, reply *ipc.Reply, err err
 	return err
 }
 
-// credentials names the variables that hold what an agent needs to reach its
-// model. A name with a "*" at its end stands for all that begin so.
+// credentials names the variables that an agent needs to reach its model. A name with
+// a "*" at its end stands for all names with that beginning.
 var credentials = []string{
 	"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_VERTEX_PROJECT_ID",
 	"CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_*", "CLAUDE_CONFIG_DIR",
@@ -156,8 +157,8 @@ var credentials = []string{
 	"GOOGLE_APPLICATION_CREDENTIALS", "CLOUD_ML_REGION",
 }
 
-// credentialKeys returns the names of those that environ sets, never their
-// values: the daemon tells which of them its agents lack.
+// credentialKeys returns the names of the credentials that environ sets, never their
+// values: the daemon reports which of them its agents lack.
 func credentialKeys(environ []string) []string {
 	var keys []string
 	for _, kv := range environ {
@@ -180,12 +181,12 @@ func isCredential(key string) bool {
 
 var outputWords = []string{"text", "json", "stream-json"}
 
-// outputOptions say how an answer is printed.
+// outputOptions are the options for printing an answer.
 type outputOptions struct {
 	format  string
 	json    bool
 	stream  bool
-	chosen  bool // --stream was given, if perhaps as false
+	chosen  bool // --stream was given, maybe as false
 	partial bool
 }
 
@@ -197,7 +198,7 @@ func (o *outputOptions) addFlags(f *pflag.FlagSet, usage string) {
 	f.BoolVar(&o.partial, "include-partial-messages", false, "stream-json: the pieces of a text too")
 }
 
-// acceptNames has the flags of claude that mean the same understood too.
+// acceptNames adds the flags of claude with the same meaning.
 func acceptNames(f *pflag.FlagSet, o *outputOptions) {
 	f.Var(wordFlag(&o.format, outputWords), "output-format", "as --output")
 	f.MarkHidden("output-format")
@@ -205,9 +206,8 @@ func acceptNames(f *pflag.FlagSet, o *outputOptions) {
 	f.MarkHidden("verbose")
 }
 
-// settle makes one of the flags that say the same, and refuses those that do not
-// go together.
-func (o *outputOptions) settle() error {
+// normalize merges the flags with the same meaning, and refuses contradictions.
+func (o *outputOptions) normalize() error {
 	if o.json && o.format == "" {
 		o.format = "json"
 	}
@@ -225,8 +225,8 @@ func (o *outputOptions) settle() error {
 	return nil
 }
 
-// streams reports whether the output is printed as it comes: stream-json always,
-// text where it was asked for, and otherwise if byDefault.
+// streams reports whether the output is printed as it comes: stream-json always, text
+// if requested, and otherwise if byDefault.
 func (o *outputOptions) streams(byDefault bool) bool {
 	switch {
 	case o.lines():

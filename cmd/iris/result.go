@@ -131,7 +131,7 @@ func runShow(ctx context.Context, opts *jsonOptions, args []string, s streams) e
 	return terminal.Fields(s.out, messageFields(&m, time.Now()))
 }
 
-// messageFields are the lines about a message; what does not apply has none.
+// messageFields are the lines about a message; fields that do not apply are left out.
 func messageFields(m *ipc.Message, now time.Time) [][2]string {
 	var fields [][2]string
 	add := func(name, value string) {
@@ -165,7 +165,7 @@ func messageFields(m *ipc.Message, now time.Time) [][2]string {
 	return fields
 }
 
-// withFiles says that a message is not words alone.
+// withFiles says that a message has files.
 func withFiles(m *ipc.Message) string {
 	if m.Blocks {
 		return ", with files"
@@ -180,7 +180,7 @@ func stateText(m *ipc.Message) string {
 	return m.State
 }
 
-// settings are what the sender asked for.
+// settings are the options of the sender.
 func settings(m *ipc.Message) [][2]string {
 	fresh := ""
 	if m.Fresh {
@@ -192,7 +192,7 @@ func settings(m *ipc.Message) [][2]string {
 	}
 }
 
-// changeText is one step of a message on its way.
+// changeText is one step of a message.
 func changeText(c *ipc.Change) string {
 	text := stamp(&c.At) + "  " + c.State
 	if c.Process != "" {
@@ -207,7 +207,7 @@ func changeText(c *ipc.Change) string {
 	return text
 }
 
-// stamp is a time in full; "" for none.
+// stamp is a full time; "" for none.
 func stamp(t *time.Time) string {
 	if t == nil || t.IsZero() {
 		return ""
@@ -222,7 +222,7 @@ func number(n int) string {
 	return strconv.Itoa(n)
 }
 
-// exactly says a cost without rounding; "" for none.
+// exactly is a cost without rounding; "" for none.
 func exactly(cost float64) string {
 	if cost == 0 {
 		return ""

@@ -15,16 +15,16 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// globals holds the flags that every command takes.
+// globals holds the flags of all commands.
 type globals struct {
 	socket  string
 	config  string
 	noStart bool
 
-	anyConfig bool // whether it is there and the daemon's is no matter
+	anyConfig bool // accept a daemon with any configuration, and a missing file
 
-	stderr func() io.Writer // for what is to be said before a command has begun
-	args   []string         // as they were typed
+	stderr func() io.Writer // for messages before a command has begun
+	args   []string         // as typed
 }
 
 func (g *globals) addFlags(f *pflag.FlagSet) {
@@ -33,7 +33,7 @@ func (g *globals) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&g.noStart, "no-start", false, "do not start a daemon when there is none")
 }
 
-// streams are those of a command.
+// streams are the streams of a command.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
@@ -43,12 +43,12 @@ func streamsOf(cmd *cobra.Command) streams {
 	return streams{cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()}
 }
 
-// runs makes of the work of a command what cobra calls.
+// runs turns the work of a command into a function for cobra.
 func runs[O any](opts O, work func(ctx context.Context, opts O, args []string, s streams) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error { return work(cmd.Context(), opts, args, streamsOf(cmd)) }
 }
 
-// A constructor makes a command and those below it.
+// A constructor makes a command and its subcommands.
 type constructor struct {
 	name string
 	make func(*globals) *cobra.Command
@@ -60,7 +60,7 @@ type commandGroup struct {
 	commands []constructor
 }
 
-// commandGroups make the commands, in the order in which people meet them.
+// commandGroups make the commands, in the order in which users need them.
 var commandGroups = []commandGroup{
 	{"Common commands", []constructor{
 		{"send", newSendCmd},
@@ -104,8 +104,8 @@ var commandGroups = []commandGroup{
 	}},
 }
 
-// newRootCmd builds the command tree for these arguments. When the first one
-// names a command, the others are left out: every start would pay for them.
+// newRootCmd builds the command tree for these arguments. If the first one names a
+// command, the others are left out: every start would pay for them.
 func newRootCmd(args ...string) *cobra.Command {
 	g := &globals{args: args}
 	var showVersion bool
@@ -171,7 +171,7 @@ func addCommands(root *cobra.Command, g *globals, args []string) {
 	}
 }
 
-// newHelpCmd is cobra's, but refuses what does not exist.
+// newHelpCmd is cobra's help command, but refuses unknown commands.
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -204,7 +204,7 @@ EXIT STATUS
 	}
 }
 
-// group makes cmd one that only holds others: alone it shows its help.
+// group makes cmd a command that only has subcommands: alone it shows its help.
 func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
 	cmd.Args = unknownCommand
 	cmd.SuggestionsMinimumDistance = 2
@@ -213,7 +213,7 @@ func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// unknownCommand refuses what is not the name of a subcommand.
+// unknownCommand refuses an argument that is no subcommand.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -225,8 +225,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return usagef(help, "unknown command %q", strings.Join(append(path(cmd), args[0]), " "))
 }
 
-// meant returns the command below cmd that word most likely stands for: another
-// word for one, the name of one further down, or a slip of the finger.
+// meant returns the command below cmd that word most likely means: by another word
+// for it, by the name of a command further down, or by a typing error.
 func meant(cmd *cobra.Command, word string) string {
 	same := func(name string) bool { return strings.EqualFold(name, word) }
 	for _, sub := range cmd.Commands() {
@@ -252,7 +252,7 @@ func path(cmd *cobra.Command) []string {
 	return strings.Fields(cmd.CommandPath())[1:]
 }
 
-// flagError makes what pflag refuses a usage error.
+// flagError turns an error of pflag into a usage error.
 func (g *globals) flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
@@ -260,8 +260,8 @@ func (g *globals) flagError(cmd *cobra.Command, err error) error {
 	return usagef(fmt.Sprintf("see %q", cmd.CommandPath()+" --help"), "%s", flagProblem(err, g.args))
 }
 
-// flagProblem says what is wrong with a flag as everything else is said here:
-// "--timeout is "soon": write it like 90s, 1h30m or 2d".
+// flagProblem says what is wrong with a flag in the usual form: "--timeout is "soon":
+// write it like 90s, 1h30m or 2d".
 func flagProblem(err error, args []string) string {
 	var (
 		invalid *pflag.InvalidValueError
@@ -286,8 +286,8 @@ func valueProblem(invalid *pflag.InvalidValueError) string {
 	return errors.Unwrap(invalid).Error()
 }
 
-// unknownFlag names the flag, and the whole word that was typed where that is
-// more: one with a blank in it was not meant as a flag.
+// unknownFlag names the flag, or the whole typed word if it is longer: a word with a
+// blank in it was not meant as a flag.
 func unknownFlag(name, letters string, args []string) string {
 	flag := dashed(name, letters)
 	i := slices.IndexFunc(args, func(arg string) bool {
@@ -302,7 +302,7 @@ func unknownFlag(name, letters string, args []string) string {
 	return fmt.Sprintf("unknown flag %s in %q", flag, args[i])
 }
 
-// dashed is a flag as it was written: alone, or as one letter of several.
+// dashed is a flag as typed: alone, or as one letter of several.
 func dashed(name, letters string) string {
 	if letters != "" {
 		return "-" + name
@@ -310,7 +310,7 @@ func dashed(name, letters string) string {
 	return "--" + name
 }
 
-// someIDs checks that there is the id of a message.
+// someIDs checks that there is at least one argument.
 func someIDs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("usage: "+cmd.CommandPath()+" ID...", "%s needs the id of a message", cmd.Name())
@@ -318,8 +318,8 @@ func someIDs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// between returns a check for a number of arguments; names is how they are
-// called, such as "TEAM".
+// between returns a check for the number of arguments; names describes them, such as
+// "TEAM".
 func between(least, most int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		help := fmt.Sprintf("usage: %s", strings.TrimSpace(cmd.CommandPath()+" "+names))

@@ -82,7 +82,7 @@ func TestSuggestionsAreOfOneCommand(t *testing.T) {
 	}
 }
 
-// TestFlagsAreRefusedInOneWay checks what is said of a flag, whoever refuses it.
+// TestFlagsAreRefusedInOneWay checks that all errors about flags have one form.
 func TestFlagsAreRefusedInOneWay(t *testing.T) {
 	for _, c := range []struct {
 		args []string

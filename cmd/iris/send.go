@@ -247,7 +247,7 @@ func runSend(ctx context.Context, opts *sendOptions, args []string, s streams) e
 	if err != nil {
 		return err
 	}
-	if err := opts.settle(); err != nil {
+	if err := opts.normalize(); err != nil {
 		return err
 	}
 	src := source{args: args[1:], file: opts.file, noStdin: opts.noStdin, stdin: s.in, stderr: s.err}
@@ -291,7 +291,7 @@ func runSend(ctx context.Context, opts *sendOptions, args []string, s streams) e
 	return printReply(s.out, s.err, reply, opts.raw)
 }
 
-// params are what the daemon gets.
+// params are the parameters for the daemon.
 func (o *sendOptions) params(team, session, text string) ipc.Send {
 	p := ipc.Send{
 		Team: team, Session: session, Text: text, Fresh: o.fresh, NoWait: o.noWait, EnvKeys: credentialKeys(os.Environ()),
@@ -307,7 +307,7 @@ func (o *sendOptions) params(team, session, text string) ipc.Send {
 	return p
 }
 
-// meaning is what the sender makes of the daemon's error.
+// meaning turns an error of the daemon into that of the command.
 func (o *sendOptions) meaning(p ipc.Send, err error) error {
 	if o.ifBusy == "skip" && reasonOf(err) == "busy" {
 		return &skippedError{team: name(p.Team, p.Session), cause: err}
@@ -335,7 +335,7 @@ func (o *sendOptions) submit(ctx context.Context, d *delivery, p ipc.Send, stdou
 	return printState(stdout, &state, o.json)
 }
 
-// printState prints the id of a message, or all that is known of its state.
+// printState prints the id of a message, or as JSON its whole state.
 func printState(stdout io.Writer, state *ipc.MessageState, asJSON bool) error {
 	if asJSON {
 		return terminal.JSON(stdout, state)

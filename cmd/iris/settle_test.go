@@ -95,14 +95,14 @@ func TestSettleGivesWay(t *testing.T) {
 		ends(t, cmd, said, "")
 	}
 
-	// To who stops it.
+	// To a signal.
 	n := newNoticeBoard(t)
 	cmd, said := i.settle("NOTIFY_SOCKET=" + n.path)
 	n.await("STATUS=1 agents finish their turns")
 	cmd.Process.Signal(syscall.SIGTERM)
 	ends(t, cmd, said, "iris: 1 agent left at work; the next daemon has the answers\n")
 
-	// To a command that starts one.
+	// To a command that starts a daemon.
 	cmd, said = i.settle("NOTIFY_SOCKET=" + n.path)
 	n.await("STATUS=1 agents finish their turns")
 	i.run("status")
@@ -111,7 +111,7 @@ func TestSettleGivesWay(t *testing.T) {
 		t.Error("the agent was not left to the daemon")
 	}
 
-	// To one that runs.
+	// To a running daemon.
 	cmd, said = i.settle()
 	ends(t, cmd, said, "")
 	if st := mustTell[ipc.Stopped](i, ipc.MethodKill, ipc.Target{Team: "api"}); len(st.Stopped) != 1 {

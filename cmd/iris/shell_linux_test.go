@@ -147,7 +147,7 @@ func (s *pane) load(command string) {
 	})
 }
 
-// complete types the beginning of a line and Tab, and wants it to become line.
+// complete types the beginning of a line and Tab, and checks that it becomes line.
 func (s *pane) complete(typed, line string) {
 	s.t.Helper()
 	s.keys("-l", typed)

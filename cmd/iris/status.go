@@ -91,10 +91,10 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 	return fields
 }
 
-// oneLine is a text of several lines, for where there is one.
+// oneLine joins several lines into one.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
 
-// journalText says how much is on record.
+// journalText describes the journal in one line.
 func journalText(j *ipc.Journal) string {
 	return fmt.Sprintf("%s, %d queued, %d running, %d unknown, %s",
 		plural(j.Messages, "message"), j.Queued, j.Running, j.Unknown, cmp.Or(size(j.Bytes), "0 B"))
@@ -103,8 +103,7 @@ func journalText(j *ipc.Journal) string {
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
 var version string
 
-// buildVersion returns the version of this program, "dev" when nobody gave it
-// one.
+// buildVersion returns the version of this program, "dev" if it has none.
 func buildVersion() string {
 	if version != "" {
 		return version

@@ -10,21 +10,22 @@ import (
 	"iris/ipc"
 )
 
-// A view shows what an agent writes as it comes. Its error is that of a write.
+// A view shows the output of an agent as it comes. Its errors are those of writing.
 type view interface {
-	// state is told what a message waits for, and that its turn has begun.
+	// state receives the state of a message: what it waits for, and that its turn has
+	// begun.
 	state(ipc.MessageState)
-	// line gets each line of the agent's, valid during the call.
+	// line receives each line of the agent, valid during the call.
 	line(line []byte) error
-	// gap is told that something was missed.
+	// gap is called when lines were missed.
 	gap()
-	// end shows what is left to show of a message: its reply, or nil when it
-	// has none or nobody waits for it any more.
+	// end shows the rest of a message: its reply, or nil if it has none or the wait
+	// has ended.
 	end(*ipc.Reply) error
 }
 
-// A streaming is the output of one message on its way to a view, over as many
-// connections as it takes.
+// A streaming passes the output of one message to a view, over as many connections as
+// needed.
 type streaming struct {
 	show    view
 	stderr  io.Writer
@@ -49,14 +50,14 @@ func newStreaming(o *outputOptions, name string, raw bool, stdout, stderr io.Wri
 	return &streaming{stderr: stderr, partial: true, place: v.status != nil, show: v, status: v.status}
 }
 
-// state takes what the daemon says of the state of a message.
+// state handles a state of a message from the daemon.
 func (s *streaming) state(st ipc.MessageState) {
 	if s.err == nil {
 		s.show.state(st)
 	}
 }
 
-// output takes a line, or a part of one.
+// output handles a line, or a part of one.
 func (s *streaming) output(o ipc.Output) {
 	if s.err != nil {
 		return
@@ -67,7 +68,7 @@ func (s *streaming) output(o ipc.Output) {
 }
 
 func (s *streaming) add(o *ipc.Output) error {
-	if s.id != o.ID { // the first, or one that runs in its place
+	if s.id != o.ID { // the first, or of a message that replaces it
 		s.id, s.part = o.ID, nil
 	}
 	line := []byte(o.Line)
@@ -99,7 +100,7 @@ func (s *streaming) gap(g ipc.OutputGap) {
 	say(s.stderr, "the output of message %s after %d is no longer kept", g.ID, g.After)
 }
 
-// printStreamed says what is to be known besides, and returns how the turn ended.
+// printStreamed prints the remarks of a reply, and returns how the turn ended.
 func printStreamed(stderr io.Writer, r *ipc.Reply) error {
 	if r.Notice != "" {
 		say(stderr, "%s", r.Notice)
@@ -113,7 +114,7 @@ type lineView struct{ out *terminal.Printer }
 
 func (v *lineView) state(ipc.MessageState) {}
 
-// line leaves out what the agent asks iris for, which claude has no line for.
+// line leaves out the agent's requests to iris: claude prints no such lines.
 func (v *lineView) line(line []byte) error {
 	var m struct{ Type string }
 	if json.Unmarshal(line, &m) == nil && (m.Type == "control_request" || m.Type == "control_cancel_request") {
@@ -128,17 +129,17 @@ func (v *lineView) gap() {}
 
 func (v *lineView) end(*ipc.Reply) error { return v.out.Close() }
 
-// A textView shows the text of an answer as it is written, block by block, and
-// on a terminal between them, in one line, what the agent does.
+// A textView shows the text of an answer as it is written, block by block, and on a
+// terminal, between the blocks, one line about the agent's work.
 type textView struct {
 	out    *terminal.Printer
 	tail   *lastByte            // in front of out
-	status *terminal.StatusLine // nil where there is none
+	status *terminal.StatusLine // nil if there is none
 	team   string
 
-	block strings.Builder // what was shown of the block under way
-	said  strings.Builder // what was shown since, without its spaces
-	gaps  bool            // something was missed
+	block strings.Builder // the part of the current block that was shown
+	said  strings.Builder // the text shown since, without its spaces
+	gaps  bool            // lines were missed
 }
 
 func newTextView(stdout, stderr io.Writer, team string, raw bool) *textView {
@@ -150,11 +151,11 @@ func newTextView(stdout, stderr io.Writer, team string, raw bool) *textView {
 	return v
 }
 
-// An agentLine is what a textView needs of a line.
+// An agentLine has the members of a line that a textView needs.
 type agentLine struct {
 	Type    string
 	Subtype string
-	Parent  *string `json:"parent_tool_use_id"` // of a line of an agent below the agent
+	Parent  *string `json:"parent_tool_use_id"` // set in a line of a subagent
 	Event   struct {
 		Type  string
 		Block struct{ Type, Name string } `json:"content_block"`
@@ -185,7 +186,7 @@ func (v *textView) state(st ipc.MessageState) {
 	}
 }
 
-// line passes over the result, whose text the reply has too.
+// line ignores the result, since its text is in the reply too.
 func (v *textView) line(line []byte) error {
 	var m agentLine
 	if json.Unmarshal(line, &m) != nil || m.Parent != nil {
@@ -219,8 +220,8 @@ func (v *textView) event(m *agentLine) error {
 	return nil
 }
 
-// assistant shows what a whole message has of texts that were not shown piece by
-// piece. What Claude Code itself says of a failed call has no model.
+// assistant shows the texts of a whole message that were not shown in pieces. A text
+// of Claude Code itself about a failed call has no model.
 func (v *textView) assistant(m *agentLine) error {
 	var blocks []struct{ Type, Text, Name string }
 	if m.Message.Model == "<synthetic>" || json.Unmarshal(m.Message.Content, &blocks) != nil {
@@ -241,8 +242,8 @@ func (v *textView) assistant(m *agentLine) error {
 	return nil
 }
 
-// request is where the agent asks for something in mid-turn: to use a tool that
-// needs approval. The question itself is the prompter's.
+// request shows that the agent asks for something during a turn, such as approval of
+// a tool. The prompter asks the question.
 func (v *textView) request(m *agentLine) {
 	if m.Request.Subtype == "can_use_tool" {
 		v.say("asks to use %s", m.Request.Tool)
@@ -252,7 +253,7 @@ func (v *textView) request(m *agentLine) {
 // whole ends a block: all of its text is shown then.
 func (v *textView) whole(text string) error {
 	rest, ok := strings.CutPrefix(text, v.block.String())
-	if !ok { // a piece of it was missed
+	if !ok { // a piece was missed
 		v.block.Reset()
 		rest = text
 	}
@@ -264,7 +265,7 @@ func (v *textView) whole(text string) error {
 	return nil
 }
 
-// show writes text that goes on in the block under way, or begins one.
+// show writes text that continues the current block, or begins one.
 func (v *textView) show(text string) error {
 	if text == "" {
 		return nil
@@ -281,14 +282,14 @@ func (v *textView) show(text string) error {
 	return v.out.Flush()
 }
 
-// tool says which one is used, under the text.
+// tool names the tool that the agent uses, below the text.
 func (v *textView) tool(name string) error {
 	err := v.endLine()
 	v.say("uses %s", name)
 	return err
 }
 
-// endLine ends the line that the text has begun.
+// endLine ends the current line of text.
 func (v *textView) endLine() error {
 	if v.tail.any && v.tail.last != '\n' {
 		v.status.Clear()
@@ -305,12 +306,12 @@ func (v *textView) gap() {
 	v.gaps = true
 }
 
-// squeezed is a text without its spaces, by which it is known again when it was shown
-// in several pieces.
+// squeezed is a text without its spaces, to recognise a text that was shown in
+// pieces.
 func squeezed(text string) string { return strings.Join(strings.Fields(text), "") }
 
-// end shows the answer, unless it is what was shown last. Earlier ones were shown,
-// too, unless something was missed.
+// end shows the answer, unless it was shown last. Earlier answers were shown too,
+// unless lines were missed.
 func (v *textView) end(r *ipc.Reply) error {
 	v.status.Clear()
 	if r != nil && answers(r.Outcome) {
@@ -327,7 +328,7 @@ func (v *textView) end(r *ipc.Reply) error {
 	return v.out.Close()
 }
 
-// earlier shows the answers before the last one if they may not have been shown.
+// earlier shows the answers before the last one, if they may not have been shown.
 func (v *textView) earlier(texts []string) error {
 	if v.tail.any && !v.gaps {
 		return nil
@@ -340,7 +341,7 @@ func (v *textView) earlier(texts []string) error {
 	return nil
 }
 
-// say shows what happens, where nothing else is in the line.
+// say shows a message on the status line, if it is free.
 func (v *textView) say(format string, args ...any) {
 	if !v.tail.any || v.tail.last == '\n' {
 		v.status.Set(v.team + ": " + fmt.Sprintf(format, args...))

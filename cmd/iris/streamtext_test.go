@@ -112,7 +112,7 @@ func TestTextIsShownOnce(t *testing.T) {
 	}
 }
 
-// What was missed makes the answer be shown as a whole.
+// After a gap the answer is shown as a whole.
 func TestAnswerIsWholeAfterAGap(t *testing.T) {
 	var out bytes.Buffer
 	v := viewInto(&out)

@@ -78,7 +78,7 @@ func (k known) Accept() (net.Conn, error) {
 	return heard{nc.(*net.UnixConn), k.stub}, nil
 }
 
-// heard notes what is sent.
+// heard records the received calls.
 type heard struct {
 	*net.UnixConn
 	stub *stub

@@ -10,14 +10,13 @@ import (
 	"iris/ipc"
 )
 
-// parseTarget takes TEAM[@SESSION] apart. A team is a name, or "." or anything
-// with a slash for a directory, which is made absolute: the daemon has another
-// working directory. A "~" at its beginning is the user's home, as in the tables
-// that iris prints.
+// parseTarget splits TEAM[@SESSION]. A team is a name, or a directory: "." or a path
+// with a slash, which is made absolute, since the daemon has another working
+// directory. A "~" at its beginning is the user's home, as in the tables of iris.
 //
-// The session begins at the last "@", in the last element of a path only, so
-// that "./node_modules/@types" is a directory; so is a name with an "@" in it
-// when there is such a directory.
+// The session begins at the last "@", but only in the last element of a path:
+// "./node_modules/@types" is a directory; so is a name with an "@" if there is such a
+// directory.
 func parseTarget(arg string) (team, session string, err error) {
 	arg = fromTilde(arg, os.Getenv("HOME"))
 	team = arg
@@ -46,8 +45,8 @@ func parseTarget(arg string) (team, session string, err error) {
 	return dir, session, nil
 }
 
-// parseFilter reads an optional TEAM[@SESSION] as what to list: of all teams, of
-// all sessions of a team, or of one.
+// parseFilter parses an optional TEAM[@SESSION] as a filter: for all teams, all
+// sessions of a team, or one session.
 func parseFilter(args []string) (team string, session *string, err error) {
 	if len(args) == 0 {
 		return "", nil, nil
@@ -59,7 +58,7 @@ func parseFilter(args []string) (team string, session *string, err error) {
 	return team, session, err
 }
 
-// fromTilde undoes tilde.
+// fromTilde is the reverse of tilde.
 func fromTilde(path, home string) string {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && len(home) > 1 && (rest == "" || rest[0] == '/' || rest[0] == '@') {
 		return home + rest
@@ -76,8 +75,8 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// orDirectory adds to an error about a team that does not exist how the
-// directory of that name is meant, if there is one here.
+// orDirectory adds a hint to an error about an unknown team, if there is a directory
+// with that name here.
 func orDirectory(team string, err error) error {
 	var wire *ipc.Error
 	if errors.As(err, &wire) && reasonOf(err) == "no-such-team" && !isPath(team) && isDir(team) {

@@ -79,9 +79,9 @@ func runTeamAdd(ctx context.Context, opts *teamAddOptions, args []string, _ stre
 	return opts.takeUp(ctx)
 }
 
-// takeUp has a running daemon know of a change before the command ends: it
-// would notice by itself, but not before it is asked for something. A daemon that runs
-// with another configuration has nothing to take up.
+// takeUp makes a running daemon reload before the command ends: by itself it would
+// notice the change only at its next call. A daemon with another configuration need
+// not reload.
 func (g globals) takeUp(ctx context.Context) error {
 	_, err := g.running().verbs().Reload(ctx)
 	if errors.Is(err, ipc.ErrNoDaemon) || reasonOf(err) == "other-configuration" {
@@ -185,7 +185,7 @@ func runTeamRm(ctx context.Context, g *globals, args []string, _ streams) error 
 	return g.takeUp(ctx)
 }
 
-// configError gives what package config refuses its exit status.
+// configError gives an error of package config its exit status.
 func configError(err error) error {
 	var problems config.Problems
 	var unknown *config.UnknownTeamError
@@ -200,9 +200,9 @@ func configError(err error) error {
 	return usagef("", "%s", err)
 }
 
-// notByAgents refuses what an agent may not do and no daemon does: a command that
-// changes the configuration by itself asks the daemon whose process it is. Without
-// a daemon the mark tells that iris puts into the environment of agents.
+// notByAgents refuses commands that agents may not run and that change the
+// configuration without the daemon: it asks the daemon whether the caller is an
+// agent. Without a daemon the mark in the environment of agents decides.
 func (g globals) notByAgents(ctx context.Context, what string) error {
 	c, err := g.running().ofAnyConfig().verbs().Caller(ctx)
 	if err != nil {

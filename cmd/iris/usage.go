@@ -87,7 +87,7 @@ type usageView struct {
 	Own      ipc.OwnSum `json:"own"`
 }
 
-// viewOf is a sum as it is called in a time zone.
+// viewOf is a sum with its day in a time zone.
 func viewOf(s *ipc.UsageSum, zone *time.Location) usageView {
 	v := usageView{Team: s.Team, Session: s.Session, Messages: s.Messages, CostUSD: ipc.Cost(s.CostUSD), Usage: s.Usage, Own: s.Own}
 	v.Own.CostUSD = ipc.Cost(s.Own.CostUSD)
@@ -120,8 +120,8 @@ func runUsage(ctx context.Context, opts *usageOptions, args []string, s streams)
 	return reportDamage(s.err, found.Damaged)
 }
 
-// byDays joins what is in order of time to sums of the days of a time zone.
-// Others stay as they are.
+// byDays joins sums of quarters of an hour, in order of time, to the days of a time
+// zone. Other sums are unchanged.
 func byDays(sums []ipc.UsageSum, zone *time.Location) []ipc.UsageSum {
 	var days []ipc.UsageSum
 	for _, s := range sums {
@@ -161,7 +161,7 @@ func printUsageSums(stdout io.Writer, opts *usageOptions, sums []usageView, tota
 	return terminal.Table(stdout, header, append(rows, total.row("", own)))
 }
 
-// row is a sum as a row of a table, with columns of own turns or without.
+// row is a sum as a row of a table, with or without the columns of own turns.
 func (v *usageView) row(home string, own bool) []string {
 	title := v.Day
 	switch {
@@ -180,7 +180,7 @@ func (v *usageView) row(home string, own bool) []string {
 	return cells
 }
 
-// amount says a number in three or four digits: "950", "12.3k" or "4.6M".
+// amount is a number in three or four digits: "950", "12.3k" or "4.6M".
 func amount(n int64) string {
 	f, unit := float64(n), ""
 	for _, u := range []string{"k", "M", "G", "T"} {

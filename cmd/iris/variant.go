@@ -10,10 +10,10 @@ import (
 	"iris/pool/turn"
 )
 
-// teamsOwn is what a flag of these is left out for.
+// teamsOwn says when to leave one of these flags out.
 const teamsOwn = "for what the team has"
 
-// variantFlags are the flags of claude -p that a message may have.
+// variantFlags are the flags of claude -p for one message.
 type variantFlags struct{ turn.Variant }
 
 func (v *variantFlags) addFlags(f *pflag.FlagSet) {
@@ -26,14 +26,14 @@ func (v *variantFlags) addFlags(f *pflag.FlagSet) {
 	f.Var(filledFlag(&v.JSONSchema, "SCHEMA", teamsOwn), "json-schema", "require an answer in JSON of this schema")
 }
 
-// completeVariant completes what is not free text.
+// completeVariant completes the flags that take one of a few words.
 func completeVariant(cmd *cobra.Command) {
 	completeWords(cmd, "permission-mode", turn.PermissionModes)
 	completeWords(cmd, "effort", turn.Efforts)
 	completeWords(cmd, "model", []string{"opus", "sonnet", "haiku", "default"})
 }
 
-// turnsFlag is a number of turns. Claude Code takes 0 for no limit.
+// turnsFlag is a number of turns. Claude Code takes 0 for no limit, so 0 is refused.
 func turnsFlag(value *int) flagValue {
 	return newFlag("NUMBER", func(text string) (err error) {
 		if *value, err = strconv.Atoi(text); err != nil || *value < 1 {
@@ -43,7 +43,7 @@ func turnsFlag(value *int) flagValue {
 	})
 }
 
-// variantFields are the lines about what a message asked of its agent.
+// variantFields are the lines about the Variant of a message.
 func variantFields(v *turn.Variant) [][2]string {
 	if v == nil {
 		return nil

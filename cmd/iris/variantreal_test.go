@@ -29,7 +29,7 @@ func newWish(t *testing.T, toml string) *wish {
 	return w
 }
 
-// sends sends a message with flags and wants that status, and that in the answer.
+// sends sends a message with flags and checks its status and answer.
 func (w *wish) sends(status int, want, message string, flags ...string) ipc.Reply {
 	w.T.Helper()
 	code, stdout, stderr := w.send(&truth{flags: flags}, "it", message, "--json")
@@ -53,8 +53,8 @@ func (w *wish) agent() int {
 	return list[0].PID
 }
 
-// The conversation goes on through all of them, and nothing but what was said is
-// in it: no remark of a change of model.
+// The conversation goes on through all of them, and contains only what was said: no
+// remark of a change of model.
 func TestRealVariants(t *testing.T) {
 	t.Parallel()
 	w := newWish(t, "args = [\"--allowedTools=Bash\"]")
@@ -130,7 +130,7 @@ func TestRealModelOfTheNextMessage(t *testing.T) {
 	w.sends(0, "claude-sonnet-4-6", "model:2")
 }
 
-// What a message asks for is on record with it.
+// The options of a message are recorded with it.
 func TestRealVariantOutlivesTheDaemon(t *testing.T) {
 	t.Parallel()
 	w := newWish(t, "")

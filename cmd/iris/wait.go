@@ -78,7 +78,7 @@ EXIT STATUS
 
 func runWait(ctx context.Context, opts *waitOptions, args []string, s streams) error {
 	ids := unique(args)
-	if err := opts.settle(); err != nil {
+	if err := opts.normalize(); err != nil {
 		return err
 	}
 	streams := opts.streams(false)
@@ -129,7 +129,7 @@ func (o *waitOptions) follow(ctx context.Context, d *delivery, stdout, stderr io
 	return printStreamed(stderr, reply)
 }
 
-// unique returns ids without those that occur a second time.
+// unique returns ids without repetitions.
 func unique(ids []string) []string {
 	var once []string
 	for _, id := range ids {
@@ -140,7 +140,7 @@ func unique(ids []string) []string {
 	return once
 }
 
-// firstStatus is what is left to say when each message was reported.
+// firstStatus is the exit status when each message was reported.
 func firstStatus(ids []string, statuses map[string]int) error {
 	for _, id := range ids {
 		if code := statuses[id]; code != exitOK {
@@ -155,10 +155,10 @@ type answerPrinter struct {
 	globals        *globals
 	stdout, stderr io.Writer
 	json           bool
-	alone          bool // there is one message only, whose error is left to the caller
+	alone          bool // there is only one message; the caller reports its error
 
 	any    bool  // something was printed
-	failed error // to write
+	failed error // of the first failed write
 }
 
 // print prints the answer of one message and returns how it ended.
@@ -178,7 +178,7 @@ func (e *answerPrinter) print(ctx context.Context, m errorReply, reply *ipc.Repl
 	return err
 }
 
-// report says what went wrong, and with which message.
+// report reports an error with the id of its message.
 func (e *answerPrinter) report(id string, err error) {
 	if !strings.Contains(err.Error(), id) {
 		err = fmt.Errorf("message %s: %w", id, err)
@@ -211,7 +211,7 @@ func (e *answerPrinter) object(ctx context.Context, m errorReply, reply *ipc.Rep
 	return printReplyJSON(e.stdout, m, reply, err)
 }
 
-// broken ends the wait for all the messages that are left.
+// broken ends the wait for all remaining messages.
 func (e *answerPrinter) broken(ctx context.Context, d *delivery, err error) error {
 	if e.json {
 		for _, id := range d.ids {
@@ -221,12 +221,10 @@ func (e *answerPrinter) broken(ctx context.Context, d *delivery, err error) erro
 	return err
 }
 
-// whoseLimit is how long an error waits for the name that goes with it. It is
-// another one in tests.
+// whoseLimit is how long an error waits for the name of its team. Tests change it.
 var whoseLimit = 2 * time.Second
 
-// whose returns the conversation of a message, or nothing if that is not to be
-// had at once.
+// whose returns the conversation of a message, or nothing if that takes too long.
 func (g globals) whose(ctx context.Context, id string) (team, session string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), whoseLimit)
 	defer cancel()

@@ -11,9 +11,8 @@ import (
 	"iris/ipc"
 )
 
-// inOrder answers message.wait with the first of the order that is asked for, and
-// message.result with what is known of it. When none is left of the order it calls
-// over.
+// inOrder answers message.wait with the first requested id in order, and
+// message.result with its result. When no id is left, it calls over.
 func inOrder(order []string, results map[string]any, over func()) map[string]ipc.Handler {
 	return map[string]ipc.Handler{
 		ipc.MethodWait: func(ctx context.Context, c *ipc.Call) (any, error) {

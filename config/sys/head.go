@@ -2,8 +2,8 @@ package sys
 
 import "bytes"
 
-// Head keeps the first 4096 bytes of what is written to it. The buffer is no part of its
-// interface: its ReadFrom would keep everything.
+// Head keeps the first 4096 bytes written to it. The buffer is not embedded: its
+// ReadFrom would keep everything.
 type Head struct{ kept bytes.Buffer }
 
 // Write implements io.Writer. It takes all of p.

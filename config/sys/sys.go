@@ -1,7 +1,8 @@
-// Package sys is what iris needs of the operating system beyond package os: what an
-// error says without the file's name, locks of files, files and names that outlast a power
-// failure, the longest path of a socket, what steers a terminal, and a sleep that can be ended. Every
-// package may import it. It has no goroutine and no state.
+// Package sys has the functions of the operating system that iris needs beyond
+// package os: errors without the file's name, file locks, files and names that
+// survive a power failure, the longest path of a socket, characters that control a
+// terminal, and a sleep that can be ended. Every package may import it. It has no
+// goroutine and no state.
 package sys
 
 import (
@@ -19,7 +20,7 @@ import (
 // MaxSocketPath is how many bytes the path of a socket may have.
 const MaxSocketPath = len(unix.RawSockaddrUnix{}.Path) - 1
 
-// Cause returns err without the operation and the path of an *fs.PathError, for a message
+// Cause returns err without the operation and path of an *fs.PathError, for a message
 // that names the file itself.
 func Cause(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
@@ -28,8 +29,8 @@ func Cause(err error) error {
 	return err
 }
 
-// Silent returns an error without a text of its own that wraps err: with "%w" at the end
-// of a format, a message has the words of its author and errors.Is still finds err.
+// Silent returns an error that wraps err but has no text: with "%w" at the end of a
+// format, the message has only the author's words and errors.Is still finds err.
 func Silent(err error) error { return silent{err} }
 
 type silent struct{ error }
@@ -37,7 +38,7 @@ type silent struct{ error }
 func (s silent) Error() string { return "" }
 func (s silent) Unwrap() error { return s.error }
 
-// Owner returns the uid of a file's owner, -1 when the system does not tell.
+// Owner returns the uid of a file's owner, -1 if unknown.
 func Owner(info fs.FileInfo) int {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(st.Uid)
@@ -45,11 +46,11 @@ func Owner(info fs.FileInfo) int {
 	return -1
 }
 
-// TryLock takes the exclusive lock (flock) of a file. It returns false when another open
-// file has a lock of it. The lock ends when the last descriptor of f is closed.
+// TryLock takes the exclusive lock (flock) of a file. It returns false if another
+// open file has a lock of it. The lock ends when the last descriptor of f is closed.
 func TryLock(f *os.File) (bool, error) { return flock(f, syscall.LOCK_EX|syscall.LOCK_NB) }
 
-// Lock takes the exclusive lock of a file, and waits for it.
+// Lock waits for the exclusive lock of a file and takes it.
 func Lock(f *os.File) error {
 	_, err := flock(f, syscall.LOCK_EX)
 	return err
@@ -85,16 +86,16 @@ func SyncDir(dir string) error {
 	return d.Sync()
 }
 
-// WriteFile writes a file that is there completely or not at all, also after a power
-// failure. Unless it may replace another file, the error is fs.ErrExist where there is one.
-// After a crash a file may be left whose name begins with ".new-".
+// WriteFile writes a file completely or not at all, even across a power failure.
+// Without replace, an existing file is the error fs.ErrExist. A crash may leave a
+// file whose name begins with ".new-".
 func WriteFile(path string, data []byte, mode fs.FileMode, replace bool) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // nothing by then, or a second name
+	defer os.Remove(f.Name()) // by then it is gone, or a second name
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err

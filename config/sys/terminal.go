@@ -1,10 +1,10 @@
 package sys
 
-// Steers reports whether a terminal may take r for anything but itself: the
-// control characters of ASCII and of Latin-1 (where 0x9b alone begins a
-// command), the marks that turn the direction of writing, and the separators that
-// end a line for some. Characters without a width stay: they move nothing, and
-// scripts and emoji are made with them.
+// Steers reports whether r controls a terminal: the control characters of ASCII and
+// of Latin-1 (where 0x9b alone begins a command), the marks that change the direction
+// of writing, and the separators that some programs take for the end of a line.
+// Characters without a width are not among them: they move nothing, and scripts and
+// emoji need them.
 func Steers(r rune) bool {
 	switch {
 	case r < ' ', 0x7f <= r && r <= 0x9f:

@@ -24,11 +24,11 @@ import (
 const (
 	allowed   = "allowed"
 	denied    = "denied"
-	expired   = "expired"   // denied, since nobody had decided in time
-	withdrawn = "withdrawn" // its turn or its agent ended before
+	expired   = "expired"   // denied, since nobody had decided by the deadline
+	withdrawn = "withdrawn" // its turn or its agent ended first
 )
 
-// Options say what a Registry needs of the daemon.
+// Options is what a Registry needs from the daemon.
 type Options struct {
 	Team   func(pool.Key) *config.Team                                             // the settings of a conversation's agents
 	Report func(process, message string, typ pool.EventType, detail string) string // tells of an approval, and returns the message that the agent runs
@@ -36,65 +36,64 @@ type Options struct {
 	Run    func(*exec.Cmd) error                                                   // runs a command as exec.Cmd.Run does
 	Log    *slog.Logger
 
-	Handed  []Handed       // what the program before this one knew
-	Decided []ipc.Approval // and what was decided there
+	Handed  []Handed       // approvals that waited in the program before this one
+	Decided []ipc.Approval // approvals that were decided there
 }
 
-// A Registry has the tool calls that wait for somebody's permission. They are in
-// memory only: when the daemon dies, Claude Code denies them by itself. Each is
-// decided once, by whoever comes first: a person, its deadline, or the agent that
-// takes it back. Its methods may be called from any goroutine.
+// A Registry holds the tool calls that wait for a decision. They are in memory only:
+// when the daemon dies, Claude Code denies them by itself. Each is decided once, by
+// the first of a person, its deadline, and the agent that withdraws it. Any goroutine
+// may call its methods.
 type Registry struct {
-	o          Options
-	unnotified atomic.Pointer[string] // why nobody may know of an approval
+	o         Options
+	notifyErr atomic.Pointer[string] // why the last notification failed
 
-	wg     sync.WaitGroup  // one goroutine for each deadline, and one for each command that notifies
-	ending context.Context // of those
+	wg     sync.WaitGroup  // one goroutine for each deadline, and one for each notifying command
+	ending context.Context // ends those goroutines
 	end    context.CancelFunc
 
 	mu       sync.Mutex // protects the fields below; taken before the pool's
-	over     bool       // nothing is taken in any more
+	over     bool       // no new approval is accepted
 	pending  []*approval
-	past     []ipc.Approval // the last that were decided, without their inputs
+	past     []ipc.Approval // the last decided ones, without their inputs
 	handed   []Handed
 	watchers map[*watcher]bool
 }
 
-// keptPast is how many decided approvals are remembered, for whoever comes too
-// late.
+// keptPast is how many decided approvals are remembered, to answer late decisions.
 const keptPast = 256
 
-// approval is one of them. Its view changes under Registry.mu only.
+// approval is one waiting tool call. Only Registry.mu protects changes of its view.
 type approval struct {
 	view    ipc.Approval
 	proc    *claude.Process
-	request string        // the agent's own id of it
+	request string        // the agent's id of the request
 	done    chan struct{} // closed when it is decided
 
-	deciding sync.Mutex // one decision at a time; held while the agent is told
+	deciding sync.Mutex // one decision at a time; held while the agent gets the answer
 }
 
-// Handed is an approval that waits, for the next program of this process, which gets
-// the rest from its agent.
+// Handed is a waiting approval for the next program of this process, which gets the
+// rest from its agent.
 type Handed struct {
 	Request string
 	View    ipc.Approval // without its input
 }
 
-// A watcher is told of the approvals of some messages.
+// A watcher gets the approvals of some messages.
 type watcher struct {
 	messages []string
 	tell     func(method string, a ipc.Approval)
 }
 
-// New returns a Registry, which its owner closes.
+// New returns a Registry. Its owner closes it.
 func New(o Options) *Registry {
 	s := &Registry{o: o, handed: o.Handed, past: o.Decided, watchers: map[*watcher]bool{}}
 	s.ending, s.end = context.WithCancel(context.Background())
 	return s
 }
 
-// Close ends the goroutines. What still waits is left to its agent.
+// Close ends the goroutines. Waiting approvals are left to their agents.
 func (s *Registry) Close() {
 	s.mu.Lock()
 	s.over = true
@@ -103,7 +102,7 @@ func (s *Registry) Close() {
 	s.wg.Wait()
 }
 
-// Asked takes in a tool call of an agent that waits for an answer.
+// Asked adds a tool call of an agent that waits for an answer.
 func (s *Registry) Asked(k pool.Key, process string, p *claude.Process, r claude.Request) {
 	t := s.o.Team(k)
 	s.mu.Lock()
@@ -133,8 +132,8 @@ func (s *Registry) Asked(k pool.Key, process string, p *claude.Process, r claude
 	}
 }
 
-// takeHanded finds what the image before this one knew of a request. The caller
-// holds mu.
+// takeHanded restores the approval that the earlier image had for a request. The
+// caller holds mu.
 func (s *Registry) takeHanded(process, request string, view *ipc.Approval) bool {
 	i := slices.IndexFunc(s.handed, func(h Handed) bool { return h.Request == request && h.View.Process == process })
 	if i < 0 {
@@ -145,9 +144,8 @@ func (s *Registry) takeHanded(process, request string, view *ipc.Approval) bool 
 	return true
 }
 
-// newID returns five characters that are easy to type. Random ones, so that an
-// old id in somebody's shell is not that of another tool call. The caller holds
-// mu.
+// newID returns five characters that are easy to type. They are random, so that an
+// old id in a shell does not name another tool call. The caller holds mu.
 func (s *Registry) newID() string {
 	for {
 		var b [5]byte
@@ -162,7 +160,7 @@ func (s *Registry) newID() string {
 	}
 }
 
-// find returns an approval that waits. The caller holds mu.
+// find returns a waiting approval. The caller holds mu.
 func (s *Registry) find(id string) *approval {
 	for _, a := range s.pending {
 		if a.view.ID == id {
@@ -172,7 +170,7 @@ func (s *Registry) find(id string) *approval {
 	return nil
 }
 
-// decided returns an approval that does not wait any more. The caller holds mu.
+// decided returns a decided approval. The caller holds mu.
 func (s *Registry) decided(id string) *ipc.Approval {
 	for i := range s.past {
 		if s.past[i].ID == id {
@@ -197,11 +195,11 @@ func (s *Registry) expireAt(a *approval, deadline time.Time) {
 		after := deadline.Sub(a.view.Asked).Round(time.Millisecond)
 		why := fmt.Sprintf("nobody has decided about this within %v, so it is denied", after)
 		s.decide(a.view.ID, ruling{decision: expired, by: "its deadline", why: why})
-		timer.Reset(time.Second) // where the agent could not be told
+		timer.Reset(time.Second) // if the agent could not be told
 	}
 }
 
-// decide tells the agent what was decided. The error is for whoever has decided.
+// decide tells the agent the decision. The error is for the person who decided.
 func (s *Registry) decide(id string, r ruling) (ipc.Approval, error) {
 	s.mu.Lock()
 	a := s.find(id)
@@ -223,7 +221,7 @@ func (s *Registry) decide(id string, r ruling) (ipc.Approval, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case errors.Is(err, claude.ErrWithdrawn): // or somebody was faster
+	case errors.Is(err, claude.ErrWithdrawn): // or another decision came first
 		s.record(a, withdrawn, "its agent")
 		return ipc.Approval{}, decidedError(&a.view)
 	case err != nil:
@@ -233,7 +231,7 @@ func (s *Registry) decide(id string, r ruling) (ipc.Approval, error) {
 	return a.view, nil
 }
 
-// Withdrawn notes that an agent does not wait for an answer any more.
+// Withdrawn records that an agent no longer waits for an answer.
 func (s *Registry) Withdrawn(process, request string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,7 +243,7 @@ func (s *Registry) Withdrawn(process, request string) {
 	}
 }
 
-// record notes a decision, once. The caller holds mu.
+// record records a decision, once. The caller holds mu.
 func (s *Registry) record(a *approval, decision, by string) {
 	if a.view.Decision != "" {
 		return
@@ -260,7 +258,7 @@ func (s *Registry) record(a *approval, decision, by string) {
 	s.tell(ipc.NotifyDecided, brief)
 }
 
-// tell tells those who watch. The caller holds mu.
+// tell notifies the watchers. The caller holds mu.
 func (s *Registry) tell(method string, a ipc.Approval) {
 	for w := range s.watchers {
 		if slices.Contains(w.messages, a.Message) {
@@ -269,8 +267,8 @@ func (s *Registry) tell(method string, a ipc.Approval) {
 	}
 }
 
-// Watch has a caller that wants it told of the approvals of messages, those first that
-// wait already, until stop is called.
+// Watch notifies a caller that wants it of the approvals of messages, beginning with
+// those that already wait, until stop is called.
 func (s *Registry) Watch(c *ipc.Call, wanted bool, messages ...string) (stop func()) {
 	if !wanted {
 		return func() {}
@@ -294,7 +292,7 @@ func (s *Registry) Watch(c *ipc.Call, wanted bool, messages ...string) (stop fun
 	}
 }
 
-// waiting lists what waits in the turns of these messages.
+// waiting lists the waiting approvals of these messages.
 func (s *Registry) waiting(messages []string) (all []*approval) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -306,15 +304,15 @@ func (s *Registry) waiting(messages []string) (all []*approval) {
 	return all
 }
 
-// awaitDecision returns when a decision that is under way has been told. The turn
-// may end with it before that.
+// awaitDecision returns when a decision under way was reported. The turn may end
+// before that.
 func (a *approval) awaitDecision() {
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
 }
 
-// Explain notes in a result that a tool was denied in its turn by a decision, which
-// no settings of Claude Code would have changed.
+// Explain records in a result that a decision denied a tool in its turn: no settings
+// of Claude Code would have changed that.
 func (s *Registry) Explain(message string, res *turn.Result) {
 	if res == nil || res.Outcome != turn.Denied || res.Reason != "" {
 		return
@@ -331,7 +329,8 @@ func (s *Registry) Explain(message string, res *turn.Result) {
 	}
 }
 
-// HandOver lists what waits and what was decided, for the next program of this process.
+// HandOver lists the waiting and decided approvals, for the next program of this
+// process.
 func (s *Registry) HandOver() (all []Handed, past []ipc.Approval) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -354,12 +353,12 @@ func (s *Registry) NotPending(id string) error {
 }
 
 func decidedError(a *ipc.Approval) error {
-	fate := a.Decision + " by " + a.By
+	how := a.Decision + " by " + a.By
 	switch a.Decision {
 	case expired:
-		fate = "denied at its deadline"
+		how = "denied at its deadline"
 	case withdrawn:
-		fate = "withdrawn: its turn has ended"
+		how = "withdrawn: its turn has ended"
 	}
-	return fault.New(ipc.CodeNotFound, "decided", fmt.Errorf("team %s: approval %s (%s) was %s", pool.Key{Team: a.Team, Session: a.Session}, a.ID, a.Tool, fate))
+	return fault.New(ipc.CodeNotFound, "decided", fmt.Errorf("team %s: approval %s (%s) was %s", pool.Key{Team: a.Team, Session: a.Session}, a.ID, a.Tool, how))
 }

@@ -39,15 +39,15 @@ func (a *approval) describe(r claude.Request) {
 	}
 }
 
-// MaxReason is how many bytes an agent is told of why a tool is denied, or as
-// answers to its questions.
+// MaxReason is how many bytes a reason for the agent, or the answers to its
+// questions, may have.
 const MaxReason = 16 << 10
 
-// ruling is what somebody, or a deadline, decides about a tool call.
+// ruling is the decision of a person, or of a deadline, about a tool call.
 type ruling struct {
 	decision, by string
-	why          string   // for the agent, when it is denied
-	answers      []string // to the questions of the tool, when it is allowed
+	why          string   // for the agent, when the tool is denied
+	answers      []string // to the tool's questions, when it is allowed
 }
 
 // Decide answers approval.decide.
@@ -82,9 +82,9 @@ func (s *Registry) Decide(_ context.Context, c *ipc.Call) (any, error) {
 	return a.WithoutInput(), nil
 }
 
-// answered returns the input of a tool with the answers to its questions in it; nil
-// for a tool that asks none, and for one that is not allowed. An allowed question
-// without an answer would be told to the agent as one that the user ignored.
+// answered returns the input of a tool with the answers to its questions added; nil
+// if the tool asks none, or is not allowed. Without answers, the agent would be told
+// that the user ignored the question.
 func (a *approval) answered(r ruling) ([]byte, error) {
 	id, tool := a.view.ID, a.view.Tool
 	switch {
@@ -109,7 +109,7 @@ func (a *approval) answered(r ruling) ([]byte, error) {
 	return nil, e
 }
 
-// Of lists the approvals that a process waits for, without their inputs.
+// Of lists the waiting approvals of a process, without their inputs.
 func (s *Registry) Of(process string) (list []ipc.Approval) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

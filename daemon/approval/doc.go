@@ -1,4 +1,4 @@
-// Package approval has the tool calls of agents that wait for somebody's permission.
+// Package approval holds the tool calls of agents that wait for a decision.
 //
 //	Asked ── pending ──▶ Decide (a person), the deadline, Withdrawn (the agent) ──▶ past
 //	            │                     whoever comes first decides, once
@@ -6,6 +6,7 @@
 //	            └──▶ notifyOf         the command of the team, approval_notify
 //
 // A Registry owns them. It starts one goroutine for each deadline and one for each
-// command that notifies; Close ends them and waits. mu protects what is known of them and
-// is taken before the pool's lock; no agent is told, and no command run, under it.
+// notifying command; Close ends them and waits. mu protects the approvals and is
+// taken before the pool's lock; it is not held while an agent is told or a command
+// runs.
 package approval

@@ -18,24 +18,24 @@ import (
 	"iris/ipc"
 )
 
-// notifyTimeout bounds the command that tells of an approval. One that wants to
-// stay longer goes into the background.
+// notifyTimeout limits the command that reports an approval. A command that must run
+// longer goes into the background.
 const notifyTimeout = 30 * time.Second
 
-// notifyOf runs the command of a team that tells somebody of an approval. A
-// failure is reported and changes nothing else: the approval waits on.
+// notifyOf runs the command of a team that reports an approval to somebody. If it
+// fails, that is reported, and the approval still waits.
 func (s *Registry) notifyOf(t *config.Team, a ipc.Approval) {
 	err := s.runNotify(t, a)
 	if s.ending.Err() != nil {
 		return
 	}
 	if err == nil {
-		s.unnotified.Store(nil)
+		s.notifyErr.Store(nil)
 		return
 	}
-	s.o.Log.Warn("nobody was notified of an approval", "approval", a.ID, "team", a.Team, "err", err)
+	s.o.Log.Warn("the command for an approval failed", "approval", a.ID, "team", a.Team, "err", err)
 	why := fmt.Sprintf("team %s: approval_notify failed for %s: %v", a.Team, a.ID, err)
-	s.unnotified.Store(&why)
+	s.notifyErr.Store(&why)
 }
 
 func (s *Registry) runNotify(t *config.Team, a ipc.Approval) error {
@@ -63,7 +63,7 @@ func (s *Registry) runNotify(t *config.Team, a ipc.Approval) error {
 	cmd.Dir = cmp.Or(env["HOME"], "/")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second // what it has put into the background may hold its output
+	cmd.WaitDelay = time.Second // its background processes may hold its output
 	var out, complaint sys.Head
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(all, '\n')), &out, &complaint
 	err = s.o.Run(cmd)
@@ -87,7 +87,7 @@ func subagentName(s *ipc.Subagent) string {
 	return cmp.Or(s.Kind, s.ID)
 }
 
-// onPath finds a program along a search path that is not this process' own.
+// onPath finds a program in a search path other than this process' own.
 func onPath(name, path string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
@@ -100,13 +100,13 @@ func onPath(name, path string) (string, error) {
 	return "", fmt.Errorf("program %q is not on the agents' PATH (%s)", name, path)
 }
 
-// Warnings say that somebody may not know of an approval.
+// Warnings says that somebody may not know of an approval.
 func (s *Registry) Warnings() []string {
-	if why := s.unnotified.Load(); why != nil {
+	if why := s.notifyErr.Load(); why != nil {
 		return []string{*why}
 	}
 	return nil
 }
 
-// ClearWarnings forgets them: the next approval shows whether that is fixed.
-func (s *Registry) ClearWarnings() { s.unnotified.Store(nil) }
+// ClearWarnings forgets them: the next approval shows whether the command works now.
+func (s *Registry) ClearWarnings() { s.notifyErr.Store(nil) }

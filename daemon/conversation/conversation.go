@@ -16,21 +16,21 @@ import (
 	"iris/pool/turn"
 )
 
-// FreshPrefix begins the session names of messages that run in a conversation of their
-// own. No name that a user may give begins with it.
+// FreshPrefix begins the session names of messages that run in a conversation of
+// their own. A name given by a user cannot begin with it.
 const FreshPrefix = "~"
 
-// A Registry knows the conversations. Its methods may be called from any goroutine.
+// A Registry keeps the conversations. Any goroutine may call its methods.
 type Registry struct {
 	store    *store.Store
-	notices  sync.Map // pool.Key -> what the next answer of that conversation says besides
-	refusals sync.Map // pool.Key -> why the API has refused the last message of that conversation
+	notices  sync.Map // pool.Key -> the notice for the conversation's next answer
+	refusals sync.Map // pool.Key -> why the API refused the conversation's last message
 }
 
 // New returns the Registry of the conversations in a journal.
 func New(s *store.Store) *Registry { return &Registry{store: s} }
 
-// Get returns what is on record of a conversation; false when there is none.
+// Get returns the record of a conversation; false if there is none.
 func (r *Registry) Get(k pool.Key) (journal.Session, bool, error) { return r.store.Session(Name(k)) }
 
 // List calls f for each conversation on record until f fails.
@@ -44,17 +44,18 @@ func (r *Registry) Reset(k pool.Key) error {
 	return r.store.DeleteSession(Name(k))
 }
 
-// Rewind has the next agent of a conversation go on after an earlier answer of it, which
-// at names in its transcript.
+// Rewind makes the next agent of a conversation continue after an earlier answer,
+// which at names in its transcript.
 func (r *Registry) Rewind(k pool.Key, s journal.Session, at string) error {
 	s.Rewound = at
 	r.refusals.Delete(k)
 	return r.store.SetSession(Name(k), s)
 }
 
-// Find returns the conversation that an agent for k is started with: the
-// recorded one, with the answer that it was rewound to, or a new one that is recorded
-// before its agent exists. A *claude.ResumeError says that the recorded one is not where it should be.
+// Find returns the conversation that an agent for k starts with: the recorded one,
+// with the answer that it was rewound to, or a new one, which is recorded before its
+// agent exists. A *claude.ResumeError says that the recorded conversation is not
+// where it should be.
 func (r *Registry) Find(k pool.Key, t *config.Team, env []string, fresh bool) (id, rewound string, err error) {
 	if fresh {
 		return claude.NewSessionID(), "", nil
@@ -76,15 +77,15 @@ func (r *Registry) Find(k pool.Key, t *config.Team, env []string, fresh bool) (i
 	return s.ID, s.Rewound, nil
 }
 
-// Elsewhere says of a conversation that the program does not find that its team has
-// moved. Not every version of Claude Code finds one of another directory.
+// Elsewhere adds to the error of a lost conversation that its team has moved. Some
+// versions of Claude Code do not find a conversation of another directory.
 func (r *Registry) Elsewhere(k pool.Key, t *config.Team, lost *claude.ResumeError) {
 	if s, ok, err := r.store.Session(Name(k)); err == nil && ok && s.ID == lost.SessionID && s.Dir != t.Dir {
 		lost.Why = fmt.Sprintf("it was in %s, the team is in %s now: %s", s.Dir, t.Dir, lost.Why)
 	}
 }
 
-// MoveTo notes that a conversation goes on in another directory.
+// MoveTo records that a conversation continues in another directory.
 func (r *Registry) MoveTo(k pool.Key, dir string) {
 	if IsFresh(k) {
 		return
@@ -99,8 +100,8 @@ func (r *Registry) MoveTo(k pool.Key, dir string) {
 	}
 }
 
-// OrNew is what follows when a conversation cannot be resumed: a new one,
-// never without a word, or an error.
+// OrNew handles a conversation that cannot be resumed: it begins a new one and leaves
+// a notice, or returns an error.
 func (r *Registry) OrNew(ctx context.Context, o *claude.Options, k pool.Key, t *config.Team, err error) error {
 	_, lost := errors.AsType[*claude.ResumeError](err)
 	if !lost || t.OnResumeFailure != "fresh" {
@@ -127,11 +128,11 @@ func (r *Registry) begin(k pool.Key, t *config.Team) (string, error) {
 	return s.ID, r.store.SetSession(Name(k), s)
 }
 
-// Name is that of a conversation in the journal. Directories may hold an
-// "@", so it is not the one that people see.
+// Name is the name of a conversation in the journal. Directories may contain an "@",
+// so it is not the name that people see.
 func Name(k pool.Key) string { return k.Team + "\x00" + k.Session }
 
-// Of is the conversation of a message on record.
+// Of is the conversation of a recorded message.
 func Of(m *journal.Message) pool.Key { return pool.Key{Team: m.Team, Session: m.Session} }
 
 // key is the reverse of Name.
@@ -140,7 +141,7 @@ func key(recorded string) pool.Key {
 	return pool.Key{Team: team, Session: session}
 }
 
-// MoveOn follows an agent that moved on to another conversation (/clear).
+// MoveOn follows an agent that changed to another conversation (/clear).
 func (r *Registry) MoveOn(k pool.Key, dir, id string) {
 	if IsFresh(k) {
 		return
@@ -155,11 +156,11 @@ func (r *Registry) MoveOn(k pool.Key, dir, id string) {
 	}
 }
 
-// IsFresh reports whether a conversation is that of a single message.
+// IsFresh reports whether a conversation has a single message.
 func IsFresh(k pool.Key) bool { return len(k.Session) > 0 && k.Session[:1] == FreshPrefix }
 
-// EndRewind notes that the agent has had a turn after the place that a conversation was
-// rewound to.
+// EndRewind records that the agent has had a turn after the place that a conversation
+// was rewound to.
 func (r *Registry) EndRewind(k pool.Key, id string) {
 	if IsFresh(k) {
 		return
@@ -169,11 +170,10 @@ func (r *Registry) EndRewind(k pool.Key, id string) {
 	}
 }
 
-// Use notes that a conversation has had an answer, and of which model unless
-// the message had asked for one. From then on there is a transcript, and one
-// that is missing is a loss. An answer of another conversation is that of an agent
-// which has moved on (/clear) when nobody could note it: no daemon was there, or the
-// journal had no room.
+// Use records that a conversation has had an answer, and the model of it unless the
+// message asked for one. From then on there is a transcript, and a missing one is a
+// loss. If the answer is of another conversation, the agent changed to it (/clear)
+// and that could not be recorded: no daemon was there, or the journal had no room.
 func (r *Registry) Use(k pool.Key, id, model string) {
 	if IsFresh(k) {
 		return
@@ -186,8 +186,8 @@ func (r *Registry) Use(k pool.Key, id, model string) {
 	}
 }
 
-// NoteRefusal compares what the API says of a message that it refuses with what it
-// said of the one before in the same conversation.
+// NoteRefusal compares the API's refusal of a message with that of the message before
+// it in the same conversation.
 func (r *Registry) NoteRefusal(k pool.Key, res *turn.Result) {
 	switch {
 	case res == nil || IsFresh(k):

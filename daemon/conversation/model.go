@@ -9,10 +9,10 @@ import (
 	"iris/pool/turn"
 )
 
-// PinModel returns the model that the next agent of a conversation is to go on with,
-// empty where that goes without saying. By itself a conversation goes on with the
-// model of its last answer: once a message has had another one, this is on
-// record before the agent of that message starts.
+// PinModel returns the model for the next agent of a conversation, empty if none must
+// be set. By itself a conversation continues with the model of its last answer: so
+// once a message asks for another model, the conversation's own is recorded before
+// the agent of that message starts.
 func (r *Registry) PinModel(k pool.Key, fresh bool, v turn.Variant) (model string, err error) {
 	if fresh {
 		return "", nil
@@ -30,8 +30,8 @@ func (r *Registry) PinModel(k pool.Key, fresh bool, v turn.Variant) (model strin
 	return "", nil
 }
 
-// RecordDefaultModel notes the model of a conversation whose first message has asked for
-// another one: the agent knows it from its settings.
+// RecordDefaultModel records the model of a conversation whose first message asked
+// for another one: the agent reads it from its settings.
 func (r *Registry) RecordDefaultModel(ctx context.Context, k pool.Key, p *claude.Process, v turn.Variant) {
 	if v.Model == "" || IsFresh(k) {
 		return

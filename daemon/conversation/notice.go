@@ -7,23 +7,23 @@ import (
 	"iris/pool"
 )
 
-// A Notice is what the next answer of a conversation says besides.
+// A Notice is a text that the next answer of a conversation carries.
 type Notice struct {
 	Key  pool.Key
 	Text string
 }
 
-// TakeNotice returns the notice of a conversation, which is then forgotten; empty for none.
+// TakeNotice returns the notice of a conversation and forgets it; empty for none.
 func (r *Registry) TakeNotice(k pool.Key) string {
 	text, _ := r.notices.LoadAndDelete(k)
 	s, _ := text.(string)
 	return s
 }
 
-// PutNotice has the next answer of a conversation say that besides.
+// PutNotice adds a notice to the next answer of a conversation.
 func (r *Registry) PutNotice(k pool.Key, text string) { r.notices.Store(k, text) }
 
-// Notices lists those that wait for an answer.
+// Notices lists the notices that wait for an answer.
 func (r *Registry) Notices() (all []Notice) {
 	r.notices.Range(func(k, text any) bool {
 		all = append(all, Notice{k.(pool.Key), text.(string)})
@@ -32,8 +32,8 @@ func (r *Registry) Notices() (all []Notice) {
 	return all
 }
 
-// NoteLostWork has the next answer of a conversation say that something in the
-// background has ended with the agent. A notice that waits already comes first.
+// NoteLostWork adds a notice that background work has ended with the agent. A notice
+// that already waits is kept instead.
 func (r *Registry) NoteLostWork(k pool.Key, work []string) {
 	r.store.Log.Info("background work ended with its agent", "team", k.Team, "session", k.Session, "tasks", len(work))
 	if !IsFresh(k) {

@@ -9,7 +9,7 @@ import (
 	"iris/pool/claude"
 )
 
-// What a hint says between its quotes can be pasted into a shell.
+// The commands in hints can be pasted into a shell.
 func TestHintsNameDirectoriesAsAShellTakesThem(t *testing.T) {
 	lost := &pool.StartError{Err: &claude.ResumeError{}}
 	for _, c := range []struct{ got, want string }{

@@ -7,7 +7,7 @@ import (
 	"iris/pool"
 )
 
-// NoMessage says that no message on record has that id.
+// NoMessage says that no recorded message has that id.
 func NoMessage(id string) *ipc.Error {
 	e := New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q", id))
 	e.Data.Hint = `"iris messages" lists those on record`
@@ -40,8 +40,8 @@ func Left(k pool.Key, id string) *ipc.Error {
 	return WithID(e, id)
 }
 
-// Lost says that an end could not be recorded; the next daemon finds it in
-// the agent's spool.
+// Lost says that the end of a message could not be recorded; the next daemon finds it
+// in the agent's spool.
 func Lost(k pool.Key, id string) *ipc.Error {
 	e := New(ipc.CodeUnknown, "journal", fmt.Errorf("team %s: the end of message %s could not be recorded", k, id))
 	e.Data.Hint = fmt.Sprintf("%q asks the next daemon, which looks into the agent's output", "iris wait "+id)

@@ -12,26 +12,26 @@ import (
 	"iris/pool/turn"
 )
 
-// Accepted is what became of a message that was handed in.
+// Accepted is the result of handing in a message.
 type Accepted struct {
 	Message
-	Existing bool // it was there already, under its key or its id; nothing was written
-	Pruned   bool // and all that is left of it is its id and state
+	Existing bool // the message was there already, under its key or its id; nothing was written
+	Pruned   bool // it was pruned: only its id and state are left
 }
 
-// Accept records a message as queued; it is on disk when Accept returns. A
-// message whose key is known, or whose id is (a repetition after an error that
-// left its fate open), is not recorded again; nor is one whose sender is Gone, with
+// Accept records a message as queued; it is on disk when Accept returns. A message
+// whose key or id is known (its sender repeats it after an error without a certain
+// result) is not recorded again. A message whose sender is Gone is refused with
 // ErrGone.
 func (j *Journal) Accept(n New) (Accepted, error) { return j.accept(n, nil) }
 
-// AcceptAndDispatch does Accept and Dispatch in one transaction, for a message
-// that finds its agent idle. When Existing is set, nothing was dispatched.
-// When the error is ErrExpired the message was accepted and is expired.
+// AcceptAndDispatch does Accept and Dispatch in one transaction, for a message that
+// finds its agent idle. If Existing is set, nothing was dispatched. If the error is
+// ErrExpired, the message was accepted and has expired.
 func (j *Journal) AcceptAndDispatch(n New, a Attempt) (Accepted, error) { return j.accept(n, &a) }
 
-// Find returns the message that Accept would find instead of recording n;
-// Existing is not set when there is none.
+// Find returns the message that Accept would find instead of recording n; Existing is
+// not set if there is none.
 func (j *Journal) Find(n New) (Accepted, error) {
 	if err := n.check(); err != nil {
 		return Accepted{}, err
@@ -77,7 +77,7 @@ func (j *Journal) accept(n New, a *Attempt) (Accepted, error) {
 	return got, late
 }
 
-// refused reports whether a change surely left nothing in the journal.
+// refused reports whether a failed change certainly left the journal unchanged.
 func refused(err error) bool {
 	_, stopped := errors.AsType[*StoppedError](err)
 	return err != nil && !stopped
@@ -96,7 +96,7 @@ func (n *New) check() error {
 	return nil
 }
 
-// record writes a new message, and its dispatch when there is an attempt.
+// record writes a new message, and its dispatch if there is an attempt.
 func record(tx *bolt.Tx, n *New, body Content, a *Attempt) (m Message, late, err error) {
 	c, err := getCounts(tx)
 	if err != nil {
@@ -126,8 +126,8 @@ func record(tx *bolt.Tx, n *New, body Content, a *Attempt) (m Message, late, err
 	return m, late, c.put(tx)
 }
 
-// keyRecord is what an idempotency key stands for. State is set when the
-// message has been pruned.
+// keyRecord is the record of an idempotency key. State is set if the message was
+// pruned.
 type keyRecord struct {
 	ID    string    `json:"id"`
 	Sum   string    `json:"sum"`
@@ -135,8 +135,8 @@ type keyRecord struct {
 	State State     `json:"state,omitempty"`
 }
 
-// identity is what must be the same for two messages to be one. The session of
-// a fresh message is named by its id, so it does not count.
+// identity must be equal for two messages to be the same. The session of a fresh
+// message is named by its id, so it does not count.
 func (n *New) identity(body Content) string {
 	session := "@" + n.Session
 	if n.Options.Fresh {
@@ -150,7 +150,7 @@ func (n *New) identity(body Content) string {
 	return hex.EncodeToString(s[:])
 }
 
-// existing finds a message that is the same as n, by its key or its id.
+// existing finds the recorded message that is the same as n, by its key or its id.
 func existing(tx *bolt.Tx, n *New, body Content) (Accepted, error) {
 	if n.Options.Key != "" {
 		var k keyRecord

@@ -15,17 +15,17 @@ import (
 // End says how a message ended.
 type End struct {
 	State  State
-	Result *Result // nil when there is none
+	Result *Result // nil if there is none
 	At     time.Time
-	By     string // who or what says so, when it is not the agent's own word
-	Note   string // and why
+	By     string // who says so, unless it is the agent's own word
+	Note   string // why
 	Retry  bool   // with State Unknown: queue it for another attempt, in the same transaction
 }
 
-// Dispatch records that a queued message is about to be written to an agent;
-// it is on disk when Dispatch returns, and only then the first byte may be
-// written. When the deadline has passed the message is recorded as expired
-// instead, and the error is ErrExpired.
+// Dispatch records that a queued message is about to be written to an agent; it is on
+// disk when Dispatch returns, and only then may the first byte be written. If the
+// deadline has passed, the message is recorded as expired instead, and the error is
+// ErrExpired.
 func (j *Journal) Dispatch(id string, a Attempt) (Message, error) {
 	var late error
 	m, err := j.move(id, func(_ *bolt.Tx, m *Message, _ *counts) error {
@@ -41,7 +41,7 @@ func (j *Journal) Dispatch(id string, a Attempt) (Message, error) {
 	return m, late
 }
 
-// dispatch turns a queued message into a running one, or an expired one.
+// dispatch makes a queued message a running one, or an expired one.
 func (m *Message) dispatch(a Attempt) error {
 	if d := m.Options.Deadline; !d.IsZero() && a.At.After(d) {
 		m.step(Change{State: Expired, At: a.At})
@@ -53,7 +53,8 @@ func (m *Message) dispatch(a Attempt) error {
 }
 
 // Reattempt queues an unknown message for another attempt, which By and Note of c
-// explain; its State is set. The attempt has no deadline: an earlier one has begun.
+// explain; Reattempt sets its State. The attempt has no deadline: an earlier one has
+// begun.
 func (j *Journal) Reattempt(id string, c Change) (Message, error) {
 	var old Content
 	m, err := j.move(id, func(tx *bolt.Tx, m *Message, count *counts) error {
@@ -70,7 +71,7 @@ func (j *Journal) Reattempt(id string, c Change) (Message, error) {
 	return m, nil
 }
 
-// reattempt takes a message that is unknown back to its place in the queue.
+// reattempt puts an unknown message back at its place in the queue.
 func (m *Message) reattempt(tx *bolt.Tx, c Change, count *counts) error {
 	if m.Result.File != "" {
 		count.Files -= m.Result.Size
@@ -84,8 +85,8 @@ func (m *Message) reattempt(tx *bolt.Tx, c Change, count *counts) error {
 	return nil
 }
 
-// Requeue puts a running message back to its place in the queue. The caller
-// has proof that its turn never began; why names it.
+// Requeue puts a running message back at its place in the queue. The caller has proof
+// that its turn never began; why names the proof.
 func (j *Journal) Requeue(id, why string, at time.Time) (Message, error) {
 	m, err := j.move(id, func(_ *bolt.Tx, m *Message, _ *counts) error {
 		if m.State != Running {
@@ -100,10 +101,10 @@ func (j *Journal) Requeue(id, why string, at time.Time) (Message, error) {
 	return m, nil
 }
 
-// End records the end of a queued or running message; it is on disk when End
-// returns. The same end once more, with the same result, changes nothing and
-// is no error, so that End may be repeated when its fate is open. With Retry the
-// message is queued again at once, and what Result costs stays with it.
+// End records the end of a queued or running message; it is on disk when End returns.
+// The same end with the same result again changes nothing and is no error, so that
+// End may be repeated if its result is unknown. With Retry the message is queued
+// again at once, and keeps the cost of Result.
 func (j *Journal) End(id string, e End) (Message, error) {
 	if !e.State.Ended() || stateCodes[e.State] == 0 {
 		return Message{}, fmt.Errorf("end message %s: %q is not an end", id, e.State)
@@ -116,8 +117,8 @@ func (j *Journal) End(id string, e End) (Message, error) {
 	})
 }
 
-// Resolve records how a message really ended that was unknown: by evidence, or
-// because a person says so. By names which.
+// Resolve records how an unknown message really ended, by evidence or because a
+// person says so. By names which.
 func (j *Journal) Resolve(id string, e End) (Message, error) {
 	if e.By == "" {
 		return Message{}, fmt.Errorf("resolve message %s: nobody says so", id)
@@ -143,12 +144,12 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 		}
 	}
 	if err != nil {
-		if refused(err) { // the message after it must not begin as if this one had ended
+		if refused(err) { // the next message must not begin as if this one had ended
 			err = j.stop(err)
 		}
 		return Message{}, fmt.Errorf("end message %s as %s: %w", id, e.State, err)
 	}
-	var old Content // what an unknown message had as its result
+	var old Content // the earlier result of an unknown message
 	repeated := false
 	m, err := j.move(id, func(tx *bolt.Tx, m *Message, c *counts) error {
 		if repeated = m.is(e, result); repeated {
@@ -185,7 +186,7 @@ func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *cou
 	was := m.State
 	m.step(Change{State: e.State, At: e.At, By: e.By, Note: e.Note})
 	if e.Result != nil {
-		if was == Unknown { // the result there is takes its place
+		if was == Unknown { // this end replaces its result
 			m.CostUSD, m.Usage = 0, turn.Usage{}
 		}
 		m.CostUSD += e.Result.CostUSD
@@ -207,7 +208,7 @@ func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *cou
 	return keep(tx, bucketResults, m.ID, result, text, c)
 }
 
-// short cuts what a list shows.
+// short cuts a text for a list.
 func short(s string) string {
 	const most = 200
 	if len(s) <= most {
@@ -216,7 +217,7 @@ func short(s string) string {
 	return strings.ToValidUTF8(s[:most], "")
 }
 
-// may says whether the message can become s, as a typed error.
+// may returns a typed error if the message cannot change to s.
 func (m *Message) may(s State) error {
 	if !slices.Contains(leads[m.State], s) {
 		return &StateError{m.ID, m.State, s}

@@ -10,9 +10,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Check reads everything and returns what is damaged, joined; nil when nothing
-// is. It may run beside everything else, also when what it counts changes: it
-// counts in one transaction.
+// Check reads everything and returns all damage, joined; nil if there is none. It may
+// run beside everything else: it counts in one transaction, even if the counts change
+// meanwhile.
 func (j *Journal) Check() error {
 	var bad []error
 	var ids []string
@@ -48,8 +48,8 @@ func (j *Journal) Check() error {
 	return errors.Join(bad...)
 }
 
-// checkBucket checks the seals and the order of a bucket, and that each key is
-// found again from the top.
+// checkBucket checks the seals and the order of a bucket, and that each key is found
+// from the root.
 func checkBucket(tx *bolt.Tx, name []byte, note func(error)) {
 	b := tx.Bucket(name)
 	var last []byte
@@ -105,7 +105,7 @@ func checkMessages(tx *bolt.Tx, note func(error)) (ids []string) {
 	return ids
 }
 
-// checkKeys checks that each key leads somewhere.
+// checkKeys checks that each key names a message.
 func checkKeys(tx *bolt.Tx, note func(error)) {
 	tx.Bucket(bucketKeys).ForEach(func(k, v []byte) error {
 		b, err := unseal(bucketKeys, k, v)
@@ -123,8 +123,8 @@ func checkKeys(tx *bolt.Tx, note func(error)) {
 	})
 }
 
-// Snapshot writes a copy of the journal, without the files beside it, to a new
-// file: for another program image to try.
+// Snapshot writes a copy of the journal, without its side files, to a new file:
+// another program image tries the copy.
 func (j *Journal) Snapshot(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

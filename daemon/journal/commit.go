@@ -8,22 +8,22 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// maxGroup bounds a transaction, so that the first caller of a long queue does
-// not wait for the last.
+// maxGroup limits a transaction, so that the first caller of a long queue does not
+// wait for the last.
 const maxGroup = 256
 
-// change is one caller's part of a transaction. run looks before it changes
-// anything; an error that it returns after a change is a halfway. It may run
-// more than once.
+// change is one caller's part of a transaction. run checks before it changes
+// anything; if it fails after a change, its error is a halfway. It may run more than
+// once.
 type change struct {
 	run  func(*bolt.Tx) error
 	err  error
 	done chan struct{}
 }
 
-// update has a change committed and returns when it is on disk, or refused.
-// Whoever finds nobody at work commits by itself, and hands what has come
-// meanwhile to the committer: a lone caller is woken by nobody.
+// update commits a change and returns when it is on disk, or refused. If nobody is
+// committing, the caller commits by itself, and leaves later changes to the
+// committer: so a single caller need not be woken.
 func (j *Journal) update(run func(*bolt.Tx) error) error {
 	c := &change{run: run, done: make(chan struct{})}
 	j.mu.Lock()
@@ -47,7 +47,7 @@ func (j *Journal) update(run func(*bolt.Tx) error) error {
 	return c.err
 }
 
-// handOver leaves what waits to the committer, unless that is to end.
+// handOver leaves the waiting changes to the committer, unless Close has begun.
 func (j *Journal) handOver() {
 	j.mu.Lock()
 	ending := j.closed
@@ -55,7 +55,7 @@ func (j *Journal) handOver() {
 	case len(j.waiting) == 0:
 		j.busy, ending = false, false
 	case !ending:
-		j.wake <- struct{}{} // it has room: one is at work at a time
+		j.wake <- struct{}{} // never blocks: only one caller commits at a time
 	}
 	j.mu.Unlock()
 	if ending {
@@ -70,15 +70,15 @@ func (j *Journal) commitAll() {
 	}
 }
 
-// commitWaiting commits what waits, all that has gathered during one commit in
-// the next.
+// commitWaiting commits the waiting changes; those that arrive during one commit go
+// into the next.
 func (j *Journal) commitWaiting() {
 	for group := j.next(); len(group) > 0; group = j.next() {
 		j.commit(group)
 	}
 }
 
-// next takes the next group; when there is none the work is over.
+// next returns the next group; nil ends the commits.
 func (j *Journal) next() []*change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -103,8 +103,8 @@ func (j *Journal) takeLocked() []*change {
 	return group
 }
 
-// commit answers every change of the group: after the commit, or after the
-// journal has stopped.
+// commit answers every change of the group, after the commit or after the journal has
+// stopped.
 func (j *Journal) commit(group []*change) {
 	for len(group) > 0 {
 		bad, err := j.attempt(group)
@@ -114,7 +114,7 @@ func (j *Journal) commit(group []*change) {
 			continue
 		}
 		for _, c := range group {
-			if err != nil { // a refusal too may rest on what was not committed
+			if err != nil { // a refusal may rest on a change that was not committed
 				c.err = err
 			}
 			close(c.done)
@@ -123,9 +123,9 @@ func (j *Journal) commit(group []*change) {
 	}
 }
 
-// attempt runs a group in one transaction. bad is the change that failed
-// halfway, for which the transaction was given up; -1 for none. An error means
-// that the journal has stopped.
+// attempt runs a group in one transaction. bad is the change that failed halfway, so
+// that the transaction was rolled back; -1 for none. An error means that the journal
+// has stopped.
 func (j *Journal) attempt(group []*change) (bad int, err error) {
 	j.life.RLock()
 	defer j.life.RUnlock()
@@ -159,9 +159,9 @@ func (j *Journal) attempt(group []*change) (bad int, err error) {
 	return -1, nil
 }
 
-// present checks that the file is still the one at its path.
+// present checks that the file is still at its path.
 func (j *Journal) present() error {
-	if err := j.settle(); err != nil {
+	if err := j.publish(); err != nil {
 		return err
 	}
 	now, err := os.Stat(j.path)
@@ -174,16 +174,16 @@ func (j *Journal) present() error {
 	return nil
 }
 
-// stop makes err the answer to every call from now on.
+// stop makes err the result of every later call.
 func (j *Journal) stop(err error) error {
 	s := &StoppedError{Path: j.path, Full: noRoom(err), Err: err}
 	j.stopped.CompareAndSwap(nil, s)
 	return j.stopped.Load()
 }
 
-// rescue turns a panic of bbolt, which is how it meets a broken structure, and
-// a fault in the mapped file, into an error. Locks inside bbolt may stay held,
-// so the journal stops and is not closed the usual way.
+// rescue turns a panic of bbolt at a broken structure, or a fault in the mapped file,
+// into an error. Locks inside bbolt may stay held, so the journal stops and is not
+// closed in the usual way.
 func (j *Journal) rescue(err *error) {
 	p := recover()
 	if p == nil {
@@ -193,7 +193,7 @@ func (j *Journal) rescue(err *error) {
 	*err = j.stop(&DamageError{Path: j.path, What: fmt.Sprint(p)})
 }
 
-// view runs f in a read transaction. f is short: a writer that must remap the
+// view runs f in a read transaction. f must be short: a writer that must remap the
 // file waits for it.
 func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
 	j.life.RLock()
@@ -209,11 +209,10 @@ func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
 	return j.db.View(f)
 }
 
-// Retry takes up a journal again that stopped for want of room: it opens the
-// file anew and tries a write. It returns nil when the journal serves again,
-// and otherwise why it does not. A journal that stopped for any other reason
-// stays stopped: what a failed fsync was to write may be lost, though reading
-// shows it.
+// Retry reopens a journal that stopped because of a full disk, and tries a write. It
+// returns nil if the journal serves again, and otherwise why it does not. A journal
+// that stopped for any other reason stays stopped: the data of a failed fsync may be
+// lost, although reading shows it.
 func (j *Journal) Retry() error {
 	j.life.Lock()
 	defer j.life.Unlock()
@@ -254,7 +253,7 @@ func (j *Journal) probe() (err error) {
 	})
 }
 
-// fail replaces why the journal stopped.
+// fail replaces the reason why the journal stopped.
 func (j *Journal) fail(err error) error {
 	s := &StoppedError{Path: j.path, Full: noRoom(err), Err: err}
 	j.stopped.Store(s)

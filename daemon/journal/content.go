@@ -18,24 +18,24 @@ import (
 	"iris/config/sys"
 )
 
-// inFile is the size above which a body or result gets a file of its own:
-// bbolt never gives the room of large values back.
+// inFile is the size above which a body or result gets its own file: bbolt never
+// gives the space of large values back.
 const inFile = 64 << 10
 
 // inRecord is the size up to which it is a part of its message's record: a
-// transaction then has two or three pages less to write.
+// transaction then writes two or three pages less.
 const inRecord = 512
 
-// Content describes a body or a result. It is read by Body and Result.
+// Content describes a body or a result. Body and Result read it.
 type Content struct {
 	Size   int64  `json:"size"`
 	Sum    string `json:"sha256,omitempty"`
-	Inline []byte `json:"inline,omitempty"` // all of it, when it is short
-	File   string `json:"file,omitempty"`   // name in bodies/, when it is long
+	Inline []byte `json:"inline,omitempty"` // the whole content, if it is short
+	File   string `json:"file,omitempty"`   // name in bodies/, if it is long
 }
 
-// encodeResult writes a result as one line of JSON and after it the text as it
-// is, which may have many megabytes.
+// encodeResult writes a result as one line of JSON, followed by its plain text, which
+// may have many megabytes.
 func encodeResult(r *Result) ([]byte, error) {
 	short := *r
 	short.Text = ""
@@ -68,7 +68,7 @@ func describe(b []byte) Content {
 	return c
 }
 
-// check says what is wrong with b as this content.
+// check says how b differs from this content.
 func (c Content) check(b []byte) error {
 	switch got := describe(b); {
 	case got.Size != c.Size:
@@ -79,9 +79,9 @@ func (c Content) check(b []byte) error {
 	return nil
 }
 
-// store describes b, and when it is large writes its file, synced and with its
-// name synced. The file's name is new each time: one that a lost transaction
-// has left is never written over.
+// store describes b, and writes a large one to a file; the file and its name are
+// synced. The name is new each time: a file that a lost transaction has left is never
+// overwritten.
 func (j *Journal) store(id, kind string, b []byte) (Content, error) {
 	c := describe(b)
 	if len(b) <= inFile {
@@ -134,7 +134,7 @@ func (j *Journal) writeFile(name string, b []byte) error {
 	return err
 }
 
-// synced syncs a directory; the journal stops when it cannot.
+// synced syncs a directory; if that fails, the journal stops.
 func (j *Journal) synced(dir string) error {
 	if err := sys.SyncDir(dir); err != nil {
 		return j.stop(err)
@@ -161,7 +161,7 @@ func keep(tx *bolt.Tx, bucket []byte, id string, c Content, b []byte, n *counts)
 	return put(tx, bucket, []byte(id), b)
 }
 
-// load returns the content of a message, checked.
+// load returns the content of a message after checking it.
 func (j *Journal) load(id string, bucket []byte, of func(*Message) Content) (b []byte, c Content, err error) {
 	err = j.view(func(tx *bolt.Tx) error {
 		m, err := getMessage(tx, id)
@@ -206,7 +206,7 @@ func (j *Journal) where(c Content) string {
 	return j.path
 }
 
-// unreadable tells a file that was lost from one that was pruned meanwhile.
+// unreadable tells a lost file from a file that was pruned meanwhile.
 func (j *Journal) unreadable(id string, c Content, err error) error {
 	if _, gone := j.Message(id); errors.Is(gone, ErrNotFound) {
 		return gone
@@ -229,7 +229,7 @@ func (j *Journal) sweep() (err error) {
 	for _, e := range entries {
 		id, _, ok := strings.Cut(e.Name(), ".")
 		if !ok || checkID(id) != nil || !e.Type().IsRegular() {
-			continue // not ours
+			continue // not a file of the journal
 		}
 		var m *Message
 		err := j.view(func(tx *bolt.Tx) (err error) {
@@ -239,7 +239,7 @@ func (j *Journal) sweep() (err error) {
 		if errors.Is(err, ErrNotFound) || err == nil && m.Body.File != e.Name() && m.Result.File != e.Name() {
 			err = os.Remove(filepath.Join(j.dir, e.Name()))
 		} else if isDamage(err) {
-			err = nil // it may well be this one's: kept for a person
+			err = nil // the file may belong to the damaged record: keep it
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("journal %s: %w", j.path, err)

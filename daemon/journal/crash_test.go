@@ -14,11 +14,11 @@ import (
 
 func init() {
 	roles["script"] = func(args []string) { script(args[0], os.Stdout) }
-	roles["recover"] = func(args []string) { settle(args[0], os.Stdout) }
+	roles["recover"] = func(args []string) { endRunning(args[0], os.Stdout) }
 }
 
-// fact is what a journal has acknowledged of a message, one line of JSON each:
-// the oracle of the crash tests.
+// fact is an acknowledgement of a journal about a message, one line of JSON each: the
+// oracle of the crash tests.
 type fact struct {
 	ID       string
 	State    State
@@ -57,7 +57,7 @@ func say(w io.Writer, j *Journal, m Message, err error) {
 	}
 }
 
-// script sends messages through every change, and says what was acknowledged.
+// script sends messages through every change, and prints the acknowledgements.
 func script(path string, acks io.Writer) {
 	j, err := Open(path)
 	if err != nil {
@@ -99,8 +99,8 @@ func script(path string, acks io.Writer) {
 	}
 }
 
-// settle is a recovery: what runs is put to an end, as a daemon does.
-func settle(path string, acks io.Writer) {
+// endRunning ends the running messages, as a daemon does when it starts.
+func endRunning(path string, acks io.Writer) {
 	j, err := Open(path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

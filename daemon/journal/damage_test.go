@@ -17,8 +17,8 @@ import (
 	"iris/pool/turn"
 )
 
-// damageable makes a journal with all there is in it, and returns its file and
-// what is to be read from it.
+// damageable makes a journal with every kind of record, and returns its file and the
+// expected content.
 func damageable(t *testing.T, dir string) (file []byte, want map[string]string) {
 	t.Helper()
 	path := filepath.Join(dir, "journal")
@@ -84,7 +84,8 @@ func dump(j *Journal) (all map[string]string, bad []error) {
 	return all, bad
 }
 
-// judge opens a damaged file: what is read is right, or the damage is reported.
+// judge opens a damaged file and checks that each read is right or reports the
+// damage.
 func judge(t *testing.T, dir string, file []byte, want map[string]string, what string) (refused, reported, harmless int) {
 	t.Helper()
 	path := filepath.Join(dir, "damaged")

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// call is one system call of a trace: what it did to the disk, or said.
+// call is one system call of a trace: a change of the disk, or a line of output.
 type call struct {
 	name string
 	path string // of the descriptor, or the name given
@@ -39,8 +39,8 @@ func unhex(s string) []byte {
 	return b
 }
 
-// readTrace returns the calls below dir that succeeded, and what was said on
-// descriptor 1, in order.
+// readTrace returns the calls below dir that succeeded, and the output on descriptor
+// 1, in order.
 func readTrace(t *testing.T, trace []byte, dir string) (calls []call) {
 	t.Helper()
 	half := map[string]string{}
@@ -90,7 +90,7 @@ func parseCall(name, args string) (call, bool) {
 	return c, true
 }
 
-// disk is a file system that keeps what was synced, and knows what was not.
+// disk is a file system that keeps synced data, and knows which data is not synced.
 type disk struct {
 	names   map[string]*inode // as running programs see it
 	kept    map[string]*inode // as it is after a power cut
@@ -204,7 +204,7 @@ func (c call) on(b []byte) []byte {
 	return b
 }
 
-// cut is what becomes of what was not synced.
+// cut says what becomes of data that is not synced.
 type cut struct {
 	name string
 	keep func() bool // of each sector of 512 bytes, or entry

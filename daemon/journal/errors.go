@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// What callers branch on.
+// The errors that callers tell apart.
 var (
 	ErrNotFound = errors.New("no such message")
 	ErrConflict = errors.New("the key belongs to another message")
@@ -17,19 +17,19 @@ var (
 	ErrClosed   = errors.New("journal is closed")
 )
 
-// ConflictError says whose a key is. It is ErrConflict.
+// ConflictError names the message that a key belongs to. It is ErrConflict.
 type ConflictError struct {
 	Key string
-	ID  string // of the message that has it
+	ID  string // of the message with that key
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("key %q is that of message %s, which is another one", e.Key, e.ID)
+	return fmt.Sprintf("key %q belongs to message %s, which is a different message", e.Key, e.ID)
 }
 
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// StateError is a change that there is not: the message is in state From.
+// StateError is an impossible change: the message is in state From.
 type StateError struct {
 	ID       string
 	From, To State
@@ -39,9 +39,9 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("message %s is %s and cannot become %s", e.ID, e.From, e.To)
 }
 
-// DamageError is a part of the record that cannot be believed: its checksum is
-// wrong, it is missing, or the file's structure is broken. ID is empty when it
-// is not of one message.
+// DamageError is a damaged part of the record: its checksum is wrong, it is missing,
+// or the file's structure is broken. ID is empty if the part belongs to no single
+// message.
 type DamageError struct {
 	Path string // the file
 	ID   string // the message
@@ -56,8 +56,8 @@ func (e *DamageError) Error() string {
 }
 
 // StoppedError says that a write did not reach the disk, and that the journal
-// therefore acknowledges nothing any more. With Full set it was for want of
-// room, and Retry takes the journal up again; otherwise only a new process can.
+// therefore acknowledges nothing any more. If Full is set, the disk was full and
+// Retry reopens the journal; otherwise only a new process can.
 type StoppedError struct {
 	Path string
 	Full bool
@@ -76,15 +76,15 @@ func (e *StoppedError) Error() string {
 
 func (e *StoppedError) Unwrap() error { return e.Err }
 
-// halfway marks an error that came after a change was made in the transaction,
-// which therefore must be given up.
+// halfway marks an error after a change in the transaction, which must then be rolled
+// back.
 type halfway struct{ error }
 
 func (e halfway) Unwrap() error { return e.error }
 
-// noRoom reports whether a write failed for want of room, or a file could not be
-// opened for want of that or of descriptors. A failed fsync is never that,
-// whatever its errno: what it was to write may be lost.
+// noRoom reports whether a write failed because of a full disk, or a file could not
+// be opened because of that or a lack of descriptors. A failed fsync never counts,
+// whatever its errno: its data may be lost.
 func noRoom(err error) bool {
 	var p *fs.PathError
 	if !errors.As(err, &p) {

@@ -173,8 +173,8 @@ func TestAFullDiskRefusesALargeBodyAlone(t *testing.T) {
 	}
 }
 
-// An end that is not on record is never passed over: what comes after it would
-// be taken for its answer.
+// An end that is not on record is never passed over: the next answer would be taken
+// for its answer.
 func TestAResultThatCannotBeStoredStopsTheJournal(t *testing.T) {
 	j, _ := tempJournal(t)
 	mustReach(t, j, 1, Running)

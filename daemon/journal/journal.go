@@ -17,44 +17,44 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// version is the layout's. A journal with a higher one was written by a newer
-// iris and is refused.
+// version is that of the layout. A journal with a higher version was written by a
+// newer iris and is refused.
 const version = 3
 
-// mapSize is how much of the address space the file gets at first, so that it
-// seldom grows out of it: only then a writer waits for readers.
+// mapSize is the address space that the file gets at first. It should seldom outgrow
+// that: a writer that remaps the file waits for readers.
 const mapSize = 64 << 20
 
-// growSize is how much room the file takes at a time; each takes one more fsync.
+// growSize is how much the file grows at a time; each time takes one more fsync.
 const growSize = 4 << 20
 
-// Journal is an open record. Close it.
+// Journal is an open journal. Close it.
 type Journal struct {
 	path    string
 	dir     string         // of large bodies and results
 	wake    chan struct{}  // to the committer
-	wg      sync.WaitGroup // the committer, and a caller that commits
-	unnamed string         // what the file of a new journal is called until it is on disk
-	named   bool           // its directory has been synced; both are of whoever commits, after Open
+	wg      sync.WaitGroup // counts the committer, and a caller that commits
+	unnamed string         // temporary name of a new journal's file until it is on disk
+	named   bool           // its directory has been synced; after Open only the committing goroutine uses both
 
 	stopped atomic.Pointer[StoppedError]
 	wrecked atomic.Bool // bbolt panicked, perhaps with locks held
 
 	life sync.RWMutex // held for reading while db is used; protects db, raw, file, over
 	db   *bolt.DB     // nil when closed
-	over bool         // for good
+	over bool         // closed for good
 	raw  *os.File     // its file
 	file os.FileInfo
 
 	mu      sync.Mutex // protects the fields below; held for a moment
 	waiting []*change
-	busy    bool // somebody commits what waits
+	busy    bool // a goroutine commits the waiting changes
 	closed  bool
 }
 
-// Open opens the record at path, or makes it with mode 0600. The error names
-// the file and what is wrong with it: held by another process, written by a
-// newer version, damaged. An older version is migrated, whole or not at all.
+// Open opens the journal at path, or makes it with mode 0600. The error names the
+// file and its problem: held by another process, written by a newer version, damaged.
+// An older version is migrated completely or not at all.
 func Open(path string) (*Journal, error) {
 	j := &Journal{
 		path: path, dir: filepath.Join(filepath.Dir(path), "bodies"),
@@ -78,7 +78,7 @@ func Open(path string) (*Journal, error) {
 	return j, nil
 }
 
-// open opens the file itself and checks that all of it is there.
+// open opens the file and checks that it is complete.
 func (j *Journal) open() (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -120,8 +120,8 @@ func (j *Journal) notOpened(err error) error {
 	return fmt.Errorf("journal %s cannot be read: %w", j.path, err)
 }
 
-// Close commits what was handed over before it, ends the committer and closes
-// the file. The Journal is of no use afterwards; a second Close does nothing.
+// Close commits the changes handed over before it, ends the committer and closes the
+// file. Do not use the Journal afterwards; a second Close does nothing.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	if !j.closed {
@@ -133,9 +133,9 @@ func (j *Journal) Close() error {
 	return j.release()
 }
 
-// release closes the file. After a panic inside bbolt its locks may be held
-// for ever, so then only the descriptor goes, and before it the file's lock,
-// which the mapping would keep.
+// release closes the file. After a panic inside bbolt its locks may be held for ever:
+// then only the file's lock, which the mapping would keep, and the descriptor are
+// released.
 func (j *Journal) release() error {
 	j.life.Lock()
 	defer j.life.Unlock()

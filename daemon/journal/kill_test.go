@@ -25,8 +25,8 @@ func strace(t *testing.T) string {
 	return path
 }
 
-// child runs a role of the test binary under strace, and returns what it
-// acknowledged, and whether it was killed.
+// child runs a role of the test binary under strace, and returns its
+// acknowledgements, and whether it was killed.
 func child(t *testing.T, inject, role, path string) (acks []byte, killed bool) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -100,8 +100,8 @@ func TestEveryCrashPointOfTheMigration(t *testing.T) {
 	t.Logf("all of %d kills recovered", points)
 }
 
-// TestEveryFailedCallIsNotAcknowledged lets each call fail once, as after an
-// EIO: what was acknowledged holds, and nothing is acknowledged after it.
+// TestEveryFailedCallIsNotAcknowledged makes each call fail once, with EIO: earlier
+// acknowledgements stay true, and nothing is acknowledged after it.
 func TestEveryFailedCallIsNotAcknowledged(t *testing.T) {
 	for _, call := range []string{"pwrite64", "fdatasync", "fsync"} {
 		failed := 0

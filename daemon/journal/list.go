@@ -12,18 +12,18 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// chunk is how many records one read transaction looks at: a writer that must
-// remap the file waits no longer than that.
+// chunk is how many records one read transaction reads: a writer that must remap the
+// file waits no longer than that.
 const chunk = 2000
 
 // Filter chooses messages. A zero field does not filter.
 type Filter struct {
 	Team    string
-	Session *string // the empty session is the team's own
+	Session *string // empty for the team's own session
 	States  []State
-	After   string    // newer than the message of this id
-	Before  string    // older than it: the last id of a page leads to the next
-	Since   time.Time // accepted then or later
+	After   string    // newer than the message with this id
+	Before  string    // older than that; the last id of a page leads to the next page
+	Since   time.Time // accepted at this time or later
 	Limit   int
 }
 
@@ -40,13 +40,13 @@ func (j *Journal) Message(id string) (Message, error) {
 	return *m, nil
 }
 
-// Body returns what was sent, checked against its record.
+// Body returns the body of a message, checked against its record.
 func (j *Journal) Body(id string) ([]byte, error) {
 	b, _, err := j.load(id, bucketBodies, func(m *Message) Content { return m.Body })
 	return b, err
 }
 
-// Result returns how a message ended; nil when there is no result of it.
+// Result returns how a message ended; nil if it has no result.
 func (j *Journal) Result(id string) (*Result, error) {
 	b, c, err := j.load(id, bucketResults, func(m *Message) Content { return m.Result })
 	if err != nil || c.Sum == "" {
@@ -59,7 +59,7 @@ func (j *Journal) Result(id string) (*Result, error) {
 	return r, nil
 }
 
-// LastID is the id of the newest message, by id; empty when there is none.
+// LastID is the highest id of a message; empty if there is none.
 func (j *Journal) LastID() (id string, err error) {
 	err = j.view(func(tx *bolt.Tx) error {
 		k, _ := tx.Bucket(bucketMessages).Cursor().Last()
@@ -69,10 +69,9 @@ func (j *Journal) LastID() (id string, err error) {
 	return id, err
 }
 
-// List yields the messages that a filter chooses, newest first. A damaged
-// record is yielded as its *DamageError, whatever the filter, and does not end
-// the list; any other error does. Nothing is locked while the caller looks at
-// a message.
+// List yields the messages that a filter chooses, newest first. A damaged record is
+// yielded as its *DamageError, whatever the filter, and does not end the list; any
+// other error does. No lock is held while the caller handles a message.
 func (j *Journal) List(f Filter) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		codes := make([]byte, 0, len(f.States))
@@ -99,10 +98,10 @@ func (j *Journal) List(f Filter) iter.Seq2[Message, error] {
 	}
 }
 
-// hit is a record that a scan has found; json is a copy.
+// hit is a record found by a scan; json is a copy.
 type hit struct {
 	id   string
-	head head // of a scan alone, and a copy too
+	head head // of a scan only; also a copy
 	json []byte
 	err  error
 }
@@ -121,8 +120,8 @@ func (h *hit) message(path string) (Message, error) {
 	return m, nil
 }
 
-// scan looks at the next chunk of records before the id at, or from the newest
-// when that is empty, and returns the id to go on from.
+// scan reads the next chunk of records before the id at, or from the newest if at is
+// empty, and returns the id to continue from.
 func (j *Journal) scan(f Filter, codes []byte, at string) (found []hit, next string, more bool, err error) {
 	most := chunk
 	if f.Limit > 0 {
@@ -159,8 +158,8 @@ func (j *Journal) scan(f Filter, codes []byte, at string) (found []hit, next str
 	return found, next, more, err
 }
 
-// disorder is the damage of keys that are not sorted, which a loop over them
-// might never leave.
+// disorder is the damage of keys that are not sorted: a loop over them might never
+// end.
 func disorder(path string, bucket, k []byte) error {
 	return &DamageError{Path: path, What: fmt.Sprintf("%s: %q is out of order", bucket, k)}
 }
@@ -184,10 +183,10 @@ func (f *Filter) match(k, v, codes []byte) (hit, bool) {
 	return hit{id: string(k), head: h, json: h.json, err: err}, true
 }
 
-// Queued yields the messages that wait, first come first; Running those whose
-// turn had begun, each with its attempts; Unresolved those that are unknown.
-// An error that is a *DamageError of one message does not end the sequence.
-// One without an id comes at the end: there are fewer than there should be.
+// Queued yields the queued messages in order of acceptance; Running the running ones,
+// each with its attempts; Unresolved the unknown ones. A *DamageError of one message
+// does not end the sequence. A *DamageError without an id comes at the end: there are
+// fewer messages than there should be.
 func (j *Journal) Queued() iter.Seq2[Message, error]     { return j.live(Queued) }
 func (j *Journal) Running() iter.Seq2[Message, error]    { return j.live(Running) }
 func (j *Journal) Unresolved() iter.Seq2[Message, error] { return j.live(Unknown) }
@@ -214,8 +213,8 @@ func (j *Journal) live(s State) iter.Seq2[Message, error] {
 	}
 }
 
-// liveChunk returns the next messages in state s after a sequence number. When
-// there are no more it counts them all, in the same transaction.
+// liveChunk returns the next messages in state s after a sequence number. When there
+// are no more, it counts them all, in the same transaction.
 func (j *Journal) liveChunk(s State, after uint64) (found []hit, last uint64, err error) {
 	err = j.view(func(tx *bolt.Tx) error {
 		found = nil
@@ -240,7 +239,7 @@ func (j *Journal) liveChunk(s State, after uint64) (found []hit, last uint64, er
 	return found, last, err
 }
 
-// liveHit looks up what an entry of the index names.
+// liveHit reads the message of an index entry.
 func liveHit(tx *bolt.Tx, s State, k, v []byte) hit {
 	id, err := unseal(bucketLive, k, v)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"iris/pool/turn"
 )
 
-// State is where a message is on its way.
+// State is the state of a message.
 type State string
 
 // The states of a message. The last five are ends.
@@ -16,7 +16,7 @@ const (
 	Queued    State = "queued"
 	Running   State = "running"
 	Done      State = "done"      // the agent answered
-	Failed    State = "failed"    // the agent, or iris before it, says that it cannot
+	Failed    State = "failed"    // the agent failed, or iris could not run it
 	Cancelled State = "cancelled" // by a person
 	Expired   State = "expired"   // its deadline passed before its turn began
 	Unknown   State = "unknown"   // it began, and nobody can prove how it ended
@@ -27,34 +27,34 @@ var stateCodes = map[State]byte{
 	Queued: 'q', Running: 'r', Done: 'd', Failed: 'f', Cancelled: 'c', Expired: 'e', Unknown: 'u',
 }
 
-// Known reports whether s is a state at all.
+// Known reports whether s is a state.
 func (s State) Known() bool { return stateCodes[s] != 0 }
 
 // Ended reports whether s is an end.
 func (s State) Ended() bool { return s != Queued && s != Running }
 
-// indexed reports whether messages in state s are found without a scan.
+// indexed reports whether the journal has an index of the messages in state s.
 func (s State) indexed() bool { return s == Queued || s == Running || s == Unknown }
 
-// leads says which changes there are. Out of unknown lead Resolve and Reattempt.
+// leads lists the possible changes. Only Resolve and Reattempt change an unknown
+// message.
 var leads = map[State][]State{
 	Queued:  {Running, Failed, Cancelled, Expired},
 	Running: {Done, Failed, Cancelled, Unknown, Queued},
 	Unknown: {Done, Failed, Cancelled, Queued},
 }
 
-// Options are what a sender asked for. The journal keeps them and acts on two:
-// Deadline and Key.
+// Options are the options of the sender. The journal uses only Deadline and Key.
 type Options struct {
-	Key       string        `json:"key,omitempty"`        // idempotency: the same key and message is accepted once
-	Deadline  time.Time     `json:"deadline,omitzero"`    // expired when its turn has not begun by then
+	Key       string        `json:"key,omitempty"`        // idempotency key: the same key and message is accepted once
+	Deadline  time.Time     `json:"deadline,omitzero"`    // the message expires if its turn has not begun by then
 	Fresh     bool          `json:"fresh,omitempty"`      // in a conversation of its own
 	OnUnknown string        `json:"on_unknown,omitempty"` // hold, continue, retry
 	RetryOf   string        `json:"retry_of,omitempty"`   // id of the message that this one repeats
 	Origin    string        `json:"origin,omitempty"`     // who sent it, for people
 	Variant   *turn.Variant `json:"variant,omitempty"`
 	Blocks    bool          `json:"blocks,omitempty"`  // the body is a JSON list of content blocks, and not text
-	NoWait    bool          `json:"no_wait,omitempty"` // not for what the agent does in the background
+	NoWait    bool          `json:"no_wait,omitempty"` // do not wait for background work of the agent
 }
 
 // New is a message to accept.
@@ -66,15 +66,15 @@ type New struct {
 	Options Options
 	At      time.Time
 
-	Gone func() bool // whether its sender has hung up, asked last of all before it is written; may be nil
+	Gone func() bool // reports whether the sender has hung up; checked last, just before writing; may be nil
 }
 
-// Attempt is one dispatch: enough to find what the agent wrote of it.
+// Attempt is one dispatch: enough to find the agent's output of it.
 type Attempt struct {
 	Process string    `json:"process"`
 	Offset  int64     `json:"offset"`
-	UUID    string    `json:"uuid,omitempty"`    // by which the agent names the message
-	NoWait  bool      `json:"no_wait,omitempty"` // the first answer is its end, whatever subagents do
+	UUID    string    `json:"uuid,omitempty"`    // the agent's name for the message
+	NoWait  bool      `json:"no_wait,omitempty"` // the first answer ends it, whatever subagents do
 	Boot    string    `json:"boot,omitempty"`    // boot id, so that a reboot is noticed
 	At      time.Time `json:"at"`
 }
@@ -83,16 +83,16 @@ type Attempt struct {
 type Change struct {
 	State State     `json:"state"`
 	At    time.Time `json:"at"`
-	By    string    `json:"by,omitempty"`   // who, when it was not the agent or the sender
-	Note  string    `json:"note,omitempty"` // and why
+	By    string    `json:"by,omitempty"`   // who, if neither the agent nor the sender
+	Note  string    `json:"note,omitempty"` // why
 
-	Request string `json:"request,omitempty"` // id of the request for another attempt, by which its repetition is known
+	Request string `json:"request,omitempty"` // id of the request for another attempt, to recognise its repetition
 }
 
-// Message is the record of one message; its body and result are read apart.
+// Message is the record of one message; Body and Result read the rest.
 type Message struct {
 	ID       string    `json:"id"`
-	Seq      uint64    `json:"seq"` // first come, first served, whatever clocks say
+	Seq      uint64    `json:"seq"` // order of acceptance, independent of clocks
 	Team     string    `json:"team"`
 	Session  string    `json:"session,omitempty"`
 	State    State     `json:"state"`
@@ -102,18 +102,18 @@ type Message struct {
 	Body     Content   `json:"body"`
 	Result   Content   `json:"result,omitzero"`
 
-	// Of the result, for lists.
+	// From the result, for lists.
 	Outcome string     `json:"outcome,omitempty"`
 	Error   string     `json:"error,omitempty"`
 	CostUSD float64    `json:"cost_usd,omitempty"`
-	Usage   turn.Usage `json:"usage,omitzero"` // zero also where an earlier iris has written the record
+	Usage   turn.Usage `json:"usage,omitzero"` // also zero if an earlier iris wrote the record
 }
 
 // Accepted is when the message was accepted.
 func (m *Message) Accepted() time.Time { return m.History[0].At }
 
-// Ended is when the message reached its end, also if that was unknown and is resolved;
-// zero while it has none.
+// Ended is when the message reached its end, also an unknown end that was resolved;
+// zero before.
 func (m *Message) Ended() (at time.Time) {
 	for _, c := range slices.Backward(m.History) {
 		if !c.State.Ended() {
@@ -124,8 +124,8 @@ func (m *Message) Ended() (at time.Time) {
 	return at
 }
 
-// Retried reports whether the message was queued again after an attempt whose end
-// nobody knows.
+// Retried reports whether the message was queued again after an attempt with an
+// unknown end.
 func (m *Message) Retried() bool {
 	for i, c := range m.History[1:] {
 		if c.State == Queued && m.History[i].State == Unknown {
@@ -135,13 +135,13 @@ func (m *Message) Retried() bool {
 	return false
 }
 
-// Requested reports whether the message was queued again by that request. The empty one is
-// nobody's.
+// Requested reports whether that request queued the message again; false for the
+// empty request.
 func (m *Message) Requested(request string) bool {
 	return request != "" && slices.ContainsFunc(m.History, func(c Change) bool { return c.Request == request })
 }
 
-// Last is the latest attempt; the zero Attempt when there was none.
+// Last is the latest attempt; the zero Attempt if there was none.
 func (m *Message) Last() Attempt {
 	if len(m.Attempts) == 0 {
 		return Attempt{}
@@ -149,12 +149,12 @@ func (m *Message) Last() Attempt {
 	return m.Attempts[len(m.Attempts)-1]
 }
 
-// Result is how a turn ended. When the agent did not end it by its own word,
-// Outcome is empty, and Err, Code, Reason and Hint are what its sender was told.
+// Result is how a turn ended. If the agent did not end it by its own word, Outcome is
+// empty, and Err, Code, Reason and Hint are those of the error that the sender got.
 type Result struct {
 	Code   int    `json:"code,omitempty"`
 	Hint   string `json:"hint,omitempty"`
-	Notice string `json:"notice,omitempty"` // what its sender is told besides
+	Notice string `json:"notice,omitempty"` // what else the sender was told
 	turn.Result
 }
 

@@ -69,7 +69,7 @@ func (m *machine) reopen(t *rapid.T) {
 
 func (m *machine) tick() int { m.clock++; return m.clock }
 
-// pick draws a message, now and then one that is not there.
+// pick draws a message, sometimes an unknown one.
 func (m *machine) pick(t *rapid.T) (string, *modelled) {
 	ids := slices.Sorted(maps.Keys(m.all))
 	id := rapid.SampledFrom(append(ids, "nosuch")).Draw(t, "id")

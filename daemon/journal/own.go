@@ -12,25 +12,24 @@ import (
 	"iris/pool/turn"
 )
 
-// Own is what a turn has taken that nobody has sent: an agent has begun it by
-// itself.
+// Own is the usage of a turn that nobody has sent: the agent began it by itself.
 type Own struct {
 	At      time.Time  `json:"at"` // its end
 	Team    string     `json:"team"`
 	Session string     `json:"session,omitempty"`
 	Process string     `json:"process"`
-	Origin  string     `json:"origin,omitempty"` // what has begun it
+	Origin  string     `json:"origin,omitempty"` // what began it
 	Model   string     `json:"model,omitempty"`
 	CostUSD float64    `json:"cost_usd,omitempty"`
 	Usage   turn.Usage `json:"usage,omitzero"`
 }
 
-// bucketOwn holds own turns by the time of their end and their process. The first of
-// them makes it, so that an iris that knows of none can open the journal.
+// bucketOwn holds own turns by the time of their end and their process. The first one
+// creates it, so that an iris without own turns can open the journal.
 var bucketOwn = []byte("own")
 
-// RecordOwn records a turn that nobody has sent. It is on disk when RecordOwn
-// returns. It may be repeated when its fate is open.
+// RecordOwn records an own turn. It is on disk when RecordOwn returns. Repeat it if
+// its result is unknown.
 func (j *Journal) RecordOwn(o Own) error {
 	err := j.update(func(tx *bolt.Tx) error {
 		if _, err := tx.CreateBucketIfNotExists(bucketOwn); err != nil {
@@ -44,15 +43,14 @@ func (j *Journal) RecordOwn(o Own) error {
 	return nil
 }
 
-// ownKey comes before the keys of all that ended at that time or later.
+// ownKey is the lowest key of the turns that ended at that time or later.
 func ownKey(at time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(at.UnixNano()))
 }
 
-// Owns yields the turns that nobody has sent, oldest first, of the team, session and
-// time that a filter names; nothing else of it counts. A damaged record is yielded
-// as a *DamageError and does not end the list. Nothing is locked while the caller
-// looks at one.
+// Owns yields the own turns, oldest first, that match the team, session and time of a
+// filter; its other fields are ignored. A damaged record is yielded as a *DamageError
+// and does not end the list. No lock is held while the caller handles a turn.
 func (j *Journal) Owns(f Filter) iter.Seq2[Own, error] {
 	return func(yield func(Own, error) bool) {
 		at := []byte(nil)
@@ -84,7 +82,7 @@ type ownHit struct {
 	err error
 }
 
-// ownsFrom reads a chunk of records, and returns the key to go on from; nil at the
+// ownsFrom reads a chunk of records, and returns the key to continue from; nil at the
 // end.
 func (j *Journal) ownsFrom(at []byte) (found []ownHit, next []byte, err error) {
 	err = j.view(func(tx *bolt.Tx) error {
@@ -114,7 +112,7 @@ func (j *Journal) ownsFrom(at []byte) (found []ownHit, next []byte, err error) {
 	return found, next, err
 }
 
-// pruneOwn removes the own turns that ended before a time, a group at most, and
+// pruneOwn removes at most a group of the own turns that ended before a time, and
 // returns how many.
 func (j *Journal) pruneOwn(before time.Time) (n int, err error) {
 	end := string(ownKey(before))

@@ -8,8 +8,8 @@ import (
 
 var errPing = errors.New("nothing to commit")
 
-// Ping returns when the committer has answered, whatever it says: the record is
-// neither changed nor synced. It waits as long as whoever commits hangs.
+// Ping returns when the committer has answered; it neither changes nor syncs the
+// journal. It waits as long as a commit hangs.
 func (j *Journal) Ping() {
 	j.update(func(*bolt.Tx) error { return errPing })
 }

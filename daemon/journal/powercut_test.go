@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// trace runs a role of the test binary and returns what it did to the disk.
+// trace runs a role of the test binary and returns its changes of the disk.
 func trace(t *testing.T, role, path string) []call {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "trace")
@@ -25,8 +25,8 @@ func trace(t *testing.T, role, path string) []call {
 	return readTrace(t, b, filepath.Dir(path))
 }
 
-// replay stops a trace after each of its calls, in each way, and calls check
-// with a directory that has what was left, and with what had been said by then.
+// replay stops a trace after each of its calls, in each way, and calls check with a
+// directory of the remaining data, and with the output until then.
 func replay(t *testing.T, d *disk, calls []call, dir string, check func(stop int, how cut, dir string, said []byte)) {
 	t.Helper()
 	var said []byte
@@ -46,10 +46,10 @@ func replay(t *testing.T, d *disk, calls []call, dir string, check func(stop int
 	}
 }
 
-// TestNothingAcknowledgedIsLostInAPowerCut stops the script after each system
-// call that changes the disk: by a kill, which loses nothing that was written,
-// and by power cuts that lose all, some or a little of what was not synced.
-// After some of them the recovery is stopped in the same ways.
+// TestNothingAcknowledgedIsLostInAPowerCut stops the script after each system call
+// that changes the disk: by a kill, which loses no written data, and by power cuts
+// that lose all, some or a little of the unsynced data. After some of them the
+// recovery is stopped in the same ways.
 func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
 	dir := t.TempDir()
 	calls := trace(t, "script", filepath.Join(dir, "journal"))
@@ -74,8 +74,7 @@ func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
 	t.Logf("%d of %d cuts in the recovery from some of them recovered", pairs, pairs)
 }
 
-// recoverAgain stops the recovery of what a cut has left after each of its own
-// calls.
+// recoverAgain stops the recovery after a cut, after each of its own calls.
 func recoverAgain(t *testing.T, dir string, said []byte) (points int) {
 	d := loadDisk(t, dir)
 	calls := trace(t, "recover", filepath.Join(dir, "journal"))

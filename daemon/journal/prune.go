@@ -12,7 +12,7 @@ import (
 // Retention is how long messages and keys are kept by default.
 const Retention = 35 * 24 * time.Hour
 
-// pruneGroup bounds the messages that one transaction removes.
+// pruneGroup limits the messages that one transaction removes.
 const pruneGroup = 200
 
 // Pruned counts what Prune removed.
@@ -22,12 +22,11 @@ type Pruned struct {
 	Owns     int
 }
 
-// Prune removes the messages that ended before ended, with their bodies and
-// results, the turns that nobody has sent and that ended before it, and the keys of
-// ended messages that were accepted before keys. It
-// works in short transactions and may run beside everything else. What cannot
-// be read is kept, and so is a message that holds its conversation: without it
-// nobody could let that go on.
+// Prune removes the messages that ended before ended, with their bodies and results,
+// the own turns that ended before it, and the keys of ended messages that were
+// accepted before keys. It works in short transactions and may run beside everything
+// else. It keeps unreadable records, and messages that hold their conversation:
+// without such a message nobody could release the conversation.
 func (j *Journal) Prune(ended, keys time.Time) (Pruned, error) {
 	var p Pruned
 	var err error
@@ -61,8 +60,8 @@ func (j *Journal) Prune(ended, keys time.Time) (Pruned, error) {
 	}
 }
 
-// PruneTimes says when the journal was last pruned, and since when it was to be
-// but was not and why, as far as its user has recorded that.
+// PruneTimes says when the journal was last pruned, and since when and why a pruning
+// is overdue, as far as SetPruneTimes has recorded it.
 type PruneTimes struct {
 	Last  time.Time `json:"last,omitzero"`
 	Since time.Time `json:"since,omitzero"`
@@ -84,8 +83,8 @@ func (j *Journal) SetPruneTimes(t PruneTimes) error {
 	return j.update(func(tx *bolt.Tx) error { return putJSON(tx, bucketMeta, keyPrune, t) })
 }
 
-// walk looks at a chunk of a bucket after the key at, and returns the keys that
-// want picks, at most pruneGroup.
+// walk reads a chunk of a bucket after the key at, and returns the keys that want
+// selects, at most pruneGroup.
 func (j *Journal) walk(bucket, at []byte, want func(k, v []byte) bool) (found [][]byte, last []byte, more bool, err error) {
 	err = j.view(func(tx *bolt.Tx) error {
 		last = append([]byte(nil), at...)
@@ -126,8 +125,7 @@ func (j *Journal) old(ended time.Time, at []byte) ([][]byte, []byte, bool, error
 	})
 }
 
-// prune removes those of the messages that still are to be removed, and then
-// their files.
+// prune removes the messages that must still be removed, and then their files.
 func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
 	if len(ids) == 0 {
 		return 0, nil
@@ -160,16 +158,16 @@ func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
 		return 0, err
 	}
 	for _, f := range files {
-		os.Remove(filepath.Join(j.dir, f)) // what stays is swept at the next Open
+		os.Remove(filepath.Join(j.dir, f)) // a remaining file is swept at the next Open
 	}
 	return n, nil
 }
 
-// Holds reports whether the messages behind this one wait for a person to say
-// how it ended.
+// Holds reports whether later messages of the conversation wait until a person says
+// how this one ended.
 func (m *Message) Holds() bool { return m.State == Unknown && m.Options.OnUnknown == "hold" }
 
-// remove deletes a message; its key, if any, remembers how it ended.
+// remove deletes a message; its key, if any, keeps its end.
 func (m *Message) remove(tx *bolt.Tx, c *counts) error {
 	c.of(m.State, -1)
 	c.Messages--
@@ -235,17 +233,17 @@ func (j *Journal) pruneKeys(names [][]byte, before time.Time) (n int, err error)
 	return n, nil
 }
 
-// Size says how much there is.
+// Size is the size of the journal.
 type Size struct {
-	File     int64 // bytes that the journal has on disk
-	Bodies   int64 // and the files beside it
+	File     int64 // bytes of the journal on disk
+	Bodies   int64 // bytes of its side files
 	Messages int64
 	Queued   int64
 	Running  int64
 	Unknown  int64
 }
 
-// Size returns what status shows; it is cheap.
+// Size returns the values for status; it is cheap.
 func (j *Journal) Size() (Size, error) {
 	var s Size
 	err := j.view(func(tx *bolt.Tx) error {

@@ -26,7 +26,7 @@ func init() {
 // load recovers and then sends messages through everything from many
 // goroutines until it is killed. Each fact is said after it is acknowledged.
 func load(path string, base int) {
-	settle(path, os.Stdout)
+	endRunning(path, os.Stdout)
 	j, err := Open(path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

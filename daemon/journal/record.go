@@ -19,13 +19,13 @@ var (
 	bucketResults  = []byte("results")  // message id -> Result
 	bucketLive     = []byte("live")     // state, sequence number -> message id
 	bucketKeys     = []byte("keys")     // idempotency key -> keyRecord
-	// and bucketOwn, once there is something in it
+	// also bucketOwn, once it is needed
 
 	buckets = [][]byte{bucketMeta, bucketSessions, bucketMessages, bucketBodies, bucketResults, bucketLive, bucketKeys}
 
 	keyVersion = []byte("version")
 	keyCounts  = []byte("counts")
-	keyPrune   = []byte("prune") // PruneTimes, once there are some
+	keyPrune   = []byte("prune") // PruneTimes, once recorded
 )
 
 var (
@@ -33,8 +33,8 @@ var (
 	errMissing = errors.New("its record is missing")
 )
 
-// castagnoli returns the table of the checksum, which the first call makes: in
-// a variable every command of iris would make it at its start.
+// castagnoli returns the table of the checksum, which the first call makes: as a
+// variable, every command of iris would make it at its start.
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // sum covers bucket and key too, so that a value under a wrong key is noticed.
@@ -66,8 +66,8 @@ func del(tx *bolt.Tx, bucket, key []byte) error {
 	return nil
 }
 
-// get returns a value as it was put, valid during the transaction; nil when
-// there is none.
+// get returns a value stored by put, valid during the transaction; nil if there is
+// none.
 func get(tx *bolt.Tx, bucket, key []byte) ([]byte, error) {
 	v := tx.Bucket(bucket).Get(key)
 	if v == nil {
@@ -100,10 +100,10 @@ func getJSON(tx *bolt.Tx, bucket, key []byte, v any) (bool, error) {
 	return true, json.Unmarshal(b, v)
 }
 
-// head is what a list is filtered by; it stands before the JSON of a message.
+// head holds the fields that lists filter by; it stands before the JSON of a message.
 type head struct {
 	state         byte
-	accepted, end int64  // Unix nanoseconds; end is 0 while there is none
+	accepted, end int64  // Unix nanoseconds; end is 0 before the end
 	team, session []byte // alias the record
 	json          []byte
 }
@@ -144,7 +144,7 @@ func decodeHead(b []byte) (head, error) {
 	return h, nil
 }
 
-// getMessage returns a message; ErrNotFound when there is none.
+// getMessage returns a message, or ErrNotFound.
 func getMessage(tx *bolt.Tx, id string) (*Message, error) {
 	b, err := get(tx, bucketMessages, []byte(id))
 	if err == nil && b == nil {
@@ -171,8 +171,8 @@ func decodeMessage(tx *bolt.Tx, id string, b []byte) (*Message, error) {
 	return m, nil
 }
 
-// putMessage stores a message that came from state was; empty for a new one.
-// It keeps the index and the counts in step.
+// putMessage stores a message that was in state was; empty for a new one. It updates
+// the index and the counts.
 func putMessage(tx *bolt.Tx, m *Message, was State, c *counts) error {
 	b, err := encodeMessage(m)
 	if err != nil {
@@ -204,14 +204,14 @@ func liveKey(s State, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{stateCodes[s]}, seq)
 }
 
-// counts is one record that every change goes through.
+// counts is a record that every change updates.
 type counts struct {
 	Seq      uint64 `json:"seq"` // of the last message accepted
 	Messages int64  `json:"messages"`
 	Queued   int64  `json:"queued"`
 	Running  int64  `json:"running"`
 	Unknown  int64  `json:"unknown"`
-	Files    int64  `json:"files"` // bytes in files beside the journal
+	Files    int64  `json:"files"` // bytes of the side files
 }
 
 func (c *counts) of(s State, n int64) {

@@ -8,7 +8,7 @@ import (
 	"iris/pool/turn"
 )
 
-// A result as an earlier iris has written it, and what it says.
+// A result in the form of an earlier iris, and its content.
 const resultThen = `{"code":7,"reason":"r","hint":"h","outcome":"denied","earlier":["one"],"error":"e","session_id":"s","subtype":"su",` +
 	`"stop":"st","terminal":"te","status":429,"turns":2,"cost_usd":0.5,"duration":3,"api":4,"usage":{"input":1,"output":2,"cache_read":3,"cache_write":4},` +
 	`"denials":[{"tool":"Bash","input":"eyJhIjoxfQ=="}],"resets":"2026-01-02T03:04:05Z","model":"m","background":["b"],"retire":"x","notice":"n"}` + "\nthe text"

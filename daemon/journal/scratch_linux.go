@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scratch returns an empty file that is in memory only, where a sync costs
-// nothing.
+// scratch returns an empty file in memory, where a sync costs nothing.
 func scratch(string) (*os.File, error) {
 	fd, err := unix.MemfdCreate("journal", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -16,10 +15,10 @@ func scratch(string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "journal"), nil
 }
 
-// renameNew gives a file another name that nothing has yet.
+// renameNew renames a file to a name that must not exist.
 func renameNew(from, to string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if err == unix.EINVAL { // the file system cannot
+	if err == unix.EINVAL { // the file system does not support it
 		return relink(from, to)
 	}
 	if err != nil {

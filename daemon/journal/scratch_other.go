@@ -4,7 +4,7 @@ package journal
 
 import "os"
 
-// scratch returns an empty file that has no name any more.
+// scratch returns an empty file without a name.
 func scratch(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "journal.scratch.")
 	if err == nil {
@@ -13,5 +13,5 @@ func scratch(dir string) (*os.File, error) {
 	return f, err
 }
 
-// renameNew gives a file another name that nothing has yet.
+// renameNew renames a file to a name that must not exist.
 func renameNew(from, to string) error { return relink(from, to) }

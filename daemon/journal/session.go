@@ -9,18 +9,18 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Session is the conversation that a key has.
+// Session is the conversation of a key.
 type Session struct {
-	ID      string    `json:"id"`  // the agent's own id of it, a UUID
+	ID      string    `json:"id"`  // the agent's id of the conversation, a UUID
 	Dir     string    `json:"dir"` // the directory that it is in
 	Created time.Time `json:"created"`
-	Used    bool      `json:"used,omitempty"`    // a turn of it was answered, so that there is a transcript
-	Model   string    `json:"model,omitempty"`   // that answers messages which ask for none
-	Rewound string    `json:"rewound,omitempty"` // the answer that it goes on from; empty: its end
-	Lent    bool      `json:"lent,omitempty"`    // a message had another one: by itself it would go on with that
+	Used    bool      `json:"used,omitempty"`    // one of its turns was answered, so that there is a transcript
+	Model   string    `json:"model,omitempty"`   // the model for messages that ask for none
+	Rewound string    `json:"rewound,omitempty"` // the answer to continue from; empty: its end
+	Lent    bool      `json:"lent,omitempty"`    // a message used another model, which the conversation would otherwise keep
 }
 
-// Session returns the conversation of a key; false when it has none yet.
+// Session returns the conversation of a key; false if it has none yet.
 func (j *Journal) Session(key string) (Session, bool, error) {
 	var s Session
 	var ok bool
@@ -44,8 +44,8 @@ func (j *Journal) SetSession(key string, s Session) error {
 	return nil
 }
 
-// EndRewind notes that a turn has followed where a conversation was rewound to: its
-// end is there now.
+// EndRewind records that a turn has followed the answer that a conversation was
+// rewound to: that turn is its end now.
 func (j *Journal) EndRewind(key, id string) error {
 	s, ok, err := j.Session(key)
 	if err != nil || !ok || s.ID != id || s.Rewound == "" {
@@ -55,9 +55,8 @@ func (j *Journal) EndRewind(key, id string) error {
 	return j.SetSession(key, s)
 }
 
-// UseSession notes that a conversation of that key was answered, if it is still
-// the one that the key has, and by which model; an empty one changes nothing. It
-// writes only what is new.
+// UseSession records that the conversation was answered, and by which model (empty:
+// unchanged), if it is still that of the key. It writes only changes.
 func (j *Journal) UseSession(key, id, model string) error {
 	if s, ok, err := j.Session(key); err != nil || !ok || s.ID != id || s.Used && (model == "" || model == s.Model) {
 		return err
@@ -87,8 +86,8 @@ func (j *Journal) DeleteSession(key string) error {
 }
 
 // Sessions calls f for each key and its conversation, in the order of keys. A
-// *DamageError names the first of those that cannot be read; f has had all the
-// others. It is called after the transaction, and may call the journal.
+// *DamageError names the first unreadable one; f was still called for all others. f
+// runs after the transaction, and may call the journal.
 func (j *Journal) Sessions(f func(key string, s Session) error) error {
 	var keys []string
 	var sessions []Session

@@ -10,7 +10,7 @@ import (
 	"iris/pool/turn"
 )
 
-// Spent is what the turn of one message has taken.
+// Spent is the usage of one message.
 type Spent struct {
 	Team     string
 	Session  string
@@ -19,13 +19,12 @@ type Spent struct {
 	Usage    turn.Usage
 }
 
-// ends are the states that a message ends in.
+// ends are the codes of the states in which a message has ended.
 var ends = []byte{'d', 'f', 'c', 'e', 'u'}
 
-// Spending yields what the messages that have ended and that a filter chooses
-// have taken, newest first; the states of the filter do not count. Damage is
-// yielded as List does. It reads little of each record, and nothing is locked
-// while the caller looks at one.
+// Spending yields the usage of the ended messages that a filter chooses, newest
+// first; the states of the filter are ignored. It yields damage as List does. It
+// reads little of each record, and holds no lock while the caller handles one.
 func (j *Journal) Spending(f Filter) iter.Seq2[Spent, error] {
 	return func(yield func(Spent, error) bool) {
 		for at, more := f.Before, true; more; {
@@ -51,7 +50,7 @@ func (j *Journal) spent(h *hit) (Spent, error) {
 		return Spent{}, &DamageError{Path: j.path, ID: h.id, What: errors.Join(h.err, err).Error()}
 	}
 	s.CostUSD, s.Usage = m.CostUSD, m.Usage
-	if s.Usage == (turn.Usage{}) && m.CostUSD > 0 { // an earlier iris kept it in the result alone
+	if s.Usage == (turn.Usage{}) && m.CostUSD > 0 { // an earlier iris kept it only in the result
 		r, err := j.Result(h.id)
 		if err != nil {
 			return s, err
@@ -63,12 +62,12 @@ func (j *Journal) spent(h *hit) (Spent, error) {
 	return s, nil
 }
 
-// lastFields reads what the result has left in the record of a message. It is the
-// end of it, and much shorter than the texts before. What it begins with is in no
-// text, where each quote has a backslash before it.
+// lastFields reads the fields of a message that come from its result. They are at the
+// end of the record and much shorter than the texts before. Their beginning occurs in
+// no text, since a quote in a text has a backslash before it.
 func lastFields(record []byte) (m Message, err error) {
 	i := bytes.LastIndex(record, []byte(`,"outcome":"`))
-	if i < 0 { // of an earlier attempt, whose outcome nobody knows
+	if i < 0 { // of an earlier attempt with an unknown outcome
 		i = bytes.LastIndex(record, []byte(`,"cost_usd":`))
 	}
 	if i < 0 {

@@ -106,7 +106,7 @@ func TestSpendingOfOldAndDamagedRecords(t *testing.T) {
 	}
 }
 
-// BenchmarkSpending100000 sums up what a full journal has.
+// BenchmarkSpending100000 sums up a full journal.
 func BenchmarkSpending100000(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "journal")
 	j := must1(Open(path))(b)

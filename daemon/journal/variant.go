@@ -6,8 +6,8 @@ import (
 	"iris/pool/turn"
 )
 
-// identityOf is a text that differs for two variants that differ. It is on record: a
-// message that has a key must get the same one from every version of this program.
+// identityOf is a text that differs for different variants. It is on record: every
+// version of this program must return the same text for a message with a key.
 func identityOf(v turn.Variant) string {
 	text := fmt.Sprintf("journal.Variant{Model:%q, PermissionMode:%q, MaxTurns:%d, AppendSystemPrompt:%q, JSONSchema:%q}",
 		v.Model, v.PermissionMode, v.MaxTurns, v.AppendSystemPrompt, v.JSONSchema)

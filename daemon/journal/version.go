@@ -18,11 +18,11 @@ import (
 	"iris/config/sys"
 )
 
-// create makes an empty journal when there is none. It has a name of its own
-// until it is on disk, so that a power cut leaves no half of one.
+// create makes an empty journal if there is none. It has a temporary name until it is
+// on disk, so that a power failure leaves no incomplete journal.
 func (j *Journal) create() error {
 	if _, err := os.Lstat(j.path); !errors.Is(err, fs.ErrNotExist) {
-		return nil // open says what is wrong with it
+		return nil // open reports the error
 	}
 	j.clean()
 	j.unnamed = j.path + ".new." + rand.Text()[:8]
@@ -33,10 +33,10 @@ func (j *Journal) create() error {
 	return nil
 }
 
-// settle has a new journal on disk under its name. It is part of the first
-// commit: nothing is acknowledged before, and whoever only opened the journal
-// does not wait for the disk.
-func (j *Journal) settle() error {
+// publish syncs a new journal and gives it its name. It is part of the first commit:
+// nothing is acknowledged before, and a process that only opens the journal does not
+// wait for the disk.
+func (j *Journal) publish() error {
 	if j.unnamed != "" {
 		if err := j.raw.Sync(); err != nil {
 			return err
@@ -64,8 +64,8 @@ func relink(from, to string) error {
 	return os.Remove(from)
 }
 
-// write writes an empty journal to a new file, not synced. It is made in a scratch file
-// first: bbolt would sync it three times.
+// write writes an empty journal to a new file, without a sync. It is made in a
+// scratch file first: bbolt would sync it three times.
 func (j *Journal) write(name string) (err error) {
 	mem, err := scratch(filepath.Dir(name))
 	if err != nil {
@@ -94,7 +94,7 @@ func (j *Journal) write(name string) (err error) {
 	return err
 }
 
-// clean removes what a crash left of making a journal.
+// clean removes the files that a crash left while a journal was made.
 func (j *Journal) clean() {
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(j.path), filepath.Base(j.path)+".new.????????"))
 	for _, name := range left {
@@ -129,7 +129,7 @@ func (j *Journal) prepare() (err error) {
 	return nil
 }
 
-// readVersion returns 0 for a journal that has nothing in it yet.
+// readVersion returns 0 for a journal without any content.
 func readVersion(tx *bolt.Tx) (uint64, error) {
 	b := tx.Bucket(bucketMeta)
 	if b == nil {
@@ -145,7 +145,7 @@ func readVersion(tx *bolt.Tx) (uint64, error) {
 	return binary.BigEndian.Uint64(v), nil
 }
 
-// complete checks that every bucket is there, and the counts with them.
+// complete checks that every bucket and the counts are there.
 func (j *Journal) complete(tx *bolt.Tx) error {
 	for _, name := range buckets {
 		if tx.Bucket(name) == nil {
@@ -156,9 +156,9 @@ func (j *Journal) complete(tx *bolt.Tx) error {
 	return err
 }
 
-// migrate writes the present layout. Version 1 had sessions only, as plain
-// JSON. In version 2 a message that was sent again because nobody knew its end stayed
-// unknown, and another one repeated it.
+// migrate writes the present layout. Version 1 had sessions only, as plain JSON. In
+// version 2 an unknown message that was sent again stayed unknown, and another
+// message repeated it.
 func migrate(tx *bolt.Tx, have uint64) error {
 	for _, name := range buckets {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -201,10 +201,10 @@ func sealSessions(tx *bolt.Tx) error {
 	return nil
 }
 
-// endSentAgain ends the unknown messages that another one repeats. Where one cannot be
-// read that may do so, nothing is to be sent again.
+// endSentAgain ends the unknown messages that another message repeats. If a record
+// that may be such a message cannot be read, nothing may be sent again.
 func endSentAgain(tx *bolt.Tx) error {
-	repeats, unreadable := map[string]string{}, false // by the message that is repeated
+	repeats, unreadable := map[string]string{}, false // by the id of the repeated message
 	var unknown []*Message
 	err := tx.Bucket(bucketMessages).ForEach(func(k, v []byte) error {
 		b, err := unseal(bucketMessages, k, v)

@@ -141,7 +141,7 @@ func TestVersion2IsMigrated(t *testing.T) {
 	}
 }
 
-// The message that cannot be read may be the one that was sent again.
+// A message that cannot be read may be the repetition of an unknown one.
 func TestMigrationSendsNothingAgainBesideADamagedMessage(t *testing.T) {
 	path := version2(t)
 	file := must1(os.ReadFile(path))(t)

@@ -1,9 +1,8 @@
-// Package store is the journal together with what its users in the daemon need when the
-// disk lets them down.
+// Package store is the journal, together with the handling of a full or broken disk.
 //
 //	Persist(f)
 //	    -> f                      a change of the journal, which may be repeated
-//	    -> Heed(err)              full: somebody waits for space; broken: OnFatal ends the daemon
+//	    -> Heed(err)              full: a goroutine waits for space; broken: OnFatal ends the daemon
 //	    -> wait for space         until the journal serves again, or StopWaiting
 //	    -> f once more
 //

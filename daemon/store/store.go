@@ -15,34 +15,34 @@ import (
 	"iris/ipc"
 )
 
-// RetrySpace is how often a full disk is tried again.
+// RetrySpace is the time between two tries on a full disk.
 const RetrySpace = time.Second
 
-// Options say what a Store needs of the daemon.
+// Options is what a Store needs from the daemon.
 type Options struct {
-	Opened  <-chan struct{}      // closed when the daemon is up; before, nobody waits for space
-	Go      func(f func())       // runs f on a goroutine that somebody waits for
-	OnFull  func()               // gives up room on the disk that nobody needs
+	Opened  <-chan struct{}      // closed when the daemon is up; before that, nothing waits for space
+	Go      func(f func())       // runs f on a goroutine that the daemon waits for
+	OnFull  func()               // frees space on the disk that is not needed
 	OnFatal func()               // ends the daemon
 	IsLive  func(id string) bool // reports whether a message is queued or running
 }
 
-// A Store is a journal whose users wait while its disk is full. Journal and Log are set
-// before anything else is called.
+// A Store is a journal whose users wait while its disk is full. Set Journal and Log
+// before calling anything else.
 type Store struct {
 	*journal.Journal
 	Log *slog.Logger
 
 	o       Options
-	waiting context.Context // ends when nobody may wait for space any more
+	waiting context.Context // ends when waiting for space must end
 	stop    context.CancelFunc
-	fatal   atomic.Pointer[error] // why the daemon ends, when that is the journal's fault
+	fatal   atomic.Pointer[error] // why the journal ends the daemon; nil while it does not
 
 	mu     sync.Mutex
 	found  chan struct{} // closed when there is space again; nil while there is
 	why    string
-	doubt  []string // messages that were refused, and may be on disk all the same
-	agents string   // why the last agent was not started, when that was for want of space
+	doubt  []string // messages that were refused, but may be on disk
+	agents string   // why the last agent was not started, if for lack of space
 }
 
 // New returns a Store without its journal.
@@ -52,14 +52,13 @@ func New(o Options) *Store {
 	return s
 }
 
-// StopWaiting ends every wait for space, also those to come.
+// StopWaiting ends every wait for space, including later ones.
 func (s *Store) StopWaiting() { s.stop() }
 
-// Waiting is the context in which somebody may wait for space.
+// Waiting is the context of waits for space.
 func (s *Store) Waiting() context.Context { return s.waiting }
 
-// Fatal is why the daemon ends, when that is the fault of what keeps its messages; nil
-// while it does not.
+// Fatal is why the journal ends the daemon; nil while it does not.
 func (s *Store) Fatal() error {
 	if err := s.fatal.Load(); err != nil {
 		return *err
@@ -67,12 +66,11 @@ func (s *Store) Fatal() error {
 	return nil
 }
 
-// SetFatal notes why the daemon ends, unless a reason is known, and reports whether none
-// was.
+// SetFatal sets why the daemon ends, unless that is set, and reports whether it did.
 func (s *Store) SetFatal(err error) bool { return s.fatal.CompareAndSwap(nil, &err) }
 
-// Fail ends the daemon, which can no longer record what happens. Running turns are left
-// to their agents, and what they say to the next daemon. The first reason stands.
+// Fail ends the daemon, which can no longer record anything. Running turns are left
+// to their agents, and their answers to the next daemon. The first reason stays.
 func (s *Store) Fail(err error) {
 	if s.SetFatal(err) {
 		s.Log.Error("the daemon ends", "err", err)
@@ -80,8 +78,8 @@ func (s *Store) Fail(err error) {
 	}
 }
 
-// Heed returns what the journal said, and has done what that calls for: wait for space,
-// or end the daemon.
+// Heed acts on an error of the journal and returns it: it waits for space in the
+// background, or ends the daemon.
 func (s *Store) Heed(err error) error {
 	if stopped, ok := errors.AsType[*journal.StoppedError](err); ok {
 		if stopped.Full {
@@ -93,9 +91,9 @@ func (s *Store) Heed(err error) error {
 	return err
 }
 
-// Persist records something that is not to be lost, or reads what is needed for that.
-// While the disk is full it waits, and tries again; any other error is returned. f may
-// be repeated.
+// Persist makes a change that must not be lost, or a read that such a change needs.
+// While the disk is full it waits and tries again; any other error is returned. f may
+// run more than once.
 func (s *Store) Persist(f func() error) error { return s.PersistUntil(s.waiting, f) }
 
 // PersistUntil is Persist for a caller that waits until ctx ends.
@@ -108,7 +106,7 @@ func (s *Store) PersistUntil(ctx context.Context, f func() error) error {
 		}
 		select {
 		case <-s.o.Opened:
-		default: // nobody could be told what a daemon waits for that only comes up
+		default: // while the daemon starts, no client could see what it waits for
 			return err
 		}
 		select {
@@ -121,7 +119,8 @@ func (s *Store) PersistUntil(ctx context.Context, f func() error) error {
 	}
 }
 
-// NotAccepted is what the sender of a message is told that the journal did not take.
+// NotAccepted is the error for the sender of a message that the journal did not
+// accept.
 func (s *Store) NotAccepted(id string, err error) *ipc.Error {
 	stopped, isStopped := errors.AsType[*journal.StoppedError](s.Heed(err))
 	conflict, conflicts := errors.AsType[*journal.ConflictError](err)
@@ -152,8 +151,8 @@ func (s *Store) WaitsFor() string {
 	return cmp.Or(s.why, s.agents)
 }
 
-// AgentsWait notes why the last agent was not started for want of space; empty when it
-// was started.
+// AgentsWait records why the last agent was not started for lack of space; empty if
+// it was started.
 func (s *Store) AgentsWait(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +202,7 @@ func (s *Store) waitForSpace() {
 	}
 }
 
-// withdraw ends a message that its sender was told was not accepted.
+// withdraw ends a message whose sender was told that it was not accepted.
 func (s *Store) withdraw(id string) {
 	if s.o.IsLive(id) {
 		return
@@ -218,8 +217,8 @@ func (s *Store) withdraw(id string) {
 	}
 }
 
-// Requeue puts a message back that no agent has taken, and says why. It may be repeated
-// when its fate is open.
+// Requeue puts a message back that no agent has taken, with the reason. Repeat it if
+// its result is unknown.
 func (s *Store) Requeue(id, why string) error {
 	_, err := s.Journal.Requeue(id, why, time.Now())
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok && wrong.From == journal.Queued {
@@ -228,7 +227,7 @@ func (s *Store) Requeue(id, why string) error {
 	return err
 }
 
-// Dispatch records an attempt of a message. It may be repeated when its fate is open.
+// Dispatch records an attempt of a message. Repeat it if its result is unknown.
 func (s *Store) Dispatch(id string, a journal.Attempt) error {
 	_, err := s.Journal.Dispatch(id, a)
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok && wrong.From == journal.Running {
@@ -239,8 +238,8 @@ func (s *Store) Dispatch(id string, a journal.Attempt) error {
 	return err
 }
 
-// Reattempt queues an unknown message for another attempt, and returns it. It may be
-// repeated when its fate is open, where c names a Request.
+// Reattempt queues an unknown message for another attempt, and returns it. Repeat it
+// if its result is unknown, provided that c names a Request.
 func (s *Store) Reattempt(id string, c journal.Change) (journal.Message, error) {
 	m, err := s.Journal.Reattempt(id, c)
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok && wrong.From == journal.Queued {

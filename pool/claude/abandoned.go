@@ -7,24 +7,25 @@ import (
 	"iris/pool/turn"
 )
 
-// streamClosed is in the result of a tool for which the agent waited for permission
-// when its input ended: the agent has denied it by itself. Versions differ in the
-// words around it.
+// streamClosed is in the result of a tool whose permission request was open when the
+// agent's input ended: the agent denied the tool by itself. The words around it
+// differ between versions.
 const streamClosed = "Tool permission stream closed before response received"
 
-// askFailed begins the result of every tool that the agent could not ask about.
+// askFailed begins the result of every tool for which the request for permission
+// failed.
 const askFailed = "Tool permission request failed: "
 
-// nobodyToAsk reports the result of a tool that the agent could ask nobody about,
-// since its input had ended before.
+// nobodyToAsk reports whether the agent could not ask for permission, since its input
+// had ended before.
 func nobodyToAsk(said string) bool {
 	return strings.HasPrefix(said, askFailed) && strings.HasSuffix(said, "Error: Stream closed")
 }
 
-// abandonedRequests are the tool calls, by their ids, that nobody could decide about.
+// abandonedRequests holds the ids of tool calls that nobody could decide about.
 type abandonedRequests map[string]bool
 
-// note looks for such calls in a line in the user's name.
+// note looks for such calls in a user line.
 func (l *abandonedRequests) note(line []byte) {
 	var m struct {
 		Message struct {
@@ -50,10 +51,11 @@ func (l *abandonedRequests) note(line []byte) {
 	}
 }
 
-// wasLost reports whether a denied tool says that nobody could decide about it.
+// wasLost reports whether a denied tool was denied because nobody could decide about
+// it.
 func wasLost(said string) bool { return strings.Contains(said, streamClosed) || nobodyToAsk(said) }
 
-// resultText is what the result of a tool says: a text, or a list of blocks.
+// resultText returns the text in the result of a tool: a string or a list of blocks.
 func resultText(content json.RawMessage) string {
 	var text string
 	if json.Unmarshal(content, &text) == nil {
@@ -70,7 +72,7 @@ func resultText(content json.RawMessage) string {
 	return strings.Join(said, "\n")
 }
 
-// explain says of a turn that ended with a denial whether that was nobody's wish.
+// explain marks a turn that ended with a denial which nobody decided.
 func (l abandonedRequests) explain(r *turn.Result, denials []denial) {
 	if r.Outcome != turn.Denied {
 		return

@@ -9,37 +9,36 @@ import (
 	"iris/pool/turn"
 )
 
-// Tuning is what a live agent can be told to have for one turn, and what it has by
-// itself. It crosses an exec as a part of Handed.
+// Tuning holds the settings that a live agent can be given for one turn, and its own
+// values of them. It crosses an exec as a part of Handed.
 type Tuning struct {
-	Own    string // permission mode at its start, which is the team's; empty while nobody has said
+	Own    string // permission mode at its start, that of its team; empty while unknown
 	Mode   string // permission mode now
-	Sets   bool   // its answer to initialize named the mode: it checks a mode that it is given
-	Lent   bool   // a message has given it a mode
-	Effort string // that a message has given it; empty for its own
-	Usual  string // effort that it had before; empty for the default of its model
-	Tools  string // that a message has allowed, as the message lists them
+	Sets   bool   // its answer to initialize named the mode: it checks the modes that it is given
+	Lent   bool   // a message has set the mode
+	Effort string // effort set by a message; empty for its own
+	Usual  string // effort before that; empty for the default of its model
+	Tools  string // tools allowed by a message, as the message lists them
 }
 
-// SetsMode reports whether the permission mode of a message can be set in this
-// process and taken back. A program that does not name its mode when it starts
-// cannot be given it back before its first turn.
+// SetsMode reports whether this process can take the permission mode of a message and
+// go back to its own. A program that does not name its mode when it starts cannot go
+// back before its first turn.
 func (p *Process) SetsMode() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.tuning.Sets
 }
 
-// Mode is the agent's permission mode now, in its own words; empty before it has
-// said.
+// Mode is the agent's current permission mode, in its own words; empty while unknown.
 func (p *Process) Mode() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.tuning.Mode
 }
 
-// OddMode is the agent's permission mode when that is not the one of its team: a
-// message has asked for it, or the agent has gone into it in the turn under way.
+// OddMode is the agent's permission mode if it differs from that of its team: a
+// message set it, or the agent changed it in the running turn.
 func (p *Process) OddMode() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,9 +48,9 @@ func (p *Process) OddMode() string {
 	return ""
 }
 
-// introduced notes what the answer to initialize says of the mode. A program that
-// lists what it can do has an inbox for other sessions, which is closed now; nobody
-// waits for the answer to that, since the agent takes what it is sent in order.
+// introduced records the mode in the answer to initialize. A program that lists its
+// abilities has an inbox for other sessions, which is closed now; nobody waits for
+// the answer to that, since the agent handles requests in order.
 func (p *Process) introduced(answer json.RawMessage) error {
 	var m struct {
 		Mode         string   `json:"current_permission_mode"`
@@ -70,14 +69,13 @@ func (p *Process) introduced(answer json.RawMessage) error {
 	return err
 }
 
-// flagSettings is the request that sets what the program's settings have, over all
-// files.
+// flagSettings is the request that overrides the settings files of the program.
 func flagSettings(settings map[string]any) map[string]any {
 	return map[string]any{"subtype": "apply_flag_settings", "settings": settings}
 }
 
-// modeIs notes the mode that a line names. The first that begins a turn is the
-// team's, unless a message has set one before.
+// modeIs records the mode that a line names. The mode of the first line that begins a
+// turn is the team's, unless a message has set one before.
 func (p *Process) modeIs(mode string, turnBegins bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,8 +91,8 @@ func (p *Process) modeIs(mode string, turnBegins bool) {
 	}
 }
 
-// adjust gives the agent what a message asks for, and takes back what the last one
-// has had and what mode the agent has gone into by itself. The agent must be idle,
+// adjust sets what a message asks for, and takes back the settings of the last
+// message and any mode that the agent changed to by itself. The agent must be idle,
 // or have just ended a turn.
 func (p *Process) adjust(ctx context.Context, v turn.Variant) error {
 	if err := p.setMode(ctx, v.PermissionMode); err != nil {
@@ -103,9 +101,9 @@ func (p *Process) adjust(ctx context.Context, v turn.Variant) error {
 	return p.applySettings(ctx, v.Effort, v.AllowedTools)
 }
 
-// takeBack has the agent be the team's again after a turn, so that what it does by
-// itself until the next one is done under the rules of the team. A change that
-// fails now is made before the next message.
+// takeBack restores the team's settings after a turn, so that they apply to the
+// agent's own work until the next turn. A change that fails now is made before the
+// next message.
 func (p *Process) takeBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.o.Grace)
 	defer cancel()
@@ -114,7 +112,7 @@ func (p *Process) takeBack(ctx context.Context) {
 	}
 }
 
-// setMode sets the permission mode that a message wants; an empty one is the team's.
+// setMode sets the permission mode of a message; an empty one means the team's.
 func (p *Process) setMode(ctx context.Context, wanted string) error {
 	p.mu.Lock()
 	mode := cmp.Or(wanted, p.tuning.Own)
@@ -133,10 +131,10 @@ func (p *Process) setMode(ctx context.Context, wanted string) error {
 	return nil
 }
 
-// applySettings sets the effort and the allowed tools that a message wants; empty
-// ones are the team's. An empty list of tools takes back only what this list has
-// allowed. The effort has no such word for what the team has set, so it is asked
-// for before the first change.
+// applySettings sets the effort and the allowed tools of a message; empty values mean
+// the team's. An empty list of tools takes back only the tools that this list
+// allowed. No value restores the team's effort, so the agent is asked for it before
+// the first change.
 func (p *Process) applySettings(ctx context.Context, effort, tools string) error {
 	p.mu.Lock()
 	now := p.tuning
@@ -167,7 +165,7 @@ func (p *Process) applySettings(ctx context.Context, effort, tools string) error
 	return nil
 }
 
-// level is an effort as the agent's settings have it: null is the default of the
+// level is an effort in the form of the agent's settings: null is the default of the
 // model.
 func level(effort string) any {
 	if effort == "" {
@@ -191,8 +189,8 @@ func (p *Process) usualEffort(ctx context.Context) (string, error) {
 	return body.Applied.Effort, nil
 }
 
-// ToolRules are the rules in a list as the program's --allowed-tools takes it:
-// separated by commas or spaces, except in parentheses.
+// ToolRules splits a list of rules as the program's --allowed-tools does: at commas
+// and spaces outside parentheses.
 func ToolRules(list string) []string {
 	rules := []string{}
 	depth, begin := 0, 0

@@ -16,8 +16,8 @@ import (
 	"iris/pool/turn"
 )
 
-// wants sends a text with a variant and wants that in the answer; an empty word
-// stands for a denied tool.
+// wants sends a text with a variant and checks that word is in the answer; an empty
+// word stands for a denied tool.
 func wants(t *testing.T, p *Process, v turn.Variant, text, word string) {
 	t.Helper()
 	res, err := p.Send(t.Context(), &Message{Text: text, Variant: v})
@@ -84,7 +84,7 @@ func TestRealModeOfATurnEndsWithIt(t *testing.T) {
 	}
 }
 
-// A process that is handed over has what its message asked for taken back.
+// When a process is handed over, the settings of its message are taken back later.
 func TestRealTuningIsHandedOver(t *testing.T) {
 	r := realRig(t)
 	r.o.Args = nil

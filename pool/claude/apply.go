@@ -8,7 +8,7 @@ import (
 	"iris/pool/turn"
 )
 
-// apply does what follows from a line.
+// apply acts on the content of a line.
 func (p *Process) apply(f *found) {
 	a := &p.reading.notes
 	p.mu.Lock()
@@ -39,7 +39,7 @@ func (p *Process) apply(f *found) {
 	if f.own != nil {
 		p.tellOwn(f.own)
 	}
-	p.tellWork(f.over != nil || f.dropped) // first: a turn that has ended leaves the agent idle, or at work
+	p.tellWork(f.over != nil || f.dropped) // first: a turn that has ended leaves the agent idle or at work
 	switch {
 	case f.over != nil:
 		p.end(f.over)
@@ -48,8 +48,8 @@ func (p *Process) apply(f *found) {
 	}
 }
 
-// tellOwn tells of a turn that nobody has sent, and notes that: the daemon after this
-// one reads the spool too.
+// tellOwn reports a turn that nobody has sent, and records that: the next daemon
+// reads the spool too.
 func (p *Process) tellOwn(o *OwnTurn) {
 	if p.o.OnOwnTurn != nil {
 		p.o.OnOwnTurn(p, *o)
@@ -60,8 +60,8 @@ func (p *Process) tellOwn(o *OwnTurn) {
 	}
 }
 
-// tellWork tells what the agent does between two turns of ours. With ended set ours
-// ends now.
+// tellWork reports the agent's own work between two sent turns. With ended set, a
+// sent turn ends now.
 func (p *Process) tellWork(ended bool) {
 	a, on := &p.reading.notes, ""
 	p.mu.Lock()
@@ -84,7 +84,7 @@ func (p *Process) tellWork(ended bool) {
 	p.reading.working = on
 }
 
-// sessionIs notes the conversation's id. After /clear it is a new one.
+// sessionIs records the conversation's id. /clear gives a new one.
 func (p *Process) sessionIs(id string) {
 	p.mu.Lock()
 	old := p.status.session
@@ -109,7 +109,7 @@ func (p *Process) moveSpool(id string) {
 	p.reading.unfollow = p.o.Follower.add(p.spool.path(".out"), p.wake)
 }
 
-// end gives the turn under way its result.
+// end gives the running turn its result.
 func (p *Process) end(r *turn.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,7 +126,7 @@ func (p *Process) end(r *turn.Result) {
 	close(t.done)
 }
 
-// drop ends the turn under way whose message the agent has let go of unread.
+// drop ends the running turn, whose message the agent has dropped unread.
 func (p *Process) drop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// Request is a call of a tool for which the agent wants permission.
+// Request is a tool call for which the agent asks permission.
 type Request struct {
 	ID          string // the agent's own
 	Tool        string
-	Input       []byte // JSON as it came, byte for byte; a RawMessage would not survive a hand-over so
+	Input       []byte // JSON as it came, byte for byte; a json.RawMessage would change it in a handoff
 	Description string
 	BlockedPath string
-	Why         string // the agent asks, in its words
+	Why         string // why the agent asks, in its own words
 	ToolUse     string // the agent's id of the call
 	Subagent    Subagent
 }
 
-// Subagent is an agent that works for the agent; the zero Subagent is the agent itself.
+// Subagent names the subagent that asks; its zero value is the agent itself.
 type Subagent struct {
 	ID   string
-	Kind string // such as "Explore"; empty when the agent has not said it
-	Task string // in the agent's words, likewise
+	Kind string // such as "Explore"; empty while unknown
+	Task string // in the agent's words; empty while unknown
 }
 
-// maxAsks is how many requests of one agent wait at a time. Claude Code uses ten
-// tools at once; each request costs memory, and a process that tells of it.
+// maxAsks is how many requests of one agent may wait at a time. Claude Code uses ten
+// tools at once; each request costs memory and a process that reports it.
 const maxAsks = 64
 
-// ErrWithdrawn says that the agent does not wait for that answer any more.
+// ErrWithdrawn says that the agent no longer waits for that answer.
 var ErrWithdrawn = errors.New("the agent asks for it no longer")
 
-// requested takes what the agent asks of us. A tool that needs permission is
-// asked for, or denied where that is not wanted; the turn goes on either way.
+// requested handles a request of the agent. A tool that needs permission is passed to
+// OnAsk, or denied if Ask is not set; the turn goes on either way.
 func (p *Process) requested(line []byte) {
 	subtype, r, err := p.parseRequest(line)
 	switch {
@@ -53,8 +53,7 @@ func (p *Process) requested(line []byte) {
 	}
 }
 
-// parseRequest decodes a control request. With an error the id may be there all
-// the same.
+// parseRequest decodes a control request. It may return the id even with an error.
 func (p *Process) parseRequest(line []byte) (subtype string, r Request, err error) {
 	var m struct {
 		ID      string `json:"request_id"`
@@ -81,14 +80,14 @@ func (p *Process) parseRequest(line []byte) (subtype string, r Request, err erro
 	return q.Subtype, r, err
 }
 
-// refuse denies a tool call that nobody is asked about.
+// refuse denies a tool call without asking anybody.
 func (p *Process) refuse(r Request, why string) error {
 	p.noteDenied(r)
 	_, err := p.write(permission(r, false, why))
 	return err
 }
 
-// refusal is the answer to a request that we do not know.
+// refusal is the answer to an unknown request.
 func refusal(id string) []byte {
 	line, err := encode(map[string]any{"type": "control_response", "response": map[string]string{
 		"subtype": "error", "request_id": id, "error": "not supported",
@@ -99,8 +98,8 @@ func refusal(id string) []byte {
 	return line
 }
 
-// permission is the answer to a request. The input goes back as it came: the
-// agent runs the tool with what it is given here.
+// permission is the answer to a request. The input goes back unchanged: the agent
+// runs the tool with the input of this answer.
 func permission(r Request, allow bool, why string) []byte {
 	input := r.Input
 	if len(input) == 0 {
@@ -126,7 +125,7 @@ func quoted(s string) []byte {
 	return line[:len(line)-1]
 }
 
-// park has a request wait for Answer.
+// park lets a request wait for Answer.
 func (p *Process) park(r Request) {
 	p.mu.Lock()
 	p.asks.waiting, p.asks.unresponsive = append(p.asks.waiting, r), false
@@ -135,13 +134,13 @@ func (p *Process) park(r Request) {
 }
 
 // Answer allows a tool call, or denies it and tells the agent why. The error is
-// ErrWithdrawn when the agent does not wait for that any more; after another one
-// it may be tried again.
+// ErrWithdrawn if the agent no longer waits for it; after any other error Answer may
+// be called again.
 func (p *Process) Answer(request string, allow bool, why string) error {
 	return p.answerWith(request, allow, func(r Request) []byte { return permission(r, allow, why) })
 }
 
-// AnswerWithInput is Answer that allows a tool call with another input.
+// AnswerWithInput allows a tool call with another input.
 func (p *Process) AnswerWithInput(request string, input []byte) error {
 	return p.answerWith(request, true, func(r Request) []byte {
 		r.Input = input
@@ -151,10 +150,10 @@ func (p *Process) AnswerWithInput(request string, input []byte) error {
 
 // answerWith writes the line that answers a request.
 func (p *Process) answerWith(request string, allow bool, line func(Request) []byte) error {
-	p.input.mu.Lock() // one step with the writing, so that Pause sees it done or not done
+	p.input.mu.Lock() // taking and writing are one step, so that Pause sees both or neither
 	defer p.input.mu.Unlock()
-	// It is taken first: once it is written, the whole turn may be over before
-	// this goroutine runs again.
+	// The request is taken first: once the answer is written, the whole turn may be
+	// over before this goroutine runs again.
 	r, ok := p.takeAsk(request)
 	if !ok {
 		return ErrWithdrawn
@@ -172,8 +171,8 @@ func (p *Process) answerWith(request string, allow bool, line func(Request) []by
 	return err
 }
 
-// noteDenied notes that we have denied what a subagent of the turn under way asked
-// for. No result tells of that.
+// noteDenied records that iris denied a tool call of a subagent in the running turn.
+// No result contains that.
 func (p *Process) noteDenied(r Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,8 +181,8 @@ func (p *Process) noteDenied(r Request) {
 	}
 }
 
-// takeDenied returns what was denied to subagents since the turn began, or since
-// it was asked for last. Some of it may be in the result too, with the same ids.
+// takeDenied returns the denials of subagents' calls since the turn began or since
+// its last call. Some may be in the result too, with the same ids.
 func (p *Process) takeDenied() []denial {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -192,7 +191,7 @@ func (p *Process) takeDenied() []denial {
 	return all
 }
 
-// takeAsk ends the wait for an answer; false when there was none.
+// takeAsk ends the wait for an answer; false if there was none.
 func (p *Process) takeAsk(request string) (Request, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -203,20 +202,20 @@ func (p *Process) takeAsk(request string) (Request, bool) {
 	r := p.asks.waiting[i]
 	p.asks.waiting = slices.Delete(p.asks.waiting, i, i+1)
 	if !p.asks.unresponsive {
-		p.status.progress = time.Now() // from here on it can stall
+		p.status.progress = time.Now() // from now on it can stall
 	}
 	return r, true
 }
 
-// heard notes that the agent reads what it is answered.
+// heard records that the agent reads its answers.
 func (p *Process) heard() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.progress, p.asks.unresponsive = time.Now(), false
 }
 
-// unanswered puts a request back whose answer was not written, unless the agent is
-// gone. An agent that does not read the answer it waits for has stalled.
+// unanswered puts back a request whose answer was not written, unless the agent is
+// gone. An agent that does not read the answer that it waits for has stalled.
 func (p *Process) unanswered(r Request) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -229,7 +228,7 @@ func (p *Process) unanswered(r Request) bool {
 	return true
 }
 
-// cancelled takes a request back that the agent no longer makes.
+// cancelled removes a request that the agent has withdrawn.
 func (p *Process) cancelled(line []byte) {
 	var m struct {
 		ID string `json:"request_id"`
@@ -246,8 +245,8 @@ func (p *Process) withdraw(request string) bool {
 	return true
 }
 
-// closeRequests denies the agent's open requests when a turn is over. Its subagents
-// work on, and their requests wait.
+// closeRequests denies the agent's open requests when a turn is over. Requests of its
+// subagents still wait, since these work on.
 func (p *Process) closeRequests() {
 	p.closeThose(func(r Request) bool { return r.Subagent.ID == "" })
 }
@@ -269,7 +268,7 @@ func (p *Process) closeThose(over func(Request) bool) {
 	}
 }
 
-// withdrawAll says that nobody waits for an answer any more.
+// withdrawAll withdraws every open request.
 func (p *Process) withdrawAll() {
 	for _, r := range p.waitingAsks() {
 		p.withdraw(r.ID)

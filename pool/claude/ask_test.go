@@ -66,7 +66,7 @@ func (a *asked) next() Request {
 	}
 }
 
-// gone wants the request to be withdrawn.
+// gone checks that the request is withdrawn.
 func (a *asked) gone(id string) {
 	a.t.Helper()
 	select {
@@ -297,7 +297,7 @@ func TestPermissionIsOneLineOfJSON(t *testing.T) {
 	}
 }
 
-// An answer after which the turn ends at once was an answer all the same.
+// An answer counts even if the turn ends right after it.
 func TestAnswerIsNotWithdrawn(t *testing.T) {
 	a := fakeAsking(t)
 	p := a.start()
@@ -313,8 +313,8 @@ func TestAnswerIsNotWithdrawn(t *testing.T) {
 	}
 }
 
-// An answer that could not be written is not given: the request waits on, until
-// the agent goes.
+// An answer that could not be written is not given: the request still waits, until
+// the agent is gone.
 func TestAnswerThatIsNotWritten(t *testing.T) {
 	a := fakeAsking(t)
 	p := a.start()
@@ -352,7 +352,8 @@ func TestAgentTakesARequestBack(t *testing.T) {
 	u.wait(t)
 }
 
-// What an agent asks for at once is bounded: the rest is denied, and it goes on.
+// The number of requests of an agent at a time is limited: the rest is denied, and
+// the agent goes on.
 func TestTooManyRequestsAtOnce(t *testing.T) {
 	a := fakeAsking(t)
 	a.requests = make(chan Request, maxAsks+1)

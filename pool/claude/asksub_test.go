@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// subagentAsks is how a subagent asks for permission.
+// subagentAsks is a subagent's request for permission.
 const subagentAsks = `{"type":"control_request","request_id":"sub","request":{"subtype":"can_use_tool","tool_name":"Write",` +
 	`"input":{ "n":1},"tool_use_id":"toolu_sub","agent_id":"a1"}}`
 
@@ -38,7 +38,7 @@ func (a *asked) says(p *Process, lines ...string) {
 	})
 }
 
-// What a subagent asks for outlives the result of the main turn, and ends when the
+// The request of a subagent outlives the result of the main turn, and ends when the
 // agent is idle.
 func TestSubagentsRequestOutlivesTheResult(t *testing.T) {
 	a := fakeAsking(t)

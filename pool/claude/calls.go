@@ -16,14 +16,14 @@ type response struct {
 	Body    json.RawMessage `json:"response"`
 }
 
-// calls are the control requests made of the agent.
+// calls holds the control requests to the agent.
 type calls struct {
 	mu      sync.Mutex // protects the fields below
-	number  int        // of requests so far
+	number  int        // of the last request
 	waiting map[string]chan response
 }
 
-// add returns the id of the next request, and where its answer will come.
+// add returns the id of the next request, and the channel for its answer.
 func (c *calls) add() (id string, answer chan response) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,14 +42,14 @@ func (c *calls) forget(id string) {
 	delete(c.waiting, id)
 }
 
-// made is how many requests were made so far.
+// made is the number of requests so far.
 func (c *calls) made() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.number
 }
 
-// answer hands a control response to the caller that waits for it.
+// answer passes a control response to the caller that waits for it.
 func (c *calls) answer(line []byte) {
 	var m struct {
 		Response response `json:"response"`
@@ -65,7 +65,7 @@ func (c *calls) answer(line []byte) {
 	}
 }
 
-// ask writes a control request and returns where its answer will come.
+// ask writes a control request and returns the channel for its answer, and its id.
 func (p *Process) ask(subtype string) (<-chan response, string, error) {
 	return p.askFor(bare(subtype))
 }
@@ -73,7 +73,7 @@ func (p *Process) ask(subtype string) (<-chan response, string, error) {
 // bare is a control request without parameters.
 func bare(subtype string) map[string]any { return map[string]any{"subtype": subtype} }
 
-// askFor is ask of a request with parameters.
+// askFor is ask with parameters.
 func (p *Process) askFor(request map[string]any) (<-chan response, string, error) {
 	id, c := p.calls.add()
 	line, err := encode(struct {
@@ -91,8 +91,8 @@ func (p *Process) askFor(request map[string]any) (<-chan response, string, error
 	return c, id, nil
 }
 
-// call is ask and the wait for the answer. It works in mid-turn too and does
-// not disturb the turn.
+// call writes a control request and waits for the answer. It does not disturb a
+// running turn.
 func (p *Process) call(ctx context.Context, subtype string) (response, error) {
 	return p.request(ctx, bare(subtype))
 }

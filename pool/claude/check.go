@@ -10,8 +10,8 @@ import (
 	"iris/pool/procs"
 )
 
-// Check measures the process and everything below it, and with ping asks it
-// for a sign of life. It does not disturb a turn.
+// Check measures the process and everything below it; with ping it also asks for a
+// sign of life. It does not disturb a turn.
 func (p *Process) Check(ctx context.Context, ping bool) (pool.Health, error) {
 	if ping {
 		if _, err := p.call(ctx, "get_binary_version"); err != nil {
@@ -22,9 +22,9 @@ func (p *Process) Check(ctx context.Context, ping bool) (pool.Health, error) {
 	return pool.Health{Memory: procs.TreeMemory(p.ident.PID)}, nil
 }
 
-// Stale says why the process should be replaced before its next turn: it has
-// read its files once, at start, and without its directory Claude Code fails the
-// turn and exits. Another directory in that place it takes for its own.
+// Stale says why the process should be replaced before its next turn. It has read its
+// files only at its start; and without its directory Claude Code fails the turn and
+// exits. A new directory at the same path does not count as a change.
 func (p *Process) Stale() string {
 	if info, err := os.Stat(p.o.Dir); err != nil || !info.IsDir() {
 		return "directory gone"
@@ -32,7 +32,7 @@ func (p *Process) Stale() string {
 	return p.watched.stale(p.o.Stamp.Now)
 }
 
-// Watched is what an agent has read at its start.
+// Watched records the files and the configuration that an agent was started with.
 type Watched struct {
 	Files []File
 	Then  string // the configuration
@@ -47,11 +47,11 @@ type File struct {
 	Inode uint64
 }
 
-// A Stamp tells two configurations apart: the one that the process is started with, and
-// the one of now.
+// A Stamp compares two configurations: that of the process's start and the current
+// one.
 type Stamp struct {
 	Then string
-	Now  func() string // nil where it never changes
+	Now  func() string // nil if it never changes
 }
 
 func watch(paths []string, then string) Watched {
@@ -74,7 +74,7 @@ func fileAt(path string) File {
 	return f
 }
 
-// stale says what has changed since the start; now tells the configuration.
+// stale says what has changed since the start; now returns the current configuration.
 func (w *Watched) stale(now func() string) string {
 	if now != nil && now() != w.Then {
 		return "configuration changed"

@@ -33,9 +33,9 @@ func (o *Options) argv() []string {
 	return append(append(args, o.conversationModel()...), o.variantArgs()...)
 }
 
-// environ is the agent's environment: what the caller built, without what a
-// parent agent left in it and what would run a turn twice, and with what the
-// driver relies on.
+// environ is the agent's environment: the caller's, without variables of a parent
+// agent and variables that would run a turn twice, and with variables that the driver
+// needs.
 func (o *Options) environ() []string {
 	seen := map[string]bool{}
 	env := slices.DeleteFunc(backwards(o.Env), func(v string) bool {
@@ -56,14 +56,14 @@ func (o *Options) environ() []string {
 	return append(env, procs.EnvProcess+"="+o.ID, "PWD="+o.Dir, "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS=1")
 }
 
-// backwards is env with the last first: of two values the last counts.
+// backwards is env in reverse: of two values the last counts.
 func backwards(env []string) []string {
 	env = slices.Clone(env)
 	slices.Reverse(env)
 	return env
 }
 
-// check finds what no second try would fix.
+// check finds errors that another try would not fix.
 func (o *Options) check() error {
 	if !ValidSessionID(o.SessionID) {
 		return fmt.Errorf("session %q is not a UUID", o.SessionID)
@@ -78,8 +78,8 @@ func (o *Options) check() error {
 	return nil
 }
 
-// program finds the file to run: along the agent's own PATH, and from the
-// agent's directory when the name is a relative path.
+// program finds the file to run: in the agent's own PATH, or from the agent's
+// directory if the name is a relative path.
 func (o *Options) program() (string, error) {
 	if strings.Contains(o.Command, "/") {
 		path := o.Command
@@ -109,7 +109,7 @@ func (o *Options) program() (string, error) {
 	return "", fmt.Errorf("program %q is not on the agents' PATH (%s)%w", o.Command, search, sys.Silent(exec.ErrNotFound))
 }
 
-// executable says why the program at path cannot be run, if that is plain to see.
+// executable says why the program at path obviously cannot run.
 func executable(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -139,12 +139,11 @@ func ValidSessionID(s string) bool {
 	return true
 }
 
-// noConversation is what Claude Code says of a transcript that is of another
-// directory, or that it cannot read.
+// noConversation is what Claude Code says of a transcript that it cannot read or that
+// belongs to another directory.
 const noConversation = "No conversation found"
 
-// A program that says one of these will say it again until a person has
-// changed something.
+// A program that says one of these will fail again until a person changes something.
 var permanent = []string{
 	"unknown option", "unknown command", strings.ToLower(noConversation), "invalid session id",
 	"cannot be used with root", "missing required argument", "argument missing", "is invalid", "exec format error",
@@ -155,8 +154,8 @@ func isPermanent(said string) bool {
 	return slices.ContainsFunc(permanent, func(p string) bool { return strings.Contains(said, p) })
 }
 
-// lastWords picks the line of a stderr that says most: the last that speaks of
-// an error, else the last.
+// lastWords picks the most useful line of a stderr: the last that mentions an error,
+// else the last.
 func lastWords(stderr []byte) string {
 	last := ""
 	lines := strings.Split(strings.TrimSpace(string(stderr)), "\n")

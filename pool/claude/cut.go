@@ -7,24 +7,26 @@ import (
 	"iris/pool/turn"
 )
 
-// On a full disk the agent goes on, and what it has to say is lost, or kept by it until it
-// writes again. Either way the result of a turn does not come by itself. The agent says
-// whether it is still in the turn: the answer to initialize names its state, and what it
-// has kept comes before that answer. It is asked at the signs of such a loss:
+// On a full disk the agent goes on, but its output is lost, or kept by the agent
+// until its next write. Either way the result of a turn does not come by itself. The
+// agent can say whether the turn still runs: its answer to initialize names its
+// state, and output that it has kept comes before that answer. The agent is asked
+// when there are signs of a loss:
 //
 //	no room could be reserved ahead of the turn
 //	the last line of the spool has no end, and nothing follows
 //	the agent is idle, and no result of the turn was read
 //
-// and only while there is room, since its answers must not take that of the result.
+// and only while there is room, since its answers must not take the room of the
+// result.
 const (
-	lookEvery = 2 * time.Second  // for a line without an end, and between two questions at first
-	lookLate  = 30 * time.Second // between two questions later
-	quietFor  = time.Minute      // without a word, where a program does not say its state
+	lookEvery = 2 * time.Second  // for a line without an end, and between the first questions
+	lookLate  = 30 * time.Second // between later questions
+	quietFor  = time.Minute      // without output, if a program does not report its state
 )
 
-// missed reports whether the agent, by its own account, has ended the turn under way
-// without a result.
+// missed reports whether the agent says that it has ended the running turn without a
+// result.
 func (a *turnNotes) missed() bool {
 	m := a.Message
 	return m != nil && m.Mine && m.First == nil && m.Held == nil
@@ -39,11 +41,11 @@ func (p *Process) lookForCut(u *activeTurn) {
 	}
 }
 
-// resultLost asks the agent, after some of its output was lost, whether the turn is over
-// all the same, and returns its end then: nobody knows how it went. It returns nil when
-// the turn ends otherwise, or is to end.
+// resultLost asks the agent, after some of its output was lost, whether the turn is
+// over, and then returns an unknown end. It returns nil if the turn ends in another
+// way, or is being ended.
 func (p *Process) resultLost(ctx context.Context, u *activeTurn) *turn.Result {
-	idle := 0 // answers of that kind in a row: the first may have crossed the message
+	idle := 0 // consecutive answers "idle": the first may have crossed the message
 	for wait := p.timing.lookEvery; ; wait = min(2*wait, lookLate) {
 		asked, cancel := context.WithTimeout(ctx, wait)
 		if idle++; !p.saysOver(asked) {
@@ -67,8 +69,8 @@ func (p *Process) resultLost(ctx context.Context, u *activeTurn) *turn.Result {
 	}
 }
 
-// saysOver asks the agent whether it is idle. All that it wrote before its answer has
-// been handled by then. One that does not say it must have been quiet for long.
+// saysOver asks the agent whether it is idle. All its earlier output has been handled
+// by then. A program that does not report its state must have been quiet for long.
 func (p *Process) saysOver(ctx context.Context) bool {
 	if p.spool.room() != nil {
 		return false
@@ -90,8 +92,8 @@ func (p *Process) isOver(u *activeTurn) bool {
 	return u.over()
 }
 
-// unknownEnd is the end of a turn whose result was lost. Its agent is not used again: what
-// it has lost besides is not known, and its sums go on with what this turn has cost.
+// unknownEnd is the end of a turn whose result was lost. The agent is not used again:
+// it may have lost more, and the cost of this turn is still in its sums.
 func (p *Process) unknownEnd(ctx context.Context) *turn.Result {
 	return &turn.Result{
 		Outcome: turn.Unknown, SessionID: p.Session(), CostUSD: p.costNow(ctx),
@@ -100,7 +102,7 @@ func (p *Process) unknownEnd(ctx context.Context) *turn.Result {
 	}
 }
 
-// costNow is what the turn has cost by the agent's sums; 0 where they say nothing of it.
+// costNow is the cost of the turn by the agent's sums; 0 if they do not say.
 func (p *Process) costNow(ctx context.Context) float64 {
 	p.mu.Lock()
 	base, known := p.status.totals.Cost, !p.status.answered.IsZero() || !p.o.resume

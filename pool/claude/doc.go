@@ -1,8 +1,8 @@
 // Package claude drives one Claude Code process: it starts the process, sends it one
-// message at a time, tells how each turn ended, and ends the process with everything it
-// started. It is not a pool and does not decide which agent lives. It knows the
-// program's protocol so that no other package has to; the built-in echo agent and the
-// tests' fake speak the same protocol.
+// message at a time, reports how each turn ended, and ends the process with
+// everything it started. It is not a pool and does not decide which agents run. No
+// other package knows the program's protocol; the built-in echo agent and the tests'
+// fake speak it too.
 //
 // # Where to find it
 //
@@ -23,9 +23,9 @@
 //
 // # An agent's stdin is a pipe, its stdout is a file
 //
-// A turn must outlive the daemon. So the agent writes into a file of its own, the
-// spool, and the daemon follows that file. When the daemon dies, the agent sees the end
-// of its input, finishes its turn, writes the result into the spool and exits; the next
+// A turn must outlive the daemon. So the agent writes into its own file, the spool,
+// and the daemon follows that file. When the daemon dies, the agent reads the end of
+// its input, finishes its turn, writes the result into the spool and exits; the next
 // daemon reads it there.
 //
 //	daemon ── pipe ──▶ agent ── O_APPEND ──▶ <session>.<process>.out   the spool
@@ -33,17 +33,18 @@
 //	   └── fsnotify, pread ◀────────────────┘
 //	   └── record: pid, start time, boot id, sums ─▶ <session>.<process>.json
 //
-// The flock on the spool is taken before the start and inherited with the agent's
-// stdout; the daemon closes its own descriptor of it. While the lock is held, the agent
-// lives. Its tools do not have the descriptor. The name of the spool says which
-// conversation is in use (it is renamed when /clear begins another), and [Start] refuses
-// a second process for it, since Claude Code itself would let two write one transcript.
+// The lock (flock) on the spool is taken before the start and inherited with the
+// agent's stdout; the daemon closes its own descriptor of it. As long as the lock is
+// held, the agent lives. Its tools do not have the descriptor. The name of the spool
+// contains the id of the conversation in use (/clear begins another, and the spool is
+// renamed). [Start] refuses a second process for the same conversation, since Claude
+// Code itself would let two processes write one transcript.
 //
 // The spool gives space back to the disk by punching holes, never by truncating: the
-// agent appends at any time. These parts are kept: the end of a turn until the owner has
-// it on record, and the proof that a noted turn never began, both until
-// [Process.ResultRecorded]; the last state line; and up to 64 MB that a [Stream] has yet
-// to read. A Stream reads the same file through a descriptor of its own, at its own
+// agent may append at any time. These parts are kept: the end of a turn until its
+// owner has recorded it, and the proof that a recorded turn never began, both until
+// [Process.ResultRecorded]; the last state line; and up to 64 MB that a [Stream] has
+// not yet read. A Stream reads the same file through its own descriptor, at its own
 // pace. The files are removed when the process is gone and no part of them is needed.
 //
 // # One process' life
@@ -66,34 +67,35 @@
 //	Stop     > control_request end_session, then end of file, SIGTERM, SIGKILL,
 //	           each after Grace; then the rest of the process tree
 //
-// A message is written only while the last state line says idle, or beside subagents if
-// the program says by uuid what becomes of a message; and while every line in the spool
-// has been read. A message that arrives during a turn is merged into it. turnNotes says
-// whose a result is.
+// A message is written only when every line in the spool has been read and the last
+// state line says idle; or beside subagents, if the program reports by uuid what
+// becomes of a message. A message that arrives during a turn is merged into it.
+// turnNotes says which message a result belongs to.
 //
-// On a full disk the agent leaves a torn line and drops, or holds back, its output. So
-// room for an answer is reserved before each turn, and without it the turn does not
-// begin. During the turn the room is kept ahead of the output, since an answer comes in
-// pieces (--include-partial-messages) before it comes whole. If that was not enough, the
-// agent is asked whether it is idle (cut.go); if it is, its turn ends as unknown.
+// On a full disk the agent leaves an incomplete line, and drops or holds back its
+// output. So room for an answer is reserved before each turn; without it the turn
+// does not begin. During the turn the room is kept ahead of the output, since an
+// answer comes in pieces (--include-partial-messages) before it comes whole. If that
+// was not enough, the agent is asked whether it is idle (cut.go); if it is, its turn
+// ends as unknown.
 //
-// is_error says whether a turn failed, never the subtype. Costs and tokens in a result
-// are sums since the start of the process: results carry differences. A result leaves
-// out when a rate limit is over, the text before an error cut the answer short, and the
-// work in the background. turnNotes takes those from the lines before it.
+// is_error says whether a turn failed, never the subtype. Costs and tokens in a
+// result are sums since the start of the process; Result has the differences. A
+// result does not say when a rate limit ends, which text came before an error, and
+// what runs in the background. turnNotes takes these from earlier lines.
 //
 // # Variants
 //
-// A process has some parts of a turn.Variant from its start. Model and the limit of
-// turns are arguments behind the team's; text that a person has written (a part of the
-// system prompt, a schema) goes into the initialize request, where no list of processes
-// shows it; systemPromptSnapshot keeps the program from recording the prompt with the
-// conversation. The control request set_model is not used: it leaves remarks in the
-// conversation each time. A resume goes on with the model of the last answer, so
-// Options.Model gives a conversation its own back.
+// Some parts of a turn.Variant are set at the start of a process. Model and the limit
+// of turns are arguments after the team's; text that a person has written (a part of
+// the system prompt, a schema) goes into the initialize request, where no list of
+// processes shows it; systemPromptSnapshot keeps the program from recording the
+// prompt with the conversation. The control request set_model is not used: it leaves
+// remarks in the conversation each time. A resumed conversation uses the model of its
+// last answer, so Options.Model restores its own.
 //
 // The other parts are set just before the message is written and taken back when its
-// turn is over, so that turns of the agent's own have the rules of the team:
+// turn is over, so that the agent's own turns have the settings of the team:
 //
 //	> control_request set_permission_mode    the mode of the message, else the team's
 //	> control_request get_settings           the effort to go back to: null would be the model's default
@@ -102,22 +104,22 @@
 //	< result
 //	> (the same with what the team has)
 //
-// The current mode is in the answer to initialize, in each init line and in each status
-// line of a change, including changes by the agent's own tools. A program that does not
-// name its mode in the answer to initialize names it in its first turn only; if such a
-// process began with the mode of a message, it keeps that mode.
+// The current mode is in the answer to initialize, in each init line and in each
+// status line of a change, including changes by the agent's own tools. A program that
+// does not name its mode in the answer to initialize names it only in its first turn;
+// if such a process began with the mode of a message, it keeps that mode.
 //
 // # The end of an agent
 //
-// Each Bash tool has a session of its own, so the agent's process group does not reach
-// it. Stop looks at the tree below the agent before and while it ends, and then kills
-// the rest of the tree and of the sessions of its tools. When an agent dies unasked,
-// everything below it at the end of its last turn, and everything it has started since,
-// is killed; the variable IRIS_PROCESS in the environment attributes a process whose
-// parent is gone. A process that made itself a daemon before (its own session,
-// re-parented) is left alone. Package procs has the tree, and sends the signals. The
-// agent is never killed within 150 ms after a result: its transcript reaches the disk up
-// to 110 ms late.
+// Each Bash tool has a session of its own, so the agent's process group does not
+// include it. Stop looks at the tree below the agent before and while it ends, and
+// then kills the rest of the tree and of the sessions of its tools. When an agent
+// dies by itself, everything below it at the end of its last turn, and everything it
+// has started since, is killed; the variable IRIS_PROCESS in the environment
+// attributes a process whose parent is gone. A process that made itself a daemon
+// before (its own session, re-parented) is left alone. Package procs has the tree,
+// and sends the signals. The agent is never killed within 150 ms after a result: its
+// transcript reaches the disk up to 110 ms late.
 //
 // # After the daemon
 //
@@ -128,21 +130,22 @@
 //
 // # Another image of the same program
 //
-// When the daemon replaces its own program, the agents stay its children, and the pipe
-// to each stays open. [Process.Pause] stops the daemon's side of one between two lines,
-// in both directions; it returns, and [Adopt] takes, where both directions stand. So no
-// line is handled twice, and none is left out: the agent's output meanwhile is in the
-// spool. In mid-turn the new Process is in that turn, and [Process.Rejoin] waits for its
-// end. A turn whose line the agent may not have in full cannot be handed over
-// (ErrUnready).
+// When the daemon replaces its own program, the agents stay its children, and the
+// pipe to each stays open. [Process.Pause] stops the daemon's side between two lines,
+// in both directions, and returns the position in both; [Adopt] continues there. So
+// no line is handled twice or left out: the agent's output meanwhile is in the spool.
+// If a turn is running, the new Process is in that turn, and [Process.Rejoin] waits
+// for its end. While the agent may not have the whole line of a turn, its process
+// cannot be handed over (ErrUnready).
 //
 // A process that cannot be adopted loses its input, and is an orphan from then on.
 //
 // # Goroutines
 //
-// A process has two: one waits for its exit (in the runtime's poller, holding no
-// thread), one reads its spool when told to and holds no buffer in between. Stop waits
-// for both; after an exit they end by themselves. Process.Done is closed by the second.
-// A third asks what keeps the first turn from beginning, and ends with that. A
-// [Follower] has one for all processes, and one of fsnotify's. Its Close waits.
+// A process has two: one waits for its exit (in the runtime's poller, without a
+// thread), one reads its spool when told to and keeps no buffer in between. Stop
+// waits for both; after an exit they end by themselves. The second closes
+// Process.Done. A third asks what delays the first turn, and ends when that turn
+// begins. A [Follower] has one for all processes, and one of fsnotify's. Its Close
+// waits.
 package claude

@@ -11,15 +11,15 @@ import (
 // An Ending is one way in which a turn ends.
 type Ending struct {
 	Name    string
-	When    string // what the agent writes then, for people
+	When    string // what the agent writes, for people
 	Outcome turn.Outcome
 
 	is  func(r *resultLine) bool
-	why string // what went wrong; empty: what the agent says
+	why string // what went wrong; empty: take it from the agent
 }
 
-// endings says of each result how the turn has ended: the first that fits. is_error
-// decides about success, never the subtype: errors of the API come as "success".
+// endings says how the turn of a result has ended: the first row that fits counts.
+// is_error decides about success, never the subtype: API errors come as "success".
 // iris-internals(7) shows this table.
 var endings = []Ending{
 	{"turn limit", "subtype error_max_turns", turn.Limit,
@@ -60,30 +60,30 @@ var endings = []Ending{
 		func(*resultLine) bool { return true }, ""},
 }
 
-// Endings returns the table by which the end of a turn is judged: the first row that
-// fits counts.
+// Endings returns the table that decides how a turn ended; the first row that fits
+// counts.
 func Endings() []Ending { return slices.Clone(endings) }
 
 // deferred reports whether a hook has put off a tool call.
 func (r *resultLine) deferred() bool { return r.Terminal == "tool_deferred" }
 
-// hookStopped reports whether a hook of the user's has ended the turn.
+// hookStopped reports whether a hook of the user has ended the turn.
 func (r *resultLine) hookStopped() bool {
 	return r.Terminal == "hook_stopped" || r.Terminal == "stop_hook_prevented"
 }
 
-// partial reports whether an answer ends where the model did not end it: its
-// stream was cut off so cleanly that the agent took it for whole, or it was to be
-// gone on with. A turn in which no model was called has no stop reason either.
+// partial reports whether the answer ends before its end: its stream was cut off in a
+// way that the agent did not notice, or it was to be continued. A turn that called no
+// model has no stop reason either.
 func (r *resultLine) partial() bool {
 	return r.Turns > 0 && (r.Stop == "" || r.Stop == "pause_turn")
 }
 
-// refusals are what the program answers by itself to a command that it does not run.
+// refusals begin the program's own answers to commands that it does not run.
 var refusals = []string{"Unknown command: ", "Unknown skill: "}
 
-// notAsked reports whether nobody has dealt with the message: a hook has blocked it, or
-// it is a command that the program has not, or not here.
+// notAsked reports whether the message was not processed: a hook has blocked it, or
+// it is a command that the program does not know or not allow here.
 func (r *resultLine) notAsked() bool {
 	refused := strings.HasSuffix(r.Text, " isn't available in this environment.")
 	for _, prefix := range refusals {
@@ -92,7 +92,7 @@ func (r *resultLine) notAsked() bool {
 	return r.Turns == 0 && r.origin() == "" && (!r.Local || refused)
 }
 
-// complete is a result with what the lines before it say of the turn.
+// complete is the result, with what earlier lines say about the turn.
 func (a *turnNotes) complete(r *resultLine, base totals) *turn.Result {
 	out := r.result(base)
 	out.Model = a.Model
@@ -117,8 +117,8 @@ func (a *turnNotes) complete(r *resultLine, base totals) *turn.Result {
 	return out
 }
 
-// keepSaid keeps what the model has said in a turn that did not end well: as its text,
-// or, where that is what went wrong, before it.
+// keepSaid keeps the model's texts in a turn that did not end well: as Text, or as
+// Earlier if Text is the error.
 func (a *turnNotes) keepSaid(out *turn.Result, r *resultLine) {
 	said := a.said(0)
 	// A part of an answer before an error of the API is a partial answer.
@@ -147,8 +147,8 @@ func (r *resultLine) ending() Ending {
 	panic("bug: the last ending fits all")
 }
 
-// answer is the text of a turn that ended well. The result has the last text alone,
-// and none where a hook kept the turn going to its end.
+// answer is the text of a turn that ended well. The result has only the last text,
+// and none if a hook kept the turn going to its end.
 func (a *turnNotes) answer(r *resultLine) string {
 	switch {
 	case given(r.Output) || r.Turns == 0:
@@ -161,13 +161,13 @@ func (a *turnNotes) answer(r *resultLine) string {
 	return r.Text
 }
 
-// reason is one line on what went wrong.
+// reason is one line about the failure.
 func (r *resultLine) reason() string {
 	return cmp.Or(oneLine(r.said()), "agent gave no reason ("+r.Subtype+")")
 }
 
-// followed is the result of a message together with that of the turn in which its
-// work in the background has reported.
+// followed joins the result of a message with that of the turn in which its
+// background work has reported.
 func followed(first, next *turn.Result) *turn.Result {
 	r := *next
 	r.Earlier = append(append(r.Earlier[:0:0], first.Earlier...), first.Text)
@@ -183,9 +183,8 @@ func followed(first, next *turn.Result) *turn.Result {
 	return &r
 }
 
-// addDenials adds the tool calls that were denied, each once, with its input, which not
-// every line has that tells of a denial. A turn that ended well but for them is one in
-// which a tool was denied.
+// addDenials adds denied tool calls, each once, with its input, which some of the
+// lines about a denial lack. A turn that otherwise ended well becomes denied.
 func addDenials(r *turn.Result, denials []denial) {
 	at := map[string]int{}
 	for _, d := range denials {

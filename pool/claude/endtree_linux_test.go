@@ -119,7 +119,7 @@ func below(id string, agent int) []int {
 	return out
 }
 
-// What is below a live agent is its own to end.
+// A live agent ends the processes below it by itself.
 func TestEndDaemonsLeavesLiveAgentsAlone(t *testing.T) {
 	r := fakeRig(t)
 	r.o.Env = append(r.o.Env, procs.EnvState+"=/state", procs.EnvTeam+"=a")

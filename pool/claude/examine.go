@@ -14,36 +14,36 @@ import (
 	"iris/config/sys"
 )
 
-// examineTimeout bounds each run of a program that is only asked about itself.
+// examineTimeout limits each run of a program that is only asked about itself.
 const examineTimeout = 10 * time.Second
 
-// mostSaid is how many bytes are kept of what such a program says.
+// mostSaid is how many bytes of its output are kept.
 const mostSaid = 64 << 10
 
-// Examined is what a program says of itself, without a message to the API.
+// Examined is what a program reports about itself, without a message to the API.
 type Examined struct {
 	Version string
-	Login   string // how it is logged in; LoggedOut, or empty when that cannot be told
+	Login   string // how it is logged in; LoggedOut, or empty if unknown
 }
 
-// LoggedOut is what Examined.Login is for nobody.
+// LoggedOut is Examined.Login of a program without a login.
 const LoggedOut = "none"
 
 // Program finds the file that Start would run with these options.
 func Program(o Options) (string, error) { return o.program() }
 
-// Examine asks a program for its version and whether somebody is logged in. The
-// error is about the first; loginErr says why the second cannot be told.
+// Examine asks a program for its version and its login. err is about the version;
+// loginErr says why the login is unknown.
 func Examine(ctx context.Context, path string, o Options) (e Examined, loginErr, err error) {
 	out, err := o.query(ctx, path, "--version")
 	if err != nil {
 		return e, nil, err
 	}
 	e.Version, _, _ = strings.Cut(strings.TrimSpace(string(out)), " ")
-	// A program without that command would take its name for a message.
+	// A program without this command would take the name for a message.
 	help, loginErr := o.query(ctx, path, "auth", "--help")
 	if loginErr != nil || !bytes.Contains(help, []byte("claude auth")) || !bytes.Contains(help, []byte("\n  status ")) {
-		return e, errors.New("it has no command to tell"), nil
+		return e, errors.New(`it has no "auth status" command`), nil
 	}
 	out, loginErr = o.query(ctx, path, "auth", "status", "--json")
 	var said struct {
@@ -51,7 +51,7 @@ func Examine(ctx context.Context, path string, o Options) (e Examined, loginErr,
 		Method   string `json:"authMethod"`
 	}
 	switch {
-	case json.Unmarshal(out, &said) != nil || said.LoggedIn == nil: // it says so with status 1, too
+	case json.Unmarshal(out, &said) != nil || said.LoggedIn == nil: // a program without a login exits with status 1, too
 		if loginErr == nil {
 			loginErr = errors.New("it does not tell")
 		}
@@ -64,8 +64,8 @@ func Examine(ctx context.Context, path string, o Options) (e Examined, loginErr,
 	return e, nil, nil
 }
 
-// query runs the program with these arguments as an agent would be run, and
-// returns what it writes to its stdout.
+// query runs the program with these arguments, in the way an agent runs, and returns
+// its stdout.
 func (o *Options) query(ctx context.Context, path string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
@@ -89,9 +89,9 @@ func (o *Options) query(ctx context.Context, path string, args ...string) ([]byt
 	return stdout.kept.Bytes(), err
 }
 
-// beginning keeps the first bytes written to it, as many as an answer may have: a
-// program that is none of those we know may write without end. The buffer is no
-// part of its interface, since its ReadFrom would keep everything.
+// beginning keeps the first bytes written to it, up to the limit of an answer: an
+// unknown program may write without end. The buffer is not embedded, since its
+// ReadFrom would keep everything.
 type beginning struct{ kept bytes.Buffer }
 
 func (b *beginning) Write(p []byte) (int, error) {

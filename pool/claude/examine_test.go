@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A program that writes without end takes no more memory than one that answers.
+// A program that writes without end takes no more memory than a program that answers.
 func TestExamineKeepsTheBeginning(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "claude")
 	written := filepath.Join(t.TempDir(), "written") // a byte for each 8 lines

@@ -5,18 +5,18 @@ import (
 	"io"
 )
 
-// isReplay reports whether a line, or its end, repeats the message of that uuid. A quote
-// inside a text has a backslash before it.
+// isReplay reports whether a line, or its end, repeats the message with that uuid.
+// Inside a text every quotation mark has a backslash before it.
 func isReplay(line []byte, uuid string) bool {
 	return uuid != "" && bytes.Contains(line, []byte(`"isReplay":true`)) && bytes.Contains(line, []byte(`"uuid":"`+uuid+`"`))
 }
 
-// A finder looks for the beginning of a message's turn in the agent's output: the agent
-// may first end one that it has begun by itself. The rules are those of turnNotes.
+// A finder looks for the beginning of a message's turn in the agent's output: the
+// agent may first end a turn of its own. The rules are those of turnNotes.
 type finder struct {
 	uuid  string
 	r     lineReader
-	first int64 // where a turn begins, should it be the message's
+	first int64 // where a turn begins that may be the message's
 	found bool
 }
 
@@ -24,7 +24,7 @@ func newFinder(s *Stream, base int64, uuid string) *finder {
 	return &finder{uuid: uuid, first: base, r: lineReader{f: upTo{s}, off: base, seen: base, max: maxLine}}
 }
 
-// upTo is the output of the turn of a stream.
+// upTo reads the spool up to the end of a stream's turn.
 type upTo struct{ s *Stream }
 
 func (u upTo) ReadAt(b []byte, off int64) (int, error) {
@@ -36,7 +36,7 @@ func (u upTo) ReadAt(b []byte, off int64) (int, error) {
 }
 
 // find reports whether the beginning of the turn is known, and goes there. With last
-// set nothing will be written any more.
+// set the output is complete.
 func (s *Stream) find(last bool) bool {
 	f := s.start
 	if f == nil {
@@ -67,7 +67,7 @@ func (f *finder) line(line []byte) {
 	}
 }
 
-// long is line for a long one.
+// long is line for a long line.
 func (f *finder) long(head, tail []byte, _ int64) bool {
 	typ, _, _ := route(head)
 	f.found = f.found || isReplay(tail, f.uuid)

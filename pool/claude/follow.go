@@ -10,28 +10,28 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// pollEvery is how often a file is looked at that could not be watched.
+// pollEvery is how often a file that could not be watched is checked.
 const pollEvery = 25 * time.Millisecond
 
-// Follower tells processes that their spools have grown. One serves all: one
-// watch a file, one goroutine (and one of fsnotify's), which Close waits for.
-// It reads nothing itself, so a slow reader does not hold up the others.
+// Follower tells processes that their spools have grown. One Follower serves all: one
+// watch a file, one goroutine (and one of fsnotify's), which Close waits for. It
+// reads nothing itself, so a slow reader does not delay the others.
 type Follower struct {
 	watcher *fsnotify.Watcher
 	wg      sync.WaitGroup
 
-	watching sync.Mutex // one change of what is watched at a time; taken before mu
+	watching sync.Mutex // one change of the watches at a time; taken before mu
 
 	mu     sync.Mutex // protects the fields below
 	kicks  map[string][]*kick
-	polled map[string]bool // could not be watched
-	more   chan struct{}   // there is something to poll now
+	polled map[string]bool // paths that could not be watched
+	more   chan struct{}   // polled has its first path
 }
 
 // kick is called when a file may have grown.
 type kick struct{ call func() }
 
-// NewFollower returns a follower at work.
+// NewFollower starts a follower.
 func NewFollower() (*Follower, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -42,15 +42,15 @@ func NewFollower() (*Follower, error) {
 	return f, nil
 }
 
-// Close ends the following and waits for it. The processes must have ended.
+// Close stops the follower and waits for it. The processes must have ended.
 func (f *Follower) Close() {
 	f.watcher.Close()
 	f.wg.Wait()
 }
 
-// add has call, which must not block, called whenever the file may have grown,
-// until remove is. A file that cannot be watched (the system's limit is
-// reached) is polled.
+// add calls call, which must not block, whenever the file may have grown, until
+// remove is called. A file that cannot be watched (the system's limit is reached) is
+// polled.
 func (f *Follower) add(path string, call func()) (remove func()) {
 	path = filepath.Clean(path)
 	k := &kick{call}
@@ -72,7 +72,7 @@ func (f *Follower) add(path string, call func()) (remove func()) {
 	return func() { f.remove(path, k) }
 }
 
-// remove takes one off, and with the last one the watch.
+// remove removes one kick, and the watch with the last one.
 func (f *Follower) remove(path string, k *kick) {
 	f.watching.Lock()
 	defer f.watching.Unlock()
@@ -126,8 +126,7 @@ func (f *Follower) kick(path string) {
 	}
 }
 
-// kickAll kicks every file, or every polled one, and reports whether there was
-// any.
+// kickAll kicks every file, or every polled file, and reports whether there was any.
 func (f *Follower) kickAll(polled bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,7 +1,7 @@
 package claude
 
-// reserveLocked keeps room ahead of a turn under way: what it writes before its
-// result must not take the room of that. The caller must hold p.mu.
+// reserveLocked keeps room ahead of a running turn: its output must not take the room
+// of its result. The caller must hold p.mu.
 func (p *Process) reserveLocked() {
 	t := p.current.open()
 	if t == nil || p.marks.scanned < t.reserved-reserve/2 {
@@ -14,11 +14,11 @@ func (p *Process) reserveLocked() {
 	}
 }
 
-// freeLocked gives back what nobody needs any more. Kept are a result that may
-// not be on record, the first block of the turn under way and the last state
-// line: a later daemon judges by them; and what a stream has yet to read. A hole ends
-// before the newline of the last line in it: what follows is a line of its own. The
-// caller must hold p.mu.
+// freeLocked gives back the parts of the spool that are not needed any more. It keeps
+// a result that may not be on record, the first block of the running turn and the
+// last state line, by which a later daemon judges, and the unread parts of streams. A
+// hole ends before the newline of its last line: then the next line begins on its
+// own. The caller must hold p.mu.
 func (p *Process) freeLocked() {
 	switch t := p.current.open(); {
 	case p.current.turn == nil && !p.current.resultPending:
@@ -37,8 +37,8 @@ func (p *Process) freeLocked() {
 	}
 }
 
-// unreadLocked is to, or where the slowest stream stands, but not further back
-// than maxLag. The caller must hold p.mu.
+// unreadLocked returns to, or the position of the slowest stream if that is lower,
+// but not more than maxLag back. The caller must hold p.mu.
 func (p *Process) unreadLocked(to int64) int64 {
 	for s := range p.marks.streams {
 		to = min(to, max(s.off.Load(), p.marks.read-maxLag))

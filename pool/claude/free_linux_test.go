@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What is given back of a turn under way ends before the line that follows: a later
-// daemon would read that as the end of the one in which the hole begins.
+// A hole in the output of a running turn ends before the next line: otherwise a later
+// daemon would read that line as the end of the line with the hole.
 func TestGivingBackKeepsTheNextLineApart(t *testing.T) {
 	s, stdout, stderr, err := createSpool(t.TempDir(), "s", "p")
 	if err != nil {

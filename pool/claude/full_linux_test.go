@@ -58,7 +58,8 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// alone plays a role in a process that may mount file systems, and returns what it says.
+// alone plays a role in a process that may mount file systems, and returns its
+// output.
 func (r *rig) alone(role, text, word string) string {
 	r.t.Helper()
 	if err := os.MkdirAll(r.o.Spools, 0o700); err != nil {
@@ -134,8 +135,8 @@ func playCutSpool() {
 	p.Stop()
 }
 
-// An answer that finds no room is lost. The turn ends all the same, once there is room:
-// the agent says that it is idle.
+// An answer for which there is no room is lost. The turn still ends, once there is
+// room: the agent says that it is idle.
 func TestTurnEndsWhoseAnswerWasLost(t *testing.T) {
 	r := fakeRig(t)
 	got := r.alone("cutspool", "flood:8:line", "300ms")

@@ -24,8 +24,8 @@ func (r *rig) given(p *Process) int64 {
 	return *rec.Given
 }
 
-// An agent may begin a turn of its own when another is recorded whose message it has
-// not been given. What it writes then says nothing of that.
+// An agent may begin a turn of its own when another turn is recorded whose message it
+// has not been given. Its output then says nothing about the recorded turn.
 func TestRealOutcomeOfAMessageNotGiven(t *testing.T) {
 	r := realRig(t)
 	p := r.start()

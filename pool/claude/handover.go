@@ -14,40 +14,40 @@ import (
 	"iris/pool/turn"
 )
 
-// Handed is a paused process as another image of the same program needs it to
-// go on with it. Stdin is the descriptor of the pipe's write end, which is the
-// only thing that has to be open in both.
+// Handed is the state of a paused process for another image of the same program.
+// Stdin is the descriptor of the pipe's write end; nothing else must be open in both
+// images.
 type Handed struct {
-	Process       string // the pool's id of it
+	Process       string // the pool's id of the process
 	Session       string
 	Dir           string
 	PID           int
-	Start         uint64 // of the process, in the system's own unit
+	Start         uint64 // start time of the process, in the system's unit
 	Stdin         int
 	Started       time.Time
 	Progress      time.Time
 	Answered      time.Time
 	Watched       Watched
 	StateAt       int64
-	Read          int64  // all lines before it have been handled, and none after it
-	Free          int64  // all before it has been given back to the disk
-	ResultPending bool   `json:"Untaken"` // its name in the format of a hand-over
-	Requests      int    // made of the agent so far
-	Notes         Notes  // what the lines so far say
-	Works         string // what OnWorking was told last
+	Read          int64  // every line before it has been handled, and none after it
+	Free          int64  // everything before it was given back to the disk
+	ResultPending bool   `json:"Untaken"` // under its name in the handoff format
+	Requests      int    // number of control requests so far
+	Notes         Notes  // from the lines so far
+	Works         string // the last argument of OnWorking
 	Below         procs.TreeState
-	InTurn        bool // a turn of ours is under way, and the agent has the whole of its line
+	InTurn        bool // a sent turn is running, and the agent has its whole line
 	TurnUUID      string
 	TurnFreed     int64
 	Cut           bool // output of that turn may be missing
 	NoWait        bool
 	Tuning        Tuning
 	Ask           bool
-	Asks          []Request // that wait for an answer
-	Denied        []denial  // to subagents in the turn under way, by us
+	Asks          []Request // requests that wait for an answer
+	Denied        []denial  // calls of subagents that iris has denied in the running turn
 }
 
-// handedResult is a turn.Result under the names that the format of a hand-over has.
+// handedResult is a turn.Result with the field names of the handoff format.
 type handedResult struct {
 	Outcome    turn.Outcome
 	Text       string
@@ -72,13 +72,12 @@ type handedResult struct {
 	Retire     string
 }
 
-// ErrUnready says that a process is in the middle of something which cannot be
-// handed over, and soon will not be.
+// ErrUnready says that a process cannot be handed over just now, but can be soon.
 var ErrUnready = errors.New("the agent is being written to")
 
-// Pause stops the handling of what the agent writes, and all writing to it, and
-// returns where it stands. The agent itself notices nothing. After an error
-// nothing is paused; otherwise Unpause ends it.
+// Pause stops handling the agent's output and writing to the agent, and returns the
+// state. The agent itself notices nothing. After an error nothing is paused;
+// otherwise Unpause ends the pause.
 func (p *Process) Pause(ctx context.Context) (Handed, error) {
 	select {
 	case p.reading.token <- struct{}{}:
@@ -130,7 +129,7 @@ func (p *Process) handed() (Handed, error) {
 	return h, nil
 }
 
-// descriptor returns the number of an open file, and leaves it in the poller.
+// descriptor returns the number of an open file, and leaves the file in the poller.
 func descriptor(f *os.File) (fd int, err error) {
 	c, err := f.SyscallConn()
 	if err != nil {
@@ -140,12 +139,11 @@ func descriptor(f *os.File) (fd int, err error) {
 	return fd, err
 }
 
-// Adopt goes on with a process that an image of this program before this one has
-// started, as its child and on the same pipe, of which stdin becomes the
-// Process's own. Of the options what only a start needs is not used. With InTurn
-// set the turn is under way, and [Process.Rejoin] waits for its end.
-// OnAsk is told of the requests that wait, before Adopt returns.
-// After an error stdin is closed, so that the agent leaves after its turn.
+// Adopt continues with a process that an earlier image of this program has started,
+// as its child and on the same pipe; the Process now owns stdin. Options that only a
+// start needs are not used. With InTurn set the turn is running, and [Process.Rejoin]
+// waits for its end. Adopt passes the waiting requests to OnAsk before it returns.
+// After an error stdin is closed, so that the agent ends after its turn.
 func Adopt(o Options, h Handed, stdin *os.File) (*Process, error) {
 	p, err := adopt(&o, h)
 	if err != nil {
@@ -192,26 +190,26 @@ func adopt(o *Options, h Handed) (*Process, error) {
 	return p, nil
 }
 
-// resume has the turn that was under way be under way.
+// resume restores the running turn.
 func (c *current) resume(h *Handed) {
 	c.turn = newTurn(h.TurnUUID, h.NoWait)
 	c.turn.written, c.turn.freed = true, h.TurnFreed
 	if h.Cut {
 		c.turn.cutLocked()
 	}
-	if h.Notes.Message != nil { // else nothing was read since it was given
+	if h.Notes.Message != nil { // else nothing was read since the turn began
 		c.expected = h.TurnUUID
 	}
 }
 
-// elapsed returns t, which has crossed an exec, with a monotonic reading: a step of the
-// clock after that does not look like a turn without progress.
+// elapsed returns t, which has crossed an exec, with a monotonic reading: a later
+// step of the clock then does not look like a turn without progress.
 func elapsed(t time.Time) time.Time {
 	now := time.Now()
 	return now.Add(t.Sub(now))
 }
 
-// reopenSpool opens the files of a live process. Their lock is the agent's.
+// reopenSpool opens the files of a live process. The agent holds their lock.
 func reopenSpool(dir string, h Handed) (*spool, error) {
 	s := &spool{dir: dir, free: h.Free, rec: record{Session: h.Session, Process: h.Process}}
 	rec, err := readRecord(s.path(".out"))
@@ -229,8 +227,8 @@ func reopenSpool(dir string, h Handed) (*spool, error) {
 	return s, err
 }
 
-// Rejoin waits for the end of the turn that the agent was in when it was adopted, as
-// Send does.
+// Rejoin waits, like Send, for the end of the turn that the agent was in when it was
+// adopted.
 func (p *Process) Rejoin(ctx context.Context) (*turn.Result, error) {
 	p.mu.Lock()
 	u := p.current.turn

@@ -26,8 +26,8 @@ type input struct {
 
 var errTorn = errors.New("the agent does not read its input: a line was cut short")
 
-// write writes one line. An error with n > 0 means that the agent has a part of
-// it; nothing may follow then.
+// write writes one line. An error with n > 0 means that the agent has a part of the
+// line, and nothing may follow.
 func (p *Process) write(line []byte) (n int, err error) {
 	p.input.mu.Lock()
 	defer p.input.mu.Unlock()
@@ -59,7 +59,7 @@ func (p *Process) writeLocked(line []byte) (n int, err error) {
 	return n, nil
 }
 
-// stuck is shorter for a process that is to end.
+// stuck is stuckAfter, or shorter for a process that is being stopped.
 func (p *Process) stuck() time.Duration {
 	if p.stopping.Load() {
 		return min(p.timing.stuckAfter, p.o.Grace)
@@ -74,8 +74,8 @@ func (p *Process) writeError(err error) error {
 	return sys.Cause(err)
 }
 
-// hangUp closes stdin. It does not when a line was cut short: the agent would
-// take the rest of it for a message.
+// hangUp closes stdin, unless a line was cut short: the agent would take the part for
+// a message.
 func (p *Process) hangUp() bool {
 	p.input.mu.Lock()
 	defer p.input.mu.Unlock()
@@ -86,8 +86,7 @@ func (p *Process) hangUp() bool {
 	return true
 }
 
-// lockStdin takes the lock of stdin. A write that waits for a slow agent may have it
-// for long.
+// lockStdin takes the lock of stdin. A write to a slow agent may hold it for long.
 func (p *Process) lockStdin(ctx context.Context) error {
 	for !p.input.mu.TryLock() {
 		select {
@@ -99,8 +98,8 @@ func (p *Process) lockStdin(ctx context.Context) error {
 	return nil
 }
 
-// userLine is the message as the agent reads it. Its uuid is one that no message has
-// had: a repeated one would be swallowed.
+// userLine is the message in the form that the agent reads. Its uuid must be new: the
+// agent ignores a repeated one.
 func userLine(m *Message, uuid string) ([]byte, error) {
 	type message struct {
 		Role    string `json:"role"`

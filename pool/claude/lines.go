@@ -7,8 +7,8 @@ import (
 	"iris/pool/procs"
 )
 
-// follow reads the spool whenever it has grown, and to its end when the
-// process is gone. It closes done.
+// follow reads the spool whenever it has grown, and to its end when the process is
+// gone. Then it closes done.
 func (p *Process) follow() {
 	for {
 		select {
@@ -28,7 +28,7 @@ func (p *Process) follow() {
 	}
 }
 
-// remember notes what runs below the agent between two turns.
+// remember records the processes below the agent between two turns.
 func (p *Process) remember() {
 	if !p.reading.turnEnded {
 		return
@@ -38,7 +38,7 @@ func (p *Process) remember() {
 	p.reading.below.Collect(p.ident)
 }
 
-// drain handles every finished line.
+// drain handles every complete line.
 func (p *Process) drain() {
 	s := sink{line: p.handle, long: p.wanted, over: p.tooLong}
 	for more := true; more; {
@@ -47,12 +47,12 @@ func (p *Process) drain() {
 		if more, err = p.reading.lines.read(s); err != nil {
 			p.log.Error("spool not read", "err", err)
 		}
-		answers := p.reading.said == said && p.reading.lines.off == p.reading.lines.seen // to us alone: no progress
+		answers := p.reading.said == said && p.reading.lines.off == p.reading.lines.seen // only answers to iris: no progress
 		p.advance(p.reading.lines.seen > before && !answers)
 	}
 }
 
-// advance notes how far the spool has been read.
+// advance records how far the spool has been read.
 func (p *Process) advance(news bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,8 +71,8 @@ func (p *Process) advance(news bool) {
 	}
 }
 
-// last handles what the agent wrote after its last newline: a process that is
-// killed may leave a whole line there.
+// last handles the output after the last newline: a process that is killed may leave
+// a whole line there.
 func (p *Process) last() {
 	if rest := p.reading.lines.rest(); len(rest) > 0 {
 		p.reading.lines.at, p.reading.lines.next = p.reading.lines.off, p.reading.lines.seen
@@ -83,9 +83,9 @@ func (p *Process) last() {
 	}
 }
 
-// finish ends what waits for the process and closes done. When the agent went
-// without being asked to, the processes that were below it after its last turn, and
-// those that it has started since, are killed too.
+// finish ends everything that waits for the process and closes done. If the agent
+// ended by itself, it also kills the processes that were below it after its last turn
+// and those that it has started since.
 func (p *Process) finish() {
 	p.reading.unfollow()
 	if !p.stopping.Load() {
@@ -111,7 +111,7 @@ func (p *Process) finish() {
 	close(p.done)
 }
 
-// handle routes one line.
+// handle handles one line.
 func (p *Process) handle(line []byte) {
 	if len(line) == 0 {
 		return
@@ -138,7 +138,7 @@ func (p *Process) handle(line []byte) {
 	p.apply(&f)
 }
 
-// expect has the notes await the message of the turn under way.
+// expect tells the notes to await the message of the running turn.
 func (p *Process) expect() {
 	p.mu.Lock()
 	t := p.current.open()
@@ -152,8 +152,8 @@ func (p *Process) expect() {
 	}
 }
 
-// wanted reports whether a line of many kilobytes is worth loading: it is acted upon.
-// A line without its type at its head may be a result.
+// wanted reports whether a very long line must be loaded because it is acted on. A
+// line without its type at its head may be a result.
 func (p *Process) wanted(head, tail []byte, length int64) bool {
 	typ, _, _ := route(head)
 	if typ != "control_response" {
@@ -169,7 +169,7 @@ func (p *Process) wanted(head, tail []byte, length int64) bool {
 	return false
 }
 
-// tooLong is told of a line over the limit. Only an answer is missed.
+// tooLong handles a line over the limit. Only a result matters.
 func (p *Process) tooLong(head, tail []byte, length int64) {
 	p.log.Warn("line over the limit skipped", "bytes", length, "limit", p.reading.lines.max)
 	if !isResult(head, tail) {

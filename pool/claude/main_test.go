@@ -35,14 +35,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience is what a test has with what should come by itself, however busy the
-// machine is. slow is what takes longer than that: whoever waits for it fails.
+// patience is how long a test waits for events that come by themselves, however busy
+// the machine is. slow is longer than that: a test that waits for it fails.
 const (
 	patience = time.Minute
 	slow     = 10 * time.Minute
 )
 
-// rig is what a test starts agents with.
+// rig is the setup with which a test starts agents.
 type rig struct {
 	t       testing.TB
 	stub    *claudetest.Stub // nil for the fake
@@ -149,7 +149,7 @@ func send(t testing.TB, p *Process, text string) *turn.Result {
 	return res
 }
 
-// ask sends a text and wants that answer.
+// ask sends a text and checks the answer.
 func ask(t testing.TB, p *Process, text, want string) {
 	t.Helper()
 	if res := send(t, p, text); res.Text != want || res.Outcome != turn.Success {
@@ -204,14 +204,14 @@ type under struct {
 	lines []string
 }
 
-// sending sends a text in the background; line is told of each line, and may be
+// sending sends a text in the background; line is called with each line, and may be
 // nil.
 func sending(t testing.TB, ctx context.Context, p *Process, text string, line func(string)) *under {
 	t.Helper()
 	return sendingAs(t, ctx, p, text, nil, line)
 }
 
-// sendingAs is sending with what the message asks for.
+// sendingAs is sending with a Message.
 func sendingAs(t testing.TB, ctx context.Context, p *Process, text string, v *turn.Variant, line func(string)) *under {
 	t.Helper()
 	u := &under{done: make(chan struct{})}
@@ -295,8 +295,8 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// gate is a file that is not there, and what makes it: what waits for it as a
-// delay then goes on.
+// gate returns the path of a file that does not exist, and a function that makes it:
+// a delay of "@" and that path then ends.
 func gate(t testing.TB) (path string, open func()) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "gate")

@@ -70,7 +70,7 @@ func count(dir string) int {
 	return len(entries)
 }
 
-// After a turn with a big answer the driver holds none of it.
+// After a turn with a big answer the driver keeps nothing of it in memory.
 func TestBigTurnLeavesNothingBehind(t *testing.T) {
 	r := fakeRig(t)
 	r.o.Log = nil

@@ -12,20 +12,20 @@ import (
 	"iris/pool/procs"
 )
 
-// Orphan is an agent of an earlier daemon that still lives: it finishes its
-// turn, writes the result into its spool and goes.
+// Orphan is an agent of an earlier daemon that still lives: it finishes its turn,
+// writes the result into its spool and exits.
 type Orphan struct {
 	Session string
-	Process string // the pool's id of it
+	Process string // the pool's id of the agent
 	Path    string // its spool
-	PID     int    // 0 when the record is lost: then it cannot be signalled
+	PID     int    // 0 if the record is lost: then it cannot be signalled
 
 	id     procs.ID
 	config string // directory of Claude Code
 }
 
-// Orphans returns the agents whose spools are in that directory and whose
-// locks are held. Called before anything is started there.
+// Orphans returns the agents whose spools are in that directory and locked. Call it
+// before starting anything there.
 func Orphans(spools string) ([]Orphan, error) {
 	paths, err := listSpools(spools)
 	if err != nil {
@@ -55,8 +55,8 @@ func orphanAt(path string) Orphan {
 // Alive reports whether the agent still lives.
 func (l *Orphan) Alive() bool { return lockHeld(l.Path) }
 
-// Written is how many bytes the agent has written so far. It grows with every
-// sign of progress, whatever becomes of the clock.
+// Written is the size of the agent's output so far. It grows with every sign of
+// progress, whatever the clock does.
 func (l *Orphan) Written() int64 {
 	info, err := os.Stat(l.Path)
 	if err != nil {
@@ -74,7 +74,7 @@ func (l *Orphan) Progress() time.Time {
 	return info.ModTime()
 }
 
-// Wait returns when the agent is gone, or with the cause when ctx ends.
+// Wait returns when the agent is gone, or with the cause of ctx when ctx ends.
 func (l *Orphan) Wait(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -91,8 +91,8 @@ func (l *Orphan) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the agent and everything below it: SIGTERM, and after grace
-// SIGKILL. Without a record it can do nothing and says so.
+// Stop ends the agent and everything below it: SIGTERM, and after grace SIGKILL.
+// Without a record it can only return an error.
 func (l *Orphan) Stop(grace time.Duration) error {
 	if !l.Alive() {
 		return nil
@@ -117,21 +117,21 @@ func (l *Orphan) Stop(grace time.Duration) error {
 	return err
 }
 
-// Follow has call, which must not block, called whenever the agent may have
-// written something, until stop is.
+// Follow calls call, which must not block, whenever the agent may have written
+// something, until stop is called.
 func (l *Orphan) Follow(f *Follower, call func()) (stop func()) {
 	return f.add(l.Path, call)
 }
 
-// AtRest reports whether the agent does nothing for the message that it was given
-// last: its result is there, or the agent has not begun it so far.
+// AtRest reports whether the agent does nothing for its last message: the result is
+// there, or the agent has not begun the message.
 func (l *Orphan) AtRest() (bool, error) {
 	ev, err := l.last()
 	return ev.Result != nil || ev.NotBegun, err
 }
 
-// Moved returns the session that the agent has gone on with in its last turn (/clear)
-// when nobody could rename its files; empty when it has not.
+// Moved returns the new session of the agent if it changed in its last turn (/clear)
+// and the files could not be renamed; else empty.
 func (l *Orphan) Moved() string {
 	ev, err := l.last()
 	if err != nil || ev.Result == nil || ev.Result.SessionID == l.Session {
@@ -140,27 +140,27 @@ func (l *Orphan) Moved() string {
 	return ev.Result.SessionID
 }
 
-// OwnTurns returns the turns of its own of an agent that is gone which have ended after
-// the message that it was given last, and which nobody was told of.
+// OwnTurns returns the agent's own turns that ended after its last message and were
+// not reported. The agent must be gone.
 func (l *Orphan) OwnTurns() ([]OwnTurn, error) {
 	ev, err := l.last()
 	return ev.Later, err
 }
 
-// last returns the evidence in the spool about the message that the agent was given last.
+// last returns the evidence in the spool about the agent's last message.
 func (l *Orphan) last() (Evidence, error) {
 	rec, err := readRecord(l.Path)
 	switch {
 	case err != nil || rec.Given == nil:
 		return Evidence{}, err
-	case *rec.Given < 0: // there was none
+	case *rec.Given < 0: // there was no message
 		return Evidence{NotBegun: true}, nil
 	}
 	return ReadOutcome(filepath.Dir(l.Path), l.Process, *rec.Given, rec.UUID, rec.NoWait)
 }
 
-// turnWords are in every line that may end a turn, and seldom in others. In a text
-// their quotation marks would be escaped.
+// turnWords are in every line that may end a turn, and seldom in others. Inside a
+// text their quotation marks would be escaped.
 var turnWords = [][]byte{
 	[]byte(`"result"`), []byte(`"session_state_changed"`), []byte(`"command_lifecycle"`),
 	[]byte(`"task_id"`), []byte(`"background_tasks_changed"`),
@@ -169,15 +169,14 @@ var turnWords = [][]byte{
 // longestWord is the length of the longest of the turnWords.
 const longestWord = int64(len(`"background_tasks_changed"`))
 
-// A Scan goes through what an agent of an earlier daemon writes, and tells when it
-// is worth while to look for the end of its turn with ReadOutcome, which reads the
-// whole.
+// A Scan reads the new output of an agent of an earlier daemon, and reports when
+// ReadOutcome, which reads everything, may find the end of its turn.
 type Scan struct {
-	off int64 // start of the first line that was not finished at the last call
+	off int64 // start of the first line that was incomplete at the last call
 }
 
-// News reports whether a line that may end the turn has been written, or begun,
-// since the last call.
+// News reports whether a line that may end the turn has been written, or begun, since
+// the last call.
 func (s *Scan) News(l *Orphan) (news bool, err error) {
 	f, err := os.Open(l.Path)
 	if err != nil {

@@ -8,30 +8,31 @@ import (
 	"iris/pool/turn"
 )
 
-// Evidence is what a spool says of a turn whose daemon is gone.
+// Evidence is what a spool says about a turn whose daemon is gone.
 type Evidence struct {
-	// Result is how the turn ended; nil when the agent has not said so. It is final: what
-	// else the agent still does beside it is none of the message's.
+	// Result is how the turn ended; nil if the agent has not said so. It is final:
+	// any other work of the agent does not belong to the message.
 	Result *turn.Result
 
 	End int64 // where the output of the turn ends, with a Result
 
-	// NotBegun says that the turn never began, once the agent is dead and if the
-	// system has run since: its message was not written yet; or the agent has not taken
-	// it, by its own account of what it takes; or it was idle when the message was
-	// written, and has not written a word since. Claude Code says "running" before it
-	// calls the model, and room for that was reserved.
+	// NotBegun says that the turn never began, provided that the agent is dead and
+	// the system was not restarted since. Either its message was not written yet; or
+	// the agent reports that it did not take the message; or it was idle when the
+	// message was written, and has written nothing since. Claude Code writes
+	// "running" before it calls the model, and room for that was reserved.
 	NotBegun bool
 
-	// Turns of the agent's own that nobody was told of: those that have ended before
-	// End, or at all without a Result, and, once the agent is gone, those after End.
+	// The agent's own turns that were not reported: Own ended before End, or at any
+	// time if there is no Result; Later, known once the agent is gone, ended after
+	// End.
 	Own, Later []OwnTurn
 }
 
 // ReadOutcome looks for the end of a turn in the spool of a process of an earlier
-// daemon; offset and uuid are what Process.NextTurn said when the turn began, noWait what
-// the message asked for. The uuid is empty where an earlier iris has not noted it. A
-// missing spool (fs.ErrNotExist) proves nothing.
+// daemon. offset and uuid are the results of Process.NextTurn when the turn began,
+// noWait is Message.NoBackgroundWait. The uuid is empty if an earlier iris did not
+// record it. A missing spool (fs.ErrNotExist) proves nothing.
 func ReadOutcome(spools, process string, offset int64, uuid string, noWait bool) (Evidence, error) {
 	path, err := findSpool(spools, process)
 	if err != nil {
@@ -42,15 +43,15 @@ func ReadOutcome(spools, process string, offset int64, uuid string, noWait bool)
 		return Evidence{}, err
 	}
 	defer f.Close()
-	lives := lockHeld(path) // before the reading: what it writes then is read
+	lives := lockHeld(path) // before reading: later output is then read too
 	s := spoolScanner{untouched: true}
 	end, later := int64(1<<62), false
 	rec, err := readRecord(path)
 	switch {
 	case err != nil || rec.Given == nil || *rec.Given == offset:
 	case *rec.Given < offset:
-		return Evidence{NotBegun: true}, nil // whatever was written since is not about it
-	default: // a later turn was given to the agent: this one was over by then
+		return Evidence{NotBegun: true}, nil // later output is not about it
+	default: // a later turn was given to the agent: this turn was over by then
 		end, later = *rec.Given, true
 	}
 	if err := s.before(io.NewSectionReader(f, 0, offset)); err != nil {
@@ -70,7 +71,7 @@ func ReadOutcome(spools, process string, offset int64, uuid string, noWait bool)
 	return e, nil
 }
 
-// untold leaves out the turns that have ended up to a place.
+// untold leaves out the turns that ended up to an offset.
 func untold(own []OwnTurn, told int64) []OwnTurn {
 	return slices.DeleteFunc(own, func(o OwnTurn) bool { return o.end <= told })
 }
@@ -84,12 +85,12 @@ type spoolScanner struct {
 	own       []OwnTurn
 	later     []OwnTurn // after the result
 	heard     bool      // the agent has taken the message
-	dropped   bool      // and let go of it unread
+	dropped   bool      // the agent has dropped the message unread
 	untouched bool
-	ending    bool // all that the turn before may still lack is its idle line
+	ending    bool // the turn before has ended, but for its idle line
 }
 
-// before reads what the agent had written when the turn was to begin.
+// before reads the agent's output before the turn.
 func (s *spoolScanner) before(f io.ReaderAt) error {
 	s.notes.spool = f
 	s.r = lineReader{f: f, max: maxLine}
@@ -106,7 +107,7 @@ func (s *spoolScanner) before(f io.ReaderAt) error {
 	return err
 }
 
-// after looks for the end of the message, and for any word at all.
+// after looks for the end of the message, and for any output at all.
 func (s *spoolScanner) after(f io.ReaderAt) error {
 	s.ending = !s.untouched
 	s.notes.spool = f
@@ -126,14 +127,14 @@ func (s *spoolScanner) line(line []byte) {
 		return
 	}
 	f := s.notes.note(typ, sub, line, s.r.at, s.result != nil)
-	// The dispatch is recorded without that line when it is late, but no message
-	// is written before it has come.
+	// The record of the turn may come before a late idle line, but no message is
+	// written before that line.
 	s.untouched = s.ending && f.state && s.notes.State == "idle"
 	s.ending = false
 	s.found(&f)
 }
 
-// found takes down what a line says.
+// found records the content of a line.
 func (s *spoolScanner) found(f *found) {
 	if m := s.notes.Message; m != nil {
 		s.heard = s.heard || m.Heard
@@ -171,7 +172,7 @@ func (s *spoolScanner) tooLong(head, tail []byte, _ int64) {
 	s.found(&f)
 }
 
-// evidence sums up the scan; gone tells that nothing follows any more.
+// evidence sums up the scan; gone says that the output is complete.
 func (s *spoolScanner) evidence(gone bool) Evidence {
 	e := Evidence{Result: s.result, End: s.end, Own: s.own}
 	if gone {

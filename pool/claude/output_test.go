@@ -81,8 +81,8 @@ func TestPhantomResults(t *testing.T) {
 	ask(t, p, "echo:two", "two")
 }
 
-// scriptRig starts an agent that is a few lines of shell: ready, then what is
-// given when a message has come.
+// scriptRig starts an agent that is a few lines of shell: it reports that it is
+// ready, and runs then when a message has come.
 func scriptRig(t testing.TB, then string) *rig {
 	t.Helper()
 	r := newRig(t)

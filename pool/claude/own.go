@@ -6,19 +6,19 @@ import (
 	"iris/pool/turn"
 )
 
-// The origins of turns that nobody has sent. Claude Code may name others.
+// The origins of the agent's own turns. Claude Code may name others.
 const (
 	OriginScheduler = "scheduler"         // CronCreate, /loop, ScheduleWakeup
-	OriginTask      = "task-notification" // something in the background has ended
+	OriginTask      = "task-notification" // background work has ended
 	OriginPeer      = "peer"              // another session has sent a message
 )
 
-// OwnTurn is a turn that an agent has begun by itself, at its end.
+// OwnTurn is a turn that an agent began by itself and has ended.
 type OwnTurn struct {
-	Origin   string // one of the words above, or the agent's own
+	Origin   string // one of the words above, or another of the agent's
 	At       time.Time
-	Text     string // what it came to
-	Err      string // one line on what went wrong; empty on success
+	Text     string // its answer
+	Err      string // one line about the failure; empty on success
 	CostUSD  float64
 	Usage    turn.Usage
 	Duration time.Duration
@@ -27,7 +27,7 @@ type OwnTurn struct {
 	end int64 // where its output ends in the spool
 }
 
-// newOwnTurn is a turn of the agent's own that has come to res.
+// newOwnTurn returns the agent's own turn that ended with res.
 func newOwnTurn(res *turn.Result, origin string) *OwnTurn {
 	if origin == "schedule_wakeup" {
 		origin = OriginScheduler

@@ -30,7 +30,7 @@ type Process struct {
 	exited     chan struct{}  // closed when the process is gone
 	done       chan struct{}  // closed when its output is read to the end, too
 	exit       string         // how it ended; set before exited closes
-	lastStderr string         // the last it said on stderr; set before done closes
+	lastStderr string         // its last line on stderr; set before done closes
 	stopping   atomic.Bool
 	stopOnce   sync.Once
 
@@ -48,68 +48,68 @@ type Process struct {
 	first   firstTurn
 }
 
-// timing holds the constants of these names, shorter in tests.
+// timing holds constants that are shorter in tests.
 type timing struct {
 	ownTurn    time.Duration
 	stuckAfter time.Duration
 	lookEvery  time.Duration
-	grace      [rungKill]time.Duration // of each rung of the stop ladder but the last
+	grace      [rungKill]time.Duration // of each rung of the stop ladder except the last
 }
 
-// reading is what the handling of the agent's lines keeps. The holder of
-// the token owns it: follow while it handles lines, and Pause, which keeps the token.
+// reading is the state of reading the agent's lines. The holder of the token owns it:
+// follow while it handles lines, and Pause, which keeps the token.
 type reading struct {
 	token     chan struct{}
 	lines     lineReader
 	notes     turnNotes
-	unfollow  func()     // ends the following of the spool's file
+	unfollow  func()     // ends Follower.add of the spool
 	turnEnded bool       // a turn has ended since the tree was looked at
-	said      int        // lines so far but the answers to us
-	working   string     // what OnWorking was told last
+	said      int        // lines so far, without the answers to iris
+	working   string     // the last argument of OnWorking
 	below     procs.Tree // below the agent at the end of the last turn
 }
 
-// status is what the agent has said of itself so far. Process.mu protects it.
+// status is what the agent has reported about itself. Process.mu protects it.
 type status struct {
 	state     string // of the last state line; empty before the first
 	session   string
 	totals    totals
-	inTurn    bool // the agent is in a turn, whoever has begun it
+	inTurn    bool // the agent is in a turn, sent or its own
 	besides   bool // subagents work
-	lifecycle bool // the agent says by uuid what becomes of a message
+	lifecycle bool // the agent reports by uuid what becomes of a message
 	gone      bool // the output has been read to the end
 	progress  time.Time
 	answered  time.Time // last result
 }
 
-// take takes over what the lines so far say.
+// take copies the state from the notes.
 func (s *status) take(n *turnNotes) {
 	s.state, s.totals, s.inTurn, s.lifecycle = n.State, n.Totals, n.InTurn, n.Lifecycle
 	s.besides = len(n.subagents()) > 0
 }
 
-// marks are places in the spool, and who waits for more of it. Process.mu protects them.
+// marks holds offsets in the spool, and its waiting readers. Process.mu protects it.
 type marks struct {
 	read    int64         // start of the first line not handled
-	scanned int64         // and as far as its bytes have been looked at
+	scanned int64         // end of the bytes searched for a newline
 	stateAt int64         // start of the chunk that the last state line is in, or later
 	endAt   int64         // end of the last result that ended a turn
-	needed  int64         // the spool is needed from here on for what was said in the turn; 0 for not at all
+	needed  int64         // from here on the spool is needed for texts of the turn; 0 for not at all
 	changed chan struct{} // closed when the spool has been read; nil when nobody waits
 	streams map[*Stream]struct{}
 }
 
-// current is the message at hand. Process.mu protects it.
+// current is the current message. Process.mu protects it.
 type current struct {
 	turn          *activeTurn // nil between two turns
 	expected      string      // uuid of the last turn that the notes await or have awaited
-	uuid          string      // of the next message, as NextTurn has said
-	begun         int64       // where the last turn begins, as NextTurn has said
-	startNoted    bool        // and Send has not come to it
-	resultPending bool        // a turn has begun, or its start is noted, whose end may not be on record yet
+	uuid          string      // of the next message, as NextTurn has returned it
+	begun         int64       // where the last turn begins, as NextTurn has returned it
+	startNoted    bool        // by NextTurn, and Send was not called since
+	resultPending bool        // a turn has begun, or NextTurn was called, and the end may not be on record yet
 }
 
-// open is the turn under way, nil when there is none or it has ended.
+// open is the running turn, nil if there is none or it has ended.
 func (c *current) open() *activeTurn {
 	if c.turn == nil || c.turn.over() {
 		return nil
@@ -117,11 +117,11 @@ func (c *current) open() *activeTurn {
 	return c.turn
 }
 
-// asks are the requests of the agent for permission. Process.mu protects them.
+// asks holds the agent's requests for permission. Process.mu protects it.
 type asks struct {
-	waiting      []Request // for an answer, the oldest first
+	waiting      []Request // without an answer, oldest first
 	unresponsive bool      // the last answer could not be written
-	denied       []denial  // to subagents in the turn under way, by us
+	denied       []denial  // calls of subagents that iris has denied in the running turn
 }
 
 var _ pool.Agent = (*Process)(nil)
@@ -134,7 +134,7 @@ func (p *Process) wake() {
 	}
 }
 
-// wait notes the end of the process.
+// wait records the end of the process.
 func (p *Process) wait() {
 	state, err := p.o.Reaper.Wait(p.proc)
 	p.exit = "unknown"
@@ -158,8 +158,8 @@ func (p *Process) Exit() string {
 // PID is the operating system's process id.
 func (p *Process) PID() int { return p.proc.Pid }
 
-// Progress is when the agent last wrote anything. An agent that waits for our
-// answer has not stalled.
+// Progress is when the agent last wrote anything. An agent that waits for an answer
+// has not stalled.
 func (p *Process) Progress() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,17 +169,17 @@ func (p *Process) Progress() time.Time {
 	return p.status.progress
 }
 
-// Session is the conversation's id now.
+// Session is the current id of the conversation.
 func (p *Process) Session() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.status.session
 }
 
-// WaitIdle returns when a turn may begin: all that the agent has written is handled, and it
-// is idle, or only subagents of its work, and it tells the turns apart. A turn that the
-// agent has begun by itself may take its time, as long as it makes progress; the error
-// wraps pool.ErrNotDispatched.
+// WaitIdle returns when a turn may begin: all output of the agent is handled, and the
+// agent is idle, or only its subagents work and it tells the turns apart. A turn of
+// the agent's own may take long as long as it makes progress; the error wraps
+// pool.ErrNotDispatched.
 func (p *Process) WaitIdle(ctx context.Context) error {
 	if err := p.idle(ctx); err != nil {
 		return fmt.Errorf("%w: %w", pool.ErrNotDispatched, err)
@@ -187,10 +187,10 @@ func (p *Process) WaitIdle(ctx context.Context) error {
 	return nil
 }
 
-// NextTurn is where the turn that begins next stands in the agent's spool: the offset
-// up to which that has been handled, and the uuid that the message will have. Called
-// after WaitIdle and before Send, it is what ReadOutcome needs to know of the turn; what
-// that judges by is kept until ResultRecorded, also when the turn never begins.
+// NextTurn returns the identity of the next turn in the agent's spool: the offset up
+// to which the spool was handled, and the uuid that the message will have. Call it
+// after WaitIdle and before Send; ReadOutcome needs both. The parts of the spool that
+// ReadOutcome judges by are kept until ResultRecorded, even if the turn never begins.
 func (p *Process) NextTurn() (offset int64, uuid string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -198,9 +198,9 @@ func (p *Process) NextTurn() (offset int64, uuid string) {
 	return p.current.begun, p.current.uuid
 }
 
-// ResultRecorded says that the result of the last turn is on record elsewhere, or that
-// nobody will look for it, so that the spool need not keep it. A Send without
-// NextTurn before it says so too.
+// ResultRecorded says that the result of the last turn is recorded elsewhere, or is
+// no longer wanted, so that the spool need not keep it. A Send without NextTurn
+// before it says so too.
 func (p *Process) ResultRecorded() {
 	p.forgetTurn()
 	p.mu.Lock()

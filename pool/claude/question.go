@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// QuestionTool is the tool by which an agent asks its user something. Permission
-// for it is worth nothing without the answers.
+// QuestionTool is the tool by which an agent asks its user something. Permission for
+// it needs the answers too.
 const QuestionTool = "AskUserQuestion"
 
-// Question is one of those that a call of QuestionTool asks.
+// Question is one question of a call of QuestionTool.
 type Question struct {
 	Text     string           `json:"question"`
-	Header   string           `json:"header"` // a word or two for it
+	Header   string           `json:"header"` // a short title
 	Multiple bool             `json:"multiSelect"`
 	Options  []QuestionOption `json:"options"`
 }
@@ -28,7 +28,7 @@ type QuestionOption struct {
 	Preview     string `json:"preview"`
 }
 
-// Questions are those in the input of a tool call; none for other tools.
+// Questions returns the questions in the input of a tool call; none for other tools.
 func Questions(tool string, input []byte) []Question {
 	var m struct {
 		Questions []Question `json:"questions"`
@@ -39,10 +39,9 @@ func Questions(tool string, input []byte) []Question {
 	return m.Questions
 }
 
-// AnswerQuestions returns the input of a call of QuestionTool with the answers in
-// it, one for each question in order. An answer is the label of an option, its
-// number, or any other text; of a question with several answers a list of these
-// with commas.
+// AnswerQuestions returns the input of a call of QuestionTool with the answers added,
+// one for each question in order. An answer is the label of an option, its number, or
+// any other text; for a question with several answers, a list of these with commas.
 func AnswerQuestions(input []byte, answers []string) ([]byte, error) {
 	questions := Questions(QuestionTool, input)
 	if len(questions) == 0 {
@@ -80,8 +79,8 @@ func counted(n int, word string) string {
 	return fmt.Sprintf("%d %s", n, word)
 }
 
-// resolve returns an answer in the words of the options. Claude Code takes any text,
-// and several labels as one text.
+// resolve returns an answer in the words of the options. Claude Code accepts any
+// text, and several labels as one text.
 func (q *Question) resolve(answer string) (string, error) {
 	answer = strings.TrimSpace(answer)
 	switch {
@@ -111,8 +110,8 @@ func (q *Question) resolve(answer string) (string, error) {
 	return strings.Join(picked, ", "), nil
 }
 
-// first splits the first of several answers off, which may be a label with a comma
-// in it.
+// first splits off the first of several answers, which may be a label with a comma in
+// it.
 func (q *Question) first(answers string) (one, rest string) {
 	end := strings.IndexByte(answers, ',')
 	if end < 0 {
@@ -129,7 +128,8 @@ func (q *Question) first(answers string) (one, rest string) {
 	return strings.TrimSpace(answers[:end]), strings.TrimLeft(answers[end:], ", ")
 }
 
-// option returns the label that an answer means, or the answer when it means none.
+// option returns the label that an answer stands for, or the answer itself if it
+// stands for none.
 func (q *Question) option(answer string) (string, error) {
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
 		for _, o := range q.Options {
@@ -143,7 +143,7 @@ func (q *Question) option(answer string) (string, error) {
 	case err != nil || len(q.Options) == 0:
 		return answer, nil
 	case n == 0 || n > uint64(len(q.Options)):
-		return "", fmt.Errorf("is the number of no option: there are %d", len(q.Options))
+		return "", fmt.Errorf("is not the number of an option: there are %d", len(q.Options))
 	}
 	return q.Options[n-1].Label, nil
 }

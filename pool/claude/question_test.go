@@ -22,9 +22,9 @@ func TestAnswersBecomeInput(t *testing.T) {
 		{"purple, with <dots>", "Tue, late", "purple, with <dots>", "Tue, late", ""},
 		{"1 and 2", "Tue, early, Mon,", "1 and 2", "Tue, early, Mon", ""},
 		{"ü\n\x1b", "tue, LATE , mon", "ü\n\x1b", "Tue, late, Mon", ""},
-		{"3", "1", "", "", "answer 1 is the number of no option: there are 2"},
-		{"0", "1", "", "", "answer 1 is the number of no option: there are 2"},
-		{"1", "1,4", "", "", "answer 2 is the number of no option: there are 3"},
+		{"3", "1", "", "", "answer 1 is not the number of an option: there are 2"},
+		{"0", "1", "", "", "answer 1 is not the number of an option: there are 2"},
+		{"1", "1,4", "", "", "answer 2 is not the number of an option: there are 3"},
 		{" ", "1", "", "", "answer 1 is empty"},
 		{"1", " , ,", "", "", "answer 2 is empty"},
 	} {

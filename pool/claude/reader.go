@@ -9,37 +9,36 @@ import (
 
 const (
 	chunk     = 64 << 10 // of one read
-	readBatch = 4 << 20  // what is read before the reader's owner looks up
-	maxLine   = 64 << 20 // longest line that is looked at
-	ends      = 8 << 10  // what is looked at first of the head and of the tail of a long line
+	readBatch = 4 << 20  // bytes read before the owner of the reader gets control again
+	maxLine   = 64 << 20 // the longest line that is read
+	ends      = 8 << 10  // bytes read first of the head and of the tail of a long line
 )
 
-// buffers holds what a reader needs while it reads; a reader that waits holds
-// none.
+// buffers holds the buffers of reading readers; a waiting reader has none.
 var buffers = sync.Pool{New: func() any { return new([chunk]byte) }}
 
-// lineReader cuts a growing file into lines. It keeps no bytes between two
-// calls of read, only where it stands: an unfinished line is read again.
+// lineReader cuts a growing file into lines. Between two calls of read it keeps only
+// its position: an incomplete line is read again.
 type lineReader struct {
 	f    io.ReaderAt
-	off  int64 // start of the first line that has not been emitted
+	off  int64 // start of the first line not yet emitted
 	seen int64 // no newline lies between off and seen
 	at   int64 // start of the line that is being emitted
-	next int64 // and its end, the newline included
+	next int64 // the end of that line, with the newline
 	max  int64 // longest line, maxLine
 
-	holed bool // a part of the line at off is not kept
+	holed bool // a part of the line at off was given back
 }
 
-// sink takes what a lineReader finds.
+// sink receives the lines of a lineReader.
 type sink struct {
 	line func(line []byte)                          // a line, without its newline; valid during the call
 	long func(head, tail []byte, length int64) bool // asked before a line longer than a chunk is loaded
 	over func(head, tail []byte, length int64)      // a line over the limit, skipped
 }
 
-// read hands finished lines to s until there are no more, or until it has gone
-// through readBatch; then more is true. An unfinished line waits for the next call.
+// read passes complete lines to s until there are no more, or it has read readBatch;
+// then more is true. An incomplete line waits for the next call.
 func (r *lineReader) read(s sink) (more bool, err error) {
 	buf := buffers.Get().(*[chunk]byte)
 	defer buffers.Put(buf)
@@ -55,7 +54,7 @@ func (r *lineReader) read(s sink) (more bool, err error) {
 	return true, nil
 }
 
-// all is read until there are no more.
+// all calls read until there are no more lines.
 func (r *lineReader) all(s sink) error {
 	for {
 		if more, err := r.read(s); err != nil || !more {
@@ -64,8 +63,8 @@ func (r *lineReader) all(s sink) error {
 	}
 }
 
-// short emits the lines that lie in one chunk from off; zeros before a line
-// are a punched hole and skipped. It reports whether there may be more to read.
+// short emits the lines that lie in one chunk from off; zeros before a line are a
+// punched hole and skipped. It reports whether there may be more to read.
 func (r *lineReader) short(buf []byte, s sink) (bool, error) {
 	n, err := readAt(r.f, buf, r.off)
 	if err != nil {
@@ -116,7 +115,7 @@ func (r *lineReader) far(buf []byte, s sink) (bool, error) {
 	return true, nil
 }
 
-// load emits the long line at off, if anybody wants it.
+// load emits the long line at off, if the sink wants it.
 func (r *lineReader) load(buf []byte, length int64, s sink) error {
 	n, err := readAt(r.f, buf[:ends], r.off)
 	if err != nil {
@@ -149,8 +148,8 @@ func (r *lineReader) rest() []byte {
 	return trim(buf[:n])
 }
 
-// trim takes off the zeros of a punched hole that ends at a line's start, and
-// the carriage return of a CRLF.
+// trim removes the zeros of a punched hole that ends at a line's start, and the
+// carriage return of a CRLF.
 func trim(line []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimLeft(line, "\x00"), []byte("\r"))
 }

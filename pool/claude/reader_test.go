@@ -18,7 +18,7 @@ func (g *growing) ReadAt(b []byte, off int64) (int, error) {
 	return bytes.NewReader(g.data[:g.shown]).ReadAt(b, off)
 }
 
-// events reads data that grows at the cuts and returns what was found.
+// events reads data that grows at the cuts and returns the lines found.
 func events(t testing.TB, data []byte, limit int64, cuts ...int) []string {
 	t.Helper()
 	g := &growing{data: data}

@@ -15,7 +15,7 @@ import (
 	"iris/pool/turn"
 )
 
-// told keeps what an agent tells of itself.
+// told keeps the reports of an agent.
 type told struct {
 	mu   sync.Mutex
 	own  []OwnTurn
@@ -42,7 +42,7 @@ func (l *told) working() []string {
 }
 
 // subagent is a message whose subagent ends when the gate opens. It runs in the
-// background, as 2.1.332 has it without being told.
+// background, which is the default of 2.1.332.
 func subagent(gate, answer string) string {
 	input, err := json.Marshal(map[string]any{
 		"description": "looks into it", "prompt": "after:@" + gate + ":echo:" + answer,
@@ -105,8 +105,8 @@ func (p *Process) lifecycleNow() bool {
 	return p.status.lifecycle
 }
 
-// Who does not want to wait has the first answer; the agent works on, and answers the
-// next message meanwhile where it can tell them apart.
+// With NoBackgroundWait the sender has the first answer; the agent works on, and
+// answers the next message meanwhile if it can tell them apart.
 func TestRealSubagentIsNotWaitedFor(t *testing.T) {
 	r := realRig(t)
 	l := r.tell()
@@ -132,7 +132,8 @@ func TestRealSubagentIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// What is cancelled while subagents work for it is cancelled, and they end.
+// A message that is cancelled while subagents work for it ends as cancelled, and the
+// subagents end.
 func TestRealCancelWhileASubagentWorks(t *testing.T) {
 	r := realRig(t)
 	p := r.start()

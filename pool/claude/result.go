@@ -13,7 +13,7 @@ import (
 	"iris/pool/turn"
 )
 
-// resultLine is what the agent says at the end of a turn.
+// resultLine is the agent's line at the end of a turn.
 type resultLine struct {
 	Subtype  string           `json:"subtype"`
 	IsError  bool             `json:"is_error"`
@@ -31,16 +31,16 @@ type resultLine struct {
 	Cost     float64          `json:"total_cost_usd"`
 	API      float64          `json:"duration_api_ms"`
 	Models   map[string]usage `json:"modelUsage"`
-	Since    map[string]usage `json:"model_usage_since_last_result"` // of this result alone; nil when not told
+	Since    map[string]usage `json:"model_usage_since_last_result"` // of this result alone; nil if absent
 	Output   json.RawMessage  `json:"structured_output"`             // Text follows the JSON schema
-	Command  json.RawMessage  `json:"local_command"`                 // a command of the program's own has answered
+	Command  json.RawMessage  `json:"local_command"`                 // the program itself has answered a command
 	Index    json.RawMessage  `json:"result_index"`                  // the program numbers its results
-	Deferred *deferredTool    `json:"deferred_tool_use"`             // that a hook has put off
-	From     *origin          `json:"origin"`                        // of a turn that the agent has begun by itself
+	Deferred *deferredTool    `json:"deferred_tool_use"`             // put off by a hook
+	From     *origin          `json:"origin"`                        // why the agent began the turn by itself
 
-	// Of the lines before it.
-	Local       bool   `json:"-"` // a command of the program's own has answered
-	Failed      string `json:"-"` // why such a command came to nothing
+	// From earlier lines.
+	Local       bool   `json:"-"` // the program itself has answered a command
+	Failed      string `json:"-"` // why such a command failed
 	Interrupted bool   `json:"-"`
 }
 
@@ -51,21 +51,21 @@ type deferredTool struct {
 	Input json.RawMessage `json:"input"`
 }
 
-// origin is who began a turn, when it was nobody's message.
+// origin says what began a turn that no message began.
 type origin struct {
 	Kind string `json:"kind"`
-	Run  string `json:"runId"` // the work in the background that the turn reports
+	Run  string `json:"runId"` // the background work that the turn reports
 }
 
-// totals are the sums that a process keeps. They begin at its start, at the beginning
-// of the conversation or at the last /clear, depending on the program's version.
+// totals are the sums that a process keeps. Depending on the program's version they
+// begin at its start, at the beginning of the conversation or at the last /clear.
 type totals struct {
 	Cost  float64          `json:"cost"`
 	API   float64          `json:"api_ms"`
-	Usage map[string]usage `json:"usage,omitempty"` // by model; nil when not told
+	Usage map[string]usage `json:"usage,omitempty"` // by model; nil if absent
 }
 
-// usage is one model's in modelUsage.
+// usage is the usage of one model in modelUsage.
 type usage struct {
 	Input      int64   `json:"inputTokens"`
 	Output     int64   `json:"outputTokens"`
@@ -88,18 +88,18 @@ type denial struct {
 	Input json.RawMessage `json:"tool_input"`
 }
 
-// parseResult decodes a result line. A member whose shape has changed is left out.
+// parseResult decodes a result line. A member with another shape is ignored.
 func parseResult(line []byte) (r resultLine, ok bool) {
 	err := json.Unmarshal(line, &r)
 	_, changed := errors.AsType[*json.UnmarshalTypeError](err)
 	return r, (err == nil || changed) && r.Subtype != ""
 }
 
-// given reports whether a member of a line is there, and is not null.
+// given reports whether a member of a line is present and not null.
 func given(member json.RawMessage) bool { return len(member) > 0 && string(member) != "null" }
 
-// origin is why the agent began the turn, "?" when that has no name; empty for a
-// message's own.
+// origin is why the agent began the turn, "?" if there is no name for it; empty for
+// the turn of a message.
 func (r *resultLine) origin() string {
 	if r.From == nil {
 		return ""
@@ -107,7 +107,7 @@ func (r *resultLine) origin() string {
 	return cmp.Or(r.From.Kind, "?")
 }
 
-// run is the work in the background that the turn has reported.
+// run is the background work that the turn has reported.
 func (r *resultLine) run() string {
 	if r.From == nil {
 		return ""
@@ -118,10 +118,10 @@ func (r *resultLine) run() string {
 // totals are the sums up to this result.
 func (r *resultLine) totals() totals { return totals{r.Cost, r.API, r.Models} }
 
-// aborted reports whether the turn was broken off on request.
+// aborted reports whether the turn was aborted on request.
 func (r *resultLine) aborted() bool { return strings.HasPrefix(r.Terminal, "aborted") }
 
-// result turns the line into the pool's words; base are the sums before the turn.
+// result converts the line; base are the sums before the turn.
 func (r *resultLine) result(base totals) *turn.Result {
 	out := &turn.Result{
 		Text: r.Text, SessionID: r.Session, Subtype: r.Subtype, Stop: r.Stop, Terminal: r.Terminal,
@@ -129,7 +129,7 @@ func (r *resultLine) result(base totals) *turn.Result {
 		Duration: milliseconds(r.Duration),
 		API:      milliseconds(r.API - base.API),
 	}
-	if r.API < base.API { // they have begun anew
+	if r.API < base.API { // the sums were reset
 		out.API = milliseconds(r.API)
 	}
 	out.CostUSD, out.Usage = r.spent(base)
@@ -139,8 +139,9 @@ func (r *resultLine) result(base totals) *turn.Result {
 	return out
 }
 
-// spent returns the cost and the tokens of the turn: by the agent's own figure for it,
-// or else by the sums. Sums that have become less have begun anew.
+// spent returns the cost and the tokens of the turn: the agent's own figures if there
+// are any, else the differences of the sums. Sums that have become smaller were
+// reset.
 func (r *resultLine) spent(base totals) (cost float64, u turn.Usage) {
 	if r.Since != nil {
 		for _, m := range r.Since {
@@ -166,7 +167,7 @@ func (u usage) tokens() turn.Usage {
 	return turn.Usage{Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite}
 }
 
-// overLimit stands for a result line that was too long to be read.
+// overLimit replaces a result line that was too long to read.
 func overLimit(limit int64) *turn.Result {
 	return &turn.Result{
 		Outcome: turn.Failed,
@@ -184,14 +185,14 @@ var (
 	saysAPI     = says(`^api error|request timed out|request too large|overloaded|selected model`)
 )
 
-// says compiles a pattern when it is first needed: every command of iris links
-// this package, and would pay for it at its start.
+// says compiles a pattern when it is first needed: every command of iris links this
+// package and would pay for it at its start.
 func says(pattern string) func(text string) bool {
 	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("(?i)" + pattern) })
 	return func(text string) bool { return compiled().MatchString(text) }
 }
 
-// said is the agent's own account of what went wrong.
+// said is the agent's own text about the failure.
 func (r *resultLine) said() string {
 	if len(r.Errors) > 0 {
 		return strings.Join(r.Errors, "; ")
@@ -199,7 +200,7 @@ func (r *resultLine) said() string {
 	return r.Text[:min(len(r.Text), 2000)]
 }
 
-// oneLine makes text fit for a message: one line, not too long.
+// oneLine shortens text to one line.
 func oneLine(text string) string {
 	s := strings.Join(strings.Fields(text), " ")
 	if len(s) > 300 {

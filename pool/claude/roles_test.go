@@ -27,8 +27,8 @@ type part struct {
 	Ask                                 bool
 }
 
-// playDaemon starts an agent, sends what it was told, and says on stdout where
-// the last turn begins and that it is under way.
+// playDaemon starts an agent, sends a message, and reports on stdout where the last
+// turn begins and that it is running.
 func playDaemon() {
 	var a part
 	if err := json.Unmarshal([]byte(os.Getenv("IRIS_TEST_PART")), &a); err != nil {

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// maxKept is how many bytes of the model's texts are kept in memory for a turn. Texts
-// beyond it, and texts in lines longer than a chunk, are read again when needed.
+// maxKept is how many bytes of the model's texts are kept in memory for a turn. Other
+// texts, and texts in lines longer than a chunk, are read again when needed.
 const maxKept = 1 << 20
 
-// spoken is a text of the model: itself, or where its line stands in the spool.
+// spoken is a text of the model, or the place of its line in the spool.
 type spoken struct {
 	Text string
 	At   int64
 	Len  int64
-	Cut  bool // at the limit of a message: the next one goes on with it
+	Cut  bool // it was cut at the limit of a message: the next text continues it
 }
 
-// kept is how many bytes of texts are in memory.
+// kept is how many bytes of text are in memory.
 func (a *turnNotes) kept() (n int) {
 	for _, s := range a.Said {
 		n += len(s.Text)
@@ -26,8 +26,8 @@ func (a *turnNotes) kept() (n int) {
 	return n
 }
 
-// needs is the offset from which on the spool has texts that are not in memory, and
-// false when there are none.
+// needs returns the offset of the first text that is only in the spool; false if
+// there is none.
 func (a *turnNotes) needs() (off int64, some bool) {
 	for _, s := range a.Said {
 		if s.Text == "" {
@@ -37,7 +37,7 @@ func (a *turnNotes) needs() (off int64, some bool) {
 	return 0, false
 }
 
-// said returns the model's texts of the turn, without the first from of them.
+// said returns the model's texts of the turn, from number from on.
 func (a *turnNotes) said(from int) string {
 	var b strings.Builder
 	cut := true
@@ -58,7 +58,7 @@ func (a *turnNotes) said(from int) string {
 	return b.String()
 }
 
-// lastAnswer is the last text of the model, with those before that it goes on from.
+// lastAnswer is the last text of the model, with the texts that it continues.
 func (a *turnNotes) lastAnswer() string {
 	i := max(0, len(a.Said)-1)
 	for i > 0 && a.Said[i-1].Cut {
@@ -79,7 +79,7 @@ func (a *turnNotes) load(s spoken) string {
 	return textOf(trim(line))
 }
 
-// textOf is the text of an assistant line.
+// textOf returns the text of an assistant line.
 func textOf(line []byte) string {
 	var m struct {
 		Message struct {

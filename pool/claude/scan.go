@@ -6,11 +6,11 @@ import (
 	"errors"
 )
 
-// Lines of an agent run to many megabytes, and most need no more than their type,
-// which stands first. A line that is acted upon is decoded as a whole.
+// A line of an agent may have many megabytes, and most lines need only their type,
+// which stands first. A line that is acted on is decoded as a whole.
 
-// route returns the type and subtype of a line. It stops as soon as it has
-// what handle needs; false means that the line is no JSON object so far.
+// route returns the type and subtype of a line. It reads only as far as needed; false
+// means that the line is no JSON object so far.
 func route(line []byte) (typ, subtype string, ok bool) {
 	err := members(line, func(key string, val json.RawMessage) bool {
 		switch key {
@@ -24,8 +24,8 @@ func route(line []byte) (typ, subtype string, ok bool) {
 	return typ, subtype, err == nil && typ != ""
 }
 
-// members calls f with each member of an object, in order, until f returns false. It
-// reads no further than that; the error is of what it has read.
+// members calls f with each member of an object, in order, until f returns false, and
+// reads no further. The error is about the part that it has read.
 func members(object []byte, f func(key string, val json.RawMessage) bool) error {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -48,6 +48,6 @@ func members(object []byte, f func(key string, val json.RawMessage) bool) error 
 	return err
 }
 
-// decode is json.Unmarshal for values that a later version of the program may give
-// another shape: a member that does not fit is left as it was.
+// decode is json.Unmarshal for values that may have another shape in a later version
+// of the program: a member that does not fit is left unchanged.
 func decode(val []byte, into any) { _ = json.Unmarshal(val, into) }

@@ -27,8 +27,8 @@ func withoutDescriptors(t *testing.T, f func()) {
 	f()
 }
 
-// Whoever cannot open a file knows nothing of the agent: it is not taken for dead,
-// nor its output for gone.
+// When a file cannot be opened, nothing is known about the agent: it must not be
+// taken for dead, nor its output for gone.
 func TestAgentIsNotTakenForDeadForWantOfDescriptors(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s.p.out")

@@ -15,24 +15,24 @@ const (
 	askAgain = 500 * time.Millisecond // between two interrupts of one turn
 )
 
-// Message is what Send takes to the agent.
+// Message is the message that Send takes to the agent.
 type Message struct {
 	Text    string
 	Blocks  bool         // Text is a JSON list of content blocks
-	Variant turn.Variant // what it asks of the agent; the part that needs a start has been seen to
+	Variant turn.Variant // what the message asks of the agent; the parts for a start are set already
 
-	// NoBackgroundWait has the turn end with the agent's first answer, also when
-	// subagents still work for it. Without, it ends when they have reported.
+	// NoBackgroundWait ends the turn with the agent's first answer, even if subagents
+	// still work for it. Otherwise the turn ends when they have reported.
 	NoBackgroundWait bool
 }
 
-// Send runs one turn and returns when it is over: see the package comment. A
-// result means that the turn ended by the agent's own word, also when its outcome
-// says that it failed. An error means that its end is unknown; an error that wraps
+// Send runs one turn and returns when it is over: see the package comment. A result
+// means that the turn ended by the agent's own word, even if its outcome says that it
+// failed. An error means that the end is unknown; an error that wraps
 // pool.ErrNotDispatched promises that no byte of the turn has reached the agent.
 //
-// When ctx ends, Send interrupts the turn and returns its result, or an error when
-// the agent does not answer in time.
+// When ctx ends, Send interrupts the turn and returns its result, or an error if the
+// agent does not answer in time.
 func (p *Process) Send(ctx context.Context, m *Message) (*turn.Result, error) {
 	line, err := userLine(m, p.name())
 	if err == nil {
@@ -57,7 +57,7 @@ func (p *Process) Send(ctx context.Context, m *Message) (*turn.Result, error) {
 	return p.await(ctx, u)
 }
 
-// name returns the uuid of the message that is written next.
+// name returns the uuid of the next message.
 func (p *Process) name() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,8 +67,8 @@ func (p *Process) name() string {
 	return p.current.uuid
 }
 
-// prepare sees to it that the turn can begin: there is room for the answer, the
-// agent has what the message asks for, and, last, it is idle.
+// prepare makes the turn possible: it reserves room for the answer, sets what the
+// message asks for, and last waits until the agent is idle.
 func (p *Process) prepare(ctx context.Context, v turn.Variant) error {
 	if p.isDone() {
 		return p.withExit(errGone)
@@ -101,9 +101,9 @@ func (p *Process) forgetTurn() {
 	p.freeLocked()
 }
 
-// writeMessage writes the message of the turn, after the record has it that it may be
-// written. If this daemon is killed before, the next one knows by that record that
-// the turn never began, whatever the agent has written of its own accord.
+// writeMessage writes the message of the turn, after recording that it may be
+// written. If this daemon is killed before, the record tells the next daemon that the
+// turn never began, even if the agent has written something by itself.
 func (p *Process) writeMessage(u *activeTurn, line []byte) (n int, err error) {
 	p.input.mu.Lock()
 	defer p.input.mu.Unlock()
@@ -116,9 +116,8 @@ func (p *Process) writeMessage(u *activeTurn, line []byte) (n int, err error) {
 	return p.writeLocked(line)
 }
 
-// idle waits until a message may be written, and no line of the agent's is unread. A
-// message written in a turn that the agent has begun by itself might get no turn of its
-// own.
+// idle waits until a message may be written and every line of the agent was read. A
+// message written in a turn of the agent's own might get no turn of its own.
 func (p *Process) idle(ctx context.Context) error {
 	tick := time.NewTicker(p.timing.ownTurn)
 	defer tick.Stop()
@@ -174,7 +173,7 @@ func (p *Process) isDone() bool {
 	}
 }
 
-// beginSend makes the turn the one whose lines and result are awaited.
+// beginSend makes the turn current: its lines and result are awaited.
 func (p *Process) beginSend(m *Message) *activeTurn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -185,7 +184,7 @@ func (p *Process) beginSend(m *Message) *activeTurn {
 	return u
 }
 
-// endSend takes the turn off.
+// endSend ends the current turn.
 func (p *Process) endSend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -216,19 +215,19 @@ func (p *Process) await(ctx context.Context, u *activeTurn) (*turn.Result, error
 	}
 }
 
-// over is how the turn has ended. It does not wait for the state line that follows a
-// result: the sender would wait for it too. The next turn does, in
-// NextTurn and Send.
+// over returns how the turn has ended. It does not wait for the state line after the
+// result: the sender would wait too. The next turn waits for it, in NextTurn and
+// Send.
 func (p *Process) over(u *activeTurn) (*turn.Result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if u.dropped {
-		return nil, fmt.Errorf("%w: the agent has let go of it", pool.ErrNotDispatched)
+		return nil, fmt.Errorf("%w: the agent has dropped the message", pool.ErrNotDispatched)
 	}
 	return u.result, nil
 }
 
-// died looks once more: the result may have been the last thing written.
+// died checks once more: the result may have been the last line.
 func (p *Process) died(u *activeTurn) (*turn.Result, error) {
 	select {
 	case <-u.done:
@@ -238,7 +237,7 @@ func (p *Process) died(u *activeTurn) (*turn.Result, error) {
 	}
 }
 
-// withExit says how the process ended, if it has.
+// withExit adds how the process ended, if it has.
 func (p *Process) withExit(err error) error {
 	timer := time.NewTimer(100 * time.Millisecond)
 	defer timer.Stop()
@@ -250,8 +249,8 @@ func (p *Process) withExit(err error) error {
 	}
 }
 
-// interrupt asks the agent to break off, and again when it was asked before it
-// had begun: an idle agent takes no notice.
+// interrupt asks the agent to stop the turn, and asks again if the turn had not
+// begun: an idle agent ignores it.
 func (p *Process) interrupt(ctx context.Context, u *activeTurn) (*turn.Result, error) {
 	stalled := errors.Is(context.Cause(ctx), pool.ErrStalled)
 	p.mu.Lock()
@@ -278,8 +277,8 @@ func (p *Process) interrupt(ctx context.Context, u *activeTurn) (*turn.Result, e
 	}
 }
 
-// broken is the result of a turn that we interrupted. It may have ended well all the
-// same; but not one whose subagents were to be waited for.
+// broken is the result of a turn that iris has interrupted. It may still have ended
+// well, unless it was waiting for subagents.
 func broken(r *turn.Result, stalled, waiting bool) *turn.Result {
 	if r == nil {
 		return nil

@@ -9,7 +9,7 @@ import (
 )
 
 // firstWithin is how long the first turn of a process may take to begin before the
-// agent is asked what it waits for, and how often it is asked then.
+// agent is asked what it waits for, and the time between two such questions.
 const firstWithin = time.Second
 
 // firstTurn is the time between the first message of a process and its first turn. An
@@ -18,11 +18,11 @@ type firstTurn struct {
 	watched sync.Once
 	begun   chan struct{} // closed when it begins
 
-	over bool   // it has begun; this and on are protected by the process' mu
+	over bool   // it has begun; the process' mu protects over and on
 	on   string // what the agent waits for
 }
 
-// begins is called with each turn. The caller holds the process' mu.
+// begins is called at each turn. The caller holds the process' mu.
 func (f *firstTurn) begins() {
 	if !f.over {
 		f.over, f.on = true, ""
@@ -30,8 +30,8 @@ func (f *firstTurn) begins() {
 	}
 }
 
-// WaitsFor is what the agent waits for before it begins its first turn; empty for
-// nothing that is known.
+// WaitsFor says what the agent waits for before its first turn; empty if it waits for
+// nothing or it is unknown.
 func (p *Process) WaitsFor() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,7 +39,7 @@ func (p *Process) WaitsFor() string {
 }
 
 // watchFirst asks the agent what it waits for, from a second after its first message
-// until its first turn begins. It is called with each message.
+// until its first turn begins. It is called for each message.
 func (p *Process) watchFirst() {
 	p.first.watched.Do(func() { p.wg.Go(p.untilFirst) })
 }
@@ -52,7 +52,7 @@ func (p *Process) untilFirst() {
 	for {
 		select {
 		case <-tick.C:
-			if !p.hasMessage() { // it has ended without having begun, such as a command of the program's own
+			if !p.hasMessage() { // the message has ended without a turn, such as a command of the program
 				return
 			}
 			p.waitsOn(ctx)
@@ -70,7 +70,7 @@ func (p *Process) hasMessage() bool {
 	return p.current.turn != nil
 }
 
-// waitsOn asks once, and tells when the answer is another one than before.
+// waitsOn asks once, and reports an answer that differs from the last one.
 func (p *Process) waitsOn(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, firstWithin)
 	defer cancel()
@@ -99,7 +99,7 @@ func (p *Process) waitsOn(ctx context.Context) {
 	}
 }
 
-// mcpServer is a server of the agent's tools, as the agent sees it.
+// mcpServer is an MCP server as the agent sees it.
 type mcpServer struct {
 	Name   string `json:"name"`
 	Status string `json:"status"` // connected, pending, failed, ...
@@ -118,7 +118,8 @@ func (p *Process) mcpServers(ctx context.Context) ([]mcpServer, error) {
 	return body.Servers, nil
 }
 
-// Unreachable names the MCP servers that have not answered the agent, each with why.
+// Unreachable names the MCP servers that have not answered the agent, each with the
+// reason.
 func (p *Process) Unreachable(ctx context.Context) ([]string, error) {
 	servers, err := p.mcpServers(ctx)
 	var list []string

@@ -23,8 +23,8 @@ func NewSessionID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// Transcript returns the file of a conversation; empty when there is none, so
-// that it is begun and not resumed. The error says that nobody can look. The
+// Transcript returns the file of a conversation; empty if there is none: then the
+// conversation is begun, not resumed. An error means that nobody can tell. The
 // transcript reaches the disk up to 110 ms after the result, but always before a
 // clean exit.
 func Transcript(env []string, sessionID string) (path string, err error) {
@@ -42,8 +42,8 @@ func Transcript(env []string, sessionID string) (path string, err error) {
 	return "", err
 }
 
-// ResumeError says that a conversation cannot be resumed, and that it may be
-// where it was left all the same.
+// ResumeError says that a conversation cannot be resumed, although it may still be
+// there.
 type ResumeError struct {
 	SessionID string
 	Why       string
@@ -54,9 +54,9 @@ func (e *ResumeError) Error() string {
 }
 
 // sessionOwner returns a live Claude Code process that has the conversation open, or
-// 0. Claude Code itself lets two processes go on with one conversation, each
-// without what the other does. Such a process has a file of its id and start
-// time in sessions/, which a killed one leaves behind.
+// 0. Claude Code itself lets two processes use one conversation, each without the
+// other's changes. Each process has a file with its id and start time in sessions/; a
+// killed process leaves the file behind.
 func sessionOwner(env []string, sessionID string) int {
 	files, _ := filepath.Glob(filepath.Join(globQuote(configDir(env)), "sessions", "*.json"))
 	for _, file := range files {
@@ -67,7 +67,7 @@ func sessionOwner(env []string, sessionID string) int {
 	return 0
 }
 
-// A sessionFile is what Claude Code writes of each of its processes in sessions/.
+// A sessionFile is the file in sessions/ of a Claude Code process.
 type sessionFile struct {
 	PID     int    `json:"pid"`
 	Session string `json:"sessionId"`
@@ -75,7 +75,7 @@ type sessionFile struct {
 	Inbox   string `json:"messagingSocketPath"` // a socket for other sessions; empty for none
 }
 
-// readSessionFile reads one, and the identity of the process that has written it.
+// readSessionFile reads a sessionFile, and the identity of the process that wrote it.
 func readSessionFile(path string) (s sessionFile, p procs.ID, err error) {
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -88,10 +88,10 @@ func readSessionFile(path string) (s sessionFile, p procs.ID, err error) {
 	return s, p, err
 }
 
-// forgetProcess removes what a killed process has left in the directory of Claude
-// Code: its session file, the key beside it and its inbox. A program that is asked
-// to end does that itself. Nothing is removed unless the session file names this
-// very process and that is gone: its number may be another's by now.
+// forgetProcess removes the files of a killed process in the directory of Claude
+// Code: its session file, the key beside it and its inbox. A program that exits by
+// itself does that. Nothing is removed unless the session file names this very
+// process and the process is gone: its number may be used again.
 func forgetProcess(config string, gone procs.ID) {
 	if config == "" || gone.PID == 0 || gone.Alive() {
 		return
@@ -111,7 +111,7 @@ func forgetProcess(config string, gone procs.ID) {
 	}
 }
 
-// configDir is where Claude Code keeps what it knows.
+// configDir is the directory of Claude Code's own files.
 func configDir(env []string) string {
 	if dir := lookup(env, "CLAUDE_CONFIG_DIR"); dir != "" {
 		return dir
@@ -129,7 +129,7 @@ func lookup(env []string, name string) string {
 	return ""
 }
 
-// globQuote has filepath.Glob take s as it stands.
+// globQuote quotes s, so that filepath.Glob matches it literally.
 func globQuote(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }

@@ -14,7 +14,7 @@ import (
 	"iris/pool/procs"
 )
 
-// What a killed agent has left is removed, and nothing of another process.
+// The files of a killed agent are removed, and no files of another process.
 func TestRealTracesOfAKilledAgent(t *testing.T) {
 	r := realRig(t)
 	p := r.start()

@@ -24,35 +24,35 @@ const (
 	block    = 4096
 )
 
-// spool is the daemon's side of the files of one process: <session>.<process>
-// with .out (the agent's stdout), .err (its stderr) and .json (the record by
-// which a later daemon finds the process).
+// spool is the daemon's side of the files of one process: <session>.<process> with
+// .out (the agent's stdout), .err (its stderr) and .json (the record by which a later
+// daemon finds the process).
 type spool struct {
 	dir  string
-	out  *os.File // own open file description: reading and punching, no lock
-	free int64    // everything before it has been given back
+	out  *os.File // with its own file description: for reading and punching, without a lock
+	free int64    // everything before it was given back
 
 	mu      sync.Mutex // protects the fields below
 	rec     record
-	recLen  int // bytes of it on disk
+	recLen  int // its bytes on disk
 	removed bool
 }
 
-// record is what a later daemon needs to find the process, and to tell the costs
-// of its last turn and whether that can have begun. It is written at start and
-// just before each message is.
+// record lets a later daemon find the process, compute the cost of its last turn, and
+// decide whether that turn can have begun. It is written at the start and just before
+// each message.
 type record struct {
 	Session string `json:"session"`
 	Process string `json:"process"`
 	PID     int    `json:"pid"`
-	Start   uint64 `json:"start"` // of the process, in the system's own unit
+	Start   uint64 `json:"start"` // of the process, in the system's unit
 	Boot    string `json:"boot"`
 	Config  string `json:"config,omitempty"` // directory of Claude Code
 	Base    totals `json:"base"`
 	UUID    string `json:"uuid,omitempty"`    // of that message
-	NoWait  bool   `json:"no_wait,omitempty"` // its first answer is its end
-	Told    int64  `json:"told,omitempty"`    // end of the last turn of the agent's own that was told of
-	Given   *int64 `json:"given"`             // offset of the last turn whose message may have been written, -1 before the first; nil when that is not noted
+	NoWait  bool   `json:"no_wait,omitempty"` // its first answer ends the turn
+	Told    int64  `json:"told,omitempty"`    // end of the agent's last own turn that was reported
+	Given   *int64 `json:"given"`             // offset of the last turn whose message may have been written, -1 before the first; nil if not recorded
 }
 
 func (r record) base() string { return r.Session + "." + r.Process }
@@ -65,7 +65,7 @@ func (s *spool) path(ext string) string {
 
 func (s *spool) pathLocked(ext string) string { return filepath.Join(s.dir, s.rec.base()+ext) }
 
-// config is the directory in which Claude Code keeps what it knows of the process.
+// config is Claude Code's directory for the process.
 func (s *spool) config() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,10 +79,10 @@ func (s *spool) reader() (*os.File, error) {
 	return os.Open(s.pathLocked(".out"))
 }
 
-// createSpool makes the files of a new process. Its stdout is returned with the
-// lock held, which the agent inherits and keeps as long as it lives. It fails
-// when a live process has the same session. The directory's own lock makes
-// looking and taking one step, also between two daemons.
+// createSpool makes the files of a new process. It returns the locked stdout; the
+// agent inherits the lock and keeps it as long as it lives. It fails if a live
+// process has the same session. The lock of the directory makes the check and the
+// creation one step, even between two daemons.
 func createSpool(dir, session, process string) (s *spool, stdout, stderr *os.File, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, nil, err
@@ -131,9 +131,9 @@ func (s *spool) save(change func(*record)) error {
 	return s.saveLocked()
 }
 
-// saveLocked writes in place and in one piece, never shorter than before: a
-// kill leaves the old record or the new one. (A rename would have the disk
-// written in each turn.)
+// saveLocked writes in place and in one piece, never shorter than before: a kill
+// leaves the old record or the new one. (A rename would write to the disk in each
+// turn.)
 func (s *spool) saveLocked() error {
 	if s.removed {
 		return nil
@@ -152,8 +152,8 @@ func (s *spool) saveLocked() error {
 	return errors.Join(err, f.Close())
 }
 
-// rename follows a change of the session, so that the name always says which
-// session is in use.
+// rename follows a change of the session, so that the name always contains the
+// session in use.
 func (s *spool) rename(session string) error {
 	unlock, err := lockDir(s.dir)
 	if err != nil {
@@ -175,8 +175,8 @@ func (s *spool) rename(session string) error {
 	return s.saveLocked()
 }
 
-// room reserves space for the answer past the spool's end, so that a disk that
-// fills up during the turn cannot swallow it.
+// room reserves space for the answer past the spool's end, so that the answer
+// survives if the disk fills up during the turn.
 func (s *spool) room() error {
 	info, err := s.out.Stat()
 	if err != nil {
@@ -195,7 +195,7 @@ func (s *spool) freeTo(off int64) {
 	}
 }
 
-// stderr returns the last of what the agent wrote there, at most n bytes.
+// stderr returns the end of the agent's stderr, at most n bytes.
 func (s *spool) stderr(n int64) []byte {
 	f, err := os.Open(s.path(".err"))
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *spool) stderr(n int64) []byte {
 	return buf[:got]
 }
 
-// trimErr keeps a flooded stderr from filling the disk.
+// trimErr keeps a very long stderr from filling the disk.
 func (s *spool) trimErr() {
 	info, err := os.Stat(s.path(".err"))
 	if err != nil || allocated(info) <= errLimit {
@@ -225,7 +225,7 @@ func (s *spool) trimErr() {
 	punch(f, 0, (info.Size()-errTail)/block*block)
 }
 
-// haveRoom is for file systems that cannot reserve: it looks whether n bytes are free.
+// haveRoom checks whether n bytes are free, for file systems that cannot reserve.
 func haveRoom(f *os.File, n int64) error {
 	var s unix.Statfs_t
 	if err := control(f, func(fd int) error { return unix.Fstatfs(fd, &s) }); err != nil {
@@ -238,8 +238,8 @@ func haveRoom(f *os.File, n int64) error {
 }
 
 // control calls f with the descriptor of a file, which stays open meanwhile. The
-// process of a spool may end at any time, and the file is closed then: its number
-// may soon be that of another file.
+// process of a spool may end at any time and its file be closed then; the number may
+// soon belong to another file.
 func control(file *os.File, f func(fd int) error) error {
 	c, err := file.SyscallConn()
 	if err != nil {
@@ -252,7 +252,7 @@ func control(file *os.File, f func(fd int) error) error {
 	return result
 }
 
-// allocated is what the file takes on the disk.
+// allocated is the size of the file on the disk.
 func allocated(info os.FileInfo) int64 {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return s.Blocks * 512

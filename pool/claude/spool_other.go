@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// allocate only looks whether n bytes are free.
+// allocate only checks whether n bytes are free.
 func allocate(f *os.File, _, n int64) error { return haveRoom(f, n) }
 
-// punch is not done here: a spool is as large as what went through it.
+// punch is not supported here: a spool keeps everything.
 func punch(*os.File, int64, int64) error { return errors.ErrUnsupported }

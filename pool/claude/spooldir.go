@@ -26,7 +26,7 @@ func lockDir(dir string) (unlock func(), err error) {
 	return func() { d.Close() }, nil
 }
 
-// liveOwner returns the process id of a live process with that session; empty when
+// liveOwner returns the process id of a live process with that session; empty if
 // there is none.
 func liveOwner(dir, session string) (process string, err error) {
 	paths, err := listSpools(dir)
@@ -38,8 +38,8 @@ func liveOwner(dir, session string) (process string, err error) {
 	return "", err
 }
 
-// listSpools returns the paths of the spools in a directory, none when that is not
-// there.
+// listSpools returns the paths of the spools in a directory; none if the directory is
+// missing.
 func listSpools(dir string) (paths []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,8 +53,8 @@ func listSpools(dir string) (paths []string, err error) {
 	return paths, err
 }
 
-// lockHeld reports whether a process holds the spool's lock, which is to say that the
-// agent lives. It is taken for alive while that cannot be looked at.
+// lockHeld reports whether a process holds the spool's lock, which means that the
+// agent lives. If that cannot be checked, the agent counts as alive.
 func lockHeld(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
@@ -64,20 +64,20 @@ func lockHeld(path string) bool {
 	return sys.Locked(f)
 }
 
-// Scarce reports whether an error is for want of descriptors or memory: it says
-// nothing of the file, and to try again helps.
+// Scarce reports whether an error is a lack of descriptors or memory: it says nothing
+// about the file, and another try helps.
 func Scarce(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
-// splitName takes a spool's path apart into session and process id.
+// splitName returns the session and process id in a spool's path.
 func splitName(path string) (session, process string) {
 	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	session, process, _ = strings.Cut(name, ".")
 	return session, process
 }
 
-// findSpool returns the path of the spool of a process; fs.ErrNotExist when there is
+// findSpool returns the path of the spool of a process; fs.ErrNotExist if there is
 // none.
 func findSpool(spools, process string) (string, error) {
 	paths, err := listSpools(spools)
@@ -102,9 +102,8 @@ func readRecord(path string) (record, error) {
 	return r, json.Unmarshal(b, &r)
 }
 
-// CleanSpools removes the spools of dead processes, but those that keep says
-// are still needed. The directory's lock keeps it off a process that is just
-// being started.
+// CleanSpools removes the spools of dead processes, except those that keep accepts.
+// The lock of the directory protects a process that is just being started.
 func CleanSpools(spools string, keep func(process string) bool) error {
 	unlock, err := lockDir(spools)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,7 +17,7 @@ import (
 	"iris/pool/turn"
 )
 
-// Options say what to start.
+// Options say what to start and how.
 type Options struct {
 	ID         string   // the pool's process id, unique over restarts of the daemon
 	Team       string   // for messages
@@ -25,55 +25,56 @@ type Options struct {
 	Prefix     []string // arguments before the driver's own
 	Args       []string // the team's arguments, after them
 	Dir        string   // working directory
-	Env        []string // complete environment, to which the driver adds its mark
+	Env        []string // the complete environment; the driver adds its mark
 	Spools     string   // directory of spools
 	SessionID  string   // UUID of the conversation
-	RewindTo   string   // the answer in it that it goes on from, as transcript.FindRewind finds it; empty: its end
-	Transcript bool     // the program keeps transcripts, so that a known conversation is resumed
+	RewindTo   string   // the answer in the conversation to continue from, as transcript.FindRewind finds it; empty: its end
+	Transcript bool     // the program keeps transcripts: a known conversation is resumed
 
 	Variant turn.Variant // what a message asks for
-	Model   string       // of the conversation: a resume would go on with that of the last answer; empty to let it
+	Model   string       // of the conversation; if empty, a resumed one uses the model of its last answer
 
 	StartTimeout time.Duration // until ready; 0 for no limit
 	Grace        time.Duration // of each rung of the stop ladder, and of an interrupt
 
 	Watch     []string            // files whose change makes the process stale
 	Stamp     Stamp               // of the team's configuration; a change makes it stale too
-	OnSession func(id string)     // the conversation has a new id (/clear); must not block for long
-	OnLost    func(work []string) // what ran in the background has ended with the process; must not block for long
+	OnSession func(id string)     // called when the conversation gets a new id (/clear); must not block for long
+	OnLost    func(work []string) // called when background work has ended with the process; must not block for long
 
-	// OnOwnTurn is told of each turn that nobody has sent, at its end. It must not
+	// OnOwnTurn is called at the end of each turn that nobody has sent. It must not
 	// block for long.
 	OnOwnTurn func(*Process, OwnTurn)
 
-	// OnWaits is told what keeps the first turn of the agent from beginning, when that
-	// takes long. It must not block for long.
+	// OnWaits is called with what delays the first turn of the agent, if it takes
+	// long. It must not block for long.
 	OnWaits func(on string)
 
-	// OnWorking is told when the agent begins to work between two turns of ours, and
-	// on what: a turn of its own, subagents; and with an empty word when that is over.
-	// It must not block for long.
+	// OnWorking is called when the agent begins work of its own between two sent
+	// turns, with a word for it (a turn, subagents), and with an empty word when that
+	// is over. It must not block for long.
 	OnWorking func(p *Process, on string)
 
-	// Ask has the agent ask before it uses a tool that needs permission; without,
-	// such a tool is denied. OnAsk is told of each request, which waits for Answer,
-	// and OnWithdrawn when it does no longer. Neither may block for long.
+	// Ask makes the agent ask before it uses a tool that needs permission; without
+	// Ask such a tool is denied. OnAsk is called with each request, which then waits
+	// for Answer, and OnWithdrawn when it no longer waits. Neither may block for
+	// long.
 	Ask         bool
 	OnAsk       func(*Process, Request)
 	OnWithdrawn func(p *Process, request string)
 
-	// RefuseInbound has the agent refuse what other sessions send it by themselves.
+	// RefuseInbound makes the agent refuse messages from other sessions.
 	RefuseInbound bool
 
 	Follower *Follower     // required
 	Reaper   *procs.Reaper // may be nil
 	Log      *slog.Logger  // may be nil
 
-	resume bool // the conversation is on disk
+	resume bool // the conversation exists
 }
 
-// Start starts an agent and returns when it is ready for its first turn. A
-// *pool.StartError says why there is none; then nothing is left of it.
+// Start starts an agent and returns when it is ready for its first turn. If that
+// fails, the error is a *pool.StartError and nothing of the agent is left.
 func Start(ctx context.Context, o Options) (*Process, error) {
 	p, permanent, err := launch(&o)
 	if err == nil {
@@ -101,7 +102,7 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 		}
 		o.resume = transcript != ""
 	}
-	owner, _ := liveOwner(o.Spools, o.SessionID) // createSpool refuses that, and says so
+	owner, _ := liveOwner(o.Spools, o.SessionID) // if there is one, createSpool fails and says so
 	if pid := sessionOwner(o.Env, o.SessionID); o.resume && owner == "" && pid != 0 {
 		return nil, true, &ResumeError{o.SessionID, fmt.Sprintf("another Claude Code has it open (pid %d)", pid)}
 	}
@@ -110,7 +111,7 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 		return nil, false, err
 	}
 	p = newProcess(o, s)
-	if err = s.room(); err == nil { // else it could not even say that it is ready
+	if err = s.room(); err == nil { // otherwise it could not even report that it is ready
 		err = p.exec(path, stdout, stderr)
 	}
 	closeAll(stdout, stderr)
@@ -123,7 +124,7 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 	return p, false, nil
 }
 
-// attend starts what follows the process and waits for it.
+// attend starts the goroutines that read the output and wait for the exit.
 func (p *Process) attend() {
 	p.reading.unfollow = p.o.Follower.add(p.spool.path(".out"), p.wake)
 	p.wg.Go(p.wait)
@@ -147,8 +148,8 @@ func newProcess(o *Options, s *spool) *Process {
 	return p
 }
 
-// exec starts the program with the read end of a new pipe as stdin. Only
-// descriptors 0, 1 and 2 reach it: everything else is close-on-exec.
+// exec starts the program with the read end of a new pipe as stdin. It gets only
+// descriptors 0, 1 and 2: all others are close-on-exec.
 func (p *Process) exec(path string, stdout, stderr *os.File) error {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -172,8 +173,8 @@ func (p *Process) exec(path string, stdout, stderr *os.File) error {
 	return nil
 }
 
-// identified records which process it is. Without it a later daemon still sees that
-// the process lives, only cannot signal it.
+// identified records the identity of the process. Without it a later daemon still
+// sees that the process lives, but cannot signal it.
 func (p *Process) identified(config string) {
 	none := int64(-1)
 	err := p.spool.save(func(r *record) {
@@ -184,7 +185,7 @@ func (p *Process) identified(config string) {
 	}
 }
 
-// explain adds what "no such file" means of a file that is there.
+// explain says what "no such file" means for an existing file.
 func explain(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) && executable(path) == nil {
 		return fmt.Errorf("its interpreter is missing: %w", err)
@@ -197,8 +198,8 @@ func notRunnable(err error) bool {
 		errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// ready waits for the answer to initialize. Anything the agent prints before
-// (the phantom result of a resumed session) is no sign of it.
+// ready waits for the answer to initialize. Earlier output of the agent (the phantom
+// result of a resumed session) does not count.
 func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 	cause := fmt.Errorf("the agent is not ready after %v", p.o.StartTimeout)
 	if p.o.StartTimeout > 0 {
@@ -229,7 +230,7 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 	}
 }
 
-// withStderr adds the agent's last words on stderr.
+// withStderr adds the agent's last line on stderr.
 func (p *Process) withStderr(err error) error {
 	var said string
 	if p.isDone() {
@@ -243,8 +244,7 @@ func (p *Process) withStderr(err error) error {
 	return err
 }
 
-// abort ends a process that never became ready: there is no conversation to
-// save yet.
+// abort ends a process that never became ready: it has no conversation to save.
 func (p *Process) abort() {
 	p.stopping.Store(true)
 	p.climb(rungTerm)

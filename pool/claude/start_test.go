@@ -53,7 +53,7 @@ func TestNoTranscriptIsNeverResumed(t *testing.T) {
 	}
 }
 
-// An agent has its three descriptors and none of another agent's.
+// An agent has its three descriptors and no descriptor of another agent.
 func TestOnlyThreeDescriptors(t *testing.T) {
 	lent := map[string]string{} // to the test itself
 	entries, _ := os.ReadDir("/proc/self/fd")

@@ -12,7 +12,7 @@ import (
 // reaches the disk up to 110 ms late.
 const transcriptDelay = 150 * time.Millisecond
 
-// look is how often the tree below an agent is looked at while it ends.
+// look is how often the tree below an ending agent is checked.
 const look = 50 * time.Millisecond
 
 // The rungs of the stop ladder.
@@ -23,8 +23,8 @@ const (
 	rungKill
 )
 
-// Stop ends the process, gently first, then everything below it. It returns
-// when all is gone; a turn under way ends with what the agent says of it.
+// Stop ends the process, gently first, then everything below it. It returns when all
+// is gone; a running turn ends with what the agent says about it.
 func (p *Process) Stop() {
 	p.stopOnce.Do(func() {
 		p.stopping.Store(true)
@@ -45,7 +45,7 @@ func (p *Process) climb(rung int) {
 	tree.Kill(p.o.ID, p.o.Reaper)
 }
 
-// stepOn does what the rung says and waits a grace for the end.
+// stepOn does the rung's step and waits a grace for the end.
 func (p *Process) stepOn(rung int, tree procs.Tree) bool {
 	grace := time.Duration(-1)
 	if rung < rungKill {
@@ -78,8 +78,8 @@ func (p *Process) unsettled() time.Duration {
 	return max(0, transcriptDelay-time.Since(p.status.answered))
 }
 
-// endsIn waits for the end of the process, at most for d (negative: for ever),
-// and keeps an eye on the tree meanwhile.
+// endsIn waits for the end of the process, at most for d (negative: for ever), and
+// watches the tree meanwhile.
 func (p *Process) endsIn(d time.Duration, tree procs.Tree) bool {
 	var limit <-chan time.Time
 	if d >= 0 {

@@ -9,46 +9,45 @@ import (
 )
 
 const (
-	maxLag   = 64 << 20 // how far behind the process a stream keeps what it has not read
+	maxLag   = 64 << 20 // how much unread output is kept for a stream
 	partSize = 48 << 10 // of a line that is longer than a chunk
 )
 
-// A Stream reads what an agent writes in one turn, at its reader's own pace and
-// with a descriptor of its own. Between two reads it keeps nothing but where it
-// stands. Its unread part is not given back to the disk, up to
-// maxLag; a slower reader misses some, and is told of the gap. Nothing waits
-// for a stream. It is for one goroutine, which closes it.
+// A Stream reads the agent's output in one turn, at its reader's own pace and with
+// its own descriptor. Between two reads it keeps only its position. Its unread part
+// is not given back to the disk, up to maxLag; a slower reader misses lines, and gets
+// a gap. Nothing waits for a stream. One goroutine uses it and closes it.
 type Stream struct {
 	f    *os.File
 	base int64    // where the output of the turn begins
-	p    *Process // that writes it; nil for one of an earlier daemon
-	stop func()   // ends the following of the file, without p
+	p    *Process // the process that writes the output; nil for one of an earlier daemon
+	stop func()   // ends Follower.add of the file, without p
 
-	more chan struct{} // has room for one: there may be something to read
-	off  atomic.Int64  // start of the first line that has not been passed on
-	end  atomic.Int64  // where the output of the turn ends, 0 while that is open
+	more chan struct{} // has one element if there may be something to read
+	off  atomic.Int64  // start of the first line not yet passed on
+	end  atomic.Int64  // where the output of the turn ends, 0 while unknown
 
 	r    lineReader
 	emit func(Piece) error // of the Read under way
 	err  error             // of emit
 
-	uuid  string  // of the message; empty when it is not known
-	start *finder // of the turn's beginning; nil when that has been found
+	uuid  string  // of the message; empty if unknown
+	start *finder // of the turn's beginning; nil once found
 }
 
 // A Piece is an item of a stream: a line, a part of a long one, or a gap.
 type Piece struct {
-	Seq     int64  // where it ends, counted from the beginning of the turn
-	Type    string // of the line, and its subtype where the type has some; empty where a long one says it late
+	Seq     int64  // its end, counted from the beginning of the turn
+	Type    string // of the line, with its subtype if any; empty if it comes late in a long line
 	Subtype string
 	Data    []byte // without the newline; valid during the call
 	More    bool   // the line goes on in the next piece
-	Gap     bool   // what was between the piece before and Seq is no longer kept
+	Gap     bool   // the output between the last piece and Seq is no longer kept
 }
 
 // Stream returns a reader of the turn whose output begins at base and whose message
-// has that uuid, as NextTurn returned them. It begins after a Seq. The turn must be under way,
-// or its end not yet be on record.
+// has that uuid, as NextTurn returned them. It begins after the Seq after. The turn
+// must be running, or its end not yet on record.
 func (p *Process) Stream(base int64, uuid string, after int64) (*Stream, error) {
 	f, err := p.spool.reader()
 	if err != nil {
@@ -65,8 +64,8 @@ func (p *Process) Stream(base int64, uuid string, after int64) (*Stream, error) 
 	return s, nil
 }
 
-// OpenStream is Stream for a process of an earlier daemon, which need not live; end is
-// where the output of the turn ends, 0 while that is open.
+// OpenStream is Stream for a process of an earlier daemon, living or gone; end is
+// where the output of the turn ends, 0 while unknown.
 func OpenStream(f *Follower, spools, process string, base int64, uuid string, after, end int64) (*Stream, error) {
 	path, err := findSpool(spools, process)
 	if err != nil {
@@ -97,8 +96,8 @@ func newStream(f *os.File, base int64, uuid string, after int64) *Stream {
 	return s
 }
 
-// Again returns another reader of the same output, also when the file is gone
-// from its directory.
+// Again returns another reader of the same output, even if the file was removed from
+// its directory.
 func (s *Stream) Again(after int64) (*Stream, error) {
 	f, err := duplicate(s.f)
 	if err != nil {
@@ -109,8 +108,8 @@ func (s *Stream) Again(after int64) (*Stream, error) {
 	return n, nil
 }
 
-// OfPartial reports whether a system line is there only because the agent is
-// asked for the pieces of its texts.
+// OfPartial reports whether a system line is there only because the agent writes the
+// pieces of its texts.
 func OfPartial(line []byte) bool {
 	var m struct{ Subtype, Status string }
 	decode(line, &m)
@@ -140,11 +139,11 @@ func (s *Stream) Close() {
 	s.f.Close()
 }
 
-// Seq is that of the last line that was passed on.
+// Seq is the Seq of the last line passed on.
 func (s *Stream) Seq() int64 { return s.off.Load() - s.base }
 
-// More has something in it when there may be more to read. The end of the turn
-// is not told: its owner knows that.
+// More receives when there may be more to read. It does not report the end of the
+// turn: the owner of the turn knows that.
 func (s *Stream) More() <-chan struct{} { return s.more }
 
 func (s *Stream) wake() {
@@ -154,22 +153,22 @@ func (s *Stream) wake() {
 	}
 }
 
-// endLocked notes where the output of the turn ends. The caller holds p.mu.
+// endLocked records where the output of the turn ends. The caller holds p.mu.
 func (s *Stream) endLocked(at int64) {
 	if s.end.Load() == 0 {
 		s.end.Store(at)
 	}
 }
 
-// startAt has the reading go on there.
+// startAt sets the position of the reading.
 func (s *Stream) startAt(off int64) {
 	s.off.Store(off)
 	s.r.off, s.r.seen = off, off
 }
 
-// Read passes on the lines written since, up to the last finished one. Lines that
-// are no message of the agent's are left out. It ends with the error of emit, and begins
-// with that piece the next time.
+// Read passes on the new complete lines. Lines that are no message of the agent's are
+// left out. It ends with the error of emit, and begins with the same piece the next
+// time.
 func (s *Stream) Read(emit func(Piece) error) error {
 	if !s.find(false) {
 		return nil
@@ -188,8 +187,8 @@ func (s *Stream) Read(emit func(Piece) error) error {
 	return s.err
 }
 
-// Finish is Read when nothing more will be written: it passes on the last line
-// too, if only its newline is missing, and the last gap.
+// Finish is Read after the output is complete: it also passes on a last line without
+// a newline, and the last gap.
 func (s *Stream) Finish(emit func(Piece) error) error {
 	s.find(true)
 	if err := s.Read(emit); err != nil {
@@ -206,7 +205,7 @@ func (s *Stream) Finish(emit func(Piece) error) error {
 	return s.err
 }
 
-// pass passes on what is at hand, unless a piece before it could not be, and notes that.
+// pass passes on a piece, unless an earlier one failed, and keeps its error.
 func (s *Stream) pass(piece func() error) {
 	if s.err != nil {
 		return
@@ -216,7 +215,7 @@ func (s *Stream) pass(piece func() error) {
 	}
 }
 
-// seq is that of the line at hand.
+// seq is the Seq of the current line.
 func (s *Stream) seq() int64 { return s.r.next - s.base }
 
 func (s *Stream) gap() error { return s.emit(Piece{Seq: s.seq(), Gap: true}) }
@@ -249,7 +248,7 @@ func (s *Stream) long(head, tail []byte, _ int64) bool {
 	return false
 }
 
-// parts passes on the long line at hand, with p for what is the same in all of them.
+// parts passes on the current long line; p has what all its parts have in common.
 func (s *Stream) parts(p Piece) error {
 	buf := make([]byte, partSize)
 	for from, end := s.r.at, s.r.next-1; from < end; {

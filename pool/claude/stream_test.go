@@ -17,7 +17,7 @@ import (
 	"iris/pool"
 )
 
-// got is what a stream has passed on: whole lines, and how many gaps.
+// got holds the output of a stream: whole lines, and the number of gaps.
 type got struct {
 	lines []string
 	seqs  []int64 // of the lines
@@ -62,7 +62,7 @@ func (p *Process) streaming(s *Stream) bool {
 	return ok
 }
 
-// whole runs a turn and returns what was written in it up to its result.
+// whole runs a turn and returns its lines up to the result.
 func whole(t *testing.T, p *Process, text string) (lines []string, base int64) {
 	t.Helper()
 	rest(t, p)
@@ -126,8 +126,8 @@ func TestStreamEndsWithItsTurn(t *testing.T) {
 	}
 }
 
-// A reader that does not read keeps room, but not more than maxLag, slows nobody,
-// and is told what it has missed.
+// A reader that does not read keeps room on the disk, but not more than maxLag, slows
+// nothing, and learns what it has missed.
 func TestSlowStreamIsToldWhatItMissed(t *testing.T) {
 	p := fakeRig(t).start()
 	rest(t, p)
@@ -168,8 +168,8 @@ func TestSlowStreamIsToldWhatItMissed(t *testing.T) {
 	ask(t, p, "echo:after", "after")
 }
 
-// An agent that is killed leaves what it has written, the last line without its
-// end included, and whoever reads that need not be quick.
+// An agent that is killed leaves its output, including the last line without its end,
+// and a reader may read it late.
 func TestStreamOfAnAgentThatDied(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
@@ -194,7 +194,7 @@ func TestStreamOfAnAgentThatDied(t *testing.T) {
 	}
 }
 
-// Whoever follows an agent of an earlier daemon is told when it has written.
+// A reader of an agent of an earlier daemon is called when the agent has written.
 func TestStreamOfAnOrphan(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
@@ -229,9 +229,9 @@ func TestStreamOfAnOrphan(t *testing.T) {
 	}
 }
 
-// A reader goes when it likes, also at the moment at which the process is gone
-// and its files are closed: their numbers may be those of other files by then.
-// The race detector sees who looks at them.
+// A reader may close at any time, even when the process is gone and its files are
+// closed: their numbers may then be those of other files. The race detector sees
+// which goroutine uses them.
 func TestStreamClosesWhileTheProcessEnds(t *testing.T) {
 	p := fakeRig(t).start()
 	_, base := whole(t, p, "size:100000")

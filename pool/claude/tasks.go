@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// Task is work of an agent in the background, or that its turn waits for.
+// Task is background work of an agent, or work that its turn waits for.
 type Task struct {
 	What  string
 	Kind  string // of a subagent, such as "Explore"
-	Run   string // the agent's word for it, by which the turn that reports it is known
+	Run   string // the agent's id of it, which the turn that reports it names
 	Shell bool   // a command: the agent counts as idle beside it
-	Old   bool   // begun before the message that is awaited
-	Ended bool   // and not yet reported
-	Waits bool   // its turn waits for it, as for any tool: it is nothing beside the turn
+	Old   bool   // begun before the awaited message
+	Ended bool   // it has ended and is not yet reported
+	Waits bool   // its turn waits for it, as for any tool, so it is not background work
 }
 
-// taskLine is what the lines about one task and about all of them have in common.
+// taskLine has the members that lines about one task and about all tasks share.
 type taskLine struct {
 	ID         string `json:"task_id"`
 	What       string `json:"description"`
@@ -30,7 +30,7 @@ type taskLine struct {
 	} `json:"patch"`
 }
 
-// task notes that work has begun or ended.
+// task records that a task has begun or ended.
 func (a *turnNotes) task(subtype string, line []byte, stopping bool) {
 	switch subtype {
 	case "background_tasks_changed":
@@ -53,7 +53,7 @@ func (a *turnNotes) task(subtype string, line []byte, stopping bool) {
 	}
 }
 
-// allTasks notes which tasks there are in the background.
+// allTasks records which background tasks there are.
 func (a *turnNotes) allTasks(line []byte, stopping bool) {
 	var all struct {
 		Tasks []taskLine `json:"tasks"`
@@ -123,21 +123,20 @@ func (a *turnNotes) age() map[string]bool {
 	return runs
 }
 
-// background is what runs beside the turn that has begun it, and with old also
-// what runs since an earlier one.
+// background returns the work that runs beside the turn which began it; with old,
+// also the work of earlier turns.
 func (a *turnNotes) background(old bool) []string {
 	return a.tasks(func(t Task) bool { return !t.Ended && (old || !t.Old) })
 }
 
-// subagents is the work that the agent does not count as idle beside, as far as it
-// was begun for the message that is awaited. Work that has ended and is not yet
-// reported is among it.
+// subagents returns the work begun for the awaited message beside which the agent is
+// not idle, including work that has ended and is not yet reported.
 func (a *turnNotes) subagents() []string {
 	return a.tasks(func(t Task) bool { return !t.Shell && !t.Old })
 }
 
-// working is the work of subagents that an idle agent still has, where the program
-// says idle beside it.
+// working returns the work of subagents of an idle agent, if the program says idle
+// beside it.
 func (a *turnNotes) working() []string {
 	return a.tasks(func(t Task) bool { return !a.Lifecycle && !t.Shell && !t.Ended })
 }

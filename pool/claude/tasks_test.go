@@ -8,8 +8,8 @@ import (
 	"iris/pool/turn"
 )
 
-// What a turn waits for is known by its id, and is nothing beside the turn until the
-// agent puts it into the background.
+// Work that a turn waits for is known by its id, and does not count as background
+// work until the agent puts it into the background.
 func TestTaskThatATurnWaitsFor(t *testing.T) {
 	var a turnNotes
 	note := func(subtype, line string) { a.note("system", subtype, []byte(line), 0, false) }
@@ -40,8 +40,8 @@ func TestTaskThatATurnWaitsFor(t *testing.T) {
 	}
 }
 
-// A subagent that has ended and not reported when its agent goes was a part of what was
-// asked for.
+// A subagent that has ended but not reported when its agent is gone was a part of the
+// message's work.
 func TestAgentGoneBeforeASubagentReports(t *testing.T) {
 	for name, ends := range map[string][]string{
 		"works":     nil,
@@ -65,7 +65,7 @@ func TestAgentGoneBeforeASubagentReports(t *testing.T) {
 	}
 }
 
-// One that has reported is no loss when the agent goes before it is idle.
+// A subagent that has reported is no loss when the agent is gone before it is idle.
 func TestAgentGoneAfterASubagentHasReported(t *testing.T) {
 	var a turnNotes
 	a.expect("u", false)

@@ -4,7 +4,7 @@ import (
 	"iris/pool/turn"
 )
 
-// activeTurn is one message under way. The process' mu protects the fields that change.
+// activeTurn is one sent message. The process' mu protects the fields that change.
 type activeTurn struct {
 	uuid   string        // of the message
 	noWait bool          // for subagents
@@ -13,10 +13,10 @@ type activeTurn struct {
 
 	written  bool         // the agent has the whole line
 	isCut    bool         // cut is closed
-	freed    int64        // what was read of this turn is given back up to here
-	reserved int64        // and there is room up to here
+	freed    int64        // output of this turn before it was given back
+	reserved int64        // room is reserved up to here
 	result   *turn.Result // how it has ended
-	dropped  bool         // the agent has let go of the message unread
+	dropped  bool         // the agent has dropped the message unread
 	waiting  bool         // it has answered, and waits for subagents
 }
 
@@ -28,7 +28,8 @@ func newTurn(uuid string, noWait bool) *activeTurn {
 	return &activeTurn{uuid: uuid, noWait: noWait, done: make(chan struct{}), cut: make(chan struct{})}
 }
 
-// cutLocked notes that output of the turn may be missing. The caller must hold p.mu.
+// cutLocked records that output of the turn may be missing. The caller must hold
+// p.mu.
 func (t *activeTurn) cutLocked() {
 	if !t.isCut {
 		t.isCut = true

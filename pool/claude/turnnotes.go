@@ -11,14 +11,15 @@ import (
 	"iris/pool/turn"
 )
 
-// turnNotes reads what an agent writes, line by line, and says how the message that
-// was given to it ended, and which turns were nobody's. A live Process and ReadOutcome
-// read through it, so that a turn ends in the same way with a daemon and without.
+// turnNotes reads the agent's output, line by line, and says how the given message
+// ended, and which turns were the agent's own. A live Process and ReadOutcome both
+// use it, so that a turn ends in the same way with a daemon and without.
 //
 // # Whose turn it is
 //
-// The agent begins turns by itself: its scheduler does, work in the background that
-// has ended, other sessions. A result is the message's own when its turn is:
+// An agent also begins turns by itself: because of its scheduler, background work
+// that has ended, or other sessions. A result belongs to the message if one of these
+// lines says that its turn does:
 //
 //	command_lifecycle started, with the uuid of the message: its turn is the one under
 //	  way, also when it was put into one that had begun for something else
@@ -28,69 +29,70 @@ import (
 //	  has no lifecycle, and writes no replay for such a one
 //
 // The message is over with that result; or, while subagents still work for it, when
-// the state is idle: each of them reports in a turn that belongs to the message too. A
-// program without lifecycle says idle beside subagents, and is over when none is open.
+// the state is idle: each of them reports in a turn that belongs to the message too.
+// A program without lifecycle says idle beside subagents; then the message is over
+// when no subagent is left.
 type turnNotes struct {
 	Notes
-	spool io.ReaderAt // what the lines are read from
+	spool io.ReaderAt // the file of the lines
 }
 
-// Notes are what has been noted, as another image of this program needs them.
+// Notes is the state of turnNotes for another image of this program.
 type Notes struct {
 	// Of the process.
-	Lifecycle bool      // the program says by uuid what becomes of a message
+	Lifecycle bool      // the program reports by uuid what becomes of a message
 	State     string    // of the last state line; empty before the first
 	Model     string    // as the last init line names it
 	Totals    totals    // of the last result
-	Resets    time.Time // of a limit that was reached; zero when there is none, or nobody said
+	Resets    time.Time // of a limit that was reached; zero if there is none or it is unknown
 	Tasks     map[string]Task
 
-	// Of the turn under way, or of the last one.
+	// Of the running turn, or of the last one.
 	InTurn      bool
 	Wakeup      string // why the agent has begun it by itself, if it says so
 	Said        []spoken
-	Anew        int    // so many of Said came before the model was last asked anew
-	Interrupted bool   // by somebody
-	Local       bool   // a command of the program's own has answered
-	Failed      string // why such a command came to nothing
+	Anew        int    // how many of Said came before the model was last asked anew
+	Interrupted bool   // on request
+	Local       bool   // the program itself has answered a command
+	Failed      string // why such a command failed
 
 	Lost abandonedRequests // tool calls that nobody could decide about
 
 	Message *awaited // nil when none is awaited
 }
 
-// awaited is the message that was given to the agent last.
+// awaited is the message that was last given to the agent.
 type awaited struct {
 	UUID    string
-	NoWait  bool // its end is the agent's first answer, also when subagents work on
+	NoWait  bool // the agent's first answer ends it, even if subagents still work
 	Heard   bool // the agent has it
-	Mine    bool // the turn under way is that of the message
+	Mine    bool // the running turn belongs to the message
 	Denials []denial
-	Older   map[string]bool // runs of the work that was under way before
+	Older   map[string]bool // runs of the work that was there before
 
-	First *handedResult // of its own turn, while subagents work for it
+	First *handedResult // of its first turn, while subagents work for it
 	Held  *handedResult // of a turn that may be its own: see turnNotes
 }
 
-// found is what a line says.
+// found is the content of a line.
 type found struct {
 	result  bool         // the line is the end of a turn
 	state   bool         // the line names the agent's state
 	session string       // id of the conversation, if the line has one that counts
 	begins  bool         // a turn has begun
 	mode    string       // of permissions, if the line names it
-	over    *turn.Result // the message has ended like this
+	over    *turn.Result // the message has ended with it
 	dropped bool         // the message was taken out of the agent's queue and never begins
-	own     *OwnTurn     // a turn has ended that nobody has sent
+	own     *OwnTurn     // an own turn has ended
 }
 
-// expect has the notes await a message, from the line after the last.
+// expect awaits a message, beginning with the next line.
 func (a *turnNotes) expect(uuid string, noWait bool) {
 	a.Message = &awaited{UUID: uuid, NoWait: noWait, Older: a.age()}
 }
 
-// note takes down what a line says; at is where it stands in the spool. stopping says
-// that the agent ends: work that is killed now has not ended by itself.
+// note records the content of a line; at is its offset in the spool. stopping says
+// that the agent is ending: work that is killed now has not ended by itself.
 func (a *turnNotes) note(typ, subtype string, line []byte, at int64, stopping bool) (f found) {
 	switch typ {
 	case "user":
@@ -113,14 +115,14 @@ func (a *turnNotes) note(typ, subtype string, line []byte, at int64, stopping bo
 	return f
 }
 
-// denied notes tool calls that were denied to subagents by us: no line tells of that.
+// denied adds calls of subagents that iris has denied: no line reports them.
 func (a *turnNotes) denied(calls []denial) {
 	if a.Message != nil {
 		a.Message.Denials = append(a.Message.Denials, calls...)
 	}
 }
 
-// long notes a line of which only head and tail were read.
+// long records a line of which only head and tail were read.
 func (a *turnNotes) long(typ string, head, tail []byte, at, length int64) {
 	switch typ {
 	case "user":
@@ -133,7 +135,7 @@ func (a *turnNotes) long(typ string, head, tail []byte, at, length int64) {
 }
 
 // user looks for the signs of a replay, of an interrupt, and that the model is asked
-// anew. Of a long line both ends are given.
+// anew. Of a long line it gets both ends.
 func (a *turnNotes) user(line, tail []byte) {
 	has := func(s string) bool { return bytes.Contains(line, []byte(s)) || bytes.Contains(tail, []byte(s)) }
 	m := a.Message
@@ -154,11 +156,12 @@ func (a *turnNotes) user(line, tail []byte) {
 	}
 }
 
-// ofSubagent reports whether a line is of an agent below the agent. A quote inside a
-// text has a backslash before it.
+// ofSubagent reports whether a line comes from a subagent. Inside a text every
+// quotation mark has a backslash before it.
 func ofSubagent(line []byte) bool { return bytes.Contains(line, []byte(`"parent_tool_use_id":"`)) }
 
-// isSynthetic reports whether the program itself speaks in a line, not the model.
+// isSynthetic reports whether the program itself wrote the text in a line, not the
+// model.
 func isSynthetic(line []byte) bool { return bytes.Contains(line, []byte(`"model":"<synthetic>"`)) }
 
 func (a *turnNotes) assistant(line []byte, at int64) {
@@ -180,7 +183,7 @@ func (a *turnNotes) assistant(line []byte, at int64) {
 	}
 }
 
-// lifecycle notes what becomes of a message.
+// lifecycle records what becomes of a message.
 func (a *turnNotes) lifecycle(line []byte, f *found) {
 	var l struct {
 		UUID   string `json:"command_uuid"`
@@ -211,7 +214,7 @@ func (a *turnNotes) begin() {
 	a.Wakeup, a.Interrupted, a.Local, a.Failed = "", false, false, ""
 }
 
-// system handles the lines in which the agent speaks of itself.
+// system handles the lines in which the agent reports about itself.
 func (a *turnNotes) system(subtype string, line []byte, stopping bool, f *found) {
 	switch subtype {
 	case "session_state_changed":
@@ -246,7 +249,8 @@ func (a *turnNotes) system(subtype string, line []byte, stopping bool, f *found)
 	}
 }
 
-// stateIs notes the agent's state. Idle is the end of all that was begun; see turnNotes.
+// stateIs records the agent's state. Idle ends everything that was begun; see
+// turnNotes.
 func (a *turnNotes) stateIs(line []byte, f *found) {
 	var s struct {
 		State   string `json:"state"`
@@ -266,8 +270,8 @@ func (a *turnNotes) stateIs(line []byte, f *found) {
 	}
 }
 
-// limited notes when a limit resets. The agent says so once, and not again with
-// each turn that the same limit ends.
+// limited records when a limit resets. The agent says so once, and not with each turn
+// that the same limit ends.
 func (a *turnNotes) limited(line []byte) {
 	var m struct {
 		Info struct {
@@ -281,7 +285,7 @@ func (a *turnNotes) limited(line []byte) {
 	}
 }
 
-// result notes the end of a turn.
+// result records the end of a turn.
 func (a *turnNotes) result(line []byte, f *found) {
 	r, ok := parseResult(line)
 	if !ok {
@@ -296,10 +300,10 @@ func (a *turnNotes) result(line []byte, f *found) {
 	a.ended(res, &r, f)
 }
 
-// ended says whose turn it was that has ended.
+// ended decides whose turn has ended.
 func (a *turnNotes) ended(res *turn.Result, r *resultLine, f *found) {
 	m, wakeup := a.Message, a.Wakeup
-	a.begin() // nothing of this turn is of the next
+	a.begin() // nothing of this turn belongs to the next
 	a.InTurn = false
 	switch {
 	case m != nil && m.First == nil && m.answered(r):
@@ -314,19 +318,20 @@ func (a *turnNotes) ended(res *turn.Result, r *resultLine, f *found) {
 		m.Denials = append(m.Denials, r.Denials...)
 	case m != nil && m.First == nil && !a.Lifecycle && r.origin() == "" && (r.Turns == 0 || r.IsError):
 		m.Held = (*handedResult)(res)
-	case res.Turns > 0 || res.CostUSD > 0: // else it is what an earlier process has left
+	case res.Turns > 0 || res.CostUSD > 0: // otherwise an earlier process has left it
 		f.own = newOwnTurn(res, cmp.Or(r.origin(), wakeup, OriginScheduler))
 	}
 }
 
-// answered reports whether a result is the message's. It may have an origin when the
-// message was put into a turn that had begun for something else; but without a turn of
-// the model it is what an earlier process has left. An earlier iris did not note the uuid.
+// answered reports whether a result belongs to the message. The result may have an
+// origin if the message was put into a turn that had begun for something else; but
+// without a turn of the model an earlier process has left it. An earlier iris did not
+// record the uuid.
 func (m *awaited) answered(r *resultLine) bool {
 	return m.Mine && (r.origin() == "" || r.Turns > 0) || slices.Contains(r.UUIDs, m.UUID) || m.UUID == "" && r.origin() == ""
 }
 
-// finish is the end of the message that was awaited.
+// finish returns the end of the awaited message.
 func (a *turnNotes) finish(r *turn.Result) *turn.Result {
 	m := a.Message
 	a.Message = nil
@@ -336,27 +341,27 @@ func (a *turnNotes) finish(r *turn.Result) *turn.Result {
 	return r
 }
 
-// tooLong notes the end of a turn whose line nobody can read.
+// tooLong records the end of a turn whose line is too long to read.
 func (a *turnNotes) tooLong(limit int64, f *found) {
 	r := overLimit(limit)
 	a.ended(r, &resultLine{Turns: 1}, f)
 }
 
-// isResult reports whether a line is a result, from both its ends. A quote inside a
-// text has a backslash before it.
+// isResult reports whether a line is a result, from both its ends. Inside a text
+// every quotation mark has a backslash before it.
 func isResult(head, tail []byte) bool {
 	typ, _, _ := route(head)
 	return typ == "result" || typ == "" && bytes.Contains(tail, []byte(`"type":"result"`))
 }
 
-// last is the end of the message when the agent is gone, as far as it has come to one;
-// nil when it has not.
+// last returns the end of the message, as far as it got, when the agent is gone; nil
+// if there is none.
 func (a *turnNotes) last() *turn.Result {
 	m := a.Message
 	if m == nil || m.First == nil && m.Held == nil {
 		return nil
 	}
-	unreported := a.subagents() // also those that have ended
+	unreported := a.subagents() // even those that have ended
 	r := a.finish((*turn.Result)(cmp.Or(m.First, m.Held)))
 	if len(r.Background) == 0 && m.First != nil && !m.NoWait {
 		r.Background = unreported

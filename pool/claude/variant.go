@@ -12,9 +12,9 @@ import (
 // BypassMode is the permission mode in which the agent asks for nothing.
 const BypassMode = "bypassPermissions"
 
-// variantArgs are the team's arguments and, behind them so that they count, those
-// of the variant. Text that a person has written is not among them:
-// everybody can read a command line; nor is what can be set for one turn.
+// variantArgs returns the team's arguments, followed by those of the variant, which
+// override them. Text that a person has written is not among them, since everybody
+// can read a command line; nor are values that can be set for one turn.
 func (o *Options) variantArgs() []string {
 	v := &o.Variant
 	args := slices.Clone(o.Args)
@@ -27,8 +27,8 @@ func (o *Options) variantArgs() []string {
 	return args
 }
 
-// conversationModel has a resumed conversation go on with its own model. It
-// stands before the team's arguments, and the environment comes before it too.
+// conversationModel makes a resumed conversation use its own model. The team's
+// arguments and the environment override it.
 func (o *Options) conversationModel() []string {
 	if o.Model == "" || !o.resume || o.Variant.Model != "" || lookup(o.Env, "ANTHROPIC_MODEL") != "" {
 		return nil
@@ -36,9 +36,9 @@ func (o *Options) conversationModel() []string {
 	return []string{"--model=" + o.Model}
 }
 
-// initialize is the request that is answered when the agent is ready. It takes
-// the rest of the variant along. Without the first member the conversation would
-// keep the system prompt of its first process, and give it to all later ones.
+// initialize is the request that is answered when the agent is ready. It has the rest
+// of the variant. Without its first member the conversation would keep the system
+// prompt of its first process for all later ones.
 func (o *Options) initialize() map[string]any {
 	request := bare("initialize")
 	if !slices.ContainsFunc(o.Args, func(arg string) bool { return strings.HasPrefix(arg, "--system-prompt-snapshot") }) {
@@ -53,8 +53,8 @@ func (o *Options) initialize() map[string]any {
 	return request
 }
 
-// DefaultModel is the model that the agent's settings name, or the word that
-// stands for the program's own choice.
+// DefaultModel is the model in the agent's settings, or the word for the program's
+// own choice.
 func (p *Process) DefaultModel(ctx context.Context) (string, error) {
 	r, err := p.call(ctx, "get_settings")
 	if err != nil {

@@ -22,10 +22,10 @@ are ignored. Two messages are commands to it:
   /fail [text]       fail the turn, with text as the reason
 `
 
-// Run is the agent: it serves until the input ends, end_session comes or ctx is
-// cancelled, and returns the exit status. As with the real program that is 1
-// when the last turn failed or the input is malformed, and 143 when ctx is
-// cancelled, which ends a running turn without a result.
+// Run runs the agent until the input ends, end_session comes or ctx is cancelled, and
+// returns the exit status. As with the real program that is 1 if the last turn failed
+// or the input is malformed, and 143 if ctx is cancelled, which ends a running turn
+// without a result.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if slices.Contains(args, "-h") || slices.Contains(args, "--help") {
 		fmt.Fprint(stdout, help)
@@ -44,7 +44,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return s.Run(ctx)
 }
 
-// answer is the agent's whole mind.
+// answer is the whole logic of the agent.
 func answer(ctx context.Context, t *Turn) Reply {
 	text := t.Message.Text
 	if rest, ok := strings.CutPrefix(text, "/fail"); ok && (rest == "" || rest[0] == ' ') {

@@ -28,7 +28,7 @@ type out struct {
 	Cost                 float64 `json:"total_cost_usd"`
 }
 
-// word is what a line is, in one word.
+// word describes a line in one word.
 func (o out) word() string {
 	switch {
 	case o.Subtype == "session_state_changed":
@@ -57,7 +57,7 @@ func control(subtype string) string {
 	return `{"type":"control_request","request_id":"r","request":{"subtype":"` + subtype + `"}}` + "\n"
 }
 
-// run gives input to the agent, all at once, and returns what it wrote.
+// run gives input to the agent, all at once, and returns its output.
 func run(t *testing.T, input string, args ...string) (lines []out, stderr string, status int) {
 	t.Helper()
 	t.Setenv("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS", "1")

@@ -12,10 +12,10 @@ import (
 
 const (
 	maxLine  = 64 << 20 // bytes of one line of input
-	maxQuote = 200      // bytes of a malformed line that an error repeats
+	maxQuote = 200      // bytes of a malformed line that an error quotes
 )
 
-// input is one line as it comes in.
+// input is one input line.
 type input struct {
 	Type      string
 	UUID      string
@@ -31,7 +31,7 @@ type input struct {
 	}
 }
 
-// read takes lines until the input is over or nothing more is wanted.
+// read reads lines until the input is over or no more are wanted.
 func (s *Server) read() {
 	br := bufio.NewReaderSize(s.Stdin, 64<<10)
 	for {
@@ -68,7 +68,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// take acts on one line; it reports false when no more are to be read.
+// take handles one line; false means that no more lines are wanted.
 func (s *Server) take(line []byte) bool {
 	var in input
 	if !s.Old && len(bytes.TrimSpace(line)) == 0 {
@@ -91,8 +91,8 @@ func (s *Server) take(line []byte) bool {
 	return true
 }
 
-// decode reads an object. As with the real program other JSON values pass as
-// objects of no type, but for null.
+// decode reads an object. As in the real program, other JSON values except null count
+// as objects without a type.
 func decode(line []byte, in *input) error {
 	trimmed := bytes.TrimSpace(line)
 	if len(trimmed) > 0 && trimmed[0] != '{' && json.Valid(trimmed) && !bytes.Equal(trimmed, []byte("null")) {
@@ -130,7 +130,7 @@ func (s *Server) user(line []byte, in *input) bool {
 }
 
 // contentText returns the text of content in either of its forms, or why it is
-// none.
+// invalid.
 func contentText(content json.RawMessage) (text, bad string) {
 	if json.Unmarshal(content, &text) == nil && !bytes.Equal(content, []byte("null")) {
 		return text, ""
@@ -185,7 +185,7 @@ func (s *Server) control(line []byte, in *input) bool {
 	return true
 }
 
-// respond makes the answer to a control request.
+// respond returns the answer to a control request.
 func (s *Server) respond(subtype string, in *input) map[string]any {
 	response := map[string]any{"subtype": "success"}
 	refuse := func(code, why string) {
@@ -225,8 +225,8 @@ func (s *Server) respond(subtype string, in *input) map[string]any {
 	return map[string]any{"response": response}
 }
 
-// interruptAndAnswer ends the turn and all subagents and answers the request for
-// it. The answer names the messages that still wait.
+// interruptAndAnswer ends the turn and all subagents and answers the request. The
+// answer names the messages that still wait.
 func (s *Server) interruptAndAnswer(answer map[string]any) {
 	var killed []Task
 	s.change(func() {

@@ -1,7 +1,7 @@
 package echo
 
-// The states of a message that the agent tells, in their order. A message that
-// waits is cancelled when it is taken back and discarded when the session ends.
+// The states of a message that the agent reports, in order. A waiting message is
+// cancelled when it is taken back and discarded when the session ends.
 const (
 	lifeQueued    = "queued"
 	lifeStarted   = "started"
@@ -10,9 +10,9 @@ const (
 	lifeDiscarded = "discarded"
 )
 
-// lifeLocked writes the line that says how far messages have come; those without
-// an id have none. The caller must hold s.mu, so that the lines come in the order
-// of the changes.
+// lifeLocked writes the line with the new state of messages; messages without an id
+// have none. The caller must hold s.mu, so that the lines are in the order of the
+// changes.
 func (s *Server) lifeLocked(state string, messages ...Message) {
 	if s.Old {
 		return
@@ -32,7 +32,7 @@ func (s *Server) lifeLocked(state string, messages ...Message) {
 	}
 }
 
-// ids returns the ids of the user's messages among those.
+// ids returns the ids of the user's messages among these.
 func ids(messages []Message) []string {
 	var list []string
 	for _, m := range messages {
@@ -43,8 +43,7 @@ func ids(messages []Message) []string {
 	return list
 }
 
-// replay writes the user's messages of the turn again where that is asked for and
-// has not been done.
+// replay writes the user's messages of the turn once, if that was requested.
 func (s *Server) replay() {
 	s.mu.Lock()
 	t := s.unopened
@@ -74,8 +73,8 @@ func (s *Server) opening() map[string]any {
 	return map[string]any{"user_message_uuid": list[len(list)-1], "user_message_uuids": list}
 }
 
-// Inject takes the messages that wait into the running turn, as happens when a
-// tool has ended, and returns them.
+// Inject takes the waiting messages into the running turn, as happens when a tool has
+// ended, and returns them.
 func (t *Turn) Inject() []Message {
 	s := t.server
 	s.mu.Lock()
@@ -91,7 +90,7 @@ func (t *Turn) Inject() []Message {
 	return taken
 }
 
-// takeBack removes a message that waits; it reports whether there was one.
+// takeBack removes a waiting message; false if there was none.
 func (s *Server) takeBack(id string) (found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,8 +104,8 @@ func (s *Server) takeBack(id string) (found bool) {
 	return false
 }
 
-// Again answers a message whose id was taken before: with the state line of an
-// idle agent, unless a turn runs.
+// Again answers a message with a used id: with the state line of an idle agent,
+// unless a turn is running.
 func (s *Server) Again() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +122,8 @@ func (s *Server) SessionID() string {
 	return s.Options.SessionID
 }
 
-// Clear begins a new session with that id within the process, as /clear does. The
-// sums of costs begin anew, but not in the old style.
+// Clear begins a new session with that id in the same process, as /clear does. The
+// sums of costs are reset, except in the old style.
 func (s *Server) Clear(t *Turn, id string) {
 	if !s.Old {
 		s.mu.Lock()

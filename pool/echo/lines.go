@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Turn is one turn under way. Its methods belong to the goroutine of Answer.
+// Turn is one running turn. Its methods belong to the goroutine of Answer.
 type Turn struct {
 	Message Message // all messages of the turn as one
 
 	server   *Server
-	messages []Message // those, without their texts
-	injected []Message // taken in later
+	messages []Message // the same without their texts
+	injected []Message // taken in during the turn
 	replayed bool      // the user's line is written again; under the server's mutex
 	begun    time.Time
 	partial  strings.Builder
 }
 
-// Delta writes a piece of the answer as it comes. What was written so far is
-// the partial answer of an interrupted turn.
+// Delta writes a piece of the answer. The pieces so far are the partial answer of an
+// interrupted turn.
 func (t *Turn) Delta(text string) {
 	t.partial.WriteString(text)
 	if !t.server.Options.Partial {
@@ -48,13 +48,13 @@ func (s *Server) delta(text string) {
 // Reply is how a turn ends.
 type Reply struct {
 	Text   string  // the answer
-	Result *Result // in place of a plain success
-	Silent bool    // whoever answered has written assistant and result
-	Busy   bool    // leave out the state line that follows
+	Result *Result // instead of a plain success
+	Silent bool    // the assistant line and the result are written already
+	Busy   bool    // leave out the state line after the result
 	After  func()  // runs between the result and that state line; may be nil
 }
 
-// Assistant writes the answer, after what has to come before it.
+// Assistant writes the answer, after the lines that must come before it.
 func (t *Turn) Assistant(text string) {
 	s := t.server
 	if s.Options.Partial && t.partial.Len() == 0 {
@@ -83,7 +83,7 @@ func (s *Server) Answered(fields, message map[string]any) {
 	s.Line(line)
 }
 
-// userLine writes a line in the user's name.
+// userLine writes a user line.
 func (s *Server) userLine(content any, uuid string, replay bool) {
 	if uuid == "" {
 		uuid = NewUUID()
@@ -100,8 +100,7 @@ func (s *Server) userLine(content any, uuid string, replay bool) {
 
 func stamp() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// User writes a line in the user's name with one block, such as the result of a
-// tool.
+// User writes a user line with one block, such as the result of a tool.
 func (s *Server) User(block any) { s.userLine([]any{block}, "", false) }
 
 // aborted writes the lines of an interrupted turn.
@@ -115,8 +114,8 @@ func (s *Server) aborted(t *Turn) {
 	s.Result(t, r)
 }
 
-// stateLocked writes a state line when the state changes. The caller must hold
-// s.mu, so that the lines come in the order of the changes.
+// stateLocked writes a state line when the state changes. The caller must hold s.mu,
+// so that the lines are in the order of the changes.
 func (s *Server) stateLocked(running bool) {
 	if s.running == running {
 		return
@@ -147,12 +146,12 @@ func (s *Server) model() string {
 	return s.Model
 }
 
-// Line writes v as one line of JSON, in one write. An error is left out of
-// account, as the real program does.
+// Line writes v as one line of JSON, in one write. It ignores errors, as the real
+// program does.
 func (s *Server) Line(v any) { s.Raw(Encode(v)) }
 
-// Encode returns v as a line of JSON. As with the real program the type comes
-// first, but for a result, whose type comes after its text.
+// Encode returns v as a line of JSON. As in the real program the type comes first,
+// except in a result, where it comes after the text.
 func Encode(v any) []byte {
 	var b bytes.Buffer
 	if r, ok := v.(*Result); ok && r.old {

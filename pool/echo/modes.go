@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// modes are the permission modes that there are.
+// modes are all permission modes.
 var modes = []string{"acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "plan"}
 
 // permissionMode is the mode of the next turn.
@@ -21,7 +21,7 @@ func (s *Server) permissionMode() string {
 	return "default"
 }
 
-// setMode changes the mode, or says why it cannot. The old style takes any word.
+// setMode changes the mode, or says why it cannot. The old style accepts any word.
 func (s *Server) setMode(mode string) (refusal string) {
 	switch {
 	case !s.Old && !slices.Contains(modes, mode):

@@ -2,8 +2,8 @@ package echo
 
 import "strings"
 
-// Options are the flags of Claude Code's that change what the lines look like.
-// All others are accepted and left alone.
+// Options are the flags of Claude Code that change the lines. All others are accepted
+// and ignored.
 type Options struct {
 	SessionID string   // --session-id, or the id to resume; a new one when neither is given
 	Resume    bool     // --resume
@@ -12,7 +12,7 @@ type Options struct {
 	Replay    bool     // --replay-user-messages
 	Model     string   // --model
 	Mode      string   // --permission-mode
-	Bypass    bool     // bypassPermissions may be asked for
+	Bypass    bool     // a message may set bypassPermissions
 	Args      []string // the whole command line
 }
 

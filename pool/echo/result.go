@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Result is the line that ends a turn. Success, Failure and APIFailure make
-// the usual ones; the server fills in what it knows better, such as the session
-// and the sums. The members stand in the order of the real program's, in which a
-// long line does not begin with its type.
+// Result is the line that ends a turn. Success, Failure and APIFailure make the usual
+// ones; the server fills in the rest, such as the session and the sums. The members
+// are in the order of the real program, in which a long line does not begin with its
+// type.
 type Result struct {
 	DurationAPIMS     int64           `json:"duration_api_ms"`
 	StopReason        *string         `json:"stop_reason"`
@@ -44,7 +44,7 @@ type Result struct {
 	old bool // is written in the old style
 }
 
-// Spent is what one turn alone has taken; the line has the sums of the process.
+// Spent is the usage of one turn; the line has the sums of the process.
 type Spent struct {
 	Cost   float64
 	Input  int64
@@ -60,8 +60,8 @@ type oldResult struct {
 	*Result
 }
 
-// refused reports whether the model call failed, which ends the messages of the
-// turn as cancelled.
+// refused reports whether the model call failed, which ends the messages of the turn
+// as cancelled.
 func (r *Result) refused() bool {
 	return r.IsError && (r.TerminalReason == "api_error" || r.TerminalReason == "image_error")
 }
@@ -110,14 +110,14 @@ func Failure(errors ...string) *Result {
 // Result writes r as the result line of t, or of nothing when t is nil.
 func (s *Server) Result(t *Turn, r *Result) { s.Line(s.Complete(t, r)) }
 
-// Restore lets the sums go on from what earlier processes have reached.
+// Restore continues the sums of earlier processes.
 func (s *Server) Restore(sum Sum) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total = totals{cost: sum.Cost, input: sum.Input, output: sum.Output}
 }
 
-// Sum returns the sums as they are.
+// Sum returns the current sums.
 func (s *Server) Sum() Sum {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +160,8 @@ func (s *Server) Complete(t *Turn, r *Result) *Result {
 	return r
 }
 
-// numberLocked fills in what the old style lacks. The caller must hold s.mu.
+// numberLocked fills in the members that the old style lacks. The caller must hold
+// s.mu.
 func (s *Server) numberLocked(t *Turn, r *Result) {
 	none, index := 0, s.results
 	r.Queued, r.Index, r.SinceLast = &none, &index, s.modelUsage(s.since)
@@ -174,7 +175,7 @@ func (s *Server) numberLocked(t *Turn, r *Result) {
 	}
 }
 
-// modelUsage is sums by model, empty before the first token.
+// modelUsage is the sums by model, empty before the first token.
 func (s *Server) modelUsage(sum totals) map[string]any {
 	if sum.input+sum.output == 0 {
 		return map[string]any{}

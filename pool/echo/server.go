@@ -10,14 +10,13 @@ import (
 	"time"
 )
 
-// largeText is the size of a message, in bytes, after which memory is given
-// back to the system.
+// largeText is the size in bytes from which the memory of a message is given back to
+// the system.
 const largeText = 1 << 20
 
-// Server speaks stream-json on a pair of streams and runs one turn at a time.
-// Set the fields, call Run once. As with the real program, messages that come
-// while a turn runs are merged into one, and a turn in hand is finished when
-// the input ends.
+// Server speaks stream-json on a pair of streams and runs one turn at a time. Set the
+// fields, call Run once. As in the real program, messages that come during a turn are
+// merged into one, and a running turn is finished when the input ends.
 type Server struct {
 	Options Options
 	States  bool // write session state lines
@@ -28,18 +27,18 @@ type Server struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 
-	// Begin sees each turn before its first line is written. It may be nil.
+	// Begin is called before the first line of each turn. It may be nil.
 	Begin func(t *Turn)
 
-	// Answer runs one turn. Its context ends when the turn is interrupted; what
-	// it returns is then left out of account.
+	// Answer runs one turn. Its context ends when the turn is interrupted; its result
+	// is then ignored.
 	Answer func(ctx context.Context, t *Turn) Reply
 
-	// Accept sees each message as it is read, before any line is written for
-	// it; a message that it refuses is dropped without a trace. Control sees
-	// each control request; one that it refuses gets no answer and no effect.
-	// Response sees each line that answers a request of the agent's. All may be
-	// nil. They run on the goroutine that reads.
+	// Accept is called with each message as it is read, before any line is written
+	// for it; if it returns false, the message is dropped without a trace. Control is
+	// called with each control request; if it returns false, the request has no
+	// answer and no effect. Response is called with each line that answers a request
+	// of the agent. All may be nil. They run on the goroutine that reads.
 	Accept   func(Message) bool
 	Control  func(subtype string) bool
 	Response func(line []byte)
@@ -48,18 +47,18 @@ type Server struct {
 	queue []Message  // read and not yet begun
 	ends
 	sums
-	interrupt bool // the next turn is interrupted already
+	interrupt bool // interrupt the next turn
 	begins    bool // a message is taken and its turn has no cancel yet
 	cancel    context.CancelCauseFunc
-	mode      string // permission mode that was set; empty for the default
-	running   bool   // what the last state line says
-	merge     bool   // a turn has run since, so that what waits is one message
-	unopened  *Turn  // of whose answer nothing is written yet
-	tasks     []Task // at work beside the turns
+	mode      string // the permission mode, if one was set
+	running   bool   // according to the last state line
+	merge     bool   // a turn has run since, so the waiting messages become one
+	unopened  *Turn  // nothing of its answer is written yet
+	tasks     []Task // running beside the turns
 
-	session atomic.Pointer[string] // id of the session when it is not that of the options
+	session atomic.Pointer[string] // id of the session if it differs from that of the options
 
-	wake chan struct{} // capacity 1: something above has changed
+	wake chan struct{} // capacity 1: a field above has changed
 	out  sync.Mutex    // one line at a time; taken last
 }
 
@@ -70,7 +69,7 @@ type ends struct {
 	fatal  bool // the input was malformed
 }
 
-// sums are what the results have come to. The server's mu protects them.
+// sums are the totals of the results. The server's mu protects them.
 type sums struct {
 	total   totals
 	since   totals // since the last result
@@ -78,14 +77,14 @@ type sums struct {
 	failed  bool   // the last result was an error
 }
 
-// Message is one line of the user's.
+// Message is one user line.
 type Message struct {
 	Text   string
 	UUID   string
-	Origin string // who began the turn, when it was not the user
+	Origin string // what began the turn, if not the user
 	Run    string // the work that it reports
-	Wakeup string // what of the agent's own scheduler began it, such as schedule_wakeup
-	bad    string // why the content is none
+	Wakeup string // what the agent's own scheduler began it with, such as schedule_wakeup
+	bad    string // why the content is invalid
 }
 
 // own reports whether the agent itself began the turn.
@@ -137,8 +136,8 @@ func (s *Server) next(ctx context.Context) (*Turn, bool) {
 	}
 }
 
-// takeLocked takes the first message after an idle time, and later all that
-// waits as one. It returns nil when there is none. The caller must hold s.mu.
+// takeLocked takes the first message after an idle time, and later all waiting
+// messages as one; nil if there is none. The caller must hold s.mu.
 func (s *Server) takeLocked() *Turn {
 	if len(s.queue) == 0 || s.ending && !s.interrupt && !s.Old || s.fatal {
 		return nil
@@ -155,7 +154,7 @@ func (s *Server) takeLocked() *Turn {
 		m.Text = "" // the turn has it
 		t.messages = append(t.messages, m)
 	}
-	clear(s.queue[:n]) // lets go of the text
+	clear(s.queue[:n]) // frees the text
 	s.queue, s.merge, s.begins, s.unopened = s.queue[n:], true, true, t
 	s.lifeLocked(lifeStarted, t.messages...)
 	return t
@@ -228,8 +227,8 @@ func (s *Server) finish(t *Turn, reply Reply, interrupted bool) {
 	})
 }
 
-// Interrupt ends the running turn, as the control request does. The turn of a
-// message that has been read and not begun is interrupted when it begins.
+// Interrupt ends the running turn, as the control request does. The turn of a message
+// that was read but has not begun is interrupted when it begins.
 func (s *Server) Interrupt() { s.change(s.interruptLocked) }
 
 // End ends the running turn and then the session.
@@ -248,8 +247,8 @@ func (s *Server) interruptLocked() {
 	}
 }
 
-// Enqueue adds a message as if it had been read. One with an Origin or a Wakeup
-// begins a turn that nobody asked for.
+// Enqueue adds a message as if it had been read. A message with an Origin or a Wakeup
+// begins a turn of the agent's own.
 func (s *Server) Enqueue(m Message) { s.change(func() { s.enqueueLocked(m) }) }
 
 // enqueueLocked is Enqueue for a caller that holds s.mu.
@@ -272,7 +271,7 @@ func (s *Server) change(f func()) {
 	}
 }
 
-// status is the exit status after a life that ended by itself.
+// status is the exit status of a process that ended by itself.
 func (s *Server) status() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

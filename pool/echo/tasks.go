@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// Task is something that the agent does beside its turns.
+// Task is work of the agent beside its turns.
 type Task struct {
 	ID          string
 	Type        string // local_agent or local_bash
 	Description string
 	Tool        string // id of the tool call that began it
-	Text        string // what it was told
+	Text        string // its instructions
 }
 
-// run is the word by which the turn that reports the task is known.
+// run is the id by which the turn that reports the task names it.
 func (k Task) run() string { return "run-" + k.ID }
 
-// subagent reports whether the task is one that the agent waits for.
+// subagent reports whether the agent waits for the task.
 func (k Task) subagent() bool { return k.Type == "local_agent" }
 
-// StartTask writes the lines that begin a task. While it goes on the process
-// outlives its input, and a subagent keeps the agent from being idle. In the old
-// style neither is so.
+// StartTask writes the lines that begin a task. While the task runs, the process
+// outlives its input, and a subagent keeps the agent from being idle. Neither is true
+// in the old style.
 func (s *Server) StartTask(k Task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,8 +41,8 @@ func (s *Server) StartTask(k Task) {
 	s.System("task_started", fields)
 }
 
-// EndTask writes the lines that end a task, and begins the turn of m because of
-// it unless m has no origin. It does nothing when the task is no more.
+// EndTask writes the lines that end a task, and then begins the turn of m, unless m
+// has no origin. It does nothing if the task has ended.
 func (s *Server) EndTask(id, summary string, m Message) {
 	s.change(func() {
 		i := slices.IndexFunc(s.tasks, func(k Task) bool { return k.ID == id })
@@ -82,7 +82,7 @@ func (s *Server) killAgentsLocked() (killed []Task) {
 	return killed
 }
 
-// endLocked takes a task off the list and writes how it ended. The caller must
+// endLocked removes a task from the list and writes how it ended. The caller must
 // hold s.mu.
 func (s *Server) endLocked(i int, patch, status, summary string) {
 	k := s.tasks[i]
@@ -110,11 +110,11 @@ func (s *Server) tasksLocked() {
 	s.System("background_tasks_changed", map[string]any{"tasks": list})
 }
 
-// agentsLocked reports whether a subagent is at work that the agent waits for.
-// The caller must hold s.mu.
+// agentsLocked reports whether the agent waits for a running subagent. The caller
+// must hold s.mu.
 func (s *Server) agentsLocked() bool { return !s.Old && slices.ContainsFunc(s.tasks, Task.subagent) }
 
-// agentLine writes a line of a subagent's.
+// agentLine writes a line of a subagent.
 func (s *Server) agentLine(k Task, kind, text string) {
 	line := map[string]any{
 		"type": kind, "parent_tool_use_id": k.Tool, "session_id": s.SessionID(), "uuid": NewUUID(),
@@ -129,7 +129,7 @@ func (s *Server) agentLine(k Task, kind, text string) {
 	s.Line(line)
 }
 
-// TellTask writes what a subagent is told, which is a line of the old style only.
+// TellTask writes the instructions of a subagent, a line that only the old style has.
 func (s *Server) TellTask(k Task) {
 	if s.Old {
 		s.agentLine(k, "user", k.Text)

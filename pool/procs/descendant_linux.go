@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// ProcessTree returns what lives below these agents, and every other process that
-// carries the mark of an agent of a daemon with that state directory, living or
-// gone: those have made themselves daemons. The agents themselves are not in it.
+// ProcessTree returns the processes below these agents, and every other process with
+// the mark of an agent, living or gone, of a daemon with that state directory: such a
+// process made itself a daemon. The agents themselves are not included.
 func ProcessTree(agents []int, state string) []Descendant {
 	all := processTree(agents, state)
 	for i := range all {
@@ -43,11 +43,11 @@ func processTree(agents []int, state string) []Descendant {
 	return all
 }
 
-// Mark returns the id of the agent that started a process, as its environment says;
-// empty when it does not or cannot be read.
+// Mark returns the id of the agent that started a process, from its environment;
+// empty if it has none or cannot be read.
 func Mark(pid int) string { return descendantOf(stat{ID: ID{PID: pid}}, 0).Process }
 
-// descendantOf reads whose a process is.
+// descendantOf reads the mark of a process.
 func descendantOf(s stat, below int) Descendant {
 	k := Descendant{PID: s.PID, Parent: s.ppid, AgentPID: below, id: s.ID}
 	if b, err := os.ReadFile("/proc/" + strconv.Itoa(s.PID) + "/environ"); err == nil {
@@ -69,12 +69,12 @@ func (k *Descendant) describe() {
 	k.Command = []string{"[" + strings.TrimSpace(string(b)) + "]"}
 }
 
-// look is how often EndDaemons looks at what it ends.
+// look is how often EndDaemons checks the processes that it ends.
 const look = 50 * time.Millisecond
 
-// EndDaemons ends the processes that have made themselves daemons and that are
-// wanted, with what they start meanwhile: SIGTERM, and after grace SIGKILL. It
-// returns those that it has found at first.
+// EndDaemons ends the daemons that want selects, and the processes that they start
+// meanwhile: with SIGTERM, and after grace with SIGKILL. It returns the daemons that
+// it found first.
 func EndDaemons(state string, want func(*Descendant) bool, agents func() []int, grace time.Duration) []Descendant {
 	found := daemons(want, agents, state)
 	for i := range found {
@@ -85,7 +85,7 @@ func EndDaemons(state string, want func(*Descendant) bool, agents func() []int, 
 	for left := found; len(left) > 0; left = daemons(want, agents, state) {
 		late := time.Now().After(deadline)
 		if time.Since(deadline) > max(grace, time.Second) {
-			return found // what does not even take SIGKILL
+			return found // processes that even SIGKILL does not end
 		}
 		for _, k := range left {
 			switch {
@@ -100,14 +100,14 @@ func EndDaemons(state string, want func(*Descendant) bool, agents func() []int, 
 			k.id.wait(min(look, max(0, time.Until(deadline))))
 		}
 		if late {
-			time.Sleep(look) // until the system has taken note
+			time.Sleep(look) // give the system time to remove them
 		}
 	}
 	return found
 }
 
-// daemons returns those that are wanted. An agent that is started while it looks
-// is none, nor is what that has started.
+// daemons returns the wanted daemons. An agent that starts meanwhile is not one of
+// them, nor are its descendants.
 func daemons(want func(*Descendant) bool, agents func() []int, state string) []Descendant {
 	var out []Descendant
 	for _, k := range processTree(agents(), state) {
@@ -124,7 +124,7 @@ func daemons(want func(*Descendant) bool, agents func() []int, state string) []D
 	})
 }
 
-// Ancestors returns the pids of a process and of those above it.
+// Ancestors returns the pids of a process and of its ancestors.
 func Ancestors(pid int) []int {
 	var all []int
 	for pid > 0 {

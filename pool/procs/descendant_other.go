@@ -4,18 +4,18 @@ package procs
 
 import "time"
 
-// ProcessTree knows of none: without /proc nothing is known of the processes below an
-// agent.
+// ProcessTree returns nothing: without /proc the processes below an agent are
+// unknown.
 func ProcessTree([]int, string) []Descendant { return nil }
 
-// EndDaemons finds none to end.
+// EndDaemons ends nothing.
 func EndDaemons(string, func(*Descendant) bool, func() []int, time.Duration) []Descendant { return nil }
 
-// Ancestors returns the process alone.
+// Ancestors returns the pid of the process alone.
 func Ancestors(pid int) []int { return []int{pid} }
 
-// Mark cannot be read.
+// Mark returns nothing: without /proc the mark cannot be read.
 func Mark(int) string { return "" }
 
-// Memory is what a process takes by itself, in bytes.
+// Memory is the memory of one process, in bytes.
 func Memory(pid int) int64 { return TreeMemory(pid) }

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// awaitExit waits until a child has ended, without taking its exit status. The
-// wait is in the runtime's poller and holds no thread; false means that the
-// system cannot do that.
+// awaitExit waits until a child has ended, without taking its exit status. The wait
+// is in the runtime's poller and holds no thread; false means that the system cannot
+// do that.
 func awaitExit(pid int) bool {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
@@ -21,7 +21,7 @@ func awaitExit(pid int) bool {
 	return readable(f) == nil
 }
 
-// readable waits until f is, or is closed.
+// readable waits until f is readable or closed.
 func readable(f *os.File) error {
 	c, err := f.SyscallConn()
 	if err != nil {
@@ -33,7 +33,7 @@ func readable(f *os.File) error {
 	})
 }
 
-// Await returns when the process has ended or ctx has.
+// Await returns when the process or ctx has ended.
 func (p ID) Await(ctx context.Context) {
 	fd, err := p.open()
 	if err != nil {

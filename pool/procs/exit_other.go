@@ -4,7 +4,7 @@ package procs
 
 import "context"
 
-// awaitExit leaves the waiting to the blocking call.
+// awaitExit does not wait: the caller uses the blocking call.
 func awaitExit(int) bool { return false }
 
 // Await returns at once.

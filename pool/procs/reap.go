@@ -8,24 +8,24 @@ import (
 	"sync"
 )
 
-// Reaper keeps the children that iris started apart from those that the system
-// gave it: orphans of its agents, which it waits for so that no zombie stays.
-// Every child of the daemon must be started through it, or its exit status may
-// be taken. A nil Reaper starts and waits and adopts nothing.
+// Reaper tells the children that iris started from those that the system gave it:
+// orphans of its agents, which it waits for so that no zombie stays. Every child of
+// the daemon must be started through it, or the reaper may take its exit status. A
+// nil Reaper starts and waits, and adopts nothing.
 type Reaper struct {
 	wg   sync.WaitGroup // the goroutine that reaps
 	stop chan struct{}
 
-	// turn is held for reading while a child is started or waited for, together
-	// with the change of the set, and for writing while orphans are reaped: a
-	// child that is not in the set is then certainly not ours.
+	// turn is held for reading while a child is started or waited for and the set
+	// changes, and for writing while orphans are reaped: a child outside the set is
+	// then certainly an orphan.
 	turn sync.RWMutex
 
 	mu  sync.Mutex  // protects the set; taken inside turn
 	set map[int]int // our children; a number may be in use again before its old entry goes
 }
 
-// Start runs f, which starts a child, and notes the child.
+// Start runs f, which starts a child, and adds the child to the set.
 func (r *Reaper) Start(f func() (*os.Process, error)) (*os.Process, error) {
 	if r == nil {
 		return f()
@@ -39,8 +39,8 @@ func (r *Reaper) Start(f func() (*os.Process, error)) (*os.Process, error) {
 	return p, err
 }
 
-// Wait waits for a child. The reaper is only held off where the wait is known
-// to be short.
+// Wait waits for a child. It blocks the reaper only when the wait is known to be
+// short.
 func (r *Reaper) Wait(p *os.Process) (*os.ProcessState, error) {
 	ended := awaitExit(p.Pid)
 	if r == nil {
@@ -55,8 +55,8 @@ func (r *Reaper) Wait(p *os.Process) (*os.ProcessState, error) {
 	return state, err
 }
 
-// Disown leaves a child to the reaping that NewReaper was told of, and that
-// nobody will wait for.
+// Disown leaves to the reaper a child that NewReaper was given and that nobody will
+// wait for.
 func (r *Reaper) Disown(pid int) {
 	if r != nil {
 		r.note(pid, -1)
@@ -77,13 +77,13 @@ func (r *Reaper) ours(pid int) bool {
 	return r.set[pid] > 0
 }
 
-// Children lists the children that were started and have not been waited for: each
-// one that there is when it returns.
+// Children lists the children that were started and not yet waited for. When it
+// returns, the list is complete.
 func (r *Reaper) Children() []int {
 	if r == nil {
 		return nil
 	}
-	r.turn.Lock() // no child is on its way into the set
+	r.turn.Lock() // no child is being added to the set
 	defer r.turn.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()

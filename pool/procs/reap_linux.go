@@ -9,10 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NewReaper has the system give orphans below this process to it, and reaps them
-// until Close. The children that it has already, which an image of
-// this program before this one has started, are its own: each is adopted or
-// disowned.
+// NewReaper makes the system give orphans below this process to it, and reaps them
+// until Close. children were started by an earlier image of this program: each is
+// later adopted or disowned.
 func NewReaper(children ...int) (*Reaper, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, err
@@ -21,7 +20,7 @@ func NewReaper(children ...int) (*Reaper, error) {
 	for _, pid := range children {
 		r.note(pid, 1)
 	}
-	died := make(chan os.Signal, 1) // one is enough: reaping takes all there are
+	died := make(chan os.Signal, 1) // one signal is enough: reaping takes all that have ended
 	signal.Notify(died, syscall.SIGCHLD)
 	r.wg.Go(func() {
 		defer signal.Stop(died)
@@ -36,15 +35,15 @@ func NewReaper(children ...int) (*Reaper, error) {
 	return r, nil
 }
 
-// Close ends the reaping and waits for it. Orphans are adopted no longer.
+// Close ends the reaping and waits for it. Orphans are no longer adopted.
 func (r *Reaper) Close() {
 	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 	close(r.stop)
 	r.wg.Wait()
 }
 
-// reap waits for the orphans that have ended. It never waits for "any child":
-// that could take the exit status of one of ours.
+// reap waits for the orphans that have ended. It never waits for "any child": that
+// could take the exit status of a child in the set.
 func (r *Reaper) reap() {
 	r.turn.Lock()
 	defer r.turn.Unlock()
@@ -52,7 +51,7 @@ func (r *Reaper) reap() {
 		again = false
 		for _, pid := range children(os.Getpid()) {
 			if !r.ours(pid) && waitFor(pid) {
-				again = true // its own children may be ours now
+				again = true // its children may have become ours
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// playVar has the test binary play what it names.
+// playVar makes the test binary play the role that it names.
 const playVar = "IRIS_TEST_PROCS"
 
 func TestMain(m *testing.M) {

@@ -2,7 +2,8 @@
 
 package procs
 
-// NewReaper returns a reaper that only keeps count: orphans go to init here.
+// NewReaper returns a reaper that only keeps the set: on this system init gets the
+// orphans.
 func NewReaper(children ...int) (*Reaper, error) {
 	r := &Reaper{stop: make(chan struct{}), set: map[int]int{}}
 	for _, pid := range children {

@@ -1,40 +1,40 @@
 package procs
 
-// ID names a process for good: a number is used again, a number and a
-// start time are not.
+// ID names a process for good: a number is used again, but not with the same start
+// time.
 type ID struct {
 	PID   int
 	Start uint64 // clock ticks since boot
 }
 
-// Tree holds the processes seen below an agent. A process that carries the mark and was
-// started after the tree was begun belongs to it, too.
+// Tree holds the processes seen below an agent. A process with the mark that started
+// after the tree was begun belongs to it too.
 type Tree struct {
-	conversation string // its id is in the name of the file that a tool writes to
+	conversation string // its id is in the names of the files that a tool writes to
 	procs        map[ID]bool
-	sessions     map[int]bool // of its tools, which have sessions of their own, and its own
-	since        ID           // the last process that is too old; its pid settles a tie of start times
+	sessions     map[int]bool // of the agent and of its tools, each of which has its own
+	since        ID           // the youngest process that is too old; its pid decides between equal start times
 }
 
 // NewTree returns an empty tree below an agent. Processes started after since may
-// be of it. The id of the conversation is in the names of its tools' files.
+// belong to it. The id of the conversation is in the names of its tools' files.
 func NewTree(agent int, since ID, conversation string) Tree {
 	return Tree{conversation: conversation, procs: map[ID]bool{}, sessions: map[int]bool{agent: true}, since: since}
 }
 
-// young reports whether p was started after the tree was begun.
+// young reports whether p started after the tree was begun.
 func (t Tree) young(p ID) bool {
 	return p.Start > t.since.Start || p.Start == t.since.Start && p.PID > t.since.PID
 }
 
-// TreeState is a Tree for another image of this program.
+// TreeState is the state of a Tree for another image of this program.
 type TreeState struct {
 	Processes [][2]uint64 // pid and start time
 	Sessions  []int
 	Since     [2]uint64
 }
 
-// State is t for another image of this program.
+// State returns the state of t for another image of this program.
 func (t Tree) State() TreeState {
 	b := TreeState{Since: [2]uint64{uint64(t.since.PID), t.since.Start}}
 	for p := range t.procs {
@@ -46,7 +46,7 @@ func (t Tree) State() TreeState {
 	return b
 }
 
-// RestoreTree is the tree that had that state.
+// RestoreTree returns the tree with that state.
 func RestoreTree(b TreeState, conversation string) Tree {
 	t := Tree{
 		conversation: conversation, procs: map[ID]bool{}, sessions: map[int]bool{},

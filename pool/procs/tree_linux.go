@@ -15,11 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hz is USER_HZ, the unit of start times, the same on every architecture that
-// Go runs on.
+// hz is USER_HZ, the unit of start times. It is the same on every architecture of Go.
 const hz = 100
 
-// stat is what /proc/<pid>/stat says of a process.
+// stat is the content of /proc/<pid>/stat.
 type stat struct {
 	ID
 	ppid, sid int
@@ -43,7 +42,7 @@ func readStat(pid int) (stat, bool) {
 	return stat{ID: ID{pid, start}, state: f[0][0], ppid: n(1), sid: n(3)}, true
 }
 
-// Alive reports whether that very process still runs.
+// Alive reports whether this very process still runs.
 func (p ID) Alive() bool {
 	s, ok := readStat(p.PID)
 	return ok && s.Start == p.Start && !s.gone()
@@ -68,7 +67,7 @@ func children(pid int) []int {
 	return out
 }
 
-// descendants returns what lives below a process.
+// descendants returns the processes below a process.
 func descendants(pid int) []stat {
 	var out []stat
 	queue := children(pid)
@@ -86,11 +85,11 @@ func descendants(pid int) []stat {
 	return out
 }
 
-// Collect adds what lives below p now.
+// Collect adds the processes that are now below p.
 func (t Tree) Collect(p ID) {
 	below := descendants(p.PID)
 	if !p.Alive() {
-		return // the number may be somebody else's
+		return // the number may belong to another process
 	}
 	for _, s := range below {
 		t.procs[s.ID] = true
@@ -100,9 +99,9 @@ func (t Tree) Collect(p ID) {
 	}
 }
 
-// heldByTool reports whether a process without a parent still writes where a tool of the agent wrote
-// that has ended: it was put into the background, and has not made itself a
-// daemon, which leads a session of its own or writes elsewhere.
+// heldByTool reports whether a process without a parent still writes to the file of
+// an ended tool of the agent. Such a process was put into the background and did not
+// make itself a daemon: a daemon leads its own session or writes elsewhere.
 func (t Tree) heldByTool(s stat) bool {
 	if s.sid == s.PID || t.conversation == "" {
 		return false
@@ -116,9 +115,9 @@ func (t Tree) heldByTool(s stat) bool {
 	return false
 }
 
-// remains returns what still lives of what was seen, and of the processes without a parent that are
-// in one of the sessions, younger than the tree or held by a tool, as far as they
-// carry the mark; and what all those have started.
+// remains returns the processes of the tree that still live, and all their
+// descendants. Processes without a parent belong to it if they have the mark and are
+// in one of the sessions, younger than the tree, or held by a tool.
 func (t Tree) remains(id string, r *Reaper) []ID {
 	for _, s := range reparented(r) {
 		ours := t.sessions[s.sid] || t.young(s.ID) || t.heldByTool(s)
@@ -140,7 +139,7 @@ func (t Tree) remains(id string, r *Reaper) []ID {
 	return out
 }
 
-// Kill ends what remains, until nothing does.
+// Kill ends the remaining processes, until none is left.
 func (t Tree) Kill(id string, r *Reaper) {
 	for range 20 {
 		left := t.remains(id, r)
@@ -156,8 +155,8 @@ func (t Tree) Kill(id string, r *Reaper) {
 	}
 }
 
-// reparented returns the processes that may have lost their parent: our children
-// that we have not started, when they are given to us, else all there are.
+// reparented returns the processes that may have lost their parent: our children that
+// we did not start, if orphans come to us, or else all processes.
 func reparented(r *Reaper) []stat {
 	if r == nil {
 		return processes()
@@ -174,7 +173,7 @@ func reparented(r *Reaper) []stat {
 	return out
 }
 
-// processes returns every process that can be seen.
+// processes returns every visible process.
 func processes() []stat {
 	dirs, _ := os.ReadDir("/proc")
 	var out []stat
@@ -188,8 +187,8 @@ func processes() []stat {
 	return out
 }
 
-// open returns a handle that stays with this process whatever becomes of its
-// number.
+// open returns a handle that stays with this process even if its number is used
+// again.
 func (p ID) open() (int, error) {
 	fd, err := unix.PidfdOpen(p.PID, unix.PIDFD_NONBLOCK)
 	if err != nil {
@@ -202,7 +201,7 @@ func (p ID) open() (int, error) {
 	return fd, nil
 }
 
-// Signal signals this process and none that has its number later.
+// Signal signals this process, never a later one with the same number.
 func (p ID) Signal(sig syscall.Signal) error {
 	fd, err := p.open()
 	if err != nil {
@@ -212,7 +211,7 @@ func (p ID) Signal(sig syscall.Signal) error {
 	return unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
-// wait waits for the end of the process, at most for d.
+// wait waits until the process has ended, at most for d.
 func (p ID) wait(d time.Duration) {
 	fd, err := p.open()
 	if err != nil {
@@ -227,14 +226,14 @@ func (p ID) wait(d time.Duration) {
 	}
 }
 
-// Identify returns the start time of a process that is known to live.
+// Identify returns the ID of a process that is known to live.
 func Identify(pid int) ID {
 	s, _ := readStat(pid)
 	return ID{pid, s.Start}
 }
 
-// Latest stands for the youngest process of now: its pid, and the time in the
-// unit of start times.
+// Latest stands for the youngest process that there is now: its pid, and the time in
+// the unit of start times.
 func Latest() ID {
 	var t unix.Timespec
 	unix.ClockGettime(unix.CLOCK_BOOTTIME, &t)
@@ -246,14 +245,13 @@ func Latest() ID {
 	return p
 }
 
-// BootID tells one boot of the machine from another; empty where that is not
-// known.
+// BootID identifies the current boot of the machine; empty if unknown.
 func BootID() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b))
 }
 
-// TreeMemory is the proportional set size of a process and all below it.
+// TreeMemory is the proportional set size of a process and all its descendants.
 func TreeMemory(pid int) int64 {
 	sum := Memory(pid)
 	for _, s := range descendants(pid) {
@@ -262,8 +260,8 @@ func TreeMemory(pid int) int64 {
 	return sum
 }
 
-// Memory is what a process takes by itself, in bytes: its proportional share, or what is
-// resident where the system does not tell that.
+// Memory is the memory of one process, in bytes: its proportional set size, or its
+// resident size if the system does not tell the former.
 func Memory(pid int) int64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err == nil {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Without /proc the tree below an agent is not known; the rest of its own
-// process group gets the signal.
+// Without /proc the tree below an agent is unknown; its process group gets the signal
+// instead.
 
 // Collect adds nothing.
 func (t Tree) Collect(ID) {}
@@ -24,26 +24,25 @@ func (t Tree) Kill(string, *Reaper) {
 	}
 }
 
-// Alive reports whether a process has that number.
+// Alive reports whether any process has that number.
 func (p ID) Alive() bool { return syscall.Kill(p.PID, 0) == nil }
 
-// Signal cannot tell a process from one that has its number later, and so does
-// nothing.
+// Signal does nothing, since it cannot tell a process from a later one with its
+// number.
 func (p ID) Signal(syscall.Signal) error { return os.ErrProcessDone }
 
 func (p ID) wait(time.Duration) {}
 
-// Identify returns the number alone.
+// Identify returns an ID with the number alone.
 func Identify(pid int) ID { return ID{PID: pid} }
 
-// Latest stands for nothing here.
+// Latest returns an empty ID.
 func Latest() ID { return ID{} }
 
-// BootID tells one boot of the machine from another; empty where that is not
-// known.
+// BootID identifies the current boot of the machine; empty if unknown.
 func BootID() string { return "" }
 
-// TreeMemory is what ps says is resident in the process itself.
+// TreeMemory is the resident size that ps shows of the process alone.
 func TreeMemory(pid int) int64 {
 	out, err := exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {

@@ -5,32 +5,32 @@ import (
 	"time"
 )
 
-// Outcome says how a turn ended in one word.
+// Outcome is one word for how a turn ended.
 type Outcome string
 
-// The outcomes of a turn that an agent ended by its own word.
+// The outcomes of a turn that ended by the agent's own word.
 const (
 	Success     Outcome = "success"
 	Denied      Outcome = "denied"        // answered, but a tool was denied
-	Failed      Outcome = "failed"        // the agent says so, no better word
+	Failed      Outcome = "failed"        // the agent says so, without a better word
 	Interrupted Outcome = "interrupted"   // aborted on request
 	Incomplete  Outcome = "incomplete"    // stalled or partial
 	NotLoggedIn Outcome = "not-logged-in" // no usable credentials
 	RateLimited Outcome = "rate-limited"
 	Limit       Outcome = "limit" // turn or budget limit
 	APIError    Outcome = "api-error"
-	Unknown     Outcome = "unknown" // the agent is done with it, and its answer was lost
+	Unknown     Outcome = "unknown" // the agent has ended the turn, and its answer was lost
 )
 
 // Answered reports whether the agent has answered: the message is done.
 func (o Outcome) Answered() bool { return o == Success || o == Denied }
 
-// Result is how an agent ended a turn. Costs and counts are of this turn alone.
+// Result says how an agent ended a turn. Costs and counts are of this turn alone.
 type Result struct {
 	Outcome    Outcome       `json:"outcome"`
-	Text       string        `json:"text,omitempty"`    // the answer; with a failed outcome what the agent said of it
-	Earlier    []string      `json:"earlier,omitempty"` // what the model said before Text, in order: while subagents still worked, or before it failed
-	Err        string        `json:"error,omitempty"`   // one line on what went wrong; empty on success
+	Text       string        `json:"text,omitempty"`    // the answer; with a failed outcome, the agent's text about it
+	Earlier    []string      `json:"earlier,omitempty"` // texts of the model before Text, in order: while subagents still worked, or before it failed
+	Err        string        `json:"error,omitempty"`   // one line about the failure; empty on success
 	SessionID  string        `json:"session_id,omitempty"`
 	Subtype    string        `json:"subtype,omitempty"` // the agent's own words: subtype, stop reason, terminal reason
 	Stop       string        `json:"stop,omitempty"`
@@ -39,38 +39,38 @@ type Result struct {
 	Turns      int           `json:"turns,omitempty"`  // model calls in this turn
 	CostUSD    float64       `json:"cost_usd,omitempty"`
 	Duration   time.Duration `json:"duration,omitempty"`
-	API        time.Duration `json:"api,omitempty"` // of which waiting for the API
+	API        time.Duration `json:"api,omitempty"` // the part spent waiting for the API
 	Usage      Usage         `json:"usage,omitzero"`
 	Denials    []Denial      `json:"denials,omitempty"`
-	Resets     time.Time     `json:"resets,omitzero"`      // of a rate limit: when it is over; zero when nobody said
+	Resets     time.Time     `json:"resets,omitzero"`      // of a rate limit: when it ends; zero if unknown
 	Structured bool          `json:"structured,omitempty"` // Text is JSON that follows the schema of the Variant
-	Model      string        `json:"model,omitempty"`      // that answered, as the agent names it
+	Model      string        `json:"model,omitempty"`      // the model that answered, as the agent names it
 
-	// Background says what this turn has begun and left to run beside it. When
-	// the agent is stopped right after the turn, the result is CutOff.
+	// Background describes the work that this turn began and left running. If the
+	// agent is stopped right after the turn, the result is CutOff.
 	Background []string `json:"background,omitempty"`
 
-	Reason string `json:"reason,omitempty"` // one more word on the outcome, such as ApprovalLost; mostly empty
-	Retire string `json:"retire,omitempty"` // why the agent is of no further use, empty when it is
+	Reason string `json:"reason,omitempty"` // a word more on the outcome, such as ApprovalLost; usually empty
+	Retire string `json:"retire,omitempty"` // why the agent cannot be used again, empty if it can
 }
 
 // The reasons of results.
 const (
-	// ApprovalLost says of a denied turn that nobody had decided about its tool call
-	// when the daemon ended: the agent then denies by itself.
+	// ApprovalLost, of a denied turn, says that nobody had decided about its tool
+	// call when the daemon ended: the agent then denies by itself.
 	ApprovalLost = "approval-lost"
 
-	// Decided says of a denied turn that somebody was asked about its tool call and has
-	// denied it, or let the deadline do so.
+	// Decided, of a denied turn, says that somebody was asked about its tool call,
+	// and denied it or let the deadline pass.
 	Decided = "decided"
 
-	// RefusedAgain says of an API error that the message before it in the same
-	// conversation had the same one: it may be in what the conversation holds.
+	// RefusedAgain, of an API error, says that the message before it in the same
+	// conversation had the same error: its cause may be in the conversation.
 	RefusedAgain = "refused-again"
 )
 
-// For returns r as the end of a message that asked for v: words are no answer to a
-// sender who wants JSON.
+// For returns r as the end of a message that asked for v: plain text is no answer to
+// a sender that wants JSON.
 func (r *Result) For(v Variant) *Result {
 	if v.JSONSchema == "" || r.Structured || !r.Outcome.Answered() {
 		return r
@@ -80,8 +80,8 @@ func (r *Result) For(v Variant) *Result {
 	return &words
 }
 
-// CutOff is r as the result of a turn whose agent has gone with what it still did
-// beside the turn: that was a part of what was asked for.
+// CutOff returns r as the result of a turn whose agent was stopped while work of the
+// turn still ran: that work was part of the message.
 func (r *Result) CutOff() *Result {
 	if r == nil || len(r.Background) == 0 || !r.Outcome.Answered() {
 		return r
@@ -92,8 +92,8 @@ func (r *Result) CutOff() *Result {
 	return &cut
 }
 
-// Refused reports whether the API has read the request and would not have it, as of a
-// picture that it cannot read; nothing that time or a login fixes.
+// Refused reports whether the API has read the request and refused it, for example
+// for an unreadable picture; neither time nor a login changes that.
 func (r *Result) Refused() bool {
 	return r.Outcome == APIError && (r.Status == 400 || r.Status == 413 || r.Status == 422)
 }
@@ -106,12 +106,12 @@ type Usage struct {
 	CacheWrite int64 `json:"cache_write,omitempty"`
 }
 
-// Plus is the sum of both.
+// Plus returns the sum.
 func (u Usage) Plus(v Usage) Usage {
 	return Usage{u.Input + v.Input, u.Output + v.Output, u.CacheRead + v.CacheRead, u.CacheWrite + v.CacheWrite}
 }
 
-// Minus is what u has more than v.
+// Minus returns the difference.
 func (u Usage) Minus(v Usage) Usage {
 	return Usage{u.Input - v.Input, u.Output - v.Output, u.CacheRead - v.CacheRead, u.CacheWrite - v.CacheWrite}
 }

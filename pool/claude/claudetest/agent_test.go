@@ -237,7 +237,7 @@ func touch(t *testing.T, path string) {
 	}
 }
 
-// await waits for a file and returns what is in it.
+// await waits for a file and returns its content.
 func await(t *testing.T, path string) string {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {

@@ -241,8 +241,8 @@ func (a *agent) beginToAnswer(text string) {
 	a.unpieced = true
 }
 
-// heard waits until the agent has read all that was written to it. The record has
-// nothing of that.
+// heard waits until the agent has read all its input. The record does not contain
+// this.
 func (a *agent) heard() {
 	a.t.Helper()
 	a.control("heard", `{"subtype":"get_binary_version"}`)

@@ -196,10 +196,9 @@ var reads = regexp.MustCompile(`^(type|subtype|state|session_id|uuid|command_uui
 	`is_backgrounded|patch\.status|tasks|compact_result|compact_error|request_id|request\.subtype|request\.tool_name|` +
 	`request\.input|request\.agent_id|request\.tool_use_id|tool_name|tool_use_id)$`)
 
-// signature says what a line is: its fields by name, each with its value or the
-// kind of it, with two blanks between them. Empty for lines that are left out of
-// account. A message of ours is named by its number, since its id is new in each
-// run.
+// signature describes a line: its fields by name, each with its value or its kind,
+// with two blanks between them. It is empty for lines that are ignored. A message of
+// the test is named by its number, since its id is new in each run.
 func (a *agent) signature(l line) string {
 	raw := l.raw
 	for i, id := range a.sent {

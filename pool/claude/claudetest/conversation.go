@@ -83,8 +83,8 @@ func (r *request) files() []string {
 	return list
 }
 
-// side reports whether the request is none of the main conversation: a quota
-// probe, the making of a title, a count of tokens.
+// side reports whether the request is outside the main conversation: a quota probe,
+// the making of a title, a count of tokens.
 func (r *request) side() bool {
 	if r.MaxTokens == 1 || len(r.Messages) == 0 {
 		return true
@@ -109,7 +109,7 @@ func (r *request) userTexts() []string {
 	return texts
 }
 
-// lastText is the text that steers the answer.
+// lastText is the text that decides the answer.
 func (r *request) lastText() string {
 	texts := r.userTexts()
 	if len(texts) == 0 {
@@ -118,9 +118,9 @@ func (r *request) lastText() string {
 	return texts[len(texts)-1]
 }
 
-// toolResult returns the result of a tool when that is what the request ends
-// with. Reminders and notes of the program's own (role system) may follow it;
-// a text of the user's that follows it is what counts, as after an interrupt.
+// toolResult returns the result of a tool if the request ends with one. Reminders and
+// notes of the program itself (role system) may follow it; but if a text of the user
+// follows, as after an interrupt, the text decides.
 func (r *request) toolResult() (string, bool) {
 	for _, m := range slices.Backward(r.Messages) {
 		if m.Role == "system" {
@@ -139,7 +139,7 @@ func (r *request) toolResult() (string, bool) {
 	return "", false
 }
 
-// latest returns what the user's side has sent since the model's last answer.
+// latest returns the blocks of the user's side since the model's last answer.
 func (r *request) latest() blocks {
 	var out blocks
 	for _, m := range slices.Backward(r.Messages) {
@@ -153,9 +153,8 @@ func (r *request) latest() blocks {
 	return out
 }
 
-// notified returns the words of the notifications that something in the
-// background has ended, when the request ends with those and the user has
-// written nothing since the last answer.
+// notified returns the texts of notifications that background work has ended, if the
+// request ends with them and the user has written nothing since the last answer.
 func (r *request) notified() (words []string) {
 	for _, b := range r.latest() {
 		if _, ok := userText(b); ok || b.Type == "tool_result" {
@@ -168,8 +167,8 @@ func (r *request) notified() (words []string) {
 	return words
 }
 
-// notification returns the result that a notification carries, or else its
-// summary. Claude Code puts it in a reminder or leaves it bare, by its version.
+// notification returns the result in a notification, or else its summary. Depending
+// on its version, Claude Code puts it in a reminder or leaves it bare.
 func notification(b block) (words string, ok bool) {
 	const note = "<task-notification>"
 	head, rest, ok := strings.Cut(b.Text, note)
@@ -185,8 +184,8 @@ func notification(b block) (words string, ok bool) {
 	return "", true
 }
 
-// cutOff is how Claude Code asks for the rest of an answer that has reached the
-// limit of its tokens.
+// cutOff is Claude Code's request for the rest of an answer that was cut at the limit
+// of its tokens.
 const cutOff = "Output token limit hit"
 
 // resumes reports whether the request asks for the rest of such an answer.
@@ -226,7 +225,8 @@ func (r *request) context() string {
 	return strings.Join(parts, "\n")
 }
 
-// picture begins the text that Claude Code puts beside a picture: where it has kept it.
+// picture begins the text that Claude Code puts beside a picture: the path of its
+// copy.
 const picture = "[Image: source: "
 
 // userText returns the block's text without the reminders that Claude Code

@@ -38,8 +38,8 @@ var readMembers = map[string][]string{
 	},
 }
 
-// recorded is one line of a record: its kind and its members, each with its value
-// or the kind of it. What is no line of output has no kind.
+// recorded is one line of a record: its kind and its members, each with its value or
+// its kind. A line that is no output has no kind.
 type recorded struct {
 	kind    string
 	members map[string]string

@@ -19,8 +19,7 @@ const (
 	childName = "fakeclaude-child"
 )
 
-// Version is what the fake says it is, and OldVersion what it says with
-// --fake-old.
+// Version is the version that the fake reports, OldVersion the one with --fake-old.
 const (
 	Version    = "2.1.332"
 	OldVersion = "2.1.197"
@@ -42,8 +41,8 @@ func Main() {
 	syscall.Exit(status) // without the second that the race detector waits
 }
 
-// Install makes the fake agent in dir, which must exist, and returns its path:
-// a link to the running program. It panics when that cannot be.
+// Install makes the fake agent in dir, which must exist, and returns its path: a link
+// to the running program. It panics if that fails.
 func Install(dir string) string {
 	self, err := os.Executable()
 	if err != nil {
@@ -69,14 +68,14 @@ type fake struct {
 	mu        sync.Mutex // protects the fields below
 	deaf      map[string]bool
 	status    int    // exit status when not the server's own, -1 for that
-	hoard     []byte // what memory:N holds
+	hoard     []byte // memory held by memory:N
 	limitTold bool   // a rate_limit_event is out
 	own       map[string]ownTurn
 	tools     map[int]bool // process groups of tools that run
 	asked     map[string]chan verdict
 }
 
-// runFake is the whole life of the fake; it returns the exit status.
+// runFake runs the fake from start to end; it returns the exit status.
 func runFake(args []string) int {
 	if status, ok := answerQuery(args); ok {
 		return status
@@ -117,7 +116,7 @@ func runFake(args []string) int {
 	return f.leave(f.server.Run(context.Background()))
 }
 
-// refuse does what a start that comes to nothing does.
+// refuse handles a start that must fail.
 func (f *fake) refuse() (status int, stop bool) {
 	if _, err := os.Stat(f.flags.broken); f.flags.broken != "" && err == nil {
 		fmt.Fprintln(os.Stderr, "fakeclaude: broken on request")
@@ -138,7 +137,7 @@ func (f *fake) refuse() (status int, stop bool) {
 	return 1, true
 }
 
-// leave is the last thing before the exit.
+// leave runs last before the exit.
 func (f *fake) leave(status int) int {
 	for f.isDeaf("eof") {
 		time.Sleep(time.Hour)
@@ -194,7 +193,7 @@ func (f *fake) accept(m echo.Message) bool {
 	return true
 }
 
-// control decides whether a control request is heard.
+// control reports whether a control request is handled.
 func (f *fake) control(subtype string) bool {
 	switch subtype {
 	case "initialize":

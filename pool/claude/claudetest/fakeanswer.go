@@ -13,13 +13,13 @@ import (
 	"iris/pool/echo"
 )
 
-// Prices of a million tokens, as the real program reckons for its usual model.
+// Prices of a million tokens, as the real program computes them for its usual model.
 const (
 	inputPrice  = 5.0
 	outputPrice = 25.0
 )
 
-// FakeCost is what the fake charges for a turn.
+// FakeCost is the cost of a turn of the fake.
 func FakeCost(message, answer string) float64 {
 	in, out := fakeTokens(message, answer)
 	return (float64(in)*inputPrice + float64(out)*outputPrice) / 1e6
@@ -32,10 +32,10 @@ func fakeTokens(message, answer string) (in, out int64) {
 // verb is what a message that begins with its name does.
 type verb func(f *fake, ctx context.Context, t *echo.Turn, arg string) echo.Reply
 
-// verbs are those that the fake and the stub have in common.
+// verbs are the verbs that the fake and the stub share.
 var verbs map[string]verb
 
-// setVerbs fills them in: what they do may lead to another one.
+// setVerbs sets verbs: a verb may call another one.
 func setVerbs() {
 	verbs = map[string]verb{
 		"slow":  (*fake).slow,
@@ -54,7 +54,7 @@ func setVerbs() {
 	}
 }
 
-// tells are the verbs that only tell something.
+// tells are the verbs that only report something.
 var tells = map[string]func(f *fake, arg string) string{
 	"echo":    func(_ *fake, arg string) string { return arg },
 	"size":    func(_ *fake, arg string) string { return Text(atoi(arg)) },
@@ -108,7 +108,7 @@ func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 	return reply
 }
 
-// heard has ledger and transcript see the begin of a message.
+// heard records the beginning of a message in ledger and transcript.
 func (f *fake) heard(m echo.Message) {
 	f.ledger.write("B", m.UUID, firstBytes(m.Text, 100))
 	if m.Text != "/clear" && m.Text != "/compact" {
@@ -160,7 +160,7 @@ func (f *fake) price(t *echo.Turn, r *echo.Result, text string) {
 	r.Cost, r.API = FakeCost(t.Message.Text, text), time.Millisecond
 }
 
-// save brings the transcript to disk, at once or as late as asked.
+// save writes the transcript to disk, at once or as late as requested.
 func (f *fake) save() {
 	if f.flags.late == 0 {
 		f.session.flush()

@@ -17,8 +17,8 @@ type verdict struct {
 	Message  string          `json:"message"`
 }
 
-// unasked are the words of a tool call that nobody could be asked about, and of
-// one whose answer can no longer come.
+// unasked are the texts for a tool call that nobody could be asked about, and for one
+// whose answer can no longer come.
 const (
 	unasked   = "This command requires approval"
 	closed    = "Tool permission request failed: AbortError: Tool permission stream closed before response received"
@@ -67,7 +67,7 @@ func (f *fake) ask(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
 	return echo.Reply{Text: text, Result: r}
 }
 
-// request asks for permission where somebody can be asked, else it is denied.
+// request asks for permission if somebody can be asked, else it denies the call.
 func (f *fake) request(id, name, call string, input json.RawMessage) chan verdict {
 	answer := make(chan verdict, 1)
 	if !slices.Contains(f.server.Options.Args, "--permission-prompt-tool=stdio") {
@@ -85,8 +85,7 @@ func (f *fake) request(id, name, call string, input json.RawMessage) chan verdic
 	return answer
 }
 
-// await waits for the answer, and takes the request back when the turn is
-// interrupted.
+// await waits for the answer, and withdraws the request when the turn is interrupted.
 func (f *fake) await(ctx context.Context, id string, answer chan verdict) verdict {
 	select {
 	case v := <-answer:
@@ -117,7 +116,8 @@ func (f *fake) state(word string) {
 	}
 }
 
-// answered takes an answer to a request; one that nobody waits for is ignored.
+// answered handles an answer to a request; an answer that nobody waits for is
+// ignored.
 func (f *fake) answered(line []byte) {
 	var m struct {
 		Response struct {
@@ -136,7 +136,7 @@ func (f *fake) answered(line []byte) {
 	}
 }
 
-// deny tells at once that a tool call was denied, as the new style does.
+// deny reports at once that a tool call was denied, as the new style does.
 func (f *fake) deny(tool, call, why string) {
 	if !f.flags.old {
 		f.server.System("permission_denied", map[string]any{"tool_name": tool, "tool_use_id": call, "message": why})

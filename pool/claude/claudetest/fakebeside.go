@@ -12,14 +12,13 @@ import (
 	"iris/pool/echo"
 )
 
-// ownTurn is a turn that the fake begins of its own accord.
+// ownTurn is a turn that the fake begins by itself.
 type ownTurn struct {
 	text   string
 	length pause
 }
 
-// plan remembers a turn of the fake's own and returns the id that its message
-// has to have.
+// plan records a turn of the fake's own and returns the id for its message.
 func (f *fake) plan(o ownTurn) string {
 	id := echo.NewUUID()
 	f.mu.Lock()
@@ -28,7 +27,7 @@ func (f *fake) plan(o ownTurn) string {
 	return id
 }
 
-// ownAnswer runs such a turn.
+// ownAnswer runs an ownTurn.
 func (f *fake) ownAnswer(ctx context.Context, t *echo.Turn) echo.Reply {
 	f.mu.Lock()
 	o := f.own[t.Message.UUID]
@@ -44,7 +43,7 @@ func (f *fake) ownAnswer(ctx context.Context, t *echo.Turn) echo.Reply {
 	return reply
 }
 
-// spontaneous answers, and begins a turn of its own accord after a delay:
+// spontaneous answers, and begins a turn by itself after a delay:
 // "spontaneous:DELAY[:DELAY]".
 func (f *fake) spontaneous(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	delay, length, _ := strings.Cut(arg, ":")
@@ -84,7 +83,7 @@ func (f *fake) cron(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 }
 
 // subagent has a subagent find TEXT: "subagent:DELAY:TEXT". It answers at once and
-// begins a turn when that is found; in the old style it waits for it.
+// begins a turn when the text is found; in the old style it waits for the text.
 func (f *fake) subagent(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
 	delay, text, _ := strings.Cut(arg, ":")
 	d, err := parsePause(delay)
@@ -145,15 +144,15 @@ func (f *fake) toolResult(call, content string) {
 	f.server.User(map[string]any{"type": "tool_result", "tool_use_id": call, "content": content, "is_error": false})
 }
 
-// withTool makes it the answer of a turn that has called a tool.
+// withTool turns a reply into that of a turn that has called a tool.
 func withTool(r echo.Reply) echo.Reply {
 	r.Result = echo.Success(r.Text)
 	r.Result.NumTurns = 2
 	return r
 }
 
-// run has a shell run a command in a session of its own. What the user has
-// written meanwhile is answered in the same turn.
+// run runs a command with a shell in a session of its own. Messages that the user has
+// written meanwhile are answered in the same turn.
 func (f *fake) run(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 	cmd := exec.Command("/bin/sh", "-c", arg)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -192,8 +191,8 @@ func (f *fake) waitTool(ctx context.Context, cmd *exec.Cmd) {
 	delete(f.tools, pid)
 }
 
-// killTools kills the tools that run, which the old style leaves alone when it
-// is told to end.
+// killTools kills the running tools; the old style leaves them alone when it is told
+// to end.
 func (f *fake) killTools() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -204,7 +203,7 @@ func (f *fake) killTools() {
 	}
 }
 
-// begin does what goes before the first line of a turn.
+// begin runs before the first line of a turn.
 func (f *fake) begin(t *echo.Turn) {
 	if t.Message.Text == "/clear" {
 		id := echo.NewUUID()
@@ -240,14 +239,14 @@ func (f *fake) compact(context.Context, *echo.Turn, string) echo.Reply {
 	return echo.Reply{Result: r}
 }
 
-// named has a result name the command that made it, which the old style lacks.
+// named makes a result name the command that made it, which the old style does not.
 func (f *fake) named(r *echo.Result, command string) {
 	if !f.flags.old {
 		r.LocalCommand = command
 	}
 }
 
-// unasking is the result of a turn that asks no model.
+// unasking is the result of a turn without a model call.
 func unasking(text string) *echo.Result {
 	return &echo.Result{Subtype: "success", Result: &text, FastModeState: "off"}
 }

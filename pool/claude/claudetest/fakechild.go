@@ -82,7 +82,7 @@ func openFiles() map[string]string {
 	return out
 }
 
-// inherited is what a process gets from whoever starts it.
+// inherited is what a process gets from its parent.
 func inherited() map[string]any {
 	pid := os.Getpid()
 	sid, _, _ := syscall.Syscall(syscall.SYS_GETSID, 0, 0, 0)

@@ -14,7 +14,7 @@ import (
 	"iris/pool/echo"
 )
 
-// faults are the verbs that do what a good agent does not.
+// faults are the verbs that a good agent does not have.
 var faults = map[string]verb{
 	"crash":       (*fake).crashVerb,
 	"die":         (*fake).die,
@@ -36,8 +36,8 @@ var faults = map[string]verb{
 	"stderr":      (*fake).stderr,
 }
 
-// crashAt takes "crash:WHEN:HOW" apart; it reports whether text asks for a
-// crash then.
+// crashAt parses "crash:WHEN:HOW"; ok reports whether text asks for a crash at that
+// time.
 func crashAt(text, when string) (how string, ok bool) {
 	parts := strings.SplitN(text+"::", ":", 4)
 	return parts[2], parts[0] == "crash" && parts[1] == when
@@ -107,7 +107,7 @@ func (f *fake) hang(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 	return say("")
 }
 
-// goDeaf answers, and hears the named things no more.
+// goDeaf answers, and no longer hears the named things.
 func (f *fake) goDeaf(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	if arg == "" {
 		arg = "term,eof,end,interrupt,ping"
@@ -116,12 +116,12 @@ func (f *fake) goDeaf(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	return say("deaf to " + arg)
 }
 
-// linger answers, and then does not leave when it should.
+// linger answers, and then does not exit when it should.
 func (f *fake) linger(ctx context.Context, t *echo.Turn, _ string) echo.Reply {
 	return f.goDeaf(ctx, t, "eof,end")
 }
 
-// noIdle answers without the state line that follows.
+// noIdle answers without the state line after the result.
 func (f *fake) noIdle(context.Context, *echo.Turn, string) echo.Reply {
 	return echo.Reply{Text: "no idle", Busy: true}
 }
@@ -161,9 +161,8 @@ func (f *fake) garbage(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	return say("after garbage")
 }
 
-// split writes the result in two halves with a pause between them. By then the
-// ledger has its end, and no interrupt comes between: what it says is what
-// happened.
+// split writes the result in two halves with a pause between them. By then the ledger
+// has its end, and no interrupt comes between, so the ledger is right.
 func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
 	d, err := time.ParseDuration(arg)
 	if err != nil {
@@ -180,8 +179,8 @@ func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
 	}}
 }
 
-// lose writes half of an answer, and nothing more until it is asked something: the
-// disk was full.
+// lose writes half of an answer, and nothing more until it is asked something, as on
+// a full disk.
 func (f *fake) lose(_ context.Context, t *echo.Turn, _ string) echo.Reply {
 	t.Assistant("half of an answer")
 	f.output.lose()
@@ -194,17 +193,17 @@ type output struct {
 	mu    sync.Mutex // protects the fields below
 	line  []byte     // to be written in two writes
 	pause time.Duration
-	full  int // 1: the next line is torn, 2: what follows is lost
+	full  int // 1: tear the next line, 2: lose all later ones
 }
 
-// lose tears the next line, and loses what follows it.
+// lose tears the next line, and loses all later ones.
 func (o *output) lose() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.full = 1
 }
 
-// fits returns what of a line finds room.
+// fits returns the part of a line that has room.
 func (o *output) fits(line []byte) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -220,7 +219,7 @@ func (o *output) fits(line []byte) []byte {
 	return line
 }
 
-// halve has a line be written in two writes when it comes.
+// halve writes this line in two writes when it comes.
 func (o *output) halve(line []byte, pause time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Entry is one line of a ledger: what a fake saw happen, on disk before it went
-// on. The kinds are
+// Entry is one line of a ledger: an event that a fake saw, on disk before the fake
+// went on. The kinds are
 //
 //	S  a process has started
 //	B  a message has begun: the model would be called now
@@ -89,8 +89,8 @@ func sessionByte(session string) int64 {
 	return int64(h.Sum64() >> 2)
 }
 
-// ReadLedger reads a ledger; one that is not there is empty. A line that a kill
-// cut short is left out.
+// ReadLedger reads a ledger; a missing one is empty. A line that a kill cut short is
+// left out.
 func ReadLedger(path string) ([]Entry, error) {
 	f, err := os.Open(path)
 	if os.IsNotExist(err) {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// pause is how long something takes: a time, or, for a test that has to say when
-// it is over, until a file is there.
+// pause is how long something takes: a time or, for a test that decides when it is
+// over, until a file exists.
 type pause struct {
 	d    time.Duration
 	file string
@@ -36,7 +36,8 @@ func (p *pause) Set(s string) (err error) {
 	return err
 }
 
-// step is when to look whether it is over, and done whether it is by then.
+// step is the time until the next check whether the pause is over, and done whether
+// it is over then.
 func (p pause) step() time.Duration {
 	if p.file != "" {
 		return 2 * time.Millisecond
@@ -52,8 +53,8 @@ func (p pause) done() bool {
 	return err == nil
 }
 
-// over returns true when the pause is over, and false when one of those is
-// closed before. A nil one never is.
+// over returns true when the pause is over, and false if one of the channels is
+// closed first. A nil channel never is.
 func (p pause) over(gone, closed <-chan struct{}) bool {
 	for {
 		timer := time.NewTimer(p.step())

@@ -53,7 +53,7 @@ func (p *reply) list(list, said string) {
 	p.text("tool said: " + said)
 }
 
-// rest goes on with an answer that was cut off: what stands behind the | in
+// rest continues an answer that was cut off: with the text behind the | in
 // "max:TEXT|TEXT2".
 func (p *reply) rest(text string) {
 	if _, rest, ok := strings.Cut(text, "|"); ok {
@@ -108,7 +108,7 @@ func (p *reply) do(text string) {
 	}
 }
 
-// after does what it is told later.
+// after does what TEXT asks for, DELAY later.
 func (p *reply) after(arg string) {
 	delay, text, _ := strings.Cut(arg, ":")
 	until, err := parsePause(delay)
@@ -225,7 +225,7 @@ func (p *reply) broken(verb string) {
 		return
 	case "short":
 		s.closeBlock()
-		p.pause(pause{d: time.Second}) // a client that sees the end with the block forgets the block
+		p.pause(pause{d: time.Second}) // a client that sees the end together with the block drops the block
 	case "stall":
 		p.wait()
 	}
@@ -242,7 +242,7 @@ func (p *reply) wait() {
 	panic(http.ErrAbortHandler)
 }
 
-// pause reports whether somebody waits for the answer when it is over.
+// pause waits, and reports whether the client still waits for the answer.
 func (p *reply) pause(until pause) bool { return until.over(p.r.Context().Done(), p.stub.closed) }
 
 func atoi(s string) int {

@@ -10,7 +10,7 @@ import (
 // stream writes one answer as server-sent events, each flushed at once.
 type stream struct {
 	p     *reply
-	index int // of the content block that is open, or comes next
+	index int // of the open content block, or of the next one
 }
 
 // contentBlock is one block of an answer: a text, or the call of a tool with
@@ -20,7 +20,7 @@ type contentBlock struct {
 	text string // or the input, as JSON
 }
 
-// block is how a whole block looks on the wire.
+// block is a whole block in the form of the API.
 func (p *reply) block(c contentBlock) map[string]any {
 	if c.tool == "" {
 		return map[string]any{"type": "text", "text": c.text}
@@ -30,7 +30,7 @@ func (p *reply) block(c contentBlock) map[string]any {
 	}
 }
 
-// send answers with blocks; output is what is counted as tokens.
+// send answers with blocks; output is the text counted as tokens.
 func (p *reply) send(output, stop string, blocks ...contentBlock) {
 	if !p.req.Stream {
 		p.whole(output, stop, blocks)
@@ -91,7 +91,7 @@ func (s *stream) closeBlock() {
 	s.index++
 }
 
-// close ends the block and the message; output is what is counted as tokens.
+// close ends the block and the message; output is the text counted as tokens.
 func (s *stream) close(stop, output string) {
 	s.closeBlock()
 	s.event("message_delta", map[string]any{
@@ -114,7 +114,7 @@ func (p *reply) whole(output, stop string, blocks []contentBlock) {
 	writeJSON(p.w, http.StatusOK, m)
 }
 
-// message is what every answer has in common.
+// message has the members of every answer.
 func (p *reply) message() map[string]any {
 	return map[string]any{
 		"id": fmt.Sprintf("msg_stub_%d", p.n), "type": "message", "role": "assistant", "model": p.req.Model,
@@ -122,7 +122,7 @@ func (p *reply) message() map[string]any {
 	}
 }
 
-// usage counts about four bytes to a token, and has the log remember it.
+// usage counts about four bytes as a token, and records the tokens in the log.
 func (p *reply) usage(output string) map[string]any {
 	in, out := p.size/4+1, len(output)/4+1
 	p.stub.charge(p.n, in, out)

@@ -24,11 +24,11 @@ type Stub struct {
 	URL string // base address, such as http://127.0.0.1:1234
 
 	server *http.Server
-	closed chan struct{} // closed by Close; ends what hangs
+	closed chan struct{} // closed by Close; ends requests that hang
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex // protects the fields below
-	done   bool       // no request is let in any more
+	done   bool       // no more requests are accepted
 	log    []Request
 	number int            // of the last request
 	tries  map[string]int // of status:CODE:N, by session and text
@@ -39,15 +39,15 @@ type Request struct {
 	Time      time.Time
 	Method    string
 	Path      string
-	Side      bool // not of the main conversation
+	Side      bool // outside the main conversation
 	Stream    bool
 	Model     string
 	Messages  int    // in the request
 	User      string // last text of the user
-	Continues bool   // goes on after the result of a tool or an answer cut off, in the same turn
+	Continues bool   // it continues after the result of a tool or a cut answer, in the same turn
 	Said      string // that result
-	Notified  string // what ended in the background, when the agent began the turn because of that
-	Input     int    // tokens, as the answer told them; 0 where it told none
+	Notified  string // the notification of ended background work, if the agent began the turn because of it
+	Input     int    // tokens, according to the answer; 0 if it names none
 	Output    int
 	Tools     int
 	Bytes     int
@@ -57,7 +57,7 @@ type Request struct {
 	Retry     string // X-Stainless-Retry-Count
 }
 
-// NewStub starts a stub on a free loopback port. It panics when there is none.
+// NewStub starts a stub on a free loopback port. It panics if there is none.
 func NewStub() *Stub {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -87,8 +87,8 @@ func (s *Stub) Close() {
 	s.wg.Wait()
 }
 
-// Env is a whole environment for an agent that talks to the stub and keeps its
-// files under home. It takes nothing but PATH from the caller's.
+// Env is a complete environment for an agent that uses the stub and keeps its files
+// under home. From the caller's environment it takes only PATH.
 func (s *Stub) Env(home string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -157,7 +157,7 @@ func (s *Stub) route(w http.ResponseWriter, r *http.Request, p *reply) {
 	}
 }
 
-// enter counts a request in, unless the stub is closing.
+// enter counts a request, unless the stub is closing.
 func (s *Stub) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +195,7 @@ func (s *Stub) record(r *http.Request, req *request, size int) int {
 	return s.number
 }
 
-// charge notes the tokens of the request with that number.
+// charge records the tokens of the request with that number.
 func (s *Stub) charge(number, input, output int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,8 +204,8 @@ func (s *Stub) charge(number, input, output int) {
 	}
 }
 
-// Tokens is what all requests of the log were charged, by model: those of
-// subagents and those beside the conversation included.
+// Tokens is the sum of the tokens of all requests in the log, by model, including
+// those of subagents and those outside the conversation.
 func (s *Stub) Tokens() map[string]Tokens {
 	sums := map[string]Tokens{}
 	for _, r := range s.Requests() {

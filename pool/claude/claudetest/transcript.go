@@ -15,11 +15,11 @@ import (
 	"iris/pool/echo"
 )
 
-// transcript is the session file of the fake. It holds the records of the real
-// program's that matter to whoever looks: one for each message and answer.
+// transcript is the session file of the fake. It has only the records of the real
+// program that tests look for: one for each message and answer.
 type transcript struct {
 	cwd string
-	sum echo.Sum // what the session had cost when it was opened
+	sum echo.Sum // cost of the session before it was opened
 
 	mu      sync.Mutex // protects the fields below
 	path    string
@@ -29,7 +29,7 @@ type transcript struct {
 	pending []byte // not on disk yet
 }
 
-// costRecord is the record of what the session has cost so far.
+// costRecord is the record of the session's cost so far.
 type costRecord struct {
 	Type string   `json:"type"`
 	Sum  echo.Sum `json:"sum"`
@@ -68,8 +68,8 @@ func TranscriptPath(configDir, cwd, id string) string {
 	return filepath.Join(configDir, "projects", string(munged), id+".jsonl")
 }
 
-// refusal is the text with which a start is refused. It is the real program's
-// word for word, and so no error text of ours.
+// refusal is the text with which a start is refused. It is the real program's, word
+// for word.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
@@ -109,7 +109,7 @@ func openTranscript(o echo.Options) (*transcript, error) {
 	return t, err
 }
 
-// load reads what is there.
+// load reads the file.
 func (t *transcript) load() error {
 	f, err := os.Open(t.path)
 	if err != nil {
@@ -135,8 +135,8 @@ func (t *transcript) load() error {
 	}
 }
 
-// seen reports whether a message with that id was taken before; the real
-// program swallows it.
+// seen reports whether a message with that id was taken before; the real program
+// ignores such a message.
 func (t *transcript) seen(uuid string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -162,7 +162,7 @@ func (t *transcript) assistant(text string) {
 	t.addLocked("assistant", echo.NewUUID(), toJSON([]any{map[string]string{"type": "text", "text": text}}))
 }
 
-// cost records what the session has cost when r is out.
+// cost records the cost of the session after r.
 func (t *transcript) cost(sum echo.Sum, r *echo.Result) {
 	if r != nil {
 		sum.Cost += r.Cost
@@ -174,7 +174,7 @@ func (t *transcript) cost(sum echo.Sum, r *echo.Result) {
 	t.pending = append(t.pending, toJSON(costRecord{"cost-state", sum})+"\n"...)
 }
 
-// clear goes on in the file of another session, which is empty.
+// clear continues in the file of another session, which is empty.
 func (t *transcript) clear(id string) {
 	t.flush()
 	t.mu.Lock()
@@ -182,8 +182,7 @@ func (t *transcript) clear(id string) {
 	t.path, t.id, t.users = filepath.Join(filepath.Dir(t.path), id+".jsonl"), id, nil
 }
 
-// addLocked appends a record to what is to be written. The caller must hold
-// t.mu.
+// addLocked appends a record to the pending bytes. The caller must hold t.mu.
 func (t *transcript) addLocked(role, uuid, content string) {
 	t.pending = append(t.pending, toJSON(record{
 		Type: role, UUID: uuid, SessionID: t.id, CWD: t.cwd, Timestamp: time.Now().UTC(),
@@ -191,14 +190,14 @@ func (t *transcript) addLocked(role, uuid, content string) {
 	})+"\n"...)
 }
 
-// texts returns the user's messages, those of earlier processes included.
+// texts returns the user's messages, including those of earlier processes.
 func (t *transcript) texts() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]string{}, t.users...)
 }
 
-// flush writes what is pending.
+// flush writes the pending bytes.
 func (t *transcript) flush() {
 	if t == nil {
 		return

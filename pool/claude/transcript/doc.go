@@ -1,8 +1,7 @@
-// Package transcript reads the files in which Claude Code keeps what was said in a
-// conversation.
+// Package transcript reads the transcripts of Claude Code.
 //
-//	Reader -> Parse -> Part.Takes -> Record.Entries    what people want to see of a file that grows
-//	FindRewind                                         where a conversation goes on without its last turns
+//	Reader -> Parse -> Part.Takes -> Record.Entries    the records to show, of a file that grows
+//	FindRewind                                         where a conversation continues without its last turns
 //
 // Claude Code owns the files; nothing here writes. The package has no goroutine.
 package transcript

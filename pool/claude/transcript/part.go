@@ -2,17 +2,17 @@ package transcript
 
 import "time"
 
-// A Part is what is wanted of a transcript: all of it, or one turn.
+// A Part selects records of a transcript: all of them, or those of one turn.
 type Part struct {
 	Since, Until *time.Time // of the turn; nil for no bound
 	last         time.Time  // of the records taken
-	skip         time.Time  // those up to it have been taken from another file
-	over         bool       // what comes is of a later turn
+	skip         time.Time  // records up to it were taken from another file
+	over         bool       // the next records belong to a later turn
 }
 
-// Takes reports whether a record is wanted. Records without a time belong to
-// the one before. A turn ends where the next one begins: its last records may be
-// dated after its end was on record here.
+// Takes reports whether a record is wanted. A record without a time belongs to the
+// record before it. A turn ends where the next one begins: its last records may be
+// later than its end on record.
 func (p *Part) Takes(r *Record) bool {
 	at := r.At
 	if at.IsZero() {
@@ -22,7 +22,7 @@ func (p *Part) Takes(r *Record) bool {
 		p.over = true
 	}
 	// Claude Code cuts its times to milliseconds; the turn before may have ended in
-	// the same one.
+	// the same millisecond.
 	early := p.Since != nil && (at.Before(p.Since.Truncate(time.Millisecond)) || p.last.IsZero() && !r.Prompt() && at.Before(*p.Since))
 	if p.over || early || !p.skip.IsZero() && !at.After(p.skip) {
 		return false
@@ -31,6 +31,6 @@ func (p *Part) Takes(r *Record) bool {
 	return true
 }
 
-// Again is called when the file has been replaced: what was taken of the old one
-// is not taken again.
+// Again is called when the file was replaced: records already taken are not taken
+// again.
 func (p *Part) Again() { p.skip, p.over = p.last, false }

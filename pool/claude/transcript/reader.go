@@ -12,24 +12,24 @@ import (
 // maxRecord is the longest line that is read, in bytes.
 const maxRecord = 64 << 20
 
-// A LongLineError is a line that is left out.
+// A LongLineError reports a line that is left out.
 type LongLineError struct{ path string }
 
 func (e *LongLineError) Error() string {
 	return fmt.Sprintf("a line of %s has more than %d bytes and is left out", e.path, maxRecord)
 }
 
-// A Reader reads a file of lines that somebody else writes, and may replace. Aim it
-// at one first.
+// A Reader reads a file of lines that another program writes and may replace. Call
+// Aim first.
 type Reader struct {
 	path string
 	file *os.File // nil while there is none
 	at   int64    // bytes read so far
-	buf  []byte   // read, and not taken yet
+	buf  []byte   // read, and not yet returned
 	skip bool     // the line that buf begins in is too long
 }
 
-// Aim has another file read, from its beginning.
+// Aim makes the reader read another file, from its beginning.
 func (r *Reader) Aim(path string) {
 	if path != r.path {
 		r.Close()
@@ -37,12 +37,12 @@ func (r *Reader) Aim(path string) {
 	}
 }
 
-// Open opens the file if it is there, and again when another one has taken its
-// place or it was cut, which it reports.
+// Open opens the file if it is there. It opens it again, and reports that, if the
+// file was replaced or cut.
 func (r *Reader) Open() (replaced bool, err error) {
 	info, err := os.Stat(r.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // not yet, or not at this moment
+		return false, nil // not there yet, or not at this moment
 	}
 	if err != nil {
 		return false, err
@@ -68,9 +68,9 @@ func (r *Reader) Close() {
 	}
 }
 
-// Next returns the next whole line without its end; it is valid until the next
-// call. io.EOF means that there is none now, a *LongLineError that one was
-// passed over.
+// Next returns the next complete line without its end; it is valid until the next
+// call. io.EOF means that there is none now, a *LongLineError that a line was left
+// out.
 func (r *Reader) Next() ([]byte, error) {
 	searched := 0
 	for {
@@ -95,7 +95,7 @@ func (r *Reader) Next() ([]byte, error) {
 	}
 }
 
-// more reads on.
+// more reads more bytes.
 func (r *Reader) more() error {
 	if r.file == nil {
 		return io.EOF

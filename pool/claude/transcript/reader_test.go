@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// The end of the turn before is none of it, also in the same millisecond.
+// The end of the turn before does not belong to the turn, even in the same
+// millisecond.
 func TestATurnBeginsWithItsPrompt(t *testing.T) {
 	since := time.Date(2026, 11, 25, 21, 21, 43, 484_900_000, time.UTC)
 	at := since.Truncate(time.Millisecond)

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// A Record is one line of a transcript of Claude Code, as far as people want to
-// see it.
+// A Record is one line of a transcript of Claude Code, with the members that people
+// want to see.
 type Record struct {
 	Type    string          `json:"type"`
 	Time    string          `json:"timestamp"`
 	Meta    bool            `json:"isMeta"`      // said to the agent by Claude Code itself
-	Side    bool            `json:"isSidechain"` // of an agent that the agent has started
-	Content json.RawMessage `json:"content"`     // of what Claude Code says
+	Side    bool            `json:"isSidechain"` // of a subagent
+	Content json.RawMessage `json:"content"`     // the text of a line of type system
 	Message struct {
 		Content json.RawMessage `json:"content"`
 	} `json:"message"`
@@ -34,20 +34,20 @@ type piece struct {
 	Failed  bool            `json:"is_error"`
 }
 
-// An Entry is what one said. For the call of a tool Who is the tool, and for
-// its result how it went.
+// An Entry is one text of a record. For the call of a tool, Who is the tool; for its
+// result, whether it succeeded.
 type Entry struct {
 	At     time.Time
 	Who    string
 	Text   string
-	Call   string // id of the call of a tool, or of the one that this is the result of
+	Call   string // id of the tool call, also in the entry of its result
 	Result bool
 }
 
-// You is who the user is.
+// You is Who for the user.
 const You = "you"
 
-// Parse reads a line. One that is no record has neither time nor entries.
+// Parse reads a line. A line that is no record has neither time nor entries.
 func Parse(line []byte) (r Record, ok bool) {
 	if json.Unmarshal(line, &r) != nil {
 		return Record{}, false
@@ -65,7 +65,7 @@ func (r *Record) Prompt() bool {
 	return r.Type == "user" && !r.Meta && !r.Side && (len(blocks) == 0 || blocks[0].Type != "tool_result")
 }
 
-// blocks are the pieces of a message; one of plain text is its only block.
+// blocks returns the blocks of a message; a plain text is one block.
 func (r *Record) blocks() ([]piece, bool) { return blocksOf(r.Message.Content) }
 
 func blocksOf(content json.RawMessage) (blocks []piece, ok bool) {
@@ -76,7 +76,7 @@ func blocksOf(content json.RawMessage) (blocks []piece, ok bool) {
 	return blocks, json.Unmarshal(content, &blocks) == nil
 }
 
-// Entries are what the record has for people.
+// Entries returns the texts of the record to show to people.
 func (r *Record) Entries() []Entry {
 	switch {
 	case r.Type == "system":
@@ -125,7 +125,7 @@ func (r *Record) entry(b *piece) (Entry, bool) {
 	return e, e.Text != "" || e.Call != ""
 }
 
-// speaker is who says what the record holds.
+// speaker is the author of the record.
 func (r *Record) speaker() string {
 	switch {
 	case r.Type == "assistant" && r.Side:
@@ -136,10 +136,10 @@ func (r *Record) speaker() string {
 	return You
 }
 
-// tellingKeys are those of what a tool is asked that say most, the best first.
+// tellingKeys are the most informative keys of a tool's input, the best first.
 var tellingKeys = []string{"command", "file_path", "notebook_path", "pattern", "path", "url", "query", "skill", "description", "prompt"}
 
-// asked is what a tool is asked, in one line.
+// asked is the input of a tool, in one line.
 func asked(input json.RawMessage) string {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(input, &fields) == nil {
@@ -157,7 +157,7 @@ func asked(input json.RawMessage) string {
 	return b.String()
 }
 
-// resultText is what a tool has answered; what is no text is named.
+// resultText is the result of a tool; content that is not text is only named.
 func resultText(content json.RawMessage) string {
 	blocks, ok := blocksOf(content)
 	if !ok {

@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// A Rewind is where a conversation goes on when its last turns are taken back.
+// A Rewind is where a conversation continues when its last turns are taken back.
 type Rewind struct {
-	At    string // id of the answer that is the last one then
-	Turns int    // that were taken back
-	Last  string // what the user had said that is answered there
+	At    string // id of the answer that is then the last
+	Turns int    // number of turns taken back
+	Last  string // the user's text that this answer answers
 }
 
 // ErrNoRewind says that no answered turn would be left in the conversation.
 var ErrNoRewind = errors.New("no answer would be left in it")
 
-// FindRewind reads a transcript and finds where the conversation goes on without its
-// last n turns; with n 0 without the last turn and those right before it that the API
-// refused. From is the answer with which the conversation ends when it was rewound
-// already; empty for its real end. Nothing is changed: see claude.Options.RewindTo.
+// FindRewind reads a transcript and finds where the conversation continues without
+// its last n turns; with n 0, without the last turn and the turns right before it
+// that the API refused. from is the last answer of a conversation that was rewound
+// before; empty for its real end. Nothing is changed: see claude.Options.RewindTo.
 func FindRewind(transcript, from string, n int) (Rewind, error) {
 	turns, err := readTurns(transcript, from)
 	if err != nil {
@@ -38,14 +38,14 @@ func FindRewind(transcript, from string, n int) (Rewind, error) {
 	return Rewind{At: turns[keep-1].answer, Turns: len(turns) - keep, Last: turns[keep-1].said}, nil
 }
 
-// A pastTurn is a turn of a conversation as its transcript has it.
+// A pastTurn is a turn in a transcript.
 type pastTurn struct {
 	said    string // by the user
 	answer  string // id of the last line of the model
-	refused bool   // and that is an error of the API
+	refused bool   // that line is an error of the API
 }
 
-// readTurns returns the turns of a conversation, the oldest first.
+// readTurns returns the turns of a conversation, oldest first.
 func readTurns(transcript, from string) ([]pastTurn, error) {
 	lines, last, err := readTranscript(transcript)
 	if err != nil {
@@ -57,7 +57,7 @@ func readTurns(transcript, from string) ([]pastTurn, error) {
 	var way []*pastLine
 	for l := lines[from]; l != nil; l = lines[l.Parent] {
 		way = append(way, l)
-		delete(lines, l.ID) // a circle ends there
+		delete(lines, l.ID) // ends a circle
 	}
 	var turns []pastTurn
 	for i := len(way) - 1; i >= 0; i-- {
@@ -72,7 +72,7 @@ func readTurns(transcript, from string) ([]pastTurn, error) {
 	return turns, nil
 }
 
-// A pastLine is what a line of a transcript says of the course of the conversation.
+// A pastLine is a line of a transcript, with the members that link it to others.
 type pastLine struct {
 	Type    string `json:"type"`
 	ID      string `json:"uuid"`
@@ -85,8 +85,8 @@ type pastLine struct {
 	} `json:"message"`
 }
 
-// readTranscript returns the lines of the conversation by their ids, and the id of the
-// last. Lines that are not JSON are passed over, as the program does.
+// readTranscript returns the lines of the conversation by their ids, and the id of
+// the last. It ignores lines that are not JSON, as the program does.
 func readTranscript(path string) (lines map[string]*pastLine, last string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -112,8 +112,8 @@ func readTranscript(path string) (lines map[string]*pastLine, last string, err e
 	}
 }
 
-// prompts reports whether a line of the user's begins a turn, and is not the result of
-// a tool or a note of the program's.
+// prompts reports whether a user line begins a turn, and is not the result of a tool
+// or a note of the program.
 func (l *pastLine) prompts() bool {
 	return !l.Meta && !strings.Contains(string(l.Message.Content), `"type":"tool_result"`) && l.text() != "[Request interrupted by user]"
 }

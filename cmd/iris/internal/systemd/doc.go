@@ -1,10 +1,9 @@
-// Package systemd writes the user units of the daemon and asks systemd about
-// them.
+// Package systemd writes the user units of the daemon and queries systemd about them.
 //
-//	Units -> Unit.Write      iris.service and iris.socket, as "iris daemon install" writes them
-//	Unit.Ours                whether a file is still as it was written
-//	Enabled -> Start         a command that finds no daemon has systemd start it
-//	States, Lingers          what "iris doctor" says
+//	Units -> Unit.Write      iris.service and iris.socket, for "iris daemon install"
+//	Unit.Ours                whether a file is unchanged
+//	Enabled -> Start         for a command that finds no daemon
+//	States, Lingers          for "iris doctor"
 //
 // It runs systemctl and has no goroutine.
 package systemd

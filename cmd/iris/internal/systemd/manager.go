@@ -16,15 +16,14 @@ import (
 	"iris/config"
 )
 
-// startLimit is how long systemd may take to start the daemon, askLimit to say
-// how its units are.
+// startLimit is how long systemd may take to start the daemon, askLimit to report the
+// state of its units.
 const (
 	startLimit = 10 * time.Second
 	askLimit   = 3 * time.Second
 )
 
-// Start has systemd start the daemon. Its error is what systemctl says, in one
-// line.
+// Start starts the daemon with systemd. Its error is that of systemctl, in one line.
 func Start(ctx context.Context, p config.Paths) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -46,9 +45,9 @@ func Start(ctx context.Context, p config.Paths) error {
 	return err
 }
 
-// States asks systemd how the units are: "enabled", "disabled", "not-found" and
-// the like. Both are empty where no manager of the user's runs. The error is
-// exec.ErrNotFound where there is no systemd.
+// States returns the states of the units in systemd: "enabled", "disabled",
+// "not-found" and so on. Both are empty if the user has no running manager. The error
+// is exec.ErrNotFound if there is no systemd.
 func States(ctx context.Context) (socket, service string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()

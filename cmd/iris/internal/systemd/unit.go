@@ -20,24 +20,24 @@ const (
 	Socket  = "iris.socket"
 )
 
-// wants is where systemd notes that a unit is enabled.
+// wants is the directory where systemd links an enabled unit.
 var wants = map[string]string{
 	Service: "default.target.wants",
 	Socket:  "sockets.target.wants",
 }
 
-// serviceText is iris.service but for its head; the verbs stand for lines of
+// serviceText is iris.service without its head; the verbs stand for lines of
 // [Unit], the program, its arguments and lines of the environment.
 //
 //   - systemd before 253 does not know Type=notify-reload.
-//   - A daemon that is killed leaves its turns to the agents, and one that is
-//     stopped has ended them itself: no process but the daemon's is systemd's to
-//     kill.
-//   - The daemon asks for the time that drain_timeout takes, and settle for what
-//     orphan_timeout does.
-//   - What is not in here breaks agents or splits them from their user:
-//     MemoryDenyWriteExecute (node dies), ProtectHome, ProtectSystem, PrivateTmp,
-//     PrivateUsers, RestrictNamespaces, SystemCallFilter, UMask, LimitAS, LimitNPROC.
+//   - systemd may kill only the daemon's process: a daemon that is killed leaves its
+//     turns to the agents, and a daemon that is stopped has ended them itself.
+//   - The daemon asks systemd for the time of drain_timeout, "daemon settle" for that
+//     of orphan_timeout.
+//   - These settings are left out, since they break agents or separate them from
+//     their user: MemoryDenyWriteExecute (node dies), ProtectHome, ProtectSystem,
+//     PrivateTmp, PrivateUsers, RestrictNamespaces, SystemCallFilter, UMask, LimitAS,
+//     LimitNPROC.
 const serviceText = `
 [Unit]
 Description=iris, a pool of warm agents
@@ -82,8 +82,8 @@ RemoveOnStop=yes
 WantedBy=sockets.target
 `
 
-// unitHead begins a unit that we have written. The sum is that of all lines
-// below: it tells whether somebody has changed them.
+// unitHead begins a unit written by iris. The sum is that of all lines below it, and
+// shows whether they were changed.
 const unitHead = `# Written by "iris daemon install". Changes belong into a drop-in:
 #   systemctl --user edit %s
 # sum %08x
@@ -95,8 +95,8 @@ type Unit struct {
 	Text string
 }
 
-// Units returns iris.service and, when asked for it, iris.socket, for this very
-// program and the daemon that a command with these paths would start.
+// Units returns iris.service and, with socket, iris.socket, for this program and the
+// daemon that a command with these paths would start.
 func Units(p config.Paths, self string, socket bool) ([]Unit, error) {
 	for _, text := range append(unitEnv(p), self, p.Socket, p.Config) {
 		if i := strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }); i >= 0 {
@@ -133,7 +133,7 @@ func headed(p config.Paths, name, text string) Unit {
 	return Unit{filepath.Join(p.Units, name), fmt.Sprintf(unitHead, name, crc32.ChecksumIEEE([]byte(text))) + text}
 }
 
-// unitArgs are the arguments by which the daemon finds what the caller chose.
+// unitArgs are the arguments that give the daemon the caller's paths.
 func unitArgs(p config.Paths) (args []string) {
 	if p.Chosen() != "" {
 		args = append(args, " --config "+unitQuote(p.Chosen()))
@@ -144,8 +144,7 @@ func unitArgs(p config.Paths) (args []string) {
 	return args
 }
 
-// unitEnv are the lines by which the daemon finds directories that are not in
-// their usual places.
+// unitEnv are the lines that give the daemon directories outside their usual places.
 func unitEnv(p config.Paths) (lines []string) {
 	for _, v := range [][2]string{{"XDG_CONFIG_HOME", ".config"}, {"XDG_STATE_HOME", ".local/state"}} {
 		dir := os.Getenv(v[0])
@@ -156,15 +155,15 @@ func unitEnv(p config.Paths) (lines []string) {
 	return lines
 }
 
-// unitEscape keeps systemd from taking a percent sign for one of its own.
+// unitEscape escapes percent signs, which are special to systemd.
 func unitEscape(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 
 func unitQuote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(unitEscape(s)) + `"`
 }
 
-// untouched reports whether a unit is as we have written it, this version or
-// another one.
+// untouched reports whether a unit is unchanged since this or another version of iris
+// wrote it.
 func untouched(text string) bool {
 	head, body, ok := strings.Cut(text, "\n\n")
 	body = "\n" + body
@@ -172,7 +171,7 @@ func untouched(text string) bool {
 	return ok && marked && sum == fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body)))
 }
 
-// Ours reports whether the file is there, and is ours to replace or remove.
+// Ours reports whether the file is there, and whether iris may replace or remove it.
 func (u Unit) Ours() (there, ours bool, err error) {
 	fi, err := os.Lstat(u.Path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -185,14 +184,14 @@ func (u Unit) Ours() (there, ours bool, err error) {
 	return true, untouched(string(text)), err
 }
 
-// Files are where a unit is, and the link that enables it, which goes first.
+// Files are the paths of a unit and, first, of the link that enables it.
 func Files(p config.Paths, name string) []string {
 	return []string{filepath.Join(p.Units, wants[name], name), filepath.Join(p.Units, name)}
 }
 
-// Enabled reports whether the user wants systemd to run the daemon, and it is the
-// one that a command with these paths would start: iris.service, or the socket
-// that starts it, is wanted by a target, and there is a manager of the user's.
+// Enabled reports whether the user has systemd run the daemon that a command with
+// these paths would start: a target wants iris.service, or the socket that starts it,
+// and the user has a manager.
 func Enabled(p config.Paths, names ...string) bool {
 	if p.Runtime == "" || !slices.ContainsFunc(names, func(name string) bool {
 		_, err := os.Lstat(Files(p, name)[0])
@@ -204,14 +203,14 @@ func Enabled(p config.Paths, names ...string) bool {
 		return false
 	}
 	text, err := os.ReadFile(filepath.Join(p.Units, Service))
-	if err != nil { // it may be in a directory of the system
+	if err != nil { // it may be in a system directory
 		text, err = os.ReadFile(filepath.Join(p.Units, wants[Service], Service))
 	}
 	return err == nil && fits(string(text), p)
 }
 
-// fits reports whether the daemon of a unit, which somebody may have changed, has
-// these paths.
+// fits reports whether the daemon of a unit, which may have been changed, has these
+// paths.
 func fits(text string, p config.Paths) bool {
 	start, environ := "", []string(nil)
 	for line := range strings.Lines(text) {
@@ -233,7 +232,7 @@ func fits(text string, p config.Paths) bool {
 	return chosen == len(args) && slices.Equal(environ, unitEnv(p))
 }
 
-// Write puts the file in its place at once or not at all.
+// Write writes the file completely or not at all.
 func (u Unit) Write() error {
 	if err := os.MkdirAll(filepath.Dir(u.Path), 0o755); err != nil {
 		return err

@@ -112,7 +112,8 @@ func TestSystemdTakesTheUnits(t *testing.T) {
 	}
 }
 
-// The test above is worth nothing if systemd says nothing of what it does not know.
+// The test above is worth something only if systemd reports settings that it does not
+// know.
 func TestSystemdRefusesAnotherUnit(t *testing.T) {
 	p := mustResolve(t)
 	path := writeUnits(t, p, "/bin/true", false)[0]

@@ -2,8 +2,8 @@ package terminal
 
 import "unicode"
 
-// wide are the characters that take two columns of a terminal: those of East
-// Asia and the pictures.
+// wide are the characters that take two columns of a terminal: those of East Asia and
+// the pictographs.
 var wide = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x1100, 0x115f, 1}, {0x231a, 0x231b, 1}, {0x2329, 0x232a, 1}, {0x23e9, 0x23ec, 1}, {0x23f0, 0x23f3, 3},
@@ -47,7 +47,7 @@ func cellsOf(r rune) int {
 	return 1
 }
 
-// cut cuts a text to so many columns. A mark stays with its character.
+// cut cuts a text to a number of columns. A combining mark stays with its character.
 func cut(s string, width int) string {
 	for i, r := range s {
 		if width -= cellsOf(r); width < 0 {
@@ -57,7 +57,7 @@ func cut(s string, width int) string {
 	return s
 }
 
-// Clip is cutTo for at least 3 columns, and shows that something is left out.
+// Clip is cut for at least 3 columns, and marks that something is left out.
 func Clip(s string, width int) string {
 	if Cells(s) <= width {
 		return s

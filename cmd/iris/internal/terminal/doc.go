@@ -1,13 +1,12 @@
-// Package terminal prints what commands have to show and reads what a person
-// types, on a terminal or in place of one.
+// Package terminal prints the output of commands and reads the input of a person, on
+// a terminal, in a pipe or in a file.
 //
 //	Table, Fields, JSON      whole values, escaped
-//	Printer                  text or lines as they come, escaped on a terminal alone
-//	StatusLine, Watch        a line and a page that are written over
+//	Printer                  text or lines as they come, escaped on a terminal only
+//	StatusLine, Watch        a line and a page that are overwritten
 //	Input                    lines that a person types
-//	Cells, Clip, Wrap        how wide a text is
+//	Cells, Clip, Wrap        the width of text
 //
-// Text of others (answers, names, commands) never steers a terminal: Escape says
-// what is shown in place of what would. The package has no goroutine; a
-// StatusLine may be used by several.
+// Text of others (answers, names, commands) never steers a terminal: Escape replaces
+// what would. The package has no goroutine; several goroutines may use a StatusLine.
 package terminal

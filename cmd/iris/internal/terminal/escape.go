@@ -15,10 +15,10 @@ type form int
 const (
 	formText form = iota // lines stay lines, tabs stay tabs
 	formLine             // one line, without tabs
-	formJSON             // JSON already, and stays equal JSON
+	formJSON             // already JSON; the result is equal JSON
 )
 
-// keeps reports whether a control character may stand in this form.
+// keeps reports whether a control character is allowed in this form.
 func (f form) keeps(r rune) bool {
 	switch f {
 	case formLine:
@@ -41,8 +41,8 @@ func Escape(s string) string {
 	return string(out)
 }
 
-// append adds p to out in the form f. What p ends with and only its
-// continuation can tell (part of a character, a carriage return) is returned.
+// append adds p to out in the form f. It returns a rest that depends on the text that
+// follows: a part of a character, a carriage return.
 func (f form) append(out, p []byte) (full, rest []byte) {
 	for len(p) > 0 {
 		if n := plain(p); n > 0 {
@@ -78,12 +78,12 @@ func plain(p []byte) int {
 	return len(p)
 }
 
-// A safeWriter passes text on to w in a form that cannot steer a terminal,
-// however the text is cut into writes.
+// A safeWriter writes text to w in a form that cannot steer a terminal, however the
+// text is split into writes.
 type safeWriter struct {
 	w    io.Writer
 	form form
-	rest []byte // end of the last write, undecided yet
+	rest []byte // end of the last write, not yet decided
 	out  []byte
 }
 
@@ -101,7 +101,7 @@ func (s *safeWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush writes what the text ended with.
+// flush writes the rest.
 func (s *safeWriter) flush() error {
 	var out []byte
 	for _, b := range s.rest {

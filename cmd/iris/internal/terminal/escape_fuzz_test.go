@@ -65,7 +65,7 @@ func FuzzJSONForm(f *testing.F) {
 	})
 }
 
-// checkJSON wants text to be harmless JSON of that value.
+// checkJSON checks that text is harmless JSON of that value.
 func checkJSON(t *testing.T, what string, want any, text string) {
 	t.Helper()
 	if s, ok := want.(string); ok {

@@ -2,5 +2,5 @@ package terminal
 
 import "golang.org/x/sys/unix"
 
-// flushInput drops what was typed and not read.
+// flushInput drops typed input that was not read.
 func flushInput(fd int) { unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH) }

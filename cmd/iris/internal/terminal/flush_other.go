@@ -4,7 +4,7 @@ package terminal
 
 import "golang.org/x/sys/unix"
 
-// flushInput drops what was typed and not read.
+// flushInput drops typed input that was not read.
 func flushInput(fd int) {
 	const read = 1
 	unix.IoctlSetPointerInt(fd, unix.TIOCFLUSH, read)

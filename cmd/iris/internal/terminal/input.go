@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An Input reads the lines that a person types. The terminal stays in its usual
-// mode. It has no goroutine: Line reads on that of its caller.
+// An Input reads the lines that a person types. The terminal stays in its usual mode.
+// It has no goroutine: Line reads on the goroutine of its caller.
 type Input struct {
 	fd           int
-	waker, woken *os.File // the ends of a pipe; a byte in it has Line look again
+	waker, woken *os.File // the ends of a pipe; a byte in it wakes Line
 }
 
 // NewInput returns the input of the terminal f.
@@ -24,18 +24,18 @@ func NewInput(f *os.File) (*Input, error) {
 	return &Input{fd: int(f.Fd()), waker: waker, woken: woken}, nil
 }
 
-// Close ends the use of the input, not of the terminal.
+// Close closes the input, but not the terminal.
 func (in *Input) Close() {
 	in.waker.Close()
 	in.woken.Close()
 }
 
-// Wake has Line ask again whether its line is still wanted.
+// Wake makes Line ask again whether its line is still wanted.
 func (in *Input) Wake() { in.waker.Write([]byte{0}) }
 
-// Line reads a line. It returns the error of wanted, which it asks at first and
-// after each Wake; io.EOF is the end of the input. In the background it does not
-// read: the line is the foreground's.
+// Line reads a line. It calls wanted first and after each Wake, and returns its
+// error; io.EOF is the end of the input. In the background it does not read: the
+// input belongs to the foreground.
 func (in *Input) Line(wanted func() error) (string, error) {
 	var line []byte
 	for {
@@ -52,7 +52,7 @@ func (in *Input) Line(wanted func() error) (string, error) {
 	}
 }
 
-// typed waits for something to be typed, or for Wake, and returns it.
+// typed waits for typed input, or for Wake, and returns the input.
 func (in *Input) typed() ([]byte, error) {
 	fds := []unix.PollFd{{Fd: int32(in.woken.Fd()), Events: unix.POLLIN}, {Fd: int32(in.fd), Events: unix.POLLIN}}
 	wait := -1
@@ -82,12 +82,12 @@ func (in *Input) typed() ([]byte, error) {
 	return buf[:n], nil
 }
 
-// Foreground reports whether the terminal is ours to read from: a command that
-// the shell has put into the background would be stopped.
+// Foreground reports whether this process may read from the terminal: the system
+// would stop a background process that does.
 func (in *Input) Foreground() bool {
 	group, err := unix.IoctlGetInt(in.fd, unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
 }
 
-// Discard drops what was typed and not read.
+// Discard drops typed input that was not read.
 func (in *Input) Discard() { flushInput(in.fd) }

@@ -6,15 +6,14 @@ import (
 	"io"
 )
 
-// A Printer writes one command's data. Close says whether all of it arrived.
+// A Printer writes one command's data. Close reports whether all of it was written.
 type Printer struct {
 	buf  *bufio.Writer
-	safe *safeWriter // between buf and the stream, nil when bytes pass as they are
+	safe *safeWriter // between buf and the stream, nil if bytes pass unchanged
 }
 
-// NewPrinter returns a Printer for text that people read: on a terminal it
-// cannot steer it, unless raw is set; in a pipe or file the bytes pass as they
-// are.
+// NewPrinter returns a Printer for text: on a terminal the text cannot steer it,
+// unless raw is set; in a pipe or file the bytes pass unchanged.
 func NewPrinter(w io.Writer, raw bool) *Printer {
 	if raw || !Is(w) {
 		return &Printer{buf: bufio.NewWriter(w)}
@@ -26,7 +25,7 @@ func NewPrinter(w io.Writer, raw bool) *Printer {
 func NewSafePrinter(w io.Writer) *Printer { return newSafe(w, formText) }
 
 // NewJSONPrinter returns a Printer for lines of JSON: on a terminal they stay the
-// same JSON and cannot steer it; in a pipe or file the bytes pass as they are.
+// same JSON and cannot steer it; in a pipe or file the bytes pass unchanged.
 func NewJSONPrinter(w io.Writer) *Printer {
 	if !Is(w) {
 		return NewPrinter(w, true)
@@ -41,11 +40,11 @@ func newSafe(w io.Writer, f form) *Printer {
 
 func (p *Printer) Write(b []byte) (int, error) { return p.buf.Write(b) }
 
-// Flush passes on what was written so far. What the text ends with may be held
-// back until its continuation or Close.
+// Flush writes the text so far, except for an end that depends on the text that
+// follows.
 func (p *Printer) Flush() error { return p.buf.Flush() }
 
-// Close writes what is still held back. It does not close the stream.
+// Close writes the rest. It does not close the stream.
 func (p *Printer) Close() error {
 	if err := p.buf.Flush(); err != nil {
 		return err
@@ -56,9 +55,8 @@ func (p *Printer) Close() error {
 	return p.safe.flush()
 }
 
-// JSON writes v as one line of JSON in which every control character is
-// escaped, also those that JSON itself allows to stand, so that a terminal may
-// show it.
+// JSON writes v as one line of JSON in which every control character is escaped, also
+// those that JSON allows, so that it can be shown on a terminal.
 func JSON(w io.Writer, v any) error {
 	p := newSafe(w, formJSON)
 	enc := json.NewEncoder(p)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-// What a terminal is told. Its other screen leaves the first as it was.
+// Sequences for a terminal. Its other screen keeps the first one unchanged.
 const (
 	screenEnter = "\x1b[?1049h\x1b[?25l"
 	screenLeave = "\x1b[?25h\x1b[?1049l"
@@ -22,8 +22,8 @@ const (
 	screenRest  = "\x1b[J"
 )
 
-// Watch shows a page on the other screen of the terminal out, and every so often
-// the page that next returns in its place, until ctx ends or the terminal is gone.
+// Watch shows a page on the other screen of the terminal out, and replaces it by the
+// result of next at each interval, until ctx ends or the terminal is gone.
 func Watch(ctx context.Context, out *os.File, every time.Duration, first string, next func() string) {
 	w := watcher{out: out, page: first}
 	defer w.leave()
@@ -40,8 +40,8 @@ type watcher struct {
 func (w *watcher) enter() { io.WriteString(w.out, screenEnter) }
 func (w *watcher) leave() { io.WriteString(w.out, screenLeave) }
 
-// run draws until ctx ends. A terminal of another size is drawn on at once, and
-// one that is given back after Ctrl-Z, too.
+// run draws until ctx ends. It draws at once when the size of the terminal changes or
+// the command continues after Ctrl-Z.
 func (w *watcher) run(ctx context.Context, every time.Duration, next func() string) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT)
@@ -65,8 +65,8 @@ func (w *watcher) run(ctx context.Context, every time.Duration, next func() stri
 	}
 }
 
-// pause gives the terminal back and stops, as Ctrl-Z wants it, until the shell
-// says that we go on.
+// pause restores the terminal and stops this process for Ctrl-Z, until the shell
+// continues it.
 func (w *watcher) pause(ctx context.Context, signals <-chan os.Signal) {
 	w.leave()
 	defer w.enter()
@@ -93,7 +93,7 @@ func (w *watcher) draw() error {
 	return err
 }
 
-// screenful is a page as it is drawn over another one.
+// screenful is a page in the form that overwrites another page.
 func screenful(page string, width, height int) string {
 	lines := strings.Split(strings.TrimRight(page, "\n"), "\n")
 	if len(lines) > height {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Columns is how wide a terminal at least is.
+// Columns is the least width of a terminal.
 const Columns = 80
 
 // Is reports whether f, a stream of the command, is a terminal.
@@ -17,8 +17,7 @@ func Is(f any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// Width is that of the terminal that w is, and otherwise what is wanted for
-// a pipe or a file.
+// Width is the width of the terminal w; if w is a pipe or a file, it is otherwise.
 func Width(w io.Writer, otherwise int) int {
 	if f, ok := w.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {

@@ -8,17 +8,18 @@ import (
 	"golang.org/x/term"
 )
 
-// A StatusLine is one line of a terminal that is written over. A nil one shows
+// A StatusLine is one line of a terminal that is overwritten. A nil one shows
 // nothing.
 type StatusLine struct {
 	w *os.File
 
 	mu    sync.Mutex // protects the fields below
 	shown string
-	held  bool // somebody else has the line
+	held  bool // Hold was called
 }
 
-// NewStatusLine returns nil for what is no terminal, or one that cannot go back.
+// NewStatusLine returns nil if stderr is no terminal, or cannot move back in the
+// line.
 func NewStatusLine(stderr io.Writer) *StatusLine {
 	f, ok := stderr.(*os.File)
 	if kind := os.Getenv("TERM"); !ok || !Is(f) || kind == "" || kind == "dumb" {
@@ -29,8 +30,8 @@ func NewStatusLine(stderr io.Writer) *StatusLine {
 
 const toLineStart, eraseLine = "\r", "\x1b[K"
 
-// Set shows text in place of what was there, cut to the width of the terminal: a
-// line that wraps could not be erased.
+// Set replaces the text, cut to the width of the terminal: a line that wraps could
+// not be erased.
 func (s *StatusLine) Set(text string) {
 	if s == nil {
 		return
@@ -67,8 +68,8 @@ func (s *StatusLine) clearLocked() {
 	}
 }
 
-// Hold leaves the line to whoever asks the person at the terminal, until release
-// is called.
+// Hold clears the line while a person is asked at the terminal, until release is
+// called.
 func (s *StatusLine) Hold() (release func()) {
 	if s == nil {
 		return func() {}

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// Table writes aligned columns, the header first. A cell stays on its
-// line and in its column whatever is in it.
+// Table writes aligned columns, the header first. Whatever a cell contains stays on
+// its line and in its column.
 func Table(w io.Writer, header []string, rows [][]string) error {
 	widths := widthsOf(header, rows)
 	buf := bufio.NewWriter(w)
@@ -35,7 +35,7 @@ func printRow(buf *bufio.Writer, row []string, widths []int) {
 	buf.WriteByte('\n')
 }
 
-// widthsOf is how wide the columns are.
+// widthsOf returns the widths of the columns.
 func widthsOf(header []string, rows [][]string) []int {
 	widths := make([]int, len(header))
 	for i, title := range header {
@@ -53,11 +53,11 @@ func FitTable(w io.Writer, header []string, rows [][]string) error {
 	return Table(w, header, rows)
 }
 
-// LeastText is what a table leaves of the last column at least.
+// LeastText is the least width of the last column.
 const LeastText = 16
 
-// Fit cuts the last column of a table so that a line has that width. No width is
-// no limit.
+// Fit cuts the last column of a table so that its lines have that width; 0 means no
+// limit.
 func Fit(width int, header []string, rows [][]string) {
 	if width == 0 {
 		return
