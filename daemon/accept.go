@@ -3,6 +3,7 @@ package daemon
 import (
 	"time"
 
+	"iris/daemon/agents"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/pool"
@@ -42,7 +43,7 @@ func (m *delivery) submit(t pool.Turn) (position int, err error) {
 func (m *delivery) turn(t pool.Turn) pool.Turn {
 	t.ID, t.Key, t.Fresh = m.new.ID, m.key(), m.new.Options.Fresh
 	t.Variant = m.new.Options.Variant
-	m.noWait = m.new.Options.NoWait || !m.d.rules(t.Key).BackgroundWait
+	m.noWait = m.new.Options.NoWait || !agents.TeamSettings(m.d.config.Load(), t.Key.Team).BackgroundWait
 	return t
 }
 

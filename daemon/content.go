@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"iris/daemon/agents"
 	"iris/daemon/fault"
 	"iris/ipc"
 )
@@ -25,8 +26,8 @@ func bodyOf(p *ipc.Send) ([]byte, error) {
 		return nil, err
 	}
 	body, err := encodeBlocks(blocks)
-	if err == nil && len(body) > MaxMessage {
-		err = fault.New(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(body), MaxMessage))
+	if err == nil && len(body) > agents.MaxMessage {
+		err = fault.New(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(body), agents.MaxMessage))
 	}
 	return body, err
 }

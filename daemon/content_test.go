@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"iris/daemon/agents"
 	"iris/ipc"
 )
 
@@ -27,7 +28,7 @@ func TestContentOfAMessage(t *testing.T) {
 		{"", `[{"type":"text","text":"a","title":"b"}]`, "block 1 is neither"},
 		{"", `[{"type":"image","source":{"type":"base64","media_type":"image/tiff","data":"AAAA"}}]`, "it must be image/png, "},
 		{"", `[{"type":"document","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]`, "it must be application/pdf"},
-		{"", `[{"type":"text","text":"` + strings.Repeat("a", MaxMessage) + `"}]`, "more than the"},
+		{"", `[{"type":"text","text":"` + strings.Repeat("a", agents.MaxMessage) + `"}]`, "more than the"},
 	} {
 		_, err := bodyOf(&ipc.Send{Text: c.text, Content: []byte(c.content)})
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

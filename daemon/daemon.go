@@ -74,7 +74,7 @@ type Daemon struct {
 	store         *store.Store
 	conversations *conversation.Registry
 	approvals     *approval.Registry
-	agents        keeper
+	agents        *agents.Supervisor
 	pool          *pool.Pool[*claude.Process]
 	inflight      inflight
 	holds         holds
@@ -107,7 +107,7 @@ func (d *Daemon) lifetime(ctx context.Context) error {
 	if err := d.open(); err != nil {
 		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
 		d.opts.Service.Tell("STATUS=not started: " + err.Error())
-		if len(d.agents.adopted) > 0 { // the turns of the program before this one go on without it
+		if d.agents != nil && d.agents.HasAdopted() { // the turns of the program before this one go on without it
 			close(d.life.left)
 		}
 		return err
@@ -122,7 +122,6 @@ func newDaemon(o Options) *Daemon {
 		program: program{since: time.Now(), generation: 1, boot: procs.BootID()},
 		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), draining: make(chan struct{})},
 		swap:    swap{requests: make(chan replacement)},
-		agents:  keeper{adopted: map[string]string{}},
 		holds:   holds{teamGone: make(chan struct{}, 1)},
 	}
 	d.life.serving, d.life.endServing = context.WithCancel(context.Background())
@@ -138,8 +137,6 @@ func newDaemon(o Options) *Daemon {
 		d.program.since, d.program.generation, d.program.prefix = h.Since, h.Generation+1, h.Prefix
 		d.inflight.messages.Store(h.Messages)
 		d.inflight.costs.Store(h.Costs)
-		d.agents.own.turns.Store(h.OwnTurns)
-		d.agents.own.costs.Store(h.OwnCosts)
 		d.logged.Store(h.Logged)
 		for _, n := range h.Notices {
 			d.conversations.PutNotice(n.Key, n.Text)
@@ -199,7 +196,9 @@ func (d *Daemon) openJournal() (wait func() error) {
 	d.atEnd(func() {
 		<-done
 		if d.store.Journal != nil {
-			d.recordOwn()
+			if d.agents != nil {
+				d.agents.RecordOwn()
+			}
 			d.store.Close()
 		}
 	})
@@ -232,28 +231,44 @@ func (d *Daemon) problems() []string {
 // openAgents opens the pool with what drives its processes.
 func (d *Daemon) openAgents() error {
 	var err error
-	if d.agents.reaper, err = procs.NewReaper(d.opts.Handover.pids()...); err != nil {
+	if d.agents, err = agents.New(d.agentOptions()); err != nil {
 		return err
 	}
-	d.atEnd(d.closeAgents(d.agents.reaper.Close))
-	if d.agents.follower, err = claude.NewFollower(); err != nil {
-		return fmt.Errorf("follow the agents' output: %w", err)
-	}
-	d.atEnd(d.closeAgents(d.agents.follower.Close))
+	d.atEnd(d.closeAgents(d.agents.Close))
 	d.atEnd(d.inflight.recent.close)
-	d.agents.env = agents.NewEnvironment(d.byOthers(), d.agents.reaper, &d.life.wg)
 	d.atEnd(d.life.wg.Wait)
 	d.openApprovals() // ended after the pool
 	d.config.log, d.config.reloaders = d.log, d.reloaders()
-	cfg := d.config.Load()
 	d.pool = pool.New(pool.Config[*claude.Process]{
-		Limits:   limits(cfg),
+		Limits:   limits(d.config.Load()),
 		Settings: d.settings,
-		Start:    d.startAgent,
+		Start:    d.agents.Start,
 		Prefix:   d.program.prefix,
 	})
+	d.agents.Pool = d.pool
 	d.atEnd(d.closeAgents(d.pool.Close))
 	return nil
+}
+
+// agentOptions say what the agents need of the rest.
+func (d *Daemon) agentOptions() agents.Options {
+	o := agents.Options{
+		Paths: d.opts.Paths, Program: d.program.self, Prefix: d.program.prefix, FromShell: d.byOthers(),
+		Config: d.config.Load, Look: d.config.look, Store: d.store, Conversations: d.conversations, Log: d.log,
+		Goroutines: &d.life.wg, Opened: d.life.opened, Serving: d.life.serving, Succeeded: d.life.follows.Load,
+
+		Asked: func(k pool.Key, process string, p *claude.Process, r claude.Request) {
+			d.approvals.Asked(k, process, p, r)
+		},
+		Withdrawn: func(process, request string) { d.approvals.Withdrawn(process, request) },
+		Approvals: func(process string) []ipc.Approval { return d.approvals.Of(process) },
+
+		Waits: d.turnWaits, Teamless: d.holdTeamless, NeedsSpool: d.inflight.live.process, FreeSpace: d.inflight.recent.close,
+	}
+	if h := d.opts.Handover; h != nil {
+		o.Adopted, o.OwnTurns, o.OwnCosts = h.pids(), h.OwnTurns, h.OwnCosts
+	}
+	return o
 }
 
 func (d *Daemon) openSocket() error {

@@ -374,3 +374,10 @@ func (m *delivery) close() {
 	m.d.inflight.live.remove(m)
 	close(m.done)
 }
+
+// turnWaits tells whoever has sent a message why its turn does not begin.
+func (d *Daemon) turnWaits(message, process, on string) {
+	if m := d.inflight.live.get(message); m != nil {
+		m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: process, WaitsFor: on})
+	}
+}

@@ -36,7 +36,7 @@ func (d *Daemon) stateOf(m *delivery) ipc.MessageState {
 func (d *Daemon) endedState(ctx context.Context, id string) (any, error) {
 	m, err := d.store.Message(id)
 	if err != nil {
-		return nil, d.lookupError(id, err)
+		return nil, d.store.LookupError(id, err)
 	}
 	if !m.State.Ended() {
 		return d.comeBack(ctx, fault.Stopping(conversation.Of(&m), id))
@@ -64,7 +64,7 @@ func (d *Daemon) which(c *ipc.Call) (string, error) {
 	}}
 	for m, err := range d.store.List(f) {
 		if err != nil {
-			return "", d.lookupError(m.ID, err)
+			return "", d.store.LookupError(m.ID, err)
 		}
 		return m.ID, nil
 	}
@@ -138,9 +138,9 @@ func (d *Daemon) filter(p *ipc.MessageQuery) (journal.Filter, error) {
 func (d *Daemon) wireMessage(m *journal.Message) ipc.Message {
 	w := ipc.Message{
 		ID: m.ID, Team: m.Team, Session: m.Session, State: string(m.State),
-		Accepted: m.Accepted(), Started: moment(m.Last().At), Ended: moment(m.Ended()),
+		Accepted: m.Accepted(), Started: ipc.Moment(m.Last().At), Ended: ipc.Moment(m.Ended()),
 		Outcome: m.Outcome, Error: m.Error, CostUSD: ipc.Cost(m.CostUSD),
-		Key: m.Options.Key, Deadline: moment(m.Options.Deadline), RetryOf: m.Options.RetryOf,
+		Key: m.Options.Key, Deadline: ipc.Moment(m.Options.Deadline), RetryOf: m.Options.RetryOf,
 		Attempts: len(m.Attempts), Bytes: m.Body.Size,
 	}
 	if m.State == journal.Queued {
@@ -157,7 +157,7 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	m, err := d.store.Message(id)
 	if err != nil {
-		return nil, d.lookupError(id, err)
+		return nil, d.store.LookupError(id, err)
 	}
 	w := d.wireMessage(&m)
 	w.Process, w.Fresh, w.OnUnknown, w.Origin = m.Last().Process, m.Options.Fresh, m.Options.OnUnknown, m.Options.Origin
@@ -176,7 +176,7 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	r, err := d.store.Result(id)
 	if err != nil {
-		return nil, d.lookupError(id, err)
+		return nil, d.store.LookupError(id, err)
 	}
 	if r != nil {
 		w.Error = r.Err
@@ -204,7 +204,7 @@ func (d *Daemon) locate(w ipc.Message, session string) ipc.Message {
 		w.Dir = t.Dir
 	}
 	if t.Agent == "claude" && w.SessionID != "" {
-		w.Transcript = d.transcript(t, w.SessionID)
+		w.Transcript = d.agents.Transcript(t, w.SessionID)
 	}
 	return w
 }
@@ -251,7 +251,7 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	old, err := d.store.Message(p.ID)
 	if err != nil {
-		return nil, d.lookupError(p.ID, err)
+		return nil, d.store.LookupError(p.ID, err)
 	}
 	switch {
 	case old.State == journal.Unknown || old.Requested(p.NewID):
@@ -261,7 +261,7 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	body, err := d.store.Body(p.ID)
 	if err != nil {
-		return nil, d.lookupError(p.ID, err)
+		return nil, d.store.LookupError(p.ID, err)
 	}
 	send := ipc.Send{
 		ID: p.NewID, Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh, NoWait: old.Options.NoWait,
@@ -295,7 +295,7 @@ func (d *Daemon) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
 	defer d.inflight.ids.accepting.lock(p.ID)()
 	old, err := d.store.Message(p.ID)
 	if err != nil {
-		return nil, d.lookupError(p.ID, err)
+		return nil, d.store.LookupError(p.ID, err)
 	}
 	k := conversation.Of(&old)
 	switch {
@@ -343,7 +343,7 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, fault.WithID(fault.New(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only one that is unknown can be resolved", p.ID, wrong.From)), p.ID)
 	}
 	if err != nil {
-		return nil, d.lookupError(p.ID, err)
+		return nil, d.store.LookupError(p.ID, err)
 	}
 	d.unhold(conversation.Of(&m))
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil

@@ -47,7 +47,7 @@ func (m *delivery) attach(c chan output, after int64) {
 	}
 	if a := m.orphan.Load(); a != nil {
 		seen := output{attempt: m.attempts}.after(after)
-		st, err := claude.OpenStream(m.d.agents.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, seen, 0)
+		st, err := claude.OpenStream(m.d.agents.Follower, m.d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, seen, 0)
 		m.opened(c, st, err)
 	} else if m.running && m.agent != nil { // else rejoin opens it
 		m.openFor(c, after)

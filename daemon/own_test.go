@@ -55,9 +55,9 @@ func TestOwnTurnIsToldCountedAndRecorded(t *testing.T) {
 	turn := claude.OwnTurn{
 		Origin: claude.OriginScheduler, At: at, Text: "secret", CostUSD: 0.0123, Usage: turn.Usage{Input: 7}, Model: "m",
 	}
-	d.ownTurn(api, proc.ID, &turn)
+	d.agents.OwnTurn(api, proc.ID, &turn)
 	turn.Err, turn.At, turn.CostUSD = "secret, too", at.Add(1), 0
-	d.ownTurn(api, proc.ID, &turn)
+	d.agents.OwnTurn(api, proc.ID, &turn)
 	var told []string
 	events, _, _ := d.pool.Events(0)
 	for _, e := range events {
@@ -68,7 +68,7 @@ func TestOwnTurnIsToldCountedAndRecorded(t *testing.T) {
 	if want := []string{"scheduler: $0.0123", "scheduler: failed, $0.0000"}; !reflect.DeepEqual(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
-	if d.agents.own.turns.Load() != 2 || d.agents.own.costs.Load() != 12300 || d.inflight.messages.Load() != 0 || d.inflight.costs.Load() != 0 {
+	if turns, costs := d.agents.OwnTotals(); turns != 2 || costs != 12300 || d.inflight.messages.Load() != 0 || d.inflight.costs.Load() != 0 {
 		t.Error("counted wrongly")
 	}
 	n := 0
@@ -83,43 +83,20 @@ func TestOwnTurnIsToldCountedAndRecorded(t *testing.T) {
 }
 
 func TestAgentThatWorksByItselfIsShown(t *testing.T) {
-	_, d, _ := startInside(t, fakeTeam(t, "api"))
+	_, d, td := startInside(t, fakeTeam(t, "api"))
 	proc, err := d.pool.Wake(t.Context(), api)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.works(proc.ID, "subagents: tests")
+	d.pool.Works(proc.ID, "subagents: tests")
 	d.pool.OwnTurn(proc.ID, "task-notification: $0.01")
-	p := d.processes(d.pool.Snapshot().Processes)[0]
+	p := mustCall[ipc.ProcessList](td, ipc.MethodList, nil).Processes[0]
 	if p.State != "busy" || p.Works != "subagents: tests" || p.Own != 1 || p.TurnSince == nil || p.Why != "works by itself: subagents: tests" {
 		t.Errorf("got %+v", p)
 	}
-	d.works(proc.ID, "")
-	if p := d.processes(d.pool.Snapshot().Processes)[0]; p.State != "idle" || p.Works != "" || p.Own != 1 {
+	d.pool.Works(proc.ID, "")
+	if p := mustCall[ipc.ProcessList](td, ipc.MethodList, nil).Processes[0]; p.State != "idle" || p.Works != "" || p.Own != 1 {
 		t.Errorf("got %+v", p)
-	}
-}
-
-// What an adopted agent says before the pool knows it is not lost.
-func TestWorkOfAdoptedAgents(t *testing.T) {
-	d := quietDaemon(t)
-	d.agents.own.adopting()
-	d.works("p-1", "") // has ended meanwhile
-	d.works("p-2", "peer")
-	restored := false
-	got := map[string]string{"p-1": "scheduler"} // as the pool restores them
-	d.agents.own.adopted(func() { restored = true }, func(process, on string) {
-		if !restored {
-			t.Error("told before the pool is restored")
-		}
-		got[process] = on
-	})
-	if want := map[string]string{"p-1": "", "p-2": "peer"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	d.works("p-2", "") // no longer kept
-	if d.agents.own.early != nil {
-		t.Errorf("kept %v", d.agents.own.early)
 	}
 }
 

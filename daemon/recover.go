@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"iris/config/sys"
+	"iris/daemon/agents"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/daemon/store"
@@ -27,7 +28,7 @@ func (d *Daemon) recover() error {
 	if err := d.takeUp(); err != nil {
 		return err
 	}
-	left, err := d.findOrphans()
+	left, err := d.agents.FindOrphans()
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func (d *Daemon) recover() error {
 		return err
 	}
 	for _, l := range left {
-		d.fence(l)
+		d.agents.Fence(l)
 	}
 	if err := d.recoverUnknown(); err != nil {
 		return err
@@ -43,7 +44,7 @@ func (d *Daemon) recover() error {
 	if err := d.recoverQueued(); err != nil {
 		return err
 	}
-	d.cleanSpools()
+	d.agents.CleanSpools()
 	d.cleanTrials()
 	d.pool.Thaw()
 	return nil
@@ -61,18 +62,21 @@ func (d *Daemon) readable(err error) (ok bool, fatal error) {
 
 // recoverRunning settles the messages whose turn had begun. One whose agent
 // still lives waits for the end of that.
-func (d *Daemon) recoverRunning(left map[string]*orphanAgent) error {
+func (d *Daemon) recoverRunning(left map[string]*agents.Orphan) error {
 	for msg, err := range d.store.Running() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok || d.agents.adopted[msg.Last().Process] == msg.ID { // the latter goes on, or has ended by now
+		} else if !ok {
+			continue
+		}
+		if turn, ok := d.agents.Adopted(msg.Last().Process); ok && turn == msg.ID { // it goes on, or has ended by now
 			continue
 		}
 		m := d.restored(&msg)
 		if l := left[msg.Last().Process]; l != nil {
 			last := msg.Last()
 			m.orphan.Store(&last)
-			l.key, l.message = m.key(), m
+			l.Key, l.Turn, l.Settle = m.key(), &last, m.settleOrphan
 			m.needs(l.Process)
 			d.inflight.live.add(m)
 			continue
@@ -175,12 +179,12 @@ func (m *delivery) settle(a journal.Attempt) error {
 		return err
 	}
 	for i := range e.own {
-		m.d.ownTurn(m.key(), a.Process, &e.own[i])
+		m.d.agents.OwnTurn(m.key(), a.Process, &e.own[i])
 	}
 	if again {
 		return nil
 	}
-	m.keepOutput(claude.OpenStream(m.d.agents.follower, m.d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, 0, e.outputEnd))
+	m.keepOutput(claude.OpenStream(m.d.agents.Follower, m.d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, 0, e.outputEnd))
 	if e.res != nil {
 		m.d.conversations.EndRewind(m.key(), e.res.SessionID)
 	}
@@ -217,18 +221,10 @@ func (m *delivery) settleOrphan() {
 	}
 }
 
-// readSpool returns what the spool of an agent of an earlier daemon says of a turn;
-// over is set when nothing that belongs to it can come any more, even if the agent
-// still lives.
-func (d *Daemon) readSpool(a *journal.Attempt) (ev claude.Evidence, over bool, err error) {
-	ev, err = claude.ReadOutcome(d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, a.NoWait)
-	return ev, err == nil && ev.Result != nil, err
-}
-
 // evidence is how a turn ended whose daemon and agent are gone; again is set
 // when it never began. The error says that nobody can look at present.
 func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool, err error) {
-	ev, _, err := d.readSpool(&a)
+	ev, _, err := d.agents.ReadSpool(&a)
 	switch {
 	case claude.Scarce(err):
 		return ended{}, false, err

@@ -158,7 +158,7 @@ func (d *Daemon) watchSignals(ctx context.Context) {
 		}
 		d.log.Info("signal", "signal", sig.String())
 		if sig == syscall.SIGHUP {
-			d.agents.env.Refresh()
+			d.agents.Env.Refresh()
 			d.config.reload()
 			continue
 		}

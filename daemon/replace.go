@@ -111,7 +111,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	}
 	d.log.Info("replaced", "program", r.program, "agents", len(h.Agents), "took", time.Since(begun).String())
 	h.Socket = socket
-	d.recordOwn()
+	d.agents.RecordOwn()
 	if err = d.store.Close(); err == nil {
 		h.Quit = ctx.Err() != nil
 		err = execute(r.program, d.opts.Args, h)
@@ -261,7 +261,7 @@ func (d *Daemon) canPause(ctx context.Context) error {
 
 // unpause undoes pauseAgents.
 func (d *Daemon) unpause() {
-	for _, p := range d.liveAgents() {
+	for _, p := range d.agents.Live() {
 		p.Agent.Unpause()
 	}
 }
@@ -276,7 +276,7 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		return nil, err
 	}
 	h := d.handover()
-	for _, p := range d.liveAgents() {
+	for _, p := range d.agents.Live() {
 		state, err := p.Agent.Pause(ctx)
 		if err != nil {
 			return undo(err)
@@ -284,7 +284,7 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		paused = append(paused, p.Agent)
 		h.Agents = append(h.Agents, state)
 	}
-	if h.leaves(d.agents.reaper.Children()) {
+	if h.leaves(d.agents.Reaper.Children()) {
 		return undo(errCommand)
 	}
 	var quiescent bool
@@ -316,9 +316,10 @@ func (h *Handover) consistent() bool {
 
 // handover is all but the agents and the socket.
 func (d *Daemon) handover() *Handover {
+	ownTurns, ownCosts := d.agents.OwnTotals()
 	return &Handover{
-		Format: handoverFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.env.FromShell(),
+		Format: handoverFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.Env.FromShell(),
 		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.program.prefix,
-		Messages: d.inflight.messages.Load(), Costs: d.inflight.costs.Load(), OwnTurns: d.agents.own.turns.Load(), OwnCosts: d.agents.own.costs.Load(), Logged: d.logged.Load(), Notices: d.conversations.Notices(),
+		Messages: d.inflight.messages.Load(), Costs: d.inflight.costs.Load(), OwnTurns: ownTurns, OwnCosts: ownCosts, Logged: d.logged.Load(), Notices: d.conversations.Notices(),
 	}
 }

@@ -26,7 +26,7 @@ func (d *Daemon) reply(k pool.Key, id string, res *turn.Result, callerKeys []str
 		CostUSD: ipc.Cost(res.CostUSD), Duration: res.Duration.Milliseconds(),
 		Usage: ipc.Usage(res.Usage),
 	}
-	r.Model, r.Resets, r.Background, r.Earlier = res.Model, moment(res.Resets), res.Background, res.Earlier
+	r.Model, r.Resets, r.Background, r.Earlier = res.Model, ipc.Moment(res.Resets), res.Background, res.Earlier
 	for _, x := range res.Denials {
 		r.Denials = append(r.Denials, ipc.Denial{Tool: x.Tool, Input: x.Input})
 	}
@@ -53,7 +53,7 @@ func (d *Daemon) reply(k pool.Key, id string, res *turn.Result, callerKeys []str
 // loginHint says how the agents of a team get credentials; a key that the
 // caller's shell has and the agents have not is named.
 func (d *Daemon) loginHint(t *config.Team, callerKeys []string) string {
-	vars, err := d.agents.env.Build(t, d.opts.Paths.Socket)
+	vars, err := d.agents.Env.Build(t, d.opts.Paths.Socket)
 	if err != nil {
 		return ""
 	}

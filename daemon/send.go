@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"iris/config"
+	"iris/daemon/agents"
 	"iris/daemon/conversation"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
@@ -18,9 +18,6 @@ import (
 	"iris/pool/turn"
 )
 
-// MaxMessage is the size of the largest message, in bytes.
-const MaxMessage = 10 << 20
-
 // send answers message.send: it accepts the message, says its id and place, and
 // waits for the end. A caller that goes away ends only the waiting.
 func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
@@ -28,7 +25,7 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
-	if err := d.mayWant(c, &p.Options); err != nil {
+	if err := d.checkPermissionMode(c, &p.Options); err != nil {
 		return nil, err
 	}
 	n, err := d.newMessage(&p)
@@ -61,7 +58,7 @@ func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
-	if err := d.mayWant(c, &p.Options); err != nil {
+	if err := d.checkPermissionMode(c, &p.Options); err != nil {
 		return nil, err
 	}
 	n, err := d.newMessage(&p)
@@ -149,7 +146,7 @@ func (d *Daemon) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.Mes
 		m.attach(w.streams.opened, 0)
 	}
 	if w.waits {
-		t.Parent = d.parent(c.Peer.PID)
+		t.Parent = d.agents.Parent(c.Peer.PID)
 		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
 	}
 	place, err := m.submit(t)
@@ -299,25 +296,27 @@ func checkText(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
 		return fault.New(ipc.CodeUsage, "blank", errors.New("the message is blank"))
-	case len(text) > MaxMessage:
-		return fault.New(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(text), MaxMessage))
+	case len(text) > agents.MaxMessage:
+		return fault.New(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(text), agents.MaxMessage))
 	case !utf8.ValidString(text):
 		return fault.New(ipc.CodeUsage, "not-utf8", errors.New("the message is not valid UTF-8"))
 	}
 	return nil
 }
 
-// key checks the names of a conversation and returns its key. A directory
-// stands for the team that it belongs to, or for itself.
+// key is conversation.KeyOf by the configuration as it is now.
 func (d *Daemon) key(team, session string) (pool.Key, error) {
-	if session != "" && !strings.HasPrefix(session, conversation.FreshPrefix) {
-		if err := config.CheckName("session", session); err != nil {
-			return pool.Key{}, fault.New(ipc.CodeUsage, "bad-name", err)
-		}
+	return conversation.KeyOf(d.config.Load(), team, session)
+}
+
+// checkPermissionMode refuses an agent that has another one work under rules of its choice: it
+// could decide about its own tool calls that way. To plan only is nobody's harm.
+func (d *Daemon) checkPermissionMode(c *ipc.Call, o *turn.Variant) error {
+	switch {
+	case o.AllowedTools != "":
+		return d.agents.CheckCaller(c, "send a message that allows tools")
+	case o.PermissionMode != "" && o.PermissionMode != "plan":
+		return d.agents.CheckCaller(c, "send a message with a permission mode")
 	}
-	t, err := d.team(team)
-	if err != nil {
-		return pool.Key{}, fault.Team(err)
-	}
-	return pool.Key{Team: t.Name, Session: session}, nil
+	return nil
 }

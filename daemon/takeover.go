@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"os"
-
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
@@ -47,7 +45,7 @@ func (d *Daemon) takeUp() error {
 	if err != nil {
 		return err
 	}
-	d.agents.own.adopting()
+	d.agents.AwaitPool()
 	live := map[string]pool.Adopted[*claude.Process]{}
 	for i := range h.Pool.Agents {
 		a := &h.Pool.Agents[i]
@@ -58,7 +56,7 @@ func (d *Daemon) takeUp() error {
 			live[a.ID] = adopted
 		}
 	}
-	d.agents.own.adopted(func() { d.pool.Restore(&h.Pool, live) }, d.pool.Works)
+	d.agents.Restore(&h.Pool, live)
 	return nil
 }
 
@@ -80,23 +78,14 @@ func (d *Daemon) runningTurns() (map[string]*delivery, error) {
 
 // adopt takes over one agent, and the turn that it is in.
 func (d *Daemon) adopt(a *pool.HandoffAgent, h claude.Handed, m *delivery) (live pool.Adopted[*claude.Process], ok bool) {
-	stdin := os.NewFile(uintptr(h.Stdin), "stdin of "+h.Process)
 	turn := ""
 	if m != nil {
 		turn = m.new.ID
 	}
-	if a.Turn != turn || h.InTurn != (m != nil) {
-		d.log.Warn("agent not taken over", "process", h.Process, "pid", h.PID, "turn", a.Turn, "journal", turn)
-		stdin.Close()
-		d.agents.reaper.Disown(h.PID)
+	p := d.agents.Adopt(a, h, turn)
+	if p == nil {
 		return live, false
 	}
-	p, err := claude.Adopt(d.adoptOptions(a.Key, h), h, stdin)
-	if err != nil {
-		d.log.Warn("agent not taken over", "err", err)
-		return live, false
-	}
-	d.agents.adopted[h.Process] = turn
 	live.Agent = p
 	if m != nil {
 		m.running = true
@@ -105,11 +94,4 @@ func (d *Daemon) adopt(a *pool.HandoffAgent, h claude.Handed, m *delivery) (live
 		m.keepOutput(p.Stream(m.offset, m.uuid, 0))
 	}
 	return live, true
-}
-
-// adoptOptions are those of an agent that need not be started.
-func (d *Daemon) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
-	o := d.attendedAs(k, h.Process, h.Dir)
-	o.SessionID = h.Session
-	return o
 }

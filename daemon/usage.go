@@ -36,7 +36,7 @@ func (d *Daemon) sumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	f.Limit = 0
-	d.recordOwn() // what waits for room on the disk
+	d.agents.RecordOwn() // what waits for room on the disk
 	of, ok := usageKeys[p.By]
 	if !ok {
 		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("by is %q: it must be team, session or day", p.By))

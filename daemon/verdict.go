@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 
 	"iris/daemon/conversation"
@@ -54,7 +53,7 @@ func (e ended) result() *journal.Result {
 func (d *Daemon) recall(id string, callerKeys []string) (any, error) {
 	m, err := d.store.Message(id)
 	if err != nil {
-		return nil, d.lookupError(id, err)
+		return nil, d.store.LookupError(id, err)
 	}
 	k := conversation.Of(&m)
 	if !m.State.Ended() {
@@ -62,7 +61,7 @@ func (d *Daemon) recall(id string, callerKeys []string) (any, error) {
 	}
 	r, err := d.store.Result(id)
 	if err != nil {
-		return nil, d.lookupError(id, err)
+		return nil, d.store.LookupError(id, err)
 	}
 	switch {
 	case m.State == journal.Expired:
@@ -90,12 +89,4 @@ func (d *Daemon) resolved(k pool.Key, m *journal.Message) (any, error) {
 	}
 	last := m.History[len(m.History)-1]
 	return nil, fault.Of(k, m.ID, fmt.Errorf("message %s failed: %s says so, nobody knows more", m.ID, last.By))
-}
-
-// lookupError says that a message cannot be read.
-func (d *Daemon) lookupError(id string, err error) error {
-	if errors.Is(err, journal.ErrNotFound) {
-		return fault.NoMessage(id)
-	}
-	return fault.WithID(fault.New(ipc.CodeFailed, "journal", d.store.Heed(err)), id)
 }

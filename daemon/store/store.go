@@ -145,6 +145,14 @@ func (s *Store) NotAccepted(id string, err error) *ipc.Error {
 	return fault.New(ipc.CodeFailed, "journal", err)
 }
 
+// LookupError is what somebody is told who asks for a message that cannot be read.
+func (s *Store) LookupError(id string, err error) *ipc.Error {
+	if errors.Is(err, journal.ErrNotFound) {
+		return fault.NoMessage(id)
+	}
+	return fault.WithID(fault.New(ipc.CodeFailed, "journal", s.Heed(err)), id)
+}
+
 // WaitsFor says why nothing is accepted or started now; empty when it is.
 func (s *Store) WaitsFor() string {
 	s.mu.Lock()

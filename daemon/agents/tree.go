@@ -1,4 +1,4 @@
-package daemon
+package agents
 
 import (
 	"cmp"
@@ -16,12 +16,12 @@ import (
 // maxArguments is how many bytes of a command line are told.
 const maxArguments = 4096
 
-// tree answers process.tree.
-func (d *Daemon) tree(_ context.Context, c *ipc.Call) (any, error) {
+// Tree answers process.tree.
+func (s *Supervisor) Tree(_ context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&struct{}{}); err != nil {
 		return nil, err
 	}
-	agents := d.pool.Snapshot().Processes
+	agents := s.Pool.Snapshot().Processes
 	reply := ipc.ProcessTree{Agents: []ipc.AgentTree{}}
 	at := map[string]int{} // where the tree of a process id is
 	for _, p := range agents {
@@ -38,7 +38,7 @@ func (d *Daemon) tree(_ context.Context, c *ipc.Call) (any, error) {
 			byPID[p.PID] = p.ID
 		}
 	}
-	for _, k := range procs.ProcessTree(d.agentPIDs(), d.opts.Paths.State) {
+	for _, k := range procs.ProcessTree(s.agentPIDs(), s.o.Paths.State) {
 		id := cmp.Or(byPID[k.AgentPID], k.Process)
 		if id == "" { // of another child of ours
 			continue
@@ -69,7 +69,7 @@ func treeProcess(k *procs.Descendant) ipc.TreeProcess {
 	return ipc.TreeProcess{PID: k.PID, Parent: k.Parent, Command: command, Memory: k.Memory, Daemon: k.AgentPID == 0}
 }
 
-func pidsOf(ps []process) []int {
+func pidsOf(ps []Info) []int {
 	var pids []int
 	for _, p := range ps {
 		if p.PID > 0 {
@@ -80,9 +80,9 @@ func pidsOf(ps []process) []int {
 }
 
 // notAmong refuses to end what a peer runs in.
-func (d *Daemon) notAmong(match func(pool.Key) bool, peer int) error {
+func (s *Supervisor) notAmong(match func(pool.Key) bool, peer int) error {
 	above := procs.Ancestors(peer)
-	for _, k := range procs.ProcessTree(d.agentPIDs(), d.opts.Paths.State) {
+	for _, k := range procs.ProcessTree(s.agentPIDs(), s.o.Paths.State) {
 		if k.AgentPID == 0 && isOf(&k, match) && slices.Contains(above, k.PID) {
 			e := fault.New(ipc.CodeUsage, "own-tree", fmt.Errorf("process %d, which is to be ended, is what this command runs in", k.PID))
 			e.Data.Hint = "run it in a shell of your own"
@@ -94,11 +94,11 @@ func (d *Daemon) notAmong(match func(pool.Key) bool, peer int) error {
 
 // endDaemons ends what agents of these conversations have started and what has
 // made itself a daemon since.
-func (d *Daemon) endDaemons(match func(pool.Key) bool) []ipc.TreeProcess {
+func (s *Supervisor) endDaemons(match func(pool.Key) bool) []ipc.TreeProcess {
 	var ended []ipc.TreeProcess
 	want := func(k *procs.Descendant) bool { return isOf(k, match) }
-	for _, k := range procs.EndDaemons(d.opts.Paths.State, want, d.agentPIDs, d.config.Load().StopGrace) {
-		d.log.Info("process of an agent ended", "team", k.Team, "session", k.Session, "process", k.Process, "pid", k.PID)
+	for _, k := range procs.EndDaemons(s.o.Paths.State, want, s.agentPIDs, s.o.Config().StopGrace) {
+		s.o.Log.Info("process of an agent ended", "team", k.Team, "session", k.Session, "process", k.Process, "pid", k.PID)
 		ended = append(ended, treeProcess(&k))
 	}
 	return ended
@@ -110,8 +110,8 @@ func isOf(k *procs.Descendant, match func(pool.Key) bool) bool {
 
 // agentPIDs are the agents that live, and those that start: of them the pool does
 // not know the process yet.
-func (d *Daemon) agentPIDs() []int {
-	pids := append(pidsOf(d.pool.Snapshot().Processes), d.agents.reaper.Children()...)
+func (s *Supervisor) agentPIDs() []int {
+	pids := append(pidsOf(s.Pool.Snapshot().Processes), s.Reaper.Children()...)
 	slices.Sort(pids)
 	return slices.Compact(pids)
 }

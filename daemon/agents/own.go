@@ -1,4 +1,4 @@
-package daemon
+package agents
 
 import (
 	"cmp"
@@ -47,48 +47,52 @@ func (o *ownWork) adopted(restore func(), works func(process, on string)) {
 	o.early = nil
 }
 
+// OwnTotals returns how many turns nobody has sent, and what they have cost in
+// millionths of a dollar.
+func (s *Supervisor) OwnTotals() (turns, costs int64) { return s.own.turns.Load(), s.own.costs.Load() }
+
 // works is told what an agent does between two turns of ours, and with an empty
 // word that this is over.
-func (d *Daemon) works(process, on string) {
-	d.agents.own.mu.Lock()
-	defer d.agents.own.mu.Unlock()
-	if d.agents.own.early != nil {
-		d.agents.own.early[process] = on
+func (s *Supervisor) works(process, on string) {
+	s.own.mu.Lock()
+	defer s.own.mu.Unlock()
+	if s.own.early != nil {
+		s.own.early[process] = on
 		return
 	}
-	d.pool.Works(process, on)
+	s.Pool.Works(process, on)
 }
 
-// ownTurn is told of a turn that nobody has sent, at its end.
-func (d *Daemon) ownTurn(k pool.Key, process string, t *claude.OwnTurn) {
+// OwnTurn is told of a turn that nobody has sent, at its end.
+func (s *Supervisor) OwnTurn(k pool.Key, process string, t *claude.OwnTurn) {
 	origin := ipc.Clip(cmp.Or(t.Origin, "unnamed"), 64)
 	outcome := ""
 	if t.Err != "" {
 		outcome = "failed, "
 	}
-	d.agents.own.turns.Add(1)
-	d.agents.own.costs.Add(int64(t.CostUSD*1e6 + 0.5))
-	d.pool.OwnTurn(process, fmt.Sprintf("%s: %s$%.4f", origin, outcome, t.CostUSD))
-	d.recordOwn(journal.Own{
+	s.own.turns.Add(1)
+	s.own.costs.Add(int64(t.CostUSD*1e6 + 0.5))
+	s.Pool.OwnTurn(process, fmt.Sprintf("%s: %s$%.4f", origin, outcome, t.CostUSD))
+	s.RecordOwn(journal.Own{
 		At: t.At, Team: k.Team, Session: k.Session, Process: process, Origin: origin, Model: t.Model,
 		CostUSD: t.CostUSD, Usage: t.Usage,
 	})
 }
 
-// recordOwn records turns that nobody has sent, and those that an earlier call could
+// RecordOwn records turns that nobody has sent, and those that an earlier call could
 // not: what there is no room for waits for the next one.
-func (d *Daemon) recordOwn(more ...journal.Own) {
-	o := &d.agents.own
+func (s *Supervisor) RecordOwn(more ...journal.Own) {
+	o := &s.own
 	o.recording.Lock()
 	defer o.recording.Unlock()
 	o.waiting = append(o.waiting, more...)
 	for len(o.waiting) > 0 {
-		err := d.store.Heed(d.store.RecordOwn(o.waiting[0]))
-		if s, ok := errors.AsType[*journal.StoppedError](err); ok && s.Full && len(o.waiting) < maxOwnWaiting {
+		err := s.o.Store.Heed(s.o.Store.RecordOwn(o.waiting[0]))
+		if stopped, ok := errors.AsType[*journal.StoppedError](err); ok && stopped.Full && len(o.waiting) < maxOwnWaiting {
 			return
 		}
 		if err != nil {
-			d.log.Error("turn not recorded", "team", o.waiting[0].Team, "origin", o.waiting[0].Origin, "err", err)
+			s.o.Log.Error("turn not recorded", "team", o.waiting[0].Team, "origin", o.waiting[0].Origin, "err", err)
 		}
 		o.waiting = slices.Delete(o.waiting, 0, 1)
 	}

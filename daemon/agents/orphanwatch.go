@@ -1,4 +1,4 @@
-package daemon
+package agents
 
 import (
 	"context"
@@ -19,9 +19,9 @@ const (
 // needed any more: after orphan_grace where only background work keeps it, after
 // orphan_timeout where it writes nothing.
 type orphanWatch struct {
-	orphanAgent
+	Orphan
 	advance
-	d *Daemon
+	s *Supervisor
 
 	readable time.Time // when to read the spool again, at the earliest
 	settled  bool      // the message is
@@ -69,13 +69,13 @@ func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	left := make(chan struct{})
-	w.d.life.wg.Go(func() {
+	w.s.o.Goroutines.Go(func() {
 		if w.Wait(ctx) == nil {
 			close(left)
 		}
 	})
 	grown := make(chan struct{}, 1)
-	stop := w.Follow(w.d.agents.follower, func() {
+	stop := w.Follow(w.s.Follower, func() {
 		select {
 		case grown <- struct{}{}:
 		default:
@@ -89,7 +89,7 @@ func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
 		case <-left:
 			return true
 		case <-ctx.Done():
-			if !w.rests.IsZero() && !w.asked && !w.d.life.follows.Load() {
+			if !w.rests.IsZero() && !w.asked && !w.s.o.Succeeded() {
 				w.stop("its turn is over and the daemon ends")
 			}
 			return !w.Alive()
@@ -104,16 +104,16 @@ func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
 func (w *orphanWatch) tellOwn() {
 	own, err := w.OwnTurns()
 	if err != nil {
-		w.d.log.Warn("turns of an orphan's own not read", "process", w.Process, "err", err)
+		w.s.o.Log.Warn("turns of an orphan's own not read", "process", w.Process, "err", err)
 	}
 	for i := range own {
-		w.d.ownTurn(w.key, w.Process, &own[i])
+		w.s.OwnTurn(w.Key, w.Process, &own[i])
 	}
 }
 
 // step looks at the agent, and returns when to do so again at the latest.
 func (w *orphanWatch) step() time.Duration {
-	w.look(&w.Orphan)
+	w.look(&w.Orphan.Orphan)
 	if w.unread && time.Until(w.readable) <= 0 {
 		w.read()
 	}
@@ -132,15 +132,15 @@ func (w *orphanWatch) step() time.Duration {
 
 // stop ends the agent.
 func (w *orphanWatch) stop(why string) {
-	w.d.log.Warn("an orphan is ended", "process", w.Process, "pid", w.PID, "why", why)
-	if err := w.Stop(w.d.config.Load().StopGrace); err != nil {
-		w.d.log.Error("orphan not ended", "process", w.Process, "pid", w.PID, "err", err)
+	w.s.o.Log.Warn("an orphan is ended", "process", w.Process, "pid", w.PID, "why", why)
+	if err := w.Stop(w.s.o.Config().StopGrace); err != nil {
+		w.s.o.Log.Error("orphan not ended", "process", w.Process, "pid", w.PID, "err", err)
 	}
 }
 
 // due is when the agent is to be ended, unless it writes before, and why.
 func (w *orphanWatch) due() (at time.Time, why string) {
-	cfg := w.d.config.Load()
+	cfg := w.s.o.Config()
 	at, why = w.at.Add(cfg.OrphanTimeout), "it makes no progress"
 	if w.rests.IsZero() || w.asked {
 		return at, why
@@ -160,22 +160,22 @@ func (w *orphanWatch) read() {
 		pause = orphanRetry
 	}
 	w.readable = time.Now().Add(pause)
-	if w.is(resting, err); err == nil && resting && (w.settled || w.message == nil) {
-		w.d.pool.Linger(w.Process)
+	if w.is(resting, err); err == nil && resting && (w.settled || w.Turn == nil) {
+		w.s.Pool.Linger(w.Process)
 	}
 }
 
 // resting reports whether the agent does nothing for a message.
 func (w *orphanWatch) resting() (bool, error) {
-	if w.message == nil {
+	if w.Turn == nil {
 		return w.AtRest()
 	}
 	if w.settled {
 		return true, nil
 	}
-	ev, over, err := w.d.readSpool(w.message.orphan.Load())
+	ev, over, err := w.s.ReadSpool(w.Turn)
 	if over {
-		w.message.settleOrphan()
+		w.Settle()
 		w.settled = true
 	}
 	return over || ev.NotBegun, err
