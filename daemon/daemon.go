@@ -29,6 +29,7 @@ import (
 	"iris/daemon/agents"
 	"iris/daemon/approval"
 	"iris/daemon/conversation"
+	"iris/daemon/delivery"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/daemon/store"
@@ -76,8 +77,7 @@ type Daemon struct {
 	approvals     *approval.Registry
 	agents        *agents.Supervisor
 	pool          *pool.Pool[*claude.Process]
-	inflight      inflight
-	holds         holds
+	delivery      *delivery.Dispatcher
 }
 
 // program is which program this process is. It is not changed after the start.
@@ -101,8 +101,8 @@ func Run(ctx context.Context, o Options) error {
 // lifetime is the whole life of a daemon.
 func (d *Daemon) lifetime(ctx context.Context) error {
 	ctx, d.life.quit = context.WithCancel(ctx)
-	d.inflight.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
-	defer d.inflight.tidy.Stop()
+	d.life.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
+	defer d.life.tidy.Stop()
 	defer d.end()
 	if err := d.open(); err != nil {
 		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
@@ -122,21 +122,18 @@ func newDaemon(o Options) *Daemon {
 		program: program{since: time.Now(), generation: 1, boot: procs.BootID()},
 		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), draining: make(chan struct{})},
 		swap:    swap{requests: make(chan replacement)},
-		holds:   holds{teamGone: make(chan struct{}, 1)},
 	}
 	d.life.serving, d.life.endServing = context.WithCancel(context.Background())
 	d.life.force, d.life.forceNow = context.WithCancel(context.Background())
 	d.store = store.New(store.Options{
-		Opened: d.life.opened, Go: d.life.wg.Go, OnFull: d.inflight.recent.close,
+		Opened: d.life.opened, Go: d.life.wg.Go, OnFull: func() { d.delivery.DropOutputs() },
 		OnFatal: func() { d.life.forceNow(); d.life.quit() },
-		IsLive:  func(id string) bool { return d.inflight.live.get(id) != nil },
+		IsLive:  func(id string) bool { return d.delivery.IsLive(id) },
 	})
 	d.conversations = conversation.New(d.store)
 	d.program.prefix = newPrefix(d.program.since)
 	if h := o.Handover; h != nil {
 		d.program.since, d.program.generation, d.program.prefix = h.Since, h.Generation+1, h.Prefix
-		d.inflight.messages.Store(h.Messages)
-		d.inflight.costs.Store(h.Costs)
 		d.logged.Store(h.Logged)
 		for _, n := range h.Notices {
 			d.conversations.PutNotice(n.Key, n.Text)
@@ -235,7 +232,7 @@ func (d *Daemon) openAgents() error {
 		return err
 	}
 	d.atEnd(d.closeAgents(d.agents.Close))
-	d.atEnd(d.inflight.recent.close)
+	d.atEnd(func() { d.delivery.DropOutputs() })
 	d.atEnd(d.life.wg.Wait)
 	d.openApprovals() // ended after the pool
 	d.config.log, d.config.reloaders = d.log, d.reloaders()
@@ -246,6 +243,7 @@ func (d *Daemon) openAgents() error {
 		Prefix:   d.program.prefix,
 	})
 	d.agents.Pool = d.pool
+	d.delivery = delivery.New(d.deliveryOptions())
 	d.atEnd(d.closeAgents(d.pool.Close))
 	return nil
 }
@@ -263,12 +261,47 @@ func (d *Daemon) agentOptions() agents.Options {
 		Withdrawn: func(process, request string) { d.approvals.Withdrawn(process, request) },
 		Approvals: func(process string) []ipc.Approval { return d.approvals.Of(process) },
 
-		Waits: d.turnWaits, Teamless: d.holdTeamless, NeedsSpool: d.inflight.live.process, FreeSpace: d.inflight.recent.close,
+		Waits:      func(message, process, on string) { d.delivery.TurnWaits(message, process, on) },
+		Teamless:   func(k pool.Key) { d.delivery.HoldTeamless(k) },
+		NeedsSpool: func(process string) bool { return d.delivery.NeedsSpool(process) },
+		FreeSpace:  func() { d.delivery.DropOutputs() },
 	}
 	if h := d.opts.Handover; h != nil {
 		o.Adopted, o.OwnTurns, o.OwnCosts = h.pids(), h.OwnTurns, h.OwnCosts
 	}
 	return o
+}
+
+// deliveryOptions say what the delivery of messages needs of the rest, which is there.
+func (d *Daemon) deliveryOptions() delivery.Options {
+	o := delivery.Options{
+		Paths: d.opts.Paths, Boot: d.program.boot, Config: d.config.Load, Look: d.config.look, Tidy: d.tidy,
+		Store: d.store, Conversations: d.conversations, Approvals: d.approvals, Agents: d.agents, Pool: d.pool, Log: d.log,
+		Opened: d.life.opened, Serving: d.life.serving, Left: d.life.left, Succeeded: d.life.follows.Load,
+	}
+	if h := d.opts.Handover; h != nil {
+		o.Messages, o.Costs = h.Messages, h.Costs
+	}
+	return o
+}
+
+// tidy has memory given back after a while.
+func (d *Daemon) tidy() { d.life.tidy.Reset(tidyAfter) }
+
+// recover takes up what an earlier daemon, or the program before this one, has left.
+func (d *Daemon) recover() error {
+	var err error
+	if h := d.opts.Handover; h != nil {
+		err = d.delivery.Recover(&h.Pool, h.agent)
+	} else {
+		err = d.delivery.Recover(nil, nil)
+	}
+	if err != nil {
+		return err
+	}
+	d.cleanTrials()
+	d.pool.Thaw()
+	return nil
 }
 
 func (d *Daemon) openSocket() error {
@@ -294,7 +327,7 @@ func (d *Daemon) run(ctx context.Context) {
 	close(d.life.opened)
 	d.openFront(ctx, d.socket.listener)
 	d.life.wg.Go(func() { d.watchSignals(d.life.serving) })
-	d.life.wg.Go(func() { d.awaitTeams(d.life.serving) })
+	d.life.wg.Go(func() { d.delivery.AwaitTeams(d.life.serving) })
 	d.life.wg.Go(func() { d.logEvents(d.life.serving) })
 	d.life.wg.Go(func() { d.pruneJournal(d.life.serving) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)

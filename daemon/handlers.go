@@ -19,18 +19,18 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodList, d.agents.List)
 	s.Handle(ipc.MethodEvents, d.events)
 	s.Handle(ipc.MethodSubscribe, d.subscribe)
-	s.Handle(ipc.MethodSend, d.send)
-	s.Handle(ipc.MethodSubmit, d.submit)
-	s.Handle(ipc.MethodWait, d.wait)
-	s.Handle(ipc.MethodStream, d.stream)
-	s.Handle(ipc.MethodResult, d.result)
-	s.Handle(ipc.MethodMessages, d.listMessages)
-	s.Handle(ipc.MethodShow, d.show)
-	s.Handle(ipc.MethodUsage, d.sumUsage)
-	s.Handle(ipc.MethodCancel, d.cancel)
+	s.Handle(ipc.MethodSend, d.delivery.Send)
+	s.Handle(ipc.MethodSubmit, d.delivery.Submit)
+	s.Handle(ipc.MethodWait, d.delivery.Wait)
+	s.Handle(ipc.MethodStream, d.delivery.Stream)
+	s.Handle(ipc.MethodResult, d.delivery.Result)
+	s.Handle(ipc.MethodMessages, d.delivery.List)
+	s.Handle(ipc.MethodShow, d.delivery.Show)
+	s.Handle(ipc.MethodUsage, d.delivery.SumUsage)
+	s.Handle(ipc.MethodCancel, d.delivery.Cancel)
 	s.Handle(ipc.MethodTree, d.agents.Tree)
-	s.Handle(ipc.MethodRetry, d.agents.DenyAgents("send messages again", d.retry))
-	s.Handle(ipc.MethodResolve, d.agents.DenyAgents("resolve messages", d.resolve))
+	s.Handle(ipc.MethodRetry, d.agents.DenyAgents("send messages again", d.delivery.Retry))
+	s.Handle(ipc.MethodResolve, d.agents.DenyAgents("resolve messages", d.delivery.Resolve))
 	s.Handle(ipc.MethodKill, d.agents.DenyAgents("kill agents", d.agents.Kill))
 	s.Handle(ipc.MethodApprovals, d.listApprovals)
 	s.Handle(ipc.MethodDecide, d.agents.DenyAgents("decide about approvals", d.approvals.Decide))
@@ -60,13 +60,14 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 			busy++
 		}
 	}
+	messages, costs := d.delivery.Totals()
 	ownTurns, ownCosts := d.agents.OwnTotals()
 	reply := ipc.Status{
 		PID: os.Getpid(), Version: d.opts.Version, Protocol: ipc.Version,
 		Socket: d.opts.Paths.Socket, Since: d.program.since, Uptime: time.Since(d.program.since).Milliseconds(), Generation: d.program.generation,
 		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
-		Messages: d.inflight.messages.Load(), CostUSD: float64(d.inflight.costs.Load()) / 1e6,
+		Messages: messages, CostUSD: float64(costs) / 1e6,
 		OwnTurns: ownTurns, OwnCostUSD: float64(ownCosts) / 1e6,
 		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Env.Warnings(), d.approvals.Warnings(), d.pruneWarning(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"iris/config"
+	"iris/daemon/conversation"
 	"iris/pool"
 )
 
@@ -17,6 +18,11 @@ func newPrefix(now time.Time) string {
 // team returns a team by its name, or by its absolute directory.
 func (d *Daemon) team(name string) (*config.Team, error) {
 	return d.config.Load().Lookup(name)
+}
+
+// key is conversation.KeyOf by the configuration as it is now.
+func (d *Daemon) key(team, session string) (pool.Key, error) {
+	return conversation.KeyOf(d.config.Load(), team, session)
 }
 
 // settings is what the pool needs to know of a team. It is called under the

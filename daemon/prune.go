@@ -47,7 +47,7 @@ func (d *Daemon) pruneJournal(ctx context.Context) {
 			d.log.Error("journal not pruned", "err", d.store.Heed(err))
 		}
 		last = now
-		d.inflight.tidy.Reset(tidyAfter)
+		d.tidy()
 	}
 }
 

@@ -1,9 +1,8 @@
-package daemon
+package delivery
 
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // inflight is what is known of the messages that are queued or running, and what they took.
@@ -14,7 +13,6 @@ type inflight struct {
 	recent   recent
 	messages atomic.Int64
 	costs    atomic.Int64 // millionths of a dollar
-	tidy     *time.Timer  // gives memory back a while after the last large text
 }
 
 // live holds the messages that are queued or running.

@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"cmp"
@@ -23,10 +23,10 @@ type usageKey struct {
 	slot          int64 // Unix seconds
 }
 
-// sumUsage answers usage.sum in one pass over the journal's messages, and one over
+// SumUsage answers usage.sum in one pass over the journal's messages, and one over
 // the turns that nobody has sent. It keeps the sums
 // only: as many as there are teams, conversations, or quarters of an hour.
-func (d *Daemon) sumUsage(ctx context.Context, c *ipc.Call) (any, error) {
+func (d *Dispatcher) SumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.UsageQuery
 	if err := c.Bind(&p); err != nil {
 		return nil, err
@@ -36,13 +36,13 @@ func (d *Daemon) sumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	f.Limit = 0
-	d.agents.RecordOwn() // what waits for room on the disk
+	d.o.Agents.RecordOwn() // what waits for room on the disk
 	of, ok := usageKeys[p.By]
 	if !ok {
 		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("by is %q: it must be team, session or day", p.By))
 	}
 	u := usageSums{by: p.By, of: of, sums: map[usageKey]*ipc.UsageSum{}}
-	for s, err := range d.store.Spending(f) {
+	for s, err := range d.o.Store.Spending(f) {
 		if damage, ok := errors.AsType[*journal.DamageError](err); ok && damage.ID != "" {
 			u.reply.Damaged = append(u.reply.Damaged, damage.Error())
 			continue
@@ -55,7 +55,7 @@ func (d *Daemon) sumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 		}
 		u.add(&s, &ipc.UsageSum{Messages: 1, CostUSD: s.CostUSD, Usage: ipc.Usage(s.Usage)})
 	}
-	for o, err := range d.store.Owns(f) {
+	for o, err := range d.o.Store.Owns(f) {
 		if damage, ok := errors.AsType[*journal.DamageError](err); ok {
 			u.reply.Damaged = append(u.reply.Damaged, damage.Error())
 			continue
@@ -69,11 +69,11 @@ func (d *Daemon) sumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 	return u.answer(), nil
 }
 
-func (d *Daemon) notSummed(ctx context.Context, err error) error {
+func (d *Dispatcher) notSummed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fault.New(ipc.CodeFailed, "journal", d.store.Heed(err))
+	return fault.New(ipc.CodeFailed, "journal", d.o.Store.Heed(err))
 }
 
 // usageSums are the sums so far.

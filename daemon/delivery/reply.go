@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 )
 
 // reply is what a client sees of a turn that the agent ended by its own word.
-func (d *Daemon) reply(k pool.Key, id string, res *turn.Result, callerKeys []string) ipc.Reply {
+func (d *Dispatcher) reply(k pool.Key, id string, res *turn.Result, callerKeys []string) ipc.Reply {
 	t, err := d.team(k.Team)
 	outcome := res.Outcome
 	if err == nil && t.DeniedOK && outcome == turn.Denied {
@@ -52,8 +52,8 @@ func (d *Daemon) reply(k pool.Key, id string, res *turn.Result, callerKeys []str
 
 // loginHint says how the agents of a team get credentials; a key that the
 // caller's shell has and the agents have not is named.
-func (d *Daemon) loginHint(t *config.Team, callerKeys []string) string {
-	vars, err := d.agents.Env.Build(t, d.opts.Paths.Socket)
+func (d *Dispatcher) loginHint(t *config.Team, callerKeys []string) string {
+	vars, err := d.o.Agents.Env.Build(t, d.o.Paths.Socket)
 	if err != nil {
 		return ""
 	}

@@ -1,15 +1,11 @@
-package daemon
+package delivery
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
-	"iris/daemon/agents"
 	"iris/daemon/conversation"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
@@ -18,9 +14,9 @@ import (
 	"iris/pool/turn"
 )
 
-// send answers message.send: it accepts the message, says its id and place, and
+// Send answers message.send: it accepts the message, says its id and place, and
 // waits for the end. A caller that goes away ends only the waiting.
-func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
+func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Send
 	if err := c.Bind(&p); err != nil {
 		return nil, err
@@ -52,8 +48,8 @@ func (d *Daemon) send(ctx context.Context, c *ipc.Call) (any, error) {
 	return d.outcome(ctx, c, m, t.streams, &p)
 }
 
-// submit answers message.submit: the message is on disk, and nobody waits.
-func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
+// Submit answers message.submit: the message is on disk, and nobody waits.
+func (d *Dispatcher) Submit(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Send
 	if err := c.Bind(&p); err != nil {
 		return nil, err
@@ -74,22 +70,22 @@ func (d *Daemon) submit(_ context.Context, c *ipc.Call) (any, error) {
 
 // outcome waits for the end of a message and answers with it. Meanwhile s, which may
 // be nil, sends what its agent writes.
-func (d *Daemon) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
-	defer d.approvals.Watch(c, p.Approvals, m.new.ID)()
+func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
+	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
 	if s != nil {
 		if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
-			d.log.Warn("output not sent", "message", m.new.ID, "err", err)
+			d.o.Log.Warn("output not sent", "message", m.new.ID, "err", err)
 		}
 	}
 	select {
 	case <-m.done:
-	case <-d.life.left:
+	case <-d.o.Left:
 		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
 	case <-ctx.Done():
 		select {
 		case <-m.done: // the daemon stops, and that is how this turn ended
 		default:
-			d.pool.Detach(m.new.ID)
+			d.o.Pool.Detach(m.new.ID)
 			return nil, ctx.Err()
 		}
 	}
@@ -106,8 +102,8 @@ func (d *Daemon) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *strea
 
 // comeBack tells a client that its message lives on without this daemon. When
 // another one follows it is not told, but cut off: it asks that one.
-func (d *Daemon) comeBack(ctx context.Context, err error) (any, error) {
-	if d.life.follows.Load() {
+func (d *Dispatcher) comeBack(ctx context.Context, err error) (any, error) {
+	if d.o.Succeeded() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -125,7 +121,7 @@ type terms struct {
 // accept takes a message in, unless its sender has hung up: who was not told of
 // an id may believe that there is no message. The delivery is nil when the message
 // has the key, or the id, of one that has ended already.
-func (d *Daemon) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.MessageState, error) {
+func (d *Dispatcher) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.MessageState, error) {
 	defer d.inflight.keys.lock(n.Options.Key)()
 	defer d.inflight.ids.accepting.lock(n.ID)()
 	found, err := d.find(n, w)
@@ -146,7 +142,7 @@ func (d *Daemon) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.Mes
 		m.attach(w.streams.opened, 0)
 	}
 	if w.waits {
-		t.Parent = d.agents.Parent(c.Peer.PID)
+		t.Parent = d.o.Agents.Parent(c.Peer.PID)
 		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
 	}
 	place, err := m.submit(t)
@@ -162,35 +158,35 @@ func (d *Daemon) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.Mes
 
 // find returns the message that n repeats: it has its key, or its sender has sent
 // it before with the same id and lost the daemon.
-func (d *Daemon) find(n journal.New, w terms) (found journal.Accepted, err error) {
+func (d *Dispatcher) find(n journal.New, w terms) (found journal.Accepted, err error) {
 	if n.Options.Key != "" || w.ownID && d.onRecord(n.ID) {
-		found, err = d.store.Find(n)
+		found, err = d.o.Store.Find(n)
 	}
 	switch {
 	case errors.Is(err, journal.ErrExists), err == nil && !found.Existing && w.ownID && !d.inflight.ids.admit(n.ID, n.At):
 		return found, d.otherID(n.ID)
 	case err != nil:
-		return found, d.store.NotAccepted("", err)
+		return found, d.o.Store.NotAccepted("", err)
 	}
 	return found, nil
 }
 
 // onRecord reports whether there is a message of that id, as far as can be read.
-func (d *Daemon) onRecord(id string) bool {
-	_, err := d.store.Message(id)
+func (d *Dispatcher) onRecord(id string) bool {
+	_, err := d.o.Store.Message(id)
 	return !errors.Is(err, journal.ErrNotFound)
 }
 
 // otherID offers an id in place of one that would not sort by time, since a clock
 // was set, or that another message has.
-func (d *Daemon) otherID(id string) *ipc.Error {
+func (d *Dispatcher) otherID(id string) *ipc.Error {
 	e := fault.New(ipc.CodeConflict, "other-id", fmt.Errorf("the id %s does not follow those on record", id))
 	return fault.WithID(e, d.inflight.ids.next(time.Now()))
 }
 
 // refusal is what the sender of a message is told that the pool or the journal
 // has not taken. It has no id: nothing of it is left.
-func (d *Daemon) refusal(m *delivery, err error) error {
+func (d *Dispatcher) refusal(m *delivery, err error) error {
 	if e, ok := errors.AsType[*ipc.Error](err); ok {
 		return e
 	}
@@ -198,7 +194,7 @@ func (d *Daemon) refusal(m *delivery, err error) error {
 }
 
 // existing answers for a message whose key is known.
-func (d *Daemon) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*delivery, ipc.MessageState, error) {
+func (d *Dispatcher) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*delivery, ipc.MessageState, error) {
 	st := ipc.MessageState{ID: found.ID, State: string(found.State), Existing: found.Options.Key != "" || found.Pruned}
 	if found.Pruned && waits {
 		err := fmt.Errorf("message %s with that key is %s, and its answer is no longer kept", found.ID, found.State)
@@ -212,7 +208,7 @@ func (d *Daemon) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*de
 }
 
 // newMessage checks what is to be sent, and makes its record.
-func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
+func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
 	var n journal.New
 	body, err := bodyOf(p)
 	if err != nil {
@@ -254,69 +250,15 @@ func (d *Daemon) newMessage(p *ipc.Send) (journal.New, error) {
 	return n, nil
 }
 
-// maxTTL is the longest time that a message may wait for its turn.
-const maxTTL = journal.Retention
-
-func checkOptions(p *ipc.Send) error {
-	usage := func(format string, args ...any) error {
-		return fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf(format, args...))
-	}
-	_, isID := ipc.ParseID(p.ID)
-	switch {
-	case p.ID != "" && !isID:
-		return usage("id is %q: leave it out, or make it as iris does", p.ID)
-	case len(p.Key) > 1024 || !utf8.ValidString(p.Key):
-		return usage("the key has %d bytes: it must be valid UTF-8 of at most 1024", len(p.Key))
-	case p.TTL < 0 || p.TTL > maxTTL.Milliseconds():
-		return usage("ttl_ms is %d: it must be between 1 and %d (35 days)", p.TTL, maxTTL.Milliseconds())
-	case !slices.Contains([]string{"", "wait", "fail"}, p.IfBusy):
-		return usage("if_busy is %q: it must be wait or fail", p.IfBusy)
-	case !slices.Contains([]string{"", "continue", "hold", "retry"}, p.OnUnknown):
-		return usage("on_unknown is %q: it must be continue, hold or retry", p.OnUnknown)
-	case len(p.Origin) > 256:
-		return usage("origin has %d bytes, more than 256", len(p.Origin))
-	}
-	return nil
-}
-
 // large is the size of a text from which on memory is given back afterwards.
 const large = 64 << 10
 
-func (d *Daemon) count(size int64, res *turn.Result) {
+func (d *Dispatcher) count(size int64, res *turn.Result) {
 	if size > large || res != nil && len(res.Text) > large {
-		d.inflight.tidy.Reset(tidyAfter)
+		d.o.Tidy()
 	}
 	if res != nil {
 		d.inflight.messages.Add(1)
 		d.inflight.costs.Add(int64(res.CostUSD*1e6 + 0.5))
 	}
-}
-
-func checkText(text string) error {
-	switch {
-	case strings.TrimSpace(text) == "":
-		return fault.New(ipc.CodeUsage, "blank", errors.New("the message is blank"))
-	case len(text) > agents.MaxMessage:
-		return fault.New(ipc.CodeUsage, "too-large", fmt.Errorf("the message has %d bytes, more than the %d that are allowed", len(text), agents.MaxMessage))
-	case !utf8.ValidString(text):
-		return fault.New(ipc.CodeUsage, "not-utf8", errors.New("the message is not valid UTF-8"))
-	}
-	return nil
-}
-
-// key is conversation.KeyOf by the configuration as it is now.
-func (d *Daemon) key(team, session string) (pool.Key, error) {
-	return conversation.KeyOf(d.config.Load(), team, session)
-}
-
-// checkPermissionMode refuses an agent that has another one work under rules of its choice: it
-// could decide about its own tool calls that way. To plan only is nobody's harm.
-func (d *Daemon) checkPermissionMode(c *ipc.Call, o *turn.Variant) error {
-	switch {
-	case o.AllowedTools != "":
-		return d.agents.CheckCaller(c, "send a message that allows tools")
-	case o.PermissionMode != "" && o.PermissionMode != "plan":
-		return d.agents.CheckCaller(c, "send a message with a permission mode")
-	}
-	return nil
 }

@@ -1,10 +1,12 @@
-package daemon
+package delivery
 
 import (
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"iris/ipc"
 )
 
 func TestIDsSortByTimeAndNeverRepeat(t *testing.T) {
@@ -83,5 +85,23 @@ func TestIDsOfManyGoroutinesAreDistinct(t *testing.T) {
 	wg.Wait()
 	if len(seen) != 8000 {
 		t.Errorf("got %d distinct ids of 8000", len(seen))
+	}
+}
+
+// Ids of senders are admitted only as long as all on record sort by time: not
+// after a clock that was far ahead.
+func TestIDsOfSendersSortByTime(t *testing.T) {
+	now := time.UnixMilli(1_790_000_000_000)
+	var g ids
+	own := ipc.NewID(now)
+	if !g.admit(own, now.Add(time.Second)) {
+		t.Fatal("not admitted")
+	}
+	if next := g.next(now.Add(-time.Second)); next <= own {
+		t.Errorf("got %s after %s", next, own)
+	}
+	g.after(ipc.NewID(now.Add(24 * time.Hour)))
+	if g.admit(ipc.NewID(now), now) {
+		t.Error("admitted before an id on record")
 	}
 }

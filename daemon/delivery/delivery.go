@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"context"
@@ -29,7 +29,7 @@ import (
 // A message that finds its agent idle is accepted and dispatched by begin in one
 // transaction. What the journal says wins: each step asks it, under mu.
 type delivery struct {
-	d      *Daemon
+	d      *Dispatcher
 	new    journal.New            // Body is nil when the journal has it
 	size   int64                  // of its text
 	order  uint64                 // of its acceptance by an earlier daemon; 0 for a new one
@@ -78,7 +78,7 @@ type ended struct {
 // errSettled ends a turn whose message has ended before it began.
 var errSettled = errors.New("the message has ended already")
 
-func (d *Daemon) newDelivery(n journal.New) *delivery {
+func (d *Dispatcher) newDelivery(n journal.New) *delivery {
 	return &delivery{
 		d: d, new: n, size: int64(len(n.Body)),
 		recorded: make(chan struct{}), done: make(chan struct{}),
@@ -165,7 +165,7 @@ func (m *delivery) begin(ctx context.Context, g *grant) (text []byte, err error)
 	if text, err = m.text(); err != nil {
 		return nil, m.notBegun(err)
 	}
-	if err := m.notTaken(m.d.store.Waiting(), "the agent did not take it"); err != nil {
+	if err := m.notTaken(m.d.o.Store.Waiting(), "the agent did not take it"); err != nil {
 		return nil, m.notBegun(err)
 	}
 	m.agent = g.Agent
@@ -187,8 +187,8 @@ func (m *delivery) text() (text []byte, err error) {
 	if m.new.Body != nil {
 		return m.new.Body, nil
 	}
-	err = m.d.store.Persist(func() (err error) {
-		text, err = m.d.store.Body(m.new.ID)
+	err = m.d.o.Store.Persist(func() (err error) {
+		text, err = m.d.o.Store.Body(m.new.ID)
 		return err
 	})
 	return text, err
@@ -208,8 +208,8 @@ func (m *delivery) notBegun(err error) error {
 // caller holds mu.
 func (m *delivery) dispatch(process string) error {
 	m.offset, m.uuid = m.agent.NextTurn()
-	a := journal.Attempt{Process: process, Boot: m.d.program.boot, NoWait: m.noWait, Offset: m.offset, UUID: m.uuid, At: time.Now()}
-	j, id := m.d.store, m.new.ID
+	a := journal.Attempt{Process: process, Boot: m.d.o.Boot, NoWait: m.noWait, Offset: m.offset, UUID: m.uuid, At: time.Now()}
+	j, id := m.d.o.Store, m.new.ID
 	if !m.accepted {
 		got, err := j.AcceptAndDispatch(m.new, a)
 		if err == nil && got.Existing { // nothing was dispatched
@@ -226,7 +226,7 @@ func (m *delivery) dispatch(process string) error {
 		m.attempts++
 		return m.refused
 	}
-	err := m.d.store.Persist(func() error { return m.d.store.Dispatch(id, a) })
+	err := m.d.o.Store.Persist(func() error { return m.d.o.Store.Dispatch(id, a) })
 	if errors.Is(err, journal.ErrExpired) {
 		return m.expired(err)
 	}
@@ -284,7 +284,7 @@ func (m *delivery) needs(process string) {
 // putBack leaves a message that no agent has taken to the next daemon, and
 // returns what its sender is told. The caller holds mu.
 func (m *delivery) putBack() *ipc.Error {
-	if m.notTaken(m.d.store.Waiting(), "no agent had taken it when the daemon stopped") != nil {
+	if m.notTaken(m.d.o.Store.Waiting(), "no agent had taken it when the daemon stopped") != nil {
 		return fault.Lost(m.key(), m.new.ID)
 	}
 	return fault.Stopping(m.key(), m.new.ID)
@@ -293,10 +293,10 @@ func (m *delivery) putBack() *ipc.Error {
 // conclude records the end of an accepted message, and reports whether it is queued
 // again. The caller holds mu.
 func (m *delivery) conclude(res *turn.Result, err error) (again bool) {
-	m.d.approvals.Explain(m.new.ID, res)
-	m.d.conversations.NoteRefusal(m.key(), res)
+	m.d.o.Approvals.Explain(m.new.ID, res)
+	m.d.o.Conversations.NoteRefusal(m.key(), res)
 	m.end = m.verdict(res, err)
-	m.end.notice = m.d.conversations.TakeNotice(m.key())
+	m.end.notice = m.d.o.Conversations.TakeNotice(m.key())
 	again, err = m.record(journal.End{State: m.end.state, Result: m.end.result(), At: time.Now()})
 	if err != nil {
 		m.end = ended{err: fault.Lost(m.key(), m.new.ID)}
@@ -311,10 +311,10 @@ func (m *delivery) letGo() {
 		m.agent.ResultRecorded()
 	}
 	if m.end.res != nil {
-		m.d.conversations.EndRewind(m.key(), m.end.res.SessionID)
+		m.d.o.Conversations.EndRewind(m.key(), m.end.res.SessionID)
 	}
 	if m.end.state == journal.Done {
-		m.d.conversations.Use(m.key(), m.end.res.SessionID, m.ownModel())
+		m.d.o.Conversations.Use(m.key(), m.end.res.SessionID, m.ownModel())
 	}
 }
 
@@ -325,8 +325,8 @@ func (m *delivery) letGo() {
 func (m *delivery) record(e journal.End) (again bool, err error) {
 	e.Retry = e.State == journal.Unknown && m.new.Options.OnUnknown == "retry" && !m.retried.Load()
 	var now journal.Message
-	err = m.d.store.Persist(func() (err error) {
-		now, err = m.d.store.End(m.new.ID, e)
+	err = m.d.o.Store.Persist(func() (err error) {
+		now, err = m.d.o.Store.End(m.new.ID, e)
 		return err
 	})
 	switch {
@@ -346,11 +346,11 @@ func (m *delivery) record(e journal.End) (again bool, err error) {
 // requeued has the message wait for another attempt, which is on record. The caller
 // holds mu.
 func (m *delivery) requeued(now *journal.Message) {
-	m.d.log.Info("message sent again", "message", m.new.ID)
+	m.d.o.Log.Info("message sent again", "message", m.new.ID)
 	m.letGo()
 	m.needs("")
 	if m.end.notice != "" {
-		m.d.conversations.PutNotice(m.key(), m.end.notice)
+		m.d.o.Conversations.PutNotice(m.key(), m.end.notice)
 	}
 	m.order, m.new.Options = now.Seq, now.Options
 	m.retried.Store(true)
@@ -375,8 +375,8 @@ func (m *delivery) close() {
 	close(m.done)
 }
 
-// turnWaits tells whoever has sent a message why its turn does not begin.
-func (d *Daemon) turnWaits(message, process, on string) {
+// TurnWaits tells whoever has sent a message why its turn does not begin.
+func (d *Dispatcher) TurnWaits(message, process, on string) {
 	if m := d.inflight.live.get(message); m != nil {
 		m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: process, WaitsFor: on})
 	}

@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"errors"
@@ -16,19 +16,20 @@ import (
 	"iris/pool/claude"
 )
 
-// recover takes up what an earlier daemon has left: agents that finish their
+// Recover takes up what an earlier daemon has left: agents that finish their
 // turns, messages whose turn had begun, and messages that wait. It is done
-// before the socket answers, and may be cut short and done again at any point.
-func (d *Daemon) recover() error {
-	last, err := d.store.LastID()
+// before the socket answers, and may be cut short and done again at any point. Of the
+// program before this one it gets what the pool was, nil for none, and each agent.
+func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claude.Handed) error {
+	last, err := d.o.Store.LastID()
 	if err != nil {
 		return err
 	}
 	d.inflight.ids.after(last)
-	if err := d.takeUp(); err != nil {
+	if err := d.takeUp(h, handed); err != nil {
 		return err
 	}
-	left, err := d.agents.FindOrphans()
+	left, err := d.o.Agents.FindOrphans()
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (d *Daemon) recover() error {
 		return err
 	}
 	for _, l := range left {
-		d.agents.Fence(l)
+		d.o.Agents.Fence(l)
 	}
 	if err := d.recoverUnknown(); err != nil {
 		return err
@@ -44,17 +45,15 @@ func (d *Daemon) recover() error {
 	if err := d.recoverQueued(); err != nil {
 		return err
 	}
-	d.agents.CleanSpools()
-	d.cleanTrials()
-	d.pool.Thaw()
+	d.o.Agents.CleanSpools()
 	return nil
 }
 
 // readable tells a damaged message, which is reported and passed over, from an
 // error that ends the recovery.
-func (d *Daemon) readable(err error) (ok bool, fatal error) {
+func (d *Dispatcher) readable(err error) (ok bool, fatal error) {
 	if damage, is := errors.AsType[*journal.DamageError](err); is && damage.ID != "" {
-		d.log.Error("message passed over", "message", damage.ID, "err", err)
+		d.o.Log.Error("message passed over", "message", damage.ID, "err", err)
 		return false, nil
 	}
 	return err == nil, err
@@ -62,14 +61,14 @@ func (d *Daemon) readable(err error) (ok bool, fatal error) {
 
 // recoverRunning settles the messages whose turn had begun. One whose agent
 // still lives waits for the end of that.
-func (d *Daemon) recoverRunning(left map[string]*agents.Orphan) error {
-	for msg, err := range d.store.Running() {
+func (d *Dispatcher) recoverRunning(left map[string]*agents.Orphan) error {
+	for msg, err := range d.o.Store.Running() {
 		if ok, err := d.readable(err); err != nil {
 			return err
 		} else if !ok {
 			continue
 		}
-		if turn, ok := d.agents.Adopted(msg.Last().Process); ok && turn == msg.ID { // it goes on, or has ended by now
+		if turn, ok := d.o.Agents.Adopted(msg.Last().Process); ok && turn == msg.ID { // it goes on, or has ended by now
 			continue
 		}
 		m := d.restored(&msg)
@@ -89,7 +88,7 @@ func (d *Daemon) recoverRunning(left map[string]*agents.Orphan) error {
 }
 
 // restored is the delivery of a message that an earlier daemon accepted.
-func (d *Daemon) restored(msg *journal.Message) *delivery {
+func (d *Dispatcher) restored(msg *journal.Message) *delivery {
 	m := d.newDelivery(journal.New{
 		ID: msg.ID, Team: msg.Team, Session: msg.Session, Options: msg.Options, At: msg.Accepted(),
 	})
@@ -104,8 +103,8 @@ var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c
 
 // recoverUnknown bars the conversations that an unknown message holds, and queues those
 // again whose senders want that and that an earlier iris has left.
-func (d *Daemon) recoverUnknown() error {
-	for msg, err := range d.store.Unresolved() {
+func (d *Dispatcher) recoverUnknown() error {
+	for msg, err := range d.o.Store.Unresolved() {
 		if ok, err := d.readable(err); err != nil {
 			return err
 		} else if !ok {
@@ -115,7 +114,7 @@ func (d *Daemon) recoverUnknown() error {
 		case msg.Options.OnUnknown == "hold":
 			d.hold(d.restored(&msg))
 		case msg.Options.OnUnknown == "retry" && !msg.Retried():
-			if _, err := d.store.Reattempt(msg.ID, journal.Change{At: time.Now(), By: "on_unknown"}); err != nil {
+			if _, err := d.o.Store.Reattempt(msg.ID, journal.Change{At: time.Now(), By: "on_unknown"}); err != nil {
 				return err
 			}
 		}
@@ -128,9 +127,9 @@ func (d *Daemon) recoverUnknown() error {
 const many = 1000
 
 // recoverQueued hands what waits to the pool, first come first.
-func (d *Daemon) recoverQueued() error {
+func (d *Dispatcher) recoverQueued() error {
 	n := 0
-	for msg, err := range d.store.Queued() {
+	for msg, err := range d.o.Store.Queued() {
 		if ok, err := d.readable(err); err != nil {
 			return err
 		} else if !ok || d.inflight.live.get(msg.ID) != nil { // the latter was put back a moment ago
@@ -148,10 +147,10 @@ func (d *Daemon) recoverQueued() error {
 // resume hands a message that was accepted long ago to the pool, at its old place. It
 // reports false when the daemon can do no more for the message, which stays queued for
 // the next one.
-func (d *Daemon) resume(m *delivery) bool {
+func (d *Dispatcher) resume(m *delivery) bool {
 	_, err := m.submit(pool.Turn{AcceptedSeq: m.order})
 	if err != nil {
-		d.log.Error("message not taken up", "message", m.new.ID, "err", err)
+		d.o.Log.Error("message not taken up", "message", m.new.ID, "err", err)
 		m.end = ended{err: fault.Stopping(m.key(), m.new.ID)}
 		m.close()
 	}
@@ -166,10 +165,10 @@ func (m *delivery) settle(a journal.Attempt) error {
 		return err
 	}
 	if again {
-		if err := m.d.store.Persist(func() error { return m.d.store.Requeue(m.new.ID, "its turn had not begun when the daemon ended") }); err != nil {
+		if err := m.d.o.Store.Persist(func() error { return m.d.o.Store.Requeue(m.new.ID, "its turn had not begun when the daemon ended") }); err != nil {
 			return err
 		}
-		m.d.log.Info("message put back", "message", m.new.ID)
+		m.d.o.Log.Info("message put back", "message", m.new.ID)
 		return nil
 	}
 	m.end = e
@@ -179,19 +178,19 @@ func (m *delivery) settle(a journal.Attempt) error {
 		return err
 	}
 	for i := range e.own {
-		m.d.agents.OwnTurn(m.key(), a.Process, &e.own[i])
+		m.d.o.Agents.OwnTurn(m.key(), a.Process, &e.own[i])
 	}
 	if again {
 		return nil
 	}
-	m.keepOutput(claude.OpenStream(m.d.agents.Follower, m.d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, 0, e.outputEnd))
+	m.keepOutput(claude.OpenStream(m.d.o.Agents.Follower, m.d.o.Paths.Spool, a.Process, a.Offset, a.UUID, 0, e.outputEnd))
 	if e.res != nil {
-		m.d.conversations.EndRewind(m.key(), e.res.SessionID)
+		m.d.o.Conversations.EndRewind(m.key(), e.res.SessionID)
 	}
 	if e.state == journal.Done {
-		m.d.conversations.Use(m.key(), e.res.SessionID, m.ownModel())
+		m.d.o.Conversations.Use(m.key(), e.res.SessionID, m.ownModel())
 	}
-	m.d.log.Info("message settled", "message", m.new.ID, "state", string(e.state))
+	m.d.o.Log.Info("message settled", "message", m.new.ID, "state", string(e.state))
 	return nil
 }
 
@@ -200,7 +199,7 @@ func (m *delivery) settle(a journal.Attempt) error {
 func (m *delivery) settleOrphan() {
 	m.mu.Lock()
 	err := m.settle(*m.orphan.Load())
-	for claude.Scarce(err) && sys.Sleep(m.d.store.Waiting(), store.RetrySpace) {
+	for claude.Scarce(err) && sys.Sleep(m.d.o.Store.Waiting(), store.RetrySpace) {
 		err = m.settle(*m.orphan.Load())
 	}
 	if err == nil {
@@ -210,7 +209,7 @@ func (m *delivery) settleOrphan() {
 	m.mu.Unlock()
 	switch {
 	case err != nil:
-		m.d.log.Error("message not settled", "message", m.new.ID, "err", err)
+		m.d.o.Log.Error("message not settled", "message", m.new.ID, "err", err)
 		m.end = ended{err: fault.Lost(m.key(), m.new.ID)}
 		m.close()
 	case over:
@@ -223,8 +222,8 @@ func (m *delivery) settleOrphan() {
 
 // evidence is how a turn ended whose daemon and agent are gone; again is set
 // when it never began. The error says that nobody can look at present.
-func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool, err error) {
-	ev, _, err := d.agents.ReadSpool(&a)
+func (d *Dispatcher) evidence(m *delivery, a journal.Attempt) (e ended, again bool, err error) {
+	ev, _, err := d.o.Agents.ReadSpool(&a)
 	switch {
 	case claude.Scarce(err):
 		return ended{}, false, err
@@ -232,7 +231,7 @@ func (d *Daemon) evidence(m *delivery, a journal.Attempt) (e ended, again bool, 
 		e := m.verdict(ev.Result, nil)
 		e.outputEnd, e.own = ev.End, append(ev.Own, ev.Later...)
 		return e, false, nil
-	case err == nil && ev.NotBegun && a.Boot == d.program.boot && d.program.boot != "":
+	case err == nil && ev.NotBegun && a.Boot == d.o.Boot && d.o.Boot != "":
 		return ended{}, true, nil
 	}
 	why := "its agent ended without a result while no daemon was there"

@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"errors"
@@ -47,7 +47,7 @@ func (m *delivery) attach(c chan output, after int64) {
 	}
 	if a := m.orphan.Load(); a != nil {
 		seen := output{attempt: m.attempts}.after(after)
-		st, err := claude.OpenStream(m.d.agents.Follower, m.d.opts.Paths.Spool, a.Process, a.Offset, a.UUID, seen, 0)
+		st, err := claude.OpenStream(m.d.o.Agents.Follower, m.d.o.Paths.Spool, a.Process, a.Offset, a.UUID, seen, 0)
 		m.opened(c, st, err)
 	} else if m.running && m.agent != nil { // else rejoin opens it
 		m.openFor(c, after)
@@ -79,7 +79,7 @@ func (m *delivery) openFor(c chan output, after int64) {
 func (m *delivery) opened(c chan output, st *claude.Stream, err error) {
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			m.d.log.Warn("output not read", "message", m.new.ID, "err", err)
+			m.d.o.Log.Warn("output not read", "message", m.new.ID, "err", err)
 		}
 		return
 	}
@@ -96,7 +96,7 @@ func (m *delivery) keepOutput(st *claude.Stream, err error) {
 	if err == nil {
 		m.d.inflight.recent.keep(m.new.ID, output{st, m.attempts})
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		m.d.log.Warn("output not kept", "message", m.new.ID, "err", err)
+		m.d.o.Log.Warn("output not kept", "message", m.new.ID, "err", err)
 	}
 }
 

@@ -1,11 +1,14 @@
-package daemon
+package delivery
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"iris/config"
+	"iris/config/sys"
 	"iris/pool"
 )
 
@@ -20,14 +23,14 @@ type holds struct {
 // team is back or somebody cancels them.
 
 // unknownTeam reports whether a team is not in the configuration.
-func (d *Daemon) unknownTeam(team string) bool {
+func (d *Dispatcher) unknownTeam(team string) bool {
 	_, err := d.team(team)
 	_, unknown := errors.AsType[*config.UnknownTeamError](err)
 	return unknown
 }
 
-// holdTeamless holds a conversation whose team is not in the configuration.
-func (d *Daemon) holdTeamless(k pool.Key) {
+// HoldTeamless holds a conversation whose team is not in the configuration.
+func (d *Dispatcher) HoldTeamless(k pool.Key) {
 	d.holds.mu.Lock()
 	defer d.holds.mu.Unlock()
 	if !d.unknownTeam(k.Team) { // it has just come back
@@ -37,23 +40,23 @@ func (d *Daemon) holdTeamless(k pool.Key) {
 		d.holds.teamless = map[pool.Key]bool{}
 	}
 	d.holds.teamless[k] = true
-	d.pool.Hold(k)
+	d.o.Pool.Hold(k)
 	select {
 	case d.holds.teamGone <- struct{}{}:
 	default:
 	}
-	d.log.Warn("messages held: their team is not in the configuration", "team", k.Team, "session", k.Session)
+	d.o.Log.Warn("messages held: their team is not in the configuration", "team", k.Team, "session", k.Session)
 }
 
 // lacksTeams reports whether a conversation is held for want of its team.
-func (d *Daemon) lacksTeams() bool {
+func (d *Dispatcher) lacksTeams() bool {
 	d.holds.mu.Lock()
 	defer d.holds.mu.Unlock()
 	return len(d.holds.teamless) > 0
 }
 
-// releaseTeams lets the conversations go on whose teams are back.
-func (d *Daemon) releaseTeams() {
+// ReleaseTeams lets the conversations go on whose teams are back.
+func (d *Dispatcher) ReleaseTeams() {
 	d.holds.mu.Lock()
 	var back []pool.Key
 	for k := range d.holds.teamless {
@@ -69,9 +72,24 @@ func (d *Daemon) releaseTeams() {
 }
 
 // heldFor says why a message that is queued does not run, where its team is the cause.
-func (d *Daemon) heldFor(team string) string {
+func (d *Dispatcher) heldFor(team string) string {
 	if !d.unknownTeam(team) {
 		return ""
 	}
 	return fmt.Sprintf("held: team %q is not in the configuration; it runs when the team is back", team)
+}
+
+// AwaitTeams looks at the configuration each second while messages wait for their team to
+// come back to it, since nobody need ask for anything then. It returns when ctx ends.
+func (d *Dispatcher) AwaitTeams(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.holds.teamGone:
+		}
+		for d.lacksTeams() && sys.Sleep(ctx, time.Second) {
+			d.o.Look()
+		}
+	}
 }

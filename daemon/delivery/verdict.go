@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"fmt"
@@ -49,19 +49,28 @@ func (e ended) result() *journal.Result {
 	return r
 }
 
+// ownModel is the model that answered, unless the message had asked for one. The
+// caller holds mu.
+func (m *delivery) ownModel() string {
+	if m.new.Options.Variant.Value().Model != "" {
+		return ""
+	}
+	return m.end.res.Model
+}
+
 // recall answers with the end of a message that is on record.
-func (d *Daemon) recall(id string, callerKeys []string) (any, error) {
-	m, err := d.store.Message(id)
+func (d *Dispatcher) recall(id string, callerKeys []string) (any, error) {
+	m, err := d.o.Store.Message(id)
 	if err != nil {
-		return nil, d.store.LookupError(id, err)
+		return nil, d.o.Store.LookupError(id, err)
 	}
 	k := conversation.Of(&m)
 	if !m.State.Ended() {
 		return nil, fault.NotEnded(k, m.ID, string(m.State))
 	}
-	r, err := d.store.Result(id)
+	r, err := d.o.Store.Result(id)
 	if err != nil {
-		return nil, d.store.LookupError(id, err)
+		return nil, d.o.Store.LookupError(id, err)
 	}
 	switch {
 	case m.State == journal.Expired:
@@ -80,7 +89,7 @@ func (d *Daemon) recall(id string, callerKeys []string) (any, error) {
 
 // resolved answers for a message of which only the end is known: a person has
 // said what it was, or it was cancelled before it began.
-func (d *Daemon) resolved(k pool.Key, m *journal.Message) (any, error) {
+func (d *Dispatcher) resolved(k pool.Key, m *journal.Message) (any, error) {
 	switch m.State {
 	case journal.Done:
 		return d.reply(k, m.ID, &turn.Result{Outcome: turn.Success}, nil), nil

@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"iris/pool"
 )
 
-// wait answers message.wait with the first of some messages that has ended.
-func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
+// Wait answers message.wait with the first of some messages that has ended.
+func (d *Dispatcher) Wait(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Wait
 	if err := c.Bind(&p); err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
 	if len(p.IDs) == 0 || len(p.IDs) > maxPage {
 		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("%d ids to wait for: there must be 1 to %d", len(p.IDs), maxPage))
 	}
-	defer d.approvals.Watch(c, p.Approvals, p.IDs...)()
+	defer d.o.Approvals.Watch(c, p.Approvals, p.IDs...)()
 	news := make(chan string, 2*len(p.IDs))
 	for _, id := range p.IDs {
 		d.findLive(id) // which waits for one that is about to be
@@ -38,7 +38,7 @@ func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
 			}
 			defer d.inflight.live.unwatch(m, news)
 			c.Notify(ipc.NotifyState, d.stateOf(m))
-		case <-d.life.left:
+		case <-d.o.Left:
 			return d.comeBack(ctx, fault.Left(d.keyOf(p.IDs[0]), p.IDs[0]))
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -48,7 +48,7 @@ func (d *Daemon) wait(ctx context.Context, c *ipc.Call) (any, error) {
 
 // findLive returns a message that is queued or running, nil for another one. One that is
 // about to have another attempt is waited for.
-func (d *Daemon) findLive(id string) *delivery {
+func (d *Dispatcher) findLive(id string) *delivery {
 	if m := d.inflight.live.get(id); m != nil {
 		return m
 	}
@@ -57,7 +57,7 @@ func (d *Daemon) findLive(id string) *delivery {
 }
 
 // keyOf is the conversation of a live message.
-func (d *Daemon) keyOf(id string) pool.Key {
+func (d *Dispatcher) keyOf(id string) pool.Key {
 	if m := d.inflight.live.get(id); m != nil {
 		return m.key()
 	}

@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"cmp"
@@ -23,9 +23,9 @@ const (
 )
 
 // stateOf says how far a live message is.
-func (d *Daemon) stateOf(m *delivery) ipc.MessageState {
+func (d *Dispatcher) stateOf(m *delivery) ipc.MessageState {
 	st := ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Retried: m.retried.Load()}
-	if st.Position, _ = d.pool.Position(m.new.ID); st.Position > 0 {
+	if st.Position, _ = d.o.Pool.Position(m.new.ID); st.Position > 0 {
 		st.State = string(journal.Queued)
 	}
 	return st
@@ -33,10 +33,10 @@ func (d *Daemon) stateOf(m *delivery) ipc.MessageState {
 
 // endedState answers for a message that is not live: it has ended, or it waits
 // for the next daemon.
-func (d *Daemon) endedState(ctx context.Context, id string) (any, error) {
-	m, err := d.store.Message(id)
+func (d *Dispatcher) endedState(ctx context.Context, id string) (any, error) {
+	m, err := d.o.Store.Message(id)
 	if err != nil {
-		return nil, d.store.LookupError(id, err)
+		return nil, d.o.Store.LookupError(id, err)
 	}
 	if !m.State.Ended() {
 		return d.comeBack(ctx, fault.Stopping(conversation.Of(&m), id))
@@ -46,7 +46,7 @@ func (d *Daemon) endedState(ctx context.Context, id string) (any, error) {
 
 // which finds the message that a call names. When that one is being accepted it
 // waits until this is done, or refused.
-func (d *Daemon) which(c *ipc.Call) (string, error) {
+func (d *Dispatcher) which(c *ipc.Call) (string, error) {
 	var p ipc.MessageRef
 	if err := c.Bind(&p); err != nil {
 		return "", err
@@ -62,17 +62,17 @@ func (d *Daemon) which(c *ipc.Call) (string, error) {
 	f := journal.Filter{Team: k.Team, Session: &k.Session, Limit: 1, States: []journal.State{
 		journal.Done, journal.Failed, journal.Cancelled, journal.Expired, journal.Unknown,
 	}}
-	for m, err := range d.store.List(f) {
+	for m, err := range d.o.Store.List(f) {
 		if err != nil {
-			return "", d.store.LookupError(m.ID, err)
+			return "", d.o.Store.LookupError(m.ID, err)
 		}
 		return m.ID, nil
 	}
 	return "", fault.New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("team %s: no message of it has ended", k))
 }
 
-// result answers message.result as message.send would have been answered.
-func (d *Daemon) result(_ context.Context, c *ipc.Call) (any, error) {
+// Result answers message.result as message.send would have been answered.
+func (d *Dispatcher) Result(_ context.Context, c *ipc.Call) (any, error) {
 	id, err := d.which(c)
 	if err != nil {
 		return nil, err
@@ -80,8 +80,8 @@ func (d *Daemon) result(_ context.Context, c *ipc.Call) (any, error) {
 	return d.recall(id, nil)
 }
 
-// listMessages answers message.list, newest first.
-func (d *Daemon) listMessages(_ context.Context, c *ipc.Call) (any, error) {
+// List answers message.list, newest first.
+func (d *Dispatcher) List(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.MessageQuery
 	if err := c.Bind(&p); err != nil {
 		return nil, err
@@ -93,13 +93,13 @@ func (d *Daemon) listMessages(_ context.Context, c *ipc.Call) (any, error) {
 	limit := f.Limit
 	f.Limit++ // to see whether there are more
 	list := ipc.MessageList{Messages: []ipc.Message{}}
-	for m, err := range d.store.List(f) {
+	for m, err := range d.o.Store.List(f) {
 		if damage, ok := errors.AsType[*journal.DamageError](err); ok && damage.ID != "" {
 			list.Damaged = append(list.Damaged, damage.Error())
 			continue
 		}
 		if err != nil {
-			return nil, fault.New(ipc.CodeFailed, "journal", d.store.Heed(err))
+			return nil, fault.New(ipc.CodeFailed, "journal", d.o.Store.Heed(err))
 		}
 		if len(list.Messages) == limit {
 			list.More = true
@@ -110,7 +110,7 @@ func (d *Daemon) listMessages(_ context.Context, c *ipc.Call) (any, error) {
 	return list, nil
 }
 
-func (d *Daemon) filter(p *ipc.MessageQuery) (journal.Filter, error) {
+func (d *Dispatcher) filter(p *ipc.MessageQuery) (journal.Filter, error) {
 	f := journal.Filter{Session: p.Session, Before: p.Before, Since: p.Since, Limit: p.Limit}
 	if p.Team != "" {
 		k, err := d.key(p.Team, "")
@@ -135,7 +135,7 @@ func (d *Daemon) filter(p *ipc.MessageQuery) (journal.Filter, error) {
 	return f, nil
 }
 
-func (d *Daemon) wireMessage(m *journal.Message) ipc.Message {
+func (d *Dispatcher) wireMessage(m *journal.Message) ipc.Message {
 	w := ipc.Message{
 		ID: m.ID, Team: m.Team, Session: m.Session, State: string(m.State),
 		Accepted: m.Accepted(), Started: ipc.Moment(m.Last().At), Ended: ipc.Moment(m.Ended()),
@@ -149,15 +149,15 @@ func (d *Daemon) wireMessage(m *journal.Message) ipc.Message {
 	return w
 }
 
-// show answers message.show: all that is known of a message but its texts.
-func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
+// Show answers message.show: all that is known of a message but its texts.
+func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
 	id, err := d.which(c)
 	if err != nil {
 		return nil, err
 	}
-	m, err := d.store.Message(id)
+	m, err := d.o.Store.Message(id)
 	if err != nil {
-		return nil, d.store.LookupError(id, err)
+		return nil, d.o.Store.LookupError(id, err)
 	}
 	w := d.wireMessage(&m)
 	w.Process, w.Fresh, w.OnUnknown, w.Origin = m.Last().Process, m.Options.Fresh, m.Options.OnUnknown, m.Options.Origin
@@ -165,7 +165,7 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 		w.Options = &v
 	}
 	w.Blocks = m.Options.Blocks
-	w.Position, _ = d.pool.Position(id)
+	w.Position, _ = d.o.Pool.Position(id)
 	attempts := m.Attempts
 	for _, step := range m.History {
 		change := ipc.Change{State: string(step.State), At: step.At, By: step.By, Note: step.Note, Request: step.Request}
@@ -174,9 +174,9 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 		}
 		w.History = append(w.History, change)
 	}
-	r, err := d.store.Result(id)
+	r, err := d.o.Store.Result(id)
 	if err != nil {
-		return nil, d.store.LookupError(id, err)
+		return nil, d.o.Store.LookupError(id, err)
 	}
 	if r != nil {
 		w.Error = r.Err
@@ -188,8 +188,8 @@ func (d *Daemon) show(_ context.Context, c *ipc.Call) (any, error) {
 }
 
 // locate adds where the conversation of a message is.
-func (d *Daemon) locate(w ipc.Message, session string) ipc.Message {
-	s, ok, err := d.conversations.Get(pool.Key{Team: w.Team, Session: session})
+func (d *Dispatcher) locate(w ipc.Message, session string) ipc.Message {
+	s, ok, err := d.o.Conversations.Get(pool.Key{Team: w.Team, Session: session})
 	if err == nil && ok {
 		w.Dir = s.Dir
 		if w.SessionID == "" {
@@ -204,14 +204,14 @@ func (d *Daemon) locate(w ipc.Message, session string) ipc.Message {
 		w.Dir = t.Dir
 	}
 	if t.Agent == "claude" && w.SessionID != "" {
-		w.Transcript = d.agents.Transcript(t, w.SessionID)
+		w.Transcript = d.o.Agents.Transcript(t, w.SessionID)
 	}
 	return w
 }
 
-// cancel answers message.cancel: a message that waits is gone at once, a turn is
+// Cancel answers message.cancel: a message that waits is gone at once, a turn is
 // interrupted and its agent kept. Whoever waits for it is told.
-func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
+func (d *Dispatcher) Cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.MessageID
 	if err := c.Bind(&p); err != nil {
 		return nil, err
@@ -227,8 +227,8 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 		e.Data.Hint = fmt.Sprintf(`"%s" ends that agent`, fault.Command("kill", m.key()))
 		return nil, fault.WithID(e, p.ID)
 	}
-	position, _ := d.pool.Position(p.ID)
-	if err := d.pool.Cancel(p.ID); err != nil {
+	position, _ := d.o.Pool.Position(p.ID)
+	if err := d.o.Pool.Cancel(p.ID); err != nil {
 		return nil, none
 	}
 	if position == 0 {
@@ -242,16 +242,16 @@ func (d *Daemon) cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	return d.endedState(ctx, p.ID)
 }
 
-// retry answers message.retry: an unknown message gets another attempt, the text of any
+// Retry answers message.retry: an unknown message gets another attempt, the text of any
 // other is sent once more as a new message.
-func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
+func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Retry
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
-	old, err := d.store.Message(p.ID)
+	old, err := d.o.Store.Message(p.ID)
 	if err != nil {
-		return nil, d.store.LookupError(p.ID, err)
+		return nil, d.o.Store.LookupError(p.ID, err)
 	}
 	switch {
 	case old.State == journal.Unknown || old.Requested(p.NewID):
@@ -259,9 +259,9 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 	case !old.State.Ended():
 		return nil, fault.NotEnded(conversation.Of(&old), old.ID, string(old.State))
 	}
-	body, err := d.store.Body(p.ID)
+	body, err := d.o.Store.Body(p.ID)
 	if err != nil {
-		return nil, d.store.LookupError(p.ID, err)
+		return nil, d.o.Store.LookupError(p.ID, err)
 	}
 	send := ipc.Send{
 		ID: p.NewID, Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh, NoWait: old.Options.NoWait,
@@ -291,11 +291,11 @@ func (d *Daemon) retry(_ context.Context, c *ipc.Call) (any, error) {
 // reattempt queues an unknown message again, before all that waits in its conversation,
 // as a person wants; once for each request. No other one of the message is under way
 // meanwhile.
-func (d *Daemon) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
+func (d *Dispatcher) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
 	defer d.inflight.ids.accepting.lock(p.ID)()
-	old, err := d.store.Message(p.ID)
+	old, err := d.o.Store.Message(p.ID)
 	if err != nil {
-		return nil, d.store.LookupError(p.ID, err)
+		return nil, d.o.Store.LookupError(p.ID, err)
 	}
 	k := conversation.Of(&old)
 	switch {
@@ -306,18 +306,18 @@ func (d *Daemon) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
 	case p.Key != "":
 		return nil, fault.WithID(fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("message %s is unknown and is sent again under its own id: it takes no key", old.ID)), old.ID)
 	case c.Gone():
-		return nil, d.store.NotAccepted("", journal.ErrGone)
+		return nil, d.o.Store.NotAccepted("", journal.ErrGone)
 	}
 	again := journal.Change{At: time.Now(), By: "a person", Request: cmp.Or(p.NewID, d.inflight.ids.next(time.Now()))}
-	err = d.store.Persist(func() (err error) {
-		old, err = d.store.Reattempt(p.ID, again)
+	err = d.o.Store.Persist(func() (err error) {
+		old, err = d.o.Store.Reattempt(p.ID, again)
 		return err
 	})
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok { // somebody has resolved it
 		return nil, fault.NotEnded(k, p.ID, string(wrong.From))
 	}
 	if err != nil {
-		return nil, d.store.NotAccepted("", err)
+		return nil, d.o.Store.NotAccepted("", err)
 	}
 	m := d.restored(&old)
 	taken := d.resume(m)
@@ -328,8 +328,8 @@ func (d *Daemon) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
 	return d.stateOf(m), nil
 }
 
-// resolve answers message.resolve: a person says how an unknown message ended.
-func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
+// Resolve answers message.resolve: a person says how an unknown message ended.
+func (d *Dispatcher) Resolve(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Resolve
 	if err := c.Bind(&p); err != nil {
 		return nil, err
@@ -338,12 +338,12 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 	if state != journal.Done && state != journal.Failed && state != journal.Cancelled {
 		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("state is %q: it must be done, failed or cancelled", p.State))
 	}
-	m, err := d.store.Resolve(p.ID, journal.End{State: state, At: time.Now(), By: "a person", Note: p.Note})
+	m, err := d.o.Store.Resolve(p.ID, journal.End{State: state, At: time.Now(), By: "a person", Note: p.Note})
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok {
 		return nil, fault.WithID(fault.New(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only one that is unknown can be resolved", p.ID, wrong.From)), p.ID)
 	}
 	if err != nil {
-		return nil, d.store.LookupError(p.ID, err)
+		return nil, d.o.Store.LookupError(p.ID, err)
 	}
 	d.unhold(conversation.Of(&m))
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil
@@ -352,31 +352,31 @@ func (d *Daemon) resolve(_ context.Context, c *ipc.Call) (any, error) {
 // hold bars the conversation of a message that is unknown until somebody
 // resolves it, which may have been done already. One that was for a single
 // message has nothing more to bar.
-func (d *Daemon) hold(m *delivery) {
+func (d *Dispatcher) hold(m *delivery) {
 	d.holds.mu.Lock()
 	defer d.holds.mu.Unlock()
-	now, err := d.store.Message(m.new.ID)
+	now, err := d.o.Store.Message(m.new.ID)
 	if !conversation.IsFresh(m.key()) && (err != nil || now.State == journal.Unknown) {
-		d.pool.Hold(m.key())
+		d.o.Pool.Hold(m.key())
 	}
 }
 
 // unhold lets a conversation go on unless another unknown message holds it, or its team is
 // not in the configuration.
-func (d *Daemon) unhold(k pool.Key) {
+func (d *Dispatcher) unhold(k pool.Key) {
 	d.holds.mu.Lock()
 	defer d.holds.mu.Unlock()
 	if d.holds.teamless[k] {
 		return
 	}
-	for m, err := range d.store.Unresolved() {
+	for m, err := range d.o.Store.Unresolved() {
 		if damage, ok := errors.AsType[*journal.DamageError](err); err != nil && (!ok || damage.ID == "") {
-			d.log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.store.Heed(err))
+			d.o.Log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.o.Store.Heed(err))
 			return
 		}
 		if err == nil && m.Holds() && conversation.Of(&m) == k {
 			return
 		}
 	}
-	d.pool.Unhold(k)
+	d.o.Pool.Unhold(k)
 }

@@ -1,11 +1,13 @@
-package daemon
+package delivery
 
 import (
+	"context"
 	"time"
 
 	"iris/daemon/agents"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
+	"iris/ipc"
 	"iris/pool"
 )
 
@@ -18,7 +20,7 @@ const acceptWithin = 100 * time.Millisecond
 // place in the queue, 0 when an idle agent takes it.
 func (m *delivery) submit(t pool.Turn) (position int, err error) {
 	m.d.inflight.live.add(m)
-	position, err = m.d.pool.Submit(m.turn(t), m.run)
+	position, err = m.d.o.Pool.Submit(m.turn(t), m.run)
 	if err != nil {
 		m.d.inflight.live.remove(m)
 		return 0, err
@@ -31,7 +33,7 @@ func (m *delivery) submit(t pool.Turn) (position int, err error) {
 		case <-m.recorded:
 		case <-time.After(acceptWithin):
 			m.accept()
-			position, _ = m.d.pool.Position(m.new.ID)
+			position, _ = m.d.o.Pool.Position(m.new.ID)
 		}
 	}
 	m.mu.Lock()
@@ -43,7 +45,7 @@ func (m *delivery) submit(t pool.Turn) (position int, err error) {
 func (m *delivery) turn(t pool.Turn) pool.Turn {
 	t.ID, t.Key, t.Fresh = m.new.ID, m.key(), m.new.Options.Fresh
 	t.Variant = m.new.Options.Variant
-	m.noWait = m.new.Options.NoWait || !agents.TeamSettings(m.d.config.Load(), t.Key.Team).BackgroundWait
+	m.noWait = m.new.Options.NoWait || !agents.TeamSettings(m.d.o.Config(), t.Key.Team).BackgroundWait
 	return t
 }
 
@@ -54,13 +56,13 @@ func (m *delivery) accept() {
 	if m.accepted || m.refused != nil {
 		return
 	}
-	got, err := m.d.store.Accept(m.new)
+	got, err := m.d.o.Store.Accept(m.new)
 	if err == nil && got.Existing { // by its id: its key was looked for before
 		err = journal.ErrExists
 	}
 	m.take(err)
 	if err != nil {
-		m.d.pool.Cancel(m.new.ID)
+		m.d.o.Pool.Cancel(m.new.ID)
 	}
 }
 
@@ -68,7 +70,7 @@ func (m *delivery) accept() {
 // journal until it is sent. The caller holds mu.
 func (m *delivery) take(err error) {
 	if err != nil {
-		m.refused = m.d.store.NotAccepted(m.new.ID, err)
+		m.refused = m.d.o.Store.NotAccepted(m.new.ID, err)
 	} else {
 		m.accepted = true
 	}
@@ -99,7 +101,7 @@ func (m *delivery) startTimer() {
 	}
 	m.timer = time.AfterFunc(time.Until(deadline), func() {
 		if m.expire() {
-			m.d.pool.Cancel(m.new.ID)
+			m.d.o.Pool.Cancel(m.new.ID)
 		}
 	})
 }
@@ -113,10 +115,41 @@ func (m *delivery) expire() bool {
 		return false
 	}
 	e := journal.End{State: journal.Expired, At: time.Now()}
-	if _, err := m.d.store.End(m.new.ID, e); err != nil {
-		m.d.store.Heed(err)
+	if _, err := m.d.o.Store.End(m.new.ID, e); err != nil {
+		m.d.o.Store.Heed(err)
 		return false
 	}
 	m.expired(nil)
 	return true
+}
+
+// PersistQueued has the journal say that messages wait, those with these ids that do, and
+// their senders know the ids. It waits for room on the disk until ctx ends.
+func (d *Dispatcher) PersistQueued(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		if m := d.inflight.live.get(id); m != nil {
+			if err := m.persistQueued(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// persistQueued has the journal say that a message waits, and its sender know its id.
+func (m *delivery) persistQueued(ctx context.Context) error {
+	m.mu.Lock()
+	told := m.accepted
+	m.mu.Unlock()
+	m.accept()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !told && m.accepted {
+		position, _ := m.d.o.Pool.Position(m.new.ID)
+		m.notify(ipc.MessageState{ID: m.new.ID, State: "queued", Position: position})
+	}
+	if m.over {
+		return nil
+	}
+	return m.notTaken(ctx, "the agent did not take it")
 }

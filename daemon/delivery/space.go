@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 
 // checkSpace refuses a message while no turn could begin for want of room on the disk. What
 // was accepted before waits for room.
-func (d *Daemon) checkSpace() error {
-	dir := d.opts.Paths.State
+func (d *Dispatcher) checkSpace() error {
+	dir := d.o.Paths.State
 	var st unix.Statfs_t
 	if unix.Statfs(dir, &st) != nil {
 		return nil // what is wrong there is said by whoever writes there

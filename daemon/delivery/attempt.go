@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"context"
@@ -11,7 +11,7 @@ func (m *delivery) notTaken(ctx context.Context, why string) error {
 	if !m.running {
 		return nil
 	}
-	err := m.d.store.PersistUntil(ctx, func() error { return m.d.store.Requeue(m.new.ID, why) })
+	err := m.d.o.Store.PersistUntil(ctx, func() error { return m.d.o.Store.Requeue(m.new.ID, why) })
 	if err != nil {
 		return err
 	}
@@ -26,10 +26,10 @@ func (m *delivery) notTaken(ctx context.Context, why string) error {
 // awaitOpen waits until the daemon is up, or ends without that, or ctx ends. Before,
 // the recovery does not expect a turn to begin or to end, and nothing waits for room
 // on the disk: what cannot be recorded then would be left to the next daemon.
-func (d *Daemon) awaitOpen(ctx context.Context) {
+func (d *Dispatcher) awaitOpen(ctx context.Context) {
 	select {
-	case <-d.life.opened:
-	case <-d.life.serving.Done():
+	case <-d.o.Opened:
+	case <-d.o.Serving.Done():
 	case <-ctx.Done():
 	}
 }

@@ -1,4 +1,4 @@
-package daemon
+package delivery
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 // tellEvery is how often a place in the queue is told, at most.
 const tellEvery = 100 * time.Millisecond
 
-// stream answers message.stream. It reads what the agent has written from the
+// Stream answers message.stream. It reads what the agent has written from the
 // spool's file, no faster than the client takes it.
-func (d *Daemon) stream(ctx context.Context, c *ipc.Call) (any, error) {
+func (d *Dispatcher) Stream(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Stream
 	if err := c.Bind(&p); err != nil {
 		return nil, err
@@ -34,12 +34,12 @@ func (d *Daemon) stream(ctx context.Context, c *ipc.Call) (any, error) {
 	if m == nil {
 		return s.ended(ctx)
 	}
-	defer d.approvals.Watch(c, p.Approvals, m.new.ID)()
+	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
 	if err := s.follow(ctx, m); err != nil {
 		return nil, err
 	}
 	select {
-	case <-d.life.left:
+	case <-d.o.Left:
 		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
 	default:
 	}
@@ -52,7 +52,7 @@ func (d *Daemon) stream(ctx context.Context, c *ipc.Call) (any, error) {
 // A streamer sends one client what agents write in the turns of its messages. It
 // belongs to the goroutine of the call.
 type streamer struct {
-	d       *Daemon
+	d       *Dispatcher
 	call    *ipc.Call
 	partial bool
 	place   bool
@@ -69,7 +69,7 @@ type streamer struct {
 	whole  bool        // all that now has was sent
 }
 
-func (d *Daemon) newStreamer(c *ipc.Call, partial, place bool) *streamer {
+func (d *Dispatcher) newStreamer(c *ipc.Call, partial, place bool) *streamer {
 	return &streamer{d: d, call: c, partial: partial, place: place, opened: make(chan output, 1)}
 }
 
@@ -128,7 +128,7 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 			s.tell()
 		case <-m.done:
 			return s.finish(m)
-		case <-s.d.life.left:
+		case <-s.d.o.Left:
 			return nil
 		case <-ctx.Done():
 			select {
@@ -177,13 +177,13 @@ func (s *streamer) ended(ctx context.Context) (any, error) {
 func (s *streamer) rest() error {
 	st, err := s.d.inflight.recent.again(s.id, s.seq)
 	if err != nil {
-		s.d.log.Warn("output not read", "message", s.id, "err", err)
+		s.d.o.Log.Warn("output not read", "message", s.id, "err", err)
 	}
 	if st.Stream != nil {
 		s.use(st)
 		return s.last()
 	}
-	if m, err := s.d.store.Message(s.id); err == nil && len(m.Attempts) == 0 {
+	if m, err := s.d.o.Store.Message(s.id); err == nil && len(m.Attempts) == 0 {
 		return nil
 	}
 	return s.call.NotifyWait(ipc.NotifyGap, ipc.OutputGap{ID: s.id, After: s.seq})
@@ -271,8 +271,8 @@ func (s *streamer) news(ctx context.Context) (news <-chan struct{}, stop func())
 
 // nudge puts something in c whenever something has happened in the pool, until
 // ctx ends.
-func (d *Daemon) nudge(ctx context.Context, c chan<- struct{}) {
-	sub := d.pool.Subscribe(0)
+func (d *Dispatcher) nudge(ctx context.Context, c chan<- struct{}) {
+	sub := d.o.Pool.Subscribe(0)
 	defer func() { sub.Close() }()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -283,7 +283,7 @@ func (d *Daemon) nudge(ctx context.Context, c chan<- struct{}) {
 			return
 		}
 		if _, err := sub.Next(ctx); errors.Is(err, pool.ErrSlow) {
-			sub = d.pool.Subscribe(0)
+			sub = d.o.Pool.Subscribe(0)
 		} else if err != nil {
 			return
 		}
@@ -299,7 +299,7 @@ func (d *Daemon) nudge(ctx context.Context, c chan<- struct{}) {
 // tell says where the message stands, if that is news.
 func (s *streamer) tell() {
 	st := ipc.MessageState{ID: s.id, State: string(journal.Queued)}
-	st.Position, st.WaitsFor = s.d.pool.Position(s.id)
+	st.Position, st.WaitsFor = s.d.o.Pool.Position(s.id)
 	if st.Position > 0 && st != s.told {
 		s.told = st
 		s.call.Notify(ipc.NotifyState, st)
