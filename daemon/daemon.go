@@ -1,7 +1,18 @@
 // Package daemon wires iris together and gives it its lifetime: the lock, the
-// log, the configuration and its reload, the pool with its agents, and the
-// socket. It holds no policy: what runs when is package pool's, what an agent
-// says is package claude's.
+// log, the configuration and its reload, the table of RPC methods, the socket, and
+// its replacement. It holds no policy: what runs when is package pool's, what an agent
+// says is package claude's, and each part below has an owner.
+//
+//	daemon ── lifetime, wire.go, handlers.go
+//	  ├─ delivery       a message's whole life
+//	  │    ├─ agents         starting them, orphans, who a caller is
+//	  │    └─ approval       tools that wait for permission
+//	  ├─ conversation   which session and model each one has
+//	  ├─ store          the journal, and the wait for space on its disk
+//	  └─ fault          error -> code, word, hint
+//
+// A part imports only what stands below it in delivery, agents, conversation, store,
+// fault; what it needs of one above it is handed in by wire.go as a function.
 //
 // Run owns every goroutine; when it returns none is left. The order at the end
 // is: refuse new messages, let running turns end until drain_timeout, stop the
@@ -69,7 +80,6 @@ type Daemon struct {
 	log     *slog.Logger
 	logged  atomic.Uint64 // last event in the log
 	config  configuration
-	upkeep  upkeep
 	socket  socket
 
 	store         *store.Store
@@ -225,85 +235,6 @@ func (d *Daemon) problems() []string {
 	return strings.Split(d.opts.Problems.Error(), "\n")
 }
 
-// openAgents opens the pool with what drives its processes.
-func (d *Daemon) openAgents() error {
-	var err error
-	if d.agents, err = agents.New(d.agentOptions()); err != nil {
-		return err
-	}
-	d.atEnd(d.closeAgents(d.agents.Close))
-	d.atEnd(func() { d.delivery.DropOutputs() })
-	d.atEnd(d.life.wg.Wait)
-	d.openApprovals() // ended after the pool
-	d.config.log, d.config.reloaders = d.log, d.reloaders()
-	d.pool = pool.New(pool.Config[*claude.Process]{
-		Limits:   limits(d.config.Load()),
-		Settings: d.settings,
-		Start:    d.agents.Start,
-		Prefix:   d.program.prefix,
-	})
-	d.agents.Pool = d.pool
-	d.delivery = delivery.New(d.deliveryOptions())
-	d.atEnd(d.closeAgents(d.pool.Close))
-	return nil
-}
-
-// agentOptions say what the agents need of the rest.
-func (d *Daemon) agentOptions() agents.Options {
-	o := agents.Options{
-		Paths: d.opts.Paths, Program: d.program.self, Prefix: d.program.prefix, FromShell: d.byOthers(),
-		Config: d.config.Load, Look: d.config.look, Store: d.store, Conversations: d.conversations, Log: d.log,
-		Goroutines: &d.life.wg, Opened: d.life.opened, Serving: d.life.serving, Succeeded: d.life.follows.Load,
-
-		Asked: func(k pool.Key, process string, p *claude.Process, r claude.Request) {
-			d.approvals.Asked(k, process, p, r)
-		},
-		Withdrawn: func(process, request string) { d.approvals.Withdrawn(process, request) },
-		Approvals: func(process string) []ipc.Approval { return d.approvals.Of(process) },
-
-		Waits:      func(message, process, on string) { d.delivery.TurnWaits(message, process, on) },
-		Teamless:   func(k pool.Key) { d.delivery.HoldTeamless(k) },
-		NeedsSpool: func(process string) bool { return d.delivery.NeedsSpool(process) },
-		FreeSpace:  func() { d.delivery.DropOutputs() },
-	}
-	if h := d.opts.Handover; h != nil {
-		o.Adopted, o.OwnTurns, o.OwnCosts = h.pids(), h.OwnTurns, h.OwnCosts
-	}
-	return o
-}
-
-// deliveryOptions say what the delivery of messages needs of the rest, which is there.
-func (d *Daemon) deliveryOptions() delivery.Options {
-	o := delivery.Options{
-		Paths: d.opts.Paths, Boot: d.program.boot, Config: d.config.Load, Look: d.config.look, Tidy: d.tidy,
-		Store: d.store, Conversations: d.conversations, Approvals: d.approvals, Agents: d.agents, Pool: d.pool, Log: d.log,
-		Opened: d.life.opened, Serving: d.life.serving, Left: d.life.left, Succeeded: d.life.follows.Load,
-	}
-	if h := d.opts.Handover; h != nil {
-		o.Messages, o.Costs = h.Messages, h.Costs
-	}
-	return o
-}
-
-// tidy has memory given back after a while.
-func (d *Daemon) tidy() { d.life.tidy.Reset(tidyAfter) }
-
-// recover takes up what an earlier daemon, or the program before this one, has left.
-func (d *Daemon) recover() error {
-	var err error
-	if h := d.opts.Handover; h != nil {
-		err = d.delivery.Recover(&h.Pool, h.agent)
-	} else {
-		err = d.delivery.Recover(nil, nil)
-	}
-	if err != nil {
-		return err
-	}
-	d.cleanTrials()
-	d.pool.Thaw()
-	return nil
-}
-
 func (d *Daemon) openSocket() error {
 	var err error
 	if d.socket.listener, err = d.openListener(); err != nil {
@@ -329,7 +260,7 @@ func (d *Daemon) run(ctx context.Context) {
 	d.life.wg.Go(func() { d.watchSignals(d.life.serving) })
 	d.life.wg.Go(func() { d.delivery.AwaitTeams(d.life.serving) })
 	d.life.wg.Go(func() { d.logEvents(d.life.serving) })
-	d.life.wg.Go(func() { d.pruneJournal(d.life.serving) })
+	d.life.wg.Go(func() { d.store.Maintain(d.life.serving, d.retention, d.tidy) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
 	tell(d.opts.Ready, "ok\n")
 	d.tellReady()

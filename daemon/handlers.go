@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -32,7 +33,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodRetry, d.agents.DenyAgents("send messages again", d.delivery.Retry))
 	s.Handle(ipc.MethodResolve, d.agents.DenyAgents("resolve messages", d.delivery.Resolve))
 	s.Handle(ipc.MethodKill, d.agents.DenyAgents("kill agents", d.agents.Kill))
-	s.Handle(ipc.MethodApprovals, d.listApprovals)
+	s.Handle(ipc.MethodApprovals, d.approvals.List)
 	s.Handle(ipc.MethodDecide, d.agents.DenyAgents("decide about approvals", d.approvals.Decide))
 	s.Handle(ipc.MethodCaller, d.agents.Caller)
 	s.Handle(ipc.MethodEvict, d.agents.Evict)
@@ -69,7 +70,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
 		Messages: messages, CostUSD: float64(costs) / 1e6,
 		OwnTurns: ownTurns, OwnCostUSD: float64(ownCosts) / 1e6,
-		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Env.Warnings(), d.approvals.Warnings(), d.pruneWarning(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
+		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Env.Warnings(), d.approvals.Warnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	reply.Journal = d.journalStatus()
 	if why := d.config.refused.Load(); why != nil {
@@ -86,10 +87,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 
 // journalStatus says how much is on record, and why nothing is accepted now.
 func (d *Daemon) journalStatus() ipc.Journal {
-	j := ipc.Journal{Path: d.opts.Paths.Journal, Error: d.store.WaitsFor()}
-	if damage := d.upkeep.damage.Load(); damage != nil && j.Error == "" {
-		j.Error = *damage
-	}
+	j := ipc.Journal{Path: d.opts.Paths.Journal, Error: cmp.Or(d.store.WaitsFor(), d.store.Damage())}
 	size, err := d.store.Size()
 	if err != nil {
 		if j.Error == "" {

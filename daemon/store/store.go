@@ -38,7 +38,10 @@ type Store struct {
 	stop    context.CancelFunc
 	fatal   atomic.Pointer[error] // why the daemon ends, when that is the journal's fault
 
-	mu     sync.Mutex
+	damage atomic.Pointer[string]             // what Check found
+	pruned atomic.Pointer[journal.PruneTimes] // nil before the first time
+
+	mu     sync.Mutex    // protects the fields below
 	found  chan struct{} // closed when there is space again; nil while there is
 	why    string
 	doubt  []string // messages that were refused, and may be on disk all the same

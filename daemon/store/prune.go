@@ -1,9 +1,8 @@
-package daemon
+package store
 
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"iris/daemon/journal"
@@ -19,15 +18,10 @@ const (
 	pruneDoubt = 30 * pruneEvery  // since the wait began: longer, and it begins anew
 )
 
-// upkeep is what is known of the journal's state.
-type upkeep struct {
-	damage atomic.Pointer[string]             // what Check found
-	prune  atomic.Pointer[journal.PruneTimes] // nil before the first time
-}
-
-// pruneJournal reads the whole journal once, to find damage before somebody
-// needs what is damaged, and removes what is older than retention each day.
-func (d *Daemon) pruneJournal(ctx context.Context) {
+// Maintain reads the whole journal once, to find damage before somebody needs what is
+// damaged, and removes what is older than retention each day, which it asks for then. It
+// calls done after each time, and returns when ctx ends.
+func (s *Store) Maintain(ctx context.Context, retention func() time.Duration, done func()) {
 	timer := time.NewTimer(pruneFirst)
 	defer timer.Stop()
 	last := readClock()
@@ -39,39 +33,39 @@ func (d *Daemon) pruneJournal(ctx context.Context) {
 		}
 		timer.Reset(pruneEvery)
 		if first {
-			d.checkJournal()
+			s.checkJournal()
 		}
-		d.config.look()
+		keep := retention()
 		now := readClock()
-		if err := d.prune(now.wall, now.step(last)); err != nil {
-			d.log.Error("journal not pruned", "err", d.store.Heed(err))
+		if err := s.prune(now.wall, now.step(last), keep); err != nil {
+			s.Log.Error("journal not pruned", "err", s.Heed(err))
 		}
 		last = now
-		d.tidy()
+		done()
 	}
 }
 
-// prune removes what is older than retention by a clock that says now and was set
+// prune removes what is older than keep by a clock that says now and was set
 // ahead by step since it was last looked at. Where it may be wrong this waits for a
 // day: a key that is forgotten has its message run again.
-func (d *Daemon) prune(now time.Time, step time.Duration) error {
-	times, err := d.store.PruneTimes()
+func (s *Store) prune(now time.Time, step, keep time.Duration) error {
+	times, err := s.Journal.PruneTimes()
 	if err != nil {
 		return err
 	}
 	times = judge(times, now, step)
-	d.upkeep.prune.Store(&times)
-	if err := d.store.SetPruneTimes(times); err != nil {
+	s.pruned.Store(&times)
+	if err := s.Journal.SetPruneTimes(times); err != nil {
 		return err
 	}
 	if !times.Since.IsZero() {
-		d.log.Warn("journal not pruned yet", "since", times.Since, "why", times.Why)
+		s.Log.Warn("journal not pruned yet", "since", times.Since, "why", times.Why)
 		return nil
 	}
-	before := now.Add(-d.config.Load().Retention)
-	p, err := d.store.Prune(before, before)
+	before := now.Add(-keep)
+	p, err := s.Journal.Prune(before, before)
 	if p.Messages+p.Keys+p.Owns > 0 {
-		d.log.Info("journal pruned", "messages", p.Messages, "keys", p.Keys, "own_turns", p.Owns)
+		s.Log.Info("journal pruned", "messages", p.Messages, "keys", p.Keys, "own_turns", p.Owns)
 	}
 	return err
 }
@@ -97,11 +91,11 @@ func judge(t journal.PruneTimes, now time.Time, step time.Duration) journal.Prun
 	return t
 }
 
-// pruneWarning is what status says while old messages are kept. A clock that is
+// PruneWarnings are what status says while old messages are kept. A clock that is
 // back before the wait began was wrong then, and nothing waits any more. A journal
 // that is new, or was written by an earlier iris, is no matter for a warning.
-func (d *Daemon) pruneWarning(now time.Time) []string {
-	t := d.upkeep.prune.Load()
+func (s *Store) PruneWarnings(now time.Time) []string {
+	t := s.pruned.Load()
 	if t == nil || t.Since.IsZero() || t.Last.IsZero() || now.Before(t.Since) {
 		return nil
 	}
@@ -121,10 +115,18 @@ func readClock() clock { return clock{time.Now().Round(0), uptime()} } // Round:
 func (c clock) step(last clock) time.Duration { return c.wall.Sub(last.wall) - (c.up - last.up) }
 
 // checkJournal reports what is damaged, in the log and by status.
-func (d *Daemon) checkJournal() {
-	if err := d.store.Check(); err != nil {
+func (s *Store) checkJournal() {
+	if err := s.Journal.Check(); err != nil {
 		why := err.Error()
-		d.upkeep.damage.Store(&why)
-		d.log.Error("journal is damaged", "err", err)
+		s.damage.Store(&why)
+		s.Log.Error("journal is damaged", "err", err)
 	}
+}
+
+// Damage says what is damaged in the journal; empty when nothing is known to be.
+func (s *Store) Damage() string {
+	if why := s.damage.Load(); why != nil {
+		return *why
+	}
+	return ""
 }

@@ -1,4 +1,4 @@
-package daemon
+package store
 
 import (
 	"log/slog"
@@ -6,48 +6,46 @@ import (
 	"testing"
 	"time"
 
-	"iris/config"
 	"iris/daemon/journal"
 )
 
-// pruned is a daemon that only prunes, with a journal of its own.
-func pruned(t *testing.T) *Daemon {
+// opened is a Store with a journal of its own.
+func opened(t *testing.T) *Store {
 	t.Helper()
-	d := newDaemon(Options{})
-	d.log = slog.New(slog.DiscardHandler)
-	d.config.current.Store(&config.Config{Retention: journal.Retention})
+	s := New(Options{})
+	s.Log = slog.New(slog.DiscardHandler)
 	var err error
-	if d.store.Journal, err = journal.Open(filepath.Join(t.TempDir(), "journal")); err != nil {
+	if s.Journal, err = journal.Open(filepath.Join(t.TempDir(), "journal")); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.store.Close() })
-	return d
+	t.Cleanup(func() { s.Close() })
+	return s
 }
 
 const day = 24 * time.Hour
 
 // look prunes at a time of day and says whether the key of a message that ended
 // at the start is still known.
-func look(t *testing.T, d *Daemon, n journal.New, now time.Time, step time.Duration) bool {
+func look(t *testing.T, s *Store, n journal.New, now time.Time, step time.Duration) bool {
 	t.Helper()
-	if err := d.prune(now, step); err != nil {
+	if err := s.prune(now, step, journal.Retention); err != nil {
 		t.Fatal(err)
 	}
 	n.ID = "other"
-	found, err := d.store.Find(n)
+	found, err := s.Find(n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return found.Existing
 }
 
-func keyed(t *testing.T, d *Daemon, now time.Time) journal.New {
+func keyed(t *testing.T, s *Store, now time.Time) journal.New {
 	t.Helper()
 	n := journal.New{ID: "m1", Team: "api", Body: []byte("x"), At: now, Options: journal.Options{Key: "k"}}
-	if _, err := d.store.Accept(n); err != nil {
+	if _, err := s.Accept(n); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.store.End(n.ID, journal.End{State: journal.Cancelled, At: now}); err != nil {
+	if _, err := s.End(n.ID, journal.End{State: journal.Cancelled, At: now}); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -60,14 +58,14 @@ func TestClockFarAheadForAMomentForgetsNoKey(t *testing.T) {
 	far := now.Add(1000 * day)
 	for _, earlier := range []bool{false, true} {
 		for _, step := range []time.Duration{0, 1000 * day} {
-			d := pruned(t)
-			n := keyed(t, d, now)
+			s := opened(t)
+			n := keyed(t, s, now)
 			if earlier {
-				look(t, d, n, now.Add(-2*day), 0)
-				look(t, d, n, now.Add(-day), 0)
+				look(t, s, n, now.Add(-2*day), 0)
+				look(t, s, n, now.Add(-day), 0)
 			}
-			known := look(t, d, n, far, step) && look(t, d, n, now.Add(day), 0) &&
-				look(t, d, n, far.Add(time.Hour), 0) && look(t, d, n, far.Add(2*time.Hour), 0)
+			known := look(t, s, n, far, step) && look(t, s, n, now.Add(day), 0) &&
+				look(t, s, n, far.Add(time.Hour), 0) && look(t, s, n, far.Add(2*time.Hour), 0)
 			if !known {
 				t.Errorf("forgotten: with a prune before %t, step %v", earlier, step)
 			}
@@ -90,19 +88,19 @@ func TestPruneWaitsForADay(t *testing.T) {
 		"after the clock went on": {last: day, step: time.Minute},
 		"after a clock set back":  {last: -10 * day, step: -11 * day},
 	} {
-		d := pruned(t)
-		n := keyed(t, d, now.Add(-journal.Retention-time.Minute))
-		if err := d.store.SetPruneTimes(journal.PruneTimes{Last: now.Add(-c.last)}); err != nil {
+		s := opened(t)
+		n := keyed(t, s, now.Add(-journal.Retention-time.Minute))
+		if err := s.SetPruneTimes(journal.PruneTimes{Last: now.Add(-c.last)}); err != nil {
 			t.Fatal(err)
 		}
-		if got := look(t, d, n, now, c.step); got != c.want || (len(d.pruneWarning(now)) > 0) != c.want {
-			t.Errorf("%s: kept %t, warnings %q", name, got, d.pruneWarning(now))
+		if got := look(t, s, n, now, c.step); got != c.want || (len(s.PruneWarnings(now)) > 0) != c.want {
+			t.Errorf("%s: kept %t, warnings %q", name, got, s.PruneWarnings(now))
 		}
-		if c.want && !look(t, d, n, now.Add(time.Hour), 0) {
+		if c.want && !look(t, s, n, now.Add(time.Hour), 0) {
 			t.Errorf("%s: removed after an hour", name)
 		}
-		if look(t, d, n, now.Add(pruneEvery), 0) || len(d.pruneWarning(now)) > 0 {
-			t.Errorf("%s: kept after a day, warnings %q", name, d.pruneWarning(now))
+		if look(t, s, n, now.Add(pruneEvery), 0) || len(s.PruneWarnings(now)) > 0 {
+			t.Errorf("%s: kept after a day, warnings %q", name, s.PruneWarnings(now))
 		}
 	}
 }
