@@ -43,11 +43,10 @@ func (s *Supervisor) Restore(h *pool.Handoff, live map[string]pool.Adopted[*clau
 	s.own.adopted(func() { s.Pool.Restore(h, live) }, s.Pool.Works)
 }
 
-// Adopted reports whether a process was adopted, and which message it ran then; empty
-// for none.
-func (s *Supervisor) Adopted(process string) (message string, ok bool) {
-	message, ok = s.adopted[process]
-	return message, ok
+// HasTurn reports whether a process was adopted while it ran that message.
+func (s *Supervisor) HasTurn(process, message string) bool {
+	turn, ok := s.adopted[process]
+	return ok && turn == message
 }
 
 // HasAdopted reports whether any process was adopted.

@@ -43,7 +43,7 @@ func (s *Supervisor) askAgents(ctx context.Context, teams []ipc.TeamCheck) {
 	}
 }
 
-// ShowEnv answers team.env: the environment of a team's agents, with its secrets masked.
+// ShowEnv answers config.env: the environment of a team's agents, with its secrets masked.
 func (s *Supervisor) ShowEnv(_ context.Context, c *ipc.Call) (any, error) {
 	var t ipc.Target
 	if err := c.Bind(&t); err != nil {
@@ -62,7 +62,7 @@ func (s *Supervisor) ShowEnv(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, fault.New(ipc.CodeCannotRun, "environment", err)
 	}
 	for i, v := range vars {
-		vars[i] = Mask(v)
+		vars[i] = mask(v)
 	}
 	return ipc.Env{Team: team.Name, Vars: vars}, nil
 }

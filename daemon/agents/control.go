@@ -43,7 +43,7 @@ func (s *Supervisor) Kill(ctx context.Context, c *ipc.Call) (any, error) {
 			return nil, err
 		}
 	}
-	killed := append(s.Pool.Kill(match), s.KillOrphans(ctx, match)...)
+	killed := append(s.Pool.Kill(match), s.killOrphans(ctx, match)...)
 	reply := s.stoppedReply(killed, nil)
 	if t.Tree {
 		reply.Daemons = s.endDaemons(match)

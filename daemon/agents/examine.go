@@ -21,7 +21,7 @@ func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	e := NewEnvironment(true, nil, &wg)
+	e := newEnvironment(true, nil, &wg)
 	return examineTeams(ctx, cfg, e, paths, nil), nil
 }
 

@@ -23,9 +23,9 @@ type Orphan struct {
 	gone <-chan struct{} // closed when it has left and its message is settled
 }
 
-// KillOrphans ends those that match, with their tools, and returns them when
+// killOrphans ends those that match, with their tools, and returns them when
 // what they ran is on record, or when ctx ends: a full disk may take long.
-func (s *Supervisor) KillOrphans(ctx context.Context, match func(pool.Key) bool) []Info {
+func (s *Supervisor) killOrphans(ctx context.Context, match func(pool.Key) bool) []Info {
 	var killed []Info
 	for _, l := range s.orphans {
 		select {

@@ -10,8 +10,8 @@ import (
 	"iris/pool/claude"
 )
 
-// SettleLook is how often Settle looks at the agents and for a daemon.
-const SettleLook = 200 * time.Millisecond
+// settleLook is how often Settle looks at the agents and for a daemon.
+const settleLook = 200 * time.Millisecond
 
 // SettleOptions say what Settle works on.
 type SettleOptions struct {
@@ -30,7 +30,7 @@ type SettleOptions struct {
 // live when it ends: after orphan_timeout, when ctx ends, or when there is a daemon.
 func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	s := settling{SettleOptions: o, begun: time.Now(), seen: map[string]*settlingAgent{}}
-	tick := time.NewTicker(SettleLook)
+	tick := time.NewTicker(settleLook)
 	defer tick.Stop()
 	for {
 		done, err := s.look()

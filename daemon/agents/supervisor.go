@@ -80,7 +80,7 @@ func New(o Options) (*Supervisor, error) {
 		s.Reaper.Close()
 		return nil, fmt.Errorf("follow the agents' output: %w", err)
 	}
-	s.Env = NewEnvironment(o.FromShell, s.Reaper, o.Goroutines)
+	s.Env = newEnvironment(o.FromShell, s.Reaper, o.Goroutines)
 	return s, nil
 }
 

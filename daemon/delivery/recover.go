@@ -65,10 +65,7 @@ func (d *Dispatcher) recoverRunning(left map[string]*agents.Orphan) error {
 	for msg, err := range d.o.Store.Running() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok {
-			continue
-		}
-		if turn, ok := d.o.Agents.Adopted(msg.Last().Process); ok && turn == msg.ID { // it goes on, or has ended by now
+		} else if !ok || d.o.Agents.HasTurn(msg.Last().Process, msg.ID) { // the latter goes on, or has ended by now
 			continue
 		}
 		m := d.restored(&msg)
