@@ -1,7 +1,18 @@
 // Package daemon wires iris together and gives it its lifetime: the lock, the
-// log, the configuration and its reload, the pool with its agents, and the
-// socket. It holds no policy: what runs when is package pool's, what an agent
-// says is package claude's.
+// log, the configuration and its reload, the table of RPC methods, the socket, and
+// its replacement. It holds no policy: what runs when is package pool's, what an agent
+// says is package claude's, and each part below has an owner.
+//
+//	daemon ── lifetime, wire.go, handlers.go
+//	  ├─ delivery       a message's whole life
+//	  │    ├─ agents         starting them, orphans, who a caller is
+//	  │    └─ approval       tools that wait for permission
+//	  ├─ conversation   which session and model each one has
+//	  ├─ store          the journal, and the wait for space on its disk
+//	  └─ fault          error -> code, word, hint
+//
+// A part imports only what stands below it in delivery, agents, conversation, store,
+// fault; what it needs of one above it is handed in by wire.go as a function.
 //
 // Run owns every goroutine; when it returns none is left. The order at the end
 // is: refuse new messages, let running turns end until drain_timeout, stop the
@@ -29,6 +40,7 @@ import (
 	"iris/daemon/agents"
 	"iris/daemon/approval"
 	"iris/daemon/conversation"
+	"iris/daemon/delivery"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/daemon/store"
@@ -68,16 +80,14 @@ type Daemon struct {
 	log     *slog.Logger
 	logged  atomic.Uint64 // last event in the log
 	config  configuration
-	upkeep  upkeep
 	socket  socket
 
 	store         *store.Store
 	conversations *conversation.Registry
 	approvals     *approval.Registry
-	agents        keeper
+	agents        *agents.Supervisor
 	pool          *pool.Pool[*claude.Process]
-	inflight      inflight
-	holds         holds
+	delivery      *delivery.Dispatcher
 }
 
 // program is which program this process is. It is not changed after the start.
@@ -101,13 +111,13 @@ func Run(ctx context.Context, o Options) error {
 // lifetime is the whole life of a daemon.
 func (d *Daemon) lifetime(ctx context.Context) error {
 	ctx, d.life.quit = context.WithCancel(ctx)
-	d.inflight.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
-	defer d.inflight.tidy.Stop()
+	d.life.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
+	defer d.life.tidy.Stop()
 	defer d.end()
 	if err := d.open(); err != nil {
 		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
 		d.opts.Service.Tell("STATUS=not started: " + err.Error())
-		if len(d.agents.adopted) > 0 { // the turns of the program before this one go on without it
+		if d.agents != nil && d.agents.HasAdopted() { // the turns of the program before this one go on without it
 			close(d.life.left)
 		}
 		return err
@@ -122,24 +132,18 @@ func newDaemon(o Options) *Daemon {
 		program: program{since: time.Now(), generation: 1, boot: procs.BootID()},
 		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), draining: make(chan struct{})},
 		swap:    swap{requests: make(chan replacement)},
-		agents:  keeper{adopted: map[string]string{}},
-		holds:   holds{teamGone: make(chan struct{}, 1)},
 	}
 	d.life.serving, d.life.endServing = context.WithCancel(context.Background())
 	d.life.force, d.life.forceNow = context.WithCancel(context.Background())
 	d.store = store.New(store.Options{
-		Opened: d.life.opened, Go: d.life.wg.Go, OnFull: d.inflight.recent.close,
+		Opened: d.life.opened, Go: d.life.wg.Go, OnFull: func() { d.delivery.DropOutputs() },
 		OnFatal: func() { d.life.forceNow(); d.life.quit() },
-		IsLive:  func(id string) bool { return d.inflight.live.get(id) != nil },
+		IsLive:  func(id string) bool { return d.delivery.IsLive(id) },
 	})
 	d.conversations = conversation.New(d.store)
 	d.program.prefix = newPrefix(d.program.since)
 	if h := o.Handover; h != nil {
 		d.program.since, d.program.generation, d.program.prefix = h.Since, h.Generation+1, h.Prefix
-		d.inflight.messages.Store(h.Messages)
-		d.inflight.costs.Store(h.Costs)
-		d.agents.own.turns.Store(h.OwnTurns)
-		d.agents.own.costs.Store(h.OwnCosts)
 		d.logged.Store(h.Logged)
 		for _, n := range h.Notices {
 			d.conversations.PutNotice(n.Key, n.Text)
@@ -199,7 +203,9 @@ func (d *Daemon) openJournal() (wait func() error) {
 	d.atEnd(func() {
 		<-done
 		if d.store.Journal != nil {
-			d.recordOwn()
+			if d.agents != nil {
+				d.agents.RecordOwn()
+			}
 			d.store.Close()
 		}
 	})
@@ -229,33 +235,6 @@ func (d *Daemon) problems() []string {
 	return strings.Split(d.opts.Problems.Error(), "\n")
 }
 
-// openAgents opens the pool with what drives its processes.
-func (d *Daemon) openAgents() error {
-	var err error
-	if d.agents.reaper, err = procs.NewReaper(d.opts.Handover.pids()...); err != nil {
-		return err
-	}
-	d.atEnd(d.closeAgents(d.agents.reaper.Close))
-	if d.agents.follower, err = claude.NewFollower(); err != nil {
-		return fmt.Errorf("follow the agents' output: %w", err)
-	}
-	d.atEnd(d.closeAgents(d.agents.follower.Close))
-	d.atEnd(d.inflight.recent.close)
-	d.agents.env = agents.NewEnvironment(d.byOthers(), d.agents.reaper, &d.life.wg)
-	d.atEnd(d.life.wg.Wait)
-	d.openApprovals() // ended after the pool
-	d.config.log, d.config.reloaders = d.log, d.reloaders()
-	cfg := d.config.Load()
-	d.pool = pool.New(pool.Config[*claude.Process]{
-		Limits:   limits(cfg),
-		Settings: d.settings,
-		Start:    d.startAgent,
-		Prefix:   d.program.prefix,
-	})
-	d.atEnd(d.closeAgents(d.pool.Close))
-	return nil
-}
-
 func (d *Daemon) openSocket() error {
 	var err error
 	if d.socket.listener, err = d.openListener(); err != nil {
@@ -279,9 +258,9 @@ func (d *Daemon) run(ctx context.Context) {
 	close(d.life.opened)
 	d.openFront(ctx, d.socket.listener)
 	d.life.wg.Go(func() { d.watchSignals(d.life.serving) })
-	d.life.wg.Go(func() { d.awaitTeams(d.life.serving) })
+	d.life.wg.Go(func() { d.delivery.AwaitTeams(d.life.serving) })
 	d.life.wg.Go(func() { d.logEvents(d.life.serving) })
-	d.life.wg.Go(func() { d.pruneJournal(d.life.serving) })
+	d.life.wg.Go(func() { d.store.Maintain(d.life.serving, d.retention, d.tidy) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
 	tell(d.opts.Ready, "ok\n")
 	d.tellReady()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"iris/daemon/agents"
 	"iris/ipc"
 	"iris/pool/claude/claudetest"
 )
@@ -57,7 +58,7 @@ func TestBadMessagesAreRefusedBeforeAnAgentStarts(t *testing.T) {
 		{ipc.Send{Team: "apo", Text: "x"}, ipc.CodeNotFound, `no team "apo"`},
 		{ipc.Send{Team: "echo", Session: "../x", Text: "x"}, ipc.CodeUsage, "session"},
 		{ipc.Send{Team: "echo", Session: "~own", Text: "x"}, ipc.CodeUsage, "session"},
-		{ipc.Send{Team: "echo", Text: strings.Repeat("x", MaxMessage+1)}, ipc.CodeUsage, "bytes"},
+		{ipc.Send{Team: "echo", Text: strings.Repeat("x", agents.MaxMessage+1)}, ipc.CodeUsage, "bytes"},
 		{ipc.Send{Team: "api", Text: "x"}, ipc.CodeCannotRun, gone},
 	} {
 		_, err := call[ipc.Reply](d, ipc.MethodSend, c.send)

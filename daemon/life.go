@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // life is the lifetime of a daemon, and of all that it has started.
@@ -21,6 +22,8 @@ type life struct {
 	draining chan struct{} // closed when the daemon is to end
 	gone     chan struct{} // closed when the last agent is
 	left     chan struct{} // closed when running turns have been left
+
+	tidy *time.Timer // gives memory back a while after the last large text
 
 	leave   atomic.Bool // running turns are left to their agents
 	follows atomic.Bool // another daemon follows at once: waiting clients come back to it

@@ -1,47 +1,16 @@
 package daemon
 
 import (
-	"io"
-	"log/slog"
-	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
 
-	"iris/config"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
 	"iris/pool/turn"
 )
-
-// quietDaemon is one that serves nobody and has no agents.
-func quietDaemon(t *testing.T) *Daemon {
-	t.Helper()
-	d := newDaemon(Options{})
-	t.Cleanup(d.quitAll)
-	d.log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	d.store.Log = d.log
-	d.config.current.Store(&config.Config{
-		Settings: config.Settings{BackgroundWait: true},
-		Teams:    map[string]*config.Team{"hasty": {Name: "hasty"}},
-	})
-	var err error
-	if d.store.Journal, err = journal.Open(filepath.Join(t.TempDir(), "journal")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.store.Close() })
-	d.pool = pool.New(pool.Config[*claude.Process]{Limits: pool.Limits{MaxProcesses: 2}})
-	t.Cleanup(d.pool.Close)
-	return d
-}
-
-func (d *Daemon) quitAll() {
-	d.life.endServing()
-	d.life.forceNow()
-	d.store.StopWaiting()
-}
 
 var api = pool.Key{Team: "api", Session: "s"}
 
@@ -55,9 +24,9 @@ func TestOwnTurnIsToldCountedAndRecorded(t *testing.T) {
 	turn := claude.OwnTurn{
 		Origin: claude.OriginScheduler, At: at, Text: "secret", CostUSD: 0.0123, Usage: turn.Usage{Input: 7}, Model: "m",
 	}
-	d.ownTurn(api, proc.ID, &turn)
+	d.agents.OwnTurn(api, proc.ID, &turn)
 	turn.Err, turn.At, turn.CostUSD = "secret, too", at.Add(1), 0
-	d.ownTurn(api, proc.ID, &turn)
+	d.agents.OwnTurn(api, proc.ID, &turn)
 	var told []string
 	events, _, _ := d.pool.Events(0)
 	for _, e := range events {
@@ -68,7 +37,8 @@ func TestOwnTurnIsToldCountedAndRecorded(t *testing.T) {
 	if want := []string{"scheduler: $0.0123", "scheduler: failed, $0.0000"}; !reflect.DeepEqual(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
-	if d.agents.own.turns.Load() != 2 || d.agents.own.costs.Load() != 12300 || d.inflight.messages.Load() != 0 || d.inflight.costs.Load() != 0 {
+	turns, costs := d.agents.OwnTotals()
+	if messages, spent := d.delivery.Totals(); turns != 2 || costs != 12300 || messages != 0 || spent != 0 {
 		t.Error("counted wrongly")
 	}
 	n := 0
@@ -83,75 +53,20 @@ func TestOwnTurnIsToldCountedAndRecorded(t *testing.T) {
 }
 
 func TestAgentThatWorksByItselfIsShown(t *testing.T) {
-	_, d, _ := startInside(t, fakeTeam(t, "api"))
+	_, d, td := startInside(t, fakeTeam(t, "api"))
 	proc, err := d.pool.Wake(t.Context(), api)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.works(proc.ID, "subagents: tests")
+	d.pool.Works(proc.ID, "subagents: tests")
 	d.pool.OwnTurn(proc.ID, "task-notification: $0.01")
-	p := d.processes(d.pool.Snapshot().Processes)[0]
+	p := mustCall[ipc.ProcessList](td, ipc.MethodList, nil).Processes[0]
 	if p.State != "busy" || p.Works != "subagents: tests" || p.Own != 1 || p.TurnSince == nil || p.Why != "works by itself: subagents: tests" {
 		t.Errorf("got %+v", p)
 	}
-	d.works(proc.ID, "")
-	if p := d.processes(d.pool.Snapshot().Processes)[0]; p.State != "idle" || p.Works != "" || p.Own != 1 {
+	d.pool.Works(proc.ID, "")
+	if p := mustCall[ipc.ProcessList](td, ipc.MethodList, nil).Processes[0]; p.State != "idle" || p.Works != "" || p.Own != 1 {
 		t.Errorf("got %+v", p)
-	}
-}
-
-// What an adopted agent says before the pool knows it is not lost.
-func TestWorkOfAdoptedAgents(t *testing.T) {
-	d := quietDaemon(t)
-	d.agents.own.adopting()
-	d.works("p-1", "") // has ended meanwhile
-	d.works("p-2", "peer")
-	restored := false
-	got := map[string]string{"p-1": "scheduler"} // as the pool restores them
-	d.agents.own.adopted(func() { restored = true }, func(process, on string) {
-		if !restored {
-			t.Error("told before the pool is restored")
-		}
-		got[process] = on
-	})
-	if want := map[string]string{"p-1": "", "p-2": "peer"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	d.works("p-2", "") // no longer kept
-	if d.agents.own.early != nil {
-		t.Errorf("kept %v", d.agents.own.early)
-	}
-}
-
-func TestTurnWaitsForBackgroundWork(t *testing.T) {
-	d := quietDaemon(t)
-	for _, c := range []struct {
-		team   string
-		noWait bool
-		want   bool
-	}{{"api", false, false}, {"api", true, true}, {"hasty", false, true}} {
-		n := journal.New{ID: "m-" + c.team, Team: c.team, Options: journal.Options{NoWait: c.noWait}}
-		m := d.newDelivery(n)
-		if m.turn(pool.Turn{}); m.noWait != c.want {
-			t.Errorf("%+v: got %v", c, m.noWait)
-		}
-	}
-	got, err := d.store.Accept(journal.New{ID: "m", Team: "api", Body: []byte("x"), At: time.Now(), Options: journal.Options{NoWait: true}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	msg, err := d.store.Message(got.ID)
-	m := d.restored(&msg)
-	if m.turn(pool.Turn{}); err != nil || !m.noWait {
-		t.Errorf("after a restart it waits (%v)", err)
-	}
-}
-
-func TestEarlierAnswersAreInTheReply(t *testing.T) {
-	d := quietDaemon(t)
-	res := &turn.Result{Outcome: turn.Success, Text: "found", Earlier: []string{"launched", "still at it"}}
-	if got := d.reply(api, "m", res, nil); !reflect.DeepEqual(got.Earlier, res.Earlier) || got.Text != "found" {
-		t.Errorf("got %+v", got)
 	}
 }
 

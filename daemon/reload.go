@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"iris/config"
-	"iris/config/sys"
 	"iris/ipc"
 )
 
@@ -49,7 +48,7 @@ func (d *Daemon) reloaders() []reloader {
 		{"umask", func(c *config.Config) { syscall.Umask(int(c.Umask)) }},
 		{"pool", func(c *config.Config) { d.pool.Reconfigure(limits(c)) }},
 		{"approvals", func(*config.Config) { d.approvals.ClearWarnings() }},
-		{"held conversations", func(*config.Config) { d.releaseTeams() }},
+		{"held conversations", func(*config.Config) { d.delivery.ReleaseTeams() }},
 	}
 }
 
@@ -158,7 +157,7 @@ func (d *Daemon) watchSignals(ctx context.Context) {
 		}
 		d.log.Info("signal", "signal", sig.String())
 		if sig == syscall.SIGHUP {
-			d.agents.env.Refresh()
+			d.agents.Env.Refresh()
 			d.config.reload()
 			continue
 		}
@@ -172,21 +171,6 @@ func (d *Daemon) watchSignals(ctx context.Context) {
 			d.life.quit()
 			d.life.forceNow()
 			signal.Reset(syscall.SIGTERM, syscall.SIGINT) // a third one ends the process
-		}
-	}
-}
-
-// awaitTeams looks at the configuration each second while messages wait for their team to
-// come back to it, since nobody need ask for anything then. It returns when ctx ends.
-func (d *Daemon) awaitTeams(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-d.holds.teamGone:
-		}
-		for d.lacksTeams() && sys.Sleep(ctx, time.Second) {
-			d.config.look()
 		}
 	}
 }

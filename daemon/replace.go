@@ -33,7 +33,7 @@ const (
 //	              pauseAgents    no agent is read or written to, and no turn ends
 //	              journal.Close  from here on there is no way back
 //	              execute        the state is in memory that the program is handed, and the descriptors are open
-//	takeUp        in the new image: agents first, then what the journal has
+//	recover       in the new image: agents first, then what the journal has
 //
 // Until the journal closes, whatever fails undoes what was done before it. After
 // that the daemon ends and leaves the turns to their agents, as after a crash.
@@ -111,7 +111,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	}
 	d.log.Info("replaced", "program", r.program, "agents", len(h.Agents), "took", time.Since(begun).String())
 	h.Socket = socket
-	d.recordOwn()
+	d.agents.RecordOwn()
 	if err = d.store.Close(); err == nil {
 		h.Quit = ctx.Err() != nil
 		err = execute(r.program, d.opts.Args, h)
@@ -130,32 +130,7 @@ func (d *Daemon) standStill(ctx context.Context) error {
 	if err := d.pool.Freeze(ctx); err != nil {
 		return err
 	}
-	for _, id := range d.pool.Snapshot().Waiting {
-		if m := d.inflight.live.get(id); m != nil {
-			if err := m.shelve(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// shelve has the journal say that a message waits, and its sender know its id.
-func (m *delivery) shelve(ctx context.Context) error {
-	m.mu.Lock()
-	told := m.accepted
-	m.mu.Unlock()
-	m.accept()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !told && m.accepted {
-		position, _ := m.d.pool.Position(m.new.ID)
-		m.notify(ipc.MessageState{ID: m.new.ID, State: "queued", Position: position})
-	}
-	if m.over {
-		return nil
-	}
-	return m.notTaken(ctx, "the agent did not take it")
+	return d.delivery.PersistQueued(ctx, d.pool.Snapshot().Waiting)
 }
 
 // front is what serves the socket. It ends before the rest of the daemon.
@@ -261,7 +236,7 @@ func (d *Daemon) canPause(ctx context.Context) error {
 
 // unpause undoes pauseAgents.
 func (d *Daemon) unpause() {
-	for _, p := range d.liveAgents() {
+	for _, p := range d.agents.Live() {
 		p.Agent.Unpause()
 	}
 }
@@ -276,7 +251,7 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		return nil, err
 	}
 	h := d.handover()
-	for _, p := range d.liveAgents() {
+	for _, p := range d.agents.Live() {
 		state, err := p.Agent.Pause(ctx)
 		if err != nil {
 			return undo(err)
@@ -284,7 +259,7 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		paused = append(paused, p.Agent)
 		h.Agents = append(h.Agents, state)
 	}
-	if h.leaves(d.agents.reaper.Children()) {
+	if h.leaves(d.agents.Reaper.Children()) {
 		return undo(errCommand)
 	}
 	var quiescent bool
@@ -316,9 +291,11 @@ func (h *Handover) consistent() bool {
 
 // handover is all but the agents and the socket.
 func (d *Daemon) handover() *Handover {
+	messages, costs := d.delivery.Totals()
+	ownTurns, ownCosts := d.agents.OwnTotals()
 	return &Handover{
-		Format: handoverFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.env.FromShell(),
+		Format: handoverFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.Env.FromShell(),
 		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.program.prefix,
-		Messages: d.inflight.messages.Load(), Costs: d.inflight.costs.Load(), OwnTurns: d.agents.own.turns.Load(), OwnCosts: d.agents.own.costs.Load(), Logged: d.logged.Load(), Notices: d.conversations.Notices(),
+		Messages: messages, Costs: costs, OwnTurns: ownTurns, OwnCosts: ownCosts, Logged: d.logged.Load(), Notices: d.conversations.Notices(),
 	}
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -249,7 +250,7 @@ func TestMessageThatIsTakenUpOnAFullDiskIsNotLeft(t *testing.T) {
 
 	dm := newDaemon(Options{Paths: d.paths, Version: "test", Stderr: io.Discard})
 	ctx, quit := context.WithCancel(t.Context())
-	dm.life.quit, dm.inflight.tidy = quit, time.AfterFunc(time.Hour, func() {})
+	dm.life.quit, dm.life.tidy = quit, time.AfterFunc(time.Hour, func() {})
 	defer dm.end()
 	if err := dm.open(); err != nil {
 		t.Fatal(err)
@@ -282,29 +283,53 @@ func TestFullDiskKeepsNoOutputForLater(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	_, dm, d := startInside(t, fakeTeam(t, "api"))
+	d := startDaemon(t, fakeTeam(t, "api"))
 	if _, err := ask(d, "api", "echo:warm"); err != nil {
 		t.Fatal(err)
 	}
 	gated, open := gate(t)
 	id := submit(d, ipc.Send{Team: "api", Text: "slow:20:@" + gated}).ID
 	eventually(t, "the turn", func() bool { return show(d, id).State == "running" })
-	m := dm.inflight.live.get(id)
-	opened := make(chan output, 1)
-	m.attach(opened, 0)
-	m.detach(opened)
-	dm.inflight.recent.keep(id, <-opened)
+	before := openSpools(d)
+	first := new(streamed)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	first.line = cancel
+	c := d.client()
+	c.OnNotify = first.notify
+	if err := c.Call(ctx, ipc.MethodStream, ipc.Stream{ID: id, Partial: true}, nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	c.Close()
+	eventually(t, "the end of the call", func() bool { return mustCall[ipc.Status](d, ipc.MethodStatus, nil).Clients == 1 })
+	if n := openSpools(d); n != before+1 {
+		t.Errorf("%d spools are open, want one more than %d", n, before)
+	}
 	fix := fillDisk(d)
-	eventually(t, "the end of what is kept", func() bool {
-		dm.inflight.recent.mu.Lock()
-		defer dm.inflight.recent.mu.Unlock()
-		return len(dm.inflight.recent.kept) == 0
-	})
+	eventually(t, "the end of what is kept", func() bool { return openSpools(d) == before })
 	fix()
 	open()
 	if end := awaitEnd(d, id); end.State != "done" {
 		t.Errorf("got %+v", end)
 	}
+	if rest, _, err := stream(d, ipc.Stream{ID: id, After: first.seqs[0], Partial: true}); err != nil || len(rest.gaps) != 1 || len(rest.lines) != 0 {
+		t.Errorf("got %d lines, gaps %v, %v", len(rest.lines), rest.gaps, err)
+	}
+}
+
+// openSpools counts the descriptors of this process that are open on spools.
+func openSpools(d *testDaemon) (n int) {
+	d.t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, d.paths.Spool+"/") {
+			n++
+		}
+	}
+	return n
 }
 
 // A transcript that cannot be looked for is not gone.

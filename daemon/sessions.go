@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"iris/daemon/agents"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
@@ -62,7 +63,7 @@ func (d *Daemon) rewind(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, fault.Team(err)
 	}
 	to := transcript.Rewind{}
-	path := d.transcript(t, s.ID)
+	path := d.agents.Transcript(t, s.ID)
 	if err = transcript.ErrNoRewind; path != "" {
 		to, err = transcript.FindRewind(path, s.Rewound, p.Turns)
 	}
@@ -95,11 +96,11 @@ func (d *Daemon) resting(team, session string) (k pool.Key, s journal.Session, e
 }
 
 // agentOf returns the agent that has a conversation open.
-func (d *Daemon) agentOf(k pool.Key) (process, bool) {
+func (d *Daemon) agentOf(k pool.Key) (agents.Info, bool) {
 	all := d.pool.Snapshot().Processes
-	i := slices.IndexFunc(all, func(p process) bool { return p.Key == k })
+	i := slices.IndexFunc(all, func(p agents.Info) bool { return p.Key == k })
 	if i < 0 {
-		return process{}, false
+		return agents.Info{}, false
 	}
 	return all[i], true
 }

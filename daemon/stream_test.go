@@ -301,32 +301,3 @@ func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
 		}
 	}
 }
-
-// A reader may come back before the agent that was handed over is taken up.
-func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
-	_, dm, d := startInside(t, fakeTeam(t, "api"))
-	id := submit(d, ipc.Send{Team: "api", Text: "slow:100000:1ms"}).ID
-	s := new(streamed)
-	c := d.client()
-	c.OnNotify = s.notify
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	s.line = cancel
-	c.Call(ctx, ipc.MethodStream, ipc.Stream{ID: id, Partial: true}, nil)
-	m := dm.inflight.live.get(id)
-	msg, err := dm.store.Message(id)
-	if err != nil || m == nil || len(s.seqs) == 0 {
-		t.Fatalf("%v, %d lines, %v", m, len(s.seqs), err)
-	}
-	again := dm.restored(&msg)
-	again.running, again.offset = true, msg.Last().Offset
-	opened := make(chan output, 1)
-	again.attach(opened, s.seqs[0])
-	again.rejoin(m.agent)
-	st := <-opened
-	defer st.Close()
-	if st.Seq() != s.seqs[0] {
-		t.Errorf("it goes on after %d, want %d", st.Seq(), s.seqs[0])
-	}
-	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: id})
-}

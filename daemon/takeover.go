@@ -1,11 +1,7 @@
 package daemon
 
 import (
-	"os"
-
 	"iris/ipc"
-	"iris/pool"
-	"iris/pool/claude"
 )
 
 // takeLock claims the state directory, or goes on with the claim of the program
@@ -33,83 +29,4 @@ func (d *Daemon) openListener() (*ipc.Listener, error) {
 		return d.opts.Service.inherit(d.opts.Paths.Socket)
 	}
 	return ipc.Listen(d.opts.Paths.Socket)
-}
-
-// takeUp adopts the agents that the image before this one has handed over. One
-// that is not as the journal says is left to itself: its input ends, and it is
-// taken for one of an earlier daemon.
-func (d *Daemon) takeUp() error {
-	h := d.opts.Handover
-	if h == nil {
-		return nil
-	}
-	running, err := d.runningTurns()
-	if err != nil {
-		return err
-	}
-	d.agents.own.adopting()
-	live := map[string]pool.Adopted[*claude.Process]{}
-	for i := range h.Pool.Agents {
-		a := &h.Pool.Agents[i]
-		if h.agent(a.ID) == nil {
-			continue
-		}
-		if adopted, ok := d.adopt(a, *h.agent(a.ID), running[a.ID]); ok {
-			live[a.ID] = adopted
-		}
-	}
-	d.agents.own.adopted(func() { d.pool.Restore(&h.Pool, live) }, d.pool.Works)
-	return nil
-}
-
-// runningTurns returns the messages that are running, by the process that has
-// them.
-func (d *Daemon) runningTurns() (map[string]*delivery, error) {
-	running := map[string]*delivery{}
-	for msg, err := range d.store.Running() {
-		if ok, err := d.readable(err); err != nil {
-			return nil, err
-		} else if ok {
-			m := d.restored(&msg)
-			m.offset, m.uuid = msg.Last().Offset, msg.Last().UUID
-			running[msg.Last().Process] = m
-		}
-	}
-	return running, nil
-}
-
-// adopt takes over one agent, and the turn that it is in.
-func (d *Daemon) adopt(a *pool.HandoffAgent, h claude.Handed, m *delivery) (live pool.Adopted[*claude.Process], ok bool) {
-	stdin := os.NewFile(uintptr(h.Stdin), "stdin of "+h.Process)
-	turn := ""
-	if m != nil {
-		turn = m.new.ID
-	}
-	if a.Turn != turn || h.InTurn != (m != nil) {
-		d.log.Warn("agent not taken over", "process", h.Process, "pid", h.PID, "turn", a.Turn, "journal", turn)
-		stdin.Close()
-		d.agents.reaper.Disown(h.PID)
-		return live, false
-	}
-	p, err := claude.Adopt(d.adoptOptions(a.Key, h), h, stdin)
-	if err != nil {
-		d.log.Warn("agent not taken over", "err", err)
-		return live, false
-	}
-	d.agents.adopted[h.Process] = turn
-	live.Agent = p
-	if m != nil {
-		m.running = true
-		d.inflight.live.add(m)
-		live.Turn, live.Run = m.turn(pool.Turn{AcceptedSeq: m.order}), m.run
-		m.keepOutput(p.Stream(m.offset, m.uuid, 0))
-	}
-	return live, true
-}
-
-// adoptOptions are those of an agent that need not be started.
-func (d *Daemon) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
-	o := d.attendedAs(k, h.Process, h.Dir)
-	o.SessionID = h.Session
-	return o
 }

@@ -38,14 +38,14 @@ func (d *Daemon) locateCall(_ context.Context, c *ipc.Call) (any, error) {
 func (d *Daemon) messageTranscript(id string) (any, error) {
 	m, err := d.store.Message(id)
 	if err != nil {
-		return nil, d.lookupError(id, err)
+		return nil, d.store.LookupError(id, err)
 	}
 	r, err := d.store.Result(id)
 	if err != nil {
-		return nil, d.lookupError(id, err)
+		return nil, d.store.LookupError(id, err)
 	}
 	k := conversation.Of(&m)
-	t := ipc.Transcript{State: string(m.State), Since: moment(m.Last().At), Until: moment(m.Ended())}
+	t := ipc.Transcript{State: string(m.State), Since: ipc.Moment(m.Last().At), Until: ipc.Moment(m.Ended())}
 	if r != nil {
 		t.SessionID = r.SessionID
 	}
@@ -71,7 +71,7 @@ func (d *Daemon) placed(k pool.Key, t ipc.Transcript) (any, error) {
 	if t.Agent != "claude" || t.SessionID == "" {
 		return t, nil
 	}
-	vars, err := d.agents.env.Build(team, d.opts.Paths.Socket)
+	vars, err := d.agents.Env.Build(team, d.opts.Paths.Socket)
 	if err != nil {
 		return nil, fault.New(ipc.CodeCannotRun, "environment", err)
 	}
@@ -91,7 +91,7 @@ func (d *Daemon) sessionID(k pool.Key) (string, error) {
 // sessionOf is the conversation that a live process has now; empty when it is
 // gone.
 func (d *Daemon) sessionOf(process string) string {
-	for _, p := range d.liveAgents() {
+	for _, p := range d.agents.Live() {
 		if p.ID == process {
 			return p.Agent.Session()
 		}

@@ -95,7 +95,7 @@ func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, err
 	cmd.WaitDelay = trialTimeout / 5 // for what it said; more than a busy machine takes
 	var out, complaint sys.Head
 	cmd.Stdout, cmd.Stderr = &out, &complaint
-	err := d.agents.reaper.Run(cmd)
+	err := d.agents.Reaper.Run(cmd)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		said, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
 		err = errors.New(cmp.Or(strings.TrimPrefix(said, "iris: "), exit.ProcessState.String()))

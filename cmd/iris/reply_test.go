@@ -11,7 +11,7 @@ import (
 // those in the help of send.
 func TestHelpKnowsEveryReason(t *testing.T) {
 	var found [][]string
-	for _, file := range []string{"fault/fault", "fault/message", "send", "store/store", "space", "verdict"} {
+	for _, file := range []string{"conversation/key", "delivery/check", "delivery/send", "delivery/space", "delivery/verdict", "fault/fault", "fault/message", "store/store"} {
 		source, err := os.ReadFile("../../daemon/" + file + ".go")
 		if err != nil {
 			t.Fatal(err)

@@ -61,9 +61,9 @@ type baseEnv struct {
 	source string
 }
 
-// NewEnvironment asks the login shell in the background where fromShell is set, in a
+// newEnvironment asks the login shell in the background where fromShell is set, in a
 // goroutine that wg waits for; r, which may be nil, runs it.
-func NewEnvironment(fromShell bool, r *procs.Reaper, wg *sync.WaitGroup) *Environment {
+func newEnvironment(fromShell bool, r *procs.Reaper, wg *sync.WaitGroup) *Environment {
 	e := &Environment{fromShell: fromShell, reaper: r, wg: wg}
 	e.Refresh()
 	return e
@@ -224,8 +224,8 @@ func matches(patterns []string, name string) bool {
 	})
 }
 
-// Mask hides all but the ends of a value whose name says that it is a secret.
-func Mask(v ipc.EnvVar) ipc.EnvVar {
+// mask hides all but the ends of a value whose name says that it is a secret.
+func mask(v ipc.EnvVar) ipc.EnvVar {
 	name := strings.ToUpper(v.Name)
 	secret := slices.ContainsFunc([]string{"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH_HEADER", "CUSTOM_HEADERS"}, func(w string) bool {
 		return strings.Contains(name, w)

@@ -101,7 +101,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		{"PATH", "/bin", "/bin"},
 		{"DB_PASSWORD", "", ""},
 	} {
-		if got := Mask(ipc.EnvVar{Name: c.name, Value: c.value}).Value; got != c.want {
+		if got := mask(ipc.EnvVar{Name: c.name, Value: c.value}).Value; got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -119,7 +119,7 @@ func TestLoginShellDecidesThePathAndNotTheCaller(t *testing.T) {
 	t.Setenv("PATH", "/callers/own")
 	t.Setenv("ANTHROPIC_AUTH_TOKEN", "callers own")
 	var wg sync.WaitGroup
-	e := NewEnvironment(true, nil, &wg)
+	e := newEnvironment(true, nil, &wg)
 	wg.Wait()
 	got := e.Base()
 	if !strings.HasPrefix(got["PATH"], "/from/profile:") || got["ANTHROPIC_API_KEY"] != "from-profile" {
@@ -145,7 +145,7 @@ func TestProfileMayStartWhatStays(t *testing.T) {
 	ShellTimeout = 10 * time.Second // a part of that is waited for it
 	defer func() { ShellTimeout = patience }()
 	var wg sync.WaitGroup
-	e := NewEnvironment(true, nil, &wg)
+	e := newEnvironment(true, nil, &wg)
 	wg.Wait()
 	if b, err := os.ReadFile(filepath.Join(home, "pid")); err != nil {
 		t.Error(err)
@@ -168,7 +168,7 @@ func TestLoginShellThatHangsIsGivenUp(t *testing.T) {
 	ShellTimeout = 200 * time.Millisecond
 	defer func() { ShellTimeout = patience }()
 	var wg sync.WaitGroup
-	e := NewEnvironment(true, nil, &wg)
+	e := newEnvironment(true, nil, &wg)
 	wg.Wait()
 	if got := e.Base(); got["PATH"] != fallbackPath || got["HOME"] != home {
 		t.Errorf("got PATH=%q HOME=%q, want the fallback", got["PATH"], got["HOME"])
@@ -191,7 +191,7 @@ func TestLoginShellThatHangsIsGivenUp(t *testing.T) {
 
 func TestForegroundDaemonHasItsOwnEnvironment(t *testing.T) {
 	t.Setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-	e := NewEnvironment(false, nil, nil)
+	e := newEnvironment(false, nil, nil)
 	if got := e.Base()["ANTHROPIC_BASE_URL"]; got != "http://127.0.0.1:9" {
 		t.Errorf("got %q", got)
 	}

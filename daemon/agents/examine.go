@@ -21,13 +21,13 @@ func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	e := NewEnvironment(true, nil, &wg)
-	return ExamineTeams(ctx, cfg, e, paths, nil), nil
+	e := newEnvironment(true, nil, &wg)
+	return examineTeams(ctx, cfg, e, paths, nil), nil
 }
 
-// ExamineTeams looks at every team; where none of them has Claude Code, at what a
+// examineTeams looks at every team; where none of them has Claude Code, at what a
 // directory would have that is no team's, with the user's home for one.
-func ExamineTeams(ctx context.Context, cfg *config.Config, e *Environment, p config.Paths, r *procs.Reaper) ipc.Examination {
+func examineTeams(ctx context.Context, cfg *config.Config, e *Environment, p config.Paths, r *procs.Reaper) ipc.Examination {
 	x := examiner{env: e, socket: p.Socket, reaper: r, known: map[string]answers{}}
 	found := ipc.Examination{Teams: []ipc.TeamCheck{}, Env: (*e.base.Load())().source}
 	some := false

@@ -31,6 +31,7 @@ const (
 // Options is what a Registry needs from the daemon.
 type Options struct {
 	Team   func(pool.Key) *config.Team                                             // the settings of a conversation's agents
+	Key    func(team, session string) (pool.Key, error)                            // checks the names of a conversation, and returns its key
 	Report func(process, message string, typ pool.EventType, detail string) string // tells of an approval, and returns the message that the agent runs
 	Env    func() map[string]string                                                // a copy of the environment of the command that notifies
 	Run    func(*exec.Cmd) error                                                   // runs a command as exec.Cmd.Run does
@@ -205,7 +206,7 @@ func (s *Registry) decide(id string, r ruling) (ipc.Approval, error) {
 	a := s.find(id)
 	s.mu.Unlock()
 	if a == nil {
-		return ipc.Approval{}, s.NotPending(id)
+		return ipc.Approval{}, s.notPending(id)
 	}
 	input, err := a.answered(r)
 	if err != nil {
@@ -340,8 +341,8 @@ func (s *Registry) HandOver() (all []Handed, past []ipc.Approval) {
 	return all, slices.Clone(s.past)
 }
 
-// NotPending says what became of an approval that does not wait.
-func (s *Registry) NotPending(id string) error {
+// notPending says what became of an approval that does not wait.
+func (s *Registry) notPending(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a := s.decided(id); a != nil {

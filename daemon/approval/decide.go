@@ -10,8 +10,8 @@ import (
 	"iris/pool/claude"
 )
 
-// List returns those that wait and are wanted, the oldest first.
-func (s *Registry) List(f ipc.ApprovalFilter) []ipc.Approval {
+// list returns those that wait and are wanted, the oldest first.
+func (s *Registry) list(f ipc.ApprovalFilter) []ipc.Approval {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := []ipc.Approval{}
@@ -21,6 +21,26 @@ func (s *Registry) List(f ipc.ApprovalFilter) []ipc.Approval {
 		}
 	}
 	return list
+}
+
+// List answers approval.list.
+func (s *Registry) List(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.ApprovalFilter
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if p.Team != "" {
+		k, err := s.o.Key(p.Team, "")
+		if err != nil {
+			return nil, err
+		}
+		p.Team = k.Team
+	}
+	list := ipc.ApprovalList{Approvals: s.list(p)}
+	if p.ID != "" && len(list.Approvals) == 0 {
+		return nil, s.notPending(p.ID)
+	}
+	return list, nil
 }
 
 // describe notes what the agent says of a tool call.

@@ -5,8 +5,10 @@
 //	    -> Heed(err)              full: a goroutine waits for space; broken: OnFatal ends the daemon
 //	    -> wait for space         until the journal serves again, or StopWaiting
 //	    -> f once more
+//	Maintain                      finds damage once, and removes what is old each day
 //
 // A Store owns the wait for space: one goroutine at a time, started by the first who
 // finds the disk full, which Options.Go has somebody wait for. mu protects what is known
-// of that wait; no call of the journal is made under it.
+// of that wait; no call of the journal is made under it. Maintain runs on a goroutine of
+// its caller.
 package store

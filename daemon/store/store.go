@@ -38,7 +38,10 @@ type Store struct {
 	stop    context.CancelFunc
 	fatal   atomic.Pointer[error] // why the journal ends the daemon; nil while it does not
 
-	mu     sync.Mutex
+	damage atomic.Pointer[string]             // what Check found
+	pruned atomic.Pointer[journal.PruneTimes] // nil before the first time
+
+	mu     sync.Mutex    // protects the fields below
 	found  chan struct{} // closed when there is space again; nil while there is
 	why    string
 	doubt  []string // messages that were refused, but may be on disk
@@ -142,6 +145,14 @@ func (s *Store) NotAccepted(id string, err error) *ipc.Error {
 		return fault.New(ipc.CodeUnknown, "journal", fmt.Errorf("nobody knows whether the message was accepted: %w", err))
 	}
 	return fault.New(ipc.CodeFailed, "journal", err)
+}
+
+// LookupError is what somebody is told who asks for a message that cannot be read.
+func (s *Store) LookupError(id string, err error) *ipc.Error {
+	if errors.Is(err, journal.ErrNotFound) {
+		return fault.NoMessage(id)
+	}
+	return fault.WithID(fault.New(ipc.CodeFailed, "journal", s.Heed(err)), id)
 }
 
 // WaitsFor says why nothing is accepted or started now; empty when it is.

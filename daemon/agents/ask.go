@@ -1,0 +1,68 @@
+package agents
+
+import (
+	"context"
+	"time"
+
+	"iris/daemon/fault"
+	"iris/ipc"
+	"iris/pool/claude"
+)
+
+// askWithin is how long the live agents may take to answer what is asked of them.
+const askWithin = 2 * time.Second
+
+// ExamineCall answers team.examine.
+func (s *Supervisor) ExamineCall(ctx context.Context, c *ipc.Call) (any, error) {
+	if err := c.Bind(&struct{}{}); err != nil {
+		return nil, err
+	}
+	found := examineTeams(ctx, s.o.Config(), s.Env, s.o.Paths, s.Reaper)
+	s.askAgents(ctx, found.Teams)
+	return found, nil
+}
+
+// askAgents adds what only a live agent knows: one of each team is asked.
+func (s *Supervisor) askAgents(ctx context.Context, teams []ipc.TeamCheck) {
+	live := map[string]*claude.Process{}
+	for _, p := range s.Live() {
+		live[p.Key.Team] = p.Agent
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	for i := range teams {
+		t := &teams[i]
+		a := live[t.Team]
+		if a == nil || t.Agent != "claude" {
+			continue
+		}
+		var err error
+		if t.Servers, err = a.Unreachable(ctx); err != nil {
+			s.o.Log.Debug("agent does not name its MCP servers", "team", t.Team, "err", err)
+		}
+	}
+}
+
+// ShowEnv answers config.env: the environment of a team's agents, with its secrets masked.
+func (s *Supervisor) ShowEnv(_ context.Context, c *ipc.Call) (any, error) {
+	var t ipc.Target
+	if err := c.Bind(&t); err != nil {
+		return nil, err
+	}
+	k, err := s.key(t.Team, "")
+	if err != nil {
+		return nil, err
+	}
+	team, err := s.team(k.Team)
+	if err != nil {
+		return nil, fault.Team(err)
+	}
+	vars, err := s.Env.Build(team, s.o.Paths.Socket)
+	if err != nil {
+		return nil, fault.New(ipc.CodeCannotRun, "environment", err)
+	}
+	for i, v := range vars {
+		vars[i] = mask(v)
+	}
+	return ipc.Env{Team: team.Name, Vars: vars}, nil
+}

@@ -1,0 +1,125 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"iris/daemon/fault"
+	"iris/ipc"
+	"iris/pool/procs"
+)
+
+// DenyAgents wraps the handler of a method that decides about agents or
+// their messages: what is in an agent's own process tree may not call it. That
+// keeps an agent from mistakes, not from malice: whoever has the same user id can
+// do what the user can.
+func (s *Supervisor) DenyAgents(what string, h ipc.Handler) ipc.Handler {
+	return func(ctx context.Context, c *ipc.Call) (any, error) {
+		if err := s.CheckCaller(c, what); err != nil {
+			return nil, err
+		}
+		return h(ctx, c)
+	}
+}
+
+// CheckCaller refuses a call of what is in an agent's process tree; what says what it
+// may not do.
+func (s *Supervisor) CheckCaller(c *ipc.Call, what string) error {
+	id := s.callerAgent(c.Peer.PID)
+	if id == "" {
+		return nil
+	}
+	s.o.Log.Warn("refused to an agent", "method", c.Method, "peer", c.Peer.PID, "process", id)
+	e := fault.New(ipc.CodeUsage, "agent", fmt.Errorf("an agent may not %s, and this command was started by %s", what, s.agentName(id)))
+	e.Data.Hint = "run it in a shell of your own"
+	return e
+}
+
+// agentName says whose process that is.
+func (s *Supervisor) agentName(id string) string {
+	for _, p := range s.Pool.Snapshot().Processes {
+		if p.ID == id {
+			return "that of team " + p.Key.String()
+		}
+	}
+	return "one that is gone"
+}
+
+// Caller answers caller.
+func (s *Supervisor) Caller(_ context.Context, c *ipc.Call) (any, error) {
+	if err := c.Bind(&struct{}{}); err != nil {
+		return nil, err
+	}
+	if c.Peer.PID == 0 {
+		return nil, fault.New(ipc.CodeFailed, "failed", errors.New("the caller's process is not known"))
+	}
+	return ipc.Caller{PID: c.Peer.PID, Agent: s.callerAgent(c.Peer.PID)}, nil
+}
+
+// isOurAgent reports whether a process id is that of an agent of this daemon, or of
+// one that an earlier daemon has left to it.
+func (s *Supervisor) isOurAgent(id string) bool {
+	if strings.HasPrefix(id, s.o.Prefix+"-") {
+		return true
+	}
+	for _, p := range s.Pool.Snapshot().Processes {
+		if id != "" && p.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Parent returns the id of the agent whose tool the peer is, or nothing. It is
+// told by the mark that iris put into the agent's environment, or, when the
+// peer's was cleared, by its ancestors. It only says whose turn may be waiting:
+// it grants and forbids nothing by itself.
+func (s *Supervisor) Parent(pid int) string {
+	if !s.Pool.Busy() { // no turn waits for anybody
+		return ""
+	}
+	if id := procs.Mark(pid); id != "" {
+		return id
+	}
+	return s.agentAbove(pid)
+}
+
+// callerAgent returns the id of the agent in whose process tree the peer is, or
+// nothing. The mark in the environment of whatever is right below the daemon says
+// so, also when the peer's own was cleared; the peer's own says it of an agent
+// that an earlier daemon has left, which is not below this one. The mark of
+// another daemon's agent does not count.
+func (s *Supervisor) callerAgent(pid int) string {
+	for _, p := range []int{pid, belowUs(pid)} {
+		if id := procs.Mark(p); s.isOurAgent(id) {
+			return id
+		}
+	}
+	return ""
+}
+
+// agentAbove returns the id of the agent that is an ancestor of a process.
+func (s *Supervisor) agentAbove(pid int) string {
+	if child := belowUs(pid); child != 0 {
+		for _, p := range s.Pool.Snapshot().Processes {
+			if p.PID == child {
+				return p.ID
+			}
+		}
+	}
+	return ""
+}
+
+// belowUs returns the ancestor of pid, or pid itself, that is a child of this process; 0
+// when there is none.
+func belowUs(pid int) int {
+	above := procs.Ancestors(pid)
+	if i := slices.Index(above, os.Getpid()); i > 0 {
+		return above[i-1]
+	}
+	return 0
+}

@@ -1,0 +1,100 @@
+package agents
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"iris/config"
+	"iris/ipc"
+	"iris/pool/claude"
+)
+
+// List answers process.list.
+func (s *Supervisor) List(_ context.Context, c *ipc.Call) (any, error) {
+	if err := c.Bind(&struct{}{}); err != nil {
+		return nil, err
+	}
+	st := s.Pool.Snapshot()
+	list := ipc.ProcessList{Processes: s.views(st.Processes), Total: len(st.Processes), Max: st.Max, Queued: st.Queued}
+	return list, nil
+}
+
+// views turns what the pool knows into what clients see.
+func (s *Supervisor) views(ps []Info) []ipc.Process {
+	now := time.Now()
+	list := make([]ipc.Process, 0, len(ps))
+	for _, p := range ps {
+		list = append(list, s.view(p, now))
+	}
+	return list
+}
+
+func (s *Supervisor) view(p Info, now time.Time) ipc.Process {
+	v := ipc.Process{
+		ID: p.ID, PID: p.PID, Team: p.Key.Team, Session: p.Key.Session,
+		State: string(p.State), Message: p.Turn, Messages: p.Messages, Works: p.Works, Own: p.Own, Queue: p.Queue,
+		Started: p.Started, LastUsed: ipc.Moment(p.LastUsed), TurnSince: ipc.Moment(p.TurnSince), Until: ipc.Moment(p.Until),
+		Uptime: now.Sub(p.Started).Milliseconds(), Memory: p.Memory, Why: p.Why,
+	}
+	if !p.Until.IsZero() {
+		left := max(0, p.Until.Sub(now).Milliseconds())
+		v.Idle = &left
+	}
+	if p.Agent != nil {
+		v.SessionID = p.Agent.Session()
+	}
+	if t, ok := s.o.Config().Teams[p.Key.Team]; ok {
+		v.Dir = t.Dir
+	} else {
+		v.Dir = p.Key.Team // a team that is only a directory
+	}
+	s.annotate(&v, p)
+	return v
+}
+
+// annotate adds to what clients see of an agent what its turn waits for, a permission
+// mode that is not its team's, and whether it asks for permission at all.
+func (s *Supervisor) annotate(v *ipc.Process, p Info) {
+	var why []string
+	for _, a := range s.o.Approvals(p.ID) {
+		v.Approvals = append(v.Approvals, a.ID)
+		why = append(why, fmt.Sprintf("waits for approval %s: %s", a.ID, a.Tool))
+	}
+	if p.Works != "" {
+		why = append(why, "works by itself: "+p.Works)
+	}
+	v.Bypass = TeamSettings(s.o.Config(), p.Key.Team).Bypass()
+	if a := p.Agent; a != nil {
+		if a.Mode() == claude.BypassMode {
+			v.Bypass = cmp.Or(v.Bypass, "permission mode "+claude.BypassMode)
+		}
+		if on := a.WaitsFor(); on != "" {
+			why = append(why, "waits for "+on)
+		}
+		if v.Mode = a.OddMode(); v.Mode != "" && v.Mode != claude.BypassMode {
+			v.Bypass = ""
+		}
+	}
+	if v.Why != "" {
+		why = append(why, v.Why)
+	}
+	if v.Mode != "" {
+		why = append(why, "permission mode "+v.Mode)
+	}
+	if v.Bypass != "" {
+		why = append(why, "no permission checks")
+	}
+	v.Why = strings.Join(why, "; ")
+}
+
+// TeamSettings are what holds for the agents of a team, also when the team is gone, or
+// only a directory: then what holds for all.
+func TeamSettings(cfg *config.Config, team string) *config.Team {
+	if t, ok := cfg.Teams[team]; ok {
+		return t
+	}
+	return &config.Team{Name: team, Agent: "claude", Settings: cfg.Settings}
+}

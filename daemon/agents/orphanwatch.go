@@ -1,0 +1,182 @@
+package agents
+
+import (
+	"context"
+	"time"
+
+	"iris/pool/claude"
+)
+
+const (
+	orphanLook  = 10 * time.Second      // how often an orphan is looked at for progress, at least
+	orphanPause = 50 * time.Millisecond // between two readings of its spool, at least
+	orphanRetry = time.Second           // after one that has failed
+	orphanShare = 20                    // a reading takes one part in so many of the time, at most
+)
+
+// An orphanWatch follows an orphan. It settles the message as soon as the
+// result is in the spool, and ends the agent, with its tools, when that is not
+// needed any more: after orphan_grace where only background work keeps it, after
+// orphan_timeout where it writes nothing.
+type orphanWatch struct {
+	Orphan
+	advance
+	s *Supervisor
+
+	readable time.Time // when to read the spool again, at the earliest
+	settled  bool      // the message is
+	asked    bool      // to go, after orphan_grace
+}
+
+// advance is how far an orphan has come, by what it writes.
+type advance struct {
+	scan    claude.Scan
+	written int64
+	at      time.Time // when it was last seen to have written
+	unread  bool      // the end of its turn may be in the spool
+	rests   time.Time // since when it does nothing for a message; zero while it does
+}
+
+func newAdvance() advance { return advance{at: time.Now(), unread: true} }
+
+// look looks whether the agent has written.
+func (a *advance) look(l *claude.Orphan) {
+	n := l.Written()
+	if n == a.written {
+		return
+	}
+	a.written, a.at = n, time.Now()
+	news, err := a.scan.News(l)
+	a.unread = a.unread || news || err != nil || !a.rests.IsZero() // it may have rested before its turn
+}
+
+// is notes whether the agent is at rest, unless nobody could see.
+func (a *advance) is(resting bool, err error) {
+	if a.unread = err != nil; a.unread {
+		return
+	}
+	if !resting {
+		a.rests = time.Time{}
+	} else if a.rests.IsZero() {
+		a.rests = time.Now()
+	}
+}
+
+// attend returns true when the agent is gone. When the daemon ends first it leaves
+// the agent to its turn and to the next daemon, but ends one whose turn is over, as the
+// daemon ends its own.
+func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	left := make(chan struct{})
+	w.s.o.Goroutines.Go(func() {
+		if w.Wait(ctx) == nil {
+			close(left)
+		}
+	})
+	grown := make(chan struct{}, 1)
+	stop := w.Follow(w.s.Follower, func() {
+		select {
+		case grown <- struct{}{}:
+		default:
+		}
+	})
+	defer stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-left:
+			return true
+		case <-ctx.Done():
+			if !w.rests.IsZero() && !w.asked && !w.s.o.Succeeded() {
+				w.stop("its turn is over and the daemon ends")
+			}
+			return !w.Alive()
+		case <-grown:
+		case <-timer.C:
+		}
+		timer.Reset(w.step())
+	}
+}
+
+// tellOwn tells of the turns that the agent, which is gone, has had after its message.
+func (w *orphanWatch) tellOwn() {
+	own, err := w.OwnTurns()
+	if err != nil {
+		w.s.o.Log.Warn("turns of an orphan's own not read", "process", w.Process, "err", err)
+	}
+	for i := range own {
+		w.s.OwnTurn(w.Key, w.Process, &own[i])
+	}
+}
+
+// step looks at the agent, and returns when to do so again at the latest.
+func (w *orphanWatch) step() time.Duration {
+	w.look(&w.Orphan.Orphan)
+	if w.unread && time.Until(w.readable) <= 0 {
+		w.read()
+	}
+	due, why := w.due()
+	if left := time.Until(due); left > 0 {
+		next := min(left, orphanLook)
+		if w.unread {
+			next = min(next, max(0, time.Until(w.readable)))
+		}
+		return next
+	}
+	w.stop(why)
+	w.at, w.asked = time.Now(), true // whatever came of it, not again at once
+	return orphanLook
+}
+
+// stop ends the agent.
+func (w *orphanWatch) stop(why string) {
+	w.s.o.Log.Warn("an orphan is ended", "process", w.Process, "pid", w.PID, "why", why)
+	if err := w.Stop(w.s.o.Config().StopGrace); err != nil {
+		w.s.o.Log.Error("orphan not ended", "process", w.Process, "pid", w.PID, "err", err)
+	}
+}
+
+// due is when the agent is to be ended, unless it writes before, and why.
+func (w *orphanWatch) due() (at time.Time, why string) {
+	cfg := w.s.o.Config()
+	at, why = w.at.Add(cfg.OrphanTimeout), "it makes no progress"
+	if w.rests.IsZero() || w.asked {
+		return at, why
+	}
+	if grace := w.rests.Add(cfg.OrphanGrace); grace.Before(at) {
+		return grace, "its turn is over"
+	}
+	return at, why
+}
+
+// read reads the spool, and settles the message when its turn is over.
+func (w *orphanWatch) read() {
+	begun := time.Now()
+	resting, err := w.resting()
+	pause := max(orphanPause, orphanShare*time.Since(begun))
+	if err != nil {
+		pause = orphanRetry
+	}
+	w.readable = time.Now().Add(pause)
+	if w.is(resting, err); err == nil && resting && (w.settled || w.Turn == nil) {
+		w.s.Pool.Linger(w.Process)
+	}
+}
+
+// resting reports whether the agent does nothing for a message.
+func (w *orphanWatch) resting() (bool, error) {
+	if w.Turn == nil {
+		return w.AtRest()
+	}
+	if w.settled {
+		return true, nil
+	}
+	ev, over, err := w.s.ReadSpool(w.Turn)
+	if over {
+		w.Settle()
+		w.settled = true
+	}
+	return over || ev.NotBegun, err
+}

@@ -1,0 +1,149 @@
+package delivery
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// inflight is what is known of the messages that are queued or running, and what they took.
+type inflight struct {
+	ids      ids
+	keys     keyLocks
+	live     live
+	recent   recent
+	messages atomic.Int64
+	costs    atomic.Int64 // millionths of a dollar
+}
+
+// live holds the messages that are queued or running.
+type live struct {
+	mu     sync.Mutex // protects what follows, and the watchers of the messages
+	byID   map[string]*delivery
+	spools map[string]int // by process: the messages that may have to be settled from its spool
+}
+
+func (l *live) add(m *delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byID == nil {
+		l.byID = map[string]*delivery{}
+	}
+	l.byID[m.new.ID] = m
+}
+
+// remove tells those who watch the message.
+func (l *live) remove(m *delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byID[m.new.ID] == m {
+		delete(l.byID, m.new.ID)
+	}
+	m.tellLocked()
+}
+
+// tell tells those who watch the message that it is queued again.
+func (l *live) tell(m *delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m.tellLocked()
+}
+
+func (m *delivery) tellLocked() {
+	for c := range m.watchers {
+		select {
+		case c <- m.new.ID:
+		default: // it has room for each of its messages twice
+		}
+	}
+}
+
+// watch has the id of a message sent to c when the message ends or is queued again.
+// It returns nil when the message is not live.
+func (l *live) watch(id string, c chan<- string) *delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := l.byID[id]
+	if m == nil {
+		return nil
+	}
+	if m.watchers == nil {
+		m.watchers = map[chan<- string]bool{}
+	}
+	m.watchers[c] = true
+	return m
+}
+
+func (l *live) unwatch(m *delivery, c chan<- string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(m.watchers, c)
+}
+
+// process reports whether a live message needs the spool of a process.
+func (l *live) process(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spools[id] > 0
+}
+
+// needs counts the messages that need the spool of a process.
+func (l *live) needs(process string, n int) {
+	if process == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.spools == nil {
+		l.spools = map[string]int{}
+	}
+	if l.spools[process] += n; l.spools[process] <= 0 {
+		delete(l.spools, process)
+	}
+}
+
+// get returns nil for a message that is neither queued nor running.
+func (l *live) get(id string) *delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byID[id]
+}
+
+// keyLocks lets one sender at a time have an idempotency key, or an id: of those
+// that come at once the first is accepted, the others find it.
+type keyLocks struct {
+	mu   sync.Mutex
+	held map[string]*keyLock
+}
+
+type keyLock struct {
+	mu    sync.Mutex
+	users int
+}
+
+// lock returns when the key is the caller's, who calls unlock. The empty key is
+// everybody's.
+func (k *keyLocks) lock(key string) (unlock func()) {
+	if key == "" {
+		return func() {}
+	}
+	k.mu.Lock()
+	if k.held == nil {
+		k.held = map[string]*keyLock{}
+	}
+	l := k.held[key]
+	if l == nil {
+		l = new(keyLock)
+		k.held[key] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	l.mu.Lock()
+	return func() {
+		l.mu.Unlock()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(k.held, key)
+		}
+	}
+}

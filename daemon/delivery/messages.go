@@ -1,0 +1,382 @@
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"iris/daemon/conversation"
+	"iris/daemon/fault"
+	"iris/daemon/journal"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/turn"
+)
+
+// maxPage is how many messages one answer lists; maxYear is before times end
+// that the journal can compare.
+const (
+	maxPage = 1000
+	maxYear = 2200
+)
+
+// stateOf says how far a live message is.
+func (d *Dispatcher) stateOf(m *delivery) ipc.MessageState {
+	st := ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Retried: m.retried.Load()}
+	if st.Position, _ = d.o.Pool.Position(m.new.ID); st.Position > 0 {
+		st.State = string(journal.Queued)
+	}
+	return st
+}
+
+// endedState answers for a message that is not live: it has ended, or it waits
+// for the next daemon.
+func (d *Dispatcher) endedState(ctx context.Context, id string) (any, error) {
+	m, err := d.o.Store.Message(id)
+	if err != nil {
+		return nil, d.o.Store.LookupError(id, err)
+	}
+	if !m.State.Ended() {
+		return d.comeBack(ctx, fault.Stopping(conversation.Of(&m), id))
+	}
+	return ipc.MessageState{ID: id, State: string(m.State)}, nil
+}
+
+// which finds the message that a call names. When that one is being accepted it
+// waits until this is done, or refused.
+func (d *Dispatcher) which(c *ipc.Call) (string, error) {
+	var p ipc.MessageRef
+	if err := c.Bind(&p); err != nil {
+		return "", err
+	}
+	if p.ID != "" {
+		d.inflight.ids.accepting.lock(p.ID)() // or its sender could hear of none, and it be accepted then
+		return p.ID, nil
+	}
+	k, err := d.key(p.Team, p.Session)
+	if err != nil {
+		return "", err
+	}
+	f := journal.Filter{Team: k.Team, Session: &k.Session, Limit: 1, States: []journal.State{
+		journal.Done, journal.Failed, journal.Cancelled, journal.Expired, journal.Unknown,
+	}}
+	for m, err := range d.o.Store.List(f) {
+		if err != nil {
+			return "", d.o.Store.LookupError(m.ID, err)
+		}
+		return m.ID, nil
+	}
+	return "", fault.New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("team %s: no message of it has ended", k))
+}
+
+// Result answers message.result as message.send would have been answered.
+func (d *Dispatcher) Result(_ context.Context, c *ipc.Call) (any, error) {
+	id, err := d.which(c)
+	if err != nil {
+		return nil, err
+	}
+	return d.recall(id, nil)
+}
+
+// List answers message.list, newest first.
+func (d *Dispatcher) List(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.MessageQuery
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	f, err := d.filter(&p)
+	if err != nil {
+		return nil, err
+	}
+	limit := f.Limit
+	f.Limit++ // to see whether there are more
+	list := ipc.MessageList{Messages: []ipc.Message{}}
+	for m, err := range d.o.Store.List(f) {
+		if damage, ok := errors.AsType[*journal.DamageError](err); ok && damage.ID != "" {
+			list.Damaged = append(list.Damaged, damage.Error())
+			continue
+		}
+		if err != nil {
+			return nil, fault.New(ipc.CodeFailed, "journal", d.o.Store.Heed(err))
+		}
+		if len(list.Messages) == limit {
+			list.More = true
+			break
+		}
+		list.Messages = append(list.Messages, d.wireMessage(&m))
+	}
+	return list, nil
+}
+
+func (d *Dispatcher) filter(p *ipc.MessageQuery) (journal.Filter, error) {
+	f := journal.Filter{Session: p.Session, Before: p.Before, Since: p.Since, Limit: p.Limit}
+	if p.Team != "" {
+		k, err := d.key(p.Team, "")
+		if err != nil {
+			return f, err
+		}
+		f.Team = k.Team
+	}
+	if p.Since.Year() > maxYear {
+		return f, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("since is in the year %d: it must be at most %d", p.Since.Year(), maxYear))
+	}
+	if f.Limit <= 0 || f.Limit > maxPage {
+		f.Limit = maxPage
+	}
+	for _, s := range p.States {
+		state := journal.State(s)
+		if !state.Known() {
+			return f, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("no state %q: it must be queued, running, done, failed, cancelled, expired or unknown", s))
+		}
+		f.States = append(f.States, state)
+	}
+	return f, nil
+}
+
+func (d *Dispatcher) wireMessage(m *journal.Message) ipc.Message {
+	w := ipc.Message{
+		ID: m.ID, Team: m.Team, Session: m.Session, State: string(m.State),
+		Accepted: m.Accepted(), Started: ipc.Moment(m.Last().At), Ended: ipc.Moment(m.Ended()),
+		Outcome: m.Outcome, Error: m.Error, CostUSD: ipc.Cost(m.CostUSD),
+		Key: m.Options.Key, Deadline: ipc.Moment(m.Options.Deadline), RetryOf: m.Options.RetryOf,
+		Attempts: len(m.Attempts), Bytes: m.Body.Size,
+	}
+	if m.State == journal.Queued {
+		w.Error = d.heldFor(m.Team)
+	}
+	return w
+}
+
+// Show answers message.show: all that is known of a message but its texts.
+func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
+	id, err := d.which(c)
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.o.Store.Message(id)
+	if err != nil {
+		return nil, d.o.Store.LookupError(id, err)
+	}
+	w := d.wireMessage(&m)
+	w.Process, w.Fresh, w.OnUnknown, w.Origin = m.Last().Process, m.Options.Fresh, m.Options.OnUnknown, m.Options.Origin
+	if v := m.Options.Variant.Value(); v != (turn.Variant{}) {
+		w.Options = &v
+	}
+	w.Blocks = m.Options.Blocks
+	w.Position, _ = d.o.Pool.Position(id)
+	attempts := m.Attempts
+	for _, step := range m.History {
+		change := ipc.Change{State: string(step.State), At: step.At, By: step.By, Note: step.Note, Request: step.Request}
+		if step.State == journal.Running && len(attempts) > 0 {
+			change.Process, attempts = attempts[0].Process, attempts[1:]
+		}
+		w.History = append(w.History, change)
+	}
+	r, err := d.o.Store.Result(id)
+	if err != nil {
+		return nil, d.o.Store.LookupError(id, err)
+	}
+	if r != nil {
+		w.Error = r.Err
+		usage := ipc.Usage(r.Usage)
+		w.Usage = &usage
+		w.SessionID = r.SessionID
+	}
+	return d.locate(w, m.Session), nil
+}
+
+// locate adds where the conversation of a message is.
+func (d *Dispatcher) locate(w ipc.Message, session string) ipc.Message {
+	s, ok, err := d.o.Conversations.Get(pool.Key{Team: w.Team, Session: session})
+	if err == nil && ok {
+		w.Dir = s.Dir
+		if w.SessionID == "" {
+			w.SessionID = s.ID
+		}
+	}
+	t, err := d.team(w.Team)
+	if err != nil {
+		return w
+	}
+	if w.Dir == "" {
+		w.Dir = t.Dir
+	}
+	if t.Agent == "claude" && w.SessionID != "" {
+		w.Transcript = d.o.Agents.Transcript(t, w.SessionID)
+	}
+	return w
+}
+
+// Cancel answers message.cancel: a message that waits is gone at once, a turn is
+// interrupted and its agent kept. Whoever waits for it is told.
+func (d *Dispatcher) Cancel(ctx context.Context, c *ipc.Call) (any, error) {
+	var p ipc.MessageID
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	none := fault.New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q waits or runs", p.ID))
+	none.Data.Hint = `"iris messages --state queued,running" lists those that do`
+	m := d.inflight.live.get(p.ID)
+	if m == nil {
+		return nil, none
+	}
+	if m.orphan.Load() != nil {
+		e := fault.New(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key(), p.ID))
+		e.Data.Hint = fmt.Sprintf(`"%s" ends that agent`, fault.Command("kill", m.key()))
+		return nil, fault.WithID(e, p.ID)
+	}
+	position, _ := d.o.Pool.Position(p.ID)
+	if err := d.o.Pool.Cancel(p.ID); err != nil {
+		return nil, none
+	}
+	if position == 0 {
+		return ipc.MessageState{ID: p.ID, State: "interrupting"}, nil
+	}
+	select {
+	case <-m.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return d.endedState(ctx, p.ID)
+}
+
+// Retry answers message.retry: an unknown message gets another attempt, the text of any
+// other is sent once more as a new message.
+func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Retry
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	old, err := d.o.Store.Message(p.ID)
+	if err != nil {
+		return nil, d.o.Store.LookupError(p.ID, err)
+	}
+	switch {
+	case old.State == journal.Unknown || old.Requested(p.NewID):
+		return d.reattempt(c, &p)
+	case !old.State.Ended():
+		return nil, fault.NotEnded(conversation.Of(&old), old.ID, string(old.State))
+	}
+	body, err := d.o.Store.Body(p.ID)
+	if err != nil {
+		return nil, d.o.Store.LookupError(p.ID, err)
+	}
+	send := ipc.Send{
+		ID: p.NewID, Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh, NoWait: old.Options.NoWait,
+		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: old.Options.Variant.Value(),
+	}
+	if old.Options.Blocks {
+		send.Text, send.Content = "", body
+	}
+	if send.Fresh {
+		send.Session = ""
+	}
+	n, err := d.newMessage(&send)
+	if err != nil {
+		return nil, err
+	}
+	n.Options.RetryOf = p.ID
+	_, st, err := d.accept(c, n, terms{ownID: p.NewID != ""})
+	if err != nil {
+		return nil, err
+	}
+	if st.ID == p.ID {
+		return nil, fault.WithID(fault.New(ipc.CodeConflict, "conflict", fmt.Errorf("key %q is that of message %s itself: it would not be sent again", p.Key, p.ID)), p.ID)
+	}
+	return st, nil
+}
+
+// reattempt queues an unknown message again, before all that waits in its conversation,
+// as a person wants; once for each request. No other one of the message is under way
+// meanwhile.
+func (d *Dispatcher) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
+	defer d.inflight.ids.accepting.lock(p.ID)()
+	old, err := d.o.Store.Message(p.ID)
+	if err != nil {
+		return nil, d.o.Store.LookupError(p.ID, err)
+	}
+	k := conversation.Of(&old)
+	switch {
+	case old.Requested(p.NewID):
+		return ipc.MessageState{ID: old.ID, State: string(old.State), Retried: true}, nil
+	case old.State != journal.Unknown:
+		return nil, fault.NotEnded(k, old.ID, string(old.State))
+	case p.Key != "":
+		return nil, fault.WithID(fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("message %s is unknown and is sent again under its own id: it takes no key", old.ID)), old.ID)
+	case c.Gone():
+		return nil, d.o.Store.NotAccepted("", journal.ErrGone)
+	}
+	again := journal.Change{At: time.Now(), By: "a person", Request: cmp.Or(p.NewID, d.inflight.ids.next(time.Now()))}
+	err = d.o.Store.Persist(func() (err error) {
+		old, err = d.o.Store.Reattempt(p.ID, again)
+		return err
+	})
+	if wrong, ok := errors.AsType[*journal.StateError](err); ok { // somebody has resolved it
+		return nil, fault.NotEnded(k, p.ID, string(wrong.From))
+	}
+	if err != nil {
+		return nil, d.o.Store.NotAccepted("", err)
+	}
+	m := d.restored(&old)
+	taken := d.resume(m)
+	d.unhold(k)
+	if !taken {
+		return nil, m.end.err
+	}
+	return d.stateOf(m), nil
+}
+
+// Resolve answers message.resolve: a person says how an unknown message ended.
+func (d *Dispatcher) Resolve(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Resolve
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	state := journal.State(p.State)
+	if state != journal.Done && state != journal.Failed && state != journal.Cancelled {
+		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("state is %q: it must be done, failed or cancelled", p.State))
+	}
+	m, err := d.o.Store.Resolve(p.ID, journal.End{State: state, At: time.Now(), By: "a person", Note: p.Note})
+	if wrong, ok := errors.AsType[*journal.StateError](err); ok {
+		return nil, fault.WithID(fault.New(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only one that is unknown can be resolved", p.ID, wrong.From)), p.ID)
+	}
+	if err != nil {
+		return nil, d.o.Store.LookupError(p.ID, err)
+	}
+	d.unhold(conversation.Of(&m))
+	return ipc.MessageState{ID: p.ID, State: p.State}, nil
+}
+
+// hold bars the conversation of a message that is unknown until somebody
+// resolves it, which may have been done already. One that was for a single
+// message has nothing more to bar.
+func (d *Dispatcher) hold(m *delivery) {
+	d.holds.mu.Lock()
+	defer d.holds.mu.Unlock()
+	now, err := d.o.Store.Message(m.new.ID)
+	if !conversation.IsFresh(m.key()) && (err != nil || now.State == journal.Unknown) {
+		d.o.Pool.Hold(m.key())
+	}
+}
+
+// unhold lets a conversation go on unless another unknown message holds it, or its team is
+// not in the configuration.
+func (d *Dispatcher) unhold(k pool.Key) {
+	d.holds.mu.Lock()
+	defer d.holds.mu.Unlock()
+	if d.holds.teamless[k] {
+		return
+	}
+	for m, err := range d.o.Store.Unresolved() {
+		if damage, ok := errors.AsType[*journal.DamageError](err); err != nil && (!ok || damage.ID == "") {
+			d.o.Log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.o.Store.Heed(err))
+			return
+		}
+		if err == nil && m.Holds() && conversation.Of(&m) == k {
+			return
+		}
+	}
+	d.o.Pool.Unhold(k)
+}

@@ -1,0 +1,264 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"iris/daemon/conversation"
+	"iris/daemon/fault"
+	"iris/daemon/journal"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/turn"
+)
+
+// Send answers message.send: it accepts the message, says its id and place, and
+// waits for the end. A caller that goes away ends only the waiting.
+func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Send
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if err := d.checkPermissionMode(c, &p.Options); err != nil {
+		return nil, err
+	}
+	n, err := d.newMessage(&p)
+	if err != nil {
+		return nil, err
+	}
+	t := terms{ifIdle: p.IfBusy == "fail", waits: true, ownID: p.ID != ""}
+	if p.Stream {
+		t.streams = d.newStreamer(c, p.Partial, p.Place)
+		defer t.streams.close()
+	}
+	m, st, err := d.accept(c, n, t)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil { // its key is that of a message that has ended
+		c.Notify(ipc.NotifyState, st)
+		if t.streams != nil {
+			t.streams.id = st.ID
+			t.streams.rest()
+		}
+		return d.recall(st.ID, p.EnvKeys)
+	}
+	return d.outcome(ctx, c, m, t.streams, &p)
+}
+
+// Submit answers message.submit: the message is on disk, and nobody waits.
+func (d *Dispatcher) Submit(_ context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Send
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if err := d.checkPermissionMode(c, &p.Options); err != nil {
+		return nil, err
+	}
+	n, err := d.newMessage(&p)
+	if err != nil {
+		return nil, err
+	}
+	_, st, err := d.accept(c, n, terms{ifIdle: p.IfBusy == "fail", ownID: p.ID != ""})
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// outcome waits for the end of a message and answers with it. Meanwhile s, which may
+// be nil, sends what its agent writes.
+func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
+	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
+	if s != nil {
+		if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
+			d.o.Log.Warn("output not sent", "message", m.new.ID, "err", err)
+		}
+	}
+	select {
+	case <-m.done:
+	case <-d.o.Left:
+		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
+	case <-ctx.Done():
+		select {
+		case <-m.done: // the daemon stops, and that is how this turn ended
+		default:
+			d.o.Pool.Detach(m.new.ID)
+			return nil, ctx.Err()
+		}
+	}
+	switch {
+	case m.end.err != nil && m.end.state == "":
+		return d.comeBack(ctx, m.end.err)
+	case m.end.err != nil:
+		return nil, m.end.err
+	}
+	reply := d.reply(m.key(), m.new.ID, m.end.res, p.EnvKeys)
+	reply.Notice = m.end.notice
+	return reply, nil
+}
+
+// comeBack tells a client that its message lives on without this daemon. When
+// another one follows it is not told, but cut off: it asks that one.
+func (d *Dispatcher) comeBack(ctx context.Context, err error) (any, error) {
+	if d.o.Succeeded() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return nil, err
+}
+
+// terms are what the sender of a message wants of its acceptance.
+type terms struct {
+	ifIdle  bool      // not when its conversation has something to do
+	waits   bool      // for the end
+	ownID   bool      // the id is its sender's
+	streams *streamer // of its output; may be nil
+}
+
+// accept takes a message in, unless its sender has hung up: who was not told of
+// an id may believe that there is no message. The delivery is nil when the message
+// has the key, or the id, of one that has ended already.
+func (d *Dispatcher) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.MessageState, error) {
+	defer d.inflight.keys.lock(n.Options.Key)()
+	defer d.inflight.ids.accepting.lock(n.ID)()
+	found, err := d.find(n, w)
+	if err != nil {
+		return nil, ipc.MessageState{}, err
+	}
+	if found.Existing {
+		return d.existing(c, &found, w.waits)
+	}
+	if err := d.checkSpace(); err != nil {
+		return nil, ipc.MessageState{}, err
+	}
+	n.Gone = c.Gone
+	m := d.newDelivery(n)
+	t := pool.Turn{IfIdle: w.ifIdle}
+	m.eager = !w.waits // whoever does not wait for the answer gets the id at once
+	if w.streams != nil {
+		m.attach(w.streams.opened, 0)
+	}
+	if w.waits {
+		t.Parent = d.o.Agents.Parent(c.Peer.PID)
+		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
+	}
+	place, err := m.submit(t)
+	if err != nil {
+		return nil, ipc.MessageState{}, d.refusal(m, err)
+	}
+	st := ipc.MessageState{ID: n.ID, State: string(journal.Queued), Position: place}
+	if place > 0 {
+		m.notify(st)
+	}
+	return m, st, nil
+}
+
+// find returns the message that n repeats: it has its key, or its sender has sent
+// it before with the same id and lost the daemon.
+func (d *Dispatcher) find(n journal.New, w terms) (found journal.Accepted, err error) {
+	if n.Options.Key != "" || w.ownID && d.onRecord(n.ID) {
+		found, err = d.o.Store.Find(n)
+	}
+	switch {
+	case errors.Is(err, journal.ErrExists), err == nil && !found.Existing && w.ownID && !d.inflight.ids.admit(n.ID, n.At):
+		return found, d.otherID(n.ID)
+	case err != nil:
+		return found, d.o.Store.NotAccepted("", err)
+	}
+	return found, nil
+}
+
+// onRecord reports whether there is a message of that id, as far as can be read.
+func (d *Dispatcher) onRecord(id string) bool {
+	_, err := d.o.Store.Message(id)
+	return !errors.Is(err, journal.ErrNotFound)
+}
+
+// otherID offers an id in place of one that would not sort by time, since a clock
+// was set, or that another message has.
+func (d *Dispatcher) otherID(id string) *ipc.Error {
+	e := fault.New(ipc.CodeConflict, "other-id", fmt.Errorf("the id %s does not follow those on record", id))
+	return fault.WithID(e, d.inflight.ids.next(time.Now()))
+}
+
+// refusal is what the sender of a message is told that the pool or the journal
+// has not taken. It has no id: nothing of it is left.
+func (d *Dispatcher) refusal(m *delivery, err error) error {
+	if e, ok := errors.AsType[*ipc.Error](err); ok {
+		return e
+	}
+	return fault.Of(m.key(), "", err)
+}
+
+// existing answers for a message whose key is known.
+func (d *Dispatcher) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*delivery, ipc.MessageState, error) {
+	st := ipc.MessageState{ID: found.ID, State: string(found.State), Existing: found.Options.Key != "" || found.Pruned}
+	if found.Pruned && waits {
+		err := fmt.Errorf("message %s with that key is %s, and its answer is no longer kept", found.ID, found.State)
+		return nil, st, fault.WithID(fault.New(ipc.CodeNotFound, "pruned", err), found.ID)
+	}
+	m := d.inflight.live.get(found.ID)
+	if m != nil && waits {
+		c.Notify(ipc.NotifyState, st)
+	}
+	return m, st, nil
+}
+
+// newMessage checks what is to be sent, and makes its record.
+func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
+	var n journal.New
+	body, err := bodyOf(p)
+	if err != nil {
+		return n, err
+	}
+	if err := checkOptions(p); err != nil {
+		return n, err
+	}
+	k, err := d.key(p.Team, p.Session)
+	if err != nil {
+		return n, err
+	}
+	if conversation.IsFresh(k) {
+		return n, fault.New(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
+	}
+	if err := d.checkVariant(k.Team, p); err != nil {
+		return n, err
+	}
+	now := time.Now()
+	n = journal.New{
+		ID: p.ID, Team: k.Team, Session: k.Session, Body: body, At: now,
+		Options: journal.Options{
+			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin, Blocks: len(p.Content) > 0, NoWait: p.NoWait,
+		},
+	}
+	if p.ID == "" {
+		n.ID = d.inflight.ids.next(now)
+	}
+	if p.Fresh {
+		n.Session = conversation.FreshPrefix + n.ID
+	}
+	if p.Options != (turn.Variant{}) {
+		v := p.Options
+		n.Options.Variant = &v
+	}
+	if p.TTL > 0 {
+		n.Options.Deadline = now.Add(time.Duration(p.TTL) * time.Millisecond)
+	}
+	return n, nil
+}
+
+// large is the size of a text from which on memory is given back afterwards.
+const large = 64 << 10
+
+func (d *Dispatcher) count(size int64, res *turn.Result) {
+	if size > large || res != nil && len(res.Text) > large {
+		d.o.Tidy()
+	}
+	if res != nil {
+		d.inflight.messages.Add(1)
+		d.inflight.costs.Add(int64(res.CostUSD*1e6 + 0.5))
+	}
+}

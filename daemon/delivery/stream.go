@@ -1,0 +1,307 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"iris/daemon/fault"
+	"iris/daemon/journal"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// tellEvery is how often a place in the queue is told, at most.
+const tellEvery = 100 * time.Millisecond
+
+// Stream answers message.stream. It reads what the agent has written from the
+// spool's file, no faster than the client takes it.
+func (d *Dispatcher) Stream(ctx context.Context, c *ipc.Call) (any, error) {
+	var p ipc.Stream
+	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if p.After < 0 {
+		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("after is %d: it must be the seq of an output, or 0", p.After))
+	}
+	s := d.newStreamer(c, p.Partial, p.Place)
+	defer s.close()
+	s.id, s.seq = p.ID, p.After
+	m := d.findLive(p.ID)
+	if m == nil {
+		return s.ended(ctx)
+	}
+	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
+	if err := s.follow(ctx, m); err != nil {
+		return nil, err
+	}
+	select {
+	case <-d.o.Left:
+		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
+	default:
+	}
+	if m.end.err != nil && m.end.state == "" {
+		return d.comeBack(ctx, m.end.err)
+	}
+	return ipc.StreamEnd{Seq: s.seq}, nil
+}
+
+// A streamer sends one client what agents write in the turns of its messages. It
+// belongs to the goroutine of the call.
+type streamer struct {
+	d       *Dispatcher
+	call    *ipc.Call
+	partial bool
+	place   bool
+
+	id     string
+	seq    int64
+	missed int64            // what follows seq up to here is not kept, which the client has not been told
+	told   ipc.MessageState // of its place
+	inside bool             // a long line is under way
+	skips  bool             // and is left out
+
+	opened chan output // has room for that of the attempt that has begun last
+	now    output      // without a stream before there is one
+	whole  bool        // all that now has was sent
+}
+
+func (d *Dispatcher) newStreamer(c *ipc.Call, partial, place bool) *streamer {
+	return &streamer{d: d, call: c, partial: partial, place: place, opened: make(chan output, 1)}
+}
+
+// close ends the reading. What was not sent is kept for a while: the client may come
+// back. The delivery must have been left.
+func (s *streamer) close() {
+	if s.now.Stream != nil && !s.whole {
+		s.d.inflight.recent.keep(s.id, s.now)
+		s.now = output{}
+	}
+	s.use(output{})
+	select {
+	case st := <-s.opened:
+		st.Close()
+	default:
+	}
+}
+
+// use goes on with the output of another attempt.
+func (s *streamer) use(o output) {
+	if s.now.Stream != nil {
+		s.now.Close()
+	}
+	s.now, s.whole, s.inside = o, false, false
+	if o.Stream != nil {
+		s.seq = o.seq(o.after(s.seq))
+	}
+}
+
+// follow sends what there is of a message until it has ended, or until this
+// daemon can do no more for it.
+func (s *streamer) follow(ctx context.Context, m *delivery) error {
+	m.attach(s.opened, s.seq)
+	defer m.detach(s.opened)
+	s.id = m.new.ID
+	news, stop := s.news(ctx)
+	defer stop()
+	var more <-chan struct{}
+	for {
+		var err error
+		select {
+		case st := <-s.opened:
+			if s.inside { // the rest of a line that no attempt will write
+				s.missed = st.seq(0)
+				err = s.gap()
+			}
+			s.use(st)
+			if st.attempt > 1 {
+				s.call.Notify(ipc.NotifyState, s.d.stateOf(m))
+			}
+			stop()
+			more, news = st.More(), nil
+		case <-more:
+			err = s.read(s.now.Read)
+		case <-news:
+			s.tell()
+		case <-m.done:
+			return s.finish(m)
+		case <-s.d.o.Left:
+			return nil
+		case <-ctx.Done():
+			select {
+			case <-m.done: // the daemon stops, and that is how this turn ended
+				return s.finish(m)
+			default:
+				return ctx.Err()
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// finish sends the rest of a message that has ended.
+func (s *streamer) finish(m *delivery) error {
+	m.detach(s.opened)
+	select {
+	case st := <-s.opened:
+		s.use(st)
+	default:
+	}
+	if s.now.Stream != nil {
+		return s.last()
+	}
+	if m.end.state == "" {
+		return nil
+	}
+	return s.rest()
+}
+
+// ended answers for a message that is not live.
+func (s *streamer) ended(ctx context.Context) (any, error) {
+	if st, err := s.d.endedState(ctx, s.id); err != nil || st == nil {
+		return st, err
+	}
+	if err := s.rest(); err != nil {
+		return nil, err
+	}
+	return ipc.StreamEnd{Seq: s.seq}, nil
+}
+
+// rest sends what is still kept of a message that has ended. Of one that has
+// never begun there is nothing to miss.
+func (s *streamer) rest() error {
+	st, err := s.d.inflight.recent.again(s.id, s.seq)
+	if err != nil {
+		s.d.o.Log.Warn("output not read", "message", s.id, "err", err)
+	}
+	if st.Stream != nil {
+		s.use(st)
+		return s.last()
+	}
+	if m, err := s.d.o.Store.Message(s.id); err == nil && len(m.Attempts) == 0 {
+		return nil
+	}
+	return s.call.NotifyWait(ipc.NotifyGap, ipc.OutputGap{ID: s.id, After: s.seq})
+}
+
+// read sends what one of the readings of a stream finds.
+func (s *streamer) read(from func(func(claude.Piece) error) error) error {
+	if err := from(s.emit); err != nil {
+		return err
+	}
+	return s.gap()
+}
+
+// last sends what is left of a turn that has ended.
+func (s *streamer) last() error {
+	err := s.read(s.now.Finish)
+	s.whole = err == nil
+	return err
+}
+
+// gap tells the client what it has missed.
+func (s *streamer) gap() error {
+	if s.missed == 0 {
+		return nil
+	}
+	g := ipc.OutputGap{ID: s.id, After: s.seq, Next: s.missed}
+	s.seq, s.missed = s.missed, 0
+	return s.call.NotifyWait(ipc.NotifyGap, g)
+}
+
+// emit sends a piece of the output, and waits while the client is slow.
+func (s *streamer) emit(p claude.Piece) error {
+	if p.Gap {
+		s.missed, s.inside = s.now.seq(p.Seq), false
+		return nil
+	}
+	if err := s.gap(); err != nil {
+		return err
+	}
+	whole := !s.inside && !p.More
+	if !s.inside {
+		s.skips = !s.wants(&p)
+	}
+	o := ipc.Output{ID: s.id}
+	if s.inside = p.More; !p.More {
+		s.seq = s.now.seq(p.Seq)
+		o.Seq = s.seq
+	}
+	if s.skips {
+		return nil
+	}
+	if whole && ipc.Embeds(p.Data) {
+		o.Line = p.Data
+	} else {
+		o.Part = p.Data
+	}
+	return s.call.NotifyWait(ipc.NotifyOutput, o)
+}
+
+// wants reports whether a line is for the client.
+func (s *streamer) wants(p *claude.Piece) bool {
+	switch p.Type {
+	case "control_response", "command_lifecycle": // claude -p has no such lines
+		return false
+	case "stream_event":
+		return s.partial
+	case "system":
+		return p.Subtype != "session_state_changed" && (s.partial || !claude.OfPartial(p.Data))
+	}
+	return true
+}
+
+// news has something in it when the place of a message that waits may have
+// changed, but not too often. Nothing if the client did not ask.
+func (s *streamer) news(ctx context.Context) (news <-chan struct{}, stop func()) {
+	if !s.place {
+		return nil, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c := make(chan struct{}, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() { s.d.nudge(ctx, c) })
+	return c, func() { cancel(); wg.Wait() }
+}
+
+// nudge puts something in c whenever something has happened in the pool, until
+// ctx ends.
+func (d *Dispatcher) nudge(ctx context.Context, c chan<- struct{}) {
+	sub := d.o.Pool.Subscribe(0)
+	defer func() { sub.Close() }()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		if _, err := sub.Next(ctx); errors.Is(err, pool.ErrSlow) {
+			sub = d.o.Pool.Subscribe(0)
+		} else if err != nil {
+			return
+		}
+		sub.Skip()
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+		timer.Reset(tellEvery)
+	}
+}
+
+// tell says where the message stands, if that is news.
+func (s *streamer) tell() {
+	st := ipc.MessageState{ID: s.id, State: string(journal.Queued)}
+	st.Position, st.WaitsFor = s.d.o.Pool.Position(s.id)
+	if st.Position > 0 && st != s.told {
+		s.told = st
+		s.call.Notify(ipc.NotifyState, st)
+	}
+}

@@ -1,0 +1,101 @@
+package delivery
+
+import (
+	"fmt"
+
+	"iris/daemon/conversation"
+	"iris/daemon/fault"
+	"iris/daemon/journal"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/turn"
+)
+
+// verdict is how the message ended, from what the pool says of its turn.
+func (m *delivery) verdict(res *turn.Result, err error) ended {
+	k, id := m.key(), m.new.ID
+	if err != nil {
+		e := ended{state: journal.Failed, err: fault.Of(k, id, err)}
+		switch e.err.Code {
+		case ipc.CodeCancelled:
+			e.state = journal.Cancelled
+		case ipc.CodeUnknown:
+			e.state = journal.Unknown
+		}
+		return e
+	}
+	res = res.For(m.new.Options.Variant.Value())
+	switch res.Outcome {
+	case turn.Success, turn.Denied:
+		return ended{state: journal.Done, res: res}
+	case turn.Interrupted:
+		return ended{state: journal.Cancelled, res: res, err: fault.Of(k, id, pool.ErrCancelled)}
+	case turn.Unknown:
+		return ended{state: journal.Unknown, res: res, err: fault.Of(k, id, fmt.Errorf("%w: %s", pool.ErrUnknown, res.Err))}
+	}
+	return ended{state: journal.Failed, res: res}
+}
+
+// result is what the journal keeps of an end.
+func (e ended) result() *journal.Result {
+	r := new(journal.Result)
+	if e.res != nil {
+		r.Result = *e.res
+	}
+	r.Notice = e.notice
+	if e.err != nil {
+		r.Code, r.Err, r.Reason, r.Hint = e.err.Code, e.err.Message, e.err.Data.Reason, e.err.Data.Hint
+	}
+	return r
+}
+
+// ownModel is the model that answered, unless the message had asked for one. The
+// caller holds mu.
+func (m *delivery) ownModel() string {
+	if m.new.Options.Variant.Value().Model != "" {
+		return ""
+	}
+	return m.end.res.Model
+}
+
+// recall answers with the end of a message that is on record.
+func (d *Dispatcher) recall(id string, callerKeys []string) (any, error) {
+	m, err := d.o.Store.Message(id)
+	if err != nil {
+		return nil, d.o.Store.LookupError(id, err)
+	}
+	k := conversation.Of(&m)
+	if !m.State.Ended() {
+		return nil, fault.NotEnded(k, m.ID, string(m.State))
+	}
+	r, err := d.o.Store.Result(id)
+	if err != nil {
+		return nil, d.o.Store.LookupError(id, err)
+	}
+	switch {
+	case m.State == journal.Expired:
+		return nil, fault.Expired(k, id)
+	case r != nil && r.Code == ipc.CodeUnknown && m.State != journal.Unknown:
+		return d.resolved(k, &m)
+	case r != nil && r.Code != 0:
+		return nil, &ipc.Error{Code: r.Code, Message: r.Err, Data: &ipc.Data{Reason: r.Reason, Hint: r.Hint, ID: id}}
+	case r != nil:
+		reply := d.reply(k, id, &r.Result, callerKeys)
+		reply.Notice = r.Notice
+		return reply, nil
+	}
+	return d.resolved(k, &m)
+}
+
+// resolved answers for a message of which only the end is known: a person has
+// said what it was, or it was cancelled before it began.
+func (d *Dispatcher) resolved(k pool.Key, m *journal.Message) (any, error) {
+	switch m.State {
+	case journal.Done:
+		return d.reply(k, m.ID, &turn.Result{Outcome: turn.Success}, nil), nil
+	case journal.Cancelled:
+		return nil, fault.Of(k, m.ID, pool.ErrCancelled)
+	}
+	last := m.History[len(m.History)-1]
+	return nil, fault.Of(k, m.ID, fmt.Errorf("message %s failed: %s says so, nobody knows more", m.ID, last.By))
+}

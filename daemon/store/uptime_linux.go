@@ -1,0 +1,16 @@
+package store
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// uptime is the time since the machine's start, with that in which it slept.
+func uptime() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		panic("bug: no clock counts from the machine's start: " + err.Error())
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,124 @@
+package daemon
+
+import (
+	"time"
+
+	"iris/config"
+	"iris/daemon/agents"
+	"iris/daemon/approval"
+	"iris/daemon/delivery"
+	"iris/ipc"
+	"iris/pool"
+	"iris/pool/claude"
+)
+
+// openAgents opens the pool with what drives its processes.
+func (d *Daemon) openAgents() error {
+	var err error
+	if d.agents, err = agents.New(d.agentOptions()); err != nil {
+		return err
+	}
+	d.atEnd(d.closeAgents(d.agents.Close))
+	d.atEnd(func() { d.delivery.DropOutputs() })
+	d.atEnd(d.life.wg.Wait)
+	d.openApprovals() // ended after the pool
+	d.config.log, d.config.reloaders = d.log, d.reloaders()
+	d.pool = pool.New(pool.Config[*claude.Process]{
+		Limits:   limits(d.config.Load()),
+		Settings: d.settings,
+		Start:    d.agents.Start,
+		Prefix:   d.program.prefix,
+	})
+	d.agents.Pool = d.pool
+	d.delivery = delivery.New(d.deliveryOptions())
+	d.atEnd(d.closeAgents(d.pool.Close))
+	return nil
+}
+
+// agentOptions say what the agents need of the rest.
+func (d *Daemon) agentOptions() agents.Options {
+	o := agents.Options{
+		Paths: d.opts.Paths, Program: d.program.self, Prefix: d.program.prefix, FromShell: d.byOthers(),
+		Config: d.config.Load, Look: d.config.look, Store: d.store, Conversations: d.conversations, Log: d.log,
+		Goroutines: &d.life.wg, Opened: d.life.opened, Serving: d.life.serving, Succeeded: d.life.follows.Load,
+
+		Asked: func(k pool.Key, process string, p *claude.Process, r claude.Request) {
+			d.approvals.Asked(k, process, p, r)
+		},
+		Withdrawn: func(process, request string) { d.approvals.Withdrawn(process, request) },
+		Approvals: func(process string) []ipc.Approval { return d.approvals.Of(process) },
+
+		Waits:      func(message, process, on string) { d.delivery.TurnWaits(message, process, on) },
+		Teamless:   func(k pool.Key) { d.delivery.HoldTeamless(k) },
+		NeedsSpool: func(process string) bool { return d.delivery.NeedsSpool(process) },
+		FreeSpace:  func() { d.delivery.DropOutputs() },
+	}
+	if h := d.opts.Handover; h != nil {
+		o.Adopted, o.OwnTurns, o.OwnCosts = h.pids(), h.OwnTurns, h.OwnCosts
+	}
+	return o
+}
+
+// deliveryOptions say what the delivery of messages needs of the rest, which is there.
+func (d *Daemon) deliveryOptions() delivery.Options {
+	o := delivery.Options{
+		Paths: d.opts.Paths, Boot: d.program.boot, Config: d.config.Load, Look: d.config.look, Tidy: d.tidy,
+		Store: d.store, Conversations: d.conversations, Approvals: d.approvals, Agents: d.agents, Pool: d.pool, Log: d.log,
+		Opened: d.life.opened, Serving: d.life.serving, Left: d.life.left, Succeeded: d.life.follows.Load,
+	}
+	if h := d.opts.Handover; h != nil {
+		o.Messages, o.Costs = h.Messages, h.Costs
+	}
+	return o
+}
+
+// openApprovals makes the registry of approvals, with what the program before this one
+// knew.
+func (d *Daemon) openApprovals() {
+	o := approval.Options{
+		Team: func(k pool.Key) *config.Team { return agents.TeamSettings(d.config.Load(), k.Team) },
+		Key:  d.key, Env: d.notifyEnv, Run: d.agents.Reaper.Run, Log: d.log,
+		Report: func(process, message string, typ pool.EventType, detail string) string {
+			proc, _ := d.pool.Report(process, message, typ, detail)
+			return proc.Turn
+		},
+	}
+	if h := d.opts.Handover; h != nil {
+		o.Handed, o.Decided = h.Approvals, h.Decided
+	}
+	d.approvals = approval.New(o)
+	d.atEnd(d.approvals.Close)
+}
+
+// notifyEnv is the environment of a command that tells of an approval: no agent's.
+func (d *Daemon) notifyEnv() map[string]string {
+	env := d.agents.Env.Base()
+	delete(env, "IRIS_PROCESS")
+	env["IRIS_SOCKET"] = d.opts.Paths.Socket
+	return env
+}
+
+// recover takes up what an earlier daemon, or the program before this one, has left.
+func (d *Daemon) recover() error {
+	var err error
+	if h := d.opts.Handover; h != nil {
+		err = d.delivery.Recover(&h.Pool, h.agent)
+	} else {
+		err = d.delivery.Recover(nil, nil)
+	}
+	if err != nil {
+		return err
+	}
+	d.cleanTrials()
+	d.pool.Thaw()
+	return nil
+}
+
+// retention is how long messages are kept, by the files of the configuration as they are.
+func (d *Daemon) retention() time.Duration {
+	d.config.look()
+	return d.config.Load().Retention
+}
+
+// tidy has memory given back after a while.
+func (d *Daemon) tidy() { d.life.tidy.Reset(tidyAfter) }
