@@ -130,7 +130,7 @@ func TestRealUnreadMessageIsRunOnce(t *testing.T) {
 	pids := map[string]int{}
 	for _, p := range list.Processes {
 		pids[p.Team] = p.PID
-		syscall.Kill(p.PID, syscall.SIGSTOP)
+		k.stopProcess(p.PID)
 	}
 	read, unread := k.say("t0", "echo"), k.say("t1", "echo")
 	k.until("the dispatch", func() bool {
@@ -149,6 +149,19 @@ func TestRealUnreadMessageIsRunOnce(t *testing.T) {
 	if k.late["settled"] != 1 || k.late["put back"] != 1 {
 		t.Errorf("settled and put back: %v, want one each", k.late)
 	}
+}
+
+// stopProcess sends SIGSTOP and waits until every thread has stopped.
+func (k *killing) stopProcess(pid int) {
+	k.T.Helper()
+	syscall.Kill(pid, syscall.SIGSTOP)
+	k.until("the stop of every thread", func() bool {
+		states, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+		return !slices.ContainsFunc(states, func(path string) bool {
+			b, err := os.ReadFile(path)
+			return err == nil && !strings.Contains(string(b), "State:\tT (stopped)")
+		})
+	})
 }
 
 // told counts the conversations of the house that have an answer to a message that
@@ -320,7 +333,7 @@ func TestRealConversationClearedWithoutADaemon(t *testing.T) {
 	pid := list.Processes[0].PID
 	k.until("its transcript on disk, which is late", func() bool { return k.told("echo:before") == 1 })
 	k.rests()
-	syscall.Kill(pid, syscall.SIGSTOP)
+	k.stopProcess(pid)
 	var cleared ipc.MessageState
 	k.mustCall(ipc.MethodSubmit, ipc.Send{Team: "t0", Text: "/clear"}, &cleared)
 	k.until("the dispatch", func() bool {
