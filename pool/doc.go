@@ -45,8 +45,8 @@
 //
 // # Who gets a place
 //
-// A key that has messages and no slot needs a place. Such keys are served by the age
-// of their first message. If no place is free or becoming free, the least recently
+// A key that has messages and no slot needs a place; it waits in table.waiting, and
+// table.decide serves it. Such keys are served by the age of their first message. If no place is free or becoming free, the least recently
 // used idle agent is stopped. Busy agents are left alone, unless WhenFull is
 // [WhenFullEvict]: then the turn that began first ends with [ErrEvicted], but never a
 // turn that waits for the message.

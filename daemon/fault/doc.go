@@ -5,6 +5,8 @@
 //	    -> Of, Team            which code, word and hint that is
 //	    -> *ipc.Error          whose code is the exit status
 //
-// Every code that a command may end with is chosen here, or passed to New by the code
-// that detects the error. The package owns nothing and has no goroutine.
+// The code of every error is chosen here, or passed to New by the code that detects the
+// error. A turn that ended with an answer, but badly (rate limited, denied, ...), is no
+// error of the daemon: cmd/iris/exit.go has the status of its outcome. The package owns
+// nothing and has no goroutine.
 package fault
