@@ -50,8 +50,8 @@ import (
 	"iris/pool/procs"
 )
 
-// errCrippled says that a limit of the caller bars a daemon from working.
-var errCrippled = errors.New("too little for a daemon")
+// errUnusableLimits says that a limit of the caller bars a daemon from working.
+var errUnusableLimits = errors.New("too little for a daemon")
 
 // tidyAfter is how long after a large text the memory that it took is given
 // back to the system; the runtime by itself would keep it while it idles.
@@ -115,10 +115,10 @@ func (d *Daemon) lifetime(ctx context.Context) error {
 	defer d.life.tidy.Stop()
 	defer d.end()
 	if err := d.open(); err != nil {
-		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
+		reportReady(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
 		d.opts.Service.Tell("STATUS=not started: " + err.Error())
 		if d.agents != nil && d.agents.HasAdopted() { // the turns of the program before this one go on without it
-			close(d.life.left)
+			close(d.life.turnsLeft)
 		}
 		return err
 	}
@@ -130,7 +130,7 @@ func newDaemon(o Options) *Daemon {
 	d := &Daemon{
 		opts:    o,
 		program: program{since: time.Now(), generation: 1, boot: procs.BootID()},
-		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), draining: make(chan struct{})},
+		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), turnsLeft: make(chan struct{}), draining: make(chan struct{})},
 		swap:    swap{requests: make(chan replacement)},
 	}
 	d.life.serving, d.life.endServing = context.WithCancel(context.Background())
@@ -152,8 +152,8 @@ func newDaemon(o Options) *Daemon {
 	return d
 }
 
-// tell answers the client that started us and lets it go.
-func tell(ready *os.File, line string) {
+// reportReady answers the client that started us and lets it go.
+func reportReady(ready *os.File, line string) {
 	if ready != nil {
 		io.WriteString(ready, line)
 		ready.Close()
@@ -162,7 +162,7 @@ func tell(ready *os.File, line string) {
 
 // open brings everything up to the point where the socket can answer.
 func (d *Daemon) open() error {
-	if errors.Is(d.opts.Problems, errCrippled) {
+	if errors.Is(d.opts.Problems, errUnusableLimits) {
 		return fmt.Errorf("%s; start it from a shell without that limit", strings.Join(d.problems(), "; "))
 	}
 	var err error
@@ -256,13 +256,13 @@ func (d *Daemon) openSocket() error {
 // run serves until it is told to stop, and ends in the documented order.
 func (d *Daemon) run(ctx context.Context) {
 	close(d.life.opened)
-	d.openFront(ctx, d.socket.listener)
+	d.openAcceptor(ctx, d.socket.listener)
 	d.life.wg.Go(func() { d.watchSignals(d.life.serving) })
 	d.life.wg.Go(func() { d.delivery.AwaitTeams(d.life.serving) })
 	d.life.wg.Go(func() { d.logEvents(d.life.serving) })
 	d.life.wg.Go(func() { d.store.Maintain(d.life.serving, d.retention, d.tidy) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
-	tell(d.opts.Ready, "ok\n")
+	reportReady(d.opts.Ready, "ok\n")
 	d.tellReady()
 	if d.opts.Service.notices != "" {
 		d.life.wg.Go(func() { d.tellAlive(d.life.serving) })
@@ -280,8 +280,8 @@ func (d *Daemon) run(ctx context.Context) {
 	d.drain()
 	close(d.life.gone)
 	d.life.endServing()
-	d.socket.front.watcher.Wait()
-	d.socket.front.served.Wait()
+	d.socket.acceptor.watcher.Wait()
+	d.socket.acceptor.served.Wait()
 	d.life.wg.Wait()
 	d.log.Info("stopped")
 }
@@ -298,7 +298,7 @@ func (d *Daemon) serve(ctx context.Context) bool {
 			if err := d.replace(ctx, r); err != nil {
 				d.log.Error("the daemon ends", "err", err)
 				d.store.SetFatal(err)
-				close(d.life.left)
+				close(d.life.turnsLeft)
 				return false
 			}
 		}

@@ -119,8 +119,8 @@ func (d *Daemon) stopCall(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	d.log.Info("stop asked for", "peer", c.Peer.PID, "force", p.Force)
-	d.life.leave.Store(p.LeaveTurns)
-	d.life.follows.Store(p.Restart)
+	d.life.leaveTurns.Store(p.LeaveTurns)
+	d.life.hasSuccessor.Store(p.Restart)
 	if p.Force {
 		d.life.forceNow()
 	}

@@ -20,10 +20,10 @@ import (
 // on file size, processor time and memory are lifted as far as the system
 // allows. It must run before the daemon opens anything it wants to keep. The
 // error lists what could not be undone: a hard limit or a nice value, without
-// the privilege to change it. It wraps errCrippled when no daemon can work so.
+// the privilege to change it. It wraps errUnusableLimits when no daemon can work so.
 func Isolate(keep ...int) error {
 	errs := []error{closeInherited(keep), os.Chdir("/")}
-	heedIgnored()
+	handleIgnoredSignals()
 	if err := resetNice(); err != nil {
 		errs = append(errs, fmt.Errorf("nice value inherited from the caller stays: %w", err))
 	}
@@ -97,9 +97,9 @@ func closeInherited(keep []int) error {
 	return nil
 }
 
-// heedIgnored installs handlers for signals that were ignored at the start, so
+// handleIgnoredSignals installs handlers for signals that were ignored at the start, so
 // that the agents do not inherit the ignoring.
-func heedIgnored() {
+func handleIgnoredSignals() {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return
@@ -161,7 +161,7 @@ func (l limit) lift() error {
 	case r.Max == unix.RLIM_INFINITY, l.id == unix.RLIMIT_NPROC && r.Max >= l.least:
 		return nil
 	case r.Max < l.least:
-		return fmt.Errorf("the hard limit is %d: %w", r.Max, errCrippled)
+		return fmt.Errorf("the hard limit is %d: %w", r.Max, errUnusableLimits)
 	}
 	return fmt.Errorf("the hard limit is %d", r.Max)
 }

@@ -79,7 +79,7 @@ func TestLimitThatCannotBeLiftedIsNamed(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	lifted := got.Err == "<nil>" && got.FSize == unix.RLIM_INFINITY // with CAP_SYS_RESOURCE
-	named := strings.Contains(got.Err, "ulimit -f") && strings.Contains(got.Err, errCrippled.Error())
+	named := strings.Contains(got.Err, "ulimit -f") && strings.Contains(got.Err, errUnusableLimits.Error())
 	if !lifted && !named {
 		t.Errorf("got %q and a limit of %d, want it lifted or named", got.Err, got.FSize)
 	}

@@ -18,15 +18,15 @@ type life struct {
 	forceNow   context.CancelFunc
 	endServing context.CancelFunc
 
-	opened   chan struct{} // closed when everything is up
-	draining chan struct{} // closed when the daemon is to end
-	gone     chan struct{} // closed when the last agent is
-	left     chan struct{} // closed when running turns have been left
+	opened    chan struct{} // closed when everything is up
+	draining  chan struct{} // closed when the daemon is to end
+	gone      chan struct{} // closed when the last agent is
+	turnsLeft chan struct{} // closed when running turns have been left
 
 	tidy *time.Timer // gives memory back a while after the last large text
 
-	leave   atomic.Bool // running turns are left to their agents
-	follows atomic.Bool // another daemon follows at once: waiting clients come back to it
+	leaveTurns   atomic.Bool // running turns are left to their agents
+	hasSuccessor atomic.Bool // another daemon follows at once: waiting clients come back to it
 }
 
 // atEnd registers what end does, last first.
@@ -52,10 +52,10 @@ func (d *Daemon) drain() {
 	defer cancel()
 	d.pool.Drain(ctx)
 	d.store.StopWaiting()
-	leave := d.life.leave.Load() || cfg.LeaveTurns || d.store.Fatal() != nil // their ends cannot be recorded here
+	leave := d.life.leaveTurns.Load() || cfg.LeaveTurns || d.store.Fatal() != nil // their ends cannot be recorded here
 	if leave && d.pool.Busy() {
 		d.log.Info("running turns are left to their agents and the next daemon")
-		close(d.life.left)
+		close(d.life.turnsLeft)
 		return
 	}
 	d.pool.Close()
@@ -65,7 +65,7 @@ func (d *Daemon) drain() {
 func (d *Daemon) closeAgents(f func()) func() {
 	return func() {
 		select {
-		case <-d.life.left:
+		case <-d.life.turnsLeft:
 		default:
 			f()
 		}

@@ -20,16 +20,16 @@ type swap struct {
 }
 
 const (
-	standstill = 10 * time.Second // for what is under way when the program is to be replaced
-	unready    = 5 * time.Millisecond
+	quiesceTimeout = 10 * time.Second // for what is under way when the program is to be replaced
+	pauseRetry     = 5 * time.Millisecond
 )
 
 // A replacement is a program that takes the place of this one in this process.
 //
 //	replaceCall   try            the program runs, and reads configuration and journal
-//	replace       standStill     the pool decides nothing; what waits is on record
+//	replace       quiesce     the pool decides nothing; what waits is on record
 //	              canPause       the agents are between two lines
-//	              closeFront     no connections; new ones wait in the socket's queue
+//	              closeAcceptor     no connections; new ones wait in the socket's queue
 //	              pauseAgents    no agent is read or written to, and no turn ends
 //	              journal.Close  from here on there is no way back
 //	              execute        the state is in memory that the program is handed, and the descriptors are open
@@ -85,7 +85,7 @@ func (d *Daemon) notReplaced(err error) error {
 // failed: without an error this one is in service as before, else it has to end.
 func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	begun := time.Now()
-	err := d.standStill(ctx)
+	err := d.quiesce(ctx)
 	if err == nil {
 		err = d.canPause(ctx)
 	}
@@ -94,9 +94,9 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 		r.refused <- err
 		return nil
 	}
-	socket, err := d.closeFront()
+	socket, err := d.closeAcceptor()
 	if err == nil {
-		err = d.standStill(ctx) // whatever a call has begun meanwhile
+		err = d.quiesce(ctx) // whatever a call has begun meanwhile
 	}
 	var h *Handover
 	if err == nil {
@@ -104,7 +104,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	}
 	if err != nil {
 		d.log.Error("not restarted", "err", err)
-		d.reopenFront(ctx, socket)
+		d.reopenAcceptor(ctx, socket)
 		d.pool.Thaw()
 		r.refused <- err // for a client that was not cut off
 		return nil
@@ -119,13 +119,13 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	return fmt.Errorf("replace the program by %s: %w", r.program, err)
 }
 
-// standStill returns when the pool begins nothing more, nothing is under way in
+// quiesce returns when the pool begins nothing more, nothing is under way in
 // it but turns, and the journal has all that waits.
-func (d *Daemon) standStill(ctx context.Context) error {
+func (d *Daemon) quiesce(ctx context.Context) error {
 	if why := d.store.WaitsFor(); why != "" {
 		return errors.New(why)
 	}
-	ctx, cancel := context.WithTimeout(ctx, standstill)
+	ctx, cancel := context.WithTimeout(ctx, quiesceTimeout)
 	defer cancel()
 	if err := d.pool.Freeze(ctx); err != nil {
 		return err
@@ -133,8 +133,8 @@ func (d *Daemon) standStill(ctx context.Context) error {
 	return d.delivery.PersistQueued(ctx, d.pool.Snapshot().Waiting)
 }
 
-// front is what serves the socket. It ends before the rest of the daemon.
-type front struct {
+// acceptor is what serves the socket. It ends before the rest of the daemon.
+type acceptor struct {
 	endWatch context.CancelFunc
 	watcher  sync.WaitGroup // watchSocket
 
@@ -143,23 +143,23 @@ type front struct {
 	served   sync.WaitGroup
 }
 
-// openFront serves a listener.
-func (d *Daemon) openFront(ctx context.Context, l *ipc.Listener) {
-	d.socket.front.conns, d.socket.front.endConns = context.WithCancel(d.life.serving)
+// openAcceptor serves a listener.
+func (d *Daemon) openAcceptor(ctx context.Context, l *ipc.Listener) {
+	d.socket.acceptor.conns, d.socket.acceptor.endConns = context.WithCancel(d.life.serving)
 	d.listen(l)
 	d.watch(ctx)
 }
 
 // watch watches the socket.
 func (d *Daemon) watch(ctx context.Context) {
-	ctx, d.socket.front.endWatch = context.WithCancel(ctx)
-	d.socket.front.watcher.Go(func() { d.watchSocket(ctx) })
+	ctx, d.socket.acceptor.endWatch = context.WithCancel(ctx)
+	d.socket.acceptor.watcher.Go(func() { d.watchSocket(ctx) })
 }
 
-// closeFront cuts every connection off and returns when no call is under way.
+// closeAcceptor cuts every connection off and returns when no call is under way.
 // The socket itself stays, and what connects to it waits.
-func (d *Daemon) closeFront() (ipc.Handed, error) {
-	f := &d.socket.front
+func (d *Daemon) closeAcceptor() (ipc.Handed, error) {
+	f := &d.socket.acceptor
 	f.endWatch()
 	f.watcher.Wait() // d.socket.listener is ours now
 	socket, err := d.socket.listener.HandOver()
@@ -176,14 +176,14 @@ func (d *Daemon) closeFront() (ipc.Handed, error) {
 	select {
 	case <-gone:
 		return socket, nil
-	case <-time.After(standstill):
-		return socket, fmt.Errorf("a call does not end within %v", standstill)
+	case <-time.After(quiesceTimeout):
+		return socket, fmt.Errorf("a call does not end within %v", quiesceTimeout)
 	}
 }
 
-// reopenFront undoes closeFront.
-func (d *Daemon) reopenFront(ctx context.Context, socket ipc.Handed) {
-	if d.socket.front.conns.Err() == nil { // it got no further than the watcher
+// reopenAcceptor undoes closeAcceptor.
+func (d *Daemon) reopenAcceptor(ctx context.Context, socket ipc.Handed) {
+	if d.socket.acceptor.conns.Err() == nil { // it got no further than the watcher
 		d.watch(ctx)
 		return
 	}
@@ -193,11 +193,11 @@ func (d *Daemon) reopenFront(ctx context.Context, socket ipc.Handed) {
 		d.life.quit()
 		return
 	}
-	d.openFront(ctx, l)
+	d.openAcceptor(ctx, l)
 }
 
-// errMoved says that something has ended while the agents were being paused.
-var errMoved = errors.New("the agents do not come to rest")
+// errNotQuiescent says that something has ended while the agents were being paused.
+var errNotQuiescent = errors.New("the agents do not come to rest")
 
 // errCommand says that something runs which is no agent, such as what notifies of an
 // approval. The next image would neither know of it nor end it.
@@ -206,7 +206,7 @@ var errCommand = errors.New("a command that the daemon has started has not ended
 // pauseAgents stops the daemon's side of every agent where it can be taken up
 // again. A turn that ends just then has its end recorded first.
 func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
-	ctx, cancel := context.WithTimeout(ctx, standstill)
+	ctx, cancel := context.WithTimeout(ctx, quiesceTimeout)
 	defer cancel()
 	for {
 		h, err := d.pauseOnce(ctx)
@@ -219,7 +219,7 @@ func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
 		select {
 		case <-ctx.Done():
 			return nil, err
-		case <-time.After(unready):
+		case <-time.After(pauseRetry):
 		}
 	}
 }
@@ -259,19 +259,19 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		paused = append(paused, p.Agent)
 		h.Agents = append(h.Agents, state)
 	}
-	if h.leaves(d.agents.Reaper.Children()) {
+	if h.hasOtherChild(d.agents.Reaper.Children()) {
 		return undo(errCommand)
 	}
 	var quiescent bool
 	h.Approvals, h.Decided = d.approvals.HandOver()
 	if h.Pool, quiescent = d.pool.Handoff(); !quiescent || !h.consistent() {
-		return undo(errMoved)
+		return undo(errNotQuiescent)
 	}
 	return h, nil
 }
 
-// leaves reports whether there is a child that is none of the agents.
-func (h *Handover) leaves(children []int) bool {
+// hasOtherChild reports whether there is a child that is none of the agents.
+func (h *Handover) hasOtherChild(children []int) bool {
 	agents := h.pids()
 	return slices.ContainsFunc(children, func(pid int) bool { return !slices.Contains(agents, pid) })
 }

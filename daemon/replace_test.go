@@ -52,7 +52,7 @@ func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaem
 	return ctx, dm, d
 }
 
-// What closeFront and standStill have done is undone when nothing comes of it.
+// What closeAcceptor and quiesce have done is undone when nothing comes of it.
 func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
 	ctx, dm, old := startInside(t, "")
 	if r, err := ask(old, "echo", "one"); err != nil || r.Text != "one" {
@@ -76,7 +76,7 @@ func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
 // The context is that of the daemon.
 func tryInVain(ctx context.Context, t *testing.T, dm *Daemon, d *testDaemon) {
 	t.Helper()
-	for _, f := range []func(context.Context) error{dm.standStill, dm.canPause} {
+	for _, f := range []func(context.Context) error{dm.quiesce, dm.canPause} {
 		if err := f(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func tryInVain(ctx context.Context, t *testing.T, dm *Daemon, d *testDaemon) {
 		cut <- c.Call(ctx, ipc.MethodSend, ipc.Send{Team: "echo", Text: "/sleep 1ms waits"}, nil)
 	})
 	eventually(t, "the message", func() bool { return len(dm.pool.Snapshot().Waiting) == 1 })
-	socket, err := dm.closeFront()
+	socket, err := dm.closeAcceptor()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func tryInVain(ctx context.Context, t *testing.T, dm *Daemon, d *testDaemon) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	dm.unpause()
-	dm.reopenFront(ctx, socket)
+	dm.reopenAcceptor(ctx, socket)
 	dm.pool.Thaw()
 	if err := <-answered; err != nil {
 		t.Error(err)

@@ -14,16 +14,16 @@ import (
 	"iris/pool/claude"
 )
 
-// firstLent is the descriptor of the first socket that a service manager passes
+// firstPassedFD is the descriptor of the first socket that a service manager passes
 // on.
-const firstLent = 3
+const firstPassedFD = 3
 
 // Service is what a service manager has told this process: systemd, by the
 // protocols of sd_notify(3) and sd_listen_fds(3). The zero value is no manager.
 type Service struct {
 	notices  string        // the socket for what we tell it
 	watchdog time.Duration // it wants a sign of life at least this often; 0 for never
-	lent     int           // descriptor of a listening socket, 0 for none
+	passedFD int           // descriptor of a listening socket, 0 for none
 }
 
 // TakeService reads what the manager has put into the environment, and takes it
@@ -31,12 +31,12 @@ type Service struct {
 // was left by a careless ancestor and counts for nothing.
 func TakeService() (Service, error) {
 	s := Service{notices: os.Getenv("NOTIFY_SOCKET")}
-	if ours("WATCHDOG_PID") || os.Getenv("WATCHDOG_PID") == "" {
+	if forThisProcess("WATCHDOG_PID") || os.Getenv("WATCHDOG_PID") == "" {
 		usec, _ := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
 		s.watchdog = time.Duration(max(0, usec)) * time.Microsecond
 	}
 	passed := 0
-	if ours("LISTEN_PID") {
+	if forThisProcess("LISTEN_PID") {
 		passed, _ = strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	}
 	for _, name := range []string{
@@ -48,23 +48,23 @@ func TakeService() (Service, error) {
 		return s, fmt.Errorf("the service manager passes on %d sockets, and the daemon takes one: leave one ListenStream=", passed)
 	}
 	if passed == 1 {
-		s.lent = firstLent
+		s.passedFD = firstPassedFD
 	}
 	return s, nil
 }
 
-func ours(name string) bool { return os.Getenv(name) == strconv.Itoa(os.Getpid()) }
+func forThisProcess(name string) bool { return os.Getenv(name) == strconv.Itoa(os.Getpid()) }
 
 // Descriptors lists what has to stay open.
 func (s Service) Descriptors() []int {
-	if s.lent == 0 {
+	if s.passedFD == 0 {
 		return nil
 	}
-	return []int{s.lent}
+	return []int{s.passedFD}
 }
 
 // managed reports whether there is a manager.
-func (s Service) managed() bool { return s.notices != "" || s.lent != 0 }
+func (s Service) managed() bool { return s.notices != "" || s.passedFD != 0 }
 
 // environ is what the next program in this process is to be told. It gets the
 // socket in its hand-over.
@@ -118,7 +118,7 @@ func (d *Daemon) tellAlive(ctx context.Context) {
 	for {
 		st := d.pool.Snapshot()
 		d.store.Ping()
-		s.Tell("WATCHDOG=1", "STATUS="+inShort(st))
+		s.Tell("WATCHDOG=1", "STATUS="+summary(st))
 		select {
 		case <-ctx.Done():
 			return
@@ -127,8 +127,8 @@ func (d *Daemon) tellAlive(ctx context.Context) {
 	}
 }
 
-// inShort is the pool in one line.
-func inShort(st pool.Status[*claude.Process]) string {
+// summary is the pool in one line.
+func summary(st pool.Status[*claude.Process]) string {
 	busy := 0
 	for _, p := range st.Processes {
 		if p.State == pool.Busy {
@@ -140,7 +140,7 @@ func inShort(st pool.Status[*claude.Process]) string {
 
 // tellReady says that the socket answers.
 func (d *Daemon) tellReady() {
-	if err := d.opts.Service.Tell("READY=1", "STATUS="+inShort(d.pool.Snapshot())); err != nil {
+	if err := d.opts.Service.Tell("READY=1", "STATUS="+summary(d.pool.Snapshot())); err != nil {
 		d.log.Warn("service manager not told", "err", err)
 	}
 }
@@ -151,15 +151,15 @@ func (d *Daemon) tellStopping() {
 	d.opts.Service.Tell("STOPPING=1", "STATUS=stopping", extend(cfg.DrainTimeout+4*cfg.StopGrace+10*time.Second))
 }
 
-// byOthers reports that no person has started this daemon, so that its own
+// startedInBackground reports that no person has started this daemon, so that its own
 // environment is nobody's.
-func (d *Daemon) byOthers() bool {
+func (d *Daemon) startedInBackground() bool {
 	return d.opts.Ready != nil || d.opts.Service.managed() || d.opts.Handover != nil && d.opts.Handover.Login
 }
 
 // inherit makes the listener of a socket that the manager has lent.
 func (s Service) inherit(path string) (*ipc.Listener, error) {
-	l, err := ipc.Inherit(s.lent, path)
+	l, err := ipc.Inherit(s.passedFD, path)
 	if err != nil {
 		return nil, fmt.Errorf("socket activation: %w", err)
 	}

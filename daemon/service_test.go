@@ -209,8 +209,8 @@ func TestServiceIsReadAndTakenOutOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// lend listens at a path, and lends the socket to a daemon.
-func lend(t *testing.T, path string) Service {
+// passSocket listens at a path, and passes the socket to a daemon.
+func passSocket(t *testing.T, path string) Service {
 	t.Helper()
 	mustMkdir(t, filepath.Dir(path))
 	ul, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -223,17 +223,17 @@ func lend(t *testing.T, path string) Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Service{lent: int(f.Fd())}
+	s := Service{passedFD: int(f.Fd())}
 	t.Cleanup(func() { f.Close() }) // the daemon closed it; this only forgets it
 	return s
 }
 
-// A lent socket is the manager's, and stays when the daemon goes. Should
+// A passed socket is the manager's, and stays when the daemon goes. Should
 // somebody remove it, the daemon makes one of its own, which goes with it.
 func TestLentSocketStaysAndAMissingOneIsReplaced(t *testing.T) {
 	d := startDaemon(t, "")
 	d.stop()
-	s := lend(t, d.paths.Socket)
+	s := passSocket(t, d.paths.Socket)
 	before, err := os.Lstat(d.paths.Socket)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestLentSocketStaysAndAMissingOneIsReplaced(t *testing.T) {
 		t.Fatalf("got %v, %v", after, err)
 	}
 	os.Remove(d.paths.Socket)
-	s = lend(t, d.paths.Socket)
+	s = passSocket(t, d.paths.Socket)
 	start()
 	mustCall[ipc.Status](d, ipc.MethodStatus, nil)
 	os.Remove(d.paths.Socket)
@@ -270,7 +270,7 @@ func TestLentSocketStaysAndAMissingOneIsReplaced(t *testing.T) {
 func TestSocketElsewhereIsRefused(t *testing.T) {
 	d := startDaemon(t, "")
 	d.stop()
-	s := lend(t, d.paths.Socket+"2")
+	s := passSocket(t, d.paths.Socket+"2")
 	err := Run(t.Context(), Options{Paths: d.paths, Version: "test", Stderr: io.Discard, Service: s})
 	if err == nil || !strings.Contains(err.Error(), "iris.sock2") || !strings.Contains(err.Error(), "ListenStream=") {
 		t.Errorf("got %v", err)

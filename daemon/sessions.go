@@ -37,7 +37,7 @@ func (d *Daemon) reset(_ context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&t); err != nil {
 		return nil, err
 	}
-	k, s, err := d.resting(t.Team, t.Session)
+	k, s, err := d.closeSession(t.Team, t.Session)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (d *Daemon) rewind(_ context.Context, c *ipc.Call) (any, error) {
 	if p.Turns < 0 {
 		return nil, ipc.Errorf(ipc.CodeUsage, "turns: %d is negative", p.Turns)
 	}
-	k, s, err := d.resting(p.Team, p.Session)
+	k, s, err := d.closeSession(p.Team, p.Session)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func (d *Daemon) rewind(_ context.Context, c *ipc.Call) (any, error) {
 	return ipc.Rewound{Team: k.Team, Session: k.Session, SessionID: s.ID, Turns: to.Turns, Last: to.Last}, d.conversations.Rewind(k, s, to.At)
 }
 
-// resting is a conversation that no agent has open any more.
-func (d *Daemon) resting(team, session string) (k pool.Key, s journal.Session, err error) {
+// closeSession is a conversation that no agent has open any more.
+func (d *Daemon) closeSession(team, session string) (k pool.Key, s journal.Session, err error) {
 	if k, err = d.key(team, session); err != nil {
 		return k, s, err
 	}

@@ -12,7 +12,7 @@ import (
 // socket is where clients come in.
 type socket struct {
 	server   *ipc.Server
-	front    front
+	acceptor acceptor
 	listener *ipc.Listener // the one in service; while it runs watchSocket alone changes it
 }
 
@@ -73,11 +73,11 @@ func (d *Daemon) rebind() bool {
 	return true
 }
 
-// listen serves one listener until the front is closed.
+// listen serves one listener until the acceptor is closed.
 func (d *Daemon) listen(l *ipc.Listener) {
 	d.socket.listener = l
-	ctx := d.socket.front.conns
-	d.socket.front.served.Go(func() {
+	ctx := d.socket.acceptor.conns
+	d.socket.acceptor.served.Go(func() {
 		if err := d.socket.server.Serve(ctx, l); err != nil && ctx.Err() == nil {
 			d.log.Error("socket not served", "err", err)
 			d.life.quit()

@@ -25,7 +25,7 @@ func (d *Daemon) openListener() (*ipc.Listener, error) {
 		}
 		d.log.Error("socket not taken over", "err", err)
 	}
-	if d.opts.Service.lent != 0 {
+	if d.opts.Service.passedFD != 0 {
 		return d.opts.Service.inherit(d.opts.Paths.Socket)
 	}
 	return ipc.Listen(d.opts.Paths.Socket)

@@ -38,9 +38,9 @@ func (d *Daemon) openAgents() error {
 // agentOptions say what the agents need of the rest.
 func (d *Daemon) agentOptions() agents.Options {
 	o := agents.Options{
-		Paths: d.opts.Paths, Program: d.program.self, Prefix: d.program.prefix, FromShell: d.byOthers(),
+		Paths: d.opts.Paths, Program: d.program.self, Prefix: d.program.prefix, FromShell: d.startedInBackground(),
 		Config: d.config.Load, Look: d.config.look, Store: d.store, Conversations: d.conversations, Log: d.log,
-		Goroutines: &d.life.wg, Opened: d.life.opened, Serving: d.life.serving, Succeeded: d.life.follows.Load,
+		Goroutines: &d.life.wg, Opened: d.life.opened, Serving: d.life.serving, HasSuccessor: d.life.hasSuccessor.Load,
 
 		Asked: func(k pool.Key, process string, p *claude.Process, r claude.Request) {
 			d.approvals.Asked(k, process, p, r)
@@ -64,7 +64,7 @@ func (d *Daemon) deliveryOptions() delivery.Options {
 	o := delivery.Options{
 		Paths: d.opts.Paths, Boot: d.program.boot, Config: d.config.Load, Look: d.config.look, Tidy: d.tidy,
 		Store: d.store, Conversations: d.conversations, Approvals: d.approvals, Agents: d.agents, Pool: d.pool, Log: d.log,
-		Opened: d.life.opened, Serving: d.life.serving, Left: d.life.left, Succeeded: d.life.follows.Load,
+		Opened: d.life.opened, Serving: d.life.serving, TurnsLeft: d.life.turnsLeft, HasSuccessor: d.life.hasSuccessor.Load,
 	}
 	if h := d.opts.Handover; h != nil {
 		o.Messages, o.Costs = h.Messages, h.Costs

@@ -33,7 +33,7 @@ func (s *Supervisor) Adopt(a *pool.HandoffAgent, h claude.Handed, turn string) *
 
 // adoptOptions are those of an agent that need not be started.
 func (s *Supervisor) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
-	o := s.attendedAs(k, h.Process, h.Dir)
+	o := s.baseOptions(k, h.Process, h.Dir)
 	o.SessionID = h.Session
 	return o
 }

@@ -39,7 +39,7 @@ func (s *Supervisor) Kill(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	if t.Tree {
-		if err := s.notAmong(match, c.Peer.PID); err != nil {
+		if err := s.refuseOwnTree(match, c.Peer.PID); err != nil {
 			return nil, err
 		}
 	}

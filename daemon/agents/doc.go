@@ -10,7 +10,7 @@
 //	                            ├─ Waits                why a turn does not begin
 //	                            └─ OwnTurn, works       of turns that nobody has sent
 //
-//	recovery ── FindOrphans, Fence ──▶ an agent of an earlier daemon: its conversation is
+//	recovery ── FindOrphans, WatchOrphan ──▶ an agent of an earlier daemon: its conversation is
 //	                                   barred until it has left; Settle (of the message)
 //	                                   when its turn is over
 //

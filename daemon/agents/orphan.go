@@ -87,10 +87,10 @@ func (s *Supervisor) FindOrphans() (map[string]*Orphan, error) {
 	return all, nil
 }
 
-// Fence takes a place for an orphan and bars its conversation until it is gone
+// WatchOrphan takes a place for an orphan and bars its conversation until it is gone
 // and its message is settled: nobody else may resume what is still being
 // written.
-func (s *Supervisor) Fence(l *Orphan) {
+func (s *Supervisor) WatchOrphan(l *Orphan) {
 	s.o.Log.Info("an agent of an earlier daemon finishes its turn", "team", l.Key.Team, "session", l.Key.Session, "process", l.Process, "pid", l.PID)
 	gone := make(chan struct{})
 	l.gone = gone
@@ -104,7 +104,7 @@ func (s *Supervisor) Fence(l *Orphan) {
 		case <-s.o.Serving.Done():
 			return
 		}
-		if !w.attend(s.o.Serving) {
+		if !w.run(s.o.Serving) {
 			return
 		}
 		if w.Turn != nil && !w.settled {

@@ -23,18 +23,18 @@ type orphanWatch struct {
 	advance
 	s *Supervisor
 
-	readable time.Time // when to read the spool again, at the earliest
-	settled  bool      // the message is
-	asked    bool      // to go, after orphan_grace
+	readable  time.Time // when to read the spool again, at the earliest
+	settled   bool      // the message is
+	stopTried bool      // to go, after orphan_grace
 }
 
 // advance is how far an orphan has come, by what it writes.
 type advance struct {
-	scan    claude.Scan
-	written int64
-	at      time.Time // when it was last seen to have written
-	unread  bool      // the end of its turn may be in the spool
-	rests   time.Time // since when it does nothing for a message; zero while it does
+	scan         claude.Scan
+	written      int64
+	at           time.Time // when it was last seen to have written
+	unread       bool      // the end of its turn may be in the spool
+	restingSince time.Time // since when it does nothing for a message; zero while it does
 }
 
 func newAdvance() advance { return advance{at: time.Now(), unread: true} }
@@ -47,25 +47,25 @@ func (a *advance) look(l *claude.Orphan) {
 	}
 	a.written, a.at = n, time.Now()
 	news, err := a.scan.News(l)
-	a.unread = a.unread || news || err != nil || !a.rests.IsZero() // it may have rested before its turn
+	a.unread = a.unread || news || err != nil || !a.restingSince.IsZero() // it may have rested before its turn
 }
 
-// is notes whether the agent is at rest, unless nobody could see.
-func (a *advance) is(resting bool, err error) {
+// noteRest notes whether the agent is at rest, unless nobody could see.
+func (a *advance) noteRest(resting bool, err error) {
 	if a.unread = err != nil; a.unread {
 		return
 	}
 	if !resting {
-		a.rests = time.Time{}
-	} else if a.rests.IsZero() {
-		a.rests = time.Now()
+		a.restingSince = time.Time{}
+	} else if a.restingSince.IsZero() {
+		a.restingSince = time.Now()
 	}
 }
 
-// attend returns true when the agent is gone. When the daemon ends first it leaves
+// run returns true when the agent is gone. When the daemon ends first it leaves
 // the agent to its turn and to the next daemon, but ends one whose turn is over, as the
 // daemon ends its own.
-func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
+func (w *orphanWatch) run(ctx context.Context) (gone bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	left := make(chan struct{})
@@ -89,7 +89,7 @@ func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
 		case <-left:
 			return true
 		case <-ctx.Done():
-			if !w.rests.IsZero() && !w.asked && !w.s.o.Succeeded() {
+			if !w.restingSince.IsZero() && !w.stopTried && !w.s.o.HasSuccessor() {
 				w.stop("its turn is over and the daemon ends")
 			}
 			return !w.Alive()
@@ -126,7 +126,7 @@ func (w *orphanWatch) step() time.Duration {
 		return next
 	}
 	w.stop(why)
-	w.at, w.asked = time.Now(), true // whatever came of it, not again at once
+	w.at, w.stopTried = time.Now(), true // whatever came of it, not again at once
 	return orphanLook
 }
 
@@ -142,10 +142,10 @@ func (w *orphanWatch) stop(why string) {
 func (w *orphanWatch) due() (at time.Time, why string) {
 	cfg := w.s.o.Config()
 	at, why = w.at.Add(cfg.OrphanTimeout), "it makes no progress"
-	if w.rests.IsZero() || w.asked {
+	if w.restingSince.IsZero() || w.stopTried {
 		return at, why
 	}
-	if grace := w.rests.Add(cfg.OrphanGrace); grace.Before(at) {
+	if grace := w.restingSince.Add(cfg.OrphanGrace); grace.Before(at) {
 		return grace, "its turn is over"
 	}
 	return at, why
@@ -160,7 +160,7 @@ func (w *orphanWatch) read() {
 		pause = orphanRetry
 	}
 	w.readable = time.Now().Add(pause)
-	if w.is(resting, err); err == nil && resting && (w.settled || w.Turn == nil) {
+	if w.noteRest(resting, err); err == nil && resting && (w.settled || w.Turn == nil) {
 		w.s.Pool.Linger(w.Process)
 	}
 }

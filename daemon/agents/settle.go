@@ -101,7 +101,7 @@ func (s *settling) agents(found []claude.Orphan) (all []*settlingAgent) {
 			s.seen[l.Process] = a
 		}
 		if a.look(&a.Orphan); a.unread {
-			a.is(a.AtRest())
+			a.noteRest(a.AtRest())
 		}
 		all = append(all, a)
 	}
@@ -113,7 +113,7 @@ func (s *settling) agents(found []claude.Orphan) (all []*settlingAgent) {
 // there is none.
 func (s *settling) next(agents []*settlingAgent, over bool) *settlingAgent {
 	for _, a := range agents {
-		rested := !a.rests.IsZero() && time.Since(a.rests) >= s.Config.OrphanGrace
+		rested := !a.restingSince.IsZero() && time.Since(a.restingSince) >= s.Config.OrphanGrace
 		if !a.ended && (rested || over && a.Written() == a.first) {
 			return a
 		}

@@ -106,9 +106,9 @@ func checkDir(t *config.Team) error {
 	return nil
 }
 
-// attendedAs are the options by which this daemon attends an agent, one that it
+// baseOptions are the options by which this daemon attends an agent, one that it
 // starts or one that the program before it has started.
-func (s *Supervisor) attendedAs(k pool.Key, id, dir string) claude.Options {
+func (s *Supervisor) baseOptions(k pool.Key, id, dir string) claude.Options {
 	return claude.Options{
 		ID: id, Team: k.Team, Dir: dir, Spools: s.o.Paths.Spool, Grace: s.o.Config().StopGrace,
 		Stamp:       claude.Stamp{Now: func() string { s.o.Look(); return s.stamp(k.Team) }},
@@ -131,7 +131,7 @@ func (s *Supervisor) waitsFor(process, on string) {
 }
 
 func (s *Supervisor) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.EnvVar) claude.Options {
-	o := s.attendedAs(k, id, t.Dir)
+	o := s.baseOptions(k, id, t.Dir)
 	o.Stamp.Then = t.Stamp() // of what it gets, whatever the configuration is by now
 	o.Command, o.Args, o.Transcript = t.Command, t.Args, true
 	o.Env = append(Assignments(vars), procs.EnvState+"="+s.o.Paths.State, procs.EnvTeam+"="+k.Team, procs.EnvSession+"="+k.Session)

@@ -34,10 +34,10 @@ type Options struct {
 	OwnTurns, OwnCosts int64 // see OwnTotals
 
 	// The daemon's lifetime.
-	Goroutines *sync.WaitGroup // waits for those of the Supervisor
-	Opened     <-chan struct{} // closed when the daemon is up
-	Serving    context.Context // ends when the daemon does
-	Succeeded  func() bool     // reports whether another daemon follows at once
+	Goroutines   *sync.WaitGroup // waits for those of the Supervisor
+	Opened       <-chan struct{} // closed when the daemon is up
+	Serving      context.Context // ends when the daemon does
+	HasSuccessor func() bool     // reports whether another daemon follows at once
 
 	// Of approvals.
 	Asked     func(k pool.Key, process string, p *claude.Process, r claude.Request) // takes in a tool call that waits for permission

@@ -79,8 +79,8 @@ func pidsOf(ps []Info) []int {
 	return pids
 }
 
-// notAmong refuses to end what a peer runs in.
-func (s *Supervisor) notAmong(match func(pool.Key) bool, peer int) error {
+// refuseOwnTree refuses to end what a peer runs in.
+func (s *Supervisor) refuseOwnTree(match func(pool.Key) bool, peer int) error {
 	above := procs.Ancestors(peer)
 	for _, k := range procs.ProcessTree(s.agentPIDs(), s.o.Paths.State) {
 		if k.AgentPID == 0 && isOf(&k, match) && slices.Contains(above, k.PID) {

@@ -82,7 +82,7 @@ func (m *delivery) take(err error) {
 // holds mu.
 func (m *delivery) expired(err error) error {
 	m.over = true
-	m.end = ended{state: journal.Expired, err: fault.Expired(m.key(), m.new.ID)}
+	m.end = outcome{state: journal.Expired, err: fault.Expired(m.key(), m.new.ID)}
 	return err
 }
 

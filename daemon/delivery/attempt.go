@@ -16,7 +16,7 @@ func (m *delivery) notTaken(ctx context.Context, why string) error {
 		return err
 	}
 	m.running = false
-	m.needs("")
+	m.needSpool("")
 	if m.agent != nil {
 		m.agent.ResultRecorded()
 	}

@@ -58,12 +58,12 @@ type delivery struct {
 
 	watchers map[chan<- string]bool // of its end; live.mu protects them
 
-	end ended // set before done is closed
+	end outcome // set before done is closed
 }
 
-// ended is how a message did: by the agent's word, or by the error that its
+// outcome is how a message did: by the agent's word, or by the error that its
 // sender is told.
-type ended struct {
+type outcome struct {
 	state journal.State // empty when it has not ended, and stays in the journal
 	res   *turn.Result
 	err   *ipc.Error
@@ -173,7 +173,7 @@ func (m *delivery) begin(ctx context.Context, g *grant) (text []byte, err error)
 		return nil, m.notBegun(err)
 	}
 	m.running = true
-	m.needs(g.ID)
+	m.needSpool(g.ID)
 	m.open()
 	if m.timer != nil {
 		m.timer.Stop()
@@ -244,8 +244,8 @@ func (m *delivery) finish(res *turn.Result, err error) {
 	if ended {
 		m.close()
 		if m.over {
-			m.letGo()
-			m.needs("")
+			m.release()
+			m.needSpool("")
 		}
 	}
 	m.mu.Unlock()
@@ -266,19 +266,19 @@ func (m *delivery) ends(res *turn.Result, err error) bool {
 		m.refused = fault.Of(m.key(), "", err)
 		close(m.recorded)
 	case errors.Is(err, pool.ErrClosed):
-		m.end = ended{err: m.putBack()}
+		m.end = outcome{err: m.putBack()}
 	case m.conclude(res, err):
 		return false
 	}
 	return true
 }
 
-// needs keeps the spool of that process until the end of the message is on
+// needSpool keeps the spool of that process until the end of the message is on
 // record. The caller holds mu.
-func (m *delivery) needs(process string) {
-	m.d.inflight.live.needs(m.spool, -1)
+func (m *delivery) needSpool(process string) {
+	m.d.inflight.live.addSpoolNeed(m.spool, -1)
 	m.spool = process
-	m.d.inflight.live.needs(process, 1)
+	m.d.inflight.live.addSpoolNeed(process, 1)
 }
 
 // putBack leaves a message that no agent has taken to the next daemon, and
@@ -299,14 +299,14 @@ func (m *delivery) conclude(res *turn.Result, err error) (again bool) {
 	m.end.notice = m.d.o.Conversations.TakeNotice(m.key())
 	again, err = m.record(journal.End{State: m.end.state, Result: m.end.result(), At: time.Now()})
 	if err != nil {
-		m.end = ended{err: fault.Lost(m.key(), m.new.ID)}
+		m.end = outcome{err: fault.Lost(m.key(), m.new.ID)}
 	}
 	return again
 }
 
-// letGo does what follows an end on record and need not keep anybody waiting.
+// release does what follows an end on record and need not keep anybody waiting.
 // The caller holds mu.
-func (m *delivery) letGo() {
+func (m *delivery) release() {
 	if m.agent != nil {
 		m.agent.ResultRecorded()
 	}
@@ -347,16 +347,16 @@ func (m *delivery) record(e journal.End) (again bool, err error) {
 // holds mu.
 func (m *delivery) requeued(now *journal.Message) {
 	m.d.o.Log.Info("message sent again", "message", m.new.ID)
-	m.letGo()
-	m.needs("")
+	m.release()
+	m.needSpool("")
 	if m.end.notice != "" {
 		m.d.o.Conversations.PutNotice(m.key(), m.end.notice)
 	}
 	m.order, m.new.Options = now.Seq, now.Options
 	m.retried.Store(true)
-	m.running, m.agent, m.end = false, nil, ended{}
+	m.running, m.agent, m.end = false, nil, outcome{}
 	m.orphan.Store(nil)
-	m.d.inflight.recent.forget(m.new.ID)
+	m.d.inflight.outputs.forget(m.new.ID)
 }
 
 // rerun hands a message that is queued again to the pool, and tells those who wait.
@@ -365,7 +365,7 @@ func (m *delivery) rerun() {
 		m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Queued), Retried: true})
 	}
 	if m.d.resume(m) {
-		m.d.inflight.live.tell(m)
+		m.d.inflight.live.notifyWatchers(m)
 	}
 }
 

@@ -31,10 +31,10 @@ type Options struct {
 	Messages, Costs int64 // of the program before this one; see Totals
 
 	// The daemon's lifetime.
-	Opened    <-chan struct{} // closed when the daemon is up
-	Serving   context.Context // ends when the daemon does
-	Left      <-chan struct{} // closed when running turns have been left to their agents
-	Succeeded func() bool     // reports whether another daemon follows at once
+	Opened       <-chan struct{} // closed when the daemon is up
+	Serving      context.Context // ends when the daemon does
+	TurnsLeft    <-chan struct{} // closed when running turns have been left to their agents
+	HasSuccessor func() bool     // reports whether another daemon follows at once
 }
 
 // A Dispatcher takes messages in, hands them to the agents, and records how they end. Its
@@ -63,10 +63,10 @@ func (d *Dispatcher) Totals() (messages, costs int64) {
 func (d *Dispatcher) IsLive(id string) bool { return d.inflight.live.get(id) != nil }
 
 // NeedsSpool reports whether a message may have to be settled from the spool of a process.
-func (d *Dispatcher) NeedsSpool(process string) bool { return d.inflight.live.process(process) }
+func (d *Dispatcher) NeedsSpool(process string) bool { return d.inflight.live.needsSpool(process) }
 
 // DropOutputs gives up the output that is kept for readers who may come back.
-func (d *Dispatcher) DropOutputs() { d.inflight.recent.close() }
+func (d *Dispatcher) DropOutputs() { d.inflight.outputs.close() }
 
 // team returns a team by its name, or by its absolute directory.
 func (d *Dispatcher) team(name string) (*config.Team, error) { return d.o.Config().Lookup(name) }

@@ -10,7 +10,7 @@ type inflight struct {
 	ids      ids
 	keys     keyLocks
 	live     live
-	recent   recent
+	outputs  outputCache
 	messages atomic.Int64
 	costs    atomic.Int64 // millionths of a dollar
 }
@@ -38,17 +38,17 @@ func (l *live) remove(m *delivery) {
 	if l.byID[m.new.ID] == m {
 		delete(l.byID, m.new.ID)
 	}
-	m.tellLocked()
+	m.notifyWatchersLocked()
 }
 
-// tell tells those who watch the message that it is queued again.
-func (l *live) tell(m *delivery) {
+// notifyWatchers tells those who watch the message that it is queued again.
+func (l *live) notifyWatchers(m *delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m.tellLocked()
+	m.notifyWatchersLocked()
 }
 
-func (m *delivery) tellLocked() {
+func (m *delivery) notifyWatchersLocked() {
 	for c := range m.watchers {
 		select {
 		case c <- m.new.ID:
@@ -79,15 +79,15 @@ func (l *live) unwatch(m *delivery, c chan<- string) {
 	delete(m.watchers, c)
 }
 
-// process reports whether a live message needs the spool of a process.
-func (l *live) process(id string) bool {
+// needsSpool reports whether a live message needs the spool of a process.
+func (l *live) needsSpool(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.spools[id] > 0
 }
 
-// needs counts the messages that need the spool of a process.
-func (l *live) needs(process string, n int) {
+// addSpoolNeed counts the messages that need the spool of a process.
+func (l *live) addSpoolNeed(process string, n int) {
 	if process == "" {
 		return
 	}

@@ -91,7 +91,7 @@ func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 	conversations := conversation.New(s)
 	starter, err := agents.New(agents.Options{
 		Paths: paths, Prefix: "test", Config: current, Look: func() {}, Store: s, Conversations: conversations, Log: log,
-		Goroutines: &wg, Opened: closed, Serving: serving, Succeeded: func() bool { return false },
+		Goroutines: &wg, Opened: closed, Serving: serving, HasSuccessor: func() bool { return false },
 		Asked: approvals.Asked, Withdrawn: approvals.Withdrawn, Approvals: func(string) []ipc.Approval { return nil },
 		Waits:    func(message, process, on string) { d.TurnWaits(message, process, on) },
 		Teamless: func(k pool.Key) { d.HoldTeamless(k) }, NeedsSpool: func(process string) bool { return d.NeedsSpool(process) },
@@ -117,6 +117,6 @@ func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 	return New(Options{
 		Paths: paths, Config: current, Look: func() {}, Tidy: func() {}, Store: s, Conversations: conversations,
 		Approvals: approvals, Agents: starter, Pool: starter.Pool, Log: log,
-		Opened: closed, Serving: serving, Succeeded: func() bool { return false },
+		Opened: closed, Serving: serving, HasSuccessor: func() bool { return false },
 	})
 }

@@ -39,14 +39,14 @@ func (d *Dispatcher) endedState(ctx context.Context, id string) (any, error) {
 		return nil, d.o.Store.LookupError(id, err)
 	}
 	if !m.State.Ended() {
-		return d.comeBack(ctx, fault.Stopping(conversation.Of(&m), id))
+		return d.reconnectLater(ctx, fault.Stopping(conversation.Of(&m), id))
 	}
 	return ipc.MessageState{ID: id, State: string(m.State)}, nil
 }
 
-// which finds the message that a call names. When that one is being accepted it
+// messageID finds the message that a call names. When that one is being accepted it
 // waits until this is done, or refused.
-func (d *Dispatcher) which(c *ipc.Call) (string, error) {
+func (d *Dispatcher) messageID(c *ipc.Call) (string, error) {
 	var p ipc.MessageRef
 	if err := c.Bind(&p); err != nil {
 		return "", err
@@ -73,7 +73,7 @@ func (d *Dispatcher) which(c *ipc.Call) (string, error) {
 
 // Result answers message.result as message.send would have been answered.
 func (d *Dispatcher) Result(_ context.Context, c *ipc.Call) (any, error) {
-	id, err := d.which(c)
+	id, err := d.messageID(c)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (d *Dispatcher) wireMessage(m *journal.Message) ipc.Message {
 
 // Show answers message.show: all that is known of a message but its texts.
 func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
-	id, err := d.which(c)
+	id, err := d.messageID(c)
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +278,7 @@ func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	n.Options.RetryOf = p.ID
-	_, st, err := d.accept(c, n, terms{ownID: p.NewID != ""})
+	_, st, err := d.accept(c, n, acceptOptions{ownID: p.NewID != ""})
 	if err != nil {
 		return nil, err
 	}

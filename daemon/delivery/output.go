@@ -94,21 +94,21 @@ func (m *delivery) opened(c chan output, st *claude.Stream, err error) {
 // keepOutput keeps what a turn has written that an earlier daemon began.
 func (m *delivery) keepOutput(st *claude.Stream, err error) {
 	if err == nil {
-		m.d.inflight.recent.keep(m.new.ID, output{st, m.attempts})
+		m.d.inflight.outputs.keep(m.new.ID, output{st, m.attempts})
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		m.d.o.Log.Warn("output not kept", "message", m.new.ID, "err", err)
 	}
 }
 
 const (
-	recentFor  = 10 * time.Minute
-	recentMost = 100
+	keepOutputFor  = 10 * time.Minute
+	maxKeptOutputs = 100
 )
 
-// recent keeps the output of turns whose reader may come back: it went before the
-// end, or its daemon did. Each is kept for recentFor, and recentMost of them, also
+// outputCache keeps the output of turns whose reader may come back: it went before the
+// end, or its daemon did. Each is kept for keepOutputFor, and maxKeptOutputs of them, also
 // when the file is gone from its directory; none when the disk has no room.
-type recent struct {
+type outputCache struct {
 	mu   sync.Mutex
 	kept []keptOutput // the oldest first
 }
@@ -121,69 +121,69 @@ type keptOutput struct {
 
 // keep takes a stream over. Of two of one message it keeps the one that is
 // further behind.
-func (r *recent) keep(id string, st output) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := r.findLocked(id); i >= 0 {
-		if old := r.kept[i].from; st.attempt < old.attempt || st.attempt == old.attempt && old.Seq() <= st.Seq() {
+func (c *outputCache) keep(id string, st output) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := c.findLocked(id); i >= 0 {
+		if old := c.kept[i].from; st.attempt < old.attempt || st.attempt == old.attempt && old.Seq() <= st.Seq() {
 			st.Close()
 			return
 		}
-		r.dropLocked(i)
+		c.dropLocked(i)
 	}
-	if len(r.kept) == recentMost {
-		r.dropLocked(0)
+	if len(c.kept) == maxKeptOutputs {
+		c.dropLocked(0)
 	}
-	timer := time.AfterFunc(recentFor, func() { r.drop(id, st) })
-	r.kept = append(r.kept, keptOutput{id, st, timer})
+	timer := time.AfterFunc(keepOutputFor, func() { c.drop(id, st) })
+	c.kept = append(c.kept, keptOutput{id, st, timer})
 }
 
 // forget drops what is kept of a message.
-func (r *recent) forget(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := r.findLocked(id); i >= 0 {
-		r.dropLocked(i)
+func (c *outputCache) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := c.findLocked(id); i >= 0 {
+		c.dropLocked(i)
 	}
 }
 
-func (r *recent) findLocked(id string) int {
-	return slices.IndexFunc(r.kept, func(k keptOutput) bool { return k.id == id })
+func (c *outputCache) findLocked(id string) int {
+	return slices.IndexFunc(c.kept, func(k keptOutput) bool { return k.id == id })
 }
 
-func (r *recent) dropLocked(i int) {
-	r.kept[i].timer.Stop()
-	r.kept[i].from.Close()
-	r.kept = slices.Delete(r.kept, i, i+1)
+func (c *outputCache) dropLocked(i int) {
+	c.kept[i].timer.Stop()
+	c.kept[i].from.Close()
+	c.kept = slices.Delete(c.kept, i, i+1)
 }
 
-func (r *recent) drop(id string, st output) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := r.findLocked(id); i >= 0 && r.kept[i].from == st {
-		r.dropLocked(i)
+func (c *outputCache) drop(id string, st output) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := c.findLocked(id); i >= 0 && c.kept[i].from == st {
+		c.dropLocked(i)
 	}
 }
 
-// again returns a reader of what is kept of a message, without a stream for nothing.
-func (r *recent) again(id string, after int64) (output, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	i := r.findLocked(id)
+// reopen returns a reader of what is kept of a message, without a stream for nothing.
+func (c *outputCache) reopen(id string, after int64) (output, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := c.findLocked(id)
 	if i < 0 {
 		return output{}, nil
 	}
-	o := r.kept[i].from
+	o := c.kept[i].from
 	var err error
 	o.Stream, err = o.Again(o.after(after))
 	return o, err
 }
 
 // close lets go of all.
-func (r *recent) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for len(r.kept) > 0 {
-		r.dropLocked(0)
+func (c *outputCache) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.kept) > 0 {
+		c.dropLocked(0)
 	}
 }

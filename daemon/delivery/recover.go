@@ -37,7 +37,7 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 		return err
 	}
 	for _, l := range left {
-		d.o.Agents.Fence(l)
+		d.o.Agents.WatchOrphan(l)
 	}
 	if err := d.recoverUnknown(); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (d *Dispatcher) recoverRunning(left map[string]*agents.Orphan) error {
 			last := msg.Last()
 			m.orphan.Store(&last)
 			l.Key, l.Turn, l.Settle = m.key(), &last, m.settleOrphan
-			m.needs(l.Process)
+			m.needSpool(l.Process)
 			d.inflight.live.add(m)
 			continue
 		}
@@ -148,7 +148,7 @@ func (d *Dispatcher) resume(m *delivery) bool {
 	_, err := m.submit(pool.Turn{AcceptedSeq: m.order})
 	if err != nil {
 		d.o.Log.Error("message not taken up", "message", m.new.ID, "err", err)
-		m.end = ended{err: fault.Stopping(m.key(), m.new.ID)}
+		m.end = outcome{err: fault.Stopping(m.key(), m.new.ID)}
 		m.close()
 	}
 	return err == nil
@@ -200,14 +200,14 @@ func (m *delivery) settleOrphan() {
 		err = m.settle(*m.orphan.Load())
 	}
 	if err == nil {
-		m.needs("")
+		m.needSpool("")
 	}
 	over := m.over
 	m.mu.Unlock()
 	switch {
 	case err != nil:
 		m.d.o.Log.Error("message not settled", "message", m.new.ID, "err", err)
-		m.end = ended{err: fault.Lost(m.key(), m.new.ID)}
+		m.end = outcome{err: fault.Lost(m.key(), m.new.ID)}
 		m.close()
 	case over:
 		m.close()
@@ -219,17 +219,17 @@ func (m *delivery) settleOrphan() {
 
 // evidence is how a turn ended whose daemon and agent are gone; again is set
 // when it never began. The error says that nobody can look at present.
-func (d *Dispatcher) evidence(m *delivery, a journal.Attempt) (e ended, again bool, err error) {
+func (d *Dispatcher) evidence(m *delivery, a journal.Attempt) (e outcome, again bool, err error) {
 	ev, _, err := d.o.Agents.ReadSpool(&a)
 	switch {
 	case claude.Scarce(err):
-		return ended{}, false, err
+		return outcome{}, false, err
 	case err == nil && ev.Result != nil:
 		e := m.verdict(ev.Result, nil)
 		e.outputEnd, e.own = ev.End, append(ev.Own, ev.Later...)
 		return e, false, nil
 	case err == nil && ev.NotBegun && a.Boot == d.o.Boot && d.o.Boot != "":
-		return ended{}, true, nil
+		return outcome{}, true, nil
 	}
 	why := "its agent ended without a result while no daemon was there"
 	if errors.Is(err, fs.ErrNotExist) {
@@ -238,5 +238,5 @@ func (d *Dispatcher) evidence(m *delivery, a journal.Attempt) (e ended, again bo
 		why = "the output of its agent cannot be read: " + err.Error()
 	}
 	unknown := fault.Of(m.key(), m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
-	return ended{state: journal.Unknown, err: unknown}, false, nil
+	return outcome{state: journal.Unknown, err: unknown}, false, nil
 }

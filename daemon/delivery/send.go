@@ -28,7 +28,7 @@ func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := terms{ifIdle: p.IfBusy == "fail", waits: true, ownID: p.ID != ""}
+	t := acceptOptions{ifIdle: p.IfBusy == "fail", waits: true, ownID: p.ID != ""}
 	if p.Stream {
 		t.streams = d.newStreamer(c, p.Partial, p.Place)
 		defer t.streams.close()
@@ -45,7 +45,7 @@ func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 		}
 		return d.recall(st.ID, p.EnvKeys)
 	}
-	return d.outcome(ctx, c, m, t.streams, &p)
+	return d.awaitEnd(ctx, c, m, t.streams, &p)
 }
 
 // Submit answers message.submit: the message is on disk, and nobody waits.
@@ -61,16 +61,16 @@ func (d *Dispatcher) Submit(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, st, err := d.accept(c, n, terms{ifIdle: p.IfBusy == "fail", ownID: p.ID != ""})
+	_, st, err := d.accept(c, n, acceptOptions{ifIdle: p.IfBusy == "fail", ownID: p.ID != ""})
 	if err != nil {
 		return nil, err
 	}
 	return st, nil
 }
 
-// outcome waits for the end of a message and answers with it. Meanwhile s, which may
+// awaitEnd waits for the end of a message and answers with it. Meanwhile s, which may
 // be nil, sends what its agent writes.
-func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
+func (d *Dispatcher) awaitEnd(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
 	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
 	if s != nil {
 		if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
@@ -79,8 +79,8 @@ func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *s
 	}
 	select {
 	case <-m.done:
-	case <-d.o.Left:
-		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
+	case <-d.o.TurnsLeft:
+		return d.reconnectLater(ctx, fault.Left(m.key(), m.new.ID))
 	case <-ctx.Done():
 		select {
 		case <-m.done: // the daemon stops, and that is how this turn ended
@@ -91,7 +91,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *s
 	}
 	switch {
 	case m.end.err != nil && m.end.state == "":
-		return d.comeBack(ctx, m.end.err)
+		return d.reconnectLater(ctx, m.end.err)
 	case m.end.err != nil:
 		return nil, m.end.err
 	}
@@ -100,18 +100,18 @@ func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *s
 	return reply, nil
 }
 
-// comeBack tells a client that its message lives on without this daemon. When
+// reconnectLater tells a client that its message lives on without this daemon. When
 // another one follows it is not told, but cut off: it asks that one.
-func (d *Dispatcher) comeBack(ctx context.Context, err error) (any, error) {
-	if d.o.Succeeded() {
+func (d *Dispatcher) reconnectLater(ctx context.Context, err error) (any, error) {
+	if d.o.HasSuccessor() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	return nil, err
 }
 
-// terms are what the sender of a message wants of its acceptance.
-type terms struct {
+// acceptOptions are what the sender of a message wants of its acceptance.
+type acceptOptions struct {
 	ifIdle  bool      // not when its conversation has something to do
 	waits   bool      // for the end
 	ownID   bool      // the id is its sender's
@@ -121,27 +121,27 @@ type terms struct {
 // accept takes a message in, unless its sender has hung up: who was not told of
 // an id may believe that there is no message. The delivery is nil when the message
 // has the key, or the id, of one that has ended already.
-func (d *Dispatcher) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.MessageState, error) {
+func (d *Dispatcher) accept(c *ipc.Call, n journal.New, o acceptOptions) (*delivery, ipc.MessageState, error) {
 	defer d.inflight.keys.lock(n.Options.Key)()
 	defer d.inflight.ids.accepting.lock(n.ID)()
-	found, err := d.find(n, w)
+	found, err := d.find(n, o)
 	if err != nil {
 		return nil, ipc.MessageState{}, err
 	}
 	if found.Existing {
-		return d.existing(c, &found, w.waits)
+		return d.existing(c, &found, o.waits)
 	}
 	if err := d.checkSpace(); err != nil {
 		return nil, ipc.MessageState{}, err
 	}
 	n.Gone = c.Gone
 	m := d.newDelivery(n)
-	t := pool.Turn{IfIdle: w.ifIdle}
-	m.eager = !w.waits // whoever does not wait for the answer gets the id at once
-	if w.streams != nil {
-		m.attach(w.streams.opened, 0)
+	t := pool.Turn{IfIdle: o.ifIdle}
+	m.eager = !o.waits // whoever does not wait for the answer gets the id at once
+	if o.streams != nil {
+		m.attach(o.streams.opened, 0)
 	}
-	if w.waits {
+	if o.waits {
 		t.Parent = d.o.Agents.Parent(c.Peer.PID)
 		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
 	}
@@ -158,12 +158,12 @@ func (d *Dispatcher) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc
 
 // find returns the message that n repeats: it has its key, or its sender has sent
 // it before with the same id and lost the daemon.
-func (d *Dispatcher) find(n journal.New, w terms) (found journal.Accepted, err error) {
-	if n.Options.Key != "" || w.ownID && d.onRecord(n.ID) {
+func (d *Dispatcher) find(n journal.New, o acceptOptions) (found journal.Accepted, err error) {
+	if n.Options.Key != "" || o.ownID && d.onRecord(n.ID) {
 		found, err = d.o.Store.Find(n)
 	}
 	switch {
-	case errors.Is(err, journal.ErrExists), err == nil && !found.Existing && w.ownID && !d.inflight.ids.admit(n.ID, n.At):
+	case errors.Is(err, journal.ErrExists), err == nil && !found.Existing && o.ownID && !d.inflight.ids.admit(n.ID, n.At):
 		return found, d.otherID(n.ID)
 	case err != nil:
 		return found, d.o.Store.NotAccepted("", err)

@@ -14,8 +14,8 @@ import (
 	"iris/pool/claude"
 )
 
-// tellEvery is how often a place in the queue is told, at most.
-const tellEvery = 100 * time.Millisecond
+// positionEvery is how often a place in the queue is told, at most.
+const positionEvery = 100 * time.Millisecond
 
 // Stream answers message.stream. It reads what the agent has written from the
 // spool's file, no faster than the client takes it.
@@ -39,12 +39,12 @@ func (d *Dispatcher) Stream(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	select {
-	case <-d.o.Left:
-		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
+	case <-d.o.TurnsLeft:
+		return d.reconnectLater(ctx, fault.Left(m.key(), m.new.ID))
 	default:
 	}
 	if m.end.err != nil && m.end.state == "" {
-		return d.comeBack(ctx, m.end.err)
+		return d.reconnectLater(ctx, m.end.err)
 	}
 	return ipc.StreamEnd{Seq: s.seq}, nil
 }
@@ -77,7 +77,7 @@ func (d *Dispatcher) newStreamer(c *ipc.Call, partial, place bool) *streamer {
 // back. The delivery must have been left.
 func (s *streamer) close() {
 	if s.now.Stream != nil && !s.whole {
-		s.d.inflight.recent.keep(s.id, s.now)
+		s.d.inflight.outputs.keep(s.id, s.now)
 		s.now = output{}
 	}
 	s.use(output{})
@@ -125,10 +125,10 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 		case <-more:
 			err = s.read(s.now.Read)
 		case <-news:
-			s.tell()
+			s.notifyPosition()
 		case <-m.done:
 			return s.finish(m)
-		case <-s.d.o.Left:
+		case <-s.d.o.TurnsLeft:
 			return nil
 		case <-ctx.Done():
 			select {
@@ -175,7 +175,7 @@ func (s *streamer) ended(ctx context.Context) (any, error) {
 // rest sends what is still kept of a message that has ended. Of one that has
 // never begun there is nothing to miss.
 func (s *streamer) rest() error {
-	st, err := s.d.inflight.recent.again(s.id, s.seq)
+	st, err := s.d.inflight.outputs.reopen(s.id, s.seq)
 	if err != nil {
 		s.d.o.Log.Warn("output not read", "message", s.id, "err", err)
 	}
@@ -292,12 +292,12 @@ func (d *Dispatcher) nudge(ctx context.Context, c chan<- struct{}) {
 		case c <- struct{}{}:
 		default:
 		}
-		timer.Reset(tellEvery)
+		timer.Reset(positionEvery)
 	}
 }
 
-// tell says where the message stands, if that is news.
-func (s *streamer) tell() {
+// notifyPosition says where the message stands, if that is news.
+func (s *streamer) notifyPosition() {
 	st := ipc.MessageState{ID: s.id, State: string(journal.Queued)}
 	st.Position, st.WaitsFor = s.d.o.Pool.Position(s.id)
 	if st.Position > 0 && st != s.told {

@@ -12,10 +12,10 @@ import (
 )
 
 // verdict is how the message ended, from what the pool says of its turn.
-func (m *delivery) verdict(res *turn.Result, err error) ended {
+func (m *delivery) verdict(res *turn.Result, err error) outcome {
 	k, id := m.key(), m.new.ID
 	if err != nil {
-		e := ended{state: journal.Failed, err: fault.Of(k, id, err)}
+		e := outcome{state: journal.Failed, err: fault.Of(k, id, err)}
 		switch e.err.Code {
 		case ipc.CodeCancelled:
 			e.state = journal.Cancelled
@@ -27,17 +27,17 @@ func (m *delivery) verdict(res *turn.Result, err error) ended {
 	res = res.For(m.new.Options.Variant.Value())
 	switch res.Outcome {
 	case turn.Success, turn.Denied:
-		return ended{state: journal.Done, res: res}
+		return outcome{state: journal.Done, res: res}
 	case turn.Interrupted:
-		return ended{state: journal.Cancelled, res: res, err: fault.Of(k, id, pool.ErrCancelled)}
+		return outcome{state: journal.Cancelled, res: res, err: fault.Of(k, id, pool.ErrCancelled)}
 	case turn.Unknown:
-		return ended{state: journal.Unknown, res: res, err: fault.Of(k, id, fmt.Errorf("%w: %s", pool.ErrUnknown, res.Err))}
+		return outcome{state: journal.Unknown, res: res, err: fault.Of(k, id, fmt.Errorf("%w: %s", pool.ErrUnknown, res.Err))}
 	}
-	return ended{state: journal.Failed, res: res}
+	return outcome{state: journal.Failed, res: res}
 }
 
 // result is what the journal keeps of an end.
-func (e ended) result() *journal.Result {
+func (e outcome) result() *journal.Result {
 	r := new(journal.Result)
 	if e.res != nil {
 		r.Result = *e.res

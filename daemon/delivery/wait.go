@@ -38,8 +38,8 @@ func (d *Dispatcher) Wait(ctx context.Context, c *ipc.Call) (any, error) {
 			}
 			defer d.inflight.live.unwatch(m, news)
 			c.Notify(ipc.NotifyState, d.stateOf(m))
-		case <-d.o.Left:
-			return d.comeBack(ctx, fault.Left(d.keyOf(p.IDs[0]), p.IDs[0]))
+		case <-d.o.TurnsLeft:
+			return d.reconnectLater(ctx, fault.Left(d.keyOf(p.IDs[0]), p.IDs[0]))
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
