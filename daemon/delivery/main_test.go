@@ -33,13 +33,13 @@ func TestMain(m *testing.M) {
 
 var api = pool.Key{Team: "api", Session: "s"}
 
-// fakeTeam is a team's table whose agent is the scripted one.
+// fakeTeam returns the configuration of a team with the scripted agent.
 func fakeTeam(t *testing.T, name string) string {
 	t.Helper()
 	return fmt.Sprintf("env = { GORACE = \"atexit_sleep_ms=0\" }\n[teams.%s]\ndir = %q\ncommand = %q\n", name, t.TempDir(), claudetest.Install(t.TempDir()))
 }
 
-// configured is a configuration in directories of its own.
+// configured loads a configuration in new directories.
 func configured(t *testing.T, toml string) (config.Paths, *config.Config) {
 	t.Helper()
 	dir := t.TempDir()
@@ -67,7 +67,7 @@ func configured(t *testing.T, toml string) (config.Paths, *config.Config) {
 	return paths, cfg
 }
 
-// newDispatcher returns a Dispatcher with all that it needs but a daemon.
+// newDispatcher returns a Dispatcher with all that it needs, without a daemon.
 func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 	t.Helper()
 	paths, cfg := configured(t, toml)

@@ -16,10 +16,10 @@ import (
 	"iris/pool/claude"
 )
 
-// Recover takes up what an earlier daemon has left: agents that finish their
-// turns, messages whose turn had begun, and messages that wait. It is done
-// before the socket answers, and may be cut short and done again at any point. Of the
-// program before this one it gets what the pool was, nil for none, and each agent.
+// Recover takes up the agents and messages of an earlier daemon: agents that finish their
+// turns, messages whose turn had begun, and messages that wait. It runs before the socket
+// answers. It may be interrupted at any point and run again. h is the pool of the program
+// before this one, nil if there was none, and handed returns the state of each agent.
 func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claude.Handed) error {
 	last, err := d.o.Store.LastID()
 	if err != nil {
@@ -49,8 +49,8 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 	return nil
 }
 
-// readable tells a damaged message, which is reported and passed over, from an
-// error that ends the recovery.
+// readable reports whether a message could be read. A damaged message is logged and passed
+// over; any other error is fatal and ends the recovery.
 func (d *Dispatcher) readable(err error) (ok bool, fatal error) {
 	if damage, is := errors.AsType[*journal.DamageError](err); is && damage.ID != "" {
 		d.o.Log.Error("message passed over", "message", damage.ID, "err", err)
@@ -59,13 +59,13 @@ func (d *Dispatcher) readable(err error) (ok bool, fatal error) {
 	return err == nil, err
 }
 
-// recoverRunning settles the messages whose turn had begun. One whose agent
-// still lives waits for the end of that.
+// recoverRunning settles the messages whose turn had begun. If the agent still lives, the
+// message is settled when the turn is over.
 func (d *Dispatcher) recoverRunning(left map[string]*agents.Orphan) error {
 	for msg, err := range d.o.Store.Running() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok || d.o.Agents.HasTurn(msg.Last().Process, msg.ID) { // the latter goes on, or has ended by now
+		} else if !ok || d.o.Agents.HasTurn(msg.Last().Process, msg.ID) { // its adopted agent goes on with it, or has ended it by now
 			continue
 		}
 		m := d.restored(&msg)
@@ -84,7 +84,7 @@ func (d *Dispatcher) recoverRunning(left map[string]*agents.Orphan) error {
 	return nil
 }
 
-// restored is the delivery of a message that an earlier daemon accepted.
+// restored returns the delivery of a message that an earlier daemon accepted.
 func (d *Dispatcher) restored(msg *journal.Message) *delivery {
 	m := d.newDelivery(journal.New{
 		ID: msg.ID, Team: msg.Team, Session: msg.Session, Options: msg.Options, At: msg.Accepted(),
@@ -95,11 +95,11 @@ func (d *Dispatcher) restored(msg *journal.Message) *delivery {
 	return m
 }
 
-// closed is the recorded of every message that is on disk already.
+// closed is the field recorded of every message that is on disk already.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// recoverUnknown bars the conversations that an unknown message holds, and queues those
-// again whose senders want that and that an earlier iris has left.
+// recoverUnknown holds the conversations whose unknown messages have on_unknown = hold. It
+// queues unknown messages with on_unknown = retry that an earlier version of iris left.
 func (d *Dispatcher) recoverUnknown() error {
 	for msg, err := range d.o.Store.Unresolved() {
 		if ok, err := d.readable(err); err != nil {
@@ -119,17 +119,17 @@ func (d *Dispatcher) recoverUnknown() error {
 	return nil
 }
 
-// many is how many messages leave so much garbage when they are taken up that
-// it is given back at once.
+// many is how many recovered messages leave so much garbage that its memory is given back
+// at once.
 const many = 1000
 
-// recoverQueued hands what waits to the pool, first come first.
+// recoverQueued submits the queued messages in the order of their acceptance.
 func (d *Dispatcher) recoverQueued() error {
 	n := 0
 	for msg, err := range d.o.Store.Queued() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok || d.inflight.live.get(msg.ID) != nil { // the latter was put back a moment ago
+		} else if !ok || d.inflight.live.get(msg.ID) != nil { // recoverRunning has just put it back
 			continue
 		}
 		d.resume(d.restored(&msg))
@@ -141,9 +141,8 @@ func (d *Dispatcher) recoverQueued() error {
 	return nil
 }
 
-// resume hands a message that was accepted long ago to the pool, at its old place. It
-// reports false when the daemon can do no more for the message, which stays queued for
-// the next one.
+// resume submits an accepted message to the pool again, at its old place. It returns false
+// if the pool refuses it: the message stays queued for the next daemon.
 func (d *Dispatcher) resume(m *delivery) bool {
 	_, err := m.submit(pool.Turn{AcceptedSeq: m.order})
 	if err != nil {
@@ -154,8 +153,9 @@ func (d *Dispatcher) resume(m *delivery) bool {
 	return err == nil
 }
 
-// settle ends a message from what its agent, which is gone or done with it, has
-// written; or puts it back to its place when that proves that its turn never began.
+// settle ends a message by what the spool of its agent says. The agent is gone, or its turn
+// is over. If the spool shows that the turn never began, settle puts the message back to its
+// place in the queue.
 func (m *delivery) settle(a journal.Attempt) error {
 	e, again, err := m.d.evidence(m, a)
 	if err != nil {
@@ -191,8 +191,7 @@ func (m *delivery) settle(a journal.Attempt) error {
 	return nil
 }
 
-// settleOrphan settles the message of an orphan that has gone, or whose turn is
-// over.
+// settleOrphan settles the message of an orphan that is gone, or whose turn is over.
 func (m *delivery) settleOrphan() {
 	m.mu.Lock()
 	err := m.settle(*m.orphan.Load())
@@ -217,8 +216,8 @@ func (m *delivery) settleOrphan() {
 	}
 }
 
-// evidence is how a turn ended whose daemon and agent are gone; again is set
-// when it never began. The error says that nobody can look at present.
+// evidence reads from the spool how a turn of an earlier daemon ended; again is set if it
+// never began. An error means that the spool cannot be read at present.
 func (d *Dispatcher) evidence(m *delivery, a journal.Attempt) (e outcome, again bool, err error) {
 	ev, _, err := d.o.Agents.ReadSpool(&a)
 	switch {

@@ -11,7 +11,7 @@ import (
 	"iris/pool/turn"
 )
 
-// verdict is how the message ended, from what the pool says of its turn.
+// verdict returns how the message ended, from the end of its turn.
 func (m *delivery) verdict(res *turn.Result, err error) outcome {
 	k, id := m.key(), m.new.ID
 	if err != nil {
@@ -36,7 +36,7 @@ func (m *delivery) verdict(res *turn.Result, err error) outcome {
 	return outcome{state: journal.Failed, res: res}
 }
 
-// result is what the journal keeps of an end.
+// result returns the part of an outcome that the journal keeps.
 func (e outcome) result() *journal.Result {
 	r := new(journal.Result)
 	if e.res != nil {
@@ -49,8 +49,8 @@ func (e outcome) result() *journal.Result {
 	return r
 }
 
-// ownModel is the model that answered, unless the message had asked for one. The
-// caller holds mu.
+// ownModel is the model that answered, empty if the message named a model. The caller
+// holds mu.
 func (m *delivery) ownModel() string {
 	if m.new.Options.Variant.Value().Model != "" {
 		return ""
@@ -58,7 +58,7 @@ func (m *delivery) ownModel() string {
 	return m.end.res.Model
 }
 
-// recall answers with the end of a message that is on record.
+// recall answers with the recorded end of a message.
 func (d *Dispatcher) recall(id string, callerKeys []string) (any, error) {
 	m, err := d.o.Store.Message(id)
 	if err != nil {
@@ -87,8 +87,8 @@ func (d *Dispatcher) recall(id string, callerKeys []string) (any, error) {
 	return d.resolved(k, &m)
 }
 
-// resolved answers for a message of which only the end is known: a person has
-// said what it was, or it was cancelled before it began.
+// resolved answers for a message whose end is known but not its result: a person has
+// resolved it, or it was cancelled before it began.
 func (d *Dispatcher) resolved(k pool.Key, m *journal.Message) (any, error) {
 	switch m.State {
 	case journal.Done:
