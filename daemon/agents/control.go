@@ -10,7 +10,7 @@ import (
 	"iris/pool"
 )
 
-// target reads the agents that a call names.
+// target reads which agents a call names, and returns a function that matches them.
 func (s *Supervisor) target(c *ipc.Call) (ipc.Target, func(pool.Key) bool, error) {
 	var t ipc.Target
 	if err := c.Bind(&t); err != nil {
