@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// canReplace says that execute works here.
+// canReplace says whether execute works on this system.
 const canReplace = true
 
-// execute replaces the program of this process, and leaves it the state and open
-// descriptors. It returns only with an error, and then nothing is changed.
+// execute replaces the program of this process and passes on the state and the open
+// descriptors. It returns only on an error, and then nothing has changed.
 //
-// From the moment at which a descriptor would survive an exec no child may be
-// forked: it would have, for ever, the write end of another agent's stdin.
+// While a descriptor would survive an exec, no child may be forked: the child would keep
+// the write end of another agent's stdin for ever.
 func execute(program string, args []string, h *Handover) error {
 	b, err := json.Marshal(h)
 	if err != nil {
@@ -34,7 +34,7 @@ func execute(program string, args []string, h *Handover) error {
 		return err
 	}
 	args = append(slices.Clone(args), "--takeover-fd", strconv.Itoa(fd))
-	signal.Ignore(syscall.SIGHUP) // it would end the new image until that handles it
+	signal.Ignore(syscall.SIGHUP) // it would end the new program before that handles it
 	open := append(h.Descriptors(), fd)
 
 	syscall.ForkLock.Lock()

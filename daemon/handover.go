@@ -15,37 +15,36 @@ import (
 	"iris/pool/claude"
 )
 
-// handoverFormat is the form of a Handover. An image that reads another one says
-// so when it is tried, and the old image stays.
+// handoverFormat is the format of a Handover. A program that reads another format says so
+// in its trial, and the old program stays.
 const handoverFormat = 1
 
-// Handover is what one image of this program leaves to the next in the same
-// process: descriptors, and what is known of nothing on disk. Messages are not
-// in it, they are in the journal.
+// Handover is the handoff from one program to the next in the same process: the descriptors,
+// and the state that is not on disk. The messages are in the journal.
 type Handover struct {
 	Format     int
 	Generation int
 	Since      time.Time
 	Login      bool // the base environment is that of the login shell
-	Quit       bool // a stop has been asked for meanwhile
+	Quit       bool // a stop was requested meanwhile
 	Lock       int
 	Socket     ipc.Handed
-	Prefix     string // of process ids
+	Prefix     string // begins the ids of agents
 	Messages   int64
 	Costs      int64
 	OwnTurns   int64
 	OwnCosts   int64
-	Logged     uint64 // event up to which the log has them
+	Logged     uint64 // Seq of the last event in the log
 	Notices    []conversation.Notice
 	Approvals  []approval.Handed
-	Decided    []ipc.Approval // the last, for whoever comes too late
+	Decided    []ipc.Approval // the last ones, to answer late decisions
 	Pool       pool.Handoff
 	Agents     []claude.Handed
 
-	environ []string // for the next image besides its own; it gets them as its environment
+	environ []string // more variables for the environment of the next program
 }
 
-// Descriptors lists what has to stay open. A nil Handover has none.
+// Descriptors lists the descriptors that must stay open. A nil Handover has none.
 func (h *Handover) Descriptors() []int {
 	if h == nil {
 		return nil
@@ -57,7 +56,7 @@ func (h *Handover) Descriptors() []int {
 	return fds
 }
 
-// agent returns the process of that id.
+// agent returns the agent with a process id, nil if there is none.
 func (h *Handover) agent(id string) *claude.Handed {
 	for i := range h.Agents {
 		if h.Agents[i].Process == id {
@@ -67,7 +66,7 @@ func (h *Handover) agent(id string) *claude.Handed {
 	return nil
 }
 
-// pids lists the agents that are children of this process.
+// pids returns the pids of the agents, which are children of this process.
 func (h *Handover) pids() (pids []int) {
 	if h == nil {
 		return nil
@@ -78,9 +77,8 @@ func (h *Handover) pids() (pids []int) {
 	return pids
 }
 
-// ReadHandover reads what the image before this one has left at a descriptor,
-// and closes it. Without it a daemon starts as after a crash: the agents lose
-// their input and leave after their turns.
+// ReadHandover reads the Handover at a descriptor, and closes it. Without a Handover a
+// daemon starts as after a crash: the agents lose their input and exit after their turns.
 func ReadHandover(fd int) (*Handover, error) {
 	f := os.NewFile(uintptr(fd), "hand-over")
 	if f == nil {

@@ -13,36 +13,37 @@ import (
 	"iris/pool/claude"
 )
 
-// swap is the replacement of the program by another one.
+// swap passes a request to replace the program from the call to the serving goroutine.
 type swap struct {
-	mu       sync.Mutex       // held by a call that wants it
-	requests chan replacement // to run
+	mu       sync.Mutex       // held by the call that requests it
+	requests chan replacement // served by Daemon.serve
 }
 
 const (
-	quiesceTimeout = 10 * time.Second // for what is under way when the program is to be replaced
+	quiesceTimeout = 10 * time.Second // longest wait for running operations to end
 	pauseRetry     = 5 * time.Millisecond
 )
 
-// A replacement is a program that takes the place of this one in this process.
+// A replacement is a request to replace the program of this process.
 //
-//	replaceCall   try            the program runs, and reads configuration and journal
-//	replace       quiesce     the pool decides nothing; what waits is on record
-//	              canPause       the agents are between two lines
-//	              closeAcceptor     no connections; new ones wait in the socket's queue
-//	              pauseAgents    no agent is read or written to, and no turn ends
-//	              journal.Close  from here on there is no way back
-//	              execute        the state is in memory that the program is handed, and the descriptors are open
-//	recover       in the new image: agents first, then what the journal has
+//	replaceCall   try            the new program runs, and reads configuration and journal
+//	replace       quiesce     the pool begins nothing; the waiting messages are on record
+//	              canPause       a first try pauses all agents, and lets them go on
+//	              closeAcceptor     no connections; new ones wait in the queue of the socket
+//	              pauseAgents    no agent is read or written to; no turn ends
+//	              journal.Close  from here on nothing can be undone
+//	              execute        the new program gets the state and the open descriptors
+//	recover       in the new program: first the agents, then the messages
 //
-// Until the journal closes, whatever fails undoes what was done before it. After
-// that the daemon ends and leaves the turns to their agents, as after a crash.
+// If a step fails before the journal is closed, the steps before it are undone. After that
+// the daemon ends and leaves the turns to their agents, as after a crash.
 type replacement struct {
 	program string
-	refused chan error // has room for one
+	refused chan error // buffers one
 }
 
-// replaceCall answers daemon.restart, if it is refused.
+// replaceCall handles daemon.restart. It answers only if the old program stays: otherwise
+// the connection is cut off.
 func (d *Daemon) replaceCall(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Restart
 	if err := c.Bind(&p); err != nil {
@@ -75,14 +76,14 @@ func (d *Daemon) replaceCall(ctx context.Context, c *ipc.Call) (any, error) {
 	}
 }
 
-// notReplaced is what the client is told when the old program stays.
+// notReplaced is the error for the client when the old program stays.
 func (d *Daemon) notReplaced(err error) error {
 	d.log.Error("not restarted", "err", err)
 	return fault.New(ipc.CodeFailed, "not-restarted", fmt.Errorf("the running daemon stays: %w", err))
 }
 
-// replace replaces the program of this process. It returns only when that has
-// failed: without an error this one is in service as before, else it has to end.
+// replace replaces the program of this process. It returns only if that fails. With a nil
+// error the daemon is in service as before, otherwise it must end.
 func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	begun := time.Now()
 	err := d.quiesce(ctx)
@@ -96,7 +97,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	}
 	socket, err := d.closeAcceptor()
 	if err == nil {
-		err = d.quiesce(ctx) // whatever a call has begun meanwhile
+		err = d.quiesce(ctx) // a call may have begun something meanwhile
 	}
 	var h *Handover
 	if err == nil {
@@ -106,7 +107,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 		d.log.Error("not restarted", "err", err)
 		d.reopenAcceptor(ctx, socket)
 		d.pool.Thaw()
-		r.refused <- err // for a client that was not cut off
+		r.refused <- err // if the client was not cut off
 		return nil
 	}
 	d.log.Info("replaced", "program", r.program, "agents", len(h.Agents), "took", time.Since(begun).String())
@@ -119,8 +120,8 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	return fmt.Errorf("replace the program by %s: %w", r.program, err)
 }
 
-// quiesce returns when the pool begins nothing more, nothing is under way in
-// it but turns, and the journal has all that waits.
+// quiesce returns when the pool begins nothing more, only turns run in it, and all waiting
+// messages are on record.
 func (d *Daemon) quiesce(ctx context.Context) error {
 	if why := d.store.WaitsFor(); why != "" {
 		return errors.New(why)
@@ -133,12 +134,12 @@ func (d *Daemon) quiesce(ctx context.Context) error {
 	return d.delivery.PersistQueued(ctx, d.pool.Snapshot().Waiting)
 }
 
-// acceptor is what serves the socket. It ends before the rest of the daemon.
+// acceptor serves the socket. It ends before the rest of the daemon.
 type acceptor struct {
 	endWatch context.CancelFunc
 	watcher  sync.WaitGroup // watchSocket
 
-	conns    context.Context // of the server
+	conns    context.Context // ends the connections
 	endConns context.CancelFunc
 	served   sync.WaitGroup
 }
@@ -156,17 +157,17 @@ func (d *Daemon) watch(ctx context.Context) {
 	d.socket.acceptor.watcher.Go(func() { d.watchSocket(ctx) })
 }
 
-// closeAcceptor cuts every connection off and returns when no call is under way.
-// The socket itself stays, and what connects to it waits.
+// closeAcceptor cuts off every connection and returns when no call runs any more. The socket
+// stays, and new connections wait in its queue.
 func (d *Daemon) closeAcceptor() (ipc.Handed, error) {
 	f := &d.socket.acceptor
 	f.endWatch()
-	f.watcher.Wait() // d.socket.listener is ours now
+	f.watcher.Wait() // from here on only this goroutine changes d.socket.listener
 	socket, err := d.socket.listener.HandOver()
 	if err != nil {
 		return socket, err
 	}
-	d.socket.listener.Close() // first: whoever comes back once he is cut off finds the next image
+	d.socket.listener.Close() // first, so that a client that reconnects reaches the next program
 	f.endConns()
 	gone := make(chan struct{})
 	d.life.wg.Go(func() {
@@ -183,7 +184,7 @@ func (d *Daemon) closeAcceptor() (ipc.Handed, error) {
 
 // reopenAcceptor undoes closeAcceptor.
 func (d *Daemon) reopenAcceptor(ctx context.Context, socket ipc.Handed) {
-	if d.socket.acceptor.conns.Err() == nil { // it got no further than the watcher
+	if d.socket.acceptor.conns.Err() == nil { // closeAcceptor has only stopped the watcher
 		d.watch(ctx)
 		return
 	}
@@ -196,15 +197,15 @@ func (d *Daemon) reopenAcceptor(ctx context.Context, socket ipc.Handed) {
 	d.openAcceptor(ctx, l)
 }
 
-// errNotQuiescent says that something has ended while the agents were being paused.
+// errNotQuiescent says that a turn or an agent ended while the agents were being paused.
 var errNotQuiescent = errors.New("the agents do not come to rest")
 
-// errCommand says that something runs which is no agent, such as what notifies of an
-// approval. The next image would neither know of it nor end it.
+// errCommand says that a child process other than an agent runs, such as a notify command.
+// The next program would not know of it and could not end it.
 var errCommand = errors.New("a command that the daemon has started has not ended")
 
-// pauseAgents stops the daemon's side of every agent where it can be taken up
-// again. A turn that ends just then has its end recorded first.
+// pauseAgents pauses the daemon's side of every agent and returns the state of all. If a turn
+// is just ending, its end is recorded first.
 func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
 	ctx, cancel := context.WithTimeout(ctx, quiesceTimeout)
 	defer cancel()
@@ -224,8 +225,7 @@ func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
 	}
 }
 
-// canPause reports what would keep the agents from being paused, while there is
-// still somebody to be told.
+// canPause reports why the agents cannot be paused, while the client is still connected.
 func (d *Daemon) canPause(ctx context.Context) error {
 	_, err := d.pauseAgents(ctx)
 	if err == nil {
@@ -270,13 +270,13 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 	return h, nil
 }
 
-// hasOtherChild reports whether there is a child that is none of the agents.
+// hasOtherChild reports whether one of the children is not an agent.
 func (h *Handover) hasOtherChild(children []int) bool {
 	agents := h.pids()
 	return slices.ContainsFunc(children, func(pid int) bool { return !slices.Contains(agents, pid) })
 }
 
-// consistent reports whether pool and agents speak of the same moment.
+// consistent reports whether the states of the pool and of the agents agree.
 func (h *Handover) consistent() bool {
 	if len(h.Pool.Agents) != len(h.Agents) {
 		return false
@@ -289,7 +289,7 @@ func (h *Handover) consistent() bool {
 	return true
 }
 
-// handover is all but the agents and the socket.
+// handover returns the Handover without the agents, the pool, the approvals and the socket.
 func (d *Daemon) handover() *Handover {
 	messages, costs := d.delivery.Totals()
 	ownTurns, ownCosts := d.agents.OwnTotals()

@@ -4,7 +4,7 @@ import (
 	"iris/ipc"
 )
 
-// takeLock claims the state directory, or goes on with the claim of the program
+// takeLock takes the lock of the state directory, or goes on with the lock of the program
 // before this one.
 func (d *Daemon) takeLock() (*lock, error) {
 	if h := d.opts.Handover; h != nil {
@@ -15,8 +15,8 @@ func (d *Daemon) takeLock() (*lock, error) {
 	return acquire(d.opts.Paths.Lock)
 }
 
-// openListener makes the socket, or goes on with that of the service manager or of
-// the program before this one, in which clients may wait.
+// openListener makes the socket, or goes on with the socket of the program before this one,
+// where clients may wait, or of the service manager.
 func (d *Daemon) openListener() (*ipc.Listener, error) {
 	if h := d.opts.Handover; h != nil && h.Socket.Path == d.opts.Paths.Socket {
 		l, err := ipc.TakeOver(h.Socket)
