@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inherited is what a process finds at its start.
+// inherited is what a process has inherited at its start.
 type inherited struct {
 	Err      string
 	Dir      string
@@ -26,8 +26,8 @@ type inherited struct {
 	KeptOpen bool
 }
 
-// showInherited is the program of TestIsolate: it isolates itself, starts a
-// child and lets that say what it got.
+// showInherited is the program of TestIsolate: it calls Isolate and starts a child, which
+// writes what it has inherited.
 func showInherited() int {
 	if len(os.Args) > 2 {
 		return showChild()

@@ -25,8 +25,8 @@ func TestDaemonThatIsNotStartedForItCannotBeReplaced(t *testing.T) {
 	}
 }
 
-// startInside runs a daemon that the test can look into, until the test ends. The
-// context is the daemon's.
+// startInside runs a daemon until the test ends. It also returns the Daemon itself and its
+// context.
 func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaemon) {
 	t.Helper()
 	d := startDaemon(t, toml)
@@ -52,7 +52,7 @@ func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaem
 	return ctx, dm, d
 }
 
-// What closeAcceptor and quiesce have done is undone when nothing comes of it.
+// The steps closeAcceptor and quiesce are undone if the replacement fails.
 func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
 	ctx, dm, old := startInside(t, "")
 	if r, err := ask(old, "echo", "one"); err != nil || r.Text != "one" {
@@ -72,8 +72,8 @@ func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
 	eventually(t, "the socket", func() bool { _, err := os.Lstat(old.paths.Socket); return err == nil })
 }
 
-// tryInVain does what replace does up to the end of the journal, and gives up.
-// The context is that of the daemon.
+// tryInVain makes the steps of replace before the journal is closed, and then undoes them. The
+// context is the daemon's.
 func tryInVain(ctx context.Context, t *testing.T, dm *Daemon, d *testDaemon) {
 	t.Helper()
 	for _, f := range []func(context.Context) error{dm.quiesce, dm.canPause} {
