@@ -42,10 +42,10 @@ func (s *Supervisor) CheckCaller(c *ipc.Call, what string) error {
 func (s *Supervisor) agentName(id string) string {
 	for _, p := range s.Pool.Snapshot().Processes {
 		if p.ID == id {
-			return "that of team " + p.Key.String()
+			return "the agent of team " + p.Key.String()
 		}
 	}
-	return "one that is gone"
+	return "an agent that is gone"
 }
 
 // Caller answers caller: it identifies the agent that runs the calling command.

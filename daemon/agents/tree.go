@@ -85,7 +85,7 @@ func (s *Supervisor) refuseOwnTree(match func(pool.Key) bool, peer int) error {
 	above := procs.Ancestors(peer)
 	for _, k := range procs.ProcessTree(s.agentPIDs(), s.o.Paths.State) {
 		if k.AgentPID == 0 && isOf(&k, match) && slices.Contains(above, k.PID) {
-			e := fault.New(ipc.CodeUsage, "own-tree", fmt.Errorf("process %d, which is to be ended, is what this command runs in", k.PID))
+			e := fault.New(ipc.CodeUsage, "own-tree", fmt.Errorf("this command runs in process %d, which is to be ended", k.PID))
 			e.Data.Hint = "run it in a shell of your own"
 			return e
 		}

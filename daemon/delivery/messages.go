@@ -223,7 +223,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, none
 	}
 	if m.orphan.Load() != nil {
-		e := fault.New(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key(), p.ID))
+		e := fault.New(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent of an earlier daemon", m.key(), p.ID))
 		e.Data.Hint = fmt.Sprintf(`"%s" ends that agent`, fault.Command("kill", m.key()))
 		return nil, fault.WithID(e, p.ID)
 	}
@@ -283,7 +283,7 @@ func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	if st.ID == p.ID {
-		return nil, fault.WithID(fault.New(ipc.CodeConflict, "conflict", fmt.Errorf("key %q is that of message %s itself: it would not be sent again", p.Key, p.ID)), p.ID)
+		return nil, fault.WithID(fault.New(ipc.CodeConflict, "conflict", fmt.Errorf("message %s itself has the key %q: it would not be sent again", p.ID, p.Key)), p.ID)
 	}
 	return st, nil
 }
@@ -340,7 +340,7 @@ func (d *Dispatcher) Resolve(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	m, err := d.o.Store.Resolve(p.ID, journal.End{State: state, At: time.Now(), By: "a person", Note: p.Note})
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok {
-		return nil, fault.WithID(fault.New(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only one that is unknown can be resolved", p.ID, wrong.From)), p.ID)
+		return nil, fault.WithID(fault.New(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only an unknown message can be resolved", p.ID, wrong.From)), p.ID)
 	}
 	if err != nil {
 		return nil, d.o.Store.LookupError(p.ID, err)

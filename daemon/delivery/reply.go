@@ -37,7 +37,7 @@ func (d *Dispatcher) reply(k pool.Key, id string, res *turn.Result, callerKeys [
 	case outcome == turn.RateLimited && !res.Resets.IsZero():
 		r.Hint = fmt.Sprintf("try again at %s; the conversation is kept", res.Resets.Local().Format("2006-01-02 15:04 MST"))
 	case res.Reason == turn.RefusedAgain:
-		r.Hint = fmt.Sprintf(`when it is what the conversation holds, "%s" takes that back, "%s" begins a new one`,
+		r.Hint = fmt.Sprintf(`if the cause is in the conversation, "%s" takes that back, "%s" begins a new one`,
 			fault.Command("session rewind", k), fault.Command("session reset", k))
 	case outcome != turn.Denied:
 	case res.Reason == turn.ApprovalLost:

@@ -171,7 +171,8 @@ func (d *Dispatcher) find(n journal.New, o acceptOptions) (found journal.Accepte
 	return found, nil
 }
 
-// onRecord reports whether there is a message with that id, or one that cannot be read.
+// onRecord reports whether a message has that id. It also returns true if the message
+// cannot be read.
 func (d *Dispatcher) onRecord(id string) bool {
 	_, err := d.o.Store.Message(id)
 	return !errors.Is(err, journal.ErrNotFound)
@@ -222,7 +223,7 @@ func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
 		return n, err
 	}
 	if conversation.IsFresh(k) {
-		return n, fault.New(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
+		return n, fault.New(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q belongs to a single message and takes no other", p.Session))
 	}
 	if err := d.checkVariant(k.Team, p); err != nil {
 		return n, err
