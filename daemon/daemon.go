@@ -63,10 +63,10 @@ type Options struct {
 	Version   string
 	Ready     *os.File // pipe to the waiting client that started the daemon; nil in the foreground
 	Stderr    io.Writer
-	Problems  error     // errors of Isolate
-	Args      []string  // arguments for a program that replaces this one; nil if none can
-	Handover  *Handover // state of the program before this one; nil at a start
-	Service   Service   // from the service manager, if there is one
+	Problems  error    // errors of Isolate
+	Args      []string // arguments for a program that replaces this one; nil if none can
+	Handoff   *Handoff // state of the program before this one; nil at a start
+	Service   Service  // from the service manager, if there is one
 }
 
 // Daemon is a running daemon with its parts.
@@ -141,7 +141,7 @@ func newDaemon(o Options) *Daemon {
 	})
 	d.conversations = conversation.New(d.store)
 	d.program.prefix = newPrefix(d.program.since)
-	if h := o.Handover; h != nil {
+	if h := o.Handoff; h != nil {
 		d.program.since, d.program.generation, d.program.prefix = h.Since, h.Generation+1, h.Prefix
 		d.logged.Store(h.Logged)
 		for _, n := range h.Notices {
@@ -266,7 +266,7 @@ func (d *Daemon) run(ctx context.Context) {
 	if d.opts.Service.notices != "" {
 		d.life.wg.Go(func() { d.tellAlive(d.life.serving) })
 	}
-	if h := d.opts.Handover; h != nil && h.Quit {
+	if h := d.opts.Handoff; h != nil && h.Quit {
 		d.life.quit()
 	}
 

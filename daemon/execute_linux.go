@@ -19,16 +19,16 @@ const canReplace = true
 //
 // While a descriptor would survive an exec, no child may be forked: the child would keep
 // the write end of another agent's stdin for ever.
-func execute(program string, args []string, h *Handover) error {
+func execute(program string, args []string, h *Handoff) error {
 	b, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
-	fd, err := unix.MemfdCreate("hand-over", unix.MFD_CLOEXEC)
+	fd, err := unix.MemfdCreate("handoff", unix.MFD_CLOEXEC)
 	if err != nil {
 		return err
 	}
-	state := os.NewFile(uintptr(fd), "hand-over")
+	state := os.NewFile(uintptr(fd), "handoff")
 	defer state.Close()
 	if _, err := state.WriteAt(b, 0); err != nil {
 		return err

@@ -28,7 +28,7 @@ func TestNoForkDuringExecute(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	fd := int(w.Fd())
-	h := &Handover{Lock: fd, Socket: ipc.Handed{FD: fd}}
+	h := &Handoff{Lock: fd, Socket: ipc.Handed{FD: fd}}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	done := make(chan error, 1)

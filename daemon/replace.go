@@ -99,7 +99,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	if err == nil {
 		err = d.quiesce(ctx) // a call may have begun something meanwhile
 	}
-	var h *Handover
+	var h *Handoff
 	if err == nil {
 		h, err = d.pauseAgents(ctx)
 	}
@@ -206,7 +206,7 @@ var errCommand = errors.New("a command that the daemon has started has not ended
 
 // pauseAgents pauses the daemon's side of every agent and returns the state of all. If a turn
 // is just ending, its end is recorded first.
-func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
+func (d *Daemon) pauseAgents(ctx context.Context) (*Handoff, error) {
 	ctx, cancel := context.WithTimeout(ctx, quiesceTimeout)
 	defer cancel()
 	for {
@@ -242,15 +242,15 @@ func (d *Daemon) unpause() {
 }
 
 // pauseOnce pauses all agents, or none.
-func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
+func (d *Daemon) pauseOnce(ctx context.Context) (*Handoff, error) {
 	var paused []*claude.Process
-	undo := func(err error) (*Handover, error) {
+	undo := func(err error) (*Handoff, error) {
 		for _, p := range paused {
 			p.Unpause()
 		}
 		return nil, err
 	}
-	h := d.handover()
+	h := d.handoff()
 	for _, p := range d.agents.Live() {
 		state, err := p.Agent.Pause(ctx)
 		if err != nil {
@@ -271,13 +271,13 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 }
 
 // hasOtherChild reports whether one of the children is not an agent.
-func (h *Handover) hasOtherChild(children []int) bool {
+func (h *Handoff) hasOtherChild(children []int) bool {
 	agents := h.pids()
 	return slices.ContainsFunc(children, func(pid int) bool { return !slices.Contains(agents, pid) })
 }
 
 // consistent reports whether the states of the pool and of the agents agree.
-func (h *Handover) consistent() bool {
+func (h *Handoff) consistent() bool {
 	if len(h.Pool.Agents) != len(h.Agents) {
 		return false
 	}
@@ -289,12 +289,12 @@ func (h *Handover) consistent() bool {
 	return true
 }
 
-// handover returns the Handover without the agents, the pool, the approvals and the socket.
-func (d *Daemon) handover() *Handover {
+// handoff returns the Handoff without the agents, the pool, the approvals and the socket.
+func (d *Daemon) handoff() *Handoff {
 	messages, costs := d.delivery.Totals()
 	ownTurns, ownCosts := d.agents.OwnTotals()
-	return &Handover{
-		Format: handoverFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.Env.FromShell(),
+	return &Handoff{
+		Format: handoffFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.Env.FromShell(),
 		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.program.prefix,
 		Messages: messages, Costs: costs, OwnTurns: ownTurns, OwnCosts: ownCosts, Logged: d.logged.Load(), Notices: d.conversations.Notices(),
 	}

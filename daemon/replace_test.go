@@ -149,7 +149,7 @@ func TestTrialReadsConfigurationAndJournal(t *testing.T) {
 	d.configure("")
 }
 
-func TestHandoverThatCannotBeReadIsNone(t *testing.T) {
+func TestHandoffThatCannotBeReadIsNone(t *testing.T) {
 	for _, c := range []struct{ text, why string }{
 		{"", "JSON"}, {"nonsense", "character"}, {`{"Format":2}`, "format 2"}, {`{"Format":1}`, "descriptor 0"},
 	} {
@@ -166,7 +166,7 @@ func TestHandoverThatCannotBeReadIsNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := ReadHandover(fd)
+		h, err := ReadHandoff(fd)
 		if h != nil || err == nil || !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%q: got %v, %v", c.text, h, err)
 		}

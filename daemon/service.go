@@ -65,7 +65,7 @@ func (s Service) Descriptors() []int {
 func (s Service) managed() bool { return s.notices != "" || s.passedFD != 0 }
 
 // environ returns the manager's variables for the next program in this process. It gets the
-// socket in the Handover.
+// socket in the Handoff.
 func (s Service) environ() (env []string) {
 	if s.notices != "" {
 		env = append(env, "NOTIFY_SOCKET="+s.notices)
@@ -150,7 +150,7 @@ func (d *Daemon) tellStopping() {
 // startedInBackground reports whether a client or a service manager started this daemon, and
 // not a person. Agents then get the environment of the login shell.
 func (d *Daemon) startedInBackground() bool {
-	return d.opts.Ready != nil || d.opts.Service.managed() || d.opts.Handover != nil && d.opts.Handover.Login
+	return d.opts.Ready != nil || d.opts.Service.managed() || d.opts.Handoff != nil && d.opts.Handoff.Login
 }
 
 // inherit returns the listener of the socket that the manager passed.

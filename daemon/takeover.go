@@ -7,7 +7,7 @@ import (
 // takeLock takes the lock of the state directory, or goes on with the lock of the program
 // before this one.
 func (d *Daemon) takeLock() (*lock, error) {
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		if l := inherit(h.Lock, d.opts.Paths.Lock); l != nil {
 			return l, nil
 		}
@@ -18,7 +18,7 @@ func (d *Daemon) takeLock() (*lock, error) {
 // openListener makes the socket, or goes on with the socket of the program before this one,
 // where clients may wait, or of the service manager.
 func (d *Daemon) openListener() (*ipc.Listener, error) {
-	if h := d.opts.Handover; h != nil && h.Socket.Path == d.opts.Paths.Socket {
+	if h := d.opts.Handoff; h != nil && h.Socket.Path == d.opts.Paths.Socket {
 		l, err := ipc.TakeOver(h.Socket)
 		if err == nil {
 			return l, nil

@@ -26,12 +26,12 @@ const (
 	trialDir     = "trial."
 )
 
-// trialWord begins the line in which a program lists the formats of a Handover that it
+// trialWord begins the line in which a program lists the formats of a Handoff that it
 // reads.
 const trialWord = "handover"
 
 // Try is the trial of a program that is to replace a running daemon. It reads the daemon's
-// configuration and a copy of its journal in dir, and writes which formats of a Handover it
+// configuration and a copy of its journal in dir, and writes which formats of a Handoff it
 // reads.
 func Try(o Options, dir string, stdout io.Writer) error {
 	if _, err := config.Load(o.Paths, o.Overrides...); err != nil {
@@ -50,7 +50,7 @@ func Try(o Options, dir string, stdout io.Writer) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(stdout, "%s %d\n", trialWord, handoverFormat)
+	_, err = fmt.Fprintf(stdout, "%s %d\n", trialWord, handoffFormat)
 	return err
 }
 
@@ -78,8 +78,8 @@ func (d *Daemon) try(ctx context.Context, program string) error {
 		return fmt.Errorf("program %s: %w", program, err)
 	}
 	formats := strings.Fields(said)
-	if len(formats) == 0 || formats[0] != trialWord || !slices.Contains(formats[1:], strconv.Itoa(handoverFormat)) {
-		return fmt.Errorf("program %s does not take over from this one (format %d): it said %q", program, handoverFormat, said)
+	if len(formats) == 0 || formats[0] != trialWord || !slices.Contains(formats[1:], strconv.Itoa(handoffFormat)) {
+		return fmt.Errorf("program %s does not take over from this one (format %d): it said %q", program, handoffFormat, said)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (d *Daemon) agentOptions() agents.Options {
 		NeedsSpool: func(process string) bool { return d.delivery.NeedsSpool(process) },
 		FreeSpace:  func() { d.delivery.DropOutputs() },
 	}
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		o.Adopted, o.OwnTurns, o.OwnCosts = h.pids(), h.OwnTurns, h.OwnCosts
 	}
 	return o
@@ -67,7 +67,7 @@ func (d *Daemon) deliveryOptions() delivery.Options {
 		Store: d.store, Conversations: d.conversations, Approvals: d.approvals, Agents: d.agents, Pool: d.pool, Log: d.log,
 		Opened: d.life.opened, Serving: d.life.serving, TurnsLeft: d.life.turnsLeft, HasSuccessor: d.life.hasSuccessor.Load,
 	}
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		o.Messages, o.Costs = h.Messages, h.Costs
 	}
 	return o
@@ -84,7 +84,7 @@ func (d *Daemon) openApprovals() {
 			return proc.Turn
 		},
 	}
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		o.Handed, o.Decided = h.Approvals, h.Decided
 	}
 	d.approvals = approval.New(o)
@@ -103,7 +103,7 @@ func (d *Daemon) notifyEnv() map[string]string {
 // this one.
 func (d *Daemon) recover() error {
 	var err error
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		err = d.delivery.Recover(&h.Pool, h.agent)
 	} else {
 		err = d.delivery.Recover(nil, nil)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Handed is a listening socket that a daemon passes to its next program. Connections that
+// Handed is a listening socket that a daemon passes to the next program image. Connections that
 // arrive meanwhile wait in its queue.
 type Handed struct {
 	FD   int // close-on-exec; the holder closes it

@@ -14,9 +14,9 @@ import (
 	"iris/pool/turn"
 )
 
-// Handed is the state of a paused agent that the daemon passes to its next program.
+// Handed is the state of a paused agent for the next image of this program.
 // Stdin is the descriptor of the write end of the pipe. No other descriptor of the agent may
-// be open in both programs.
+// be open in both images.
 type Handed struct {
 	Process       string // the pool's id of the process
 	Session       string

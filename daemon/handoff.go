@@ -15,13 +15,13 @@ import (
 	"iris/pool/claude"
 )
 
-// handoverFormat is the format of a Handover. A program that reads another format says so
+// handoffFormat is the format of a Handoff. A program that reads another format says so
 // in its trial, and the old program stays.
-const handoverFormat = 1
+const handoffFormat = 1
 
-// Handover is the handoff from one program to the next in the same process: the descriptors,
+// Handoff is the handoff from one program to the next in the same process: the descriptors,
 // and the state that is not on disk. The messages are in the journal.
-type Handover struct {
+type Handoff struct {
 	Format     int
 	Generation int
 	Since      time.Time
@@ -44,8 +44,8 @@ type Handover struct {
 	environ []string // more variables for the environment of the next program
 }
 
-// Descriptors lists the descriptors that must stay open. A nil Handover has none.
-func (h *Handover) Descriptors() []int {
+// Descriptors lists the descriptors that must stay open. A nil Handoff has none.
+func (h *Handoff) Descriptors() []int {
 	if h == nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (h *Handover) Descriptors() []int {
 }
 
 // agent returns the agent with a process id, nil if there is none.
-func (h *Handover) agent(id string) *claude.Handed {
+func (h *Handoff) agent(id string) *claude.Handed {
 	for i := range h.Agents {
 		if h.Agents[i].Process == id {
 			return &h.Agents[i]
@@ -67,7 +67,7 @@ func (h *Handover) agent(id string) *claude.Handed {
 }
 
 // pids returns the pids of the agents, which are children of this process.
-func (h *Handover) pids() (pids []int) {
+func (h *Handoff) pids() (pids []int) {
 	if h == nil {
 		return nil
 	}
@@ -77,28 +77,28 @@ func (h *Handover) pids() (pids []int) {
 	return pids
 }
 
-// ReadHandover reads the Handover at a descriptor, and closes it. Without a Handover a
+// ReadHandoff reads the Handoff at a descriptor, and closes it. Without a Handoff a
 // daemon starts as after a crash: the agents lose their input and exit after their turns.
-func ReadHandover(fd int) (*Handover, error) {
-	f := os.NewFile(uintptr(fd), "hand-over")
+func ReadHandoff(fd int) (*Handoff, error) {
+	f := os.NewFile(uintptr(fd), "handoff")
 	if f == nil {
-		return nil, errors.New("hand-over: no descriptor")
+		return nil, errors.New("handoff: no descriptor")
 	}
 	defer f.Close()
 	b, err := io.ReadAll(f)
 	if err != nil {
 		return nil, err
 	}
-	h := new(Handover)
+	h := new(Handoff)
 	if err := json.Unmarshal(b, h); err != nil {
-		return nil, fmt.Errorf("hand-over: %w", err)
+		return nil, fmt.Errorf("handoff: %w", err)
 	}
-	if h.Format != handoverFormat {
-		return nil, fmt.Errorf("hand-over of format %d, and this is %d", h.Format, handoverFormat)
+	if h.Format != handoffFormat {
+		return nil, fmt.Errorf("handoff of format %d, and this program reads %d", h.Format, handoffFormat)
 	}
 	for _, fd := range h.Descriptors() {
 		if fd <= 2 {
-			return nil, fmt.Errorf("hand-over: descriptor %d", fd)
+			return nil, fmt.Errorf("handoff: descriptor %d", fd)
 		}
 	}
 	return h, nil
