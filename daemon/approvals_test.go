@@ -14,7 +14,7 @@ import (
 	"iris/ipc"
 )
 
-// asking is a daemon with one team of the scripted agent, which asks.
+// asking starts a daemon with a team whose scripted agent asks for permission.
 func asking(t *testing.T, more ...string) *testDaemon {
 	t.Helper()
 	return startDaemon(t, "stop_grace = \"2s\"\n"+fakeTeam(t, "api", append([]string{`approvals = "ask"`}, more...)...))
@@ -45,7 +45,7 @@ func replyTo(d *testDaemon, id string) ipc.Reply {
 	return mustCall[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: id})
 }
 
-// wantLate wants the error of one who comes too late.
+// wantLate wants the error for a decision that comes too late.
 func wantLate(t *testing.T, err error, reason, word string) {
 	t.Helper()
 	e, ok := errors.AsType[*ipc.Error](err)
@@ -54,7 +54,7 @@ func wantLate(t *testing.T, err error, reason, word string) {
 	}
 }
 
-// details lists what events of a type say.
+// details lists the details of the events of a type.
 func details(d *testDaemon, typ string) (all []string) {
 	d.t.Helper()
 	for _, e := range mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.EventQuery{}).Events {
@@ -131,7 +131,7 @@ func TestDeniedApprovalTellsTheAgentWhy(t *testing.T) {
 	awaitEnd(d, st.ID)
 }
 
-// Without ask, and in a team whose arguments ask by themselves, nothing waits.
+// Without approvals = "ask", or if the team's args set a permission prompt tool, nothing waits.
 func TestWithoutAskAToolIsDenied(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "old", `args = ["--permission-prompt-tool=stdio"]`))
 	for team, want := range map[string]string{"api": "This command requires approval", "old": "nobody is there to approve this"} {
@@ -160,7 +160,7 @@ func TestDeadlineDeniesByItself(t *testing.T) {
 	wantLate(t, err, "decided", "was denied at its deadline")
 }
 
-// A turn outlives its team; what it waits for still has a deadline.
+// A turn goes on after its team is removed; its approval still has a deadline.
 func TestDeadlineOfATeamThatIsGone(t *testing.T) {
 	const top = "approval_timeout = \"100ms\"\n"
 	gated, open := gate(t)
@@ -178,7 +178,7 @@ func TestDeadlineOfATeamThatIsGone(t *testing.T) {
 	}
 }
 
-// A turn that waits has not stalled; from the answer on it can.
+// A turn that waits for an approval does not stall. After the decision it can.
 func TestWaitingForAnApprovalIsNoStall(t *testing.T) {
 	team := fakeTeam(t, "api", `approvals = "ask"`, "approval_timeout = 0", `on_stall = "interrupt"`)
 	d := startDaemon(t, team+"stall_timeout = 0\n")
@@ -208,7 +208,7 @@ func TestWaitingForAnApprovalIsNoStall(t *testing.T) {
 	}
 }
 
-// Whatever ends the turn takes the approval back.
+// The approval is withdrawn when its turn ends, whatever ends it.
 func TestEndOfTheTurnWithdrawsTheApproval(t *testing.T) {
 	for name, end := range map[string]func(d *testDaemon, a ipc.Approval){
 		"cancel": func(d *testDaemon, a ipc.Approval) {

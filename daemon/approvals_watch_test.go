@@ -13,7 +13,7 @@ import (
 	"iris/ipc"
 )
 
-// told is a call that waits and is told of approvals.
+// told is a waiting call that is notified of approvals.
 type told struct {
 	err  error
 	done chan struct{}
@@ -41,7 +41,7 @@ func (w *told) approval() ipc.Approval {
 	return w.first
 }
 
-// watching makes a call that waits.
+// watching makes a waiting call.
 func watching(d *testDaemon, method string, params any) *told {
 	d.t.Helper()
 	w := &told{done: make(chan struct{})}
@@ -84,7 +84,7 @@ func TestWaitingSenderIsTold(t *testing.T) {
 	}
 }
 
-// Also in another attempt, when nobody knows how the first ended.
+// A waiting call is also notified in the second attempt of a message.
 func TestWaitingSenderIsToldOfTheSecondTry(t *testing.T) {
 	d := asking(t)
 	w := watching(d, ipc.MethodSend, ipc.Send{Team: "api", Text: "ask:Bash:{}", OnUnknown: "retry", Approvals: true})

@@ -7,8 +7,8 @@ import (
 	"iris/ipc"
 )
 
-// The answer of an agent whose disk was full is lost. Its message ends by itself, once
-// there is room, and those behind it run.
+// If the disk is full, an agent's answer is lost. When there is space again, its message ends
+// by itself, and the messages after it run.
 func TestMessageWhoseAnswerWasLostIsUnknown(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api"))
 	lost := submit(d, ipc.Send{Team: "api", Text: "lose"})

@@ -1,26 +1,25 @@
-// Package daemon wires iris together and gives it its lifetime: the lock, the
-// log, the configuration and its reload, the table of RPC methods, the socket, and
-// its replacement. It holds no policy: what runs when is package pool's, what an agent
-// says is package claude's, and each part below has an owner.
+// Package daemon connects the parts of iris and runs the daemon: the lock, the log, the
+// configuration and its reload, the table of RPC methods, the socket, and the replacement
+// of the program. Policy is elsewhere: package pool decides which turns run when, package
+// claude talks to the agents, and each part below has a package.
 //
 //	daemon ── lifetime, wire.go, handlers.go
-//	  ├─ delivery       a message's whole life
-//	  │    ├─ agents         starting them, orphans, who a caller is
-//	  │    └─ approval       tools that wait for permission
-//	  ├─ conversation   which session and model each one has
+//	  ├─ delivery       messages, from acceptance to end
+//	  │    ├─ agents         starts agents, watches orphans, identifies callers
+//	  │    └─ approval       tool calls that wait for permission
+//	  ├─ conversation   the session and model of each conversation
 //	  ├─ store          the journal, and the wait for space on its disk
 //	  └─ fault          error -> code, word, hint
 //
-// A part imports only what stands below it in delivery, agents, conversation, store,
-// fault; what it needs of one above it is handed in by wire.go as a function.
+// A part imports only parts that come after it in the order delivery, agents, conversation,
+// store, fault. wire.go gives it functions to reach the parts before it.
 //
-// Run owns every goroutine; when it returns none is left. The order at the end
-// is: refuse new messages, let running turns end until drain_timeout, stop the
-// agents, close the socket, release the lock.
+// Run owns every goroutine; when it returns, all have ended. At the end the daemon refuses
+// new messages, lets running turns end until drain_timeout, stops the agents, closes the
+// socket and releases the lock, in this order.
 //
-// A daemon can also be replaced in place by another program (daemon.restart):
-// the process stays, and with it the agents, which are its children and notice
-// nothing. See replacement.
+// Another program can replace the daemon in place (daemon.restart): the process stays, and
+// its agents, which are its children, go on undisturbed. See replacement.
 package daemon
 
 import (
@@ -50,11 +49,11 @@ import (
 	"iris/pool/procs"
 )
 
-// errCrippled says that a limit of the caller bars a daemon from working.
-var errCrippled = errors.New("too little for a daemon")
+// errUnusableLimits says that with an inherited limit no daemon can work.
+var errUnusableLimits = errors.New("too little for a daemon")
 
-// tidyAfter is how long after a large text the memory that it took is given
-// back to the system; the runtime by itself would keep it while it idles.
+// tidyAfter is how long after a large text its memory is given back to the system. The
+// runtime would keep it while the daemon is idle.
 const tidyAfter = 10 * time.Second
 
 // Options says how a daemon runs.
@@ -62,15 +61,15 @@ type Options struct {
 	Paths     config.Paths
 	Overrides []config.Override // flags over configuration keys
 	Version   string
-	Ready     *os.File // told when the socket answers, by a client that waits; nil in the foreground
+	Ready     *os.File // pipe to the waiting client that started the daemon; nil in the foreground
 	Stderr    io.Writer
-	Problems  error     // what Isolate could not undo
-	Args      []string  // how this daemon is started, for the program that replaces it; nil when none can
-	Handover  *Handover // what the program before this one has left; nil at a start
-	Service   Service   // what the service manager has told, if there is one
+	Problems  error    // errors of Isolate
+	Args      []string // arguments for a program that replaces this one; nil if none can
+	Handoff   *Handoff // state of the program before this one; nil at a start
+	Service   Service  // from the service manager, if there is one
 }
 
-// Daemon is one running daemon: the rooms, and what wires them.
+// Daemon is a running daemon with its parts.
 type Daemon struct {
 	opts    Options
 	program program
@@ -78,7 +77,7 @@ type Daemon struct {
 	swap    swap
 	lock    *lock
 	log     *slog.Logger
-	logged  atomic.Uint64 // last event in the log
+	logged  atomic.Uint64 // Seq of the last event in the log
 	config  configuration
 	socket  socket
 
@@ -90,35 +89,35 @@ type Daemon struct {
 	delivery      *delivery.Dispatcher
 }
 
-// program is which program this process is. It is not changed after the start.
+// program identifies this process and its program. It is not changed after the start.
 type program struct {
-	self       string // our own path, for the built-in agent
+	self       string // path of iris, for the built-in agent
 	since      time.Time
-	generation int    // 1, and 1 more with each program that this process has been
-	prefix     string // of process ids
-	boot       string // of the machine
+	generation int    // 1 for the first program in this process, then counted up
+	prefix     string // begins the ids of agents
+	boot       string // boot id of the machine
 }
 
-// Run runs a daemon until ctx ends, SIGTERM or SIGINT arrives, or a client
-// stops it. A second signal ends the draining at once, a third one the process.
-// SIGHUP reloads the configuration. The error is ErrRunning when the state
-// directory has a daemon already, an *ipc.Error where it has a code.
+// Run runs a daemon until ctx ends, SIGTERM or SIGINT arrives, or a client stops it. A
+// second signal ends the draining at once, a third signal the process. SIGHUP reloads the
+// configuration. The error is ErrRunning if the state directory has a daemon already, and
+// an *ipc.Error if it has a code.
 func Run(ctx context.Context, o Options) error {
-	debug.SetGCPercent(50) // it mostly waits: memory counts more than the collector's time
+	debug.SetGCPercent(50) // the daemon mostly waits: save memory rather than processor time
 	return newDaemon(o).lifetime(ctx)
 }
 
 // lifetime is the whole life of a daemon.
 func (d *Daemon) lifetime(ctx context.Context) error {
 	ctx, d.life.quit = context.WithCancel(ctx)
-	d.life.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // what starting took, too
+	d.life.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // also after the start
 	defer d.life.tidy.Stop()
 	defer d.end()
 	if err := d.open(); err != nil {
-		tell(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
+		reportReady(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
 		d.opts.Service.Tell("STATUS=not started: " + err.Error())
-		if d.agents != nil && d.agents.HasAdopted() { // the turns of the program before this one go on without it
-			close(d.life.left)
+		if d.agents != nil && d.agents.HasAdopted() { // the turns of the program before this one go on
+			close(d.life.turnsLeft)
 		}
 		return err
 	}
@@ -130,7 +129,7 @@ func newDaemon(o Options) *Daemon {
 	d := &Daemon{
 		opts:    o,
 		program: program{since: time.Now(), generation: 1, boot: procs.BootID()},
-		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), left: make(chan struct{}), draining: make(chan struct{})},
+		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), turnsLeft: make(chan struct{}), draining: make(chan struct{})},
 		swap:    swap{requests: make(chan replacement)},
 	}
 	d.life.serving, d.life.endServing = context.WithCancel(context.Background())
@@ -142,7 +141,7 @@ func newDaemon(o Options) *Daemon {
 	})
 	d.conversations = conversation.New(d.store)
 	d.program.prefix = newPrefix(d.program.since)
-	if h := o.Handover; h != nil {
+	if h := o.Handoff; h != nil {
 		d.program.since, d.program.generation, d.program.prefix = h.Since, h.Generation+1, h.Prefix
 		d.logged.Store(h.Logged)
 		for _, n := range h.Notices {
@@ -152,17 +151,17 @@ func newDaemon(o Options) *Daemon {
 	return d
 }
 
-// tell answers the client that started us and lets it go.
-func tell(ready *os.File, line string) {
+// reportReady answers the client that started the daemon.
+func reportReady(ready *os.File, line string) {
 	if ready != nil {
 		io.WriteString(ready, line)
 		ready.Close()
 	}
 }
 
-// open brings everything up to the point where the socket can answer.
+// open opens everything that must be ready before the socket answers.
 func (d *Daemon) open() error {
-	if errors.Is(d.opts.Problems, errCrippled) {
+	if errors.Is(d.opts.Problems, errUnusableLimits) {
 		return fmt.Errorf("%s; start it from a shell without that limit", strings.Join(d.problems(), "; "))
 	}
 	var err error
@@ -176,7 +175,7 @@ func (d *Daemon) open() error {
 		return err
 	}
 	d.atEnd(d.lock.release)
-	opened := d.openJournal() // its syncs go on while the processor works
+	opened := d.openJournal() // in the background, since it waits for the disk
 	cfg, err := d.config.open(d.opts.Paths, d.opts.Overrides)
 	if err != nil {
 		return ipc.Errorf(ipc.CodeUsage, "%v", err)
@@ -195,8 +194,8 @@ func (d *Daemon) open() error {
 	return d.openSocket()
 }
 
-// openJournal opens the journal in the background; the function it returns
-// waits for that. Nothing uses d.store before.
+// openJournal opens the journal in the background and returns a function that waits for it.
+// Nothing uses d.store before.
 func (d *Daemon) openJournal() (wait func() error) {
 	var err error
 	done := make(chan struct{})
@@ -253,21 +252,21 @@ func (d *Daemon) openSocket() error {
 	return d.lock.record(d.opts.Paths.Socket)
 }
 
-// run serves until it is told to stop, and ends in the documented order.
+// run serves until the daemon is to stop, and ends it in the order of the package comment.
 func (d *Daemon) run(ctx context.Context) {
 	close(d.life.opened)
-	d.openFront(ctx, d.socket.listener)
+	d.openAcceptor(ctx, d.socket.listener)
 	d.life.wg.Go(func() { d.watchSignals(d.life.serving) })
 	d.life.wg.Go(func() { d.delivery.AwaitTeams(d.life.serving) })
 	d.life.wg.Go(func() { d.logEvents(d.life.serving) })
 	d.life.wg.Go(func() { d.store.Maintain(d.life.serving, d.retention, d.tidy) })
 	d.log.Info("ready", "socket", d.opts.Paths.Socket)
-	tell(d.opts.Ready, "ok\n")
+	reportReady(d.opts.Ready, "ok\n")
 	d.tellReady()
 	if d.opts.Service.notices != "" {
 		d.life.wg.Go(func() { d.tellAlive(d.life.serving) })
 	}
-	if h := d.opts.Handover; h != nil && h.Quit {
+	if h := d.opts.Handoff; h != nil && h.Quit {
 		d.life.quit()
 	}
 
@@ -280,15 +279,14 @@ func (d *Daemon) run(ctx context.Context) {
 	d.drain()
 	close(d.life.gone)
 	d.life.endServing()
-	d.socket.front.watcher.Wait()
-	d.socket.front.served.Wait()
+	d.socket.acceptor.watcher.Wait()
+	d.socket.acceptor.served.Wait()
 	d.life.wg.Wait()
 	d.log.Info("stopped")
 }
 
-// serve returns true when the daemon is to stop. While it is in service it
-// replaces its program on request; when that fails beyond the way back, it leaves
-// the turns to their agents and returns false.
+// serve returns true when the daemon is to stop. On request it replaces the program. If
+// that fails and cannot be undone, it leaves the turns to their agents and returns false.
 func (d *Daemon) serve(ctx context.Context) bool {
 	for {
 		select {
@@ -298,7 +296,7 @@ func (d *Daemon) serve(ctx context.Context) bool {
 			if err := d.replace(ctx, r); err != nil {
 				d.log.Error("the daemon ends", "err", err)
 				d.store.SetFatal(err)
-				close(d.life.left)
+				close(d.life.turnsLeft)
 				return false
 			}
 		}

@@ -318,8 +318,8 @@ func TestClientThatInsistsOnAnotherConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// The fake finds a conversation only from the directory it was begun in, as an old
-// Claude Code does.
+// The scripted agent finds a conversation only in the directory where it began, as old
+// versions of Claude Code do.
 func TestMovedTeamIsToldAndCanBeginAnew(t *testing.T) {
 	one, two := t.TempDir(), t.TempDir()
 	fake := claudetest.Install(t.TempDir())

@@ -17,14 +17,14 @@ import (
 	"iris/pool/claude/claudetest"
 )
 
-// ledgerTeam is a team of the scripted agent, which keeps a ledger.
+// ledgerTeam returns a team whose scripted agent keeps a ledger.
 func ledgerTeam(t *testing.T, name string, more ...string) (toml, ledger string) {
 	t.Helper()
 	ledger = filepath.Join(t.TempDir(), "ledger")
 	return fakeTeam(t, name, append(more, fmt.Sprintf("args = [%q]", "--fake-ledger="+ledger))...), ledger
 }
 
-// begun lists the texts of the messages that agents have begun, in order.
+// begun lists the texts of the messages that agents have begun, in their order.
 func begun(t *testing.T, ledger string) (texts []string) {
 	t.Helper()
 	entries, err := claudetest.ReadLedger(ledger)
@@ -136,8 +136,7 @@ func TestQueuedMessagesOutliveTheDaemon(t *testing.T) {
 	}
 }
 
-// A message that its agent has not read when the daemon stops is as good as one
-// that waits.
+// If the agent has not read a message when the daemon stops, the message is queued again.
 func TestMessageThatNoAgentHasTakenOutlivesTheDaemon(t *testing.T) {
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, toml)
@@ -165,8 +164,8 @@ func TestMessageThatNoAgentHasTakenOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// The idle agent that a message finds may have to be replaced, which takes its
-// time; the message has its id at once.
+// If the idle agent for a message must be replaced, that takes time. The sender gets the id
+// at once.
 func TestMessageWhoseAgentIsReplacedIsAcceptedAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	gated, open := gate(t)

@@ -19,7 +19,7 @@ func wireEvent(e pool.Event) ipc.Event {
 }
 
 func (d *Daemon) events(_ context.Context, c *ipc.Call) (any, error) {
-	p, err := d.wanted(c)
+	p, err := d.eventQuery(c)
 	if err != nil {
 		return nil, err
 	}
@@ -36,9 +36,9 @@ func (d *Daemon) events(_ context.Context, c *ipc.Call) (any, error) {
 	return list, nil
 }
 
-// wanted reads what is asked for. A number of another daemon stands for the
-// beginning. A team may be gone whose events are still kept.
-func (d *Daemon) wanted(c *ipc.Call) (ipc.EventQuery, error) {
+// eventQuery reads which events are wanted. A Seq from another daemon means the beginning.
+// A team that is no longer in the configuration may still have events.
+func (d *Daemon) eventQuery(c *ipc.Call) (ipc.EventQuery, error) {
 	var p ipc.EventQuery
 	if err := c.Bind(&p); err != nil {
 		return p, err
@@ -53,19 +53,19 @@ func (d *Daemon) wanted(c *ipc.Call) (ipc.EventQuery, error) {
 	switch {
 	case err == nil:
 		p.Team = k.Team
-	case !d.heardOf(p.Team):
+	case !d.hasEventsOf(p.Team):
 		return p, err
 	}
 	return p, nil
 }
 
-// heardOf reports whether an event is kept that is of this team.
-func (d *Daemon) heardOf(team string) bool {
+// hasEventsOf reports whether an event of this team is still kept.
+func (d *Daemon) hasEventsOf(team string) bool {
 	events, _, _ := d.pool.Events(0)
 	return slices.ContainsFunc(events, func(e pool.Event) bool { return e.Key.Team == team })
 }
 
-// logEvents writes what happens in the pool to the log.
+// logEvents writes the events of the pool to the log.
 func (d *Daemon) logEvents(ctx context.Context) {
 	sub := d.pool.Subscribe(d.logged.Load())
 	defer sub.Close()
@@ -87,10 +87,10 @@ func (d *Daemon) logEvents(ctx context.Context) {
 	}
 }
 
-// subscribe streams events until the client goes, or until it reads too slowly
-// and is told what it has been shown last, or would have been but for its filter.
+// subscribe streams events until the client goes. If the client reads too slowly, it ends
+// with the Seq of the last event that was sent or filtered out.
 func (d *Daemon) subscribe(ctx context.Context, c *ipc.Call) (any, error) {
-	p, err := d.wanted(c)
+	p, err := d.eventQuery(c)
 	if err != nil {
 		return nil, err
 	}

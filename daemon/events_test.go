@@ -9,8 +9,8 @@ import (
 	"iris/ipc"
 )
 
-// A subscription begins with whose numbers they are; its filter is the daemon's
-// to apply, and a number of another daemon stands for the beginning.
+// A subscription begins with the name of the stream. The daemon applies the filter. A Seq
+// from another daemon means the beginning.
 func TestSubscriptionIsFilteredAndSaysWhoseNumbersItHas(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api"))
 	for _, session := range []string{"", "s"} {
@@ -43,7 +43,7 @@ func TestSubscriptionIsFilteredAndSaysWhoseNumbersItHas(t *testing.T) {
 	}
 }
 
-// subscribed returns how a subscription begins and the first n events of it.
+// subscribed returns the begin notification and the first n events of a subscription.
 func subscribed(d *testDaemon, want ipc.EventQuery, n int) (begin ipc.Begin, events []ipc.Event) {
 	d.t.Helper()
 	c := d.client()

@@ -8,8 +8,7 @@ import (
 	"iris/ipc"
 )
 
-// Examine looks at all teams as a daemon would that a command starts with these
-// paths. It starts none, and asks the login shell.
+// Examine is agents.Examine, for package main.
 func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	return agents.Examine(ctx, paths)
 }

@@ -11,30 +11,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// canReplace says that execute works here.
+// canReplace says whether execute works on this system.
 const canReplace = true
 
-// execute replaces the program of this process, and leaves it the state and open
-// descriptors. It returns only with an error, and then nothing is changed.
+// execute replaces the program of this process and passes on the state and the open
+// descriptors. It returns only on an error, and then nothing has changed.
 //
-// From the moment at which a descriptor would survive an exec no child may be
-// forked: it would have, for ever, the write end of another agent's stdin.
-func execute(program string, args []string, h *Handover) error {
+// While a descriptor would survive an exec, no child may be forked: the child would keep
+// the write end of another agent's stdin for ever.
+func execute(program string, args []string, h *Handoff) error {
 	b, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
-	fd, err := unix.MemfdCreate("hand-over", unix.MFD_CLOEXEC)
+	fd, err := unix.MemfdCreate("handoff", unix.MFD_CLOEXEC)
 	if err != nil {
 		return err
 	}
-	state := os.NewFile(uintptr(fd), "hand-over")
+	state := os.NewFile(uintptr(fd), "handoff")
 	defer state.Close()
 	if _, err := state.WriteAt(b, 0); err != nil {
 		return err
 	}
 	args = append(slices.Clone(args), "--takeover-fd", strconv.Itoa(fd))
-	signal.Ignore(syscall.SIGHUP) // it would end the new image until that handles it
+	signal.Ignore(syscall.SIGHUP) // it would end the new program before that handles it
 	open := append(h.Descriptors(), fd)
 
 	syscall.ForkLock.Lock()

@@ -16,9 +16,9 @@ import (
 	"iris/ipc"
 )
 
-// TestNoForkDuringExecute: while a child is being forked no descriptor may
-// become one that survives an exec, since the child would keep it: for ever the
-// write end of some agent's stdin. A fork holds syscall.ForkLock for reading.
+// TestNoForkDuringExecute: while a child is being forked, execute must not make a descriptor
+// survive an exec. The child would keep the write end of an agent's stdin for ever. A fork
+// holds syscall.ForkLock for reading.
 func TestNoForkDuringExecute(t *testing.T) {
 	defer signal.Reset(syscall.SIGHUP) // execute ignores it
 	r, w, err := os.Pipe()
@@ -28,7 +28,7 @@ func TestNoForkDuringExecute(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	fd := int(w.Fd())
-	h := &Handover{Lock: fd, Socket: ipc.Handed{FD: fd}}
+	h := &Handoff{Lock: fd, Socket: ipc.Handed{FD: fd}}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	done := make(chan error, 1)

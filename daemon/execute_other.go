@@ -4,7 +4,7 @@ package daemon
 
 import "errors"
 
-// canReplace says that execute works here.
+// canReplace says whether execute works on this system.
 const canReplace = false
 
-func execute(string, []string, *Handover) error { return errors.ErrUnsupported }
+func execute(string, []string, *Handoff) error { return errors.ErrUnsupported }

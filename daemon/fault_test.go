@@ -22,7 +22,7 @@ func ask(d *testDaemon, team, msg string) (ipc.Reply, error) {
 	return call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: team, Text: msg})
 }
 
-// Nobody looks after agents here: only the end of the process can tell.
+// No health check runs here: only the end of the process shows the failure.
 func TestAgentKilledFromOutsideIsKnownByItsEnd(t *testing.T) {
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, "health_check_interval = \"1h\"\nstall_timeout = 0\n"+toml)
@@ -36,7 +36,7 @@ func TestAgentKilledFromOutsideIsKnownByItsEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	wg.Go(func() { err = c.Call(ctx, ipc.MethodSend, ipc.Send{Team: "api", Text: "hang:deaf"}, nil) })
-	// Killed before it has the message, another agent would get it.
+	// If it is killed before it has the message, another agent gets the message.
 	eventually(t, "the agent's note of the message", func() bool { return slices.Contains(begun(t, ledger), "hang:deaf") })
 	syscall.Kill(pid, syscall.SIGKILL)
 	wg.Wait()
@@ -97,7 +97,7 @@ func TestAgentThatWillNotStartIsGivenUpAndSaidSo(t *testing.T) {
 		if _, err = ask(d, "api", "echo:x"); err == nil {
 			t.Error("an open breaker: the message was answered")
 		}
-		// Later the breaker is open no more, and one start is right.
+		// After this wait the breaker allows one more start.
 		tested = time.Since(asked) < time.Duration(st.Broken[0].Retry)*time.Millisecond
 		if now := starts(t, ledger); tested && now != before {
 			t.Errorf("an open breaker: started %d times, want a refusal at once", now-before)
@@ -105,7 +105,7 @@ func TestAgentThatWillNotStartIsGivenUpAndSaidSo(t *testing.T) {
 	}
 }
 
-// starts is how often an agent was started.
+// starts counts the starts of agents.
 func starts(t *testing.T, ledger string) (n int) {
 	t.Helper()
 	entries, err := claudetest.ReadLedger(ledger)
@@ -181,8 +181,8 @@ func TestEvictedAgentLeavesNoFiles(t *testing.T) {
 	}
 }
 
-// What the API refuses twice in a row, for the same reason, may be what the
-// conversation holds.
+// If the API refuses two turns in a row for the same reason, the conversation itself may be
+// the cause.
 func TestMessageRefusedAgainNamesTheReset(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "web"))
 	for _, c := range []struct {

@@ -8,8 +8,8 @@ import (
 	"iris/ipc"
 )
 
-// What waits for a team that leaves the configuration runs when the team is back. Until
-// then it is held, and can be cancelled.
+// Messages for a team that is removed from the configuration are held, and can be cancelled.
+// They run when the team is back.
 func TestMessageOfATeamThatIsGoneIsHeld(t *testing.T) {
 	toml := fakeTeam(t, "api")
 	d := startDaemon(t, toml)
@@ -41,7 +41,7 @@ func TestMessageOfATeamThatIsGoneIsHeld(t *testing.T) {
 	}
 }
 
-// A daemon that finds a message of such a team holds it too.
+// A new daemon also holds a message of such a team.
 func TestMessageOfATeamThatIsGoneOutlivesTheDaemon(t *testing.T) {
 	toml := fakeTeam(t, "api")
 	d := startDaemon(t, toml)
@@ -63,7 +63,7 @@ func TestMessageOfATeamThatIsGoneOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// An editor or a checkout takes the file away for a moment: nothing changes by that.
+// An editor or a checkout may remove the file for a moment: the old configuration stays.
 func TestConfigurationThatIsMissingStaysInForce(t *testing.T) {
 	toml := fakeTeam(t, "api")
 	d := startDaemon(t, toml)

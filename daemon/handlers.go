@@ -13,7 +13,7 @@ import (
 	"iris/pool"
 )
 
-// handlers says who answers which method.
+// handlers registers the handler of each method.
 func (d *Daemon) handlers() {
 	s := lookingServer{d.socket.server, &d.config}
 	s.Handle(ipc.MethodStatus, d.status)
@@ -85,7 +85,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 	return reply, nil
 }
 
-// journalStatus says how much is on record, and why nothing is accepted now.
+// journalStatus returns the size of the journal, and why no message is accepted now.
 func (d *Daemon) journalStatus() ipc.Journal {
 	j := ipc.Journal{Path: d.opts.Paths.Journal, Error: cmp.Or(d.store.WaitsFor(), d.store.Damage())}
 	size, err := d.store.Size()
@@ -112,22 +112,22 @@ func (d *Daemon) reloadCall(_ context.Context, c *ipc.Call) (any, error) {
 	return ipc.Reloaded{Changed: changed}, nil
 }
 
-// stopCall begins the end of the daemon and answers when the agents are gone.
+// stopCall stops the daemon, and answers when the agents are gone.
 func (d *Daemon) stopCall(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.StopParams
 	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
 	d.log.Info("stop asked for", "peer", c.Peer.PID, "force", p.Force)
-	d.life.leave.Store(p.LeaveTurns)
-	d.life.follows.Store(p.Restart)
+	d.life.leaveTurns.Store(p.LeaveTurns)
+	d.life.hasSuccessor.Store(p.Restart)
 	if p.Force {
 		d.life.forceNow()
 	}
 	d.life.quit()
 	select {
 	case <-d.life.gone:
-	case <-ctx.Done(): // also when the daemon has just ended
+	case <-ctx.Done(): // the daemon may just have ended
 		select {
 		case <-d.life.gone:
 		default:

@@ -14,16 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Isolate undoes what whoever started this process happened to have open or
-// set: descriptors above 2 other than keep are closed, the working directory
-// is /, ignored signals are handled again, the nice value is 0 and the limits
-// on file size, processor time and memory are lifted as far as the system
-// allows. It must run before the daemon opens anything it wants to keep. The
-// error lists what could not be undone: a hard limit or a nice value, without
-// the privilege to change it. It wraps errCrippled when no daemon can work so.
+// Isolate undoes what this process inherited from its caller: it closes the descriptors
+// above 2 except keep, changes to the directory /, handles ignored signals again, sets the
+// nice value to 0, and raises the limits on file size, processor time and memory as far as
+// the system allows. It must run before the daemon opens a descriptor. The error lists the
+// hard limits and the nice value that could not be changed without privilege. It wraps
+// errUnusableLimits if no daemon can work with them.
 func Isolate(keep ...int) error {
 	errs := []error{closeInherited(keep), os.Chdir("/")}
-	heedIgnored()
+	handleIgnoredSignals()
 	if err := resetNice(); err != nil {
 		errs = append(errs, fmt.Errorf("nice value inherited from the caller stays: %w", err))
 	}
@@ -36,8 +35,8 @@ func Isolate(keep ...int) error {
 	return errors.Join(errs...)
 }
 
-// limit is one that a caller may have set for itself. A hard value below least
-// makes a daemon or its agents useless.
+// limit is a resource limit that may be inherited. With a hard value below least the daemon
+// or its agents cannot work.
 type limit struct {
 	name  string
 	id    int
@@ -52,10 +51,10 @@ var limitsToLift = []limit{
 	{"processes (ulimit -u)", unix.RLIMIT_NPROC, 256},
 }
 
-// stackSize is the soft limit of a login; more changes how memory is laid out.
+// stackSize is the soft limit of a login. More would change the layout of memory.
 const stackSize = 8 << 20
 
-// resetStack gives agents the usual stack when the caller has less.
+// resetStack raises the stack limit to the usual value.
 func resetStack() error {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_STACK, &r); err != nil || r.Cur >= stackSize {
@@ -65,8 +64,8 @@ func resetStack() error {
 	return unix.Setrlimit(unix.RLIMIT_STACK, &r)
 }
 
-// closeInherited closes the descriptors that survived exec. Those that the Go
-// runtime has opened are close-on-exec, so they are told apart by that flag.
+// closeInherited closes the descriptors that survived exec. Descriptors that the Go runtime
+// opened are close-on-exec and stay open.
 func closeInherited(keep []int) error {
 	dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -97,9 +96,9 @@ func closeInherited(keep []int) error {
 	return nil
 }
 
-// heedIgnored installs handlers for signals that were ignored at the start, so
-// that the agents do not inherit the ignoring.
-func heedIgnored() {
+// handleIgnoredSignals installs handlers for signals that were ignored at the start: agents
+// would inherit an ignored signal.
+func handleIgnoredSignals() {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return
@@ -115,9 +114,9 @@ func heedIgnored() {
 	}
 }
 
-// resetNice sets the nice value of every thread to 0: Linux keeps one a thread,
-// and a child has that of the thread which started it. Threads that appear
-// meanwhile inherit from one of those listed, so it looks until none is new.
+// resetNice sets the nice value of every thread to 0: on Linux each thread has its own, and
+// a child inherits that of the thread which started it. A new thread may inherit the old
+// value, so it repeats until it finds no new thread.
 func resetNice() error {
 	done := map[int]bool{}
 	for {
@@ -143,8 +142,8 @@ func resetNice() error {
 	}
 }
 
-// lift raises a limit to infinity, or its soft value to the hard one. A hard
-// one that the system itself sets, as it does for processes, is no problem.
+// lift raises a limit to infinity, or its soft value to the hard value. A hard limit on
+// processes is no error if it is at least least: the system itself sets one.
 func (l limit) lift() error {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(l.id, &r); err != nil || r.Cur == unix.RLIM_INFINITY {
@@ -161,7 +160,7 @@ func (l limit) lift() error {
 	case r.Max == unix.RLIM_INFINITY, l.id == unix.RLIMIT_NPROC && r.Max >= l.least:
 		return nil
 	case r.Max < l.least:
-		return fmt.Errorf("the hard limit is %d: %w", r.Max, errCrippled)
+		return fmt.Errorf("the hard limit is %d: %w", r.Max, errUnusableLimits)
 	}
 	return fmt.Errorf("the hard limit is %d", r.Max)
 }

@@ -4,6 +4,5 @@ package daemon
 
 import "os"
 
-// Isolate moves the daemon to / . What else a caller lends is undone on Linux
-// only.
+// Isolate changes to the directory /. Only on Linux does it undo more.
 func Isolate(keep ...int) error { return os.Chdir("/") }

@@ -2,5 +2,5 @@
 
 package daemon
 
-// showInherited is tried on Linux only.
+// showInherited is for tests on Linux only.
 func showInherited() int { return 1 }

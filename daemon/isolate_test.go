@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inherited is what a process finds at its start.
+// inherited is what a process has inherited at its start.
 type inherited struct {
 	Err      string
 	Dir      string
@@ -26,8 +26,8 @@ type inherited struct {
 	KeptOpen bool
 }
 
-// showInherited is the program of TestIsolate: it isolates itself, starts a
-// child and lets that say what it got.
+// showInherited is the program of TestIsolate: it calls Isolate and starts a child, which
+// writes what it has inherited.
 func showInherited() int {
 	if len(os.Args) > 2 {
 		return showChild()
@@ -79,7 +79,7 @@ func TestLimitThatCannotBeLiftedIsNamed(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	lifted := got.Err == "<nil>" && got.FSize == unix.RLIM_INFINITY // with CAP_SYS_RESOURCE
-	named := strings.Contains(got.Err, "ulimit -f") && strings.Contains(got.Err, errCrippled.Error())
+	named := strings.Contains(got.Err, "ulimit -f") && strings.Contains(got.Err, errUnusableLimits.Error())
 	if !lifted && !named {
 		t.Errorf("got %q and a limit of %d, want it lifted or named", got.Err, got.FSize)
 	}

@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// life is the lifetime of a daemon, and of all that it has started.
+// life holds the lifetimes of a daemon and of its goroutines.
 type life struct {
-	closers []func()       // run last to first at the end
+	closers []func()       // run at the end, the last first
 	wg      sync.WaitGroup // every goroutine of this package
 
-	serving    context.Context // ends when the socket shall be closed
-	force      context.Context // ends when draining shall end at once
+	serving    context.Context // ends when the socket is to be closed
+	force      context.Context // ends when draining is to end at once
 	quit       context.CancelFunc
 	forceNow   context.CancelFunc
 	endServing context.CancelFunc
 
-	opened   chan struct{} // closed when everything is up
-	draining chan struct{} // closed when the daemon is to end
-	gone     chan struct{} // closed when the last agent is
-	left     chan struct{} // closed when running turns have been left
+	opened    chan struct{} // closed when the daemon is up
+	draining  chan struct{} // closed when the daemon is to stop
+	gone      chan struct{} // closed when all agents are gone
+	turnsLeft chan struct{} // closed when running turns are left to their agents
 
-	tidy *time.Timer // gives memory back a while after the last large text
+	tidy *time.Timer // gives memory back tidyAfter the last large text
 
-	leave   atomic.Bool // running turns are left to their agents
-	follows atomic.Bool // another daemon follows at once: waiting clients come back to it
+	leaveTurns   atomic.Bool // at the end, leave running turns to their agents
+	hasSuccessor atomic.Bool // another daemon follows at once: waiting clients reconnect to it
 }
 
-// atEnd registers what end does, last first.
+// atEnd registers a function that end calls, the last first.
 func (d *Daemon) atEnd(f func()) { d.life.closers = append(d.life.closers, f) }
 
 func (d *Daemon) end() {
@@ -42,9 +42,9 @@ func (d *Daemon) end() {
 	}
 }
 
-// drain refuses new messages, gives the running turns until drain_timeout or
-// the second signal, and stops every agent; or leaves those that still run to
-// themselves: their input ends with this process, and they with their turn.
+// drain refuses new messages and lets running turns end until drain_timeout or the second
+// signal. Then it stops every agent, or leaves the running turns to their agents, which
+// lose their input when this process ends and exit after their turns.
 func (d *Daemon) drain() {
 	cfg := d.config.Load()
 	d.log.Info("stopping", "drain_timeout", cfg.DrainTimeout.String())
@@ -52,20 +52,21 @@ func (d *Daemon) drain() {
 	defer cancel()
 	d.pool.Drain(ctx)
 	d.store.StopWaiting()
-	leave := d.life.leave.Load() || cfg.LeaveTurns || d.store.Fatal() != nil // their ends cannot be recorded here
+	leave := d.life.leaveTurns.Load() || cfg.LeaveTurns || d.store.Fatal() != nil // with a fatal error their ends cannot be recorded
 	if leave && d.pool.Busy() {
 		d.log.Info("running turns are left to their agents and the next daemon")
-		close(d.life.left)
+		close(d.life.turnsLeft)
 		return
 	}
 	d.pool.Close()
 }
 
-// closeAgents ends what drives the agents, unless they were left.
+// closeAgents returns a function that calls f, unless running turns were left to their
+// agents.
 func (d *Daemon) closeAgents(f func()) func() {
 	return func() {
 		select {
-		case <-d.life.left:
+		case <-d.life.turnsLeft:
 		default:
 			f()
 		}

@@ -16,26 +16,26 @@ import (
 // ErrRunning says that another daemon holds the state directory.
 var ErrRunning = errors.New("a daemon is already running")
 
-// lockWait is how long a starting daemon waits for one that is just leaving. It is
-// another time in tests.
+// lockWait is how long a starting daemon waits for a daemon that is stopping. Tests change
+// it.
 var lockWait = 3 * time.Second
 
-// Each time it waits up to askWait for what the other one says. It asks again after
-// askAgain: a daemon that has just been sent a signal may answer before it knows.
+// The starting daemon waits up to askWait for an answer of the other daemon. It asks again
+// after askAgain: a daemon may answer before it has noticed a signal.
 const (
 	askWait  = 250 * time.Millisecond
 	askAgain = 100 * time.Millisecond
 )
 
-// lock is the claim to a state directory: a flock held for the daemon's life
-// on a file that is never removed. Its one line is the path of the socket, so
-// that clients with another environment find the same daemon.
+// lock is the claim to a state directory: a flock on a file, held while the daemon lives.
+// The file is never removed. Its line is the path of the socket, so that clients with
+// another environment find the same daemon.
 type lock struct {
 	f *os.File
 }
 
-// A heldError is ErrRunning, with the socket of the daemon that has the lock as
-// far as it has told. While that one starts it may be the socket of an earlier one.
+// A heldError is ErrRunning with the recorded socket of the daemon that has the lock. While
+// that daemon starts, the socket may be empty or that of an earlier daemon.
 type heldError struct {
 	socket string
 }
@@ -49,9 +49,9 @@ func (e *heldError) Error() string {
 	return fmt.Sprintf("%v at %s", ErrRunning, e.socket)
 }
 
-// acquire takes the lock at path. The error is ErrRunning when another daemon
-// has it: soon if that one says that it stays, else after lockWait. One that
-// says nothing starts, is being replaced in place, or hangs.
+// acquire takes the lock at path. The error is ErrRunning if another daemon has it: soon if
+// that daemon answers that it is in service, otherwise after lockWait. A daemon that does
+// not answer is starting or being replaced, or it hangs.
 func acquire(path string) (*lock, error) {
 	deadline := time.Now().Add(lockWait)
 	for {
@@ -64,7 +64,7 @@ func acquire(path string) (*lock, error) {
 	}
 }
 
-// stays reports whether the daemon that has the lock is not about to end.
+// stays reports whether the daemon that has the lock will keep it.
 func (e *heldError) stays() bool {
 	if !e.serves() {
 		return false
@@ -73,7 +73,7 @@ func (e *heldError) stays() bool {
 	return e.serves()
 }
 
-// serves reports whether the daemon that has the lock says that it is in service.
+// serves reports whether the daemon that has the lock answers that it is in service.
 func (e *heldError) serves() bool {
 	if e.socket == "" {
 		return false
@@ -89,8 +89,7 @@ func (e *heldError) serves() bool {
 	return c.Call(ctx, ipc.MethodStatus, nil, &s) == nil && !s.Stopping
 }
 
-// acquireNow takes the lock at path if nobody has it, else the error is a
-// *heldError.
+// acquireNow takes the lock at path. If another process has it, the error is a *heldError.
 func acquireNow(path string) (*lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -107,8 +106,8 @@ func acquireNow(path string) (*lock, error) {
 	return nil, err
 }
 
-// inherit goes on with a lock that this process holds already, at a descriptor;
-// nil when that is not open, or not the file at path.
+// inherit returns the lock that this process already holds at a descriptor. It returns nil
+// if the descriptor is not open, or is not the file at path.
 func inherit(fd int, path string) *lock {
 	f := os.NewFile(uintptr(fd), path)
 	if f == nil {
@@ -134,5 +133,5 @@ func (l *lock) record(socket string) error {
 	return l.f.Truncate(int64(len(line)))
 }
 
-// release gives the claim up.
+// release gives up the claim.
 func (l *lock) release() { l.f.Close() }

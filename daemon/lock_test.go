@@ -42,7 +42,7 @@ func TestLockHasOneHolder(t *testing.T) {
 	}
 }
 
-// waitFor has a daemon that starts wait so long for another one.
+// waitFor sets lockWait for a test.
 func waitFor(t *testing.T, d time.Duration) {
 	usual := lockWait
 	t.Cleanup(func() { lockWait = usual })
@@ -80,7 +80,7 @@ func TestDaemonThatLeavesIsWaitedFor(t *testing.T) {
 	next.stop()
 }
 
-// A daemon that has been told to end may answer once more before it knows.
+// A daemon that has got a signal may answer once more before it notices.
 func TestDaemonIsAskedTwiceWhetherItStays(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "private")
 	mustMkdir(t, dir)
@@ -116,8 +116,8 @@ func TestDaemonIsAskedTwiceWhetherItStays(t *testing.T) {
 	second.release()
 }
 
-// A daemon that has the lock and says nothing may be about to leave: it is waited
-// for, and what is left of the wait is not spent on its silence.
+// A daemon that has the lock and does not answer may be about to end. A starting daemon waits
+// for the lock, and does not spend the rest of lockWait on the missing answer.
 func TestSilentDaemonIsWaitedFor(t *testing.T) {
 	waitFor(t, 2*patience)
 	dir := filepath.Join(t.TempDir(), "private")

@@ -10,9 +10,9 @@ import (
 	"iris/config"
 )
 
-// newLog returns the daemon's log: JSON lines, to stderr under systemd (which
-// keeps and rotates them itself), else to a rotated file of mode 0600. The
-// texts of messages and answers never go there. Close the closer last.
+// newLog returns the daemon's log: JSON lines, to stderr under systemd, which keeps and
+// rotates them, otherwise to a rotated file with mode 0600. Texts of messages and answers
+// are never logged. Close the closer last.
 func newLog(path string, cfg *config.Config, stderr io.Writer) (*slog.Logger, *slog.LevelVar, io.Closer) {
 	level := new(slog.LevelVar)
 	level.Set(logLevel(cfg))
@@ -28,7 +28,7 @@ func newLog(path string, cfg *config.Config, stderr io.Writer) (*slog.Logger, *s
 	return slog.New(slog.NewJSONHandler(w, opts)), level, w
 }
 
-// logLevel is the configured level; package config has checked its name.
+// logLevel returns the configured level. Package config has checked its name.
 func logLevel(cfg *config.Config) (l slog.Level) {
 	if err := l.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
 		panic("bug: " + err.Error())

@@ -20,12 +20,11 @@ import (
 	"iris/pool/echo"
 )
 
-// patience is what a test has with what should come by itself, however busy the
-// machine is.
+// patience is how long a test waits for an event, even on a busy machine.
 const patience = time.Minute
 
-// TestMain lets the test binary be the built-in agent, the scripted one, and
-// what Isolate is tried on.
+// TestMain lets the test binary also be the built-in agent, the scripted agent, and the
+// program that calls Isolate.
 func TestMain(m *testing.M) {
 	claudetest.Main()
 	if len(os.Args) > 2 && os.Args[1] == "agent" && os.Args[2] == "echo" {
@@ -39,7 +38,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 }
 
-// testDaemon is a daemon of its own directories, inside the test's process.
+// testDaemon is a daemon in the test's process, with its own directories.
 type testDaemon struct {
 	t     *testing.T
 	paths config.Paths
@@ -48,7 +47,7 @@ type testDaemon struct {
 	err   error
 }
 
-// startDaemon runs a daemon with that config.toml until the test ends.
+// startDaemon runs a daemon with this config.toml until the test ends.
 func startDaemon(t *testing.T, toml string) *testDaemon {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "iris") // short: the socket's path is limited
@@ -79,8 +78,8 @@ func mustMkdir(t *testing.T, dir string) {
 	}
 }
 
-// noExitSleep spares each agent of a race-enabled test binary the second that
-// it sleeps at its end.
+// noExitSleep saves the second that a race-enabled test binary sleeps at its exit, for each
+// agent.
 const noExitSleep = "env = { GORACE = \"atexit_sleep_ms=0\" } # line 1\n"
 
 // configure writes config.toml as an editor does, by renaming.
@@ -134,7 +133,7 @@ func (d *testDaemon) client() *ipc.Client {
 	return c
 }
 
-// call makes one call on a connection of its own.
+// call makes one call on a new connection.
 func call[T any](d *testDaemon, method string, params any) (T, error) {
 	d.t.Helper()
 	var result T
@@ -155,7 +154,7 @@ func mustCall[T any](d *testDaemon, method string, params any) T {
 	return result
 }
 
-// eventually polls until f says true.
+// eventually polls until f returns true.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -167,7 +166,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
-// within wants f to return.
+// within fails the test unless f returns in time.
 func within(t *testing.T, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -180,9 +179,9 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
-// gate is a path where nothing is, and what makes it: what waits for it as a delay
-// then goes on. It is short, so that a ledger has the whole of it, and to make it
-// takes no descriptor and no room.
+// gate returns a path that does not exist, and a function that creates it: an agent that waits
+// for the path as its delay then goes on. The path is short, so that a ledger line has room for
+// it. To create it takes no descriptor and no space on the disk.
 func gate(t *testing.T) (path string, open func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "gate")
@@ -198,7 +197,7 @@ func gate(t *testing.T) (path string, open func()) {
 	}
 }
 
-// fakeTeam is a team's table whose agent is the scripted one.
+// fakeTeam returns the configuration of a team with the scripted agent.
 func fakeTeam(t *testing.T, name string, more ...string) string {
 	t.Helper()
 	return fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\n%s\n", name, t.TempDir(), claudetest.Install(t.TempDir()), strings.Join(more, "\n"))

@@ -22,7 +22,7 @@ func notifier(t *testing.T, script string) (key, dir string) {
 	return fmt.Sprintf("approval_notify = [%q, %q]", path, "an argument"), dir
 }
 
-// pendingIn begins a turn that waits for permission.
+// pendingIn begins a turn that waits for an approval.
 func pendingIn(d *testDaemon) ipc.Approval {
 	d.t.Helper()
 	return awaitApproval(d, submit(d, ipc.Send{Team: "api", Session: "s", Text: `ask:Bash:{"command":"x y"}`}).ID)
@@ -94,8 +94,8 @@ func TestNotifyCommandThatIsNotThereIsReported(t *testing.T) {
 	}
 }
 
-// A command that hangs holds up neither the turn nor the daemon's end, and goes
-// with all that it has started.
+// A notify command that hangs delays neither the turn nor the end of the daemon. It is ended
+// with all processes that it has started.
 func TestNotifyCommandThatHangsHoldsNothingUp(t *testing.T) {
 	key, dir := notifier(t, `trap "" TERM; sleep 600 & echo $$ $! > pids; wait`)
 	d := asking(t, key)

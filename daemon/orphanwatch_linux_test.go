@@ -20,8 +20,8 @@ import (
 	"iris/pool/procs"
 )
 
-// An orphaned is a daemon whose predecessor has left an agent, "a", in the middle
-// of the turn of a message, which begins a new session (/clear).
+// An orphaned is a daemon with an orphan, "a", in the middle of a message's turn that begins
+// a new session (/clear).
 type orphaned struct {
 	*testDaemon
 	id string // of the message
@@ -50,7 +50,7 @@ func newOrphaned(t *testing.T, toml string) *orphaned {
 	return o
 }
 
-// writes has the agent write.
+// writes appends to the agent's output.
 func (o *orphaned) writes(text string) {
 	o.t.Helper()
 	f, err := os.OpenFile(o.spool(), os.O_APPEND|os.O_WRONLY, 0)
@@ -76,7 +76,7 @@ const (
 	orphanLater  = `{"type":"assistant","message":{"content":[{"type":"text","text":"of another turn"}]}}` + "\n"
 )
 
-// waitsFor waits until a message waits for that.
+// waitsFor waits until a message waits for this.
 func (o *orphaned) waitsFor(id, what string) {
 	o.t.Helper()
 	c := o.client()
@@ -117,13 +117,13 @@ func TestOrphanedMessageIsSettledWhileItsAgentLives(t *testing.T) {
 		t.Errorf("got %+v", list.Processes)
 	}
 
-	// Its output ends with its turn, whatever the agent writes later.
+	// The output of the message ends with its turn, whatever the agent writes later.
 	o.writes(orphanLater)
 	if s, _, err := stream(o.testDaemon, ipc.Stream{ID: o.id}); err != nil || s.types() != "result" {
 		t.Errorf("got %s, %v", s.types(), err)
 	}
 
-	// A daemon that follows at once has nothing to settle, and the agent is still there.
+	// A daemon that follows at once has nothing to settle, and the agent still lives.
 	if _, err := call[struct{}](o.testDaemon, ipc.MethodStop, ipc.StopParams{Restart: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestOrphanIsEndedAfterItsGrace(t *testing.T) {
 	}
 }
 
-// What an agent does by itself after its message is counted when it is gone, once.
+// The own turns of an agent after its message are counted once, when the agent is gone.
 func TestOwnTurnsOfAnOrphanAreCounted(t *testing.T) {
 	o := newOrphaned(t, `orphan_grace = "1h"`)
 	o.writes(orphanRuns + orphanResult)
@@ -183,7 +183,7 @@ func TestOwnTurnsOfAnOrphanAreCounted(t *testing.T) {
 	}
 }
 
-// When the daemon is stopped for good, an agent whose turn is over goes with it.
+// When the daemon stops and no other follows, an orphan whose turn is over is ended.
 func TestOrphanWhoseTurnIsOverEndsWithTheDaemon(t *testing.T) {
 	o := newOrphaned(t, `orphan_grace = "1h"`)
 	o.writes(orphanRuns + orphanResult)

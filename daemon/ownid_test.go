@@ -7,7 +7,7 @@ import (
 	"iris/ipc"
 )
 
-// A sender that has lost the daemon sends its message again with the same id.
+// A sender that lost its connection sends the message again with the same id.
 func TestMessageIsAcceptedOnceUnderTheIDOfItsSender(t *testing.T) {
 	d := startDaemon(t, "")
 	send := ipc.Send{ID: ipc.NewID(time.Now()), Team: "echo", Text: "hello"}

@@ -9,8 +9,8 @@ import (
 	"iris/pool"
 )
 
-// newPrefix begins the ids of this daemon's processes: short, and another one
-// for each daemon of a machine.
+// newPrefix returns the beginning of the ids of a daemon's agents. It is short, and differs
+// between the daemons of a machine.
 func newPrefix(now time.Time) string {
 	return strconv.FormatInt(now.UnixMilli()&(1<<32-1), 36)
 }
@@ -20,14 +20,14 @@ func (d *Daemon) team(name string) (*config.Team, error) {
 	return d.config.Load().Lookup(name)
 }
 
-// key is conversation.KeyOf by the configuration as it is now.
+// key is conversation.KeyOf with the current configuration.
 func (d *Daemon) key(team, session string) (pool.Key, error) {
 	return conversation.KeyOf(d.config.Load(), team, session)
 }
 
-// settings is what the pool needs to know of a team. It is called under the
-// pool's lock, so it does not look at the disk: a team that is only a directory
-// has the settings of the top level, and so has one that was just removed.
+// settings returns what the pool needs to know about a team. The pool calls it under its
+// lock, so it does not read the disk: a team that is only a directory, or was just removed,
+// has the settings of the top level.
 func (d *Daemon) settings(team string) pool.Settings {
 	cfg := d.config.Load()
 	t := &cfg.Settings

@@ -17,31 +17,31 @@ import (
 	"iris/ipc"
 )
 
-// A configuration is what the daemon goes by. Nobody watches its files: look does, when
-// somebody asks for something and before an agent gets a message.
+// A configuration holds the current configuration. Its files are not watched: look checks
+// them before each call of a client and before an agent starts or gets a message.
 type configuration struct {
 	// Not changed after the start.
 	paths     config.Paths
 	overrides []config.Override
 	log       *slog.Logger
-	level     *slog.LevelVar // of the log
+	level     *slog.LevelVar // log level
 	reloaders []reloader
 
 	current atomic.Pointer[config.Config]
-	refused atomic.Pointer[string] // why the last reload was, nil when it was not
+	refused atomic.Pointer[string] // why the last reload was refused, nil if it was not
 
-	mu     sync.Mutex // one look at a time; protects the fields below
+	mu     sync.Mutex // held by look and reload; protects the fields below
 	looked time.Time  // when the last look began
-	stamp  string     // of the files, when they were read last
+	stamp  string     // identifies the files as they were last read
 }
 
-// A reloader has a part of the daemon go by a changed configuration.
+// A reloader applies a changed configuration to a part of the daemon.
 type reloader struct {
 	name  string
 	apply func(*config.Config)
 }
 
-// reloaders lists all parts that do not ask for the configuration each time.
+// reloaders lists the parts that do not read the configuration at each use.
 func (d *Daemon) reloaders() []reloader {
 	return []reloader{
 		{"log", func(c *config.Config) { d.config.level.Set(logLevel(c)) }},
@@ -63,11 +63,11 @@ func (c *configuration) open(paths config.Paths, overrides []config.Override) (*
 	return cfg, err
 }
 
-// Load returns the configuration as it was read last.
+// Load returns the current configuration.
 func (c *configuration) Load() *config.Config { return c.current.Load() }
 
-// look reads the files again if they have changed. It may wait for a second while
-// somebody is writing them. Callers that come during a look share the next one.
+// look reads the files again if they have changed. It may wait for a second while they are
+// being written. Calls that come during a look share the next one.
 func (c *configuration) look() {
 	asked := time.Now()
 	c.mu.Lock()
@@ -81,7 +81,7 @@ func (c *configuration) look() {
 	}
 }
 
-// reload reads the files again, and says whether that has changed anything.
+// reload reads the files again, and reports whether the configuration has changed.
 func (c *configuration) reload() (changed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,11 +89,11 @@ func (c *configuration) reload() (changed bool, err error) {
 	return c.reloadLocked(stamp)
 }
 
-// reloadLocked puts a changed configuration in service. When the new one is bad the old
-// one stays, and the error is kept for status. Running turns are not touched: agents that
-// were started with other settings are replaced between turns.
+// reloadLocked applies a changed configuration. If the new configuration is bad, the old one
+// stays, and status reports the error. Running turns go on: agents that were started with
+// other settings are replaced between turns.
 func (c *configuration) reloadLocked(stamp string) (changed bool, err error) {
-	c.stamp = stamp // of before: what changes from here on is seen by the next look
+	c.stamp = stamp // taken before the read: the next look sees later changes
 	cfg, err := config.Load(c.paths, c.overrides...)
 	if err == nil {
 		err = c.stillThere(cfg)
@@ -116,8 +116,8 @@ func (c *configuration) reloadLocked(stamp string) (changed bool, err error) {
 	return true, nil
 }
 
-// stillThere refuses a configuration without its main file, which was there before: an
-// editor or a checkout may have taken it away for a moment.
+// stillThere refuses a configuration whose main file has disappeared: an editor or a
+// checkout may have removed it for a moment.
 func (c *configuration) stillThere(cfg *config.Config) error {
 	path := c.paths.Config
 	if slices.Contains(c.Load().Files, path) && !slices.Contains(cfg.Files, path) {
@@ -127,7 +127,7 @@ func (c *configuration) stillThere(cfg *config.Config) error {
 	return nil
 }
 
-// A lookingServer looks for a changed configuration before each call.
+// A lookingServer calls look before each handler.
 type lookingServer struct {
 	*ipc.Server
 	config *configuration
@@ -142,7 +142,7 @@ func (s lookingServer) looking(h ipc.Handler) ipc.Handler {
 	}
 }
 
-// watchSignals turns signals into what they ask for until ctx ends.
+// watchSignals handles signals until ctx ends: SIGHUP reloads, SIGTERM and SIGINT stop.
 func (d *Daemon) watchSignals(ctx context.Context) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -164,7 +164,7 @@ func (d *Daemon) watchSignals(ctx context.Context) {
 		switch stops++; stops {
 		case 1:
 			d.life.wg.Go(func() {
-				d.config.look() // for its drain_timeout; beside this, since a file system may hang
+				d.config.look() // for drain_timeout; in the background, since a file system may hang
 				d.life.quit()
 			})
 		case 2:

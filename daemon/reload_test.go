@@ -7,8 +7,8 @@ import (
 	"iris/ipc"
 )
 
-// whileWaiting has a client wait for the end of a message, does something that no call
-// tells the daemon of, and returns the end.
+// whileWaiting waits for the end of a message in a client, and meanwhile makes a change that
+// no call reports to the daemon. It returns the end.
 func whileWaiting(d *testDaemon, id string, do func()) (end ipc.MessageState) {
 	d.t.Helper()
 	var wg sync.WaitGroup
@@ -38,7 +38,7 @@ func TestQueuedMessageRunsUnderTheConfigurationOfItsTurn(t *testing.T) {
 	}
 }
 
-// A team that comes back has its messages run.
+// When a team is back in the configuration, its messages run.
 func TestTeamThatComesBackIsNoticed(t *testing.T) {
 	toml := fakeTeam(t, "api")
 	d := startDaemon(t, toml)

@@ -13,36 +13,37 @@ import (
 	"iris/pool/claude"
 )
 
-// swap is the replacement of the program by another one.
+// swap passes a request to replace the program from the call to the serving goroutine.
 type swap struct {
-	mu       sync.Mutex       // held by a call that wants it
-	requests chan replacement // to run
+	mu       sync.Mutex       // held by the call that requests it
+	requests chan replacement // served by Daemon.serve
 }
 
 const (
-	standstill = 10 * time.Second // for what is under way when the program is to be replaced
-	unready    = 5 * time.Millisecond
+	quiesceTimeout = 10 * time.Second // longest wait for running operations to end
+	pauseRetry     = 5 * time.Millisecond
 )
 
-// A replacement is a program that takes the place of this one in this process.
+// A replacement is a request to replace the program of this process.
 //
-//	replaceCall   try            the program runs, and reads configuration and journal
-//	replace       standStill     the pool decides nothing; what waits is on record
-//	              canPause       the agents are between two lines
-//	              closeFront     no connections; new ones wait in the socket's queue
-//	              pauseAgents    no agent is read or written to, and no turn ends
-//	              journal.Close  from here on there is no way back
-//	              execute        the state is in memory that the program is handed, and the descriptors are open
-//	recover       in the new image: agents first, then what the journal has
+//	replaceCall   try            the new program runs, and reads configuration and journal
+//	replace       quiesce     the pool begins nothing; the waiting messages are on record
+//	              canPause       a first try pauses all agents, and lets them go on
+//	              closeAcceptor     no connections; new ones wait in the queue of the socket
+//	              pauseAgents    no agent is read or written to; no turn ends
+//	              journal.Close  from here on nothing can be undone
+//	              execute        the new program gets the state and the open descriptors
+//	recover       in the new program: first the agents, then the messages
 //
-// Until the journal closes, whatever fails undoes what was done before it. After
-// that the daemon ends and leaves the turns to their agents, as after a crash.
+// If a step fails before the journal is closed, the steps before it are undone. After that
+// the daemon ends and leaves the turns to their agents, as after a crash.
 type replacement struct {
 	program string
-	refused chan error // has room for one
+	refused chan error // buffers one
 }
 
-// replaceCall answers daemon.restart, if it is refused.
+// replaceCall handles daemon.restart. It answers only if the old program stays: otherwise
+// the connection is cut off.
 func (d *Daemon) replaceCall(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Restart
 	if err := c.Bind(&p); err != nil {
@@ -75,17 +76,17 @@ func (d *Daemon) replaceCall(ctx context.Context, c *ipc.Call) (any, error) {
 	}
 }
 
-// notReplaced is what the client is told when the old program stays.
+// notReplaced is the error for the client when the old program stays.
 func (d *Daemon) notReplaced(err error) error {
 	d.log.Error("not restarted", "err", err)
 	return fault.New(ipc.CodeFailed, "not-restarted", fmt.Errorf("the running daemon stays: %w", err))
 }
 
-// replace replaces the program of this process. It returns only when that has
-// failed: without an error this one is in service as before, else it has to end.
+// replace replaces the program of this process. It returns only if that fails. With a nil
+// error the daemon is in service as before, otherwise it must end.
 func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	begun := time.Now()
-	err := d.standStill(ctx)
+	err := d.quiesce(ctx)
 	if err == nil {
 		err = d.canPause(ctx)
 	}
@@ -94,19 +95,19 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 		r.refused <- err
 		return nil
 	}
-	socket, err := d.closeFront()
+	socket, err := d.closeAcceptor()
 	if err == nil {
-		err = d.standStill(ctx) // whatever a call has begun meanwhile
+		err = d.quiesce(ctx) // a call may have begun something meanwhile
 	}
-	var h *Handover
+	var h *Handoff
 	if err == nil {
 		h, err = d.pauseAgents(ctx)
 	}
 	if err != nil {
 		d.log.Error("not restarted", "err", err)
-		d.reopenFront(ctx, socket)
+		d.reopenAcceptor(ctx, socket)
 		d.pool.Thaw()
-		r.refused <- err // for a client that was not cut off
+		r.refused <- err // if the client was not cut off
 		return nil
 	}
 	d.log.Info("replaced", "program", r.program, "agents", len(h.Agents), "took", time.Since(begun).String())
@@ -119,13 +120,13 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	return fmt.Errorf("replace the program by %s: %w", r.program, err)
 }
 
-// standStill returns when the pool begins nothing more, nothing is under way in
-// it but turns, and the journal has all that waits.
-func (d *Daemon) standStill(ctx context.Context) error {
+// quiesce returns when the pool begins nothing more, only turns run in it, and all waiting
+// messages are on record.
+func (d *Daemon) quiesce(ctx context.Context) error {
 	if why := d.store.WaitsFor(); why != "" {
 		return errors.New(why)
 	}
-	ctx, cancel := context.WithTimeout(ctx, standstill)
+	ctx, cancel := context.WithTimeout(ctx, quiesceTimeout)
 	defer cancel()
 	if err := d.pool.Freeze(ctx); err != nil {
 		return err
@@ -133,40 +134,40 @@ func (d *Daemon) standStill(ctx context.Context) error {
 	return d.delivery.PersistQueued(ctx, d.pool.Snapshot().Waiting)
 }
 
-// front is what serves the socket. It ends before the rest of the daemon.
-type front struct {
+// acceptor serves the socket. It ends before the rest of the daemon.
+type acceptor struct {
 	endWatch context.CancelFunc
 	watcher  sync.WaitGroup // watchSocket
 
-	conns    context.Context // of the server
+	conns    context.Context // ends the connections
 	endConns context.CancelFunc
 	served   sync.WaitGroup
 }
 
-// openFront serves a listener.
-func (d *Daemon) openFront(ctx context.Context, l *ipc.Listener) {
-	d.socket.front.conns, d.socket.front.endConns = context.WithCancel(d.life.serving)
+// openAcceptor serves a listener.
+func (d *Daemon) openAcceptor(ctx context.Context, l *ipc.Listener) {
+	d.socket.acceptor.conns, d.socket.acceptor.endConns = context.WithCancel(d.life.serving)
 	d.listen(l)
 	d.watch(ctx)
 }
 
 // watch watches the socket.
 func (d *Daemon) watch(ctx context.Context) {
-	ctx, d.socket.front.endWatch = context.WithCancel(ctx)
-	d.socket.front.watcher.Go(func() { d.watchSocket(ctx) })
+	ctx, d.socket.acceptor.endWatch = context.WithCancel(ctx)
+	d.socket.acceptor.watcher.Go(func() { d.watchSocket(ctx) })
 }
 
-// closeFront cuts every connection off and returns when no call is under way.
-// The socket itself stays, and what connects to it waits.
-func (d *Daemon) closeFront() (ipc.Handed, error) {
-	f := &d.socket.front
+// closeAcceptor cuts off every connection and returns when no call runs any more. The socket
+// stays, and new connections wait in its queue.
+func (d *Daemon) closeAcceptor() (ipc.Handed, error) {
+	f := &d.socket.acceptor
 	f.endWatch()
-	f.watcher.Wait() // d.socket.listener is ours now
+	f.watcher.Wait() // from here on only this goroutine changes d.socket.listener
 	socket, err := d.socket.listener.HandOver()
 	if err != nil {
 		return socket, err
 	}
-	d.socket.listener.Close() // first: whoever comes back once he is cut off finds the next image
+	d.socket.listener.Close() // first, so that a client that reconnects reaches the next program
 	f.endConns()
 	gone := make(chan struct{})
 	d.life.wg.Go(func() {
@@ -176,14 +177,14 @@ func (d *Daemon) closeFront() (ipc.Handed, error) {
 	select {
 	case <-gone:
 		return socket, nil
-	case <-time.After(standstill):
-		return socket, fmt.Errorf("a call does not end within %v", standstill)
+	case <-time.After(quiesceTimeout):
+		return socket, fmt.Errorf("a call does not end within %v", quiesceTimeout)
 	}
 }
 
-// reopenFront undoes closeFront.
-func (d *Daemon) reopenFront(ctx context.Context, socket ipc.Handed) {
-	if d.socket.front.conns.Err() == nil { // it got no further than the watcher
+// reopenAcceptor undoes closeAcceptor.
+func (d *Daemon) reopenAcceptor(ctx context.Context, socket ipc.Handed) {
+	if d.socket.acceptor.conns.Err() == nil { // closeAcceptor has only stopped the watcher
 		d.watch(ctx)
 		return
 	}
@@ -193,20 +194,20 @@ func (d *Daemon) reopenFront(ctx context.Context, socket ipc.Handed) {
 		d.life.quit()
 		return
 	}
-	d.openFront(ctx, l)
+	d.openAcceptor(ctx, l)
 }
 
-// errMoved says that something has ended while the agents were being paused.
-var errMoved = errors.New("the agents do not come to rest")
+// errNotQuiescent says that a turn or an agent ended while the agents were being paused.
+var errNotQuiescent = errors.New("the agents do not come to rest")
 
-// errCommand says that something runs which is no agent, such as what notifies of an
-// approval. The next image would neither know of it nor end it.
+// errCommand says that a child process other than an agent runs, such as a notify command.
+// The next program would not know of it and could not end it.
 var errCommand = errors.New("a command that the daemon has started has not ended")
 
-// pauseAgents stops the daemon's side of every agent where it can be taken up
-// again. A turn that ends just then has its end recorded first.
-func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
-	ctx, cancel := context.WithTimeout(ctx, standstill)
+// pauseAgents pauses the daemon's side of every agent and returns the state of all. If a turn
+// is just ending, its end is recorded first.
+func (d *Daemon) pauseAgents(ctx context.Context) (*Handoff, error) {
+	ctx, cancel := context.WithTimeout(ctx, quiesceTimeout)
 	defer cancel()
 	for {
 		h, err := d.pauseOnce(ctx)
@@ -219,13 +220,12 @@ func (d *Daemon) pauseAgents(ctx context.Context) (*Handover, error) {
 		select {
 		case <-ctx.Done():
 			return nil, err
-		case <-time.After(unready):
+		case <-time.After(pauseRetry):
 		}
 	}
 }
 
-// canPause reports what would keep the agents from being paused, while there is
-// still somebody to be told.
+// canPause reports why the agents cannot be paused, while the client is still connected.
 func (d *Daemon) canPause(ctx context.Context) error {
 	_, err := d.pauseAgents(ctx)
 	if err == nil {
@@ -242,15 +242,15 @@ func (d *Daemon) unpause() {
 }
 
 // pauseOnce pauses all agents, or none.
-func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
+func (d *Daemon) pauseOnce(ctx context.Context) (*Handoff, error) {
 	var paused []*claude.Process
-	undo := func(err error) (*Handover, error) {
+	undo := func(err error) (*Handoff, error) {
 		for _, p := range paused {
 			p.Unpause()
 		}
 		return nil, err
 	}
-	h := d.handover()
+	h := d.handoff()
 	for _, p := range d.agents.Live() {
 		state, err := p.Agent.Pause(ctx)
 		if err != nil {
@@ -259,25 +259,25 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handover, error) {
 		paused = append(paused, p.Agent)
 		h.Agents = append(h.Agents, state)
 	}
-	if h.leaves(d.agents.Reaper.Children()) {
+	if h.hasOtherChild(d.agents.Reaper.Children()) {
 		return undo(errCommand)
 	}
 	var quiescent bool
 	h.Approvals, h.Decided = d.approvals.HandOver()
 	if h.Pool, quiescent = d.pool.Handoff(); !quiescent || !h.consistent() {
-		return undo(errMoved)
+		return undo(errNotQuiescent)
 	}
 	return h, nil
 }
 
-// leaves reports whether there is a child that is none of the agents.
-func (h *Handover) leaves(children []int) bool {
+// hasOtherChild reports whether one of the children is not an agent.
+func (h *Handoff) hasOtherChild(children []int) bool {
 	agents := h.pids()
 	return slices.ContainsFunc(children, func(pid int) bool { return !slices.Contains(agents, pid) })
 }
 
-// consistent reports whether pool and agents speak of the same moment.
-func (h *Handover) consistent() bool {
+// consistent reports whether the states of the pool and of the agents agree.
+func (h *Handoff) consistent() bool {
 	if len(h.Pool.Agents) != len(h.Agents) {
 		return false
 	}
@@ -289,12 +289,12 @@ func (h *Handover) consistent() bool {
 	return true
 }
 
-// handover is all but the agents and the socket.
-func (d *Daemon) handover() *Handover {
+// handoff returns the Handoff without the agents, the pool, the approvals and the socket.
+func (d *Daemon) handoff() *Handoff {
 	messages, costs := d.delivery.Totals()
 	ownTurns, ownCosts := d.agents.OwnTotals()
-	return &Handover{
-		Format: handoverFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.Env.FromShell(),
+	return &Handoff{
+		Format: handoffFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.Env.FromShell(),
 		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.program.prefix,
 		Messages: messages, Costs: costs, OwnTurns: ownTurns, OwnCosts: ownCosts, Logged: d.logged.Load(), Notices: d.conversations.Notices(),
 	}

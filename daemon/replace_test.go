@@ -25,8 +25,8 @@ func TestDaemonThatIsNotStartedForItCannotBeReplaced(t *testing.T) {
 	}
 }
 
-// startInside runs a daemon that the test can look into, until the test ends. The
-// context is the daemon's.
+// startInside runs a daemon until the test ends. It also returns the Daemon itself and its
+// context.
 func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaemon) {
 	t.Helper()
 	d := startDaemon(t, toml)
@@ -52,7 +52,7 @@ func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaem
 	return ctx, dm, d
 }
 
-// What closeFront and standStill have done is undone when nothing comes of it.
+// The steps closeAcceptor and quiesce are undone if the replacement fails.
 func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
 	ctx, dm, old := startInside(t, "")
 	if r, err := ask(old, "echo", "one"); err != nil || r.Text != "one" {
@@ -72,11 +72,11 @@ func TestDaemonServesOnAfterAReplacementThatFailed(t *testing.T) {
 	eventually(t, "the socket", func() bool { _, err := os.Lstat(old.paths.Socket); return err == nil })
 }
 
-// tryInVain does what replace does up to the end of the journal, and gives up.
-// The context is that of the daemon.
+// tryInVain makes the steps of replace before the journal is closed, and then undoes them. The
+// context is the daemon's.
 func tryInVain(ctx context.Context, t *testing.T, dm *Daemon, d *testDaemon) {
 	t.Helper()
-	for _, f := range []func(context.Context) error{dm.standStill, dm.canPause} {
+	for _, f := range []func(context.Context) error{dm.quiesce, dm.canPause} {
 		if err := f(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func tryInVain(ctx context.Context, t *testing.T, dm *Daemon, d *testDaemon) {
 		cut <- c.Call(ctx, ipc.MethodSend, ipc.Send{Team: "echo", Text: "/sleep 1ms waits"}, nil)
 	})
 	eventually(t, "the message", func() bool { return len(dm.pool.Snapshot().Waiting) == 1 })
-	socket, err := dm.closeFront()
+	socket, err := dm.closeAcceptor()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func tryInVain(ctx context.Context, t *testing.T, dm *Daemon, d *testDaemon) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	dm.unpause()
-	dm.reopenFront(ctx, socket)
+	dm.reopenAcceptor(ctx, socket)
 	dm.pool.Thaw()
 	if err := <-answered; err != nil {
 		t.Error(err)
@@ -149,7 +149,7 @@ func TestTrialReadsConfigurationAndJournal(t *testing.T) {
 	d.configure("")
 }
 
-func TestHandoverThatCannotBeReadIsNone(t *testing.T) {
+func TestHandoffThatCannotBeReadIsNone(t *testing.T) {
 	for _, c := range []struct{ text, why string }{
 		{"", "JSON"}, {"nonsense", "character"}, {`{"Format":2}`, "format 2"}, {`{"Format":1}`, "descriptor 0"},
 	} {
@@ -166,7 +166,7 @@ func TestHandoverThatCannotBeReadIsNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := ReadHandover(fd)
+		h, err := ReadHandoff(fd)
 		if h != nil || err == nil || !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%q: got %v, %v", c.text, h, err)
 		}

@@ -6,7 +6,7 @@ import (
 	"iris/ipc"
 )
 
-// Why a tool was denied does not change with the configuration, and is on record.
+// The reason why a tool was denied is on record: it does not change with the configuration.
 func TestNoSettingsAreHintedAtWhereSomebodyHasDenied(t *testing.T) {
 	d := asking(t)
 	st := submit(d, ipc.Send{Team: "api", Text: "ask:Bash:{}"})

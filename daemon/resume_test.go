@@ -15,8 +15,8 @@ import (
 	"iris/pool/claude/claudetest"
 )
 
-// realTeam is a team of the real Claude Code in front of a stub of the API, and
-// the environment of its agents.
+// realTeam returns a team with the real Claude Code and a stub of the API, and the
+// environment of its agents.
 func realTeam(t *testing.T, name, dir string, more ...string) (toml string, env []string) {
 	t.Helper()
 	program := claudetest.Real(t)
@@ -32,8 +32,8 @@ func realTeam(t *testing.T, name, dir string, more ...string) (toml string, env 
 		name, dir, program, strings.Join(vars, ", "), strings.Join(more, "\n")), env
 }
 
-// A conversation that cannot be resumed is said to be so, or begun anew and said
-// to be so.
+// If a conversation cannot be resumed, the sender gets an error, or a notice that a new one
+// was begun.
 func TestRealConversationThatCannotBeResumed(t *testing.T) {
 	remove := func(path string) { os.Remove(path) }
 	garble := func(path string) { os.WriteFile(path, []byte("no JSON\n\x00"), 0o600) }
@@ -79,8 +79,8 @@ func TestRealConversationThatCannotBeResumed(t *testing.T) {
 	}
 }
 
-// A conversation whose team has moved goes on in the new directory, or is said to be
-// in the old one where the program does not find it.
+// If the directory of a team changes, the conversation goes on in the new directory. If the
+// program does not find it there, the error names the old directory.
 func TestRealConversationThatMoves(t *testing.T) {
 	one, two := t.TempDir(), t.TempDir()
 	toml, env := realTeam(t, "api", one, `args = ["--allowedTools=Bash"]`)
@@ -110,7 +110,7 @@ func TestRealConversationThatMoves(t *testing.T) {
 	}
 }
 
-// Claude Code itself would let two processes go on with one conversation.
+// Claude Code itself does not prevent two processes with one conversation.
 func TestRealConversationThatAnotherProcessHasOpen(t *testing.T) {
 	dir := t.TempDir()
 	toml, env := realTeam(t, "api", dir)
@@ -149,9 +149,8 @@ func TestRealConversationThatAnotherProcessHasOpen(t *testing.T) {
 	}
 }
 
-// A warm agent works where nothing is any more when its directory was removed.
-// Whoever sends it a message is told so, as if the agent had to be started, and
-// nothing is run; when the directory is there again its conversation goes on.
+// If the directory of a warm agent was removed, a message gets the same error as if the agent
+// had to be started, and no turn runs. When the directory is back, the conversation goes on.
 func TestRealDirectoryThatVanishes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "project")
 	mustMkdir(t, dir)
@@ -190,7 +189,7 @@ func vanishing(t *testing.T, d *testDaemon, dir string) {
 	}
 	want("count", "4")
 
-	// Another one in its place will do, and the agent stays.
+	// Another directory in its place is good enough, and the agent stays.
 	before := mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes[0].ID
 	if err := os.Rename(dir, dir+".old"); err != nil {
 		t.Fatal(err)

@@ -22,8 +22,8 @@ import (
 	"iris/pool"
 )
 
-// alone runs a test in a process of its own, for a limit that is of a process.
-// It reports whether it is that process.
+// alone runs a test in a new process, for the limits of a process. It reports whether this is
+// that process.
 func alone(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv("IRIS_TEST_ALONE") == t.Name() {
@@ -32,7 +32,7 @@ func alone(t *testing.T) bool {
 	return inProcess(t, nil)
 }
 
-// onSmallDisk is alone with the files of the test on a file system of that size.
+// onSmallDisk is alone, with the files of the test on a file system of this size.
 func onSmallDisk(t *testing.T, size string) bool {
 	t.Helper()
 	if os.Getenv("IRIS_TEST_ALONE") != t.Name() {
@@ -50,7 +50,7 @@ func onSmallDisk(t *testing.T, size string) bool {
 	return true
 }
 
-// inProcess runs the test once more, in a process of its own.
+// inProcess runs the test again in a new process.
 func inProcess(t *testing.T, attr *syscall.SysProcAttr) bool {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
@@ -62,8 +62,8 @@ func inProcess(t *testing.T, attr *syscall.SysProcAttr) bool {
 	return false
 }
 
-// onTmpfs has the daemon's files in memory, where room that is reserved past the
-// end of a file counts against the limit too. Elsewhere it does not.
+// onTmpfs puts the daemon's files in memory, where space that is reserved past the end of a
+// file counts against the limit. On other file systems it does not.
 func onTmpfs(t *testing.T) {
 	t.Helper()
 	var st unix.Statfs_t
@@ -73,8 +73,8 @@ func onTmpfs(t *testing.T) {
 	t.Setenv("TMPDIR", "/dev/shm")
 }
 
-// fillDisk has this daemon find its disk full, and returns what makes room.
-// Agents that live already are not touched.
+// fillDisk makes the disk full for this daemon, and returns a function that makes space. Live
+// agents are not affected.
 func fillDisk(d *testDaemon) (fix func()) {
 	d.t.Helper()
 	fix = limitFiles(d.t, 8<<10)
@@ -89,7 +89,7 @@ func limitFiles(t *testing.T, size uint64) (fix func()) {
 	return setLimit(t, unix.RLIMIT_FSIZE, size)
 }
 
-// closeDoors has no file opened any more.
+// closeDoors makes every open of a file fail.
 func closeDoors(t *testing.T) (fix func()) {
 	t.Helper()
 	return setLimit(t, unix.RLIMIT_NOFILE, 3)
@@ -137,7 +137,7 @@ func TestMessageWaitsWhileThereIsNoRoomForItsAnswer(t *testing.T) {
 	}
 }
 
-// What was accepted waits on a full disk too: it is neither run nor failed.
+// While the disk is full, an accepted message waits: it neither runs nor fails.
 func TestMessageWhoseAgentComesUpOnAFullDiskWaits(t *testing.T) {
 	if !alone(t) {
 		return
@@ -175,7 +175,7 @@ func TestMessageWhoseAgentHasNoDescriptorsWaits(t *testing.T) {
 	}
 }
 
-// waitsForItsAgent has a message want an agent while none can be started.
+// waitsForItsAgent sends a message while no agent can be started.
 func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (fix func())) {
 	t.Helper()
 	toml, ledger := ledgerTeam(t, "api")
@@ -202,7 +202,8 @@ func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (fix func())) {
 	}
 }
 
-// accepted is a client that needs no descriptor any more, of the daemon neither.
+// accepted returns a client whose connection is already accepted: it needs no more
+// descriptors, nor does the daemon for it.
 func accepted(d *testDaemon) *ipc.Client {
 	d.t.Helper()
 	c := d.client()
@@ -212,8 +213,8 @@ func accepted(d *testDaemon) *ipc.Client {
 	return c
 }
 
-// awaitAgentOf waits until the only agent is one of that team, and gives its start
-// time to fail.
+// awaitAgentOf waits until the only agent is one of this team, and gives its start time to
+// fail.
 func awaitAgentOf(t *testing.T, c *ipc.Client, team string) {
 	t.Helper()
 	eventually(t, "the start of the other agent", func() bool {
@@ -226,8 +227,8 @@ func awaitAgentOf(t *testing.T, c *ipc.Client, team string) {
 	time.Sleep(500 * time.Millisecond)
 }
 
-// A turn does not begin, and none ends, before the daemon is up: nobody could wait
-// for room on the disk until then, and a message would be left behind.
+// No turn begins or ends before the daemon is up: nothing waits for space on the disk until
+// then, and a message would be left to the next daemon.
 func TestMessageThatIsTakenUpOnAFullDiskIsNotLeft(t *testing.T) {
 	if !alone(t) {
 		return
@@ -278,7 +279,7 @@ func TestMessageThatIsTakenUpOnAFullDiskIsNotLeft(t *testing.T) {
 	}
 }
 
-// What is kept for readers who may come back takes room too, and is the first to go.
+// Output that is kept for clients that may reconnect takes space too. It is dropped first.
 func TestFullDiskKeepsNoOutputForLater(t *testing.T) {
 	if !alone(t) {
 		return
@@ -332,7 +333,7 @@ func openSpools(d *testDaemon) (n int) {
 	return n
 }
 
-// A transcript that cannot be looked for is not gone.
+// A transcript that cannot be looked for does not count as gone.
 func TestConversationOutlivesAWantOfDescriptors(t *testing.T) {
 	if !alone(t) {
 		return
@@ -356,8 +357,8 @@ func TestConversationOutlivesAWantOfDescriptors(t *testing.T) {
 	}
 }
 
-// Whoever asks for another program is told also when the socket cannot be handed over:
-// his connection is not cut then.
+// A client that requests a replacement gets the error even if the socket cannot be handed
+// over: its connection is not cut off.
 func TestReplacementWithoutDescriptorsIsRefused(t *testing.T) {
 	if !alone(t) {
 		return

@@ -14,29 +14,27 @@ import (
 	"iris/pool/claude"
 )
 
-// firstLent is the descriptor of the first socket that a service manager passes
-// on.
-const firstLent = 3
+// firstPassedFD is the first descriptor that a service manager passes.
+const firstPassedFD = 3
 
-// Service is what a service manager has told this process: systemd, by the
-// protocols of sd_notify(3) and sd_listen_fds(3). The zero value is no manager.
+// Service is the connection to a service manager such as systemd, by the protocols of
+// sd_notify(3) and sd_listen_fds(3). The zero value means no manager.
 type Service struct {
-	notices  string        // the socket for what we tell it
-	watchdog time.Duration // it wants a sign of life at least this often; 0 for never
-	lent     int           // descriptor of a listening socket, 0 for none
+	notices  string        // the manager's socket for notices
+	watchdog time.Duration // longest time between two signs of life; 0 if the manager wants none
+	passedFD int           // listening socket from the manager, 0 for none
 }
 
-// TakeService reads what the manager has put into the environment, and takes it
-// out of there: no child may think that it is meant. What names another process
-// was left by a careless ancestor and counts for nothing.
+// TakeService reads the manager's variables and removes them from the environment, so that
+// no child uses them. It ignores variables that name another process.
 func TakeService() (Service, error) {
 	s := Service{notices: os.Getenv("NOTIFY_SOCKET")}
-	if ours("WATCHDOG_PID") || os.Getenv("WATCHDOG_PID") == "" {
+	if forThisProcess("WATCHDOG_PID") || os.Getenv("WATCHDOG_PID") == "" {
 		usec, _ := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
 		s.watchdog = time.Duration(max(0, usec)) * time.Microsecond
 	}
 	passed := 0
-	if ours("LISTEN_PID") {
+	if forThisProcess("LISTEN_PID") {
 		passed, _ = strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	}
 	for _, name := range []string{
@@ -48,26 +46,26 @@ func TakeService() (Service, error) {
 		return s, fmt.Errorf("the service manager passes on %d sockets, and the daemon takes one: leave one ListenStream=", passed)
 	}
 	if passed == 1 {
-		s.lent = firstLent
+		s.passedFD = firstPassedFD
 	}
 	return s, nil
 }
 
-func ours(name string) bool { return os.Getenv(name) == strconv.Itoa(os.Getpid()) }
+func forThisProcess(name string) bool { return os.Getenv(name) == strconv.Itoa(os.Getpid()) }
 
-// Descriptors lists what has to stay open.
+// Descriptors lists the descriptors that must stay open.
 func (s Service) Descriptors() []int {
-	if s.lent == 0 {
+	if s.passedFD == 0 {
 		return nil
 	}
-	return []int{s.lent}
+	return []int{s.passedFD}
 }
 
 // managed reports whether there is a manager.
-func (s Service) managed() bool { return s.notices != "" || s.lent != 0 }
+func (s Service) managed() bool { return s.notices != "" || s.passedFD != 0 }
 
-// environ is what the next program in this process is to be told. It gets the
-// socket in its hand-over.
+// environ returns the manager's variables for the next program in this process. It gets the
+// socket in the Handoff.
 func (s Service) environ() (env []string) {
 	if s.notices != "" {
 		env = append(env, "NOTIFY_SOCKET="+s.notices)
@@ -78,8 +76,8 @@ func (s Service) environ() (env []string) {
 	return env
 }
 
-// Tell sends one notice, such as "READY=1", of any number of lines. Without a
-// manager it does nothing; one that does not listen any more is no harm.
+// Tell sends a notice of any number of lines, such as "READY=1". Without a manager it does
+// nothing.
 func (s Service) Tell(lines ...string) error {
 	if s.notices == "" {
 		return nil
@@ -94,19 +92,17 @@ func (s Service) Tell(lines ...string) error {
 	return err
 }
 
-// extend asks for more time than the manager allows for what is under way.
+// extend returns the line that asks the manager for more time to start or stop.
 func extend(d time.Duration) string {
 	return "EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(d.Microseconds(), 10)
 }
 
-// statusEvery is how often the manager is told how it goes when it wants no
-// sign of life.
+// statusEvery is how often the manager gets a status if it wants no sign of life.
 const statusEvery = time.Minute
 
-// tellAlive gives the manager a sign of life twice as often as it wants one, and
-// only when the daemon really lives: the pool's lock can be had, and the
-// journal's committer answers. While either hangs it says nothing, and the
-// manager ends the daemon; the turns outlive that.
+// tellAlive sends the manager a sign of life twice as often as it wants one, each time after
+// it got the pool's lock and an answer of the journal's committer. If either hangs, the
+// manager ends the daemon; the running turns go on in their agents.
 func (d *Daemon) tellAlive(ctx context.Context) {
 	s := d.opts.Service
 	every := statusEvery
@@ -118,7 +114,7 @@ func (d *Daemon) tellAlive(ctx context.Context) {
 	for {
 		st := d.pool.Snapshot()
 		d.store.Ping()
-		s.Tell("WATCHDOG=1", "STATUS="+inShort(st))
+		s.Tell("WATCHDOG=1", "STATUS="+summary(st))
 		select {
 		case <-ctx.Done():
 			return
@@ -127,8 +123,8 @@ func (d *Daemon) tellAlive(ctx context.Context) {
 	}
 }
 
-// inShort is the pool in one line.
-func inShort(st pool.Status[*claude.Process]) string {
+// summary describes the pool in one line.
+func summary(st pool.Status[*claude.Process]) string {
 	busy := 0
 	for _, p := range st.Processes {
 		if p.State == pool.Busy {
@@ -138,28 +134,28 @@ func inShort(st pool.Status[*claude.Process]) string {
 	return fmt.Sprintf("%d of at most %d agents, %d in a turn; %d messages wait", len(st.Processes), st.Max, busy, st.Queued)
 }
 
-// tellReady says that the socket answers.
+// tellReady tells the manager that the socket answers.
 func (d *Daemon) tellReady() {
-	if err := d.opts.Service.Tell("READY=1", "STATUS="+inShort(d.pool.Snapshot())); err != nil {
+	if err := d.opts.Service.Tell("READY=1", "STATUS="+summary(d.pool.Snapshot())); err != nil {
 		d.log.Warn("service manager not told", "err", err)
 	}
 }
 
-// tellStopping says that the daemon is about to end, and by when.
+// tellStopping tells the manager that the daemon is stopping, and how long that may take.
 func (d *Daemon) tellStopping() {
 	cfg := d.config.Load()
 	d.opts.Service.Tell("STOPPING=1", "STATUS=stopping", extend(cfg.DrainTimeout+4*cfg.StopGrace+10*time.Second))
 }
 
-// byOthers reports that no person has started this daemon, so that its own
-// environment is nobody's.
-func (d *Daemon) byOthers() bool {
-	return d.opts.Ready != nil || d.opts.Service.managed() || d.opts.Handover != nil && d.opts.Handover.Login
+// startedInBackground reports whether a client or a service manager started this daemon, and
+// not a person. Agents then get the environment of the login shell.
+func (d *Daemon) startedInBackground() bool {
+	return d.opts.Ready != nil || d.opts.Service.managed() || d.opts.Handoff != nil && d.opts.Handoff.Login
 }
 
-// inherit makes the listener of a socket that the manager has lent.
+// inherit returns the listener of the socket that the manager passed.
 func (s Service) inherit(path string) (*ipc.Listener, error) {
-	l, err := ipc.Inherit(s.lent, path)
+	l, err := ipc.Inherit(s.passedFD, path)
 	if err != nil {
 		return nil, fmt.Errorf("socket activation: %w", err)
 	}

@@ -23,7 +23,7 @@ import (
 	"iris/pool/claude"
 )
 
-// A manager is a service manager, as far as a daemon sees one.
+// A manager is a service manager for a test.
 type manager struct {
 	t    *testing.T
 	path string
@@ -41,7 +41,7 @@ func newManager(t *testing.T) *manager {
 	return &manager{t, path, conn}
 }
 
-// next returns the lines of the next notice, nil when none comes within d.
+// next returns the lines of the next notice, nil if none comes within d.
 func (m *manager) next(d time.Duration) []string {
 	m.t.Helper()
 	m.conn.SetReadDeadline(time.Now().Add(d))
@@ -56,7 +56,7 @@ func (m *manager) next(d time.Duration) []string {
 	return strings.Split(string(buf[:n]), "\n")
 }
 
-// forget drops the notices that have come, and returns how many.
+// forget drops the notices that have arrived, and returns their number.
 func (m *manager) forget() (n int) {
 	m.t.Helper()
 	m.conn.SetReadDeadline(time.Time{})
@@ -76,7 +76,7 @@ func (m *manager) forget() (n int) {
 	return n
 }
 
-// await returns the first notice that has a line.
+// await returns the first notice that contains a line.
 func (m *manager) await(line string) []string {
 	m.t.Helper()
 	var seen [][]string
@@ -92,7 +92,7 @@ func (m *manager) await(line string) []string {
 	}
 }
 
-// startManaged runs a daemon below a manager, until stop is called or the test ends.
+// startManaged runs a daemon with a manager until stop is called or the test ends.
 func startManaged(t *testing.T, toml string, s Service) (dm *Daemon, d *testDaemon) {
 	t.Helper()
 	d = startDaemon(t, toml)
@@ -136,7 +136,7 @@ func TestServiceManagerIsToldWhyADaemonDoesNotStart(t *testing.T) {
 	}
 }
 
-// locks finds what a hanging daemon would hold.
+// locks returns the locks that a hanging daemon would hold.
 var locks = map[string]func(d *Daemon) (lock, unlock func()){
 	"pool": func(d *Daemon) (func(), func()) {
 		mu := field[sync.Mutex, pool.Pool[*claude.Process]](d.pool, "mu")
@@ -154,7 +154,7 @@ func field[F, S any](of *S, name string) *F {
 	return (*F)(unsafe.Pointer(f.UnsafeAddr()))
 }
 
-// A daemon that hangs gives no sign of life, and a living one does.
+// A daemon gives signs of life, and none while it hangs.
 func TestWatchdogHearsOfADaemonOnlyWhileItLives(t *testing.T) {
 	for name, find := range locks {
 		t.Run(name, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestWatchdogHearsOfADaemonOnlyWhileItLives(t *testing.T) {
 			lock()
 			m.forget()
 			time.Sleep(500 * time.Millisecond)
-			// One may have been on its way.
+			// One notice may have been on its way.
 			if n := m.forget(); n > 1 {
 				t.Errorf("%d signs of life from a daemon that hangs", n)
 			}
@@ -209,8 +209,8 @@ func TestServiceIsReadAndTakenOutOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// lend listens at a path, and lends the socket to a daemon.
-func lend(t *testing.T, path string) Service {
+// passSocket listens at a path, and passes the socket to a daemon.
+func passSocket(t *testing.T, path string) Service {
 	t.Helper()
 	mustMkdir(t, filepath.Dir(path))
 	ul, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -223,17 +223,17 @@ func lend(t *testing.T, path string) Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Service{lent: int(f.Fd())}
+	s := Service{passedFD: int(f.Fd())}
 	t.Cleanup(func() { f.Close() }) // the daemon closed it; this only forgets it
 	return s
 }
 
-// A lent socket is the manager's, and stays when the daemon goes. Should
-// somebody remove it, the daemon makes one of its own, which goes with it.
+// A passed socket belongs to the manager, and stays when the daemon ends. If it is removed,
+// the daemon makes its own socket, and removes that at its end.
 func TestLentSocketStaysAndAMissingOneIsReplaced(t *testing.T) {
 	d := startDaemon(t, "")
 	d.stop()
-	s := lend(t, d.paths.Socket)
+	s := passSocket(t, d.paths.Socket)
 	before, err := os.Lstat(d.paths.Socket)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestLentSocketStaysAndAMissingOneIsReplaced(t *testing.T) {
 		t.Fatalf("got %v, %v", after, err)
 	}
 	os.Remove(d.paths.Socket)
-	s = lend(t, d.paths.Socket)
+	s = passSocket(t, d.paths.Socket)
 	start()
 	mustCall[ipc.Status](d, ipc.MethodStatus, nil)
 	os.Remove(d.paths.Socket)
@@ -270,7 +270,7 @@ func TestLentSocketStaysAndAMissingOneIsReplaced(t *testing.T) {
 func TestSocketElsewhereIsRefused(t *testing.T) {
 	d := startDaemon(t, "")
 	d.stop()
-	s := lend(t, d.paths.Socket+"2")
+	s := passSocket(t, d.paths.Socket+"2")
 	err := Run(t.Context(), Options{Paths: d.paths, Version: "test", Stderr: io.Discard, Service: s})
 	if err == nil || !strings.Contains(err.Error(), "iris.sock2") || !strings.Contains(err.Error(), "ListenStream=") {
 		t.Errorf("got %v", err)

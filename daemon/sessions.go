@@ -30,22 +30,22 @@ func wireConversation(k pool.Key, s journal.Session) ipc.Conversation {
 	return ipc.Conversation{Team: k.Team, Session: k.Session, SessionID: s.ID, Dir: s.Dir, Created: s.Created}
 }
 
-// reset forgets a conversation, so that the next message begins a new one. Its
-// agent leaves first; a busy one is in the way.
+// reset forgets a conversation, so that the next message begins a new one. It stops an idle
+// agent first, and fails while the agent is busy.
 func (d *Daemon) reset(_ context.Context, c *ipc.Call) (any, error) {
 	var t ipc.Target
 	if err := c.Bind(&t); err != nil {
 		return nil, err
 	}
-	k, s, err := d.resting(t.Team, t.Session)
+	k, s, err := d.closeSession(t.Team, t.Session)
 	if err != nil {
 		return nil, err
 	}
 	return wireConversation(k, s), d.conversations.Reset(k)
 }
 
-// rewind takes back the last turns of a conversation: its next agent goes on before
-// them. Its agent leaves first; a busy one is in the way.
+// rewind takes back the last turns of a conversation: the next agent goes on before them. It
+// stops an idle agent first, and fails while the agent is busy.
 func (d *Daemon) rewind(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Rewind
 	if err := c.Bind(&p); err != nil {
@@ -54,7 +54,7 @@ func (d *Daemon) rewind(_ context.Context, c *ipc.Call) (any, error) {
 	if p.Turns < 0 {
 		return nil, ipc.Errorf(ipc.CodeUsage, "turns: %d is negative", p.Turns)
 	}
-	k, s, err := d.resting(p.Team, p.Session)
+	k, s, err := d.closeSession(p.Team, p.Session)
 	if err != nil {
 		return nil, err
 	}
@@ -75,17 +75,18 @@ func (d *Daemon) rewind(_ context.Context, c *ipc.Call) (any, error) {
 	return ipc.Rewound{Team: k.Team, Session: k.Session, SessionID: s.ID, Turns: to.Turns, Last: to.Last}, d.conversations.Rewind(k, s, to.At)
 }
 
-// resting is a conversation that no agent has open any more.
-func (d *Daemon) resting(team, session string) (k pool.Key, s journal.Session, err error) {
+// closeSession stops the idle agent of a conversation, and returns the key and the record of
+// the conversation. It fails while the agent is busy or starting.
+func (d *Daemon) closeSession(team, session string) (k pool.Key, s journal.Session, err error) {
 	if k, err = d.key(team, session); err != nil {
 		return k, s, err
 	}
 	busy := fault.New(ipc.CodeFull, "busy", fmt.Errorf("team %s: its agent is in the middle of a turn", k))
 	if p, ok := d.agentOf(k); ok && (p.State == pool.Busy || p.State == pool.Starting) {
-		return k, s, busy // and is not told to leave
+		return k, s, busy // without evicting it
 	}
 	d.pool.Evict(func(o pool.Key) bool { return o == k })
-	if _, ok := d.agentOf(k); ok { // one that has just begun, or is left over from an earlier daemon
+	if _, ok := d.agentOf(k); ok { // its turn has just begun, or it is an orphan
 		return k, s, busy
 	}
 	s, ok, err := d.conversations.Get(k)
@@ -95,7 +96,7 @@ func (d *Daemon) resting(team, session string) (k pool.Key, s journal.Session, e
 	return k, s, err
 }
 
-// agentOf returns the agent that has a conversation open.
+// agentOf returns the agent of a conversation.
 func (d *Daemon) agentOf(k pool.Key) (agents.Info, bool) {
 	all := d.pool.Snapshot().Processes
 	i := slices.IndexFunc(all, func(p agents.Info) bool { return p.Key == k })

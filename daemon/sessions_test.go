@@ -9,8 +9,8 @@ import (
 	"iris/pool/claude"
 )
 
-// An answer of another conversation says that the agent has moved on. One that was
-// forgotten is not begun again by it.
+// An answer from another conversation shows that the agent has moved on. If the conversation
+// was reset meanwhile, it stays forgotten.
 func TestConversationFollowsItsAnswers(t *testing.T) {
 	_, dm, _ := startInside(t, "")
 	k := pool.Key{Team: "api"}

@@ -13,27 +13,27 @@ import (
 	"iris/ipc"
 )
 
-// settleNotice is how long a service manager has to be patient after each look.
+// settleNotice is how much more time each notice asks the service manager for.
 const settleNotice = 30 * time.Second
 
-// SettleOptions says what Settle works on.
+// SettleOptions is what Settle needs.
 type SettleOptions struct {
 	Paths   config.Paths
 	Service Service
 
-	// Hold keeps clients from starting a daemon until release is called, which is
-	// nil when one is about to.
+	// Hold keeps clients from starting a daemon until release is called. A nil release
+	// means that a client is about to start one.
 	Hold func() (release func(), err error)
 }
 
-// Settle is what is left to do for the agents of a daemon that is gone, when no
-// other one follows: it waits while they finish their turns, and ends with their
-// tools those that only their background work keeps, after orphan_grace, and those
-// that have written nothing for orphan_timeout since it began. It takes as long at
-// most, and returns how many agents still live then, or when ctx ends. Their answers stay in their spools: the next daemon settles the messages.
+// Settle waits for the orphans of a daemon that is gone, when no other daemon follows. It
+// ends, with its tools, an agent that only background work has kept for orphan_grace. After
+// orphan_timeout it ends the agents that have written nothing since it began. It returns the
+// number of agents that still live then, or when ctx ends. The answers stay in the spools:
+// the next daemon settles the messages.
 //
-// It gives way to every daemon: it holds the lock for each look only, and while
-// it ends one agent, and leaves as soon as somebody has a daemon or wants one.
+// Settle gives way to a daemon: it holds the lock only for a look or while it ends one
+// agent, and returns as soon as there is a daemon or a client wants one.
 func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	if _, err := os.Stat(o.Paths.Lock); errors.Is(err, fs.ErrNotExist) {
 		return 0, nil // there never was a daemon
@@ -50,10 +50,10 @@ func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 type settling struct {
 	SettleOptions
 	cfg  *config.Config
-	told time.Time // when the manager was last told
+	told time.Time // when the manager last got a notice
 }
 
-// claim keeps clients from starting a daemon and takes the lock, for one look.
+// claim keeps clients from starting a daemon, and takes the lock, for one look.
 func (s *settling) claim() (release func(), err error) {
 	unhold, err := s.Hold()
 	if unhold == nil {
@@ -70,7 +70,7 @@ func (s *settling) claim() (release func(), err error) {
 	return func() { lock.release(); unhold() }, nil
 }
 
-// tell asks the manager for the time that the next looks take.
+// tell asks the manager for more time for the next looks.
 func (s *settling) tell(found int) {
 	if found == 0 || time.Since(s.told) < settleNotice/3 {
 		return

@@ -17,15 +17,15 @@ import (
 	"iris/pool/procs"
 )
 
-// hanging starts what a later daemon takes for an agent that hangs, and that
-// SIGTERM does not end.
+// hanging starts a process that a later daemon takes for an agent that hangs. SIGTERM does not
+// end it.
 func hanging(t *testing.T, spools, process string) {
 	t.Helper()
 	orphan(t, spools, process, `trap "" TERM; `, "")
 }
 
-// orphan starts what a later daemon takes for an agent, with more in its record.
-// It does what the script says first, and then nothing.
+// orphan starts a process that a later daemon takes for an agent, with more in its record. It
+// runs the script and then does nothing.
 func orphan(t *testing.T, spools, process, script, more string) {
 	t.Helper()
 	path := filepath.Join(spools, "session-"+process+"."+process)
@@ -54,7 +54,7 @@ func orphan(t *testing.T, spools, process, script, more string) {
 	}
 }
 
-// Whoever wants a daemon waits for the end of one agent, not of all.
+// A client that wants a daemon waits at most while Settle ends one agent.
 func TestSettleEndsOneAgentAtATime(t *testing.T) {
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("SKIPPED: ", err)
@@ -84,8 +84,8 @@ func TestSettleEndsOneAgentAtATime(t *testing.T) {
 	}
 }
 
-// backward returns what writes a line into every spool as an agent does whose clock
-// has gone back by an hour.
+// backward returns a function that writes a line into every spool, as an agent does after the
+// clock was set back by an hour.
 func backward(spools string) (write func()) {
 	at := time.Now().Add(-time.Hour)
 	return func() {
@@ -103,8 +103,8 @@ func backward(spools string) (write func()) {
 	}
 }
 
-// writing writes all the time until stop is called, which returns how long it did not
-// come to it: another one may have taken that for silence.
+// writing writes all the time until stop is called. stop returns the longest pause between two
+// writes, which Settle may have taken for silence.
 func writing(write func()) (stop func() time.Duration) {
 	var longest time.Duration
 	over := make(chan struct{})
@@ -124,7 +124,7 @@ func writing(write func()) (stop func() time.Duration) {
 	return func() time.Duration { close(over); wg.Wait(); return longest }
 }
 
-// An agent that writes makes progress, whatever the clock says.
+// An agent that writes makes progress, even if the clock is set back.
 func TestClockThatIsSetBackEndsNoOrphan(t *testing.T) {
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("SKIPPED: ", err)
@@ -150,8 +150,7 @@ func TestClockThatIsSetBackEndsNoOrphan(t *testing.T) {
 	}
 }
 
-// A daemon that can open no file for a while knows nothing of the agents that another
-// one has left: they are not taken for dead.
+// While a daemon can open no file, it cannot see the orphans. It does not take them for dead.
 func TestOrphanOutlivesAWantOfDescriptors(t *testing.T) {
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("SKIPPED: ", err)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// settleIn runs Settle in the state directory of a daemon that is gone, with a
-// spool that an agent holds, until it is enough.
+// settleIn runs Settle in the state directory of a daemon that is gone, with the spool of a
+// live agent, until hold calls enough.
 func settleIn(t *testing.T, hold func(enough func()) (func(), error)) (left int, err error) {
 	t.Helper()
 	d := startDaemon(t, "")

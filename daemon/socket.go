@@ -9,25 +9,24 @@ import (
 	"iris/ipc"
 )
 
-// socket is where clients come in.
+// socket is the daemon's socket and its server.
 type socket struct {
 	server   *ipc.Server
-	front    front
-	listener *ipc.Listener // the one in service; while it runs watchSocket alone changes it
+	acceptor acceptor
+	listener *ipc.Listener // while watchSocket runs, only watchSocket changes it
 }
 
-// The daemon is told when its socket is removed or moved: a cleaner of temporary
-// files or a logout may take it away. What it may not be told of, such as a new
-// name of the directory, it sees by itself after watchedLook; without a watch it
-// looks often enough for a client's patience with a daemon that has the lock but
-// no socket.
+// A watch tells the daemon when its socket is removed or moved, as a cleaner of temporary
+// files or a logout may do. Some changes, such as a rename of the directory, it notices only
+// at a look after watchedLook. Without a watch it looks after unwatchedLook, which is less
+// than a client waits for the socket of a running daemon.
 const (
 	watchedLook   = time.Minute
 	unwatchedLook = 2 * time.Second
 )
 
-// watchSocket ends the daemon's service under a removed socket by binding it
-// anew. The lock in the state directory bars a second daemon meanwhile.
+// watchSocket binds the socket again when it is removed. Meanwhile the lock in the state
+// directory prevents a second daemon.
 func (d *Daemon) watchSocket(ctx context.Context) {
 	var events chan fsnotify.Event
 	var errs chan error
@@ -43,7 +42,7 @@ func (d *Daemon) watchSocket(ctx context.Context) {
 			watched = true
 			tick.Reset(watchedLook)
 		}
-		if !d.socket.listener.Present() && d.rebind() { // looked at after it is watched
+		if !d.socket.listener.Present() && d.rebind() { // checked after the watch is set
 			if watched {
 				w.Remove(d.opts.Paths.Socket)
 			}
@@ -60,7 +59,7 @@ func (d *Daemon) watchSocket(ctx context.Context) {
 	}
 }
 
-// rebind makes the socket again, and reports whether it could.
+// rebind makes the socket again, and reports whether that succeeded.
 func (d *Daemon) rebind() bool {
 	d.log.Warn("the socket is gone, binding it again", "socket", d.opts.Paths.Socket)
 	l, err := ipc.Listen(d.opts.Paths.Socket)
@@ -73,11 +72,11 @@ func (d *Daemon) rebind() bool {
 	return true
 }
 
-// listen serves one listener until the front is closed.
+// listen serves a listener until the acceptor is closed.
 func (d *Daemon) listen(l *ipc.Listener) {
 	d.socket.listener = l
-	ctx := d.socket.front.conns
-	d.socket.front.served.Go(func() {
+	ctx := d.socket.acceptor.conns
+	d.socket.acceptor.served.Go(func() {
 		if err := d.socket.server.Serve(ctx, l); err != nil && ctx.Err() == nil {
 			d.log.Error("socket not served", "err", err)
 			d.life.quit()

@@ -6,7 +6,7 @@ import (
 	"iris/ipc"
 )
 
-// Nothing is accepted that could only wait, on a disk that is too small for any turn.
+// On a disk that is too small for any turn, no message is accepted: it could only wait.
 func TestMessageOnADiskTooSmallForATurnIsRefused(t *testing.T) {
 	if !onSmallDisk(t, "1500k") {
 		return

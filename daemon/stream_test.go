@@ -16,7 +16,7 @@ import (
 	"iris/ipc"
 )
 
-// streamed is what a client has been sent of messages.
+// streamed is the output of messages that a client has received.
 type streamed struct {
 	lines  []string
 	seqs   []int64
@@ -52,7 +52,7 @@ func (s *streamed) notify(method string, params json.RawMessage) {
 	}
 }
 
-// types are the lines in one word each.
+// types returns one word for each line.
 func (s *streamed) types() string {
 	var words []string
 	for _, line := range s.lines {
@@ -209,8 +209,8 @@ func TestStreamOfAnEndedMessageIsAGap(t *testing.T) {
 	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: first})
 }
 
-// A client that does not read slows neither its agent nor anybody else, takes no
-// memory, and is told what it has missed.
+// A client that does not read slows down no agent and no other client, takes no memory, and is
+// told which output it has missed.
 func TestSlowReaderIsItsOwnMatter(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "web"))
 	for _, team := range []string{"api", "web"} {
@@ -278,7 +278,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A client that was cut off in mid-turn may come back after the end.
+// A client that was cut off during a turn may reconnect after its end.
 func TestStreamThatWasCutOffGoesOnAfterTheEnd(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api"))
 	gated, open := gate(t)

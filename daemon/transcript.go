@@ -12,8 +12,8 @@ import (
 	"iris/pool/claude"
 )
 
-// locateCall answers session.locate: the transcript of a message, or with an empty
-// id that of a conversation.
+// locateCall answers session.locate: the transcript of a message, or of a conversation if
+// the id is empty.
 func (d *Daemon) locateCall(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.MessageRef
 	if err := c.Bind(&p); err != nil {
@@ -33,8 +33,8 @@ func (d *Daemon) locateCall(_ context.Context, c *ipc.Call) (any, error) {
 	return d.placed(k, ipc.Transcript{SessionID: id})
 }
 
-// messageTranscript finds the conversation that a message was, or is, a part of.
-// It may have moved on to another since.
+// messageTranscript finds the transcript of a message. The conversation may have moved on to
+// another since.
 func (d *Daemon) messageTranscript(id string) (any, error) {
 	m, err := d.store.Message(id)
 	if err != nil {
@@ -60,7 +60,7 @@ func (d *Daemon) messageTranscript(id string) (any, error) {
 	return d.placed(k, t)
 }
 
-// placed adds whose the conversation is, and where its file is.
+// placed adds the team, the session and the path of the file.
 func (d *Daemon) placed(k pool.Key, t ipc.Transcript) (any, error) {
 	t.Team, t.Session = k.Team, k.Session
 	team, err := d.team(k.Team)
@@ -79,7 +79,7 @@ func (d *Daemon) placed(k pool.Key, t ipc.Transcript) (any, error) {
 	return t, nil
 }
 
-// sessionID is the agent's id of a conversation on record; empty for none.
+// sessionID returns the recorded session id of a conversation; empty for none.
 func (d *Daemon) sessionID(k pool.Key) (string, error) {
 	s, _, err := d.conversations.Get(k)
 	if err != nil {
@@ -88,8 +88,7 @@ func (d *Daemon) sessionID(k pool.Key) (string, error) {
 	return s.ID, nil
 }
 
-// sessionOf is the conversation that a live process has now; empty when it is
-// gone.
+// sessionOf returns the current session id of a live agent; empty if it is gone.
 func (d *Daemon) sessionOf(process string) string {
 	for _, p := range d.agents.Live() {
 		if p.ID == process {

@@ -13,8 +13,8 @@ import (
 	"iris/pool/procs"
 )
 
-// stubborn starts what an agent that is gone has left: a process in a session of
-// its own that SIGTERM does not end. It returns its pid.
+// stubborn starts a process such as a dead agent may leave: it is in its own session, and
+// SIGTERM does not end it. It returns the pid.
 func stubborn(t *testing.T, d *testDaemon, team string) int {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")

@@ -20,19 +20,19 @@ import (
 	"iris/daemon/journal"
 )
 
-// trialTimeout bounds the trial of a program, and trialDir begins the name of
-// the directory that it has for it.
+// trialTimeout bounds the trial of a program; trialDir begins the name of its directory.
 const (
 	trialTimeout = 10 * time.Second
 	trialDir     = "trial."
 )
 
-// trialWord begins the line with the formats of a Handover that a program reads.
+// trialWord begins the line in which a program lists the formats of a Handoff that it
+// reads.
 const trialWord = "handover"
 
-// Try is what a program does that shall take the place of a running daemon: it
-// reads that one's configuration and a copy of its journal in dir, and says which
-// formats of a Handover it takes.
+// Try is the trial of a program that is to replace a running daemon. It reads the daemon's
+// configuration and a copy of its journal in dir, and writes which formats of a Handoff it
+// reads.
 func Try(o Options, dir string, stdout io.Writer) error {
 	if _, err := config.Load(o.Paths, o.Overrides...); err != nil {
 		return err
@@ -50,12 +50,12 @@ func Try(o Options, dir string, stdout io.Writer) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(stdout, "%s %d\n", trialWord, handoverFormat)
+	_, err = fmt.Fprintf(stdout, "%s %d\n", trialWord, handoffFormat)
 	return err
 }
 
-// try runs another program on a copy of the journal, and says why it cannot take
-// the place of this one.
+// try runs the trial of another program on a copy of the journal. The error says why the
+// program cannot replace this one.
 func (d *Daemon) try(ctx context.Context, program string) error {
 	if !filepath.IsAbs(program) {
 		return fmt.Errorf("program %q: the path must be absolute", program)
@@ -78,21 +78,21 @@ func (d *Daemon) try(ctx context.Context, program string) error {
 		return fmt.Errorf("program %s: %w", program, err)
 	}
 	formats := strings.Fields(said)
-	if len(formats) == 0 || formats[0] != trialWord || !slices.Contains(formats[1:], strconv.Itoa(handoverFormat)) {
-		return fmt.Errorf("program %s does not take over from this one (format %d): it said %q", program, handoverFormat, said)
+	if len(formats) == 0 || formats[0] != trialWord || !slices.Contains(formats[1:], strconv.Itoa(handoffFormat)) {
+		return fmt.Errorf("program %s does not take over from this one (format %d): it said %q", program, handoffFormat, said)
 	}
 	return nil
 }
 
-// runTrial returns what the program said; its error is the first line of what it
-// complained about.
+// runTrial returns the output of the program. If the program fails, the error is the first
+// line of its stderr.
 func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, error) {
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Args = append(slices.Clone(d.opts.Args), "--try", dir)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = trialTimeout / 5 // for what it said; more than a busy machine takes
+	cmd.WaitDelay = trialTimeout / 5 // for its output; long enough for a busy machine
 	var out, complaint sys.Head
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	err := d.agents.Reaper.Run(cmd)
@@ -103,7 +103,7 @@ func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, err
 	return strings.TrimSpace(out.String()), err
 }
 
-// cleanTrials removes what a trial has left whose daemon was killed.
+// cleanTrials removes the directories of trials whose daemon was killed.
 func (d *Daemon) cleanTrials() {
 	left, _ := filepath.Glob(filepath.Join(d.opts.Paths.State, trialDir+"*"))
 	for _, dir := range left {

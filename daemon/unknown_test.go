@@ -11,7 +11,7 @@ import (
 	"iris/pool/claude/claudetest"
 )
 
-// killAgent kills the agent of a message once that has begun.
+// killAgent kills the agent of a message after the message has begun.
 func killAgent(d *testDaemon, ledger, msg string) {
 	d.t.Helper()
 	pid := 0
@@ -132,7 +132,7 @@ func TestRetryOfAnUnknownMessageIsAnotherAttempt(t *testing.T) {
 	}
 }
 
-// killSecond kills the agent whose turn has begun last.
+// killSecond kills the agent whose turn began last.
 func killSecond(t *testing.T, ledger string) {
 	t.Helper()
 	entries, err := claudetest.ReadLedger(ledger)
@@ -158,7 +158,7 @@ func TestRetryOfAnEndedMessageIsANewOne(t *testing.T) {
 	wantCode(t, err, ipc.CodeConflict, again.ID)
 }
 
-// An iris before this one may have left a message that is unknown and to be sent again.
+// An earlier version of iris may have left an unknown message that is to be sent again.
 func TestUnknownMessageOfAnEarlierIrisRunsAgainOnce(t *testing.T) {
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, toml)

@@ -9,8 +9,8 @@ import (
 	"iris/pool/turn"
 )
 
-// A new conversation that a message with a model begins, since the old one is
-// lost, goes on with the usual model after it.
+// If a message with a model begins a new conversation because the old one is lost, the next
+// message gets the usual model.
 func TestModelIsLentToANewConversationToo(t *testing.T) {
 	d := startDaemon(t, fakeTeam(t, "api", `on_resume_failure = "fresh"`))
 	if _, err := ask(d, "api", "echo:one"); err != nil {
@@ -31,7 +31,7 @@ func TestModelIsLentToANewConversationToo(t *testing.T) {
 	}
 }
 
-// A message that waits is not sent with what its team no longer allows.
+// A waiting message is not sent with an option that its team no longer allows.
 func TestTeamMayTakeBackWhatAMessageWants(t *testing.T) {
 	team := fakeTeam(t, "api")
 	d := startDaemon(t, team+`args = ["--allow-dangerously-skip-permissions"]`)

@@ -15,8 +15,8 @@ import (
 	"iris/ipc"
 )
 
-// retried is a team, and a message that is answered by "second" in its second attempt;
-// in the first it makes a file and takes longer than any test.
+// retried returns a team and a message. The first attempt of the message makes a file and
+// takes longer than any test; the second answers "second".
 func retried(t *testing.T) (d *testDaemon, msg ipc.Send, file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "first")
@@ -24,7 +24,7 @@ func retried(t *testing.T) (d *testDaemon, msg ipc.Send, file string) {
 	return startDaemon(t, "stop_grace = \"1s\"\n"+fakeTeam(t, "api")), ipc.Send{Team: "api", Text: run, OnUnknown: "retry"}, file
 }
 
-// lose kills the agent of the only message once a file is there.
+// lose kills the agent of the only message when a file exists.
 func lose(d *testDaemon, file string) {
 	d.t.Helper()
 	eventually(d.t, "the turn", func() bool { _, err := os.Stat(file); return err == nil })
@@ -32,7 +32,7 @@ func lose(d *testDaemon, file string) {
 	syscall.Kill(agent.PID, syscall.SIGKILL)
 }
 
-// A followed call is what a client is told during one.
+// A followed call records the notifications of a call.
 type followed struct {
 	retried bool
 	seqs    []int64 // of the lines
@@ -84,7 +84,7 @@ func TestWhoWaitsGetsTheAnswerOfTheSecondAttempt(t *testing.T) {
 	}
 }
 
-// Also who comes later, and to another daemon.
+// Calls after the second attempt find one message, also at the next daemon.
 func TestMessageOfTwoAttemptsIsOne(t *testing.T) {
 	d, msg, file := retried(t)
 	msg.Key = "k"

@@ -12,7 +12,7 @@ import (
 	"iris/pool/claude"
 )
 
-// openAgents opens the pool with what drives its processes.
+// openAgents opens the pool, with the parts that run its agents and deliver messages.
 func (d *Daemon) openAgents() error {
 	var err error
 	if d.agents, err = agents.New(d.agentOptions()); err != nil {
@@ -21,7 +21,7 @@ func (d *Daemon) openAgents() error {
 	d.atEnd(d.closeAgents(d.agents.Close))
 	d.atEnd(func() { d.delivery.DropOutputs() })
 	d.atEnd(d.life.wg.Wait)
-	d.openApprovals() // ended after the pool
+	d.openApprovals() // closed after the pool
 	d.config.log, d.config.reloaders = d.log, d.reloaders()
 	d.pool = pool.New(pool.Config[*claude.Process]{
 		Limits:   limits(d.config.Load()),
@@ -35,12 +35,12 @@ func (d *Daemon) openAgents() error {
 	return nil
 }
 
-// agentOptions say what the agents need of the rest.
+// agentOptions returns what package agents needs from the other parts.
 func (d *Daemon) agentOptions() agents.Options {
 	o := agents.Options{
-		Paths: d.opts.Paths, Program: d.program.self, Prefix: d.program.prefix, FromShell: d.byOthers(),
+		Paths: d.opts.Paths, Program: d.program.self, Prefix: d.program.prefix, FromShell: d.startedInBackground(),
 		Config: d.config.Load, Look: d.config.look, Store: d.store, Conversations: d.conversations, Log: d.log,
-		Goroutines: &d.life.wg, Opened: d.life.opened, Serving: d.life.serving, Succeeded: d.life.follows.Load,
+		Goroutines: &d.life.wg, Opened: d.life.opened, Serving: d.life.serving, HasSuccessor: d.life.hasSuccessor.Load,
 
 		Asked: func(k pool.Key, process string, p *claude.Process, r claude.Request) {
 			d.approvals.Asked(k, process, p, r)
@@ -53,27 +53,28 @@ func (d *Daemon) agentOptions() agents.Options {
 		NeedsSpool: func(process string) bool { return d.delivery.NeedsSpool(process) },
 		FreeSpace:  func() { d.delivery.DropOutputs() },
 	}
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		o.Adopted, o.OwnTurns, o.OwnCosts = h.pids(), h.OwnTurns, h.OwnCosts
 	}
 	return o
 }
 
-// deliveryOptions say what the delivery of messages needs of the rest, which is there.
+// deliveryOptions returns what package delivery needs from the other parts, which exist by
+// now.
 func (d *Daemon) deliveryOptions() delivery.Options {
 	o := delivery.Options{
 		Paths: d.opts.Paths, Boot: d.program.boot, Config: d.config.Load, Look: d.config.look, Tidy: d.tidy,
 		Store: d.store, Conversations: d.conversations, Approvals: d.approvals, Agents: d.agents, Pool: d.pool, Log: d.log,
-		Opened: d.life.opened, Serving: d.life.serving, Left: d.life.left, Succeeded: d.life.follows.Load,
+		Opened: d.life.opened, Serving: d.life.serving, TurnsLeft: d.life.turnsLeft, HasSuccessor: d.life.hasSuccessor.Load,
 	}
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		o.Messages, o.Costs = h.Messages, h.Costs
 	}
 	return o
 }
 
-// openApprovals makes the registry of approvals, with what the program before this one
-// knew.
+// openApprovals makes the registry of approvals, with the approvals of the program before
+// this one.
 func (d *Daemon) openApprovals() {
 	o := approval.Options{
 		Team: func(k pool.Key) *config.Team { return agents.TeamSettings(d.config.Load(), k.Team) },
@@ -83,14 +84,14 @@ func (d *Daemon) openApprovals() {
 			return proc.Turn
 		},
 	}
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		o.Handed, o.Decided = h.Approvals, h.Decided
 	}
 	d.approvals = approval.New(o)
 	d.atEnd(d.approvals.Close)
 }
 
-// notifyEnv is the environment of a command that tells of an approval: no agent's.
+// notifyEnv is the environment of a notify command. It is not that of an agent.
 func (d *Daemon) notifyEnv() map[string]string {
 	env := d.agents.Env.Base()
 	delete(env, "IRIS_PROCESS")
@@ -98,10 +99,11 @@ func (d *Daemon) notifyEnv() map[string]string {
 	return env
 }
 
-// recover takes up what an earlier daemon, or the program before this one, has left.
+// recover takes up the agents and messages of an earlier daemon or of the program before
+// this one.
 func (d *Daemon) recover() error {
 	var err error
-	if h := d.opts.Handover; h != nil {
+	if h := d.opts.Handoff; h != nil {
 		err = d.delivery.Recover(&h.Pool, h.agent)
 	} else {
 		err = d.delivery.Recover(nil, nil)
@@ -114,11 +116,11 @@ func (d *Daemon) recover() error {
 	return nil
 }
 
-// retention is how long messages are kept, by the files of the configuration as they are.
+// retention is how long messages are kept. It reads a changed configuration first.
 func (d *Daemon) retention() time.Duration {
 	d.config.look()
 	return d.config.Load().Retention
 }
 
-// tidy has memory given back after a while.
+// tidy gives back memory after tidyAfter.
 func (d *Daemon) tidy() { d.life.tidy.Reset(tidyAfter) }

@@ -65,9 +65,9 @@ type MessageRef struct {
 	Session string `json:"session,omitempty"`
 }
 
-// Retry runs an ended message again. An unknown message gets another attempt. The
-// text of any other message is sent as a new message to the same conversation; the
-// old one stays.
+// Retry runs an ended message again. An unknown message gets another attempt and keeps
+// its id. The text of any other message is sent as a new message to the same
+// conversation; the old one stays.
 type Retry struct {
 	ID    string `json:"id"`
 	NewID string `json:"new_id,omitempty"` // the id of the new message, as in Send.ID; a repeated call with it does not run it again

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Handed is a listening socket that outlives its Listener and the program image that
-// made it. Connections that arrive meanwhile wait in its queue.
+// Handed is a listening socket that a daemon passes to the next program image. Connections that
+// arrive meanwhile wait in its queue.
 type Handed struct {
 	FD   int // close-on-exec; the holder closes it
 	Path string
@@ -18,8 +18,8 @@ type Handed struct {
 	Lent bool // see Inherit
 }
 
-// HandOver returns the socket for a later Listener. Close of this one then no longer
-// removes it from its path.
+// HandOver returns the socket for a later Listener. After that, Close of this Listener no
+// longer removes the socket from its path.
 func (l *Listener) HandOver() (Handed, error) {
 	h := Handed{Path: l.path, Dev: l.id.dev, Ino: l.id.ino, Lent: l.lent}
 	c, err := l.SyscallConn()

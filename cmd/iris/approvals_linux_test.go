@@ -260,7 +260,7 @@ func TestLeftAgentIsRefused(t *testing.T) {
 	if err := os.WriteFile(flag, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.answer(id); !strings.Contains(got, "an agent may not kill agents, and this command was started by that of team api") {
+	if got := d.answer(id); !strings.Contains(got, "an agent may not kill agents, and this command was started by the agent of team api") {
 		t.Errorf("got %s", got)
 	}
 }

@@ -147,8 +147,8 @@ func runDaemon(ctx context.Context, opts *daemonOptions, _ []string, s streams) 
 	}
 	var lost error
 	if opts.takeover > 2 {
-		run.Handover, lost = daemon.ReadHandover(opts.takeover)
-		keep = append(keep, run.Handover.Descriptors()...)
+		run.Handoff, lost = daemon.ReadHandoff(opts.takeover)
+		keep = append(keep, run.Handoff.Descriptors()...)
 	}
 	run.Problems = errors.Join(lost, daemon.Isolate(keep...))
 	err = daemon.Run(ctx, run)

@@ -78,7 +78,7 @@ func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 
 // A new image that does not get the state of the old one is a new daemon, in the same
 // process.
-func TestProgramWithoutItsHandoverRecovers(t *testing.T) {
+func TestProgramWithoutItsHandoffRecovers(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
 		"none":  `daemon`,

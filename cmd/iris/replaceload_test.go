@@ -64,7 +64,7 @@ func TestNoAgentHasTheInputOfAnother(t *testing.T) {
 		pids = append(pids, p.PID)
 		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.PID))
 		for _, f := range files {
-			if to, _ := os.Readlink(f); strings.Contains(to, "hand-over") || strings.Contains(to, "daemon.lock") || strings.Contains(to, "/journal") {
+			if to, _ := os.Readlink(f); strings.Contains(to, "handoff") || strings.Contains(to, "daemon.lock") || strings.Contains(to, "/journal") {
 				t.Errorf("agent %s has %s", p.Team, to)
 			}
 		}

@@ -7,13 +7,12 @@ import (
 	"iris/pool/claude"
 )
 
-// AwaitPool has what adopted agents say of their own work wait for Restore.
+// AwaitPool keeps the reports of adopted agents about their own work until Restore.
 func (s *Supervisor) AwaitPool() { s.own.adopting() }
 
-// Adopt takes over an agent that the program before this one has handed over, and that
-// runs the message turn by the journal, empty for none. It returns nil for one that is
-// not as the journal says: that one is left to itself, its input ends, and it is taken
-// for one of an earlier daemon.
+// Adopt takes over an agent of the program before this one. turn is the message that it
+// runs according to the journal, empty for none. If the agent does not agree, Adopt closes
+// its input and returns nil: the agent becomes an orphan.
 func (s *Supervisor) Adopt(a *pool.HandoffAgent, h claude.Handed, turn string) *claude.Process {
 	stdin := os.NewFile(uintptr(h.Stdin), "stdin of "+h.Process)
 	if a.Turn != turn || h.InTurn != (turn != "") {
@@ -31,14 +30,14 @@ func (s *Supervisor) Adopt(a *pool.HandoffAgent, h claude.Handed, turn string) *
 	return p
 }
 
-// adoptOptions are those of an agent that need not be started.
+// adoptOptions returns the options of an agent that runs already.
 func (s *Supervisor) adoptOptions(k pool.Key, h claude.Handed) claude.Options {
-	o := s.attendedAs(k, h.Process, h.Dir)
+	o := s.baseOptions(k, h.Process, h.Dir)
 	o.SessionID = h.Session
 	return o
 }
 
-// Restore has the pool go on with the adopted agents.
+// Restore restores the pool with the adopted agents.
 func (s *Supervisor) Restore(h *pool.Handoff, live map[string]pool.Adopted[*claude.Process]) {
 	s.own.adopted(func() { s.Pool.Restore(h, live) }, s.Pool.Works)
 }

@@ -9,7 +9,7 @@ import (
 	"iris/pool/claude"
 )
 
-// askWithin is how long the live agents may take to answer what is asked of them.
+// askWithin bounds the time for the answers of all live agents.
 const askWithin = 2 * time.Second
 
 // ExamineCall answers team.examine.
@@ -22,7 +22,7 @@ func (s *Supervisor) ExamineCall(ctx context.Context, c *ipc.Call) (any, error) 
 	return found, nil
 }
 
-// askAgents adds what only a live agent knows: one of each team is asked.
+// askAgents adds the unreachable MCP servers of each team, which only a live agent knows.
 func (s *Supervisor) askAgents(ctx context.Context, teams []ipc.TeamCheck) {
 	live := map[string]*claude.Process{}
 	for _, p := range s.Live() {

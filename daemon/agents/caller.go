@@ -13,10 +13,9 @@ import (
 	"iris/pool/procs"
 )
 
-// DenyAgents wraps the handler of a method that decides about agents or
-// their messages: what is in an agent's own process tree may not call it. That
-// keeps an agent from mistakes, not from malice: whoever has the same user id can
-// do what the user can.
+// DenyAgents wraps the handler of a method that decides about agents or their messages:
+// commands run by an agent may not call it. That prevents mistakes of an agent, not
+// malice: a process with the user's id can do everything that the user can.
 func (s *Supervisor) DenyAgents(what string, h ipc.Handler) ipc.Handler {
 	return func(ctx context.Context, c *ipc.Call) (any, error) {
 		if err := s.CheckCaller(c, what); err != nil {
@@ -26,8 +25,8 @@ func (s *Supervisor) DenyAgents(what string, h ipc.Handler) ipc.Handler {
 	}
 }
 
-// CheckCaller refuses a call of what is in an agent's process tree; what says what it
-// may not do.
+// CheckCaller refuses a call of a command that an agent runs. The parameter what names the
+// forbidden action.
 func (s *Supervisor) CheckCaller(c *ipc.Call, what string) error {
 	id := s.callerAgent(c.Peer.PID)
 	if id == "" {
@@ -39,17 +38,17 @@ func (s *Supervisor) CheckCaller(c *ipc.Call, what string) error {
 	return e
 }
 
-// agentName says whose process that is.
+// agentName describes the agent with a process id.
 func (s *Supervisor) agentName(id string) string {
 	for _, p := range s.Pool.Snapshot().Processes {
 		if p.ID == id {
-			return "that of team " + p.Key.String()
+			return "the agent of team " + p.Key.String()
 		}
 	}
-	return "one that is gone"
+	return "an agent that is gone"
 }
 
-// Caller answers caller.
+// Caller answers caller: it identifies the agent that runs the calling command.
 func (s *Supervisor) Caller(_ context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&struct{}{}); err != nil {
 		return nil, err
@@ -60,8 +59,7 @@ func (s *Supervisor) Caller(_ context.Context, c *ipc.Call) (any, error) {
 	return ipc.Caller{PID: c.Peer.PID, Agent: s.callerAgent(c.Peer.PID)}, nil
 }
 
-// isOurAgent reports whether a process id is that of an agent of this daemon, or of
-// one that an earlier daemon has left to it.
+// isOurAgent reports whether a process id is that of an agent of this daemon or an orphan.
 func (s *Supervisor) isOurAgent(id string) bool {
 	if strings.HasPrefix(id, s.o.Prefix+"-") {
 		return true
@@ -74,10 +72,10 @@ func (s *Supervisor) isOurAgent(id string) bool {
 	return false
 }
 
-// Parent returns the id of the agent whose tool the peer is, or nothing. It is
-// told by the mark that iris put into the agent's environment, or, when the
-// peer's was cleared, by its ancestors. It only says whose turn may be waiting:
-// it grants and forbids nothing by itself.
+// Parent returns the process id of the agent that runs the peer, empty for none. It reads
+// the mark in the peer's environment, which iris gives to agents; if that was cleared, it
+// looks at the peer's ancestors. The result shows only whose turn may be waiting: it grants
+// and forbids nothing.
 func (s *Supervisor) Parent(pid int) string {
 	if !s.Pool.Busy() { // no turn waits for anybody
 		return ""
@@ -88,11 +86,10 @@ func (s *Supervisor) Parent(pid int) string {
 	return s.agentAbove(pid)
 }
 
-// callerAgent returns the id of the agent in whose process tree the peer is, or
-// nothing. The mark in the environment of whatever is right below the daemon says
-// so, also when the peer's own was cleared; the peer's own says it of an agent
-// that an earlier daemon has left, which is not below this one. The mark of
-// another daemon's agent does not count.
+// callerAgent returns the process id of the agent in whose process tree the peer is, empty
+// for none. It reads two marks: that of the peer, and that of its ancestor right below the
+// daemon, which counts if the peer's was cleared. An orphan is not below this daemon: only
+// the peer's mark shows it. The mark of another daemon's agent does not count.
 func (s *Supervisor) callerAgent(pid int) string {
 	for _, p := range []int{pid, belowUs(pid)} {
 		if id := procs.Mark(p); s.isOurAgent(id) {
@@ -102,7 +99,7 @@ func (s *Supervisor) callerAgent(pid int) string {
 	return ""
 }
 
-// agentAbove returns the id of the agent that is an ancestor of a process.
+// agentAbove returns the id of the agent that is an ancestor of a process, empty for none.
 func (s *Supervisor) agentAbove(pid int) string {
 	if child := belowUs(pid); child != 0 {
 		for _, p := range s.Pool.Snapshot().Processes {
@@ -114,8 +111,8 @@ func (s *Supervisor) agentAbove(pid int) string {
 	return ""
 }
 
-// belowUs returns the ancestor of pid, or pid itself, that is a child of this process; 0
-// when there is none.
+// belowUs returns the child of this process that is pid or an ancestor of it; 0 if there is
+// none.
 func belowUs(pid int) int {
 	above := procs.Ancestors(pid)
 	if i := slices.Index(above, os.Getpid()); i > 0 {

@@ -10,7 +10,7 @@ import (
 	"iris/pool"
 )
 
-// target reads the agents that a call names.
+// target reads which agents a call names, and returns a function that matches them.
 func (s *Supervisor) target(c *ipc.Call) (ipc.Target, func(pool.Key) bool, error) {
 	var t ipc.Target
 	if err := c.Bind(&t); err != nil {
@@ -39,7 +39,7 @@ func (s *Supervisor) Kill(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	if t.Tree {
-		if err := s.notAmong(match, c.Peer.PID); err != nil {
+		if err := s.refuseOwnTree(match, c.Peer.PID); err != nil {
 			return nil, err
 		}
 	}

@@ -1,26 +1,25 @@
-// Package agents starts the agents of the teams, knows who they are, and watches those that
-// earlier daemons have left.
+// Package agents starts the agents of the teams, identifies them, and watches orphans.
 //
 //	pool ── Start ──▶ options, environment, conversation ──▶ claude.Start
 //	                                        │
-//	replacement ── Adopt, Restore ──────────┤ one that the program before this one has started
+//	replacement ── Adopt, Restore ──────────┤ an agent that the program before this one started
 //	                                        ▼
-//	                          a live agent, which tells
-//	                            ├─ Asked, Withdrawn     of the tools that wait for permission
+//	                          a live agent, which reports
+//	                            ├─ Asked, Withdrawn     tool calls that wait for permission
 //	                            ├─ Waits                why a turn does not begin
-//	                            └─ OwnTurn, works       of turns that nobody has sent
+//	                            └─ OwnTurn, works       turns that nobody sent
 //
-//	recovery ── FindOrphans, Fence ──▶ an agent of an earlier daemon: its conversation is
-//	                                   barred until it has left; Settle (of the message)
-//	                                   when its turn is over
+//	recovery ── FindOrphans, WatchOrphan ──▶ an orphan: no other agent gets its conversation
+//	                                   until it is gone; Settle (of the message) when its
+//	                                   turn is over
 //
-//	Environment   the base from the login shell or the daemon itself, and what a team adds
+//	Environment   from the login shell or the daemon itself, with the variables of a team
 //	Examine       whether the programs of the teams are there and logged in
-//	Settle        what is left to do for the agents of a daemon that is gone
+//	Settle        waits for the orphans when no other daemon follows
 //	CheckCaller   whether a command was started by an agent
 //
-// A Supervisor owns the reaper, the follower and the environment; Close ends them. Its
-// goroutines, one for each orphan and one for the login shell, are waited for by the
-// WaitGroup that it is given. What it needs of messages and approvals it is given as
-// functions: packages delivery and approval are above it or beside it.
+// A Supervisor owns the reaper, the follower and the environment; Close ends them. It runs
+// one goroutine for each orphan and one for the login shell, all in Options.Goroutines. It
+// reaches messages and approvals through functions in its Options: this package does not
+// import delivery or approval.
 package agents

@@ -22,14 +22,14 @@ import (
 	"iris/pool/procs"
 )
 
-// ShellTimeout bounds the one run of the login shell. It is another one in tests.
+// ShellTimeout bounds the run of the login shell. Tests change it.
 var ShellTimeout = 2 * time.Second
 
-// headStart is what the login shell leaves to the rest of a daemon that starts,
-// and to the command that waits for it: they would share the processors.
+// headStart delays the login shell at the start of a daemon, so that it does not compete for
+// the processors with the daemon and the command that waits for it.
 const headStart = 20 * time.Millisecond
 
-// fallbackPath is the search path when no login shell can be asked.
+// fallbackPath is the search path if the login shell fails.
 const fallbackPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 // allowed names the variables that every agent gets from the base environment;
@@ -42,35 +42,35 @@ var allowed = []string{
 	"SSH_AUTH_SOCK", "ANTHROPIC_*", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_USE_*",
 }
 
-// An Environment is the base that agents' environments are built from: that of
-// the login shell when a client or systemd started the daemon, so that no agent
-// depends on who happened to be first, or lacks what a profile sets; the daemon's
-// own when a person did.
+// An Environment is the base of the agents' environments. If a client or systemd started
+// the daemon, it is the environment of the login shell: agents then get the variables of the
+// profile and do not depend on the first client. If a person started the daemon, it is the
+// daemon's own environment.
 type Environment struct {
 	fromShell bool
 	reaper    *procs.Reaper
-	wg        *sync.WaitGroup // of the daemon; waits for the shell
+	wg        *sync.WaitGroup // the daemon's; waits for the shell
 
 	base    atomic.Pointer[func() baseEnv]
-	problem atomic.Pointer[string] // why the shell's is a guess, nil when it is not
+	problem atomic.Pointer[string] // why the login shell failed, nil if it did not
 }
 
-// baseEnv is a base environment and what to call it.
+// baseEnv is a base environment and a name for its source.
 type baseEnv struct {
 	vars   map[string]string
 	source string
 }
 
-// newEnvironment asks the login shell in the background where fromShell is set, in a
-// goroutine that wg waits for; r, which may be nil, runs it.
+// newEnvironment returns an Environment. If fromShell is set, it asks the login shell on a
+// goroutine in wg; r, which may be nil, runs the shell.
 func newEnvironment(fromShell bool, r *procs.Reaper, wg *sync.WaitGroup) *Environment {
 	e := &Environment{fromShell: fromShell, reaper: r, wg: wg}
 	e.Refresh()
 	return e
 }
 
-// Refresh asks the login shell anew, once and in the background: whoever needs
-// the answer asks it at once, or waits for it.
+// Refresh asks the login shell again in the background. A caller that needs the answer
+// earlier asks it at once, or waits for it; the shell runs once.
 func (e *Environment) Refresh() {
 	if !e.fromShell {
 		own := baseEnv{toMap(os.Environ()), "the daemon's environment"}
@@ -86,8 +86,8 @@ func (e *Environment) Refresh() {
 	})
 }
 
-// login asks the login shell. One that fails or takes too long gives the
-// identity and a plain search path, and a warning.
+// login asks the login shell. If the shell fails or takes too long, it returns the identity
+// with a plain search path, and sets a warning.
 func (e *Environment) login() baseEnv {
 	env := identity()
 	got, err := loginEnv(env, e.reaper)
@@ -100,13 +100,13 @@ func (e *Environment) login() baseEnv {
 	return baseEnv{got, "the login shell"}
 }
 
-// FromShell reports whether the login shell is asked.
+// FromShell reports whether the base is that of the login shell.
 func (e *Environment) FromShell() bool { return e.fromShell }
 
-// Base returns a copy of the base, and waits for the login shell.
+// Base waits for the login shell and returns a copy of the base.
 func (e *Environment) Base() map[string]string { return maps.Clone((*e.base.Load())().vars) }
 
-// Warnings say what is wrong with the base environment.
+// Warnings lists the problems of the base environment.
 func (e *Environment) Warnings() []string {
 	if why := e.problem.Load(); why != nil {
 		return []string{*why}
@@ -114,8 +114,8 @@ func (e *Environment) Warnings() []string {
 	return nil
 }
 
-// loginEnv runs the user's login shell and returns the environment that it
-// makes from nearly nothing.
+// loginEnv runs the user's login shell with the environment env, and returns the
+// environment that the shell makes of it.
 func loginEnv(env map[string]string, r *procs.Reaper) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), ShellTimeout)
 	defer cancel()
@@ -125,7 +125,7 @@ func loginEnv(env map[string]string, r *procs.Reaper) (map[string]string, error)
 	cmd.Dir = cmp.Or(env["HOME"], "/")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = ShellTimeout / 5 // what the profile has put into the background may hold its output
+	cmd.WaitDelay = ShellTimeout / 5 // a background process of the profile may keep its output open
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	err := r.Run(cmd)
@@ -141,7 +141,7 @@ func loginEnv(env map[string]string, r *procs.Reaper) (map[string]string, error)
 		return nil, errors.New("it does not run commands")
 	}
 	got := toMap(strings.Split(string(vars), "\x00"))
-	// Where iris itself lives is no matter of the profile.
+	// The profile does not decide which daemon this is.
 	for _, name := range []string{"HOME", "USER", "LOGNAME", "SHELL"} {
 		got[name] = env[name]
 	}
@@ -151,8 +151,8 @@ func loginEnv(env map[string]string, r *procs.Reaper) (map[string]string, error)
 	return got, nil
 }
 
-// identity is who the user is, and where the user's files are: HOME and XDG_*
-// as the daemon has them, since they decided which daemon this is.
+// identity returns the variables that name the user and the user's directories. HOME and
+// XDG_* are the daemon's, since they decide which daemon this is.
 func identity() map[string]string {
 	env := map[string]string{"PATH": fallbackPath, "SHELL": "/bin/sh"}
 	if u, err := user.Current(); err == nil {
@@ -170,8 +170,7 @@ func identity() map[string]string {
 	return env
 }
 
-// passwdShell is the user's shell in /etc/passwd, or nothing when it cannot be
-// used for a login.
+// passwdShell returns the user's shell from /etc/passwd, empty if it allows no login.
 func passwdShell() string {
 	data, err := os.ReadFile("/etc/passwd")
 	if err != nil {
@@ -187,8 +186,8 @@ func passwdShell() string {
 	return ""
 }
 
-// Build returns the environment that an agent of a team starts with, sorted by
-// name, each variable with where it comes from.
+// Build returns the environment of a team's agents, sorted by name, each variable with its
+// source.
 func (e *Environment) Build(t *config.Team, socket string) ([]ipc.EnvVar, error) {
 	vars := map[string]ipc.EnvVar{}
 	set := func(name, value, source string) { vars[name] = ipc.EnvVar{Name: name, Value: value, Source: source} }
@@ -216,7 +215,7 @@ func (e *Environment) Build(t *config.Team, socket string) ([]ipc.EnvVar, error)
 	return list, nil
 }
 
-// matches reports whether name is one of the patterns.
+// matches reports whether one of the patterns matches name.
 func matches(patterns []string, name string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool {
 		prefix, star := strings.CutSuffix(p, "*")
@@ -261,7 +260,7 @@ func toList(env map[string]string) []string {
 	return list
 }
 
-// Assignments is an environment as processes get it.
+// Assignments returns an environment in the form NAME=value.
 func Assignments(vars []ipc.EnvVar) []string {
 	env := make([]string, 0, len(vars))
 	for _, v := range vars {

@@ -16,8 +16,7 @@ import (
 	"iris/ipc"
 )
 
-// patience is what a test has with what should come by itself, however busy the machine
-// is.
+// patience is how long a test waits for an event, even on a busy machine.
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
@@ -133,7 +132,7 @@ func TestLoginShellDecidesThePathAndNotTheCaller(t *testing.T) {
 	}
 }
 
-// What a profile puts into the background may hold the shell's output for ever.
+// A background process of a profile may keep the shell's output open for ever.
 func TestProfileMayStartWhatStays(t *testing.T) {
 	home := t.TempDir()
 	for _, name := range []string{".profile", ".bash_profile", ".zprofile"} {
@@ -142,7 +141,7 @@ func TestProfileMayStartWhatStays(t *testing.T) {
 		}
 	}
 	t.Setenv("HOME", home)
-	ShellTimeout = 10 * time.Second // a part of that is waited for it
+	ShellTimeout = 10 * time.Second // it waits for a part of this
 	defer func() { ShellTimeout = patience }()
 	var wg sync.WaitGroup
 	e := newEnvironment(true, nil, &wg)

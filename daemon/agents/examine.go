@@ -12,8 +12,8 @@ import (
 	"iris/pool/procs"
 )
 
-// Examine looks at all teams as a daemon would that a command starts with these
-// paths. It starts none, and asks the login shell.
+// Examine examines all teams without a daemon, in the way of a daemon that a client would
+// start with these paths. It asks the login shell.
 func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	cfg, err := config.Load(paths)
 	if err != nil {
@@ -25,8 +25,8 @@ func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	return examineTeams(ctx, cfg, e, paths, nil), nil
 }
 
-// examineTeams looks at every team; where none of them has Claude Code, at what a
-// directory would have that is no team's, with the user's home for one.
+// examineTeams examines every team. If no team has Claude Code, it also examines the user's
+// home directory as a team that is only a directory.
 func examineTeams(ctx context.Context, cfg *config.Config, e *Environment, p config.Paths, r *procs.Reaper) ipc.Examination {
 	x := examiner{env: e, socket: p.Socket, reaper: r, known: map[string]answers{}}
 	found := ipc.Examination{Teams: []ipc.TeamCheck{}, Env: (*e.base.Load())().source}
@@ -42,8 +42,8 @@ func examineTeams(ctx context.Context, cfg *config.Config, e *Environment, p con
 	return found
 }
 
-// An examiner looks at one team after the other. Those that would be answered
-// alike are asked once.
+// An examiner examines one team after the other. It asks a program only once for all teams
+// that get the same answers.
 type examiner struct {
 	env    *Environment
 	socket string
@@ -89,8 +89,8 @@ func (x *examiner) team(ctx context.Context, t *config.Team) ipc.TeamCheck {
 	return c
 }
 
-// ask asks the program, unless it has been asked in the same environment. In a
-// project that has settings, those may say how to log in.
+// ask asks the program, unless it was asked in the same environment. In a directory with
+// project settings it asks again: they may say how to log in.
 func (x *examiner) ask(ctx context.Context, path string, o claude.Options) answers {
 	key := path + "\x00" + strings.Join(o.Env, "\x00")
 	if settings, _ := filepath.Glob(filepath.Join(o.Dir, ".claude", "settings*.json")); len(settings) > 0 {

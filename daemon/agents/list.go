@@ -22,7 +22,7 @@ func (s *Supervisor) List(_ context.Context, c *ipc.Call) (any, error) {
 	return list, nil
 }
 
-// views turns what the pool knows into what clients see.
+// views returns the agents in the form that clients see.
 func (s *Supervisor) views(ps []Info) []ipc.Process {
 	now := time.Now()
 	list := make([]ipc.Process, 0, len(ps))
@@ -55,8 +55,8 @@ func (s *Supervisor) view(p Info, now time.Time) ipc.Process {
 	return v
 }
 
-// annotate adds to what clients see of an agent what its turn waits for, a permission
-// mode that is not its team's, and whether it asks for permission at all.
+// annotate adds what the turn of an agent waits for, a permission mode other than the
+// team's, and whether the agent runs without permission checks.
 func (s *Supervisor) annotate(v *ipc.Process, p Info) {
 	var why []string
 	for _, a := range s.o.Approvals(p.ID) {
@@ -90,8 +90,8 @@ func (s *Supervisor) annotate(v *ipc.Process, p Info) {
 	v.Why = strings.Join(why, "; ")
 }
 
-// TeamSettings are what holds for the agents of a team, also when the team is gone, or
-// only a directory: then what holds for all.
+// TeamSettings returns the settings of a team. A team that is not in the configuration, or
+// is only a directory, has the settings of the top level.
 func TeamSettings(cfg *config.Config, team string) *config.Team {
 	if t, ok := cfg.Teams[team]; ok {
 		return t

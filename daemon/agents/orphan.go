@@ -11,20 +11,20 @@ import (
 	"iris/pool/claude"
 )
 
-// An Orphan is an agent of an earlier daemon.
+// An Orphan is an agent of an earlier daemon that still lives.
 type Orphan struct {
 	claude.Orphan
 	Key pool.Key
 
-	// Of the message that it runs.
-	Turn   *journal.Attempt // nil when it runs none
-	Settle func()           // records how the turn has ended; called once
+	// The message that it runs.
+	Turn   *journal.Attempt // nil if it runs none
+	Settle func()           // records how the turn ended; called once
 
-	gone <-chan struct{} // closed when it has left and its message is settled
+	gone <-chan struct{} // closed when it is gone and its message is settled
 }
 
-// killOrphans ends those that match, with their tools, and returns them when
-// what they ran is on record, or when ctx ends: a full disk may take long.
+// killOrphans ends the matching orphans with their tools. It returns them when the ends of
+// their messages are on record, which may take long on a full disk, or when ctx ends.
 func (s *Supervisor) killOrphans(ctx context.Context, match func(pool.Key) bool) []Info {
 	var killed []Info
 	for _, l := range s.orphans {
@@ -50,8 +50,7 @@ func (s *Supervisor) killOrphans(ctx context.Context, match func(pool.Key) bool)
 	return killed
 }
 
-// FindOrphans lists the agents of an earlier daemon that still finish their
-// turn, by process id, each with its conversation.
+// FindOrphans returns the orphans by process id, each with its conversation.
 func (s *Supervisor) FindOrphans() (map[string]*Orphan, error) {
 	found, err := claude.Orphans(s.o.Paths.Spool)
 	if err != nil {
@@ -67,7 +66,7 @@ func (s *Supervisor) FindOrphans() (map[string]*Orphan, error) {
 		return nil
 	})
 	if damage, ok := errors.AsType[*journal.DamageError](err); ok {
-		s.o.Log.Error("conversation passed over", "err", damage) // nobody can resume that one
+		s.o.Log.Error("conversation passed over", "err", damage) // no agent can resume that conversation
 	} else if err != nil {
 		return nil, err
 	}
@@ -79,7 +78,7 @@ func (s *Supervisor) FindOrphans() (map[string]*Orphan, error) {
 		if !ok {
 			k, ok = keys[l.Moved()]
 		}
-		if !ok { // a conversation for one message; what it ran says whose
+		if !ok { // a conversation for one message; recoverRunning sets its key
 			k = pool.Key{Team: "?", Session: conversation.FreshPrefix + l.Session}
 		}
 		all[l.Process] = &Orphan{Key: k, Orphan: l}
@@ -87,10 +86,9 @@ func (s *Supervisor) FindOrphans() (map[string]*Orphan, error) {
 	return all, nil
 }
 
-// Fence takes a place for an orphan and bars its conversation until it is gone
-// and its message is settled: nobody else may resume what is still being
-// written.
-func (s *Supervisor) Fence(l *Orphan) {
+// WatchOrphan gives an orphan a slot and watches it until it is gone and its message is
+// settled. Until then no other agent gets its conversation, which the orphan still writes.
+func (s *Supervisor) WatchOrphan(l *Orphan) {
 	s.o.Log.Info("an agent of an earlier daemon finishes its turn", "team", l.Key.Team, "session", l.Key.Session, "process", l.Process, "pid", l.PID)
 	gone := make(chan struct{})
 	l.gone = gone
@@ -104,7 +102,7 @@ func (s *Supervisor) Fence(l *Orphan) {
 		case <-s.o.Serving.Done():
 			return
 		}
-		if !w.attend(s.o.Serving) {
+		if !w.run(s.o.Serving) {
 			return
 		}
 		if w.Turn != nil && !w.settled {
@@ -116,17 +114,16 @@ func (s *Supervisor) Fence(l *Orphan) {
 	})
 }
 
-// CleanSpools removes the files of processes that are gone, but those that a
-// message may still have to be settled from.
+// CleanSpools removes the files of processes that are gone, except those that may still be
+// needed to settle a message.
 func (s *Supervisor) CleanSpools() {
 	if err := claude.CleanSpools(s.o.Paths.Spool, s.o.NeedsSpool); err != nil {
 		s.o.Log.Warn("spools of gone agents not all removed", "err", err)
 	}
 }
 
-// ReadSpool returns what the spool of an agent of an earlier daemon says of a turn;
-// over is set when nothing that belongs to it can come any more, even if the agent
-// still lives.
+// ReadSpool returns the evidence about a turn in the spool of an orphan; over is set if the
+// turn is over, even if the agent still lives.
 func (s *Supervisor) ReadSpool(a *journal.Attempt) (ev claude.Evidence, over bool, err error) {
 	ev, err = claude.ReadOutcome(s.o.Paths.Spool, a.Process, a.Offset, a.UUID, a.NoWait)
 	return ev, err == nil && ev.Result != nil, err

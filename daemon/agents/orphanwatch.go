@@ -8,38 +8,37 @@ import (
 )
 
 const (
-	orphanLook  = 10 * time.Second      // how often an orphan is looked at for progress, at least
-	orphanPause = 50 * time.Millisecond // between two readings of its spool, at least
-	orphanRetry = time.Second           // after one that has failed
-	orphanShare = 20                    // a reading takes one part in so many of the time, at most
+	orphanLook  = 10 * time.Second      // longest time between two looks at an orphan
+	orphanPause = 50 * time.Millisecond // shortest time between two reads of its spool
+	orphanRetry = time.Second           // after a failed read
+	orphanShare = 20                    // reads take at most 1/20 of the time
 )
 
-// An orphanWatch follows an orphan. It settles the message as soon as the
-// result is in the spool, and ends the agent, with its tools, when that is not
-// needed any more: after orphan_grace where only background work keeps it, after
-// orphan_timeout where it writes nothing.
+// An orphanWatch watches an orphan. It settles the message as soon as the result is in the
+// spool. It ends the agent with its tools orphan_grace after the end of the turn, when only
+// background work is left, or when it has written nothing for orphan_timeout.
 type orphanWatch struct {
 	Orphan
 	advance
 	s *Supervisor
 
-	readable time.Time // when to read the spool again, at the earliest
-	settled  bool      // the message is
-	asked    bool      // to go, after orphan_grace
+	readable  time.Time // earliest time of the next read of the spool
+	settled   bool      // the message is settled
+	stopTried bool      // it was told to end
 }
 
-// advance is how far an orphan has come, by what it writes.
+// advance is the progress of an orphan, as its output shows it.
 type advance struct {
-	scan    claude.Scan
-	written int64
-	at      time.Time // when it was last seen to have written
-	unread  bool      // the end of its turn may be in the spool
-	rests   time.Time // since when it does nothing for a message; zero while it does
+	scan         claude.Scan
+	written      int64
+	at           time.Time // when new output was last seen
+	unread       bool      // the end of its turn may be in the spool
+	restingSince time.Time // since when it does nothing for a message; zero while it works
 }
 
 func newAdvance() advance { return advance{at: time.Now(), unread: true} }
 
-// look looks whether the agent has written.
+// look checks whether the agent has written.
 func (a *advance) look(l *claude.Orphan) {
 	n := l.Written()
 	if n == a.written {
@@ -47,25 +46,25 @@ func (a *advance) look(l *claude.Orphan) {
 	}
 	a.written, a.at = n, time.Now()
 	news, err := a.scan.News(l)
-	a.unread = a.unread || news || err != nil || !a.rests.IsZero() // it may have rested before its turn
+	a.unread = a.unread || news || err != nil || !a.restingSince.IsZero() // it may rest because its turn has not begun
 }
 
-// is notes whether the agent is at rest, unless nobody could see.
-func (a *advance) is(resting bool, err error) {
+// noteRest notes whether the agent is at rest. An error means that this is not known.
+func (a *advance) noteRest(resting bool, err error) {
 	if a.unread = err != nil; a.unread {
 		return
 	}
 	if !resting {
-		a.rests = time.Time{}
-	} else if a.rests.IsZero() {
-		a.rests = time.Now()
+		a.restingSince = time.Time{}
+	} else if a.restingSince.IsZero() {
+		a.restingSince = time.Now()
 	}
 }
 
-// attend returns true when the agent is gone. When the daemon ends first it leaves
-// the agent to its turn and to the next daemon, but ends one whose turn is over, as the
-// daemon ends its own.
-func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
+// run returns true when the agent is gone. If the daemon ends first, it leaves the agent to
+// the next daemon, but ends an agent whose turn is over, unless another daemon follows at
+// once.
+func (w *orphanWatch) run(ctx context.Context) (gone bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	left := make(chan struct{})
@@ -89,7 +88,7 @@ func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
 		case <-left:
 			return true
 		case <-ctx.Done():
-			if !w.rests.IsZero() && !w.asked && !w.s.o.Succeeded() {
+			if !w.restingSince.IsZero() && !w.stopTried && !w.s.o.HasSuccessor() {
 				w.stop("its turn is over and the daemon ends")
 			}
 			return !w.Alive()
@@ -100,7 +99,7 @@ func (w *orphanWatch) attend(ctx context.Context) (gone bool) {
 	}
 }
 
-// tellOwn tells of the turns that the agent, which is gone, has had after its message.
+// tellOwn reports the agent's own turns after its message. The agent is gone.
 func (w *orphanWatch) tellOwn() {
 	own, err := w.OwnTurns()
 	if err != nil {
@@ -111,7 +110,7 @@ func (w *orphanWatch) tellOwn() {
 	}
 }
 
-// step looks at the agent, and returns when to do so again at the latest.
+// step looks at the agent, and returns the longest time until the next step.
 func (w *orphanWatch) step() time.Duration {
 	w.look(&w.Orphan.Orphan)
 	if w.unread && time.Until(w.readable) <= 0 {
@@ -126,7 +125,7 @@ func (w *orphanWatch) step() time.Duration {
 		return next
 	}
 	w.stop(why)
-	w.at, w.asked = time.Now(), true // whatever came of it, not again at once
+	w.at, w.stopTried = time.Now(), true // even if it failed, wait before the next try
 	return orphanLook
 }
 
@@ -138,20 +137,20 @@ func (w *orphanWatch) stop(why string) {
 	}
 }
 
-// due is when the agent is to be ended, unless it writes before, and why.
+// due returns when and why the agent is to be ended, unless it writes before.
 func (w *orphanWatch) due() (at time.Time, why string) {
 	cfg := w.s.o.Config()
 	at, why = w.at.Add(cfg.OrphanTimeout), "it makes no progress"
-	if w.rests.IsZero() || w.asked {
+	if w.restingSince.IsZero() || w.stopTried {
 		return at, why
 	}
-	if grace := w.rests.Add(cfg.OrphanGrace); grace.Before(at) {
+	if grace := w.restingSince.Add(cfg.OrphanGrace); grace.Before(at) {
 		return grace, "its turn is over"
 	}
 	return at, why
 }
 
-// read reads the spool, and settles the message when its turn is over.
+// read reads the spool, and settles the message if its turn is over.
 func (w *orphanWatch) read() {
 	begun := time.Now()
 	resting, err := w.resting()
@@ -160,7 +159,7 @@ func (w *orphanWatch) read() {
 		pause = orphanRetry
 	}
 	w.readable = time.Now().Add(pause)
-	if w.is(resting, err); err == nil && resting && (w.settled || w.Turn == nil) {
+	if w.noteRest(resting, err); err == nil && resting && (w.settled || w.Turn == nil) {
 		w.s.Pool.Linger(w.Process)
 	}
 }

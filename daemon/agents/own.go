@@ -14,29 +14,29 @@ import (
 	"iris/pool/claude"
 )
 
-// ownWork is what the daemon knows of turns that nobody has sent.
+// ownWork is what the daemon knows about turns that nobody sent.
 type ownWork struct {
 	turns atomic.Int64
 	costs atomic.Int64 // millionths of a dollar
 
 	mu    sync.Mutex
-	early map[string]string // what adopted agents work on, until the pool knows them; nil then
+	early map[string]string // what adopted agents work on; nil once the pool is restored
 
 	recording sync.Mutex
 	waiting   []journal.Own // not on record yet
 }
 
-// maxOwnWaiting bounds what is kept of own turns while the disk is full.
+// maxOwnWaiting bounds the own turns that wait while the disk is full.
 const maxOwnWaiting = 10_000
 
-// adopting has works wait for the pool.
+// adopting makes works keep its reports until adopted is called.
 func (o *ownWork) adopting() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.early = map[string]string{}
 }
 
-// adopted has the pool restored, and tells it what its agents have said meanwhile.
+// adopted restores the pool, and passes it the reports of its agents until now.
 func (o *ownWork) adopted(restore func(), works func(process, on string)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -47,12 +47,11 @@ func (o *ownWork) adopted(restore func(), works func(process, on string)) {
 	o.early = nil
 }
 
-// OwnTotals returns how many turns nobody has sent, and what they have cost in
-// millionths of a dollar.
+// OwnTotals returns the number of turns that nobody sent, and their cost in millionths of a
+// dollar.
 func (s *Supervisor) OwnTotals() (turns, costs int64) { return s.own.turns.Load(), s.own.costs.Load() }
 
-// works is told what an agent does between two turns of ours, and with an empty
-// word that this is over.
+// works is called with what an agent works on by itself; empty when that is over.
 func (s *Supervisor) works(process, on string) {
 	s.own.mu.Lock()
 	defer s.own.mu.Unlock()
@@ -63,7 +62,7 @@ func (s *Supervisor) works(process, on string) {
 	s.Pool.Works(process, on)
 }
 
-// OwnTurn is told of a turn that nobody has sent, at its end.
+// OwnTurn is called at the end of a turn that nobody sent.
 func (s *Supervisor) OwnTurn(k pool.Key, process string, t *claude.OwnTurn) {
 	origin := ipc.Clip(cmp.Or(t.Origin, "unnamed"), 64)
 	outcome := ""
@@ -79,8 +78,8 @@ func (s *Supervisor) OwnTurn(k pool.Key, process string, t *claude.OwnTurn) {
 	})
 }
 
-// RecordOwn records turns that nobody has sent, and those that an earlier call could
-// not: what there is no room for waits for the next one.
+// RecordOwn records turns that nobody sent. Turns for which the disk has no space wait for
+// the next call.
 func (s *Supervisor) RecordOwn(more ...journal.Own) {
 	o := &s.own
 	o.recording.Lock()

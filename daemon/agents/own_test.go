@@ -8,7 +8,7 @@ import (
 	"iris/pool/claude"
 )
 
-// What an adopted agent says before the pool knows it is not lost.
+// A report of an adopted agent is not lost if it comes before the pool is restored.
 func TestWorkOfAdoptedAgents(t *testing.T) {
 	s := &Supervisor{Pool: pool.New(pool.Config[*claude.Process]{Limits: pool.Limits{MaxProcesses: 2}})}
 	defer s.Pool.Close()

@@ -13,21 +13,21 @@ import (
 // settleLook is how often Settle looks at the agents and for a daemon.
 const settleLook = 200 * time.Millisecond
 
-// SettleOptions say what Settle works on.
+// SettleOptions is what Settle needs.
 type SettleOptions struct {
 	Config *config.Config
 	Spool  string // directory of the spools
 
-	// Claim keeps every daemon away until release is called, which is nil when there is
-	// or will be one.
+	// Claim keeps other daemons from starting until release is called. A nil release means
+	// that there is a daemon, or will be one.
 	Claim func() (release func(), err error)
 
-	Tell func(found int) // is told of each look, and how many agents live
+	Tell func(found int) // called at each look, with the number of live agents
 }
 
-// Settle waits for the agents of a daemon that is gone while no other one follows, and
-// ends those that only background work keeps, or that write nothing. It returns how many
-// live when it ends: after orphan_timeout, when ctx ends, or when there is a daemon.
+// Settle waits for the orphans of a daemon that is gone, while no other daemon follows. It
+// ends agents that only background work keeps, and agents that write nothing. It returns
+// the number of live agents after orphan_timeout, when ctx ends, or when there is a daemon.
 func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	s := settling{SettleOptions: o, begun: time.Now(), seen: map[string]*settlingAgent{}}
 	tick := time.NewTicker(settleLook)
@@ -50,21 +50,21 @@ type settling struct {
 	SettleOptions
 	begun time.Time
 	left  int
-	errs  error // of those that could not be ended
+	errs  error // from agents that could not be ended
 
 	seen map[string]*settlingAgent // by process
 }
 
-// settlingAgent is what settling knows of an agent.
+// settlingAgent is what settling knows about an agent.
 type settlingAgent struct {
 	claude.Orphan
 	advance
-	first int64 // how much it had written when it was first seen
-	ended bool  // it was tried to end it
+	first int64 // size of its output when it was first seen
+	ended bool  // Stop was called
 }
 
-// look looks once. It is done when no agent is left, when the time is over, and
-// when there is or will be a daemon: then none is left to us.
+// look looks at the agents once. It is done when no agent lives, when the time is over, or
+// when there is or will be a daemon, which takes over the agents.
 func (s *settling) look() (done bool, err error) {
 	s.left = 0
 	release, err := s.Claim()
@@ -92,7 +92,7 @@ func (s *settling) look() (done bool, err error) {
 	return over || s.left == 0, s.errs
 }
 
-// agents are those that were found, with what they have written since.
+// agents updates what is known about the agents that were found.
 func (s *settling) agents(found []claude.Orphan) (all []*settlingAgent) {
 	for _, l := range found {
 		a := s.seen[l.Process]
@@ -101,19 +101,19 @@ func (s *settling) agents(found []claude.Orphan) (all []*settlingAgent) {
 			s.seen[l.Process] = a
 		}
 		if a.look(&a.Orphan); a.unread {
-			a.is(a.AtRest())
+			a.noteRest(a.AtRest())
 		}
 		all = append(all, a)
 	}
 	return all
 }
 
-// next is one that is to be ended: its turn has been over for orphan_grace, or,
-// when the time is over, it has written nothing since it was first seen; nil when
-// there is none.
+// next returns an agent to be ended: its turn has been over for orphan_grace, or the time
+// is over and it has written nothing since it was first seen. It returns nil if there is
+// none.
 func (s *settling) next(agents []*settlingAgent, over bool) *settlingAgent {
 	for _, a := range agents {
-		rested := !a.rests.IsZero() && time.Since(a.rests) >= s.Config.OrphanGrace
+		rested := !a.restingSince.IsZero() && time.Since(a.restingSince) >= s.Config.OrphanGrace
 		if !a.ended && (rested || over && a.Written() == a.first) {
 			return a
 		}

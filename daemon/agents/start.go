@@ -17,9 +17,9 @@ import (
 	"iris/pool/turn"
 )
 
-// Start is the pool's Start. Where the disk has no room for what the agent will
-// say, or this process has no descriptor left, it waits: that is no fault of the
-// messages that want it.
+// Start is the pool's Start. While the disk has no space for the agent's output, or this
+// process has no descriptor left, it waits: the messages for the agent must not fail for
+// that.
 func (s *Supervisor) Start(ctx context.Context, k pool.Key, id string, fresh bool, v turn.Variant) (*claude.Process, error) {
 	for told := false; ; told = true {
 		a, err := s.tryAgent(ctx, k, id, fresh, v)
@@ -30,7 +30,7 @@ func (s *Supervisor) Start(ctx context.Context, k pool.Key, id string, fresh boo
 		s.o.Store.AgentsWait(err.Error())
 		if !told {
 			s.o.Log.Error("an agent waits for room", "team", k.Team, "process", id, "err", err)
-			s.o.FreeSpace() // room that nobody needs
+			s.o.FreeSpace() // a part may be free to give back
 		}
 		timer := time.NewTimer(store.RetrySpace)
 		select {
@@ -48,8 +48,8 @@ func lacksRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) || claude.Scarce(err)
 }
 
-// tryAgent finds the team's settings, environment and conversation and starts its
-// program there.
+// tryAgent starts the program of a team, with the team's settings, environment and
+// conversation.
 func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh bool, v turn.Variant) (*claude.Process, error) {
 	s.o.Look()
 	t, err := s.team(k.Team)
@@ -60,7 +60,7 @@ func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh 
 	if err == nil {
 		err = checkDir(t)
 	}
-	if err == nil { // what was allowed when the message was accepted need not be now
+	if err == nil { // the options may have been forbidden since the message was accepted
 		err = CheckVariant(t, v)
 	}
 	if err != nil {
@@ -106,9 +106,8 @@ func checkDir(t *config.Team) error {
 	return nil
 }
 
-// attendedAs are the options by which this daemon attends an agent, one that it
-// starts or one that the program before it has started.
-func (s *Supervisor) attendedAs(k pool.Key, id, dir string) claude.Options {
+// baseOptions returns the options that started and adopted agents have in common.
+func (s *Supervisor) baseOptions(k pool.Key, id, dir string) claude.Options {
 	return claude.Options{
 		ID: id, Team: k.Team, Dir: dir, Spools: s.o.Paths.Spool, Grace: s.o.Config().StopGrace,
 		Stamp:       claude.Stamp{Now: func() string { s.o.Look(); return s.stamp(k.Team) }},
@@ -123,7 +122,7 @@ func (s *Supervisor) attendedAs(k pool.Key, id, dir string) claude.Options {
 	}
 }
 
-// waitsFor tells whoever has sent the message of an agent why its turn does not begin.
+// waitsFor reports why the first turn of an agent does not begin, also to the sender.
 func (s *Supervisor) waitsFor(process, on string) {
 	proc, _ := s.Pool.Report(process, "", pool.MessageWaits, on)
 	s.o.Log.Warn("the first turn of an agent does not begin", "team", proc.Key.Team, "process", process, "message", proc.Turn, "waits for", on)
@@ -131,8 +130,8 @@ func (s *Supervisor) waitsFor(process, on string) {
 }
 
 func (s *Supervisor) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.EnvVar) claude.Options {
-	o := s.attendedAs(k, id, t.Dir)
-	o.Stamp.Then = t.Stamp() // of what it gets, whatever the configuration is by now
+	o := s.baseOptions(k, id, t.Dir)
+	o.Stamp.Then = t.Stamp() // of the settings that it starts with, even if the configuration has changed since
 	o.Command, o.Args, o.Transcript = t.Command, t.Args, true
 	o.Env = append(Assignments(vars), procs.EnvState+"="+s.o.Paths.State, procs.EnvTeam+"="+k.Team, procs.EnvSession+"="+k.Session)
 	o.StartTimeout, o.Watch, o.Ask = t.StartTimeout, watched(t, vars), t.Approvals == "ask"
@@ -143,7 +142,7 @@ func (s *Supervisor) agentOptions(k pool.Key, t *config.Team, id string, vars []
 	return o
 }
 
-// Transcript returns the file of a conversation of a team; empty when it is not there.
+// Transcript returns the path of a transcript; empty if the file does not exist.
 func (s *Supervisor) Transcript(t *config.Team, sessionID string) string {
 	vars, err := s.Env.Build(t, s.o.Paths.Socket)
 	if err != nil {
@@ -153,8 +152,8 @@ func (s *Supervisor) Transcript(t *config.Team, sessionID string) string {
 	return path
 }
 
-// stamp is the configuration of a team's agents as one word; empty when the
-// team is gone, so that its agents are stale.
+// stamp identifies the settings of a team's agents. It is empty if the team is not in the
+// configuration, so that its agents are stale.
 func (s *Supervisor) stamp(team string) string {
 	t, err := s.team(team)
 	if err != nil {

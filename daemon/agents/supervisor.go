@@ -16,44 +16,43 @@ import (
 	"iris/pool/procs"
 )
 
-// Options say what a Supervisor needs of the daemon. No field but Adopted and the totals
-// may be left out.
+// Options is what a Supervisor needs from the daemon. Only Adopted and the totals may be
+// zero.
 type Options struct {
 	Paths         config.Paths
 	Program       string                // the path of iris itself, for the built-in agent
-	Prefix        string                // of the ids of this daemon's processes
+	Prefix        string                // begins the ids of this daemon's processes
 	FromShell     bool                  // the agents' base environment is that of the login shell
-	Config        func() *config.Config // as it was read last
+	Config        func() *config.Config // the current configuration
 	Look          func()                // reads the configuration again if it has changed
 	Store         *store.Store
 	Conversations *conversation.Registry
 	Log           *slog.Logger
 
-	// Of the program before this one.
+	// From the program before this one.
 	Adopted            []int // pids of agents that are children of this process
 	OwnTurns, OwnCosts int64 // see OwnTotals
 
 	// The daemon's lifetime.
-	Goroutines *sync.WaitGroup // waits for those of the Supervisor
-	Opened     <-chan struct{} // closed when the daemon is up
-	Serving    context.Context // ends when the daemon does
-	Succeeded  func() bool     // reports whether another daemon follows at once
+	Goroutines   *sync.WaitGroup // waits for the Supervisor's goroutines
+	Opened       <-chan struct{} // closed when the daemon is up
+	Serving      context.Context // ends when the daemon does
+	HasSuccessor func() bool     // reports whether another daemon follows at once
 
-	// Of approvals.
-	Asked     func(k pool.Key, process string, p *claude.Process, r claude.Request) // takes in a tool call that waits for permission
-	Withdrawn func(process, request string)                                         // is told that it does not wait any more
-	Approvals func(process string) []ipc.Approval                                   // lists what a process waits for
+	// Approvals.
+	Asked     func(k pool.Key, process string, p *claude.Process, r claude.Request) // adds a tool call that waits for permission
+	Withdrawn func(process, request string)                                         // reports that a tool call no longer waits
+	Approvals func(process string) []ipc.Approval                                   // lists the approvals that a process waits for
 
-	// Of messages.
-	Waits      func(message, process, on string) // is told why the turn of a message does not begin
+	// Messages.
+	Waits      func(message, process, on string) // reports why the turn of a message does not begin
 	Teamless   func(pool.Key)                    // holds a conversation whose team is not in the configuration
-	NeedsSpool func(process string) bool         // reports whether a message may have to be settled from a spool
-	FreeSpace  func()                            // gives up room on the disk that nobody needs
+	NeedsSpool func(process string) bool         // reports whether a spool may be needed to settle a message
+	FreeSpace  func()                            // frees space on the disk that is not needed
 }
 
-// A Supervisor starts the agents that the pool wants, adopts those that are handed over,
-// and watches those that earlier daemons have left. Its methods may be called from any
-// goroutine.
+// A Supervisor starts the agents that the pool wants, adopts those of the program before
+// this one, and watches orphans. Any goroutine may call its methods.
 type Supervisor struct {
 	Pool     *pool.Pool[*claude.Process] // set before anything but Close is called
 	Env      *Environment
@@ -62,12 +61,12 @@ type Supervisor struct {
 
 	o       Options
 	own     ownWork
-	orphans []Orphan          // of earlier daemons; not changed after start
-	adopted map[string]string // processes that the program before this one has handed over, and the message that each runs
+	orphans []Orphan          // not changed after the start
+	adopted map[string]string // the message that each adopted process runs; empty for none
 }
 
-// New returns a Supervisor without its pool, which its owner closes. It asks the login
-// shell in the background where that is wanted.
+// New returns a Supervisor without its pool. Its owner closes it. If FromShell is set, it
+// asks the login shell in the background.
 func New(o Options) (*Supervisor, error) {
 	s := &Supervisor{o: o, adopted: map[string]string{}}
 	s.own.turns.Store(o.OwnTurns)
@@ -84,17 +83,17 @@ func New(o Options) (*Supervisor, error) {
 	return s, nil
 }
 
-// Close ends what drives the agents. It is called after the pool is closed and the
-// goroutines have ended.
+// Close ends the follower and the reaper. The pool must be closed before, and the
+// goroutines must have ended.
 func (s *Supervisor) Close() {
 	s.Follower.Close()
 	s.Reaper.Close()
 }
 
-// Info is an agent, and what the pool knows of it.
+// Info is an agent and what the pool knows about it.
 type Info = pool.Process[*claude.Process]
 
-// Live lists the processes that have started, those of earlier daemons left out.
+// Live lists the processes that have started, without orphans.
 func (s *Supervisor) Live() []Info {
 	return slices.DeleteFunc(s.Pool.Snapshot().Processes, func(p Info) bool { return p.Agent == nil })
 }
@@ -102,7 +101,7 @@ func (s *Supervisor) Live() []Info {
 // team returns a team by its name, or by its absolute directory.
 func (s *Supervisor) team(name string) (*config.Team, error) { return s.o.Config().Lookup(name) }
 
-// key is conversation.KeyOf by the configuration as it is now.
+// key is conversation.KeyOf with the current configuration.
 func (s *Supervisor) key(team, session string) (pool.Key, error) {
 	return conversation.KeyOf(s.o.Config(), team, session)
 }

@@ -13,7 +13,7 @@ import (
 	"iris/pool/procs"
 )
 
-// maxArguments is how many bytes of a command line are told.
+// maxArguments is how many bytes of a command line are reported.
 const maxArguments = 4096
 
 // Tree answers process.tree.
@@ -23,7 +23,7 @@ func (s *Supervisor) Tree(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	agents := s.Pool.Snapshot().Processes
 	reply := ipc.ProcessTree{Agents: []ipc.AgentTree{}}
-	at := map[string]int{} // where the tree of a process id is
+	at := map[string]int{} // index of the tree of a process id
 	for _, p := range agents {
 		at[p.ID] = len(reply.Agents)
 		a := ipc.AgentTree{ID: p.ID, PID: p.PID, Team: p.Key.Team, Session: p.Key.Session, State: string(p.State)}
@@ -40,7 +40,7 @@ func (s *Supervisor) Tree(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	for _, k := range procs.ProcessTree(s.agentPIDs(), s.o.Paths.State) {
 		id := cmp.Or(byPID[k.AgentPID], k.Process)
-		if id == "" { // of another child of ours
+		if id == "" { // below a child that is not an agent
 			continue
 		}
 		i, ok := at[id]
@@ -79,12 +79,13 @@ func pidsOf(ps []Info) []int {
 	return pids
 }
 
-// notAmong refuses to end what a peer runs in.
-func (s *Supervisor) notAmong(match func(pool.Key) bool, peer int) error {
+// refuseOwnTree returns an error if ending the daemons of the matching agents would end an
+// ancestor of the peer.
+func (s *Supervisor) refuseOwnTree(match func(pool.Key) bool, peer int) error {
 	above := procs.Ancestors(peer)
 	for _, k := range procs.ProcessTree(s.agentPIDs(), s.o.Paths.State) {
 		if k.AgentPID == 0 && isOf(&k, match) && slices.Contains(above, k.PID) {
-			e := fault.New(ipc.CodeUsage, "own-tree", fmt.Errorf("process %d, which is to be ended, is what this command runs in", k.PID))
+			e := fault.New(ipc.CodeUsage, "own-tree", fmt.Errorf("this command runs in process %d, which is to be ended", k.PID))
 			e.Data.Hint = "run it in a shell of your own"
 			return e
 		}
@@ -92,8 +93,8 @@ func (s *Supervisor) notAmong(match func(pool.Key) bool, peer int) error {
 	return nil
 }
 
-// endDaemons ends what agents of these conversations have started and what has
-// made itself a daemon since.
+// endDaemons ends the processes that agents of these conversations started and that have
+// made themselves daemons.
 func (s *Supervisor) endDaemons(match func(pool.Key) bool) []ipc.TreeProcess {
 	var ended []ipc.TreeProcess
 	want := func(k *procs.Descendant) bool { return isOf(k, match) }
@@ -108,8 +109,8 @@ func isOf(k *procs.Descendant, match func(pool.Key) bool) bool {
 	return k.Team != "" && match(pool.Key{Team: k.Team, Session: k.Session})
 }
 
-// agentPIDs are the agents that live, and those that start: of them the pool does
-// not know the process yet.
+// agentPIDs returns the pids of all live agents, including agents that are starting, whose
+// pids the pool does not know yet.
 func (s *Supervisor) agentPIDs() []int {
 	pids := append(pidsOf(s.Pool.Snapshot().Processes), s.Reaper.Children()...)
 	slices.Sort(pids)

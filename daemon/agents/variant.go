@@ -21,8 +21,8 @@ const MaxMessage = 10 << 20
 // maxTools is the size of the longest list of allowed tools.
 const maxTools = 16 << 10
 
-// CheckVariant checks what a message asks of an agent of a team. The error says what the
-// team does not allow, or what is no such option.
+// CheckVariant checks the options that a message sets for an agent of a team. The error
+// names an option that is wrong or that the team does not allow.
 func CheckVariant(t *config.Team, o turn.Variant) error {
 	if o == (turn.Variant{}) {
 		return nil
@@ -56,8 +56,7 @@ func CheckVariant(t *config.Team, o turn.Variant) error {
 	return nil
 }
 
-// checkTools checks a list of allowed tools. Claude Code leaves out a rule that is
-// none.
+// checkTools checks a list of allowed tools. Claude Code silently ignores a malformed rule.
 func checkTools(list string) error {
 	rules := claude.ToolRules(list)
 	if list != "" && len(rules) == 0 || len(list) > maxTools || !utf8.ValidString(list) {

@@ -30,15 +30,15 @@ const (
 
 // Options is what a Registry needs from the daemon.
 type Options struct {
-	Team   func(pool.Key) *config.Team                                             // the settings of a conversation's agents
-	Key    func(team, session string) (pool.Key, error)                            // checks the names of a conversation, and returns its key
-	Report func(process, message string, typ pool.EventType, detail string) string // tells of an approval, and returns the message that the agent runs
-	Env    func() map[string]string                                                // a copy of the environment of the command that notifies
+	Team   func(pool.Key) *config.Team                                             // returns the settings of a conversation's agents
+	Key    func(team, session string) (pool.Key, error)                            // checks the names, and returns the key of the conversation
+	Report func(process, message string, typ pool.EventType, detail string) string // reports an event of an approval, and returns the message that the agent runs
+	Env    func() map[string]string                                                // returns a copy of the notify command's environment
 	Run    func(*exec.Cmd) error                                                   // runs a command as exec.Cmd.Run does
 	Log    *slog.Logger
 
-	Handed  []Handed       // approvals that waited in the program before this one
-	Decided []ipc.Approval // approvals that were decided there
+	Handed  []Handed       // waiting approvals of the program before this one
+	Decided []ipc.Approval // approvals decided in the program before this one
 }
 
 // A Registry holds the tool calls that wait for a decision. They are in memory only:
@@ -133,7 +133,7 @@ func (s *Registry) Asked(k pool.Key, process string, p *claude.Process, r claude
 	}
 }
 
-// takeHanded restores the approval that the earlier image had for a request. The
+// takeHanded restores the approval that the program before this one had for a request. The
 // caller holds mu.
 func (s *Registry) takeHanded(process, request string, view *ipc.Approval) bool {
 	i := slices.IndexFunc(s.handed, func(h Handed) bool { return h.Request == request && h.View.Process == process })
@@ -200,7 +200,7 @@ func (s *Registry) expireAt(a *approval, deadline time.Time) {
 	}
 }
 
-// decide tells the agent the decision. The error is for the person who decided.
+// decide sends a decision to the agent. The error is for the person who decided.
 func (s *Registry) decide(id string, r ruling) (ipc.Approval, error) {
 	s.mu.Lock()
 	a := s.find(id)
@@ -268,8 +268,8 @@ func (s *Registry) tell(method string, a ipc.Approval) {
 	}
 }
 
-// Watch notifies a caller that wants it of the approvals of messages, beginning with
-// those that already wait, until stop is called.
+// Watch notifies a caller that wants it of the approvals of messages, until stop is called.
+// It begins with the approvals that already wait.
 func (s *Registry) Watch(c *ipc.Call, wanted bool, messages ...string) (stop func()) {
 	if !wanted {
 		return func() {}
@@ -305,15 +305,15 @@ func (s *Registry) waiting(messages []string) (all []*approval) {
 	return all
 }
 
-// awaitDecision returns when a decision under way was reported. The turn may end
+// awaitDecision waits until a decision that is being made was reported. The turn may end
 // before that.
 func (a *approval) awaitDecision() {
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
 }
 
-// Explain records in a result that a decision denied a tool in its turn: no settings
-// of Claude Code would have changed that.
+// Explain records in a result that a decision, and not the settings of Claude Code, denied a
+// tool in the turn.
 func (s *Registry) Explain(message string, res *turn.Result) {
 	if res == nil || res.Outcome != turn.Denied || res.Reason != "" {
 		return
@@ -341,7 +341,8 @@ func (s *Registry) HandOver() (all []Handed, past []ipc.Approval) {
 	return all, slices.Clone(s.past)
 }
 
-// notPending says what became of an approval that does not wait.
+// notPending returns the error for an approval that does not wait: it was decided, or is
+// not known.
 func (s *Registry) notPending(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

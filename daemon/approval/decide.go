@@ -10,7 +10,7 @@ import (
 	"iris/pool/claude"
 )
 
-// list returns those that wait and are wanted, the oldest first.
+// list returns the waiting approvals that the filter chooses, the oldest first.
 func (s *Registry) list(f ipc.ApprovalFilter) []ipc.Approval {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,7 +23,8 @@ func (s *Registry) list(f ipc.ApprovalFilter) []ipc.Approval {
 	return list
 }
 
-// List answers approval.list.
+// List answers approval.list. If the filter names an approval that does not wait, it returns
+// an error.
 func (s *Registry) List(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.ApprovalFilter
 	if err := c.Bind(&p); err != nil {
@@ -43,7 +44,7 @@ func (s *Registry) List(_ context.Context, c *ipc.Call) (any, error) {
 	return list, nil
 }
 
-// describe notes what the agent says of a tool call.
+// describe copies the agent's description of a tool call into the approval.
 func (a *approval) describe(r claude.Request) {
 	v := &a.view
 	v.Input, v.Description, v.BlockedPath, v.Why = r.Input, r.Description, r.BlockedPath, r.Why
@@ -66,8 +67,8 @@ const MaxReason = 16 << 10
 // ruling is the decision of a person, or of a deadline, about a tool call.
 type ruling struct {
 	decision, by string
-	why          string   // for the agent, when the tool is denied
-	answers      []string // to the tool's questions, when it is allowed
+	why          string   // for the agent, if the tool is denied
+	answers      []string // to the tool's questions, if it is allowed
 }
 
 // Decide answers approval.decide.

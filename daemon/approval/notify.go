@@ -100,7 +100,7 @@ func onPath(name, path string) (string, error) {
 	return "", fmt.Errorf("program %q is not on the agents' PATH (%s)", name, path)
 }
 
-// Warnings says that somebody may not know of an approval.
+// Warnings reports that the last notification of an approval failed.
 func (s *Registry) Warnings() []string {
 	if why := s.notifyErr.Load(); why != nil {
 		return []string{*why}
@@ -108,5 +108,5 @@ func (s *Registry) Warnings() []string {
 	return nil
 }
 
-// ClearWarnings forgets them: the next approval shows whether the command works now.
+// ClearWarnings clears the warnings: the next approval shows whether the command works now.
 func (s *Registry) ClearWarnings() { s.notifyErr.Store(nil) }

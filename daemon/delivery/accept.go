@@ -11,13 +11,13 @@ import (
 	"iris/pool"
 )
 
-// acceptWithin is how long a message may wait to be recorded together with its
-// turn. The idle agent that was to take it may have to be replaced first.
+// acceptWithin is how long a message for an idle agent waits to be recorded together with
+// its turn. It may take longer if the agent must be replaced first.
 const acceptWithin = 100 * time.Millisecond
 
-// submit hands the message to the pool and returns once it is on disk, or with
-// the reason why it was refused; then nothing of it is left. The position is its
-// place in the queue, 0 when an idle agent takes it.
+// submit gives the message to the pool and returns when it is on disk. If it returns an
+// error, the message was refused and nothing of it is kept. The position is the place in
+// the queue, 0 if an idle agent takes the message.
 func (m *delivery) submit(t pool.Turn) (position int, err error) {
 	m.d.inflight.live.add(m)
 	position, err = m.d.o.Pool.Submit(m.turn(t), m.run)
@@ -27,7 +27,7 @@ func (m *delivery) submit(t pool.Turn) (position int, err error) {
 	}
 	m.startTimer()
 	if position > 0 || m.eager {
-		m.accept() // what a queue is taken up from needs no timer each
+		m.accept() // without a timer for each message
 	} else {
 		select {
 		case <-m.recorded:
@@ -41,7 +41,7 @@ func (m *delivery) submit(t pool.Turn) (position int, err error) {
 	return position, m.refused
 }
 
-// turn fills in what the pool is to know of the message.
+// turn fills in what the pool must know about the message.
 func (m *delivery) turn(t pool.Turn) pool.Turn {
 	t.ID, t.Key, t.Fresh = m.new.ID, m.key(), m.new.Options.Fresh
 	t.Variant = m.new.Options.Variant
@@ -49,7 +49,7 @@ func (m *delivery) turn(t pool.Turn) pool.Turn {
 	return t
 }
 
-// accept records a message that has to wait for its turn.
+// accept records a message that waits for its turn.
 func (m *delivery) accept() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +57,7 @@ func (m *delivery) accept() {
 		return
 	}
 	got, err := m.d.o.Store.Accept(m.new)
-	if err == nil && got.Existing { // by its id: its key was looked for before
+	if err == nil && got.Existing { // found by its id: find has looked for the key
 		err = journal.ErrExists
 	}
 	m.take(err)
@@ -66,8 +66,8 @@ func (m *delivery) accept() {
 	}
 }
 
-// take notes what the journal said of a new message. A long text is left to the
-// journal until it is sent. The caller holds mu.
+// take notes whether the journal accepted a new message. The text is dropped: it is read
+// from the journal when it is sent. The caller holds mu.
 func (m *delivery) take(err error) {
 	if err != nil {
 		m.refused = m.d.o.Store.NotAccepted(m.new.ID, err)
@@ -78,17 +78,16 @@ func (m *delivery) take(err error) {
 	close(m.recorded)
 }
 
-// expired notes that the journal has found the deadline passed. The caller
-// holds mu.
+// expired notes that the deadline has passed, as the journal says. The caller holds mu.
 func (m *delivery) expired(err error) error {
 	m.over = true
-	m.end = ended{state: journal.Expired, err: fault.Expired(m.key(), m.new.ID)}
+	m.end = outcome{state: journal.Expired, err: fault.Expired(m.key(), m.new.ID)}
 	return err
 }
 
-// startTimer ends a message at its deadline, if it still waits then. A clock
-// that was set, or a machine that slept, changes nothing: what comes too late
-// for the timer is caught when the turn would begin.
+// startTimer expires the message at its deadline, if it still waits then. If a clock
+// change or sleep of the machine makes the timer late, the journal refuses to dispatch the
+// message.
 func (m *delivery) startTimer() {
 	deadline := m.new.Options.Deadline
 	if deadline.IsZero() {
@@ -123,8 +122,8 @@ func (m *delivery) expire() bool {
 	return true
 }
 
-// PersistQueued has the journal say that messages wait, those with these ids that do, and
-// their senders know the ids. It waits for room on the disk until ctx ends.
+// PersistQueued records that the messages with these ids wait, and tells their senders the
+// ids. It waits for space on the disk until ctx ends.
 func (d *Dispatcher) PersistQueued(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		if m := d.inflight.live.get(id); m != nil {
@@ -136,7 +135,7 @@ func (d *Dispatcher) PersistQueued(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// persistQueued has the journal say that a message waits, and its sender know its id.
+// persistQueued records that the message waits, and tells the sender its id.
 func (m *delivery) persistQueued(ctx context.Context) error {
 	m.mu.Lock()
 	told := m.accepted

@@ -4,9 +4,9 @@ import (
 	"context"
 )
 
-// notTaken has the journal know that the agent which a message was dispatched to
-// has not taken it, if there is one. Until then its spool shows that. It waits for
-// room on the disk until ctx ends. The caller holds mu.
+// notTaken requeues a dispatched message that its agent has not taken. Until that is on
+// record, the spool of the agent shows it. It waits for space on the disk until ctx ends.
+// The caller holds mu.
 func (m *delivery) notTaken(ctx context.Context, why string) error {
 	if !m.running {
 		return nil
@@ -16,16 +16,16 @@ func (m *delivery) notTaken(ctx context.Context, why string) error {
 		return err
 	}
 	m.running = false
-	m.needs("")
+	m.needSpool("")
 	if m.agent != nil {
 		m.agent.ResultRecorded()
 	}
 	return nil
 }
 
-// awaitOpen waits until the daemon is up, or ends without that, or ctx ends. Before,
-// the recovery does not expect a turn to begin or to end, and nothing waits for room
-// on the disk: what cannot be recorded then would be left to the next daemon.
+// awaitOpen waits until the daemon is up or ends, or until ctx ends. During recovery no
+// turn may begin or end, and nothing waits for space on the disk: an end that cannot be
+// recorded would be left to the next daemon.
 func (d *Dispatcher) awaitOpen(ctx context.Context) {
 	select {
 	case <-d.o.Opened:

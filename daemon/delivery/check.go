@@ -51,7 +51,7 @@ func checkText(text string) error {
 	return nil
 }
 
-// checkVariant checks what a message asks of its agent.
+// checkVariant checks the options that a message sets for its agent.
 func (d *Dispatcher) checkVariant(team string, p *ipc.Send) error {
 	t, err := d.team(team)
 	if err != nil {
@@ -63,8 +63,8 @@ func (d *Dispatcher) checkVariant(team string, p *ipc.Send) error {
 	return nil
 }
 
-// checkPermissionMode refuses an agent that has another one work under rules of its choice: it
-// could decide about its own tool calls that way. To plan only is nobody's harm.
+// checkPermissionMode refuses a message with allowed tools or a permission mode if an agent
+// sends it: an agent could allow its own tool calls that way. The mode plan does no harm.
 func (d *Dispatcher) checkPermissionMode(c *ipc.Call, o *turn.Variant) error {
 	switch {
 	case o.AllowedTools != "":

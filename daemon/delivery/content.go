@@ -13,7 +13,7 @@ import (
 	"iris/ipc"
 )
 
-// bodyOf checks what a message says, and returns it as the journal keeps it.
+// bodyOf checks the text or content of a message, and returns it as the journal keeps it.
 func bodyOf(p *ipc.Send) ([]byte, error) {
 	if len(p.Content) == 0 {
 		return []byte(p.Text), checkText(p.Text)
@@ -32,9 +32,9 @@ func bodyOf(p *ipc.Send) ([]byte, error) {
 	return body, err
 }
 
-// encodeBlocks writes them anew, so that the agent reads what was checked: it
-// tells the cases of a name apart, and another reader of JSON may take the other
-// of two that are the same.
+// encodeBlocks encodes the blocks again, so that the agent reads what was checked. JSON
+// parsers differ: Go ignores the case of names, and of two members with one name another
+// parser may use the other.
 func encodeBlocks(blocks []block) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -43,7 +43,7 @@ func encodeBlocks(blocks []block) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// block is one content block of a message, as the Messages API has it.
+// block is a content block of a message, in the form of the Messages API.
 type block struct {
 	Type   string  `json:"type"`
 	Text   string  `json:"text,omitempty"`
@@ -57,14 +57,14 @@ type source struct {
 	Data  []byte `json:"data"`
 }
 
-// media are the kinds of files that the API takes.
+// media lists the media types that the API accepts.
 var media = map[string][]string{
 	"image":    {"image/png", "image/jpeg", "image/gif", "image/webp"},
 	"document": {"application/pdf"},
 }
 
-// checkBlocks finds what would end the agent or be refused by the API. Both would
-// be so with every message that follows: the conversation holds it then.
+// checkBlocks refuses content that would end the agent or that the API refuses. Once such
+// content is in the conversation, every later message would fail too.
 func checkBlocks(content []byte) ([]block, error) {
 	bad := func(format string, args ...any) error {
 		return fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("content: "+format, args...))

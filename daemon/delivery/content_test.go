@@ -37,7 +37,7 @@ func TestContentOfAMessage(t *testing.T) {
 	}
 }
 
-// What the agent reads is what was checked, in whatever way it was written.
+// The agent reads exactly the content that was checked.
 func TestContentIsWrittenAnew(t *testing.T) {
 	body, err := bodyOf(&ipc.Send{Content: []byte(`[{"TYPE":"text", "Text":"<a>","text":"<b>"}]`)})
 	if want := `[{"type":"text","text":"<b>"}]`; err != nil || string(body) != want {

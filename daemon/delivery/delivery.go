@@ -16,66 +16,65 @@ import (
 	"iris/pool/turn"
 )
 
-// delivery is one message on its way, from its acceptance to the record of its
-// end. It exists while the message is queued or running, once for each id:
+// delivery is a message from its acceptance to the record of its end. It exists while
+// the message is queued or running; each id has one:
 //
 //	submit -> accept                queued is on disk, its sender has the id
 //	run    -> begin                 running is on disk, then the first byte is written
 //	       -> claude.Process.Send   the turn
 //	       -> pool.Grant.Release    the agent is free
-//	       -> finish                the end is on disk, then whoever waits sees it
-//	          requeued              nobody knows how it ended: the next attempt is on disk
+//	       -> finish                the end is on disk, then the waiting calls see it
+//	          requeued              the end is unknown, and the next attempt is on disk
 //
-// A message that finds its agent idle is accepted and dispatched by begin in one
-// transaction. What the journal says wins: each step asks it, under mu.
+// For a message whose agent is idle, begin accepts and dispatches it in one transaction.
+// The journal decides: each step asks it, under mu.
 type delivery struct {
 	d      *Dispatcher
-	new    journal.New            // Body is nil when the journal has it
-	size   int64                  // of its text
-	order  uint64                 // of its acceptance by an earlier daemon; 0 for a new one
-	eager  bool                   // accept at once, also where an idle agent would
-	notify func(ipc.MessageState) // the sender, if it waits
-	timer  *time.Timer            // of the deadline; nil without one
+	new    journal.New            // without Body once the journal has it
+	size   int64                  // of the text
+	order  uint64                 // place in the order of acceptance, from an earlier daemon; 0 for a new message
+	eager  bool                   // accept at once, even if an idle agent could take it
+	notify func(ipc.MessageState) // tells a waiting sender
+	timer  *time.Timer            // for the deadline; nil without one
 
-	recorded chan struct{} // closed when the message is on disk, or will not be
+	recorded chan struct{} // closed when the message is on disk, or is refused
 	done     chan struct{} // closed when it has ended, or this daemon can do no more for it
 
-	orphan atomic.Pointer[journal.Attempt] // set while it runs in an agent of an earlier daemon
+	orphan atomic.Pointer[journal.Attempt] // set while the message runs in an orphan
 
-	mu       sync.Mutex // one step at a time; held during a commit
+	mu       sync.Mutex // held for each step, including its commit
 	accepted bool
 	running  bool
-	refused  error // why it was not accepted
-	over     bool  // its end is on record
+	refused  error // why the message was not accepted
+	over     bool  // the end is on record
 	agent    *claude.Process
-	offset   int64                 // where its output begins in the agent's spool
-	uuid     string                // by which the agent names it
-	noWait   bool                  // its first answer is its end, whatever subagents do
-	streams  map[chan output]int64 // of those who want the output, once each turn begins, and after which Seq
-	spool    string                // process whose spool it may have to be settled from
+	offset   int64                 // where the output begins in the agent's spool
+	uuid     string                // the agent's name for the turn
+	noWait   bool                  // the first answer is the end, even if subagents still work
+	streams  map[chan output]int64 // clients that get the output when a turn begins, each with its last Seq
+	spool    string                // process whose spool may be needed to settle the message
 	attempts int                   // on record
-	retried  atomic.Bool           // one of them ended, and nobody knows how
+	retried  atomic.Bool           // an attempt ended, and nobody knows how
 
-	watchers map[chan<- string]bool // of its end; live.mu protects them
+	watchers map[chan<- string]bool // get the id when the message ends or is requeued; protected by live.mu
 
-	end ended // set before done is closed
+	end outcome // set before done is closed
 }
 
-// ended is how a message did: by the agent's word, or by the error that its
-// sender is told.
-type ended struct {
-	state journal.State // empty when it has not ended, and stays in the journal
+// outcome is the end of a message: the agent's result, or the error for the sender.
+type outcome struct {
+	state journal.State // empty if the message has not ended and stays in the journal
 	res   *turn.Result
 	err   *ipc.Error
 
-	notice string // what its sender should know besides
+	notice string // what else the sender should know
 
-	// Of one that was read in the agent's spool.
-	outputEnd int64 // where its output ends; 0 for where all does
+	// Set if the outcome was read from the spool.
+	outputEnd int64 // where the output of the turn ends; 0 for the end of the spool
 	own       []claude.OwnTurn
 }
 
-// errSettled ends a turn whose message has ended before it began.
+// errSettled ends a turn whose message ended before the turn began.
 var errSettled = errors.New("the message has ended already")
 
 func (d *Dispatcher) newDelivery(n journal.New) *delivery {
@@ -86,11 +85,11 @@ func (d *Dispatcher) newDelivery(n journal.New) *delivery {
 	}
 }
 
-// key is that of its conversation.
+// key returns the key of the message's conversation.
 func (m *delivery) key() pool.Key { return pool.Key{Team: m.new.Team, Session: m.new.Session} }
 
-// run takes the message to its agent, or ends it with err where it gets none. The
-// next turn of the conversation begins when run has returned.
+// run gives the message to the agent of g. If g is nil, it ends the message with err.
+// The next turn of the conversation begins after run has returned.
 func (m *delivery) run(ctx context.Context, g *grant, err error) {
 	if g == nil {
 		m.finish(nil, err)
@@ -108,10 +107,10 @@ func (m *delivery) run(ctx context.Context, g *grant, err error) {
 	}
 }
 
-// grant is an agent that a turn has for itself.
+// grant is an agent that the pool has given to one turn.
 type grant = pool.Grant[*claude.Process]
 
-// endOf is what the pool is to know of the end of a turn.
+// endOf is what the pool is told about the end of a turn.
 func endOf(res *turn.Result, err error) pool.End {
 	if err != nil {
 		return pool.End{Err: err}
@@ -119,7 +118,7 @@ func endOf(res *turn.Result, err error) pool.End {
 	return pool.End{Outcome: res.Outcome, Running: len(res.Background) > 0, Retire: res.Retire}
 }
 
-// send records that the turn begins, gives the agent its text, and waits for the end.
+// send records that the turn begins, sends the text to the agent, and waits for the end.
 func (m *delivery) send(ctx context.Context, g *grant) (*turn.Result, error) {
 	m.d.awaitOpen(ctx)
 	if g.AlreadySent {
@@ -139,7 +138,7 @@ func (m *delivery) send(ctx context.Context, g *grant) (*turn.Result, error) {
 	})
 }
 
-// rejoin takes the turn up that its agent is in already.
+// rejoin goes on with a turn that the agent has begun already.
 func (m *delivery) rejoin(a *claude.Process) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -147,9 +146,9 @@ func (m *delivery) rejoin(a *claude.Process) {
 	m.open()
 }
 
-// begin records that the turn begins, and returns the text. On record is only a turn
-// whose agent was idle: while it ends one of its own its output would say nothing
-// about this one, should the daemon end just then.
+// begin records that the turn begins, and returns the text. It first waits until the
+// agent is idle: if the daemon ended while the agent finishes a turn of its own, the spool
+// would say nothing about this one.
 func (m *delivery) begin(ctx context.Context, g *grant) (text []byte, err error) {
 	if err := g.Agent.WaitIdle(ctx); err != nil {
 		return nil, err
@@ -173,7 +172,7 @@ func (m *delivery) begin(ctx context.Context, g *grant) (text []byte, err error)
 		return nil, m.notBegun(err)
 	}
 	m.running = true
-	m.needs(g.ID)
+	m.needSpool(g.ID)
 	m.open()
 	if m.timer != nil {
 		m.timer.Stop()
@@ -182,7 +181,7 @@ func (m *delivery) begin(ctx context.Context, g *grant) (text []byte, err error)
 	return text, nil
 }
 
-// text is what was sent. The caller holds mu.
+// text returns the text of the message. The caller holds mu.
 func (m *delivery) text() (text []byte, err error) {
 	if m.new.Body != nil {
 		return m.new.Body, nil
@@ -194,8 +193,8 @@ func (m *delivery) text() (text []byte, err error) {
 	return text, err
 }
 
-// notBegun is the error of a turn that did not begin. A journal that is at its
-// end is no fault of the message, which stays queued for the next daemon.
+// notBegun is the error of a turn that did not begin. If the journal has stopped, the
+// message stays queued for the next daemon.
 func (m *delivery) notBegun(err error) error {
 	_, stopped := errors.AsType[*journal.StoppedError](err)
 	if m.accepted && (stopped || errors.Is(err, journal.ErrClosed)) {
@@ -204,8 +203,7 @@ func (m *delivery) notBegun(err error) error {
 	return err
 }
 
-// dispatch has the journal know of the attempt before the agent does. The
-// caller holds mu.
+// dispatch records the attempt before the agent gets the message. The caller holds mu.
 func (m *delivery) dispatch(process string) error {
 	m.offset, m.uuid = m.agent.NextTurn()
 	a := journal.Attempt{Process: process, Boot: m.d.o.Boot, NoWait: m.noWait, Offset: m.offset, UUID: m.uuid, At: time.Now()}
@@ -221,7 +219,7 @@ func (m *delivery) dispatch(process string) error {
 			return m.expired(err)
 		}
 		if m.take(err); m.refused != nil {
-			m.agent.ResultRecorded() // nobody will look for that turn
+			m.agent.ResultRecorded() // nobody will need the record of that turn
 		}
 		m.attempts++
 		return m.refused
@@ -234,8 +232,7 @@ func (m *delivery) dispatch(process string) error {
 	return err
 }
 
-// finish records how the turn ended. It runs before the next turn of the key
-// may begin.
+// finish records how the turn ended. The next turn of the key begins after it.
 func (m *delivery) finish(res *turn.Result, err error) {
 	m.d.count(m.size, res)
 	m.d.awaitOpen(context.Background())
@@ -244,8 +241,8 @@ func (m *delivery) finish(res *turn.Result, err error) {
 	if ended {
 		m.close()
 		if m.over {
-			m.letGo()
-			m.needs("")
+			m.release()
+			m.needSpool("")
 		}
 	}
 	m.mu.Unlock()
@@ -254,35 +251,35 @@ func (m *delivery) finish(res *turn.Result, err error) {
 	}
 }
 
-// ends records how the turn ended, and reports whether that is the end of the message.
-// The caller holds mu.
+// ends records how the turn ended, and reports whether the message has ended too. The
+// caller holds mu.
 func (m *delivery) ends(res *turn.Result, err error) bool {
 	if m.timer != nil {
 		m.timer.Stop()
 	}
 	switch {
 	case m.over || m.refused != nil:
-	case !m.accepted: // it ended before it was recorded, and nobody has its id
+	case !m.accepted: // it ended before it was recorded, and no sender has its id
 		m.refused = fault.Of(m.key(), "", err)
 		close(m.recorded)
 	case errors.Is(err, pool.ErrClosed):
-		m.end = ended{err: m.putBack()}
+		m.end = outcome{err: m.putBack()}
 	case m.conclude(res, err):
 		return false
 	}
 	return true
 }
 
-// needs keeps the spool of that process until the end of the message is on
-// record. The caller holds mu.
-func (m *delivery) needs(process string) {
-	m.d.inflight.live.needs(m.spool, -1)
+// needSpool keeps the spool of a process until the end of the message is on record, and
+// no longer the spool of the process before it. The caller holds mu.
+func (m *delivery) needSpool(process string) {
+	m.d.inflight.live.addSpoolNeed(m.spool, -1)
 	m.spool = process
-	m.d.inflight.live.needs(process, 1)
+	m.d.inflight.live.addSpoolNeed(process, 1)
 }
 
-// putBack leaves a message that no agent has taken to the next daemon, and
-// returns what its sender is told. The caller holds mu.
+// putBack leaves a message that no agent has taken to the next daemon, and returns the
+// error for the sender. The caller holds mu.
 func (m *delivery) putBack() *ipc.Error {
 	if m.notTaken(m.d.o.Store.Waiting(), "no agent had taken it when the daemon stopped") != nil {
 		return fault.Lost(m.key(), m.new.ID)
@@ -290,8 +287,8 @@ func (m *delivery) putBack() *ipc.Error {
 	return fault.Stopping(m.key(), m.new.ID)
 }
 
-// conclude records the end of an accepted message, and reports whether it is queued
-// again. The caller holds mu.
+// conclude records the end of an accepted message, and reports whether the message is
+// queued again. The caller holds mu.
 func (m *delivery) conclude(res *turn.Result, err error) (again bool) {
 	m.d.o.Approvals.Explain(m.new.ID, res)
 	m.d.o.Conversations.NoteRefusal(m.key(), res)
@@ -299,14 +296,14 @@ func (m *delivery) conclude(res *turn.Result, err error) (again bool) {
 	m.end.notice = m.d.o.Conversations.TakeNotice(m.key())
 	again, err = m.record(journal.End{State: m.end.state, Result: m.end.result(), At: time.Now()})
 	if err != nil {
-		m.end = ended{err: fault.Lost(m.key(), m.new.ID)}
+		m.end = outcome{err: fault.Lost(m.key(), m.new.ID)}
 	}
 	return again
 }
 
-// letGo does what follows an end on record and need not keep anybody waiting.
-// The caller holds mu.
-func (m *delivery) letGo() {
+// release does what nobody needs to wait for after the end is on record: it tells the agent
+// and updates the conversation. The caller holds mu.
+func (m *delivery) release() {
 	if m.agent != nil {
 		m.agent.ResultRecorded()
 	}
@@ -318,10 +315,9 @@ func (m *delivery) letGo() {
 	}
 }
 
-// record records an end, however long that takes: it waits for room on the disk. Where
-// nobody knows the end it does what the sender wanted then, and reports whether the
-// message is queued again, which it is once at most. An error means that this daemon's
-// journal is at its end. The caller holds mu.
+// record records an end; on a full disk it waits for space. After an unknown end it does
+// as the sender's on_unknown says, and reports whether the message is queued again, which
+// happens at most once. An error means that the journal has stopped. The caller holds mu.
 func (m *delivery) record(e journal.End) (again bool, err error) {
 	e.Retry = e.State == journal.Unknown && m.new.Options.OnUnknown == "retry" && !m.retried.Load()
 	var now journal.Message
@@ -343,39 +339,39 @@ func (m *delivery) record(e journal.End) (again bool, err error) {
 	return false, nil
 }
 
-// requeued has the message wait for another attempt, which is on record. The caller
+// requeued makes the message ready for another attempt, which is on record. The caller
 // holds mu.
 func (m *delivery) requeued(now *journal.Message) {
 	m.d.o.Log.Info("message sent again", "message", m.new.ID)
-	m.letGo()
-	m.needs("")
+	m.release()
+	m.needSpool("")
 	if m.end.notice != "" {
 		m.d.o.Conversations.PutNotice(m.key(), m.end.notice)
 	}
 	m.order, m.new.Options = now.Seq, now.Options
 	m.retried.Store(true)
-	m.running, m.agent, m.end = false, nil, ended{}
+	m.running, m.agent, m.end = false, nil, outcome{}
 	m.orphan.Store(nil)
-	m.d.inflight.recent.forget(m.new.ID)
+	m.d.inflight.outputs.forget(m.new.ID)
 }
 
-// rerun hands a message that is queued again to the pool, and tells those who wait.
+// rerun submits a message that is queued again, and tells the waiting calls.
 func (m *delivery) rerun() {
 	if m.retried.Load() {
 		m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Queued), Retried: true})
 	}
 	if m.d.resume(m) {
-		m.d.inflight.live.tell(m)
+		m.d.inflight.live.notifyWatchers(m)
 	}
 }
 
-// close lets everybody who waits see the end.
+// close ends the delivery: the waiting calls see the end.
 func (m *delivery) close() {
 	m.d.inflight.live.remove(m)
 	close(m.done)
 }
 
-// TurnWaits tells whoever has sent a message why its turn does not begin.
+// TurnWaits tells the sender of a message why the turn does not begin.
 func (d *Dispatcher) TurnWaits(message, process, on string) {
 	if m := d.inflight.live.get(message); m != nil {
 		m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: process, WaitsFor: on})

@@ -12,15 +12,15 @@ import (
 	"iris/pool"
 )
 
-// holds are the conversations that wait for a person.
+// holds knows which conversations wait for a person.
 type holds struct {
-	mu       sync.Mutex        // held while a conversation is held or let go for what the journal or the configuration says
-	teamless map[pool.Key]bool // those that are held for want of their team; mu protects it
-	teamGone chan struct{}     // told when one is, has room for one
+	mu       sync.Mutex        // held while a conversation is held or released
+	teamless map[pool.Key]bool // held because the team is not in the configuration; protected by mu
+	teamGone chan struct{}     // gets a value when teamless grows; buffers one
 }
 
-// A team may leave the configuration while messages wait for it. They are held, until the
-// team is back or somebody cancels them.
+// A team may be removed from the configuration while messages wait for it. They are held
+// until the team is back or somebody cancels them.
 
 // unknownTeam reports whether a team is not in the configuration.
 func (d *Dispatcher) unknownTeam(team string) bool {
@@ -48,14 +48,15 @@ func (d *Dispatcher) HoldTeamless(k pool.Key) {
 	d.o.Log.Warn("messages held: their team is not in the configuration", "team", k.Team, "session", k.Session)
 }
 
-// lacksTeams reports whether a conversation is held for want of its team.
+// lacksTeams reports whether a conversation is held because its team is not in the
+// configuration.
 func (d *Dispatcher) lacksTeams() bool {
 	d.holds.mu.Lock()
 	defer d.holds.mu.Unlock()
 	return len(d.holds.teamless) > 0
 }
 
-// ReleaseTeams lets the conversations go on whose teams are back.
+// ReleaseTeams releases the conversations whose teams are back.
 func (d *Dispatcher) ReleaseTeams() {
 	d.holds.mu.Lock()
 	var back []pool.Key
@@ -71,7 +72,7 @@ func (d *Dispatcher) ReleaseTeams() {
 	}
 }
 
-// heldFor says why a message that is queued does not run, where its team is the cause.
+// heldFor says that a queued message is held for its team; empty if it is not.
 func (d *Dispatcher) heldFor(team string) string {
 	if !d.unknownTeam(team) {
 		return ""
@@ -79,8 +80,8 @@ func (d *Dispatcher) heldFor(team string) string {
 	return fmt.Sprintf("held: team %q is not in the configuration; it runs when the team is back", team)
 }
 
-// AwaitTeams looks at the configuration each second while messages wait for their team to
-// come back to it, since nobody need ask for anything then. It returns when ctx ends.
+// AwaitTeams reads a changed configuration each second while messages wait for their team:
+// no call of a client need come that would read it. It returns when ctx ends.
 func (d *Dispatcher) AwaitTeams(ctx context.Context) {
 	for {
 		select {

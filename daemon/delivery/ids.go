@@ -9,25 +9,24 @@ import (
 	"iris/ipc"
 )
 
-// ids makes message ids that sort by time, unique in one daemon even within a
+// ids makes message ids that sort by time. They are unique in one daemon, even within a
 // millisecond.
 type ids struct {
-	accepting keyLocks // by the id of a message, until it is on disk or refused
+	accepting keyLocks // by message id, until the message is on disk or refused
 
 	mu   sync.Mutex
-	last uint64 // milliseconds of the last id
+	last uint64 // milliseconds in the last id
 	tail uint32 // 30 bits: random for the first id of a millisecond, then counted up
 }
 
-// An id that its sender has made may be that much older, or newer, than the
-// daemon's clock.
+// An id that a sender has made may be this much older or newer than the daemon's clock.
 const (
 	oldID = time.Hour
 	newID = time.Minute
 )
 
-// after has all ids sort after one that an earlier daemon made, whatever the
-// clock says now.
+// after makes all later ids sort after an id of an earlier daemon, even if the clock was
+// set back.
 func (g *ids) after(id string) {
 	ms, ok := ipc.ParseID(id)
 	if !ok {
@@ -38,8 +37,8 @@ func (g *ids) after(id string) {
 	g.last, g.tail = ms+1, 0
 }
 
-// admit reports whether an id that its sender has made sorts where it should,
-// and has later ids sort after it.
+// admit reports whether an id that a sender has made keeps the order by time. If so, it
+// makes all later ids sort after it.
 func (g *ids) admit(id string, now time.Time) bool {
 	ms, ok := ipc.ParseID(id)
 	oldest, newest := uint64(now.Add(-oldID).UnixMilli()), uint64(now.Add(newID).UnixMilli())

@@ -38,8 +38,8 @@ func TestIDsSurviveAClockThatGoesBack(t *testing.T) {
 	}
 }
 
-// A clock that was set back between two daemons does not put the messages of the
-// second before those of the first.
+// If the clock is set back between two daemons, the ids of the second still sort after
+// those of the first.
 func TestIDsComeAfterThoseOfAnEarlierDaemon(t *testing.T) {
 	var first, second ids
 	now := time.UnixMilli(1_790_000_000_000)
@@ -88,8 +88,8 @@ func TestIDsOfManyGoroutinesAreDistinct(t *testing.T) {
 	}
 }
 
-// Ids of senders are admitted only as long as all on record sort by time: not
-// after a clock that was far ahead.
+// A sender's id is admitted only if it sorts after all ids on record. After a clock that was
+// far ahead it does not.
 func TestIDsOfSendersSortByTime(t *testing.T) {
 	now := time.UnixMilli(1_790_000_000_000)
 	var g ids

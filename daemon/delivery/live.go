@@ -5,21 +5,22 @@ import (
 	"sync/atomic"
 )
 
-// inflight is what is known of the messages that are queued or running, and what they took.
+// inflight is what the Dispatcher knows about queued and running messages, and the totals
+// of ended turns.
 type inflight struct {
 	ids      ids
 	keys     keyLocks
 	live     live
-	recent   recent
+	outputs  outputCache
 	messages atomic.Int64
 	costs    atomic.Int64 // millionths of a dollar
 }
 
-// live holds the messages that are queued or running.
+// live holds the queued and running messages.
 type live struct {
-	mu     sync.Mutex // protects what follows, and the watchers of the messages
+	mu     sync.Mutex // protects the fields below, and the watchers of the messages
 	byID   map[string]*delivery
-	spools map[string]int // by process: the messages that may have to be settled from its spool
+	spools map[string]int // by process: how many messages may need its spool to be settled
 }
 
 func (l *live) add(m *delivery) {
@@ -31,34 +32,34 @@ func (l *live) add(m *delivery) {
 	l.byID[m.new.ID] = m
 }
 
-// remove tells those who watch the message.
+// remove removes a message and tells its watchers.
 func (l *live) remove(m *delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byID[m.new.ID] == m {
 		delete(l.byID, m.new.ID)
 	}
-	m.tellLocked()
+	m.notifyWatchersLocked()
 }
 
-// tell tells those who watch the message that it is queued again.
-func (l *live) tell(m *delivery) {
+// notifyWatchers tells the watchers of a message that it is queued again.
+func (l *live) notifyWatchers(m *delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m.tellLocked()
+	m.notifyWatchersLocked()
 }
 
-func (m *delivery) tellLocked() {
+func (m *delivery) notifyWatchersLocked() {
 	for c := range m.watchers {
 		select {
 		case c <- m.new.ID:
-		default: // it has room for each of its messages twice
+		default: // full: the channel buffers two of each message
 		}
 	}
 }
 
-// watch has the id of a message sent to c when the message ends or is queued again.
-// It returns nil when the message is not live.
+// watch sends the id of a message to c when the message ends or is queued again. It
+// returns nil if the message is not live.
 func (l *live) watch(id string, c chan<- string) *delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,15 +80,15 @@ func (l *live) unwatch(m *delivery, c chan<- string) {
 	delete(m.watchers, c)
 }
 
-// process reports whether a live message needs the spool of a process.
-func (l *live) process(id string) bool {
+// needsSpool reports whether a live message needs the spool of a process.
+func (l *live) needsSpool(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.spools[id] > 0
 }
 
-// needs counts the messages that need the spool of a process.
-func (l *live) needs(process string, n int) {
+// addSpoolNeed adds n to the number of messages that need the spool of a process.
+func (l *live) addSpoolNeed(process string, n int) {
 	if process == "" {
 		return
 	}
@@ -101,15 +102,15 @@ func (l *live) needs(process string, n int) {
 	}
 }
 
-// get returns nil for a message that is neither queued nor running.
+// get returns a queued or running message, nil if it is neither.
 func (l *live) get(id string) *delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.byID[id]
 }
 
-// keyLocks lets one sender at a time have an idempotency key, or an id: of those
-// that come at once the first is accepted, the others find it.
+// keyLocks gives an idempotency key or an id to one sender at a time: of several equal
+// messages the first is accepted, and the others find it.
 type keyLocks struct {
 	mu   sync.Mutex
 	held map[string]*keyLock
@@ -120,8 +121,8 @@ type keyLock struct {
 	users int
 }
 
-// lock returns when the key is the caller's, who calls unlock. The empty key is
-// everybody's.
+// lock waits until the key is free. The caller calls unlock. The empty key is never
+// locked.
 func (k *keyLocks) lock(key string) (unlock func()) {
 	if key == "" {
 		return func() {}

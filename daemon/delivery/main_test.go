@@ -33,13 +33,13 @@ func TestMain(m *testing.M) {
 
 var api = pool.Key{Team: "api", Session: "s"}
 
-// fakeTeam is a team's table whose agent is the scripted one.
+// fakeTeam returns the configuration of a team with the scripted agent.
 func fakeTeam(t *testing.T, name string) string {
 	t.Helper()
 	return fmt.Sprintf("env = { GORACE = \"atexit_sleep_ms=0\" }\n[teams.%s]\ndir = %q\ncommand = %q\n", name, t.TempDir(), claudetest.Install(t.TempDir()))
 }
 
-// configured is a configuration in directories of its own.
+// configured loads a configuration in new directories.
 func configured(t *testing.T, toml string) (config.Paths, *config.Config) {
 	t.Helper()
 	dir := t.TempDir()
@@ -67,7 +67,7 @@ func configured(t *testing.T, toml string) (config.Paths, *config.Config) {
 	return paths, cfg
 }
 
-// newDispatcher returns a Dispatcher with all that it needs but a daemon.
+// newDispatcher returns a Dispatcher with all that it needs, without a daemon.
 func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 	t.Helper()
 	paths, cfg := configured(t, toml)
@@ -91,7 +91,7 @@ func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 	conversations := conversation.New(s)
 	starter, err := agents.New(agents.Options{
 		Paths: paths, Prefix: "test", Config: current, Look: func() {}, Store: s, Conversations: conversations, Log: log,
-		Goroutines: &wg, Opened: closed, Serving: serving, Succeeded: func() bool { return false },
+		Goroutines: &wg, Opened: closed, Serving: serving, HasSuccessor: func() bool { return false },
 		Asked: approvals.Asked, Withdrawn: approvals.Withdrawn, Approvals: func(string) []ipc.Approval { return nil },
 		Waits:    func(message, process, on string) { d.TurnWaits(message, process, on) },
 		Teamless: func(k pool.Key) { d.HoldTeamless(k) }, NeedsSpool: func(process string) bool { return d.NeedsSpool(process) },
@@ -117,6 +117,6 @@ func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 	return New(Options{
 		Paths: paths, Config: current, Look: func() {}, Tidy: func() {}, Store: s, Conversations: conversations,
 		Approvals: approvals, Agents: starter, Pool: starter.Pool, Log: log,
-		Opened: closed, Serving: serving, Succeeded: func() bool { return false },
+		Opened: closed, Serving: serving, HasSuccessor: func() bool { return false },
 	})
 }

@@ -15,14 +15,14 @@ import (
 	"iris/pool/turn"
 )
 
-// maxPage is how many messages one answer lists; maxYear is before times end
-// that the journal can compare.
+// maxPage is the most messages that one answer lists; maxYear is the last year that the
+// journal can compare.
 const (
 	maxPage = 1000
 	maxYear = 2200
 )
 
-// stateOf says how far a live message is.
+// stateOf returns the state of a live message.
 func (d *Dispatcher) stateOf(m *delivery) ipc.MessageState {
 	st := ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Retried: m.retried.Load()}
 	if st.Position, _ = d.o.Pool.Position(m.new.ID); st.Position > 0 {
@@ -31,28 +31,28 @@ func (d *Dispatcher) stateOf(m *delivery) ipc.MessageState {
 	return st
 }
 
-// endedState answers for a message that is not live: it has ended, or it waits
-// for the next daemon.
+// endedState answers for a message that is not live: it has ended, or waits for the next
+// daemon.
 func (d *Dispatcher) endedState(ctx context.Context, id string) (any, error) {
 	m, err := d.o.Store.Message(id)
 	if err != nil {
 		return nil, d.o.Store.LookupError(id, err)
 	}
 	if !m.State.Ended() {
-		return d.comeBack(ctx, fault.Stopping(conversation.Of(&m), id))
+		return d.reconnectLater(ctx, fault.Stopping(conversation.Of(&m), id))
 	}
 	return ipc.MessageState{ID: id, State: string(m.State)}, nil
 }
 
-// which finds the message that a call names. When that one is being accepted it
-// waits until this is done, or refused.
-func (d *Dispatcher) which(c *ipc.Call) (string, error) {
+// messageID returns the id of the message that a call names. While that message is being
+// accepted, it waits until the message is on disk or refused.
+func (d *Dispatcher) messageID(c *ipc.Call) (string, error) {
 	var p ipc.MessageRef
 	if err := c.Bind(&p); err != nil {
 		return "", err
 	}
 	if p.ID != "" {
-		d.inflight.ids.accepting.lock(p.ID)() // or its sender could hear of none, and it be accepted then
+		d.inflight.ids.accepting.lock(p.ID)() // else the answer could be not-found for a message that is then accepted
 		return p.ID, nil
 	}
 	k, err := d.key(p.Team, p.Session)
@@ -71,9 +71,9 @@ func (d *Dispatcher) which(c *ipc.Call) (string, error) {
 	return "", fault.New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("team %s: no message of it has ended", k))
 }
 
-// Result answers message.result as message.send would have been answered.
+// Result answers message.result, with the answer that message.send gets.
 func (d *Dispatcher) Result(_ context.Context, c *ipc.Call) (any, error) {
-	id, err := d.which(c)
+	id, err := d.messageID(c)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (d *Dispatcher) List(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	limit := f.Limit
-	f.Limit++ // to see whether there are more
+	f.Limit++ // shows whether there are more
 	list := ipc.MessageList{Messages: []ipc.Message{}}
 	for m, err := range d.o.Store.List(f) {
 		if damage, ok := errors.AsType[*journal.DamageError](err); ok && damage.ID != "" {
@@ -149,9 +149,9 @@ func (d *Dispatcher) wireMessage(m *journal.Message) ipc.Message {
 	return w
 }
 
-// Show answers message.show: all that is known of a message but its texts.
+// Show answers message.show: all that is known about a message except its texts.
 func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
-	id, err := d.which(c)
+	id, err := d.messageID(c)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
 	return d.locate(w, m.Session), nil
 }
 
-// locate adds where the conversation of a message is.
+// locate adds the directory and the transcript of a message's conversation.
 func (d *Dispatcher) locate(w ipc.Message, session string) ipc.Message {
 	s, ok, err := d.o.Conversations.Get(pool.Key{Team: w.Team, Session: session})
 	if err == nil && ok {
@@ -209,8 +209,8 @@ func (d *Dispatcher) locate(w ipc.Message, session string) ipc.Message {
 	return w
 }
 
-// Cancel answers message.cancel: a message that waits is gone at once, a turn is
-// interrupted and its agent kept. Whoever waits for it is told.
+// Cancel answers message.cancel. A waiting message ends at once; a running turn is
+// interrupted, and its agent stays. The waiting calls are told.
 func (d *Dispatcher) Cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.MessageID
 	if err := c.Bind(&p); err != nil {
@@ -223,7 +223,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, none
 	}
 	if m.orphan.Load() != nil {
-		e := fault.New(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent that a daemon before this one has left", m.key(), p.ID))
+		e := fault.New(ipc.CodeFull, "orphan", fmt.Errorf("team %s: message %s runs in an agent of an earlier daemon", m.key(), p.ID))
 		e.Data.Hint = fmt.Sprintf(`"%s" ends that agent`, fault.Command("kill", m.key()))
 		return nil, fault.WithID(e, p.ID)
 	}
@@ -242,8 +242,8 @@ func (d *Dispatcher) Cancel(ctx context.Context, c *ipc.Call) (any, error) {
 	return d.endedState(ctx, p.ID)
 }
 
-// Retry answers message.retry: an unknown message gets another attempt, the text of any
-// other is sent once more as a new message.
+// Retry answers message.retry. An unknown message gets another attempt; the text of any
+// other message is sent as a new message.
 func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Retry
 	if err := c.Bind(&p); err != nil {
@@ -278,19 +278,19 @@ func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	n.Options.RetryOf = p.ID
-	_, st, err := d.accept(c, n, terms{ownID: p.NewID != ""})
+	_, st, err := d.accept(c, n, acceptOptions{ownID: p.NewID != ""})
 	if err != nil {
 		return nil, err
 	}
 	if st.ID == p.ID {
-		return nil, fault.WithID(fault.New(ipc.CodeConflict, "conflict", fmt.Errorf("key %q is that of message %s itself: it would not be sent again", p.Key, p.ID)), p.ID)
+		return nil, fault.WithID(fault.New(ipc.CodeConflict, "conflict", fmt.Errorf("message %s itself has the key %q: it would not be sent again", p.ID, p.Key)), p.ID)
 	}
 	return st, nil
 }
 
-// reattempt queues an unknown message again, before all that waits in its conversation,
-// as a person wants; once for each request. No other one of the message is under way
-// meanwhile.
+// reattempt queues an unknown message for another attempt, before all waiting messages of
+// its conversation. A repeated request does nothing. One call at a time does this for a
+// message.
 func (d *Dispatcher) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
 	defer d.inflight.ids.accepting.lock(p.ID)()
 	old, err := d.o.Store.Message(p.ID)
@@ -313,7 +313,7 @@ func (d *Dispatcher) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
 		old, err = d.o.Store.Reattempt(p.ID, again)
 		return err
 	})
-	if wrong, ok := errors.AsType[*journal.StateError](err); ok { // somebody has resolved it
+	if wrong, ok := errors.AsType[*journal.StateError](err); ok { // somebody else has resolved it
 		return nil, fault.NotEnded(k, p.ID, string(wrong.From))
 	}
 	if err != nil {
@@ -340,7 +340,7 @@ func (d *Dispatcher) Resolve(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	m, err := d.o.Store.Resolve(p.ID, journal.End{State: state, At: time.Now(), By: "a person", Note: p.Note})
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok {
-		return nil, fault.WithID(fault.New(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only one that is unknown can be resolved", p.ID, wrong.From)), p.ID)
+		return nil, fault.WithID(fault.New(ipc.CodeUsage, "not-unknown", fmt.Errorf("message %s is %s: only an unknown message can be resolved", p.ID, wrong.From)), p.ID)
 	}
 	if err != nil {
 		return nil, d.o.Store.LookupError(p.ID, err)
@@ -349,9 +349,8 @@ func (d *Dispatcher) Resolve(_ context.Context, c *ipc.Call) (any, error) {
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil
 }
 
-// hold bars the conversation of a message that is unknown until somebody
-// resolves it, which may have been done already. One that was for a single
-// message has nothing more to bar.
+// hold holds the conversation of an unknown message until somebody resolves the message,
+// which may have happened already. A conversation for a single message needs no hold.
 func (d *Dispatcher) hold(m *delivery) {
 	d.holds.mu.Lock()
 	defer d.holds.mu.Unlock()
@@ -361,7 +360,7 @@ func (d *Dispatcher) hold(m *delivery) {
 	}
 }
 
-// unhold lets a conversation go on unless another unknown message holds it, or its team is
+// unhold releases a conversation, unless another unknown message holds it or its team is
 // not in the configuration.
 func (d *Dispatcher) unhold(k pool.Key) {
 	d.holds.mu.Lock()

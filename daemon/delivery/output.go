@@ -11,17 +11,17 @@ import (
 	"iris/pool/claude"
 )
 
-// output is what one attempt of a message writes. What clients see as Seq counts the
-// attempts too, in the bits from ipc.SeqBits on, so that it only grows.
+// output is the output of one attempt of a message. The Seq that clients see has the
+// attempt in the bits from ipc.SeqBits on, so that it always grows.
 type output struct {
 	*claude.Stream
 	attempt int // from 1
 }
 
-// seq is the Seq of something in the stream, as clients see it.
+// seq turns a Seq of the stream into the Seq that clients see.
 func (o output) seq(n int64) int64 { return int64(o.attempt-1)<<ipc.SeqBits + n }
 
-// after is the Seq in the stream that a client has seen last; 0 where that was in
+// after turns the last Seq that a client has seen into one of the stream; 0 if it is of
 // another attempt.
 func (o output) after(seen int64) int64 {
 	if n := seen - o.seq(0); 0 <= n && n < 1<<ipc.SeqBits {
@@ -30,8 +30,8 @@ func (o output) after(seen int64) int64 {
 	return 0
 }
 
-// attach has the output of a message given to c when its turn begins, or now
-// when it has. Whoever attaches later than that begins after a Seq.
+// attach sends the output of the message to c when the turn begins, or now if it has begun.
+// The output starts after a Seq that the client has seen.
 func (m *delivery) attach(c chan output, after int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,21 +49,20 @@ func (m *delivery) attach(c chan output, after int64) {
 		seen := output{attempt: m.attempts}.after(after)
 		st, err := claude.OpenStream(m.d.o.Agents.Follower, m.d.o.Paths.Spool, a.Process, a.Offset, a.UUID, seen, 0)
 		m.opened(c, st, err)
-	} else if m.running && m.agent != nil { // else rejoin opens it
+	} else if m.running && m.agent != nil { // otherwise rejoin opens it
 		m.openFor(c, after)
 	}
 }
 
-// detach ends attach. What c holds is its owner's to close.
+// detach ends attach. The owner of c closes an output that is still in it.
 func (m *delivery) detach(c chan output) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.streams, c)
 }
 
-// open gives those who are attached the output of the turn that begins, or what
-// they have not had of one that the program before this one has begun. The caller
-// holds mu.
+// open sends the output of the running turn to all attached channels. For a turn that the
+// program before this one began, it starts where the client was. The caller holds mu.
 func (m *delivery) open() {
 	for c, after := range m.streams {
 		m.openFor(c, after)
@@ -75,7 +74,7 @@ func (m *delivery) openFor(c chan output, after int64) {
 	m.opened(c, st, err)
 }
 
-// opened gives one of them a stream, in place of one that it has not taken.
+// opened sends a stream to c, in place of an older one that was not received.
 func (m *delivery) opened(c chan output, st *claude.Stream, err error) {
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -91,24 +90,25 @@ func (m *delivery) opened(c chan output, st *claude.Stream, err error) {
 	c <- output{st, m.attempts}
 }
 
-// keepOutput keeps what a turn has written that an earlier daemon began.
+// keepOutput keeps the output of a turn that an earlier daemon began.
 func (m *delivery) keepOutput(st *claude.Stream, err error) {
 	if err == nil {
-		m.d.inflight.recent.keep(m.new.ID, output{st, m.attempts})
+		m.d.inflight.outputs.keep(m.new.ID, output{st, m.attempts})
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		m.d.o.Log.Warn("output not kept", "message", m.new.ID, "err", err)
 	}
 }
 
 const (
-	recentFor  = 10 * time.Minute
-	recentMost = 100
+	keepOutputFor  = 10 * time.Minute
+	maxKeptOutputs = 100
 )
 
-// recent keeps the output of turns whose reader may come back: it went before the
-// end, or its daemon did. Each is kept for recentFor, and recentMost of them, also
-// when the file is gone from its directory; none when the disk has no room.
-type recent struct {
+// outputCache keeps the output of turns whose client may reconnect: the client, or an
+// earlier daemon, went away before the end. It keeps at most maxKeptOutputs, each for
+// keepOutputFor, even after the file was removed from its directory. When the disk is full
+// it is emptied.
+type outputCache struct {
 	mu   sync.Mutex
 	kept []keptOutput // the oldest first
 }
@@ -119,71 +119,72 @@ type keptOutput struct {
 	timer *time.Timer
 }
 
-// keep takes a stream over. Of two of one message it keeps the one that is
-// further behind.
-func (r *recent) keep(id string, st output) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := r.findLocked(id); i >= 0 {
-		if old := r.kept[i].from; st.attempt < old.attempt || st.attempt == old.attempt && old.Seq() <= st.Seq() {
+// keep takes over a stream. Of two streams of one message it keeps the one with more left
+// to read.
+func (c *outputCache) keep(id string, st output) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := c.findLocked(id); i >= 0 {
+		if old := c.kept[i].from; st.attempt < old.attempt || st.attempt == old.attempt && old.Seq() <= st.Seq() {
 			st.Close()
 			return
 		}
-		r.dropLocked(i)
+		c.dropLocked(i)
 	}
-	if len(r.kept) == recentMost {
-		r.dropLocked(0)
+	if len(c.kept) == maxKeptOutputs {
+		c.dropLocked(0)
 	}
-	timer := time.AfterFunc(recentFor, func() { r.drop(id, st) })
-	r.kept = append(r.kept, keptOutput{id, st, timer})
+	timer := time.AfterFunc(keepOutputFor, func() { c.drop(id, st) })
+	c.kept = append(c.kept, keptOutput{id, st, timer})
 }
 
-// forget drops what is kept of a message.
-func (r *recent) forget(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := r.findLocked(id); i >= 0 {
-		r.dropLocked(i)
-	}
-}
-
-func (r *recent) findLocked(id string) int {
-	return slices.IndexFunc(r.kept, func(k keptOutput) bool { return k.id == id })
-}
-
-func (r *recent) dropLocked(i int) {
-	r.kept[i].timer.Stop()
-	r.kept[i].from.Close()
-	r.kept = slices.Delete(r.kept, i, i+1)
-}
-
-func (r *recent) drop(id string, st output) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := r.findLocked(id); i >= 0 && r.kept[i].from == st {
-		r.dropLocked(i)
+// forget drops the output of a message.
+func (c *outputCache) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := c.findLocked(id); i >= 0 {
+		c.dropLocked(i)
 	}
 }
 
-// again returns a reader of what is kept of a message, without a stream for nothing.
-func (r *recent) again(id string, after int64) (output, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	i := r.findLocked(id)
+func (c *outputCache) findLocked(id string) int {
+	return slices.IndexFunc(c.kept, func(k keptOutput) bool { return k.id == id })
+}
+
+func (c *outputCache) dropLocked(i int) {
+	c.kept[i].timer.Stop()
+	c.kept[i].from.Close()
+	c.kept = slices.Delete(c.kept, i, i+1)
+}
+
+func (c *outputCache) drop(id string, st output) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := c.findLocked(id); i >= 0 && c.kept[i].from == st {
+		c.dropLocked(i)
+	}
+}
+
+// reopen returns a new reader of the kept output of a message. If none is kept, it has no
+// stream.
+func (c *outputCache) reopen(id string, after int64) (output, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := c.findLocked(id)
 	if i < 0 {
 		return output{}, nil
 	}
-	o := r.kept[i].from
+	o := c.kept[i].from
 	var err error
 	o.Stream, err = o.Again(o.after(after))
 	return o, err
 }
 
-// close lets go of all.
-func (r *recent) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for len(r.kept) > 0 {
-		r.dropLocked(0)
+// close drops all outputs.
+func (c *outputCache) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.kept) > 0 {
+		c.dropLocked(0)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"iris/pool/claude"
 )
 
-// A reader may come back before the agent that was handed over is taken up.
+// A client may reconnect before its agent is adopted.
 func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
 	d := newDispatcher(t, fakeTeam(t, "api"))
 	m := d.newDelivery(journal.New{ID: d.inflight.ids.next(time.Now()), Team: "api", Body: []byte("slow:100000:1ms"), At: time.Now()})

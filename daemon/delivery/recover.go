@@ -16,10 +16,10 @@ import (
 	"iris/pool/claude"
 )
 
-// Recover takes up what an earlier daemon has left: agents that finish their
-// turns, messages whose turn had begun, and messages that wait. It is done
-// before the socket answers, and may be cut short and done again at any point. Of the
-// program before this one it gets what the pool was, nil for none, and each agent.
+// Recover takes up the agents and messages of an earlier daemon: agents that finish their
+// turns, messages whose turn had begun, and messages that wait. It runs before the socket
+// answers. It may be interrupted at any point and run again. h is the pool of the program
+// before this one, nil if there was none, and handed returns the state of each agent.
 func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claude.Handed) error {
 	last, err := d.o.Store.LastID()
 	if err != nil {
@@ -37,7 +37,7 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 		return err
 	}
 	for _, l := range left {
-		d.o.Agents.Fence(l)
+		d.o.Agents.WatchOrphan(l)
 	}
 	if err := d.recoverUnknown(); err != nil {
 		return err
@@ -49,8 +49,8 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 	return nil
 }
 
-// readable tells a damaged message, which is reported and passed over, from an
-// error that ends the recovery.
+// readable reports whether a message could be read. A damaged message is logged and passed
+// over; any other error is fatal and ends the recovery.
 func (d *Dispatcher) readable(err error) (ok bool, fatal error) {
 	if damage, is := errors.AsType[*journal.DamageError](err); is && damage.ID != "" {
 		d.o.Log.Error("message passed over", "message", damage.ID, "err", err)
@@ -59,13 +59,13 @@ func (d *Dispatcher) readable(err error) (ok bool, fatal error) {
 	return err == nil, err
 }
 
-// recoverRunning settles the messages whose turn had begun. One whose agent
-// still lives waits for the end of that.
+// recoverRunning settles the messages whose turn had begun. If the agent still lives, the
+// message is settled when the turn is over.
 func (d *Dispatcher) recoverRunning(left map[string]*agents.Orphan) error {
 	for msg, err := range d.o.Store.Running() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok || d.o.Agents.HasTurn(msg.Last().Process, msg.ID) { // the latter goes on, or has ended by now
+		} else if !ok || d.o.Agents.HasTurn(msg.Last().Process, msg.ID) { // its adopted agent goes on with it, or has ended it by now
 			continue
 		}
 		m := d.restored(&msg)
@@ -73,7 +73,7 @@ func (d *Dispatcher) recoverRunning(left map[string]*agents.Orphan) error {
 			last := msg.Last()
 			m.orphan.Store(&last)
 			l.Key, l.Turn, l.Settle = m.key(), &last, m.settleOrphan
-			m.needs(l.Process)
+			m.needSpool(l.Process)
 			d.inflight.live.add(m)
 			continue
 		}
@@ -84,7 +84,7 @@ func (d *Dispatcher) recoverRunning(left map[string]*agents.Orphan) error {
 	return nil
 }
 
-// restored is the delivery of a message that an earlier daemon accepted.
+// restored returns the delivery of a message that an earlier daemon accepted.
 func (d *Dispatcher) restored(msg *journal.Message) *delivery {
 	m := d.newDelivery(journal.New{
 		ID: msg.ID, Team: msg.Team, Session: msg.Session, Options: msg.Options, At: msg.Accepted(),
@@ -95,11 +95,11 @@ func (d *Dispatcher) restored(msg *journal.Message) *delivery {
 	return m
 }
 
-// closed is the recorded of every message that is on disk already.
+// closed is the field recorded of every message that is on disk already.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// recoverUnknown bars the conversations that an unknown message holds, and queues those
-// again whose senders want that and that an earlier iris has left.
+// recoverUnknown holds the conversations whose unknown messages have on_unknown = hold. It
+// queues unknown messages with on_unknown = retry that an earlier version of iris left.
 func (d *Dispatcher) recoverUnknown() error {
 	for msg, err := range d.o.Store.Unresolved() {
 		if ok, err := d.readable(err); err != nil {
@@ -119,17 +119,17 @@ func (d *Dispatcher) recoverUnknown() error {
 	return nil
 }
 
-// many is how many messages leave so much garbage when they are taken up that
-// it is given back at once.
+// many is how many recovered messages leave so much garbage that its memory is given back
+// at once.
 const many = 1000
 
-// recoverQueued hands what waits to the pool, first come first.
+// recoverQueued submits the queued messages in the order of their acceptance.
 func (d *Dispatcher) recoverQueued() error {
 	n := 0
 	for msg, err := range d.o.Store.Queued() {
 		if ok, err := d.readable(err); err != nil {
 			return err
-		} else if !ok || d.inflight.live.get(msg.ID) != nil { // the latter was put back a moment ago
+		} else if !ok || d.inflight.live.get(msg.ID) != nil { // recoverRunning has just put it back
 			continue
 		}
 		d.resume(d.restored(&msg))
@@ -141,21 +141,21 @@ func (d *Dispatcher) recoverQueued() error {
 	return nil
 }
 
-// resume hands a message that was accepted long ago to the pool, at its old place. It
-// reports false when the daemon can do no more for the message, which stays queued for
-// the next one.
+// resume submits an accepted message to the pool again, at its old place. It returns false
+// if the pool refuses it: the message stays queued for the next daemon.
 func (d *Dispatcher) resume(m *delivery) bool {
 	_, err := m.submit(pool.Turn{AcceptedSeq: m.order})
 	if err != nil {
 		d.o.Log.Error("message not taken up", "message", m.new.ID, "err", err)
-		m.end = ended{err: fault.Stopping(m.key(), m.new.ID)}
+		m.end = outcome{err: fault.Stopping(m.key(), m.new.ID)}
 		m.close()
 	}
 	return err == nil
 }
 
-// settle ends a message from what its agent, which is gone or done with it, has
-// written; or puts it back to its place when that proves that its turn never began.
+// settle ends a message by what the spool of its agent says. The agent is gone, or its turn
+// is over. If the spool shows that the turn never began, settle puts the message back to its
+// place in the queue.
 func (m *delivery) settle(a journal.Attempt) error {
 	e, again, err := m.d.evidence(m, a)
 	if err != nil {
@@ -191,8 +191,7 @@ func (m *delivery) settle(a journal.Attempt) error {
 	return nil
 }
 
-// settleOrphan settles the message of an orphan that has gone, or whose turn is
-// over.
+// settleOrphan settles the message of an orphan that is gone, or whose turn is over.
 func (m *delivery) settleOrphan() {
 	m.mu.Lock()
 	err := m.settle(*m.orphan.Load())
@@ -200,14 +199,14 @@ func (m *delivery) settleOrphan() {
 		err = m.settle(*m.orphan.Load())
 	}
 	if err == nil {
-		m.needs("")
+		m.needSpool("")
 	}
 	over := m.over
 	m.mu.Unlock()
 	switch {
 	case err != nil:
 		m.d.o.Log.Error("message not settled", "message", m.new.ID, "err", err)
-		m.end = ended{err: fault.Lost(m.key(), m.new.ID)}
+		m.end = outcome{err: fault.Lost(m.key(), m.new.ID)}
 		m.close()
 	case over:
 		m.close()
@@ -217,19 +216,19 @@ func (m *delivery) settleOrphan() {
 	}
 }
 
-// evidence is how a turn ended whose daemon and agent are gone; again is set
-// when it never began. The error says that nobody can look at present.
-func (d *Dispatcher) evidence(m *delivery, a journal.Attempt) (e ended, again bool, err error) {
+// evidence reads from the spool how a turn of an earlier daemon ended; again is set if it
+// never began. An error means that the spool cannot be read at present.
+func (d *Dispatcher) evidence(m *delivery, a journal.Attempt) (e outcome, again bool, err error) {
 	ev, _, err := d.o.Agents.ReadSpool(&a)
 	switch {
 	case claude.Scarce(err):
-		return ended{}, false, err
+		return outcome{}, false, err
 	case err == nil && ev.Result != nil:
 		e := m.verdict(ev.Result, nil)
 		e.outputEnd, e.own = ev.End, append(ev.Own, ev.Later...)
 		return e, false, nil
 	case err == nil && ev.NotBegun && a.Boot == d.o.Boot && d.o.Boot != "":
-		return ended{}, true, nil
+		return outcome{}, true, nil
 	}
 	why := "its agent ended without a result while no daemon was there"
 	if errors.Is(err, fs.ErrNotExist) {
@@ -238,5 +237,5 @@ func (d *Dispatcher) evidence(m *delivery, a journal.Attempt) (e ended, again bo
 		why = "the output of its agent cannot be read: " + err.Error()
 	}
 	unknown := fault.Of(m.key(), m.new.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, why))
-	return ended{state: journal.Unknown, err: unknown}, false, nil
+	return outcome{state: journal.Unknown, err: unknown}, false, nil
 }

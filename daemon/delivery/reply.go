@@ -12,7 +12,7 @@ import (
 	"iris/pool/turn"
 )
 
-// reply is what a client sees of a turn that the agent ended by its own word.
+// reply is the answer to a client about a turn that ended with a result of the agent.
 func (d *Dispatcher) reply(k pool.Key, id string, res *turn.Result, callerKeys []string) ipc.Reply {
 	t, err := d.team(k.Team)
 	outcome := res.Outcome
@@ -37,12 +37,12 @@ func (d *Dispatcher) reply(k pool.Key, id string, res *turn.Result, callerKeys [
 	case outcome == turn.RateLimited && !res.Resets.IsZero():
 		r.Hint = fmt.Sprintf("try again at %s; the conversation is kept", res.Resets.Local().Format("2006-01-02 15:04 MST"))
 	case res.Reason == turn.RefusedAgain:
-		r.Hint = fmt.Sprintf(`when it is what the conversation holds, "%s" takes that back, "%s" begins a new one`,
+		r.Hint = fmt.Sprintf(`if the cause is in the conversation, "%s" takes that back, "%s" begins a new one`,
 			fault.Command("session rewind", k), fault.Command("session reset", k))
 	case outcome != turn.Denied:
 	case res.Reason == turn.ApprovalLost:
 		r.Hint = "send it again to be asked anew"
-	case res.Reason == turn.Decided: // somebody wanted that
+	case res.Reason == turn.Decided: // a person or the deadline denied it
 	case t.Approvals == "ask":
 	default:
 		r.Hint = fmt.Sprintf("allow the tool in %s/.claude/settings.json, or by args of team %s; approvals = \"ask\" asks you", t.Dir, t.Name)
@@ -50,8 +50,8 @@ func (d *Dispatcher) reply(k pool.Key, id string, res *turn.Result, callerKeys [
 	return r
 }
 
-// loginHint says how the agents of a team get credentials; a key that the
-// caller's shell has and the agents have not is named.
+// loginHint says how the agents of a team get credentials. It names the keys that the
+// caller's shell has and the agents do not have.
 func (d *Dispatcher) loginHint(t *config.Team, callerKeys []string) string {
 	vars, err := d.o.Agents.Env.Build(t, d.o.Paths.Socket)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"iris/pool/turn"
 )
 
-// What a hint says between its quotes can be pasted into a shell.
+// A command that a hint quotes can be pasted into a shell.
 func TestLoginHintNamesDirectoriesAsAShellTakesThem(t *testing.T) {
 	d := newDispatcher(t, "")
 	for _, c := range []struct{ got, want string }{

@@ -14,8 +14,8 @@ import (
 	"iris/pool/turn"
 )
 
-// Send answers message.send: it accepts the message, says its id and place, and
-// waits for the end. A caller that goes away ends only the waiting.
+// Send answers message.send: it accepts the message, reports its id and position, and waits
+// for the end. If the caller goes away, only the waiting ends.
 func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Send
 	if err := c.Bind(&p); err != nil {
@@ -28,7 +28,7 @@ func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := terms{ifIdle: p.IfBusy == "fail", waits: true, ownID: p.ID != ""}
+	t := acceptOptions{ifIdle: p.IfBusy == "fail", waits: true, ownID: p.ID != ""}
 	if p.Stream {
 		t.streams = d.newStreamer(c, p.Partial, p.Place)
 		defer t.streams.close()
@@ -37,7 +37,7 @@ func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m == nil { // its key is that of a message that has ended
+	if m == nil { // a message with the same key or id has ended already
 		c.Notify(ipc.NotifyState, st)
 		if t.streams != nil {
 			t.streams.id = st.ID
@@ -45,10 +45,10 @@ func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 		}
 		return d.recall(st.ID, p.EnvKeys)
 	}
-	return d.outcome(ctx, c, m, t.streams, &p)
+	return d.awaitEnd(ctx, c, m, t.streams, &p)
 }
 
-// Submit answers message.submit: the message is on disk, and nobody waits.
+// Submit answers message.submit when the message is on disk.
 func (d *Dispatcher) Submit(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Send
 	if err := c.Bind(&p); err != nil {
@@ -61,16 +61,16 @@ func (d *Dispatcher) Submit(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, st, err := d.accept(c, n, terms{ifIdle: p.IfBusy == "fail", ownID: p.ID != ""})
+	_, st, err := d.accept(c, n, acceptOptions{ifIdle: p.IfBusy == "fail", ownID: p.ID != ""})
 	if err != nil {
 		return nil, err
 	}
 	return st, nil
 }
 
-// outcome waits for the end of a message and answers with it. Meanwhile s, which may
-// be nil, sends what its agent writes.
-func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
+// awaitEnd waits for the end of a message and answers with it. Meanwhile s, unless it is
+// nil, sends the output of the agent.
+func (d *Dispatcher) awaitEnd(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
 	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
 	if s != nil {
 		if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
@@ -79,11 +79,11 @@ func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *s
 	}
 	select {
 	case <-m.done:
-	case <-d.o.Left:
-		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
+	case <-d.o.TurnsLeft:
+		return d.reconnectLater(ctx, fault.Left(m.key(), m.new.ID))
 	case <-ctx.Done():
 		select {
-		case <-m.done: // the daemon stops, and that is how this turn ended
+		case <-m.done: // the daemon stops, and the stop has ended this turn
 		default:
 			d.o.Pool.Detach(m.new.ID)
 			return nil, ctx.Err()
@@ -91,7 +91,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *s
 	}
 	switch {
 	case m.end.err != nil && m.end.state == "":
-		return d.comeBack(ctx, m.end.err)
+		return d.reconnectLater(ctx, m.end.err)
 	case m.end.err != nil:
 		return nil, m.end.err
 	}
@@ -100,48 +100,48 @@ func (d *Dispatcher) outcome(ctx context.Context, c *ipc.Call, m *delivery, s *s
 	return reply, nil
 }
 
-// comeBack tells a client that its message lives on without this daemon. When
-// another one follows it is not told, but cut off: it asks that one.
-func (d *Dispatcher) comeBack(ctx context.Context, err error) (any, error) {
-	if d.o.Succeeded() {
+// reconnectLater tells a client that its message goes on without this daemon. If another
+// daemon follows, the client is not told: it is cut off, and asks that daemon.
+func (d *Dispatcher) reconnectLater(ctx context.Context, err error) (any, error) {
+	if d.o.HasSuccessor() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	return nil, err
 }
 
-// terms are what the sender of a message wants of its acceptance.
-type terms struct {
-	ifIdle  bool      // not when its conversation has something to do
-	waits   bool      // for the end
-	ownID   bool      // the id is its sender's
-	streams *streamer // of its output; may be nil
+// acceptOptions says how a message is accepted.
+type acceptOptions struct {
+	ifIdle  bool      // only if its conversation has nothing to do
+	waits   bool      // the sender waits for the end
+	ownID   bool      // the sender has made the id
+	streams *streamer // gets the output; may be nil
 }
 
-// accept takes a message in, unless its sender has hung up: who was not told of
-// an id may believe that there is no message. The delivery is nil when the message
-// has the key, or the id, of one that has ended already.
-func (d *Dispatcher) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc.MessageState, error) {
+// accept accepts a message, unless its sender has hung up: a sender that got no id must be
+// able to rely on there being no message. The delivery is nil if a message with the same
+// key or id has ended already.
+func (d *Dispatcher) accept(c *ipc.Call, n journal.New, o acceptOptions) (*delivery, ipc.MessageState, error) {
 	defer d.inflight.keys.lock(n.Options.Key)()
 	defer d.inflight.ids.accepting.lock(n.ID)()
-	found, err := d.find(n, w)
+	found, err := d.find(n, o)
 	if err != nil {
 		return nil, ipc.MessageState{}, err
 	}
 	if found.Existing {
-		return d.existing(c, &found, w.waits)
+		return d.existing(c, &found, o.waits)
 	}
 	if err := d.checkSpace(); err != nil {
 		return nil, ipc.MessageState{}, err
 	}
 	n.Gone = c.Gone
 	m := d.newDelivery(n)
-	t := pool.Turn{IfIdle: w.ifIdle}
-	m.eager = !w.waits // whoever does not wait for the answer gets the id at once
-	if w.streams != nil {
-		m.attach(w.streams.opened, 0)
+	t := pool.Turn{IfIdle: o.ifIdle}
+	m.eager = !o.waits // a sender that does not wait gets the id at once
+	if o.streams != nil {
+		m.attach(o.streams.opened, 0)
 	}
-	if w.waits {
+	if o.waits {
 		t.Parent = d.o.Agents.Parent(c.Peer.PID)
 		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
 	}
@@ -156,14 +156,14 @@ func (d *Dispatcher) accept(c *ipc.Call, n journal.New, w terms) (*delivery, ipc
 	return m, st, nil
 }
 
-// find returns the message that n repeats: it has its key, or its sender has sent
-// it before with the same id and lost the daemon.
-func (d *Dispatcher) find(n journal.New, w terms) (found journal.Accepted, err error) {
-	if n.Options.Key != "" || w.ownID && d.onRecord(n.ID) {
+// find returns the message that n repeats: it has the same key, or the sender sent it
+// before with the same id and lost the daemon.
+func (d *Dispatcher) find(n journal.New, o acceptOptions) (found journal.Accepted, err error) {
+	if n.Options.Key != "" || o.ownID && d.onRecord(n.ID) {
 		found, err = d.o.Store.Find(n)
 	}
 	switch {
-	case errors.Is(err, journal.ErrExists), err == nil && !found.Existing && w.ownID && !d.inflight.ids.admit(n.ID, n.At):
+	case errors.Is(err, journal.ErrExists), err == nil && !found.Existing && o.ownID && !d.inflight.ids.admit(n.ID, n.At):
 		return found, d.otherID(n.ID)
 	case err != nil:
 		return found, d.o.Store.NotAccepted("", err)
@@ -171,21 +171,22 @@ func (d *Dispatcher) find(n journal.New, w terms) (found journal.Accepted, err e
 	return found, nil
 }
 
-// onRecord reports whether there is a message of that id, as far as can be read.
+// onRecord reports whether a message has that id. It also returns true if the message
+// cannot be read.
 func (d *Dispatcher) onRecord(id string) bool {
 	_, err := d.o.Store.Message(id)
 	return !errors.Is(err, journal.ErrNotFound)
 }
 
-// otherID offers an id in place of one that would not sort by time, since a clock
-// was set, or that another message has.
+// otherID refuses the id of a sender and offers another: the id does not sort by time, as
+// after a clock change, or another message has it.
 func (d *Dispatcher) otherID(id string) *ipc.Error {
 	e := fault.New(ipc.CodeConflict, "other-id", fmt.Errorf("the id %s does not follow those on record", id))
 	return fault.WithID(e, d.inflight.ids.next(time.Now()))
 }
 
-// refusal is what the sender of a message is told that the pool or the journal
-// has not taken. It has no id: nothing of it is left.
+// refusal is the error for the sender of a message that the pool or the journal refused.
+// It names no id, since nothing of the message is kept.
 func (d *Dispatcher) refusal(m *delivery, err error) error {
 	if e, ok := errors.AsType[*ipc.Error](err); ok {
 		return e
@@ -193,7 +194,7 @@ func (d *Dispatcher) refusal(m *delivery, err error) error {
 	return fault.Of(m.key(), "", err)
 }
 
-// existing answers for a message whose key is known.
+// existing answers for a message that find has found.
 func (d *Dispatcher) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*delivery, ipc.MessageState, error) {
 	st := ipc.MessageState{ID: found.ID, State: string(found.State), Existing: found.Options.Key != "" || found.Pruned}
 	if found.Pruned && waits {
@@ -207,7 +208,7 @@ func (d *Dispatcher) existing(c *ipc.Call, found *journal.Accepted, waits bool) 
 	return m, st, nil
 }
 
-// newMessage checks what is to be sent, and makes its record.
+// newMessage checks the parameters of a message, and makes its record.
 func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
 	var n journal.New
 	body, err := bodyOf(p)
@@ -222,7 +223,7 @@ func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
 		return n, err
 	}
 	if conversation.IsFresh(k) {
-		return n, fault.New(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q is that of a single message and takes no other", p.Session))
+		return n, fault.New(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q belongs to a single message and takes no other", p.Session))
 	}
 	if err := d.checkVariant(k.Team, p); err != nil {
 		return n, err
@@ -250,9 +251,10 @@ func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
 	return n, nil
 }
 
-// large is the size of a text from which on memory is given back afterwards.
+// large is the size above which the memory of a text is given back afterwards.
 const large = 64 << 10
 
+// count adds an ended turn to the totals.
 func (d *Dispatcher) count(size int64, res *turn.Result) {
 	if size > large || res != nil && len(res.Text) > large {
 		d.o.Tidy()

@@ -10,13 +10,13 @@ import (
 	"iris/ipc"
 )
 
-// checkSpace refuses a message while no turn could begin for want of room on the disk. What
-// was accepted before waits for room.
+// checkSpace refuses a message while the disk has no space for a turn. Accepted messages
+// wait for space.
 func (d *Dispatcher) checkSpace() error {
 	dir := d.o.Paths.State
 	var st unix.Statfs_t
 	if unix.Statfs(dir, &st) != nil {
-		return nil // what is wrong there is said by whoever writes there
+		return nil // the next write there reports the error
 	}
 	free := int64(st.Bavail) * int64(st.Bsize)
 	if free >= config.LeastFree {

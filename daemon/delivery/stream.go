@@ -14,11 +14,11 @@ import (
 	"iris/pool/claude"
 )
 
-// tellEvery is how often a place in the queue is told, at most.
-const tellEvery = 100 * time.Millisecond
+// positionEvery is the shortest time between two reports of a position in the queue.
+const positionEvery = 100 * time.Millisecond
 
-// Stream answers message.stream. It reads what the agent has written from the
-// spool's file, no faster than the client takes it.
+// Stream answers message.stream. It reads the output from the agent's spool, no faster than
+// the client takes it.
 func (d *Dispatcher) Stream(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Stream
 	if err := c.Bind(&p); err != nil {
@@ -39,18 +39,18 @@ func (d *Dispatcher) Stream(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	select {
-	case <-d.o.Left:
-		return d.comeBack(ctx, fault.Left(m.key(), m.new.ID))
+	case <-d.o.TurnsLeft:
+		return d.reconnectLater(ctx, fault.Left(m.key(), m.new.ID))
 	default:
 	}
 	if m.end.err != nil && m.end.state == "" {
-		return d.comeBack(ctx, m.end.err)
+		return d.reconnectLater(ctx, m.end.err)
 	}
 	return ipc.StreamEnd{Seq: s.seq}, nil
 }
 
-// A streamer sends one client what agents write in the turns of its messages. It
-// belongs to the goroutine of the call.
+// A streamer sends the output of a message to one client. It belongs to the goroutine of
+// the call.
 type streamer struct {
 	d       *Dispatcher
 	call    *ipc.Call
@@ -59,25 +59,25 @@ type streamer struct {
 
 	id     string
 	seq    int64
-	missed int64            // what follows seq up to here is not kept, which the client has not been told
-	told   ipc.MessageState // of its place
-	inside bool             // a long line is under way
-	skips  bool             // and is left out
+	missed int64            // end of a gap after seq that the client has not been told of; 0 without one
+	told   ipc.MessageState // the last position that was sent
+	inside bool             // the client has had a part of a long line
+	skips  bool             // that line is left out
 
-	opened chan output // has room for that of the attempt that has begun last
-	now    output      // without a stream before there is one
-	whole  bool        // all that now has was sent
+	opened chan output // buffers the output of the last attempt that has begun
+	now    output      // has no stream before the first attempt begins
+	whole  bool        // all output of now was sent
 }
 
 func (d *Dispatcher) newStreamer(c *ipc.Call, partial, place bool) *streamer {
 	return &streamer{d: d, call: c, partial: partial, place: place, opened: make(chan output, 1)}
 }
 
-// close ends the reading. What was not sent is kept for a while: the client may come
-// back. The delivery must have been left.
+// close ends the reading. Output that was not sent is kept for a while: the client may
+// reconnect. The streamer must be detached from its delivery.
 func (s *streamer) close() {
 	if s.now.Stream != nil && !s.whole {
-		s.d.inflight.recent.keep(s.id, s.now)
+		s.d.inflight.outputs.keep(s.id, s.now)
 		s.now = output{}
 	}
 	s.use(output{})
@@ -88,7 +88,7 @@ func (s *streamer) close() {
 	}
 }
 
-// use goes on with the output of another attempt.
+// use switches to the output of another attempt.
 func (s *streamer) use(o output) {
 	if s.now.Stream != nil {
 		s.now.Close()
@@ -99,8 +99,8 @@ func (s *streamer) use(o output) {
 	}
 }
 
-// follow sends what there is of a message until it has ended, or until this
-// daemon can do no more for it.
+// follow sends the output of a message until the message ends, or until this daemon can do
+// no more for it.
 func (s *streamer) follow(ctx context.Context, m *delivery) error {
 	m.attach(s.opened, s.seq)
 	defer m.detach(s.opened)
@@ -112,7 +112,7 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 		var err error
 		select {
 		case st := <-s.opened:
-			if s.inside { // the rest of a line that no attempt will write
+			if s.inside { // the rest of the line will never be written
 				s.missed = st.seq(0)
 				err = s.gap()
 			}
@@ -125,14 +125,14 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 		case <-more:
 			err = s.read(s.now.Read)
 		case <-news:
-			s.tell()
+			s.notifyPosition()
 		case <-m.done:
 			return s.finish(m)
-		case <-s.d.o.Left:
+		case <-s.d.o.TurnsLeft:
 			return nil
 		case <-ctx.Done():
 			select {
-			case <-m.done: // the daemon stops, and that is how this turn ended
+			case <-m.done: // the daemon stops, and the stop has ended this turn
 				return s.finish(m)
 			default:
 				return ctx.Err()
@@ -144,7 +144,7 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 	}
 }
 
-// finish sends the rest of a message that has ended.
+// finish sends the rest of the output of a message that has just ended.
 func (s *streamer) finish(m *delivery) error {
 	m.detach(s.opened)
 	select {
@@ -172,10 +172,10 @@ func (s *streamer) ended(ctx context.Context) (any, error) {
 	return ipc.StreamEnd{Seq: s.seq}, nil
 }
 
-// rest sends what is still kept of a message that has ended. Of one that has
-// never begun there is nothing to miss.
+// rest sends the kept output of a message that has ended. If none is kept, it reports a
+// gap, unless no turn of the message ever began.
 func (s *streamer) rest() error {
-	st, err := s.d.inflight.recent.again(s.id, s.seq)
+	st, err := s.d.inflight.outputs.reopen(s.id, s.seq)
 	if err != nil {
 		s.d.o.Log.Warn("output not read", "message", s.id, "err", err)
 	}
@@ -189,7 +189,7 @@ func (s *streamer) rest() error {
 	return s.call.NotifyWait(ipc.NotifyGap, ipc.OutputGap{ID: s.id, After: s.seq})
 }
 
-// read sends what one of the readings of a stream finds.
+// read sends the output that from reads.
 func (s *streamer) read(from func(func(claude.Piece) error) error) error {
 	if err := from(s.emit); err != nil {
 		return err
@@ -197,14 +197,14 @@ func (s *streamer) read(from func(func(claude.Piece) error) error) error {
 	return s.gap()
 }
 
-// last sends what is left of a turn that has ended.
+// last sends the rest of the output of a turn that has ended.
 func (s *streamer) last() error {
 	err := s.read(s.now.Finish)
 	s.whole = err == nil
 	return err
 }
 
-// gap tells the client what it has missed.
+// gap tells the client which output it has missed, if any.
 func (s *streamer) gap() error {
 	if s.missed == 0 {
 		return nil
@@ -214,7 +214,7 @@ func (s *streamer) gap() error {
 	return s.call.NotifyWait(ipc.NotifyGap, g)
 }
 
-// emit sends a piece of the output, and waits while the client is slow.
+// emit sends a piece of the output. It waits while the client is slow.
 func (s *streamer) emit(p claude.Piece) error {
 	if p.Gap {
 		s.missed, s.inside = s.now.seq(p.Seq), false
@@ -246,7 +246,7 @@ func (s *streamer) emit(p claude.Piece) error {
 // wants reports whether a line is for the client.
 func (s *streamer) wants(p *claude.Piece) bool {
 	switch p.Type {
-	case "control_response", "command_lifecycle": // claude -p has no such lines
+	case "control_response", "command_lifecycle": // claude -p writes no such lines
 		return false
 	case "stream_event":
 		return s.partial
@@ -256,8 +256,9 @@ func (s *streamer) wants(p *claude.Piece) bool {
 	return true
 }
 
-// news has something in it when the place of a message that waits may have
-// changed, but not too often. Nothing if the client did not ask.
+// news returns a channel that gets a value when the position of a waiting message may have
+// changed, at most once each positionEvery. It is nil if the client did not ask for
+// positions.
 func (s *streamer) news(ctx context.Context) (news <-chan struct{}, stop func()) {
 	if !s.place {
 		return nil, func() {}
@@ -269,8 +270,7 @@ func (s *streamer) news(ctx context.Context) (news <-chan struct{}, stop func())
 	return c, func() { cancel(); wg.Wait() }
 }
 
-// nudge puts something in c whenever something has happened in the pool, until
-// ctx ends.
+// nudge sends a value to c after events of the pool, until ctx ends.
 func (d *Dispatcher) nudge(ctx context.Context, c chan<- struct{}) {
 	sub := d.o.Pool.Subscribe(0)
 	defer func() { sub.Close() }()
@@ -292,12 +292,12 @@ func (d *Dispatcher) nudge(ctx context.Context, c chan<- struct{}) {
 		case c <- struct{}{}:
 		default:
 		}
-		timer.Reset(tellEvery)
+		timer.Reset(positionEvery)
 	}
 }
 
-// tell says where the message stands, if that is news.
-func (s *streamer) tell() {
+// notifyPosition tells the client the position of the message, if it has changed.
+func (s *streamer) notifyPosition() {
 	st := ipc.MessageState{ID: s.id, State: string(journal.Queued)}
 	st.Position, st.WaitsFor = s.d.o.Pool.Position(s.id)
 	if st.Position > 0 && st != s.told {

@@ -5,9 +5,8 @@ import (
 	"iris/pool/claude"
 )
 
-// takeUp adopts the agents that the image before this one has handed over. One
-// that is not as the journal says is left to itself: its input ends, and it is
-// taken for one of an earlier daemon.
+// takeUp adopts the agents of the program before this one. If the state of an agent does
+// not agree with the journal, its input is closed, and it becomes an orphan.
 func (d *Dispatcher) takeUp(h *pool.Handoff, handed func(process string) *claude.Handed) error {
 	if h == nil {
 		return nil
@@ -32,8 +31,7 @@ func (d *Dispatcher) takeUp(h *pool.Handoff, handed func(process string) *claude
 	return nil
 }
 
-// runningTurns returns the messages that are running, by the process that has
-// them.
+// runningTurns returns the running messages by process.
 func (d *Dispatcher) runningTurns() (map[string]*delivery, error) {
 	running := map[string]*delivery{}
 	for msg, err := range d.o.Store.Running() {
@@ -48,7 +46,7 @@ func (d *Dispatcher) runningTurns() (map[string]*delivery, error) {
 	return running, nil
 }
 
-// adopt takes over one agent, and the turn that it is in.
+// adopt takes over an agent and its running turn.
 func (d *Dispatcher) adopt(a *pool.HandoffAgent, h claude.Handed, m *delivery) (live pool.Adopted[*claude.Process], ok bool) {
 	turn := ""
 	if m != nil {

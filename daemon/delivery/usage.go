@@ -14,18 +14,17 @@ import (
 	"iris/ipc"
 )
 
-// usageSlot is the shortest time that a day of every time zone is made of.
+// usageSlot divides the days of every time zone.
 const usageSlot = 15 * time.Minute
 
-// usageKey is what a sum is of.
+// usageKey names the team, the conversation or the time of a sum.
 type usageKey struct {
 	team, session string
 	slot          int64 // Unix seconds
 }
 
-// SumUsage answers usage.sum in one pass over the journal's messages, and one over
-// the turns that nobody has sent. It keeps the sums
-// only: as many as there are teams, conversations, or quarters of an hour.
+// SumUsage answers usage.sum. It reads all messages once, and all turns that nobody sent.
+// It keeps only the sums: one for each team, conversation or quarter of an hour.
 func (d *Dispatcher) SumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.UsageQuery
 	if err := c.Bind(&p); err != nil {
@@ -36,7 +35,7 @@ func (d *Dispatcher) SumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	f.Limit = 0
-	d.o.Agents.RecordOwn() // what waits for room on the disk
+	d.o.Agents.RecordOwn() // turns that waited for space on the disk
 	of, ok := usageKeys[p.By]
 	if !ok {
 		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("by is %q: it must be team, session or day", p.By))
@@ -104,8 +103,8 @@ func (u *usageSums) answer() ipc.UsageSums {
 	return u.reply
 }
 
-// usageKeys say what a message counts for, and a turn that nobody has sent, as if it
-// were one accepted at its end.
+// usageKeys has functions that return the key of a message's sum. A turn that nobody sent counts as a
+// message accepted at its end.
 var usageKeys = map[string]func(s *journal.Spent) usageKey{
 	"team": func(s *journal.Spent) usageKey { return usageKey{team: s.Team} },
 	"session": func(s *journal.Spent) usageKey {
@@ -119,7 +118,7 @@ var usageKeys = map[string]func(s *journal.Spent) usageKey{
 	},
 }
 
-// sum is an empty sum for what the key names.
+// sum returns an empty sum for the key.
 func (k usageKey) sum(by string) *ipc.UsageSum {
 	s := &ipc.UsageSum{Team: k.team}
 	switch by {

@@ -11,11 +11,11 @@ import (
 	"iris/pool/turn"
 )
 
-// verdict is how the message ended, from what the pool says of its turn.
-func (m *delivery) verdict(res *turn.Result, err error) ended {
+// verdict returns how the message ended, from the end of its turn.
+func (m *delivery) verdict(res *turn.Result, err error) outcome {
 	k, id := m.key(), m.new.ID
 	if err != nil {
-		e := ended{state: journal.Failed, err: fault.Of(k, id, err)}
+		e := outcome{state: journal.Failed, err: fault.Of(k, id, err)}
 		switch e.err.Code {
 		case ipc.CodeCancelled:
 			e.state = journal.Cancelled
@@ -27,17 +27,17 @@ func (m *delivery) verdict(res *turn.Result, err error) ended {
 	res = res.For(m.new.Options.Variant.Value())
 	switch res.Outcome {
 	case turn.Success, turn.Denied:
-		return ended{state: journal.Done, res: res}
+		return outcome{state: journal.Done, res: res}
 	case turn.Interrupted:
-		return ended{state: journal.Cancelled, res: res, err: fault.Of(k, id, pool.ErrCancelled)}
+		return outcome{state: journal.Cancelled, res: res, err: fault.Of(k, id, pool.ErrCancelled)}
 	case turn.Unknown:
-		return ended{state: journal.Unknown, res: res, err: fault.Of(k, id, fmt.Errorf("%w: %s", pool.ErrUnknown, res.Err))}
+		return outcome{state: journal.Unknown, res: res, err: fault.Of(k, id, fmt.Errorf("%w: %s", pool.ErrUnknown, res.Err))}
 	}
-	return ended{state: journal.Failed, res: res}
+	return outcome{state: journal.Failed, res: res}
 }
 
-// result is what the journal keeps of an end.
-func (e ended) result() *journal.Result {
+// result returns the part of an outcome that the journal keeps.
+func (e outcome) result() *journal.Result {
 	r := new(journal.Result)
 	if e.res != nil {
 		r.Result = *e.res
@@ -49,8 +49,8 @@ func (e ended) result() *journal.Result {
 	return r
 }
 
-// ownModel is the model that answered, unless the message had asked for one. The
-// caller holds mu.
+// ownModel is the model that answered, empty if the message named a model. The caller
+// holds mu.
 func (m *delivery) ownModel() string {
 	if m.new.Options.Variant.Value().Model != "" {
 		return ""
@@ -58,7 +58,7 @@ func (m *delivery) ownModel() string {
 	return m.end.res.Model
 }
 
-// recall answers with the end of a message that is on record.
+// recall answers with the recorded end of a message.
 func (d *Dispatcher) recall(id string, callerKeys []string) (any, error) {
 	m, err := d.o.Store.Message(id)
 	if err != nil {
@@ -87,8 +87,8 @@ func (d *Dispatcher) recall(id string, callerKeys []string) (any, error) {
 	return d.resolved(k, &m)
 }
 
-// resolved answers for a message of which only the end is known: a person has
-// said what it was, or it was cancelled before it began.
+// resolved answers for a message whose end is known but not its result: a person has
+// resolved it, or it was cancelled before it began.
 func (d *Dispatcher) resolved(k pool.Key, m *journal.Message) (any, error) {
 	switch m.State {
 	case journal.Done:

@@ -9,7 +9,7 @@ import (
 	"iris/pool"
 )
 
-// Wait answers message.wait with the first of some messages that has ended.
+// Wait answers message.wait when the first of the messages has ended.
 func (d *Dispatcher) Wait(ctx context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Wait
 	if err := c.Bind(&p); err != nil {
@@ -21,7 +21,7 @@ func (d *Dispatcher) Wait(ctx context.Context, c *ipc.Call) (any, error) {
 	defer d.o.Approvals.Watch(c, p.Approvals, p.IDs...)()
 	news := make(chan string, 2*len(p.IDs))
 	for _, id := range p.IDs {
-		d.findLive(id) // which waits for one that is about to be
+		d.findLive(id) // waits for a message that is being accepted
 		m := d.inflight.live.watch(id, news)
 		if m == nil {
 			return d.endedState(ctx, id)
@@ -32,22 +32,22 @@ func (d *Dispatcher) Wait(ctx context.Context, c *ipc.Call) (any, error) {
 	for {
 		select {
 		case id := <-news:
-			m := d.inflight.live.watch(id, news) // perhaps for another attempt by now
+			m := d.inflight.live.watch(id, news) // the message may have another attempt by now
 			if m == nil {
 				return d.endedState(ctx, id)
 			}
 			defer d.inflight.live.unwatch(m, news)
 			c.Notify(ipc.NotifyState, d.stateOf(m))
-		case <-d.o.Left:
-			return d.comeBack(ctx, fault.Left(d.keyOf(p.IDs[0]), p.IDs[0]))
+		case <-d.o.TurnsLeft:
+			return d.reconnectLater(ctx, fault.Left(d.keyOf(p.IDs[0]), p.IDs[0]))
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// findLive returns a message that is queued or running, nil for another one. One that is
-// about to have another attempt is waited for.
+// findLive returns a queued or running message, nil if it is neither. It waits for a
+// message that is being accepted or queued again.
 func (d *Dispatcher) findLive(id string) *delivery {
 	if m := d.inflight.live.get(id); m != nil {
 		return m
@@ -56,7 +56,7 @@ func (d *Dispatcher) findLive(id string) *delivery {
 	return d.inflight.live.get(id)
 }
 
-// keyOf is the conversation of a live message.
+// keyOf returns the conversation of a live message.
 func (d *Dispatcher) keyOf(id string) pool.Key {
 	if m := d.inflight.live.get(id); m != nil {
 		return m.key()

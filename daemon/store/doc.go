@@ -5,10 +5,9 @@
 //	    -> Heed(err)              full: a goroutine waits for space; broken: OnFatal ends the daemon
 //	    -> wait for space         until the journal serves again, or StopWaiting
 //	    -> f once more
-//	Maintain                      finds damage once, and removes what is old each day
+//	Maintain                      finds damage once, and removes old messages each day
 //
-// A Store owns the wait for space: one goroutine at a time, started by the first who
-// finds the disk full, which Options.Go has somebody wait for. mu protects what is known
-// of that wait; no call of the journal is made under it. Maintain runs on a goroutine of
-// its caller.
+// A Store owns the wait for space. The first caller that finds the disk full starts one
+// goroutine for it with Options.Go. mu protects the state of that wait; no call of the
+// journal is made under it. Maintain runs on a goroutine of its caller.
 package store

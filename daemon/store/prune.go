@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	pruneFirst = time.Minute // after the start, when the first messages have had their turn
+	pruneFirst = time.Minute // after the start, so that the first messages come first
 	pruneEvery = 24 * time.Hour
 
-	pruneSpan  = 72 * time.Hour   // since the last prune: longer, and the clock may be wrong
-	clockStep  = 10 * time.Minute // by which it was set ahead: likewise
-	pruneTrust = 20 * time.Hour   // until it is believed; the prune of the next day comes after that
-	pruneDoubt = 30 * pruneEvery  // since the wait began: longer, and it begins anew
+	pruneSpan  = 72 * time.Hour   // if the last prune is longer ago, the clock may be wrong
+	clockStep  = 10 * time.Minute // if the clock was set ahead by more, it may be wrong
+	pruneTrust = 20 * time.Hour   // after this wait the clock is trusted; the next daily prune comes later
+	pruneDoubt = 30 * pruneEvery  // a wait that began longer ago begins again
 )
 
-// Maintain reads the whole journal once, to find damage before somebody needs what is
-// damaged, and removes what is older than retention each day, which it asks for then. It
-// calls done after each time, and returns when ctx ends.
+// Maintain reads the whole journal once, to find damage before a caller needs the damaged
+// record. Each day it calls retention, removes older records and calls done. It returns
+// when ctx ends.
 func (s *Store) Maintain(ctx context.Context, retention func() time.Duration, done func()) {
 	timer := time.NewTimer(pruneFirst)
 	defer timer.Stop()
@@ -45,9 +45,9 @@ func (s *Store) Maintain(ctx context.Context, retention func() time.Duration, do
 	}
 }
 
-// prune removes what is older than keep by a clock that says now and was set
-// ahead by step since it was last looked at. Where it may be wrong this waits for a
-// day: a key that is forgotten has its message run again.
+// prune removes records older than keep. now is the clock's time; step is how far the clock
+// was set ahead since the last call. If the clock may be wrong, prune waits for a day: if a
+// key is forgotten too early, its message could run again.
 func (s *Store) prune(now time.Time, step, keep time.Duration) error {
 	times, err := s.Journal.PruneTimes()
 	if err != nil {
@@ -70,8 +70,8 @@ func (s *Store) prune(now time.Time, step, keep time.Duration) error {
 	return err
 }
 
-// judge returns what is to be on record now: with Since set the journal is not to
-// be pruned.
+// judge returns the prune times to record now. If Since is set, the journal must not be
+// pruned yet.
 func judge(t journal.PruneTimes, now time.Time, step time.Duration) journal.PruneTimes {
 	pause, waited := now.Sub(t.Last), now.Sub(t.Since)
 	waits := waited >= 0 && waited <= pruneDoubt
@@ -91,9 +91,9 @@ func judge(t journal.PruneTimes, now time.Time, step time.Duration) journal.Prun
 	return t
 }
 
-// PruneWarnings are what status says while old messages are kept. A clock that is
-// back before the wait began was wrong then, and nothing waits any more. A journal
-// that is new, or was written by an earlier iris, is no matter for a warning.
+// PruneWarnings returns the warning of status while old messages are kept. There is none if
+// the clock is back before the start of the wait: it was wrong then, and the wait is over.
+// There is none either for a journal that is new or from an earlier version of iris.
 func (s *Store) PruneWarnings(now time.Time) []string {
 	t := s.pruned.Load()
 	if t == nil || t.Since.IsZero() || t.Last.IsZero() || now.Before(t.Since) {
@@ -102,19 +102,18 @@ func (s *Store) PruneWarnings(now time.Time) []string {
 	return []string{fmt.Sprintf("old messages and keys are kept for a day longer: %s, and may be wrong", t.Why)}
 }
 
-// clock is the time of day, and the time since the machine's start, which nobody
-// sets.
+// clock is the time of day, and the time since the machine's start, which cannot be set.
 type clock struct {
 	wall time.Time
 	up   time.Duration
 }
 
-func readClock() clock { return clock{time.Now().Round(0), uptime()} } // Round: without the monotonic time
+func readClock() clock { return clock{time.Now().Round(0), uptime()} } // Round removes the monotonic time
 
 // step is how far the clock was set ahead after last.
 func (c clock) step(last clock) time.Duration { return c.wall.Sub(last.wall) - (c.up - last.up) }
 
-// checkJournal reports what is damaged, in the log and by status.
+// checkJournal reports damage of the journal in the log and in status.
 func (s *Store) checkJournal() {
 	if err := s.Journal.Check(); err != nil {
 		why := err.Error()
@@ -123,7 +122,7 @@ func (s *Store) checkJournal() {
 	}
 }
 
-// Damage says what is damaged in the journal; empty when nothing is known to be.
+// Damage describes the known damage of the journal; empty if there is none.
 func (s *Store) Damage() string {
 	if why := s.damage.Load(); why != nil {
 		return *why

@@ -9,7 +9,7 @@ import (
 	"iris/daemon/journal"
 )
 
-// opened is a Store with a journal of its own.
+// opened returns a Store with a new journal.
 func opened(t *testing.T) *Store {
 	t.Helper()
 	s := New(Options{})
@@ -24,8 +24,8 @@ func opened(t *testing.T) *Store {
 
 const day = 24 * time.Hour
 
-// look prunes at a time of day and says whether the key of a message that ended
-// at the start is still known.
+// look prunes at a time of day and reports whether the key of a message that ended at the
+// start is still known.
 func look(t *testing.T, s *Store, n journal.New, now time.Time, step time.Duration) bool {
 	t.Helper()
 	if err := s.prune(now, step, journal.Retention); err != nil {
@@ -51,8 +51,8 @@ func keyed(t *testing.T, s *Store, now time.Time) journal.New {
 	return n
 }
 
-// A clock that is far ahead for a moment forgets no key: not in a daemon that was
-// running, nor in one that was started meanwhile, the first one or a later one.
+// If the clock is far ahead for a moment, no key is forgotten, neither by a running daemon nor
+// by one that starts meanwhile, whether it is the first daemon of the journal or not.
 func TestClockFarAheadForAMomentForgetsNoKey(t *testing.T) {
 	now := time.Now().Round(0)
 	far := now.Add(1000 * day)
@@ -73,7 +73,7 @@ func TestClockFarAheadForAMomentForgetsNoKey(t *testing.T) {
 	}
 }
 
-// What is old goes all the same, a day later than it would.
+// Old records are removed all the same, a day later.
 func TestPruneWaitsForADay(t *testing.T) {
 	now := time.Now().Round(0)
 	for name, c := range map[string]struct {

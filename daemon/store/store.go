@@ -39,13 +39,13 @@ type Store struct {
 	fatal   atomic.Pointer[error] // why the journal ends the daemon; nil while it does not
 
 	damage atomic.Pointer[string]             // what Check found
-	pruned atomic.Pointer[journal.PruneTimes] // nil before the first time
+	pruned atomic.Pointer[journal.PruneTimes] // nil before the first prune
 
 	mu     sync.Mutex    // protects the fields below
-	found  chan struct{} // closed when there is space again; nil while there is
-	why    string
-	doubt  []string // messages that were refused, but may be on disk
-	agents string   // why the last agent was not started, if for lack of space
+	found  chan struct{} // closed when there is space again; nil while the disk is not full
+	why    string        // why the journal waits for space; empty if it does not
+	doubt  []string      // messages that were refused, but may be on disk
+	agents string        // why the last agent was not started, if for lack of space
 }
 
 // New returns a Store without its journal.
@@ -147,7 +147,7 @@ func (s *Store) NotAccepted(id string, err error) *ipc.Error {
 	return fault.New(ipc.CodeFailed, "journal", err)
 }
 
-// LookupError is what somebody is told who asks for a message that cannot be read.
+// LookupError is the error for a caller that asks for a message that cannot be read.
 func (s *Store) LookupError(id string, err error) *ipc.Error {
 	if errors.Is(err, journal.ErrNotFound) {
 		return fault.NoMessage(id)
@@ -155,7 +155,7 @@ func (s *Store) LookupError(id string, err error) *ipc.Error {
 	return fault.WithID(fault.New(ipc.CodeFailed, "journal", s.Heed(err)), id)
 }
 
-// WaitsFor says why nothing is accepted or started now; empty when it is.
+// WaitsFor says why messages are not accepted or agents not started now; empty if they are.
 func (s *Store) WaitsFor() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,8 +228,8 @@ func (s *Store) withdraw(id string) {
 	}
 }
 
-// Requeue puts a message back that no agent has taken, with the reason. Repeat it if
-// its result is unknown.
+// Requeue puts back a message that no agent has taken, with the reason. Repeat it if its
+// result is unknown.
 func (s *Store) Requeue(id, why string) error {
 	_, err := s.Journal.Requeue(id, why, time.Now())
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok && wrong.From == journal.Queued {

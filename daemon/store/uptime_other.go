@@ -6,6 +6,6 @@ import "time"
 
 var processStart = time.Now()
 
-// uptime does not count here while the machine sleeps: after that the clock looks
-// as if it had been set ahead, and what is old is kept for a day longer.
+// uptime does not include the time in which the machine slept: after sleep the clock looks
+// as if it was set ahead, and old records are kept for a day longer.
 func uptime() time.Duration { return time.Since(processStart) }

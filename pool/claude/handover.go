@@ -14,9 +14,9 @@ import (
 	"iris/pool/turn"
 )
 
-// Handed is the state of a paused process for another image of the same program.
-// Stdin is the descriptor of the pipe's write end; nothing else must be open in both
-// images.
+// Handed is the state of a paused agent for the next image of this program.
+// Stdin is the descriptor of the write end of the pipe. No other descriptor of the agent may
+// be open in both images.
 type Handed struct {
 	Process       string // the pool's id of the process
 	Session       string

@@ -131,7 +131,7 @@ func TestAdoptedTurnEnds(t *testing.T) {
 	ask(t, q, "count", "3")
 }
 
-// What was denied to a subagent before the hand-over is in the result after it.
+// What was denied to a subagent before the handoff is in the result after it.
 func TestAdoptedTurnRemembersDenials(t *testing.T) {
 	r := fakeRig(t)
 	p := r.start()
