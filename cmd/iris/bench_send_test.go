@@ -105,10 +105,11 @@ func (a *raw) end() {
 	}
 }
 
-// until reads up to the line of that type and returns it.
+// until reads up to the line of that type and returns it. The type may stand anywhere
+// in a line, and is escaped in a text.
 func (a *raw) until(typ string) []byte {
 	a.b.Helper()
-	want := []byte(`{"type":"` + typ + `"`)
+	want := []byte(`"type":"` + typ + `"`)
 	for {
 		a.line = a.line[:0]
 		for more := true; more; {
@@ -118,7 +119,7 @@ func (a *raw) until(typ string) []byte {
 				a.b.Fatalf("raw agent: %v", err)
 			}
 		}
-		if bytes.HasPrefix(a.line, want) {
+		if bytes.Contains(a.line, want) {
 			return a.line
 		}
 	}
