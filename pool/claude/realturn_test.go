@@ -200,7 +200,7 @@ func TestRealCancelWhileAStopHookHangs(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	res, err := sending(t, ctx, p, "echo:x", func(line string) {
-		if strings.HasPrefix(line, `{"type":"assistant"`) {
+		if strings.Contains(line, `"type":"assistant"`) {
 			cancel()
 		}
 	}).wait(t)
