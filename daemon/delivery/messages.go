@@ -39,7 +39,7 @@ func (d *Dispatcher) endedState(ctx context.Context, id string) (any, error) {
 		return nil, d.o.Store.LookupError(id, err)
 	}
 	if !m.State.Ended() {
-		return d.reconnectLater(ctx, fault.Stopping(conversation.Of(&m), id))
+		return nil, d.reconnectLater(ctx, fault.Stopping(conversation.Of(&m), id))
 	}
 	return ipc.MessageState{ID: id, State: string(m.State)}, nil
 }

@@ -28,24 +28,25 @@ func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := acceptOptions{ifIdle: p.IfBusy == "fail", waits: true, ownID: p.ID != ""}
+	out := &streamer{d: d, call: c}
 	if p.Stream {
-		t.streams = d.newStreamer(c, p.Partial, p.Place)
-		defer t.streams.close()
+		out = d.newStreamer(c, p.Partial, p.Place)
+		defer out.close()
 	}
-	m, st, err := d.accept(c, n, t)
+	m, st, err := d.accept(c, n, acceptOptions{ifIdle: p.IfBusy == "fail", waits: true, ownID: p.ID != "", opened: out.opened})
 	if err != nil {
 		return nil, err
 	}
 	if m == nil { // a message with the same key or id has ended already
 		c.Notify(ipc.NotifyState, st)
-		if t.streams != nil {
-			t.streams.id = st.ID
-			t.streams.rest()
+		if p.Stream {
+			out.id = st.ID
+			out.rest()
 		}
 		return d.recall(st.ID, p.EnvKeys)
 	}
-	return d.awaitEnd(ctx, c, m, t.streams, &p)
+	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
+	return d.answer(ctx, m, out, p.EnvKeys)
 }
 
 // Submit answers message.submit when the message is on disk.
@@ -68,54 +69,33 @@ func (d *Dispatcher) Submit(_ context.Context, c *ipc.Call) (any, error) {
 	return st, nil
 }
 
-// awaitEnd waits for the end of a message and answers with it. Meanwhile s, unless it is
-// nil, sends the output of the agent.
-func (d *Dispatcher) awaitEnd(ctx context.Context, c *ipc.Call, m *delivery, s *streamer, p *ipc.Send) (any, error) {
-	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
-	if s != nil {
-		if err := s.follow(ctx, m); err != nil && ctx.Err() == nil {
-			d.o.Log.Warn("output not sent", "message", m.new.ID, "err", err)
-		}
+// answer waits for the end of a message and answers with it. Meanwhile out sends the output;
+// if that fails, the answer still comes.
+func (d *Dispatcher) answer(ctx context.Context, m *delivery, out *streamer, callerKeys []string) (any, error) {
+	err := out.await(ctx, m)
+	if _, unsent := errors.AsType[*outputError](err); unsent && ctx.Err() == nil {
+		d.o.Log.Warn("output not sent", "message", m.new.ID, "err", err)
+		mute := &streamer{d: d, call: out.call}
+		err = mute.await(ctx, m)
 	}
-	select {
-	case <-m.done:
-	case <-d.o.TurnsLeft:
-		return d.reconnectLater(ctx, fault.Left(m.key(), m.new.ID))
-	case <-ctx.Done():
-		select {
-		case <-m.done: // the daemon stops, and the stop has ended this turn
-		default:
-			d.o.Pool.Detach(m.new.ID)
-			return nil, ctx.Err()
-		}
+	if err != nil {
+		d.o.Pool.Detach(m.new.ID)
+		return nil, err
 	}
-	switch {
-	case m.end.err != nil && m.end.state == "":
-		return d.reconnectLater(ctx, m.end.err)
-	case m.end.err != nil:
+	if m.end.err != nil {
 		return nil, m.end.err
 	}
-	reply := d.reply(m.key(), m.new.ID, m.end.res, p.EnvKeys)
+	reply := d.reply(m.key(), m.new.ID, m.end.res, callerKeys)
 	reply.Notice = m.end.notice
 	return reply, nil
 }
 
-// reconnectLater tells a client that its message goes on without this daemon. If another
-// daemon follows, the client is not told: it is cut off, and asks that daemon.
-func (d *Dispatcher) reconnectLater(ctx context.Context, err error) (any, error) {
-	if d.o.HasSuccessor() {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	return nil, err
-}
-
 // acceptOptions says how a message is accepted.
 type acceptOptions struct {
-	ifIdle  bool      // only if its conversation has nothing to do
-	waits   bool      // the sender waits for the end
-	ownID   bool      // the sender has made the id
-	streams *streamer // gets the output; may be nil
+	ifIdle bool        // only if its conversation has nothing to do
+	waits  bool        // the sender waits for the end
+	ownID  bool        // the sender has made the id
+	opened chan output // gets the output of each attempt; may be nil
 }
 
 // accept accepts a message, unless its sender has hung up: a sender that got no id must be
@@ -138,8 +118,8 @@ func (d *Dispatcher) accept(c *ipc.Call, n journal.New, o acceptOptions) (*deliv
 	m := d.newDelivery(n)
 	t := pool.Turn{IfIdle: o.ifIdle}
 	m.eager = !o.waits // a sender that does not wait gets the id at once
-	if o.streams != nil {
-		m.attach(o.streams.opened, 0)
+	if o.opened != nil {
+		m.attach(o.opened, 0)
 	}
 	if o.waits {
 		t.Parent = d.o.Agents.Parent(c.Peer.PID)

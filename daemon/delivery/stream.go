@@ -35,22 +35,15 @@ func (d *Dispatcher) Stream(ctx context.Context, c *ipc.Call) (any, error) {
 		return s.ended(ctx)
 	}
 	defer d.o.Approvals.Watch(c, p.Approvals, m.new.ID)()
-	if err := s.follow(ctx, m); err != nil {
+	if err := s.await(ctx, m); err != nil {
 		return nil, err
-	}
-	select {
-	case <-d.o.TurnsLeft:
-		return d.reconnectLater(ctx, fault.Left(m.key(), m.new.ID))
-	default:
-	}
-	if m.end.err != nil && m.end.state == "" {
-		return d.reconnectLater(ctx, m.end.err)
 	}
 	return ipc.StreamEnd{Seq: s.seq}, nil
 }
 
-// A streamer sends the output of a message to one client. It belongs to the goroutine of
-// the call.
+// A streamer waits for the end of a message for one client, and sends it the output
+// meanwhile. The zero streamer with a call sends none. It belongs to the goroutine of the
+// call.
 type streamer struct {
 	d       *Dispatcher
 	call    *ipc.Call
@@ -64,7 +57,7 @@ type streamer struct {
 	inside bool             // the client has had a part of a long line
 	skips  bool             // that line is left out
 
-	opened chan output // buffers the output of the last attempt that has begun
+	opened chan output // buffers the output of the last attempt that has begun; nil if none is sent
 	now    output      // has no stream before the first attempt begins
 	whole  bool        // all output of now was sent
 }
@@ -99,11 +92,20 @@ func (s *streamer) use(o output) {
 	}
 }
 
-// follow sends the output of a message until the message ends, or until this daemon can do
-// no more for it.
-func (s *streamer) follow(ctx context.Context, m *delivery) error {
-	m.attach(s.opened, s.seq)
-	defer m.detach(s.opened)
+// An outputError says why output was not sent. The message is not affected.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return e.err.Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
+// await waits until a message has ended: then m.end has a state and the output was sent. It
+// returns an *outputError, the error of a daemon that can do no more for the message, or
+// that of ctx.
+func (s *streamer) await(ctx context.Context, m *delivery) error {
+	if s.opened != nil {
+		m.attach(s.opened, s.seq)
+		defer m.detach(s.opened)
+	}
 	s.id = m.new.ID
 	news, stop := s.news(ctx)
 	defer stop()
@@ -112,14 +114,7 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 		var err error
 		select {
 		case st := <-s.opened:
-			if s.inside { // the rest of the line will never be written
-				s.missed = st.seq(0)
-				err = s.gap()
-			}
-			s.use(st)
-			if st.attempt > 1 {
-				s.call.Notify(ipc.NotifyState, s.d.stateOf(m))
-			}
+			err = s.begin(m, st)
 			stop()
 			more, news = st.More(), nil
 		case <-more:
@@ -127,38 +122,61 @@ func (s *streamer) follow(ctx context.Context, m *delivery) error {
 		case <-news:
 			s.notifyPosition()
 		case <-m.done:
-			return s.finish(m)
+			return s.finish(ctx, m)
 		case <-s.d.o.TurnsLeft:
-			return nil
+			return s.d.reconnectLater(ctx, fault.Left(m.key(), m.new.ID))
 		case <-ctx.Done():
 			select {
 			case <-m.done: // the daemon stops, and the stop has ended this turn
-				return s.finish(m)
+				return s.finish(ctx, m)
 			default:
 				return ctx.Err()
 			}
 		}
 		if err != nil {
-			return err
+			return &outputError{err}
 		}
 	}
 }
 
-// finish sends the rest of the output of a message that has just ended.
-func (s *streamer) finish(m *delivery) error {
-	m.detach(s.opened)
+// begin switches to the output of an attempt that begins.
+func (s *streamer) begin(m *delivery, o output) (err error) {
+	if s.inside { // the rest of the line will never be written
+		s.missed = o.seq(0)
+		err = s.gap()
+	}
+	s.use(o)
+	if o.attempt > 1 {
+		s.call.Notify(ipc.NotifyState, s.d.stateOf(m))
+	}
+	return err
+}
+
+// finish sends the rest of the output of a message that has just ended, or that this daemon
+// has given up.
+func (s *streamer) finish(ctx context.Context, m *delivery) error {
+	if s.opened != nil {
+		m.detach(s.opened)
+	}
 	select {
 	case st := <-s.opened:
 		s.use(st)
 	default:
 	}
-	if s.now.Stream != nil {
-		return s.last()
+	var err error
+	switch {
+	case s.now.Stream != nil:
+		err = s.last()
+	case s.opened != nil && m.end.state != "":
+		err = s.rest()
 	}
-	if m.end.state == "" {
-		return nil
+	switch {
+	case m.end.err != nil && m.end.state == "":
+		return s.d.reconnectLater(ctx, m.end.err)
+	case err != nil:
+		return &outputError{err}
 	}
-	return s.rest()
+	return nil
 }
 
 // ended answers for a message that is not live.

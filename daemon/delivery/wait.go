@@ -39,11 +39,21 @@ func (d *Dispatcher) Wait(ctx context.Context, c *ipc.Call) (any, error) {
 			defer d.inflight.live.unwatch(m, news)
 			c.Notify(ipc.NotifyState, d.stateOf(m))
 		case <-d.o.TurnsLeft:
-			return d.reconnectLater(ctx, fault.Left(d.keyOf(p.IDs[0]), p.IDs[0]))
+			return nil, d.reconnectLater(ctx, fault.Left(d.keyOf(p.IDs[0]), p.IDs[0]))
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// reconnectLater is the error for a client whose message goes on without this daemon. If
+// another daemon follows, the client is not told: it is cut off, and asks that daemon.
+func (d *Dispatcher) reconnectLater(ctx context.Context, err error) error {
+	if d.o.HasSuccessor() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return err
 }
 
 // findLive returns a queued or running message, nil if it is neither. It waits for a
