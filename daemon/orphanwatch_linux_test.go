@@ -203,7 +203,7 @@ func TestOrphanAtWorkHasNoGrace(t *testing.T) {
 	o := newOrphaned(t, `orphan_grace = "10ms"`)
 	o.writes(orphanRuns)
 	looks := 0
-	left, err := Settle(t.Context(), SettleOptions{Paths: o.paths, Hold: func() (func(), error) {
+	left, err := AwaitOrphans(t.Context(), AwaitOptions{Paths: o.paths, Hold: func() (func(), error) {
 		if looks++; looks == 4 {
 			if !o.lives() {
 				t.Error("it was ended in its turn")

@@ -174,7 +174,7 @@ func examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 func settle(ctx context.Context, p config.Paths) (left int, err error) {
 	service, err := daemon.TakeService()
 	if err == nil {
-		left, err = daemon.Settle(ctx, daemon.SettleOptions{
+		left, err = daemon.AwaitOrphans(ctx, daemon.AwaitOptions{
 			Paths: p, Service: service, Hold: func() (func(), error) { return holdStart(p) },
 		})
 	}

@@ -15,7 +15,7 @@
 //
 //	Environment   from the login shell or the daemon itself, with the variables of a team
 //	Examine       whether the programs of the teams are there and logged in
-//	Settle        waits for the orphans when no other daemon follows
+//	AwaitOrphans  waits for the orphans when no other daemon follows
 //	CheckCaller   whether a command was started by an agent
 //
 // A Supervisor owns the reaper, the follower and the environment; Close ends them. It runs

@@ -187,7 +187,8 @@ func passwdShell() string {
 }
 
 // Build returns the environment of a team's agents, sorted by name, each variable with its
-// source.
+// source. Supervisor.agentOptions adds the mark of the agent, and package claude the
+// variables that the program itself needs.
 func (e *Environment) Build(t *config.Team, socket string) ([]ipc.EnvVar, error) {
 	vars := map[string]ipc.EnvVar{}
 	set := func(name, value, source string) { vars[name] = ipc.EnvVar{Name: name, Value: value, Source: source} }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// settleIn runs Settle in the state directory of a daemon that is gone, with the spool of a
+// settleIn runs AwaitOrphans in the state directory of a daemon that is gone, with the spool of a
 // live agent, until hold calls enough.
 func settleIn(t *testing.T, hold func(enough func()) (func(), error)) (left int, err error) {
 	t.Helper()
@@ -24,7 +24,7 @@ func settleIn(t *testing.T, hold func(enough func()) (func(), error)) (left int,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	left, err = Settle(ctx, SettleOptions{Paths: d.paths, Hold: func() (func(), error) { return hold(cancel) }})
+	left, err = AwaitOrphans(ctx, AwaitOptions{Paths: d.paths, Hold: func() (func(), error) { return hold(cancel) }})
 	if ctx.Err() == nil && left > 0 {
 		t.Error("it left before its time was over")
 	}

@@ -54,7 +54,7 @@ func orphan(t *testing.T, spools, process, script, more string) {
 	}
 }
 
-// A client that wants a daemon waits at most while Settle ends one agent.
+// A client that wants a daemon waits at most while AwaitOrphans ends one agent.
 func TestSettleEndsOneAgentAtATime(t *testing.T) {
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("SKIPPED: ", err)
@@ -71,7 +71,7 @@ func TestSettleEndsOneAgentAtATime(t *testing.T) {
 		}
 		return len(found)
 	}
-	left, err := Settle(t.Context(), SettleOptions{Paths: d.paths, Hold: func() (func(), error) {
+	left, err := AwaitOrphans(t.Context(), AwaitOptions{Paths: d.paths, Hold: func() (func(), error) {
 		before := living()
 		return func() {
 			if now := living(); now < before-1 {
@@ -104,7 +104,7 @@ func backward(spools string) (write func()) {
 }
 
 // writing writes all the time until stop is called. stop returns the longest pause between two
-// writes, which Settle may have taken for silence.
+// writes, which AwaitOrphans may have taken for silence.
 func writing(write func()) (stop func() time.Duration) {
 	var longest time.Duration
 	over := make(chan struct{})
@@ -138,7 +138,7 @@ func TestClockThatIsSetBackEndsNoOrphan(t *testing.T) {
 		return err == nil && len(found) == 1
 	}
 	hold := func() (func(), error) { write(); return func() {}, nil } // before each look
-	if left, err := Settle(t.Context(), SettleOptions{Paths: d.paths, Hold: hold}); left != 1 || err != nil || !lives() {
+	if left, err := AwaitOrphans(t.Context(), AwaitOptions{Paths: d.paths, Hold: hold}); left != 1 || err != nil || !lives() {
 		t.Errorf("settle: %d left, %v", left, err)
 	}
 	stop := writing(write)

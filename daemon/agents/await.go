@@ -10,11 +10,11 @@ import (
 	"iris/pool/claude"
 )
 
-// settleLook is how often Settle looks at the agents and for a daemon.
-const settleLook = 200 * time.Millisecond
+// awaitLook is how often AwaitOrphans looks at the agents and for a daemon.
+const awaitLook = 200 * time.Millisecond
 
-// SettleOptions is what Settle needs.
-type SettleOptions struct {
+// AwaitOptions is what AwaitOrphans needs.
+type AwaitOptions struct {
 	Config *config.Config
 	Spool  string // directory of the spools
 
@@ -25,12 +25,12 @@ type SettleOptions struct {
 	Tell func(found int) // called at each look, with the number of live agents
 }
 
-// Settle waits for the orphans of a daemon that is gone, while no other daemon follows. It
+// AwaitOrphans waits for the orphans of a daemon that is gone, while no other daemon follows. It
 // ends agents that only background work keeps, and agents that write nothing. It returns
 // the number of live agents after orphan_timeout, when ctx ends, or when there is a daemon.
-func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
-	s := settling{SettleOptions: o, begun: time.Now(), seen: map[string]*settlingAgent{}}
-	tick := time.NewTicker(settleLook)
+func AwaitOrphans(ctx context.Context, o AwaitOptions) (left int, err error) {
+	s := orphanWait{AwaitOptions: o, begun: time.Now(), seen: map[string]*awaitedAgent{}}
+	tick := time.NewTicker(awaitLook)
 	defer tick.Stop()
 	for {
 		done, err := s.look()
@@ -45,18 +45,18 @@ func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	}
 }
 
-// settling is one run of Settle.
-type settling struct {
-	SettleOptions
+// orphanWait is one run of AwaitOrphans.
+type orphanWait struct {
+	AwaitOptions
 	begun time.Time
 	left  int
 	errs  error // from agents that could not be ended
 
-	seen map[string]*settlingAgent // by process
+	seen map[string]*awaitedAgent // by process
 }
 
-// settlingAgent is what settling knows about an agent.
-type settlingAgent struct {
+// awaitedAgent is what orphanWait knows about an agent.
+type awaitedAgent struct {
 	claude.Orphan
 	advance
 	first int64 // size of its output when it was first seen
@@ -65,7 +65,7 @@ type settlingAgent struct {
 
 // look looks at the agents once. It is done when no agent lives, when the time is over, or
 // when there is or will be a daemon, which takes over the agents.
-func (s *settling) look() (done bool, err error) {
+func (s *orphanWait) look() (done bool, err error) {
 	s.left = 0
 	release, err := s.Claim()
 	if release == nil {
@@ -93,11 +93,11 @@ func (s *settling) look() (done bool, err error) {
 }
 
 // agents updates what is known about the agents that were found.
-func (s *settling) agents(found []claude.Orphan) (all []*settlingAgent) {
+func (s *orphanWait) agents(found []claude.Orphan) (all []*awaitedAgent) {
 	for _, l := range found {
 		a := s.seen[l.Process]
 		if a == nil {
-			a = &settlingAgent{Orphan: l, advance: newAdvance(), first: l.Written()}
+			a = &awaitedAgent{Orphan: l, advance: newAdvance(), first: l.Written()}
 			s.seen[l.Process] = a
 		}
 		if a.look(&a.Orphan); a.unread {
@@ -111,7 +111,7 @@ func (s *settling) agents(found []claude.Orphan) (all []*settlingAgent) {
 // next returns an agent to be ended: its turn has been over for orphan_grace, or the time
 // is over and it has written nothing since it was first seen. It returns nil if there is
 // none.
-func (s *settling) next(agents []*settlingAgent, over bool) *settlingAgent {
+func (s *orphanWait) next(agents []*awaitedAgent, over bool) *awaitedAgent {
 	for _, a := range agents {
 		rested := !a.restingSince.IsZero() && time.Since(a.restingSince) >= s.Config.OrphanGrace
 		if !a.ended && (rested || over && a.Written() == a.first) {

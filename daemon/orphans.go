@@ -13,11 +13,11 @@ import (
 	"iris/ipc"
 )
 
-// settleNotice is how much more time each notice asks the service manager for.
-const settleNotice = 30 * time.Second
+// awaitNotice is how much more time each notice asks the service manager for.
+const awaitNotice = 30 * time.Second
 
-// SettleOptions is what Settle needs.
-type SettleOptions struct {
+// AwaitOptions is what AwaitOrphans needs.
+type AwaitOptions struct {
 	Paths   config.Paths
 	Service Service
 
@@ -26,15 +26,15 @@ type SettleOptions struct {
 	Hold func() (release func(), err error)
 }
 
-// Settle waits for the orphans of a daemon that is gone, when no other daemon follows. It
+// AwaitOrphans waits for the orphans of a daemon that is gone, when no other daemon follows. It
 // ends, with its tools, an agent that only background work has kept for orphan_grace. After
 // orphan_timeout it ends the agents that have written nothing since it began. It returns the
 // number of agents that still live then, or when ctx ends. The answers stay in the spools:
 // the next daemon settles the messages.
 //
-// Settle gives way to a daemon: it holds the lock only for a look or while it ends one
+// AwaitOrphans gives way to a daemon: it holds the lock only for a look or while it ends one
 // agent, and returns as soon as there is a daemon or a client wants one.
-func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
+func AwaitOrphans(ctx context.Context, o AwaitOptions) (left int, err error) {
 	if _, err := os.Stat(o.Paths.Lock); errors.Is(err, fs.ErrNotExist) {
 		return 0, nil // there never was a daemon
 	}
@@ -42,19 +42,19 @@ func Settle(ctx context.Context, o SettleOptions) (left int, err error) {
 	if err != nil {
 		return 0, ipc.Errorf(ipc.CodeUsage, "%v", err)
 	}
-	s := settling{SettleOptions: o, cfg: cfg}
-	return agents.Settle(ctx, agents.SettleOptions{Config: cfg, Spool: o.Paths.Spool, Claim: s.claim, Tell: s.tell})
+	s := orphanWait{AwaitOptions: o, cfg: cfg}
+	return agents.AwaitOrphans(ctx, agents.AwaitOptions{Config: cfg, Spool: o.Paths.Spool, Claim: s.claim, Tell: s.tell})
 }
 
-// settling is one run of Settle.
-type settling struct {
-	SettleOptions
+// orphanWait is one run of AwaitOrphans.
+type orphanWait struct {
+	AwaitOptions
 	cfg  *config.Config
 	told time.Time // when the manager last got a notice
 }
 
 // claim keeps clients from starting a daemon, and takes the lock, for one look.
-func (s *settling) claim() (release func(), err error) {
+func (s *orphanWait) claim() (release func(), err error) {
 	unhold, err := s.Hold()
 	if unhold == nil {
 		return nil, err
@@ -71,13 +71,13 @@ func (s *settling) claim() (release func(), err error) {
 }
 
 // tell asks the manager for more time for the next looks.
-func (s *settling) tell(found int) {
-	if found == 0 || time.Since(s.told) < settleNotice/3 {
+func (s *orphanWait) tell(found int) {
+	if found == 0 || time.Since(s.told) < awaitNotice/3 {
 		return
 	}
 	s.told = time.Now()
 	s.Service.Tell(
 		fmt.Sprintf("STATUS=%d agents finish their turns", found),
-		extend(settleNotice+3*s.cfg.StopGrace),
+		extend(awaitNotice+3*s.cfg.StopGrace),
 	)
 }
