@@ -42,7 +42,7 @@ func (p *Process) apply(f *found) {
 	p.tellWork(f.over != nil || f.dropped) // first: a turn that has ended leaves the agent idle or at work
 	switch {
 	case f.over != nil:
-		p.end(f.over)
+		p.end(f.over, f.cutOff)
 	case f.dropped:
 		p.drop()
 	}
@@ -109,8 +109,9 @@ func (p *Process) moveSpool(id string) {
 	p.reading.unfollow = p.o.Follower.add(p.spool.path(".out"), p.wake)
 }
 
-// end gives the running turn its result.
-func (p *Process) end(r *turn.Result) {
+// end gives the running turn its result; cutOff says that work of its subagents has
+// ended without a report.
+func (p *Process) end(r *turn.Result, cutOff bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.current.open()
@@ -122,7 +123,7 @@ func (p *Process) end(r *turn.Result) {
 	for s := range p.marks.streams {
 		s.endLocked(p.marks.endAt)
 	}
-	t.result = r
+	t.result, t.cutOff = r, cutOff
 	close(t.done)
 }
 

@@ -79,7 +79,7 @@ func (p *Process) last() {
 		p.handle(rest)
 	}
 	if r := p.reading.notes.last(); r != nil {
-		p.end(r)
+		p.end(r, false)
 	}
 }
 

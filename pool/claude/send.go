@@ -267,7 +267,7 @@ func (p *Process) interrupt(ctx context.Context, u *activeTurn) (*turn.Result, e
 		select {
 		case <-u.done:
 			r, err := p.over(u)
-			return broken(r, stalled, waiting), err
+			return broken(r, stalled, waiting && u.cutOff), err
 		case <-p.done:
 			return p.died(u)
 		case <-limit.C:
@@ -278,12 +278,12 @@ func (p *Process) interrupt(ctx context.Context, u *activeTurn) (*turn.Result, e
 }
 
 // broken is the result of a turn that iris has interrupted. It may still have ended
-// well, unless it was waiting for subagents.
-func broken(r *turn.Result, stalled, waiting bool) *turn.Result {
+// well, unless that has cut off work of subagents.
+func broken(r *turn.Result, stalled, cutOff bool) *turn.Result {
 	if r == nil {
 		return nil
 	}
-	if waiting && r.Outcome.Answered() {
+	if cutOff && r.Outcome.Answered() {
 		r.Outcome, r.Err = turn.Interrupted, "interrupted while subagents worked"
 	}
 	if r.Outcome == turn.Interrupted && stalled {

@@ -83,3 +83,30 @@ func TestAgentGoneAfterASubagentHasReported(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 }
+
+// A message that is interrupted while its subagents work ends as interrupted if that has
+// cut off their work. If all have reported before, the answer wins.
+func TestInterruptWhileSubagentsWork(t *testing.T) {
+	for want, lines := range map[turn.Outcome][]string{
+		turn.Interrupted: {`{"type":"system","subtype":"task_updated","task_id":"s","patch":{"status":"killed"}}`},
+		turn.Success: {
+			`{"type":"system","subtype":"task_updated","task_id":"s","patch":{"status":"completed"}}`,
+			`{"type":"result","subtype":"success","result":"found","num_turns":1,"stop_reason":"end_turn","origin":{"kind":"task-notification","runId":"r"}}`,
+		},
+	} {
+		var a turnNotes
+		a.expect("u", false)
+		var last found
+		for _, line := range slices.Concat([]string{
+			`{"type":"command_lifecycle","command_uuid":"u","state":"started"}`,
+			`{"type":"system","subtype":"task_started","task_id":"s","run_id":"r","description":"looks","is_backgrounded":true}`,
+			`{"type":"result","subtype":"success","result":"launched","num_turns":2,"stop_reason":"end_turn","user_message_uuids":["u"]}`,
+		}, lines, []string{`{"type":"system","subtype":"session_state_changed","state":"idle"}`}) {
+			typ, sub, _ := route([]byte(line))
+			last = a.note(typ, sub, []byte(line), 0, false)
+		}
+		if r := broken(last.over, false, last.cutOff); r == nil || r.Outcome != want {
+			t.Errorf("got %+v, want %s", r, want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type activeTurn struct {
 	result   *turn.Result // how it has ended
 	dropped  bool         // the agent has dropped the message unread
 	waiting  bool         // it has answered, and waits for subagents
+	cutOff   bool         // work of its subagents has ended without a report
 }
 
 // over reports whether the turn has ended. The caller must hold the process' mu.

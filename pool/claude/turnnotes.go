@@ -82,6 +82,7 @@ type found struct {
 	begins  bool         // a turn has begun
 	mode    string       // of permissions, if the line names it
 	over    *turn.Result // the message has ended with it
+	cutOff  bool         // and work of its subagents has ended without a report
 	dropped bool         // the message was taken out of the agent's queue and never begins
 	own     *OwnTurn     // an own turn has ended
 }
@@ -263,6 +264,7 @@ func (a *turnNotes) stateIs(line []byte, f *found) {
 		a.begin()
 	case s.State == "idle":
 		a.InTurn = false
+		f.cutOff = len(a.subagents()) > 0
 		a.forgetEnded()
 		if m := a.Message; m != nil && (m.First != nil && (m.NoWait || len(a.working()) == 0) || m.Held != nil) {
 			f.over = a.finish((*turn.Result)(cmp.Or(m.First, m.Held)))
