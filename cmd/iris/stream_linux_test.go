@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -104,6 +105,37 @@ func TestStreamOutlivesTheDaemon(t *testing.T) {
 			}
 			if last := lines[len(lines)-1]; !strings.Contains(last, `"type":"result"`) {
 				t.Errorf("the last line is %.80s", last)
+			}
+		})
+	}
+}
+
+// So does one whose daemon goes after the record of the end, before the client has read
+// all of the output.
+func TestSlowStreamOutlivesTheDaemon(t *testing.T) {
+	t.Parallel()
+	i := newInn(t, "", "api")
+	for name, end := range map[string]func(){
+		"killed":   func() { syscall.Kill(i.status().PID, syscall.SIGKILL) },
+		"replaced": i.mustReplace,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := i.command("send", "--output", "stream-json", "api@"+name, "size:400000")
+			var errs strings.Builder
+			cmd.Stderr = &errs
+			out, err := cmd.StdoutPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			i.eventually("the end", func() bool { return i.run("messages", "-q", "--state", "done", "api@"+name) != "" })
+			end()
+			all, _ := io.ReadAll(out)
+			lines := strings.Split(strings.TrimSpace(string(all)), "\n")
+			if err := cmd.Wait(); err != nil || errs.Len() > 0 || !strings.Contains(lines[len(lines)-1], `"type":"result"`) {
+				t.Errorf("%d lines, %d bytes, %v: %s", len(lines), len(all), err, errs.String())
 			}
 		})
 	}

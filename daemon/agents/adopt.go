@@ -12,8 +12,8 @@ func (s *Supervisor) AwaitPool() { s.own.adopting() }
 
 // Adopt takes over an agent of the program before this one. turn is the message that it
 // runs according to the journal, empty for none. If the agent does not agree, Adopt closes
-// its input and returns nil: the agent becomes an orphan.
-func (s *Supervisor) Adopt(a *pool.HandoffAgent, h claude.Handed, turn string) *claude.Process {
+// its input and returns nil: the agent becomes an orphan. before may open streams of it.
+func (s *Supervisor) Adopt(a *pool.HandoffAgent, h claude.Handed, turn string, before func(*claude.Process)) *claude.Process {
 	stdin := os.NewFile(uintptr(h.Stdin), "stdin of "+h.Process)
 	if a.Turn != turn || h.InTurn != (turn != "") {
 		s.o.Log.Warn("agent not taken over", "process", h.Process, "pid", h.PID, "turn", a.Turn, "journal", turn)
@@ -21,7 +21,7 @@ func (s *Supervisor) Adopt(a *pool.HandoffAgent, h claude.Handed, turn string) *
 		s.Reaper.Disown(h.PID)
 		return nil
 	}
-	p, err := claude.Adopt(s.adoptOptions(a.Key, h), h, stdin)
+	p, err := claude.Adopt(s.adoptOptions(a.Key, h), h, stdin, before)
 	if err != nil {
 		s.o.Log.Warn("agent not taken over", "err", err)
 		return nil

@@ -45,8 +45,41 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 	if err := d.recoverQueued(); err != nil {
 		return err
 	}
+	if err := d.keepRecentOutputs(); err != nil {
+		return err
+	}
 	d.o.Agents.CleanSpools()
 	return nil
+}
+
+// reconnectWithin is how soon after the end of a message its client may reconnect to the
+// next daemon for the rest of the output.
+const reconnectWithin = time.Minute
+
+// recentlyEnded returns the messages that ended just before the last daemon did: their
+// clients may not have read all of the output.
+func (d *Dispatcher) recentlyEnded() (all []journal.Message, err error) {
+	ended := journal.Filter{States: []journal.State{journal.Done, journal.Failed, journal.Cancelled}, Limit: maxKeptOutputs}
+	for msg, err := range d.o.Store.List(ended) {
+		if ok, err := d.readable(err); err != nil {
+			return nil, err
+		} else if ok && len(msg.Attempts) > 0 && time.Since(msg.Ended()) < reconnectWithin {
+			all = append(all, msg)
+		}
+	}
+	return all, nil
+}
+
+// keepRecentOutputs keeps the output of such messages.
+func (d *Dispatcher) keepRecentOutputs() error {
+	recent, err := d.recentlyEnded()
+	for _, msg := range recent {
+		a := msg.Last()
+		if ev, over, _ := d.o.Agents.ReadSpool(&a); over {
+			d.restored(&msg).keepOutput(claude.OpenStream(d.o.Agents.Follower, d.o.Paths.Spool, a.Process, a.Offset, a.UUID, 0, ev.End))
+		}
+	}
+	return err
 }
 
 // readable reports whether a message could be read. A damaged message is logged and passed

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"cmp"
+
 	"iris/pool"
 	"iris/pool/claude"
 )
@@ -15,6 +17,10 @@ func (d *Dispatcher) takeUp(h *pool.Handoff, handed func(process string) *claude
 	if err != nil {
 		return err
 	}
+	ended, err := d.endedTurns()
+	if err != nil {
+		return err
+	}
 	d.o.Agents.AwaitPool()
 	live := map[string]pool.Adopted[*claude.Process]{}
 	for i := range h.Agents {
@@ -23,7 +29,7 @@ func (d *Dispatcher) takeUp(h *pool.Handoff, handed func(process string) *claude
 		if state == nil {
 			continue
 		}
-		if adopted, ok := d.adopt(a, *state, running[a.ID]); ok {
+		if adopted, ok := d.adopt(a, *state, running[a.ID], ended[a.ID]); ok {
 			live[a.ID] = adopted
 		}
 	}
@@ -46,13 +52,33 @@ func (d *Dispatcher) runningTurns() (map[string]*delivery, error) {
 	return running, nil
 }
 
-// adopt takes over an agent and its running turn.
-func (d *Dispatcher) adopt(a *pool.HandoffAgent, h claude.Handed, m *delivery) (live pool.Adopted[*claude.Process], ok bool) {
+// endedTurns returns by process the last message that has just ended in it.
+func (d *Dispatcher) endedTurns() (map[string]*delivery, error) {
+	ended := map[string]*delivery{}
+	recent, err := d.recentlyEnded()
+	for _, msg := range recent {
+		a := msg.Last()
+		if last := ended[a.Process]; last == nil || last.offset < a.Offset {
+			m := d.restored(&msg)
+			m.offset, m.uuid = a.Offset, a.UUID
+			ended[a.Process] = m
+		}
+	}
+	return ended, err
+}
+
+// adopt takes over an agent and its running message m, and keeps the output of m, or else
+// of ended, which has just ended in the agent. Both may be nil.
+func (d *Dispatcher) adopt(a *pool.HandoffAgent, h claude.Handed, m, ended *delivery) (live pool.Adopted[*claude.Process], ok bool) {
 	turn := ""
 	if m != nil {
 		turn = m.new.ID
 	}
-	p := d.o.Agents.Adopt(a, h, turn)
+	p := d.o.Agents.Adopt(a, h, turn, func(p *claude.Process) {
+		if of := cmp.Or(m, ended); of != nil {
+			of.keepOutput(p.Stream(of.offset, of.uuid, 0))
+		}
+	})
 	if p == nil {
 		return live, false
 	}
@@ -61,7 +87,6 @@ func (d *Dispatcher) adopt(a *pool.HandoffAgent, h claude.Handed, m *delivery) (
 		m.running = true
 		d.inflight.live.add(m)
 		live.Turn, live.Run = m.turn(pool.Turn{AcceptedSeq: m.order}), m.run
-		m.keepOutput(p.Stream(m.offset, m.uuid, 0))
 	}
 	return live, true
 }

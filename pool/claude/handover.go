@@ -31,6 +31,7 @@ type Handed struct {
 	StateAt       int64
 	Read          int64  // every line before it has been handled, and none after it
 	Free          int64  // everything before it was given back to the disk
+	EndAt         int64  // end of the last result that ended a turn
 	ResultPending bool   `json:"Untaken"` // under its name in the handoff format
 	Requests      int    // number of control requests so far
 	Notes         Notes  // from the lines so far
@@ -118,7 +119,7 @@ func (p *Process) handed() (Handed, error) {
 	h := Handed{
 		Process: p.o.ID, Session: p.status.session, Dir: p.o.Dir, PID: p.ident.PID, Start: p.ident.Start, Stdin: fd,
 		Started: p.started, Progress: p.status.progress, Answered: p.status.answered, Watched: p.watched,
-		StateAt: p.marks.stateAt, Read: p.reading.lines.off, Free: p.spool.free,
+		StateAt: p.marks.stateAt, Read: p.reading.lines.off, Free: p.spool.free, EndAt: p.marks.endAt,
 		ResultPending: p.current.resultPending, Requests: p.calls.made(),
 		Below: p.reading.below.State(), Notes: p.reading.notes.Notes, Works: p.reading.working,
 		Tuning: p.tuning, Ask: p.o.Ask, Asks: slices.Clone(p.asks.waiting), Denied: slices.Clone(p.asks.denied),
@@ -142,9 +143,10 @@ func descriptor(f *os.File) (fd int, err error) {
 // Adopt continues with a process that an earlier image of this program has started,
 // as its child and on the same pipe; the Process now owns stdin. Options that only a
 // start needs are not used. With InTurn set the turn is running, and [Process.Rejoin]
-// waits for its end. Adopt passes the waiting requests to OnAsk before it returns.
+// waits for its end. Adopt calls before, which may open streams, before it reads output,
+// and passes the waiting requests to OnAsk before it returns.
 // After an error stdin is closed, so that the agent ends after its turn.
-func Adopt(o Options, h Handed, stdin *os.File) (*Process, error) {
+func Adopt(o Options, h Handed, stdin *os.File, before func(*Process)) (*Process, error) {
 	p, err := adopt(&o, h)
 	if err != nil {
 		stdin.Close()
@@ -156,6 +158,7 @@ func Adopt(o Options, h Handed, stdin *os.File) (*Process, error) {
 	for _, r := range h.Asks {
 		p.o.OnAsk(p, r)
 	}
+	before(p)
 	p.attend()
 	return p, nil
 }
@@ -178,7 +181,7 @@ func adopt(o *Options, h Handed) (*Process, error) {
 	p.started, p.watched, p.calls.number, p.tuning = h.Started, h.Watched, h.Requests, h.Tuning
 	p.reading.notes.Notes, p.reading.working = h.Notes, h.Works
 	p.reading.lines.off, p.reading.lines.seen = h.Read, h.Read
-	p.marks.read, p.marks.scanned, p.marks.stateAt = h.Read, h.Read, h.StateAt
+	p.marks.read, p.marks.scanned, p.marks.stateAt, p.marks.endAt = h.Read, h.Read, h.StateAt, h.EndAt
 	p.status = status{session: h.Session, progress: elapsed(h.Progress), answered: elapsed(h.Answered)}
 	p.status.take(&p.reading.notes)
 	p.current.resultPending = h.ResultPending

@@ -48,7 +48,7 @@ func (r *rig) adopted(p *Process) *Process {
 		Follower: r.o.Follower, Stamp: r.o.Stamp, OnSession: r.onSession, Log: r.o.Log,
 		OnAsk: r.o.OnAsk, OnWithdrawn: r.o.OnWithdrawn,
 	}
-	q, err := Adopt(o, h, os.NewFile(uintptr(fd), "stdin"))
+	q, err := Adopt(o, h, os.NewFile(uintptr(fd), "stdin"), func(*Process) {})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestProcessThatIsGoneIsNotAdopted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Adopt(r.o, h, null); err == nil {
+	if _, err := Adopt(r.o, h, null, func(*Process) {}); err == nil {
 		t.Error("adopted")
 	}
 	if null.Close() == nil {
