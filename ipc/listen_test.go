@@ -38,9 +38,9 @@ func names(t *testing.T, dir string) string {
 
 func TestListenMakesADirectoryAndASocketForUsOnly(t *testing.T) {
 	for _, umask := range []int{0, 0o077, 0o777} {
+		dir := filepath.Join(filepath.Dir(socketPath(t)), "iris")
 		old := syscall.Umask(umask)
 		defer syscall.Umask(old)
-		dir := filepath.Join(filepath.Dir(socketPath(t)), "iris")
 		ln, err := Listen(filepath.Join(dir, "s"))
 		if err != nil {
 			t.Fatalf("umask %03o: %v", umask, err)

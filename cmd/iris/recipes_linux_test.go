@@ -310,10 +310,10 @@ func TestSystemdTakesTheTimerOfTheRecipes(t *testing.T) {
 // The real cron runs a job of the recipes. It sees a crontab, a mail program and
 // nothing else of the machine's, in mounts of its own: that takes root.
 func TestRealCronRunsAJob(t *testing.T) {
-	cron := needs(t, "cron")
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: cron with a crontab of its own takes root")
 	}
+	cron := needs(t, "cron")
 	t.Parallel()
 	h := newCronHouse(t)
 	h.write("tabs/root", 0o600, "HOME="+h.dir+"\nMAILTO=root\n"+
