@@ -316,7 +316,7 @@ func (a *turnNotes) ended(res *turn.Result, r *resultLine, f *found) {
 		m.First = (*handedResult)(followed((*turn.Result)(m.First), res))
 		a.reported(r.run())
 		m.Denials = append(m.Denials, r.Denials...)
-	case m != nil && m.First == nil && !a.Lifecycle && r.origin() == "" && (r.Turns == 0 || r.IsError):
+	case m != nil && m.First == nil && !a.Lifecycle && r.unasked():
 		m.Held = (*handedResult)(res)
 	case res.Turns > 0 || res.CostUSD > 0: // otherwise an earlier process has left it
 		f.own = newOwnTurn(res, cmp.Or(r.origin(), wakeup, OriginScheduler))
