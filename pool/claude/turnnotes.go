@@ -138,6 +138,7 @@ func (a *turnNotes) long(typ string, head, tail []byte, at, length int64) {
 // anew. Of a long line it gets both ends.
 func (a *turnNotes) user(line, tail []byte) {
 	has := func(s string) bool { return bytes.Contains(line, []byte(s)) || bytes.Contains(tail, []byte(s)) }
+	a.returned(line)
 	m := a.Message
 	switch {
 	case m != nil && has(`"isReplay":true`) && has(`"uuid":"`+m.UUID+`"`):
