@@ -204,7 +204,7 @@ func (a *turnNotes) lifecycle(line []byte, f *found) {
 		f.dropped = true
 	case !mine && l.State == "started":
 		a.begin()
-		a.Wakeup = cmp.Or(l.Wakeup, OriginPeer)
+		a.Wakeup = wakeupOrigin(l.Wakeup)
 	}
 }
 
@@ -320,7 +320,7 @@ func (a *turnNotes) ended(res *turn.Result, r *resultLine, f *found) {
 	case m != nil && m.First == nil && !a.Lifecycle && r.unasked():
 		m.Held = (*handedResult)(res)
 	case res.Turns > 0 || res.CostUSD > 0: // otherwise an earlier process has left it
-		f.own = newOwnTurn(res, cmp.Or(r.origin(), wakeup, OriginScheduler))
+		f.own = newOwnTurn(res, cmp.Or(r.origin(), wakeup, a.unnamed()))
 	}
 }
 
