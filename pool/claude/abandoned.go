@@ -2,6 +2,7 @@ package claude
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"iris/pool/turn"
@@ -27,21 +28,8 @@ type abandonedRequests map[string]bool
 
 // note looks for such calls in a user line.
 func (l *abandonedRequests) note(line []byte) {
-	var m struct {
-		Message struct {
-			Content []struct {
-				Type    string          `json:"type"`
-				ID      string          `json:"tool_use_id"`
-				Content json.RawMessage `json:"content"`
-				IsError bool            `json:"is_error"`
-			} `json:"content"`
-		} `json:"message"`
-	}
-	if json.Unmarshal(line, &m) != nil {
-		return
-	}
-	for _, c := range m.Message.Content {
-		if c.Type != "tool_result" || !c.IsError || !wasLost(resultText(c.Content)) {
+	for _, c := range toolResults(line) {
+		if !c.IsError || !wasLost(resultText(c.Content)) {
 			continue
 		}
 		if *l == nil {
@@ -49,6 +37,27 @@ func (l *abandonedRequests) note(line []byte) {
 		}
 		(*l)[c.ID] = true
 	}
+}
+
+// toolResult is the result of a tool in a user line.
+type toolResult struct {
+	Type    string          `json:"type"`
+	ID      string          `json:"tool_use_id"`
+	Content json.RawMessage `json:"content"`
+	IsError bool            `json:"is_error"`
+}
+
+// toolResults returns the results of tools in a user line.
+func toolResults(line []byte) []toolResult {
+	var m struct {
+		Message struct {
+			Content []toolResult `json:"content"`
+		} `json:"message"`
+	}
+	if json.Unmarshal(line, &m) != nil {
+		return nil
+	}
+	return slices.DeleteFunc(m.Message.Content, func(c toolResult) bool { return c.Type != "tool_result" })
 }
 
 // wasLost reports whether a denied tool was denied because nobody could decide about

@@ -14,10 +14,13 @@ func isReplay(line []byte, uuid string) bool {
 // A finder looks for the beginning of a message's turn in the agent's output: the
 // agent may first end a turn of its own. The rules are those of turnNotes.
 type finder struct {
-	uuid  string
-	r     lineReader
-	first int64 // where a turn begins that may be the message's
-	found bool
+	uuid      string
+	r         lineReader
+	first     int64 // where a turn begins that may be the message's
+	held      int64 // where one began that counts as the message's if no other is found
+	holds     bool
+	lifecycle bool // there is a line of it
+	found     bool
 }
 
 func newFinder(s *Stream, base int64, uuid string) *finder {
@@ -47,15 +50,25 @@ func (s *Stream) find(last bool) bool {
 		return false
 	}
 	s.start = nil
-	s.startAt(f.first)
+	s.startAt(f.begin())
 	return true
+}
+
+// begin is where the turn begins.
+func (f *finder) begin() int64 {
+	if f.holds && !f.found && !f.lifecycle {
+		return f.held
+	}
+	return f.first
 }
 
 func (f *finder) line(line []byte) {
 	if f.found {
 		return
 	}
-	switch typ, _, _ := route(line); {
+	typ, _, _ := route(line)
+	f.lifecycle = f.lifecycle || typ == "command_lifecycle"
+	switch {
 	case typ == "command_lifecycle" && bytes.Contains(line, []byte(f.uuid)) && bytes.Contains(line, []byte(`"state":"started"`)):
 		f.first, f.found = f.r.next, true
 	case isReplay(line, f.uuid):
@@ -63,6 +76,9 @@ func (f *finder) line(line []byte) {
 	case typ == "result" && bytes.Contains(line, []byte(`"`+f.uuid+`"`)):
 		f.found = true
 	case typ == "result":
+		if r, ok := parseResult(line); ok && r.unasked() {
+			f.held, f.holds = f.first, true
+		}
 		f.first = f.r.next
 	}
 }
@@ -71,5 +87,5 @@ func (f *finder) line(line []byte) {
 func (f *finder) long(head, tail []byte, _ int64) bool {
 	typ, _, _ := route(head)
 	f.found = f.found || isReplay(tail, f.uuid)
-	return typ == "" && !f.found
+	return (typ == "" || typ == "result") && !f.found
 }

@@ -15,7 +15,7 @@ const (
 
 // OwnTurn is a turn that an agent began by itself and has ended.
 type OwnTurn struct {
-	Origin   string // one of the words above, or another of the agent's
+	Origin   string // one of the words above, or another of the agent's; empty if unknown
 	At       time.Time
 	Text     string // its answer
 	Err      string // one line about the failure; empty on success
@@ -27,11 +27,29 @@ type OwnTurn struct {
 	end int64 // where its output ends in the spool
 }
 
+// wakeupOrigin is the origin of a turn that begins for no message of iris's, from its
+// wakeup_source.
+func wakeupOrigin(source string) string {
+	switch source {
+	case "":
+		return OriginPeer
+	case "schedule_wakeup":
+		return OriginScheduler
+	}
+	return source
+}
+
+// unnamed is the origin of an own turn for which no line names one. A program with
+// lifecycle names those of its scheduler.
+func (a *turnNotes) unnamed() string {
+	if a.Lifecycle {
+		return ""
+	}
+	return OriginScheduler
+}
+
 // newOwnTurn returns the agent's own turn that ended with res.
 func newOwnTurn(res *turn.Result, origin string) *OwnTurn {
-	if origin == "schedule_wakeup" {
-		origin = OriginScheduler
-	}
 	return &OwnTurn{
 		Origin: origin, At: time.Now(), Text: res.Text, Err: res.Err,
 		CostUSD: res.CostUSD, Usage: res.Usage, Duration: res.Duration, Model: res.Model,

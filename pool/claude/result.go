@@ -107,6 +107,10 @@ func (r *resultLine) origin() string {
 	return cmp.Or(r.From.Kind, "?")
 }
 
+// unasked reports whether the turn may be that of a message for which the model was not
+// asked.
+func (r *resultLine) unasked() bool { return r.origin() == "" && (r.Turns == 0 || r.IsError) }
+
 // run is the background work that the turn has reported.
 func (r *resultLine) run() string {
 	if r.From == nil {

@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 )
@@ -14,6 +15,7 @@ type Task struct {
 	Old   bool   // begun before the awaited message
 	Ended bool   // it has ended and is not yet reported
 	Waits bool   // its turn waits for it, as for any tool, so it is not background work
+	Call  string // the tool call whose return tells how long it waits, if the first line did not
 }
 
 // taskLine has the members that lines about one task and about all tasks share.
@@ -22,6 +24,7 @@ type taskLine struct {
 	What       string `json:"description"`
 	Kind       string `json:"subagent_type"`
 	Run        string `json:"run_id"`
+	Call       string `json:"tool_use_id"`
 	Type       string `json:"task_type"`
 	Background *bool  `json:"is_backgrounded"`
 	Status     string `json:"status"`
@@ -47,7 +50,7 @@ func (a *turnNotes) task(subtype string, line []byte, stopping bool) {
 	switch {
 	case t.ID == "" || killed && stopping:
 	case subtype == "task_started":
-		a.addTask(&t)
+		a.addTask(&t, t.waits())
 	case killed || status == "completed" || status == "failed":
 		a.endTask(t.ID)
 	}
@@ -61,7 +64,7 @@ func (a *turnNotes) allTasks(line []byte, stopping bool) {
 	decode(line, &all)
 	there := map[string]bool{}
 	for i := range all.Tasks {
-		a.addTask(&all.Tasks[i])
+		a.addTask(&all.Tasks[i], false)
 		there[all.Tasks[i].ID] = true
 	}
 	if stopping {
@@ -74,15 +77,41 @@ func (a *turnNotes) allTasks(line []byte, stopping bool) {
 	}
 }
 
-func (a *turnNotes) addTask(t *taskLine) {
-	waits := t.Background != nil && !*t.Background
+// waits reports whether the turn waits for a task that begins. If the line does not say
+// so, it waits until the tool call of the task returns: see returned.
+func (t *taskLine) waits() bool {
+	if t.Background == nil {
+		return t.Call != ""
+	}
+	return !*t.Background
+}
+
+func (a *turnNotes) addTask(t *taskLine, waits bool) {
 	if old, known := a.Tasks[t.ID]; known && (waits || !old.Waits) || t.ID == "" {
 		return
 	}
 	if a.Tasks == nil {
 		a.Tasks = map[string]Task{}
 	}
-	a.Tasks[t.ID] = Task{What: oneLine(t.What), Kind: oneLine(t.Kind), Run: t.Run, Shell: t.Type == "local_bash", Waits: waits}
+	task := Task{What: oneLine(t.What), Kind: oneLine(t.Kind), Run: t.Run, Shell: t.Type == "local_bash", Waits: waits}
+	if waits && t.Background == nil {
+		task.Call = t.Call
+	}
+	a.Tasks[t.ID] = task
+}
+
+// returned records that tool calls have returned. Work that goes on then runs in the
+// background; work that a turn has waited for has ended, or was broken off.
+func (a *turnNotes) returned(line []byte) {
+	for id, t := range a.Tasks {
+		if t.Call == "" || t.Ended || !bytes.Contains(line, []byte(t.Call)) {
+			continue
+		}
+		if slices.ContainsFunc(toolResults(line), func(r toolResult) bool { return r.ID == t.Call && !r.IsError }) {
+			t.Waits, t.Call = false, ""
+			a.Tasks[id] = t
+		}
+	}
 }
 
 func (a *turnNotes) endTask(id string) {

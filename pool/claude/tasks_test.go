@@ -40,6 +40,56 @@ func TestTaskThatATurnWaitsFor(t *testing.T) {
 	}
 }
 
+// A program that does not say where a task runs begins it in the same way in the
+// foreground and in the background. In the background its tool call returns at once.
+func TestTaskOfAProgramThatDoesNotSayWhereItRuns(t *testing.T) {
+	const (
+		bash    = `{"type":"system","subtype":"task_started","task_id":"b","tool_use_id":"c","description":"tests","task_type":"local_bash"}`
+		agent   = `{"type":"system","subtype":"task_started","task_id":"b","tool_use_id":"c","description":"tests","subagent_type":"Explore","task_type":"local_agent"}`
+		ended   = `{"type":"system","subtype":"task_notification","task_id":"b","tool_use_id":"c","status":"completed","summary":"tests"}`
+		stopped = `{"type":"system","subtype":"task_notification","task_id":"b","tool_use_id":"c","status":"stopped","summary":"tests"}`
+		running = `{"type":"user","message":{"role":"user","content":[{"tool_use_id":"c","type":"tool_result","content":"Command running in background with ID: b.","is_error":false}]},"parent_tool_use_id":null}`
+		within  = `{"type":"user","message":{"role":"user","content":[{"tool_use_id":"c","type":"tool_result","content":"Command running in background with ID: b.","is_error":false}]},"parent_tool_use_id":"other"}`
+		output  = `{"type":"user","message":{"role":"user","content":[{"tool_use_id":"c","type":"tool_result","content":"done","is_error":false}]},"parent_tool_use_id":null}`
+		other   = `{"type":"user","message":{"role":"user","content":[{"tool_use_id":"c2","type":"tool_result","content":"c","is_error":false}]},"parent_tool_use_id":null}`
+		refused = `{"type":"user","message":{"role":"user","content":[{"type":"tool_result","content":"The user doesn't want to proceed","is_error":true,"tool_use_id":"c"}]},"parent_tool_use_id":null}`
+	)
+	for name, c := range map[string]struct {
+		lines []string
+		lost  bool // it counts as background work when the agent goes
+	}{
+		"foreground":               {[]string{bash}, false},
+		"another call returns":     {[]string{bash, other}, false},
+		"foreground, has ended":    {[]string{bash, ended, output}, false},
+		"foreground, broken off":   {[]string{bash, refused}, false},
+		"killed with the agent":    {[]string{bash, stopped, refused}, false},
+		"background":               {[]string{bash, running}, true},
+		"background, of an agent":  {[]string{bash, within}, true},
+		"background, has ended":    {[]string{bash, running, ended}, false},
+		"foreground agent":         {[]string{agent}, false},
+		"foreground agent, killed": {[]string{agent, refused, stopped}, false},
+		"background agent":         {[]string{agent, output}, true},
+	} {
+		var a turnNotes
+		for _, line := range c.lines {
+			typ, sub, _ := route([]byte(line))
+			a.note(typ, sub, []byte(line), 0, true) // as after a kill
+		}
+		if lost := len(a.background(true)) > 0; lost != c.lost {
+			t.Errorf("%s: lost: %v", name, lost)
+		}
+	}
+}
+
+// The background work of every version is seen in its recording.
+func TestRecordedBackgroundWork(t *testing.T) {
+	for _, v := range versions {
+		if r := replay(recorded(t, v, "background")); r == nil || !slices.Equal(r.Background, []string{"tests"}) {
+			t.Errorf("%s: got %+v", v, r)
+		}
+	}
+}
+
 // A subagent that has ended but not reported when its agent is gone was a part of the
 // message's work.
 func TestAgentGoneBeforeASubagentReports(t *testing.T) {

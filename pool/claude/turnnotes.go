@@ -139,6 +139,7 @@ func (a *turnNotes) long(typ string, head, tail []byte, at, length int64) {
 // anew. Of a long line it gets both ends.
 func (a *turnNotes) user(line, tail []byte) {
 	has := func(s string) bool { return bytes.Contains(line, []byte(s)) || bytes.Contains(tail, []byte(s)) }
+	a.returned(line)
 	m := a.Message
 	switch {
 	case m != nil && has(`"isReplay":true`) && has(`"uuid":"`+m.UUID+`"`):
@@ -204,7 +205,7 @@ func (a *turnNotes) lifecycle(line []byte, f *found) {
 		f.dropped = true
 	case !mine && l.State == "started":
 		a.begin()
-		a.Wakeup = cmp.Or(l.Wakeup, OriginPeer)
+		a.Wakeup = wakeupOrigin(l.Wakeup)
 	}
 }
 
@@ -318,10 +319,10 @@ func (a *turnNotes) ended(res *turn.Result, r *resultLine, f *found) {
 		m.First = (*handedResult)(followed((*turn.Result)(m.First), res))
 		a.reported(r.run())
 		m.Denials = append(m.Denials, r.Denials...)
-	case m != nil && m.First == nil && !a.Lifecycle && r.origin() == "" && (r.Turns == 0 || r.IsError):
+	case m != nil && m.First == nil && !a.Lifecycle && r.unasked():
 		m.Held = (*handedResult)(res)
 	case res.Turns > 0 || res.CostUSD > 0: // otherwise an earlier process has left it
-		f.own = newOwnTurn(res, cmp.Or(r.origin(), wakeup, OriginScheduler))
+		f.own = newOwnTurn(res, cmp.Or(r.origin(), wakeup, a.unnamed()))
 	}
 }
 
