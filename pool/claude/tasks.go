@@ -10,6 +10,7 @@ type Task struct {
 	What  string
 	Kind  string // of a subagent, such as "Explore"
 	Run   string // the agent's id of it, which the turn that reports it names
+	Call  string // the agent's id of the tool call that has begun it
 	Shell bool   // a command: the agent counts as idle beside it
 	Old   bool   // begun before the awaited message
 	Ended bool   // it has ended and is not yet reported
@@ -22,6 +23,7 @@ type taskLine struct {
 	What       string `json:"description"`
 	Kind       string `json:"subagent_type"`
 	Run        string `json:"run_id"`
+	Call       string `json:"tool_use_id"`
 	Type       string `json:"task_type"`
 	Background *bool  `json:"is_backgrounded"`
 	Status     string `json:"status"`
@@ -76,13 +78,20 @@ func (a *turnNotes) allTasks(line []byte, stopping bool) {
 
 func (a *turnNotes) addTask(t *taskLine) {
 	waits := t.Background != nil && !*t.Background
-	if old, known := a.Tasks[t.ID]; known && (waits || !old.Waits) || t.ID == "" {
+	old, known := a.Tasks[t.ID]
+	call := cmp.Or(old.Call, t.Call) // some of the lines lack it
+	switch {
+	case t.ID == "":
+		return
+	case known && (waits || !old.Waits):
+		old.Call = call
+		a.Tasks[t.ID] = old
 		return
 	}
 	if a.Tasks == nil {
 		a.Tasks = map[string]Task{}
 	}
-	a.Tasks[t.ID] = Task{What: oneLine(t.What), Kind: oneLine(t.Kind), Run: t.Run, Shell: t.Type == "local_bash", Waits: waits}
+	a.Tasks[t.ID] = Task{What: oneLine(t.What), Kind: oneLine(t.Kind), Run: t.Run, Call: call, Shell: t.Type == "local_bash", Waits: waits}
 }
 
 func (a *turnNotes) endTask(id string) {
@@ -133,6 +142,17 @@ func (a *turnNotes) background(old bool) []string {
 // not idle, including work that has ended and is not yet reported.
 func (a *turnNotes) subagents() []string {
 	return a.tasks(func(t Task) bool { return !t.Shell && !t.Old })
+}
+
+// worksForMessage reports whether a subagent was begun for the awaited message. It is
+// known by its id or by the call that has begun it.
+func (a *turnNotes) worksForMessage(id, call string) bool {
+	for known, t := range a.Tasks {
+		if !t.Old && (known == id || t.Call == call) {
+			return true
+		}
+	}
+	return false
 }
 
 // working returns the work of subagents of an idle agent, if the program says idle
