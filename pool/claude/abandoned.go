@@ -26,16 +26,73 @@ func nobodyToAsk(said string) bool {
 // abandonedRequests holds the ids of tool calls that nobody could decide about.
 type abandonedRequests map[string]bool
 
-// note looks for such calls in a user line.
-func (l *abandonedRequests) note(line []byte) {
+// note looks for such calls in a user line. It returns those whose first line says so:
+// there, a tool that has run and printed the words has its exit code.
+func (l *abandonedRequests) note(line []byte) (sure []string) {
 	for _, c := range toolResults(line) {
-		if !c.IsError || !wasLost(resultText(c.Content)) {
+		said := resultText(c.Content)
+		if !c.IsError || !wasLost(said) {
 			continue
 		}
 		if *l == nil {
 			*l = abandonedRequests{}
 		}
 		(*l)[c.ID] = true
+		if first, _, _ := strings.Cut(said, "\n"); wasLost(first) {
+			sure = append(sure, c.ID)
+		}
+	}
+	return sure
+}
+
+// lost records the calls in a user line that nobody could decide about. Those of the
+// message's subagents are kept for finish: if a subagent works in the background, no
+// line says that its call was denied.
+func (a *turnNotes) lost(line []byte) {
+	sure := a.Lost.note(line)
+	var m struct {
+		Call  string `json:"parent_tool_use_id"`
+		Agent string `json:"agent_id"` // absent in older versions
+	}
+	if decode(line, &m); a.Message != nil && m.Call != "" && a.worksForMessage(m.Agent, m.Call) {
+		a.Message.Lost = append(a.Message.Lost, sure...)
+	}
+}
+
+// calls returns tool calls of subagents as denials. What they were is read again from
+// the spool, since it is seldom needed.
+func (a *turnNotes) calls(ids []string) []denial {
+	var all []denial
+	for _, id := range ids {
+		all = append(all, denial{ID: id, Tool: "unknown tool"})
+	}
+	if len(all) == 0 || a.spool == nil {
+		return all
+	}
+	r := lineReader{f: a.spool, max: maxLine}
+	r.all(sink{
+		line: func(line []byte) { describe(all, line) },
+		long: func(head, tail []byte, _ int64) bool { return ofSubagent(head) || ofSubagent(tail) },
+		over: func([]byte, []byte, int64) {},
+	})
+	return all
+}
+
+// describe completes the calls that are in an assistant line of a subagent.
+func describe(calls []denial, line []byte) {
+	if typ, _, _ := route(line); typ != "assistant" || !ofSubagent(line) {
+		return
+	}
+	var m struct {
+		Message struct {
+			Content []deferredTool `json:"content"`
+		} `json:"message"`
+	}
+	decode(line, &m)
+	for _, c := range m.Message.Content {
+		if i := slices.IndexFunc(calls, func(d denial) bool { return d.ID == c.ID }); i >= 0 && c.Tool != "" {
+			calls[i] = denial(c)
+		}
 	}
 }
 

@@ -225,24 +225,9 @@ func TestSeveralRequestsAtOnce(t *testing.T) {
 // denial that somebody wanted.
 func TestApprovalIsLostWithTheDaemon(t *testing.T) {
 	both(t, func(t *testing.T, a *asked) {
-		d := killDaemon(t, a.rig, "can_use_tool", "echo:one", a.call)
-		left, err := Orphans(a.o.Spools)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		for _, l := range left { // none when it was quick
-			if err := l.Wait(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
-		e, err := ReadOutcome(a.o.Spools, a.o.ID, d.offset, "", false)
-		if err != nil || e.Result == nil {
-			t.Fatalf("settled: %+v, %v", e, err)
-		}
+		r := afterDaemon(t, a)
 		want := "denied: Bash (approval lost: the daemon ended while it was pending)"
-		if r := e.Result; r.Outcome != turn.Denied || r.Reason != turn.ApprovalLost || r.Err != want || len(r.Denials) != 1 {
+		if r.Outcome != turn.Denied || r.Reason != turn.ApprovalLost || r.Err != want || len(r.Denials) != 1 {
 			t.Errorf("got %+v", r)
 		}
 	})

@@ -54,7 +54,7 @@ var endings = []Ending{
 		(*resultLine).hookStopped, "a hook stopped the turn"},
 	{"cut off", "stop_reason absent or pause_turn, after a turn of the model", turn.Incomplete,
 		(*resultLine).partial, "the answer was cut off before its end"},
-	{"tool denied", "permission_denials, or a permission_denied line", turn.Denied,
+	{"tool denied", "permission_denials, a permission_denied line, or a lost approval", turn.Denied,
 		func(r *resultLine) bool { return len(r.Denials) > 0 }, ""},
 	{"answered", "anything else", turn.Success,
 		func(*resultLine) bool { return true }, ""},

@@ -8,14 +8,15 @@ import (
 
 // Task is background work of an agent, or work that its turn waits for.
 type Task struct {
-	What  string
-	Kind  string // of a subagent, such as "Explore"
-	Run   string // the agent's id of it, which the turn that reports it names
-	Shell bool   // a command: the agent counts as idle beside it
-	Old   bool   // begun before the awaited message
-	Ended bool   // it has ended and is not yet reported
-	Waits bool   // its turn waits for it, as for any tool, so it is not background work
-	Call  string // the tool call whose return tells how long it waits, if the first line did not
+	What   string
+	Kind   string // of a subagent, such as "Explore"
+	Run    string // the agent's id of it, which the turn that reports it names
+	Call   string // the agent's id of the tool call that began it
+	Shell  bool   // a command: the agent counts as idle beside it
+	Old    bool   // begun before the awaited message
+	Ended  bool   // it has ended and is not yet reported
+	Waits  bool   // its turn waits for it, as for any tool, so it is not background work
+	Unsaid bool   // its first line did not say whether its turn waits: the return of Call does
 }
 
 // taskLine has the members that lines about one task and about all tasks share.
@@ -87,28 +88,34 @@ func (t *taskLine) waits() bool {
 }
 
 func (a *turnNotes) addTask(t *taskLine, waits bool) {
-	if old, known := a.Tasks[t.ID]; known && (waits || !old.Waits) || t.ID == "" {
+	old, known := a.Tasks[t.ID]
+	call := cmp.Or(old.Call, t.Call) // some of the lines lack it
+	switch {
+	case t.ID == "":
+		return
+	case known && (waits || !old.Waits):
+		old.Call = call
+		a.Tasks[t.ID] = old
 		return
 	}
 	if a.Tasks == nil {
 		a.Tasks = map[string]Task{}
 	}
-	task := Task{What: oneLine(t.What), Kind: oneLine(t.Kind), Run: t.Run, Shell: t.Type == "local_bash", Waits: waits}
-	if waits && t.Background == nil {
-		task.Call = t.Call
+	a.Tasks[t.ID] = Task{
+		What: oneLine(t.What), Kind: oneLine(t.Kind), Run: t.Run, Call: call, Shell: t.Type == "local_bash",
+		Waits: waits, Unsaid: waits && t.Background == nil,
 	}
-	a.Tasks[t.ID] = task
 }
 
 // returned records that tool calls have returned. Work that goes on then runs in the
 // background; work that a turn has waited for has ended, or was broken off.
 func (a *turnNotes) returned(line []byte) {
 	for id, t := range a.Tasks {
-		if t.Call == "" || t.Ended || !bytes.Contains(line, []byte(t.Call)) {
+		if !t.Unsaid || t.Ended || !bytes.Contains(line, []byte(t.Call)) {
 			continue
 		}
 		if slices.ContainsFunc(toolResults(line), func(r toolResult) bool { return r.ID == t.Call && !r.IsError }) {
-			t.Waits, t.Call = false, ""
+			t.Waits, t.Unsaid = false, false
 			a.Tasks[id] = t
 		}
 	}
@@ -162,6 +169,17 @@ func (a *turnNotes) background(old bool) []string {
 // not idle, including work that has ended and is not yet reported.
 func (a *turnNotes) subagents() []string {
 	return a.tasks(func(t Task) bool { return !t.Shell && !t.Old })
+}
+
+// worksForMessage reports whether a subagent was begun for the awaited message. It is
+// known by its id or by the call that has begun it.
+func (a *turnNotes) worksForMessage(id, call string) bool {
+	for known, t := range a.Tasks {
+		if !t.Old && (known == id || t.Call == call) {
+			return true
+		}
+	}
+	return false
 }
 
 // working returns the work of subagents of an idle agent, if the program says idle

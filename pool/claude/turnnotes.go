@@ -68,6 +68,7 @@ type awaited struct {
 	Heard   bool // the agent has it
 	Mine    bool // the running turn belongs to the message
 	Denials []denial
+	Lost    []string        // calls of its subagents that nobody could decide about
 	Older   map[string]bool // runs of the work that was there before
 
 	First *handedResult // of its first turn, while subagents work for it
@@ -146,7 +147,7 @@ func (a *turnNotes) user(line, tail []byte) {
 		m.Heard = true
 		m.Mine = m.Mine || !a.Lifecycle
 	case has(streamClosed), has(askFailed):
-		a.Lost.note(line)
+		a.lost(line)
 		a.Anew = len(a.Said)
 	case ofSubagent(line) || ofSubagent(tail):
 	case has(`"type":"tool_result"`):
@@ -339,8 +340,9 @@ func (a *turnNotes) finish(r *turn.Result) *turn.Result {
 	m := a.Message
 	a.Message = nil
 	r.Background = a.background(false)
-	addDenials(r, m.Denials)
-	a.Lost.explain(r, m.Denials)
+	denials := append(m.Denials, a.calls(m.Lost)...)
+	addDenials(r, denials)
+	a.Lost.explain(r, denials)
 	return r
 }
 
