@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,8 +66,9 @@ func (r *rig) alone(role, text, word string) string {
 	if err := os.MkdirAll(r.o.Spools, 0o700); err != nil {
 		r.t.Fatal(err)
 	}
+	env := append(slices.Clone(r.o.Env), "CLAUDE_CODE_TMPDIR="+r.t.TempDir()) // root's own may be there, and is nobody's here
 	told, _ := json.Marshal(part{
-		ID: r.o.ID, Command: r.o.Command, Dir: r.o.Dir, Spools: r.o.Spools, SessionID: r.o.SessionID, Env: r.o.Env, Texts: []string{text}, Word: word,
+		ID: r.o.ID, Command: r.o.Command, Dir: r.o.Dir, Spools: r.o.Spools, SessionID: r.o.SessionID, Env: env, Texts: []string{text}, Word: word,
 	})
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleVar+"="+role, "IRIS_TEST_PART="+string(told))
