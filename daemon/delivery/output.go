@@ -138,6 +138,13 @@ func (c *outputCache) keep(id string, st output) {
 	c.kept = append(c.kept, keptOutput{id, st, timer})
 }
 
+// has reports whether the output of a message is kept.
+func (c *outputCache) has(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.findLocked(id) >= 0
+}
+
 // forget drops the output of a message.
 func (c *outputCache) forget(id string) {
 	c.mu.Lock()

@@ -32,7 +32,7 @@ func TestStreamGoesOnInAnAgentThatIsTakenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := d.restored(&msg)
-	again.running, again.offset = true, msg.Last().Offset
+	again.running = true
 	again.attach(opened, seen)
 	again.rejoin(m.agent)
 	st := <-opened

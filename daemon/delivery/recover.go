@@ -26,7 +26,11 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 		return err
 	}
 	d.inflight.ids.after(last)
-	if err := d.takeUp(h, handed); err != nil {
+	ended, err := d.recentlyEnded()
+	if err != nil {
+		return err
+	}
+	if err := d.takeUp(h, handed, ended); err != nil {
 		return err
 	}
 	left, err := d.o.Agents.FindOrphans()
@@ -45,9 +49,7 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 	if err := d.recoverQueued(); err != nil {
 		return err
 	}
-	if err := d.keepRecentOutputs(); err != nil {
-		return err
-	}
+	d.keepOutputs(ended)
 	d.o.Agents.CleanSpools()
 	return nil
 }
@@ -70,16 +72,17 @@ func (d *Dispatcher) recentlyEnded() (all []journal.Message, err error) {
 	return all, nil
 }
 
-// keepRecentOutputs keeps the output of such messages.
-func (d *Dispatcher) keepRecentOutputs() error {
-	recent, err := d.recentlyEnded()
-	for _, msg := range recent {
+// keepOutputs keeps the output of ended messages that is not kept yet.
+func (d *Dispatcher) keepOutputs(ended []journal.Message) {
+	for _, msg := range ended {
+		if d.inflight.outputs.has(msg.ID) { // of an adopted agent
+			continue
+		}
 		a := msg.Last()
 		if ev, over, _ := d.o.Agents.ReadSpool(&a); over {
 			d.restored(&msg).keepOutput(claude.OpenStream(d.o.Agents.Follower, d.o.Paths.Spool, a.Process, a.Offset, a.UUID, 0, ev.End))
 		}
 	}
-	return err
 }
 
 // readable reports whether a message could be read. A damaged message is logged and passed
@@ -123,7 +126,9 @@ func (d *Dispatcher) restored(msg *journal.Message) *delivery {
 		ID: msg.ID, Team: msg.Team, Session: msg.Session, Options: msg.Options, At: msg.Accepted(),
 	})
 	m.order, m.size, m.accepted, m.recorded = msg.Seq, msg.Body.Size, true, closed
-	m.attempts = len(msg.Attempts)
+	if m.attempts = len(msg.Attempts); m.attempts > 0 {
+		m.offset, m.uuid = msg.Last().Offset, msg.Last().UUID
+	}
 	m.retried.Store(msg.Retried())
 	return m
 }

@@ -3,13 +3,15 @@ package delivery
 import (
 	"cmp"
 
+	"iris/daemon/journal"
 	"iris/pool"
 	"iris/pool/claude"
 )
 
 // takeUp adopts the agents of the program before this one. If the state of an agent does
-// not agree with the journal, its input is closed, and it becomes an orphan.
-func (d *Dispatcher) takeUp(h *pool.Handoff, handed func(process string) *claude.Handed) error {
+// not agree with the journal, its input is closed, and it becomes an orphan. ended are the
+// messages that have just ended.
+func (d *Dispatcher) takeUp(h *pool.Handoff, handed func(process string) *claude.Handed, ended []journal.Message) error {
 	if h == nil {
 		return nil
 	}
@@ -17,10 +19,7 @@ func (d *Dispatcher) takeUp(h *pool.Handoff, handed func(process string) *claude
 	if err != nil {
 		return err
 	}
-	ended, err := d.endedTurns()
-	if err != nil {
-		return err
-	}
+	last := d.lastEnded(ended)
 	d.o.Agents.AwaitPool()
 	live := map[string]pool.Adopted[*claude.Process]{}
 	for i := range h.Agents {
@@ -29,7 +28,7 @@ func (d *Dispatcher) takeUp(h *pool.Handoff, handed func(process string) *claude
 		if state == nil {
 			continue
 		}
-		if adopted, ok := d.adopt(a, *state, running[a.ID], ended[a.ID]); ok {
+		if adopted, ok := d.adopt(a, *state, running[a.ID], last[a.ID]); ok {
 			live[a.ID] = adopted
 		}
 	}
@@ -44,27 +43,22 @@ func (d *Dispatcher) runningTurns() (map[string]*delivery, error) {
 		if ok, err := d.readable(err); err != nil {
 			return nil, err
 		} else if ok {
-			m := d.restored(&msg)
-			m.offset, m.uuid = msg.Last().Offset, msg.Last().UUID
-			running[msg.Last().Process] = m
+			running[msg.Last().Process] = d.restored(&msg)
 		}
 	}
 	return running, nil
 }
 
-// endedTurns returns by process the last message that has just ended in it.
-func (d *Dispatcher) endedTurns() (map[string]*delivery, error) {
-	ended := map[string]*delivery{}
-	recent, err := d.recentlyEnded()
-	for _, msg := range recent {
-		a := msg.Last()
-		if last := ended[a.Process]; last == nil || last.offset < a.Offset {
-			m := d.restored(&msg)
-			m.offset, m.uuid = a.Offset, a.UUID
-			ended[a.Process] = m
+// lastEnded returns by process the message that ended there last.
+func (d *Dispatcher) lastEnded(ended []journal.Message) map[string]*delivery {
+	all := map[string]*delivery{}
+	for i := range ended {
+		m, process := d.restored(&ended[i]), ended[i].Last().Process
+		if last := all[process]; last == nil || last.offset < m.offset {
+			all[process] = m
 		}
 	}
-	return ended, err
+	return all
 }
 
 // adopt takes over an agent and its running message m, and keeps the output of m, or else
