@@ -17,14 +17,7 @@ import (
 // Send answers message.send: it accepts the message, reports its id and position, and waits
 // for the end. If the caller goes away, only the waiting ends.
 func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
-	var p ipc.Send
-	if err := c.Bind(&p); err != nil {
-		return nil, err
-	}
-	if err := d.checkPermissionMode(c, &p.Options); err != nil {
-		return nil, err
-	}
-	n, err := d.newMessage(&p)
+	p, n, err := d.bind(c)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +44,7 @@ func (d *Dispatcher) Send(ctx context.Context, c *ipc.Call) (any, error) {
 
 // Submit answers message.submit when the message is on disk.
 func (d *Dispatcher) Submit(_ context.Context, c *ipc.Call) (any, error) {
-	var p ipc.Send
-	if err := c.Bind(&p); err != nil {
-		return nil, err
-	}
-	if err := d.checkPermissionMode(c, &p.Options); err != nil {
-		return nil, err
-	}
-	n, err := d.newMessage(&p)
+	p, n, err := d.bind(c)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +53,18 @@ func (d *Dispatcher) Submit(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	return st, nil
+}
+
+// bind returns the parameters of a call that sends a message, and the record of that
+// message.
+func (d *Dispatcher) bind(c *ipc.Call) (p ipc.Send, n journal.New, err error) {
+	if err = c.Bind(&p); err == nil {
+		err = d.checkPermissionMode(c, &p.Options)
+	}
+	if err == nil {
+		n, err = d.newMessage(&p)
+	}
+	return p, n, err
 }
 
 // answer waits for the end of a message and answers with it. Meanwhile out sends the output;
