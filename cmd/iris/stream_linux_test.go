@@ -121,15 +121,7 @@ func TestSlowStreamOutlivesTheDaemon(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := i.command("send", "--output", "stream-json", "api@"+name, "size:400000")
-			var errs strings.Builder
-			cmd.Stderr = &errs
-			out, err := cmd.StdoutPipe()
-			if err == nil {
-				err = cmd.Start()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			out, errs := started(t, cmd)
 			i.eventually("the end", func() bool { return i.run("messages", "-q", "--state", "done", "api@"+name) != "" })
 			end()
 			all, _ := io.ReadAll(out)
@@ -141,11 +133,11 @@ func TestSlowStreamOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// streamThrough runs a command and calls f once it has printed a few lines.
-func streamThrough(t *testing.T, cmd *exec.Cmd, f func()) (lines []string) {
+// started starts a command, and returns its stdout and what it writes to stderr.
+func started(t *testing.T, cmd *exec.Cmd) (stdout io.Reader, stderr *strings.Builder) {
 	t.Helper()
-	var errs strings.Builder
-	cmd.Stderr = &errs
+	stderr = new(strings.Builder)
+	cmd.Stderr = stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -153,6 +145,13 @@ func streamThrough(t *testing.T, cmd *exec.Cmd, f func()) (lines []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return out, stderr
+}
+
+// streamThrough runs a command and calls f once it has printed a few lines.
+func streamThrough(t *testing.T, cmd *exec.Cmd, f func()) (lines []string) {
+	t.Helper()
+	out, errs := started(t, cmd)
 	for s := bufio.NewScanner(out); s.Scan(); {
 		if lines = append(lines, s.Text()); len(lines) == 4 {
 			f()
@@ -170,15 +169,7 @@ func TestInterruptedStreamGoesOnWhereItWas(t *testing.T) {
 	i := newInn(t, "", "api")
 	gate, open := i.gate()
 	cmd := i.command("send", "--output", "stream-json", "--include-partial-messages", "api", "slow:100:@"+gate)
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	out, errs := started(t, cmd)
 	var lines []string
 	for s := bufio.NewScanner(out); s.Scan(); {
 		if lines = append(lines, s.Text()); len(lines) == 2 {
