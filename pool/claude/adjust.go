@@ -176,17 +176,8 @@ func level(effort string) any {
 
 // usualEffort asks the agent for its effort.
 func (p *Process) usualEffort(ctx context.Context) (string, error) {
-	r, err := p.call(ctx, "get_settings")
-	if err != nil {
-		return "", err
-	}
-	var body struct {
-		Applied struct {
-			Effort string `json:"effort"`
-		} `json:"applied"`
-	}
-	decode(r.Body, &body)
-	return body.Applied.Effort, nil
+	s, err := p.settings(ctx)
+	return s.Applied.Effort, err
 }
 
 // ToolRules splits a list of rules as the program's --allowed-tools does: at commas

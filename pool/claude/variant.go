@@ -56,15 +56,28 @@ func (o *Options) initialize() map[string]any {
 // DefaultModel is the model in the agent's settings, or the word for the program's
 // own choice.
 func (p *Process) DefaultModel(ctx context.Context) (string, error) {
-	r, err := p.call(ctx, "get_settings")
+	s, err := p.settings(ctx)
 	if err != nil {
 		return "", err
 	}
-	var body struct {
-		Effective struct {
-			Model string `json:"model"`
-		} `json:"effective"`
+	return cmp.Or(strings.TrimSpace(s.Effective.Model), "default"), nil
+}
+
+// settings has what the agent says of its settings.
+type settings struct {
+	Effective struct {
+		Model string `json:"model"`
+	} `json:"effective"`
+	Applied struct {
+		Effort string `json:"effort"`
+	} `json:"applied"`
+}
+
+// settings asks the agent for its settings.
+func (p *Process) settings(ctx context.Context) (s settings, err error) {
+	r, err := p.call(ctx, "get_settings")
+	if err == nil {
+		decode(r.Body, &s)
 	}
-	decode(r.Body, &body)
-	return cmp.Or(strings.TrimSpace(body.Effective.Model), "default"), nil
+	return s, err
 }
