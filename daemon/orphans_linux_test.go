@@ -24,12 +24,10 @@ func hanging(t *testing.T, spools, process string) {
 	orphan(t, spools, process, `trap "" TERM; `, "")
 }
 
-// orphan starts a process that a later daemon takes for an agent, with more in its record. It
-// runs the script and then does nothing.
-func orphan(t *testing.T, spools, process, script, more string) {
+// startReady starts a command in a session of its own, and returns when it has printed
+// "ready". It is killed at the end of the test.
+func startReady(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	path := filepath.Join(spools, "session-"+process+"."+process)
-	cmd := exec.Command("sh", "-c", script+`exec 9>>"$0.out"; flock 9; echo ready; while :; do sleep 0.1; done`, path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -42,6 +40,15 @@ func orphan(t *testing.T, spools, process, script, more string) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
 		t.Fatal(line, err)
 	}
+}
+
+// orphan starts a process that a later daemon takes for an agent, with more in its record. It
+// runs the script and then does nothing.
+func orphan(t *testing.T, spools, process, script, more string) {
+	t.Helper()
+	path := filepath.Join(spools, "session-"+process+"."+process)
+	cmd := exec.Command("sh", "-c", script+`exec 9>>"$0.out"; flock 9; echo ready; while :; do sleep 0.1; done`, path)
+	startReady(t, cmd)
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)

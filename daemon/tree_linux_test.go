@@ -1,12 +1,10 @@
 package daemon
 
 import (
-	"bufio"
 	"fmt"
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 
 	"iris/ipc"
@@ -22,18 +20,7 @@ func stubborn(t *testing.T, d *testDaemon, team string) int {
 		"PATH=/usr/bin:/bin", "IRIS_PROCESS=gone-1",
 		procs.EnvState + "=" + d.paths.State, procs.EnvTeam + "=" + team, procs.EnvSession + "=",
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatal(line, err)
-	}
+	startReady(t, cmd)
 	return cmd.Process.Pid
 }
 

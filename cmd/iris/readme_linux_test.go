@@ -78,10 +78,7 @@ func TestReadmeHasTheGlossary(t *testing.T) {
 func TestSessionOfTheReadme(t *testing.T) {
 	t.Parallel()
 	needs(t, "jq")
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
+	iris := irisPath(t)
 	h := newHouse(t, iris, "env = { GORACE = \"atexit_sleep_ms=0\" }\n")
 	_, session, _ := strings.Cut(readme(t), "\n```console\n")
 	session, _, ok := strings.Cut(session, "```\n")

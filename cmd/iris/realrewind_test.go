@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 )
@@ -11,10 +10,7 @@ import (
 func TestRealConversationIsRewound(t *testing.T) {
 	t.Parallel()
 	r := newReal(t)
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
+	iris := irisPath(t)
 	h := newHouse(t, iris, "")
 	h.configure(r.team(h, "real", h.mkdir("project")))
 	run := func(want string, args ...string) {

@@ -20,10 +20,7 @@ import (
 func TestRealStreamJSONIsThatOfClaude(t *testing.T) {
 	t.Parallel()
 	r := newReal(t)
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
+	iris := irisPath(t)
 	h := newHouse(t, iris, "")
 	h.configure(strings.Replace(r.team(h, "real", h.mkdir("project")), "\nenv", "\nargs = [\"--allowedTools=Bash\"]\nenv", 1))
 	for _, c := range []struct {
@@ -62,10 +59,7 @@ func TestRealStreamJSONIsThatOfClaude(t *testing.T) {
 func TestRealStreamJSONWithASubagentIsThatOfClaude(t *testing.T) {
 	t.Parallel()
 	r := newReal(t)
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
+	iris := irisPath(t)
 	h := newHouse(t, iris, "")
 	h.configure(r.team(h, "real", h.mkdir("project")))
 	const text = `tool:Agent:{"description":"d","subagent_type":"general-purpose","prompt":"after:1s:echo:found"}`

@@ -65,10 +65,7 @@ func agentsOf(t *testing.T, teams ...string) (toml string) {
 
 func newCronHouse(t *testing.T) *cronHouse {
 	t.Helper()
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
+	iris := irisPath(t)
 	h := &cronHouse{house: newHouse(t, iris, ""), t: t, lines: map[string]string{}}
 	h.env = h.cronEnv() // where "daemon stop" looks for the daemon
 	h.write(".config/iris/config.toml", 0o600, "env = { GORACE = \"atexit_sleep_ms=0\" }\n"+agentsOf(t, "docs", "api", "web"))
@@ -268,10 +265,7 @@ func TestCronFanOut(t *testing.T) {
 
 func TestSystemdTakesTheTimerOfTheRecipes(t *testing.T) {
 	p := ownPaths(t)
-	self, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := irisPath(t)
 	all, err := systemd.Units(p, self, true)
 	if err != nil {
 		t.Fatal(err)

@@ -22,10 +22,7 @@ func TestScriptOfTheRecipes(t *testing.T) {
 	if n := strings.Count(text, "\n"); n > 32 { // 30 of the script, and the lines around it
 		t.Errorf("it has %d lines", n)
 	}
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
+	iris := irisPath(t)
 	paste := func(h *house, text string) (out, answers string) {
 		t.Helper()
 		cmd := exec.Command("bash")

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -36,10 +35,7 @@ func newInn(t *testing.T, toml string, teams ...string) *inn {
 	for _, name := range teams {
 		all += fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nargs = [%q]\n", name, t.TempDir(), program, "--fake-ledger="+i.ledger)
 	}
-	iris, err := exec.LookPath("iris")
-	if err != nil {
-		t.Fatal(err)
-	}
+	iris := irisPath(t)
 	i.house = newHouse(t, iris, all)
 	i.run("status")
 	i.socket = filepath.Join(i.dir, "run", "iris", "iris.sock")
