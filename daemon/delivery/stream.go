@@ -245,13 +245,13 @@ func (s *streamer) emit(p claude.Piece) error {
 	if !s.inside {
 		s.skips = !s.wants(&p)
 	}
+	if s.inside = p.More; s.skips {
+		return nil
+	}
 	o := ipc.Output{ID: s.id}
-	if s.inside = p.More; !p.More {
+	if !p.More {
 		s.seq = s.now.seq(p.Seq)
 		o.Seq = s.seq
-	}
-	if s.skips {
-		return nil
 	}
 	if whole && ipc.Embeds(p.Data) {
 		o.Line = p.Data
