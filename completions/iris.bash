@@ -7,12 +7,44 @@ __iris_debug()
     fi
 }
 
-# Macs have bash3 for which the bash-completion package doesn't include
-# _init_completion. This is a minimal version of that function.
+# The words up to the cursor, divided by blanks alone: bash divides them at "=",
+# ":" and "@", too.
 __iris_init_completion()
 {
+    local i word rest=${COMP_LINE:0:COMP_POINT}
     COMPREPLY=()
-    _get_comp_words_by_ref "$@" cur prev words cword
+    words=()
+    cword=-1
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if ((i == 0)) || [[ $rest == [[:space:]]* ]]; then
+            rest=${rest#"${rest%%[![:space:]]*}"}
+            ((++cword))
+            words[cword]=
+        fi
+        ((i == COMP_CWORD)) && word=$rest
+        words[cword]+=$word
+        rest=${rest#"$word"}
+    done
+    cur=${words[cword]}
+}
+
+# The names of files, or with -d of directories, that begin like the word.
+__iris_filedir()
+{
+    local IFS=$'\n'
+    [[ $(type -t compopt) == builtin ]] && compopt -o filenames
+    COMPREPLY=($(compgen "${1:--f}" -- "$cur"))
+}
+
+# Of a word with "@" in it, bash replaces the part from the last "@" on.
+__iris_handle_at()
+{
+    local idx=${#COMPREPLY[*]}
+    [[ $1 == *@* && $COMP_WORDBREAKS == *@* ]] || return
+    while ((--idx >= 0)); do
+        COMPREPLY[idx]=${COMPREPLY[idx]#"${1%@*}"}
+    done
 }
 
 # This function calls the iris program to obtain the completion
@@ -118,7 +150,7 @@ __iris_process_completion_results() {
             fullFilter+="$filter|"
         done
 
-        filteringCmd="_filedir $fullFilter"
+        filteringCmd="__iris_filedir $fullFilter"
         __iris_debug "File filtering command: $filteringCmd"
         $filteringCmd
     elif (((directive & shellCompDirectiveFilterDirs) != 0)); then
@@ -128,10 +160,10 @@ __iris_process_completion_results() {
         subdir=${completions[0]}
         if [[ -n $subdir ]]; then
             __iris_debug "Listing directories in $subdir"
-            pushd "$subdir" >/dev/null 2>&1 && _filedir -d && popd >/dev/null 2>&1 || return
+            pushd "$subdir" >/dev/null 2>&1 && __iris_filedir -d && popd >/dev/null 2>&1 || return
         else
             __iris_debug "Listing directories in ."
-            _filedir -d
+            __iris_filedir -d
         fi
     else
         __iris_handle_completion_types
@@ -139,6 +171,7 @@ __iris_process_completion_results() {
 
     __iris_handle_special_char "$cur" :
     __iris_handle_special_char "$cur" =
+    __iris_handle_at "$cur"
 
     # Print the activeHelp statements before we finish
     __iris_handle_activeHelp
@@ -167,10 +200,10 @@ __iris_handle_activeHelp() {
                 # to know if any files will match what the user typed, so that we know if
                 # there will be completions presented, so that we know how to handle ActiveHelp.
                 # To find out, we actually trigger the file completion ourselves;
-                # the call to _filedir will fill COMPREPLY if files match.
+                # the call to __iris_filedir will fill COMPREPLY if files match.
                 if (((directive & shellCompDirectiveNoFileComp) == 0)); then
                     __iris_debug "Listing files"
-                    _filedir
+                    __iris_filedir
                 fi
             fi
 
@@ -394,13 +427,7 @@ __start_iris()
 
     COMPREPLY=()
 
-    # Call _init_completion from the bash-completion package
-    # to prepare the arguments properly
-    if declare -F _init_completion >/dev/null 2>&1; then
-        _init_completion -n =: || return
-    else
-        __iris_init_completion -n =: || return
-    fi
+    __iris_init_completion
 
     __iris_debug
     __iris_debug "========= starting completion logic =========="

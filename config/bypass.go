@@ -66,17 +66,16 @@ func (t *Team) BypassFound() string {
 // bypassSettings reports whether settings, a file or JSON, make bypassMode the
 // default. Unreadable settings do not.
 func bypassSettings(settings string) bool {
-	data := []byte(settings)
-	if !strings.HasPrefix(strings.TrimSpace(settings), "{") {
-		var err error
-		if data, err = os.ReadFile(settings); err != nil {
-			return false
-		}
-	}
 	var s struct {
 		Permissions struct {
 			Mode string `json:"defaultMode"`
 		} `json:"permissions"`
 	}
-	return json.Unmarshal(data, &s) == nil && s.Permissions.Mode == bypassMode
+	var read bool
+	if strings.HasPrefix(strings.TrimSpace(settings), "{") {
+		read = json.Unmarshal([]byte(settings), &s) == nil
+	} else {
+		read = readJSON(settings, &s)
+	}
+	return read && s.Permissions.Mode == bypassMode
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -54,6 +56,14 @@ func TestBypassIsFoundInSettings(t *testing.T) {
 		}
 	}
 	mustDo(t, os.RemoveAll(filepath.Join(dir, ".claude")))
+	pipe, full, err := os.Pipe()
+	mustDo(t, err)
+	defer pipe.Close()
+	_, err = full.WriteString(`{"permissions":{"defaultMode":"bypassPermissions"}}`)
+	mustDo(t, errors.Join(err, full.Close()))
+	if arg := fmt.Sprintf("--settings=/dev/fd/%d", pipe.Fd()); (&Team{Agent: "claude", Settings: Settings{Args: []string{arg}}}).Bypass() != "" {
+		t.Error("a pipe was read")
+	}
 	team.Env = map[string]string{"CLAUDE_CONFIG_DIR": own}
 	if got := team.BypassFound(); got != "" {
 		t.Errorf("got %q", got)

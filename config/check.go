@@ -18,7 +18,7 @@ func (c *Config) Check() Problems {
 	ps := checkSettings(&c.Settings, c.origin, agentClaude)
 	for _, t := range c.Teams {
 		ps = append(ps, checkSettings(&t.Settings, t.origin, t.Agent)...)
-		if at, ok := t.origin["dir"]; ok {
+		if at, ok := t.origin.of("dir"); ok {
 			if err := t.CheckDir(); err != nil {
 				ps = append(ps, at.problem(err))
 			}
@@ -29,9 +29,9 @@ func (c *Config) Check() Problems {
 }
 
 // checkSettings checks the settings of one place.
-func checkSettings(s *Settings, set map[string]origin, agent string) (ps Problems) {
+func checkSettings(s *Settings, set origins, agent string) (ps Problems) {
 	check := func(key string, do func() error) {
-		at, ok := set[key]
+		at, ok := set.of(key)
 		if !ok {
 			return
 		}

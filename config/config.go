@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Config is a valid configuration. Once loaded, neither it nor anything that it
@@ -34,7 +35,7 @@ type Config struct {
 	Files []string // the files that were read, in that order
 
 	paths  Paths
-	origin map[string]origin // key -> origin of its value; absent for a default
+	origin origins // a default has none
 }
 
 // Settings are the keys that may stand at the top level and in a team.
@@ -45,13 +46,16 @@ type Settings struct {
 	PassEnv      []string          `toml:"pass_env"`
 	EnvFile      string            `toml:"env_file"`     // absolute, empty for none
 	IdleTimeout  time.Duration     `toml:"idle_timeout"` // 0 for never
+	FreezeAfter  time.Duration     `toml:"freeze_after"` // 0 for never
 	StartTimeout time.Duration     `toml:"start_timeout"`
 	StallTimeout time.Duration     `toml:"stall_timeout"` // 0 for never
 	OnStall      string            `toml:"on_stall"`      // report or interrupt
 	QueueLimit   int               `toml:"queue_limit"`   // messages
-	MaxTurns     int               `toml:"max_turns"`     // 0 for no limit
+	MaxTurns     int               `toml:"max_turns"`     // model calls for one message, 0 for no limit
 	MaxMemory    int64             `toml:"max_memory"`    // bytes, 0 for no limit
 	DeniedOK     bool              `toml:"denied_ok"`
+
+	MaxMessagesPerAgent int `toml:"max_messages_per_agent"` // 0 for no limit
 
 	BackgroundWait  bool          `toml:"background_wait"`
 	Approvals       string        `toml:"approvals"`        // deny or ask
@@ -91,9 +95,8 @@ func (c *Config) Lookup(name string) (*Team, error) {
 }
 
 // ForDir returns the team whose directory is dir, after resolving the links of both.
-// If there is none, it returns a team with the default settings whose name is the
-// directory without links, so that every path to it leads to the same agent. If there
-// are several, the error names them. The directory need not exist.
+// If there is none, it returns a team with the default settings whose name is
+// DirName. If there are several, the error names them. The directory need not exist.
 func (c *Config) ForDir(dir string) (*Team, error) {
 	if !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("directory %q is relative; give an absolute one", dir)
@@ -102,17 +105,7 @@ func (c *Config) ForDir(dir string) (*Team, error) {
 		return nil, fmt.Errorf("directory %q holds %s, which iris does not accept in names", dir, bad)
 	}
 	dir = filepath.Clean(dir)
-	here, err := os.Stat(dir)
-	var found []string
-	for _, name := range c.TeamNames() {
-		t := c.Teams[name]
-		if t.File == "" {
-			continue // the built-in team has no directory of its own
-		}
-		if t.Dir == dir || err == nil && sameDir(t.Dir, here) {
-			found = append(found, name)
-		}
-	}
+	found := c.TeamsAt(dir)
 	switch len(found) {
 	case 0:
 		return c.adHoc(dir), nil
@@ -120,6 +113,34 @@ func (c *Config) ForDir(dir string) (*Team, error) {
 		return c.Teams[found[0]], nil
 	}
 	return nil, fmt.Errorf("directory %s belongs to the teams %s; give the name of one", dir, listed(found, "and"))
+}
+
+// TeamsAt returns the names of the teams whose directory is dir, which is absolute,
+// after resolving the links of both; sorted.
+func (c *Config) TeamsAt(dir string) (found []string) {
+	var here unix.Stat_t
+	err := unix.Stat(dir, &here)
+	for name, t := range c.Teams {
+		if t.File == "" {
+			continue // the built-in team has no directory of its own
+		}
+		if t.Dir == dir || err == nil && sameDir(t.Dir, &here) {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// TeamsAbove returns the names of the teams whose directory is the nearest parent of
+// dir that has any; nil if none has.
+func (c *Config) TeamsAbove(dir string) []string {
+	for up := filepath.Dir(dir); up != dir; dir, up = up, filepath.Dir(up) {
+		if found := c.TeamsAt(up); len(found) > 0 {
+			return found
+		}
+	}
+	return nil
 }
 
 // TeamNames returns the names of all teams, sorted.
@@ -140,13 +161,20 @@ func (c *Config) AddedTeams() []string {
 }
 
 func (c *Config) adHoc(dir string) *Team {
-	if real, err := filepath.EvalSymlinks(dir); err == nil && unprintable(real) == "" {
-		dir = real
-	}
+	dir = DirName(dir)
 	return &Team{Name: dir, Dir: dir, Agent: agentClaude, Settings: c.Settings}
 }
 
-func sameDir(dir string, fi fs.FileInfo) bool {
-	other, err := os.Stat(dir)
-	return err == nil && os.SameFile(other, fi)
+// DirName is the name that an absolute directory has in place of a team's: the
+// directory without links, so that every path to it is the same name.
+func DirName(dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil && unprintable(real) == "" {
+		return real
+	}
+	return dir
+}
+
+func sameDir(dir string, as *unix.Stat_t) bool {
+	var st unix.Stat_t
+	return unix.Stat(dir, &st) == nil && st.Dev == as.Dev && st.Ino == as.Ino
 }

@@ -1,5 +1,5 @@
-// Package config finds the files of iris, and loads and checks the configuration and
-// its teams. It has no goroutine.
+// Package config finds the files of iris, and loads, checks and changes the
+// configuration and its teams. It has no goroutine.
 //
 // # Files
 //
@@ -36,13 +36,21 @@
 // would stop too: Config.Check reports it to people, and Team.CheckDir before an
 // agent starts there.
 //
+// # Changing
+//
+// AddTeam, RemoveTeam, RenameTeam and Set change one file. They first load the whole
+// configuration with the change, and write nothing if it has a problem, or for Set
+// one more problem of Check. Set and RenameTeam change the text in single places
+// (text.go), so that comments stay. Changes says in words what differs between two
+// configurations.
+//
 // # Trust
 //
 // The configuration names programs to run. So its files and directories must belong
-// to the user or to root and must not be writable by anybody else, as with ssh;
-// others must not even be able to read an env_file. Names and directories contain no
-// control characters and no characters that change the direction of text, so that
-// they can be printed.
+// to the user or to root and must not be writable by anybody else, as with ssh; a group
+// that is the user's alone does not count (owner.go). Others must not even be able to
+// read an env_file. Names and directories contain no control characters and no
+// characters that change the direction of text, so that they can be printed.
 //
 // # The table of keys
 //

@@ -18,14 +18,19 @@ import (
 // TeamOptions are the optional parts of AddTeam.
 type TeamOptions struct {
 	Description string
-	Force       bool // replace a drop-in of AddTeam, or the built-in team
+	Command     string // the program, as an absolute path; empty for the one of the configuration
+	Force       bool   // replace a drop-in of AddTeam, or the built-in team
+
+	// Before, if it is not nil, gets the configuration as it is, before anything is
+	// written, and returns Command. Its error ends AddTeam.
+	Before func(*Config) (command string, err error)
 }
 
 // AddTeam writes a drop-in with one team and returns its file. The directory must
 // exist; a relative one counts from the working directory. The file is written
-// completely or not at all, and the configuration with it loads, apart from the
-// problems that it had before, which are returned unchanged. AddTeam never replaces a
-// team in another file, or a drop-in to which a person has added anything.
+// completely or not at all, and the configuration with it loads: one that has a problem
+// is left as it is. AddTeam never replaces a team in another file, or a drop-in to which
+// a person has added anything.
 func AddTeam(p Paths, name, dir string, opts TeamOptions) (file string, err error) {
 	if err := CheckName("team", name); err != nil {
 		return "", err
@@ -34,20 +39,57 @@ func AddTeam(p Paths, name, dir string, opts TeamOptions) (file string, err erro
 	if err != nil {
 		return "", err
 	}
-	if !utf8.ValidString(opts.Description) || unprintable(opts.Description) != "" {
+	if !plain(opts.Description) {
 		return "", fmt.Errorf("description %q: must be one line without control characters", opts.Description)
 	}
 	file = p.dropin(name)
-	sources, problems := readSources(p)
-	if err := mayAdd(p, name, file, sources, opts.Force); err != nil {
+	cfg, sources, err := loadFor(p, name, opts.Force)
+	if err == nil && opts.Before != nil {
+		opts.Command, err = opts.Before(cfg)
+	}
+	if err != nil {
 		return "", err
 	}
-	data := teamTOML(name, dir, opts.Description)
-	if err := tryWith(p, source{file, true, data}, sources, problems); err != nil {
+	if !plain(opts.Command) {
+		return "", fmt.Errorf("command %q: must be UTF-8 without control characters", opts.Command)
+	}
+	defer p.alone()()
+	if changed(p, sources) {
+		if cfg, sources, err = loadFor(p, name, opts.Force); err != nil {
+			return "", err
+		}
+	}
+	if err := cfg.mayAdd(name, file, sources, opts.Force); err != nil {
+		return "", err
+	}
+	data := teamTOML(name, dir, opts.Description, opts.Command)
+	if err := cfg.mayHave(source{file, true, data}); err != nil {
 		return "", err
 	}
 	return file, writeDropin(file, data, opts.Force)
 }
+
+// loadFor loads the configuration, to which a team is to be added. An error is rather
+// about the drop-in of that name.
+func loadFor(p Paths, name string, force bool) (*Config, []source, error) {
+	cfg, sources, err := load(p, nil)
+	if err != nil {
+		if own := mayReplace(name, p.dropin(name), sources, force); own != nil {
+			err = own
+		}
+	}
+	return cfg, sources, err
+}
+
+// changed reports whether somebody has changed the files since they were read.
+func changed(p Paths, sources []source) bool {
+	now, problems := readSources(p)
+	same := func(a, b source) bool { return a.path == b.path && bytes.Equal(a.data, b.data) }
+	return len(problems) > 0 || !slices.EqualFunc(sources, now, same)
+}
+
+// plain reports whether a file of the configuration may have the text.
+func plain(text string) bool { return utf8.ValidString(text) && unprintable(text) == "" }
 
 // RemoveTeam removes a team's drop-in and returns its path. The configuration may
 // have problems elsewhere, but the drop-in must contain this team and nothing else.
@@ -56,6 +98,7 @@ func RemoveTeam(p Paths, name string) (file string, err error) {
 		return "", err
 	}
 	file = p.dropin(name)
+	defer p.alone()()
 	data, err := readTrusted(file, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", elsewhere(p, name)
@@ -92,10 +135,8 @@ func teamDir(name, dir string) (string, error) {
 }
 
 // mayAdd refuses a team that exists, unless its drop-in may be replaced.
-func mayAdd(p Paths, name, file string, sources []source, force bool) error {
-	cfg, _ := build(p, sources, nil, nil)
-	if cfg != nil && cfg.Teams[name] != nil {
-		t := cfg.Teams[name]
+func (c *Config) mayAdd(name, file string, sources []source, force bool) error {
+	if t := c.Teams[name]; t != nil {
 		switch {
 		case t.File != file && t.File != "":
 			return fmt.Errorf("team %q is already defined at %s:%d; edit it there", name, t.File, t.Line)
@@ -105,6 +146,11 @@ func mayAdd(p Paths, name, file string, sources []source, force bool) error {
 			return fmt.Errorf("team %q already exists with directory %s; replace it with --force, or remove it first", name, t.Dir)
 		}
 	}
+	return mayReplace(name, file, sources, force)
+}
+
+// mayReplace refuses to replace a file, unless it is an untouched drop-in.
+func mayReplace(name, file string, sources []source, force bool) error {
 	i := slices.IndexFunc(sources, func(s source) bool { return s.path == file })
 	if i < 0 {
 		return nil
@@ -125,14 +171,14 @@ func untouched(file, name string, data []byte) error {
 		return err
 	}
 	root, _, _ := parseTOML(file, data)
-	var words [2]string
-	for i, key := range []string{"dir", "description"} {
+	var words [3]string
+	for i, key := range []string{"dir", "description", "command"} {
 		if v := root.table["teams"].table[name].table[key]; v != nil {
 			words[i] = v.str
 		}
 	}
-	if !bytes.Equal(data, teamTOML(name, words[0], words[1])) {
-		return errors.New(`holds more than "iris team add" has written, which would be lost; edit it yourself`)
+	if !bytes.Equal(data, teamTOML(name, words[0], words[1], words[2])) {
+		return errors.New(`holds more than "iris team add" has written, which would be lost; change it with "iris team edit"`)
 	}
 	return nil
 }
@@ -150,15 +196,26 @@ func ownDropin(file, name string, data []byte) error {
 	return nil
 }
 
+// mayHave returns the problems of a drop-in that is not among the files of c, and whose
+// teams are not in other files.
+func (c *Config) mayHave(s source) error {
+	l := newLoader(&Config{Settings: c.Settings, Teams: map[string]*Team{}, origin: c.origin}, c.paths.Home)
+	l.read(s)
+	l.readTeams()
+	if ps := append(l.problems, checkDirs(c.paths, []source{s})...); len(ps) > 0 {
+		return ps
+	}
+	return nil
+}
+
 // tryWith loads the configuration with one file added or replaced.
-func tryWith(p Paths, file source, sources []source, problems Problems) error {
+func tryWith(p Paths, file source, sources []source, problems Problems) (*Config, error) {
 	i := slices.IndexFunc(sources, func(s source) bool { return s.path == file.path })
 	if i >= 0 {
 		sources = slices.Delete(slices.Clone(sources), i, i+1)
 	}
 	sources = append(slices.Clip(sources), file)
-	_, err := build(p, sources, append(problems, checkDirs(p, sources)...), nil)
-	return err
+	return build(p, sources, append(problems, checkDirs(p, sources)...), nil)
 }
 
 // elsewhere says why a team has no drop-in.
@@ -177,10 +234,13 @@ func elsewhere(p Paths, name string) error {
 	return fmt.Errorf("team %q is defined at %s:%d; remove it there", name, t.File, t.Line)
 }
 
-func teamTOML(name, dir, description string) []byte {
+func teamTOML(name, dir, description, command string) []byte {
 	s := fmt.Sprintf("[teams.%s]\ndir = %s\n", tomlKey(name), tomlString(dir))
 	if description != "" {
 		s += fmt.Sprintf("description = %s\n", tomlString(description))
+	}
+	if command != "" {
+		s += fmt.Sprintf("command = %s\n", tomlString(command))
 	}
 	return []byte(s)
 }

@@ -53,7 +53,7 @@ func checkTrust(path string, fi fs.FileInfo, secret bool) error {
 		return fmt.Errorf("belongs to uid %d, not to you (uid %d); iris reads only what you or root own", uid, os.Geteuid())
 	case secret && mode.Perm()&0o077 != 0:
 		return fmt.Errorf("others may read it (mode %04o); run: chmod 600 %s", mode.Perm(), ShellQuote(path))
-	case mode.Perm()&0o022 != 0 && (!mode.IsDir() || mode&fs.ModeSticky == 0):
+	case othersWrite(path, fi) && (!mode.IsDir() || mode&fs.ModeSticky == 0):
 		return fmt.Errorf("others may write to it (mode %04o); run: chmod go-w %s", mode.Perm(), ShellQuote(path))
 	}
 	return nil

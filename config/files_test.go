@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"iris/config/sys/systest"
 )
 
 func TestDevNullIsNoConfiguration(t *testing.T) {
@@ -45,9 +47,7 @@ func TestFilesThatOthersMayWriteAreRefused(t *testing.T) {
 }
 
 func TestFilesOfOtherUsersAreRefused(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to give a file away")
-	}
+	systest.NeedsRoot(t)
 	p := newHome(t)
 	mustWrite(t, p.Config, "")
 	mustDo(t, os.Chown(p.Config, 65534, 65534))

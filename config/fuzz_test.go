@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/pelletier/go-toml/v2"
 	"pgregory.net/rapid"
 )
 
@@ -35,6 +37,10 @@ func FuzzLoad(f *testing.F) {
 				continue
 			}
 			checkConfig(t, cfg)
+			var into map[string]any
+			if err := toml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &into); err != nil {
+				t.Errorf("it is no TOML: %v", err)
+			}
 		}
 	})
 }
@@ -81,6 +87,7 @@ func checkConfig(t failer, cfg *Config) {
 	within("log_max_files", int64(cfg.LogMaxFiles), 1, 100)
 	settings := func(s Settings) {
 		within("idle_timeout", int64(s.IdleTimeout), 0, year)
+		within("freeze_after", int64(s.FreezeAfter), 0, year)
 		within("approval_timeout", int64(s.ApprovalTimeout), 0, year)
 		if s.Approvals != "deny" && s.Approvals != "ask" || len(s.ApprovalNotify) > 0 && s.ApprovalNotify[0] == "" {
 			t.Errorf("got %+v", s)
@@ -89,6 +96,7 @@ func checkConfig(t failer, cfg *Config) {
 		within("start_timeout", int64(s.StartTimeout), 1, year)
 		within("queue_limit", int64(s.QueueLimit), 1, 1000*1000)
 		within("max_turns", int64(s.MaxTurns), 0, 1000*1000)
+		within("max_messages_per_agent", int64(s.MaxMessagesPerAgent), 0, 1000*1000)
 		within("max_memory", s.MaxMemory, 0, 1<<50)
 		if s.OnStall != "report" && s.OnStall != "interrupt" || s.Command == "" {
 			t.Errorf("got %+v", s)

@@ -48,14 +48,15 @@ func TestEveryFieldHasAKeyAndEveryKeyAField(t *testing.T) {
 
 func TestKeyDescriptions(t *testing.T) {
 	for name, want := range map[string]Key{
-		"max_processes": {Type: "whole number, 1 to 1000", Default: "10", Top: true, Env: "IRIS_MAX_PROCESSES"},
-		"max_turns":     {Type: "whole number, 1 to 1000000, or 0 for no limit", Default: "0", Top: true, Team: true, Env: "IRIS_MAX_TURNS"},
-		"when_full":     {Type: `"wait", "fail" or "evict"`, Default: `"wait"`, Top: true, Env: "IRIS_WHEN_FULL", Words: []string{"wait", "fail", "evict"}},
-		"idle_timeout":  {Type: `duration, or "0" for never`, Default: `"5m"`, Top: true, Team: true, Env: "IRIS_IDLE_TIMEOUT"},
-		"stop_grace":    {Type: "duration", Default: `"5s"`, Top: true, Env: "IRIS_STOP_GRACE"},
-		"max_memory":    {Type: `size, or "0" for no limit`, Default: `"0"`, Top: true, Team: true, Env: "IRIS_MAX_MEMORY"},
-		"env":           {Type: "table of strings", Top: true, Team: true},
-		"dir":           {Type: "directory", Team: true},
+		"max_processes":          {Type: "whole number, 1 to 1000", Default: "10", Top: true, Env: "IRIS_MAX_PROCESSES"},
+		"max_turns":              {Type: "whole number, 1 to 1000000, or 0 for no limit", Default: "0", Top: true, Team: true, Env: "IRIS_MAX_TURNS"},
+		"max_messages_per_agent": {Type: "whole number, 1 to 1000000, or 0 for no limit", Default: "0", Top: true, Team: true, Env: "IRIS_MAX_MESSAGES_PER_AGENT"},
+		"when_full":              {Type: `"wait", "fail" or "evict"`, Default: `"wait"`, Top: true, Env: "IRIS_WHEN_FULL", Words: []string{"wait", "fail", "evict"}},
+		"idle_timeout":           {Type: `duration, or "0" for never`, Default: `"5m"`, Top: true, Team: true, Env: "IRIS_IDLE_TIMEOUT"},
+		"stop_grace":             {Type: "duration", Default: `"5s"`, Top: true, Env: "IRIS_STOP_GRACE"},
+		"max_memory":             {Type: `size, or "0" for no limit`, Default: `"0"`, Top: true, Team: true, Env: "IRIS_MAX_MEMORY"},
+		"env":                    {Type: "table of strings", Top: true, Team: true},
+		"dir":                    {Type: "directory", Team: true},
 	} {
 		for _, k := range Keys() {
 			if k.Name == name {
@@ -123,10 +124,10 @@ func TestSampleLoadsAsItIsAndWithEveryKeyTaken(t *testing.T) {
 		t.Errorf("team: got %+v", api)
 	}
 	for _, k := range Keys() {
-		if _, ok := cfg.origin[k.Name]; k.Top && !ok {
+		if _, ok := cfg.origin.of(k.Name); k.Top && !ok {
 			t.Errorf("%s is not in the sample", k.Name)
 		}
-		if _, ok := api.origin[k.Name]; k.Team && !k.Top && !ok {
+		if _, ok := api.origin.of(k.Name); k.Team && !k.Top && !ok {
 			t.Errorf("%s is not in the sample's team", k.Name)
 		}
 	}

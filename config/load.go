@@ -28,9 +28,15 @@ type Override struct {
 // Load reads the configuration: the files, then the environment, then the overrides.
 // The error is of type Problems.
 func Load(p Paths, overrides ...Override) (*Config, error) {
+	cfg, _, err := load(p, slices.Concat(fromEnviron(), overrides))
+	return cfg, err
+}
+
+// load is Load that also returns the files, without the environment.
+func load(p Paths, overrides []Override) (*Config, []source, error) {
 	sources, problems := readSources(p)
-	problems = append(problems, checkDirs(p, sources)...)
-	return build(p, sources, problems, slices.Concat(fromEnviron(), overrides))
+	cfg, err := build(p, sources, append(problems, checkDirs(p, sources)...), overrides)
+	return cfg, sources, err
 }
 
 // source is one file of the configuration.
@@ -138,27 +144,41 @@ type pendingTeam struct {
 // build makes the configuration from the files. It reads no file itself, so that
 // AddTeam can try a file that does not exist yet.
 func build(p Paths, sources []source, problems Problems, overrides []Override) (*Config, error) {
-	cfg := &Config{paths: p, Teams: map[string]*Team{}, origin: map[string]origin{}}
-	l := &loader{cfg: cfg, home: p.Home, index: map[string]int{}, problems: problems}
+	l := newLoader(&Config{paths: p, Teams: map[string]*Team{}}, p.Home)
+	l.problems = problems
 	l.defaults()
 	for _, s := range sources {
-		l.cfg.Files = append(l.cfg.Files, s.path)
-		root, partial, bad := parseTOML(s.path, s.data)
-		l.problems = append(l.problems, bad...)
-		l.topLevel(s, root, partial)
+		l.read(s)
 	}
 	for _, o := range overrides {
 		l.override(o)
 	}
-	for _, d := range l.pending {
-		l.team(d)
-	}
+	l.readTeams()
 	l.builtIn()
 	if len(l.problems) > 0 {
 		l.problems.sort(l.cfg.Files)
 		return nil, l.problems
 	}
 	return l.cfg, nil
+}
+
+func newLoader(cfg *Config, home string) *loader {
+	return &loader{cfg: cfg, home: home, index: map[string]int{}}
+}
+
+// read reads the top-level settings of a file and finds its teams.
+func (l *loader) read(s source) {
+	l.cfg.Files = append(l.cfg.Files, s.path)
+	root, partial, bad := parseTOML(s.path, s.data)
+	l.problems = append(l.problems, bad...)
+	l.topLevel(s, root, partial)
+}
+
+// readTeams reads the settings of the teams that were found.
+func (l *loader) readTeams() {
+	for _, d := range l.pending {
+		l.team(d)
+	}
 }
 
 // report returns a function that records problems in a file.
@@ -195,16 +215,16 @@ func (l *loader) topLevel(s source, root *value, partial bool) {
 		case s.dropin:
 			report(v.keyAt, fmt.Sprintf("%q belongs in config.toml; a file in conf.d holds [teams.NAME] tables only", name))
 		default:
-			l.set(l.cfg, k, v, s.path, l.cfg.origin)
+			l.set(l.cfg, k, v, s.path, &l.cfg.origin)
 		}
 	}
 }
 
 // set reads a value into the field of its key and records its origin.
-func (l *loader) set(into any, k *key, v *value, file string, origins map[string]origin) {
+func (l *loader) set(into any, k *key, v *value, file string, from *origins) {
 	if x := k.read(v, l.home, l.report(file)); x != nil {
 		assign(into, k.name, x)
-		origins[k.name] = origin{file: file, pos: v.pos}
+		from.set(k.name, origin{file: file, pos: v.pos})
 	}
 }
 
@@ -223,7 +243,7 @@ func (l *loader) override(o Override) {
 	}
 	if x := k.read(k.textValue(o.Value), l.home, say); x != nil {
 		assign(l.cfg, k.name, x)
-		l.cfg.origin[k.name] = origin{name: o.Source}
+		l.cfg.origin.set(k.name, origin{name: o.Source})
 	}
 }
 
@@ -257,7 +277,7 @@ func (l *loader) teams(s source, v *value, partial bool) {
 
 func (l *loader) team(d pendingTeam) {
 	t := &Team{Name: d.name, Agent: agentClaude, Settings: l.cfg.Settings, File: d.file, Line: d.at.keyAt.line,
-		origin: map[string]origin{"": {file: d.file, pos: d.at.keyAt}}}
+		origin: origins{{"", origin{file: d.file, pos: d.at.keyAt}}}}
 	report := l.report(d.file)
 	for _, name := range d.at.keys {
 		v := d.at.table[name]
@@ -268,7 +288,7 @@ func (l *loader) team(d pendingTeam) {
 		case k.where == top:
 			report(v.keyAt, fmt.Sprintf("%q is no setting of a team; it belongs at the top of config.toml, before the first [table]", name))
 		default:
-			l.set(t, k, v, d.file, t.origin)
+			l.set(t, k, v, d.file, &t.origin)
 		}
 	}
 	if _, ok := d.at.table["env"]; ok {
@@ -282,6 +302,7 @@ func (l *loader) team(d pendingTeam) {
 	if _, ok := d.at.table["dir"]; !ok && !d.partial {
 		report(d.at.keyAt, fmt.Sprintf("team %q has no directory; write dir = %q", d.name, filepath.Join("~", "src", d.name)))
 	}
+	l.checkAsking(t)
 	l.cfg.Teams[d.name] = t
 }
 

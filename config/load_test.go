@@ -17,10 +17,10 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 		MaxProcesses: 10, WhenFull: "wait", FairWait: 30 * time.Second, HealthCheckInterval: 30 * time.Second,
 		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute, OrphanGrace: 10 * time.Second, Retention: 35 * 24 * time.Hour,
 		Umask: 0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
-		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, StartTimeout: time.Minute,
+		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, FreezeAfter: time.Minute, StartTimeout: time.Minute,
 			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
 			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, Inbound: "refuse"},
-		paths: p, origin: map[string]origin{},
+		paths: p,
 	}
 	want.Teams = map[string]*Team{"echo": {Name: "echo", Agent: "echo", Dir: p.Home,
 		Description: "built in: repeats each message", Settings: want.Settings}}
@@ -51,11 +51,13 @@ env = { A = "1", B = "two" }
 pass_env = ["SSH_AUTH_SOCK", "AWS_*"]
 env_file = "$HOME/secrets"
 idle_timeout = "0"
+freeze_after = "0"
 start_timeout = "90s"
 stall_timeout = 0
 on_stall = "interrupt"
 queue_limit = 1
 max_turns = 12
+max_messages_per_agent = 13
 max_memory = "2GiB"
 denied_ok = true
 on_resume_failure = "fresh"
@@ -73,11 +75,13 @@ args = []
 pass_env = []
 env_file = ""
 idle_timeout = "1h"
+freeze_after = "2m"
 start_timeout = "1s"
 stall_timeout = "1m"
 on_stall = "report"
 queue_limit = 2
 max_turns = 0
+max_messages_per_agent = 0
 max_memory = 0
 denied_ok = false
 on_resume_failure = "stop"
@@ -95,7 +99,7 @@ dir = "~"
 	want := Settings{
 		Command: cfg.paths.Home + "/bin/claude", Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
 		PassEnv: []string{"SSH_AUTH_SOCK", "AWS_*"}, EnvFile: cfg.paths.Home + "/secrets",
-		StartTimeout: 90 * time.Second, OnStall: "interrupt", QueueLimit: 1, MaxTurns: 12, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
+		StartTimeout: 90 * time.Second, OnStall: "interrupt", QueueLimit: 1, MaxTurns: 12, MaxMessagesPerAgent: 13, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
 		OnResumeFailure: "fresh", Inbound: "accept", Approvals: "ask", ApprovalNotify: []string{cfg.paths.Home + "/bin/notify", "~"},
 	}
 	if !reflect.DeepEqual(cfg.Settings, want) {
@@ -109,9 +113,9 @@ dir = "~"
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 35,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 37,
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
-			PassEnv: []string{}, IdleTimeout: time.Hour, StartTimeout: time.Second, StallTimeout: time.Minute,
+			PassEnv: []string{}, IdleTimeout: time.Hour, FreezeAfter: 2 * time.Minute, StartTimeout: time.Second, StallTimeout: time.Minute,
 			OnStall: "report", QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",
 			Approvals: "deny", ApprovalTimeout: time.Minute, ApprovalNotify: []string{}}}); !reflect.DeepEqual(api, want) {
 		t.Errorf("team api.v2\n got %+v\nwant %+v", api, want)
@@ -240,7 +244,14 @@ func TestProblems(t *testing.T) {
 		{"long value", "log_level = '" + strings.Repeat("x", 200) + "'", c + `1:13: log_level = '` + strings.Repeat("x", 59) + `...: must be "debug", "info", "warn" or "error"`},
 
 		{"args no list", "args = '-x'", c + `1:8: args = '-x': must be a list of strings, such as ["a", "b"]`},
-		{"args element", "args = [\n'a',\n 3,\n true]", c + "3:2: args[1] = 3: must be a string, in quotes\n" + c + `4:2: args[2] = true: must be a string, in quotes`},
+		{"args with a session", "args = ['--model', 'opus', '--resume=x']\n[teams.a]\ndir='/'\nargs = ['-c']", c + "1:28: args[2] = '--resume=x': no agent can have --resume: iris itself says which conversation an agent has: name one by TEAM@SESSION\n" +
+			c + `4:9: args[0] = '-c': no agent can have -c: iris itself says which conversation an agent has: name one by TEAM@SESSION`},
+		{"args with a format", "args = ['--output-format', 'json']", c + `1:9: args[0] = '--output-format': no agent can have --output-format: iris sets the format between itself and an agent; "iris send --output" chooses what is printed`},
+		{"args in one", "args = ['-pc', '-dh']", c + `1:9: args[0] = '-pc': no agent can have -c: iris itself says which conversation an agent has: name one by TEAM@SESSION`},
+		{"args that end", "args = ['--model=x', '--']", c + `1:22: args[1] = '--': no agent can have --: what comes after it, such as a flag of iris, would be taken for a message; leave it out`},
+		{"args with a message", "args = ['mcp']", c + `1:9: args[0] = 'mcp': the first argument must be a flag: a message or command of Claude Code is none; "iris send" takes messages`},
+		{"args with asking elsewhere", "approvals = 'ask'\nargs = ['--permission-prompt-tool', 'mcp__x__y']\n[teams.a]\ndir='/'\n[teams.b]\ndir='/'\nargs=[]", c + `2:1: args: --permission-prompt-tool: team "a" has approvals = "ask", so that iris is asked; leave out one of the two`},
+		{"args element", "args = [\n'-a',\n 3,\n true]", c + "3:2: args[1] = 3: must be a string, in quotes\n" + c + `4:2: args[2] = true: must be a string, in quotes`},
 		{"NUL in args", `args = ["\u0000"]`, c + `1:9: args[0] = "\u0000": holds a NUL byte`},
 		{"pass_env name", "pass_env = ['A=b', '*', 'A_*']", c + "1:13: pass_env[0] = 'A=b': the name of a variable has only letters, digits and \"_\" and does not begin with a digit\n" +
 			c + `1:20: pass_env[1] = '*': the name of a variable has only letters, digits and "_" and does not begin with a digit`},

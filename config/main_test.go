@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"iris/config/sys/systest"
 )
 
 func TestMain(m *testing.M) {
@@ -16,6 +18,8 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
+	usersFile, groupsFile = os.DevNull, os.DevNull // no group is private
+	systest.Begin()
 	goleak.VerifyTestMain(m)
 }
 

@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/adrg/xdg"
@@ -31,11 +30,13 @@ type Paths struct {
 	Confd   string // directory of drop-ins, beside Config
 	State   string // directory of all that the daemon keeps
 	Lock    string // daemon.lock: held by the daemon, holds the path of its socket
+	Start   string // start.lock: held by the client that starts a daemon
 	Spool   string // directory of the agents' output
 	Journal string
 	Log     string
 	Socket  string // where a daemon started from this environment would listen
 	Usual   string // Socket without a flag and IRIS_SOCKET
+	Refuge  string // where a daemon listens when it cannot make Socket any more
 	Runtime string // the user's runtime directory, empty if there is none
 	Units   string // directory of the user's systemd units
 
@@ -73,12 +74,14 @@ func Resolve(socket string) (Paths, error) {
 	}
 	p.State = filepath.Join(xdgDir("XDG_STATE_HOME", xdg.StateHome, home, ".local/state"), "iris")
 	p.Lock = filepath.Join(p.State, "daemon.lock")
+	p.Start = filepath.Join(p.State, "start.lock")
 	p.Spool = filepath.Join(p.State, "spool")
 	p.Journal = filepath.Join(p.State, "journal")
 	p.Log = filepath.Join(p.State, "iris.log")
 	p.Units = filepath.Join(xdgDir("XDG_CONFIG_HOME", xdg.ConfigHome, home, ".config"), "systemd/user")
 	p.Runtime = runtimeDir()
-	p.Usual = filepath.Join(p.State, "run", socketName)
+	p.Refuge = filepath.Join(p.State, "run", socketName)
+	p.Usual = p.Refuge
 	if p.Runtime != "" {
 		p.Usual = filepath.Join(p.Runtime, "iris", socketName)
 	}
@@ -89,27 +92,29 @@ func Resolve(socket string) (Paths, error) {
 }
 
 // FindSocket returns the path of the socket on which the daemon of this state
-// directory listens: the path from a flag or IRIS_SOCKET; else the path recorded in
-// the lock file, if a socket of this user is there; else the path that a daemon
-// started now would use. After starting a daemon call it again.
+// directory listens: the path recorded in the lock file, if a socket of this user is
+// there; else the path that a daemon started now would use. For a path from a flag or
+// IRIS_SOCKET only the record of a daemon that was started there counts. After starting
+// a daemon call it again.
 func (p Paths) FindSocket() (string, error) {
-	if !p.fixed {
-		if s := p.recorded(); s != "" {
-			return s, nil
-		}
+	if s := p.recorded(); s != "" {
+		return s, nil
 	}
 	return p.Socket, checkSocket(p.Socket)
 }
 
 // MakeDirs creates the state directory and the spool, each with mode 0700, and
-// refuses directories that belong to others or are open to them. The daemon calls it
-// before it listens.
+// refuses directories that belong to others or are open to them, and files as
+// CheckFiles does. The daemon calls it before it listens.
 func (p Paths) MakeDirs() error {
 	if err := checkSocket(p.Socket); err != nil {
 		return err
 	}
 	for _, dir := range []string{p.State, p.Spool} {
 		err := makePrivate(dir)
+		if err == nil && dir == p.State {
+			err = p.CheckFiles()
+		}
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
 			return fmt.Errorf("%w; set XDG_STATE_HOME to a directory of yours", err)
 		}
@@ -196,42 +201,6 @@ func (p *Paths) resolveSocket(flag string) error {
 	return nil
 }
 
-// recorded returns the socket named in the lock file. It ignores a lock file that
-// others could have written, and a path without a socket of this user.
-func (p Paths) recorded() string {
-	fi, err := os.Lstat(p.Lock)
-	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o022 != 0 || sys.Owner(fi) != os.Geteuid() || fi.Size() > 4096 {
-		return ""
-	}
-	path := RecordedSocket(p.Lock)
-	if !filepath.IsAbs(path) || checkSocket(path) != nil {
-		return ""
-	}
-	fi, err = os.Lstat(path)
-	if err != nil || fi.Mode().Type() != fs.ModeSocket || sys.Owner(fi) != os.Geteuid() {
-		return ""
-	}
-	return path
-}
-
-// RecordedSocket returns the path of the socket from the first line of a daemon's
-// lock file; empty if there is none. Every command reads the lock, and os.ReadFile
-// would set up the runtime's poller.
-func RecordedSocket(lock string) string {
-	fd, err := unix.Open(lock, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return ""
-	}
-	defer unix.Close(fd)
-	buf := make([]byte, 4096)
-	n, err := unix.Read(fd, buf)
-	if err != nil {
-		return ""
-	}
-	line, _, _ := strings.Cut(string(buf[:n]), "\n")
-	return line
-}
-
 // checkSocket checks that a socket can be bound at path.
 func checkSocket(path string) error {
 	if c := unprintable(path); c != "" {
@@ -283,7 +252,7 @@ func runtimeDir() string {
 // rename anything in it.
 func private(dir string) bool {
 	fi, err := os.Stat(dir)
-	return err == nil && fi.IsDir() && sys.Owner(fi) == os.Geteuid() && fi.Mode().Perm()&0o022 == 0
+	return err == nil && fi.IsDir() && sys.Owner(fi) == os.Geteuid() && !othersWrite(dir, fi)
 }
 
 // makePrivate makes dir a directory of this user that only the user may enter. A link

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"iris/config/sys/systest"
 )
 
 func TestResolveFollowsTheEnvironment(t *testing.T) {
@@ -15,6 +17,7 @@ func TestResolveFollowsTheEnvironment(t *testing.T) {
 	want := Paths{Home: p.Home, Config: p.Home + "/.config/iris/config.toml", Confd: p.Home + "/.config/iris/conf.d",
 		State: p.Home + "/.local/state/iris", Lock: p.Home + "/.local/state/iris/daemon.lock", Spool: p.Home + "/.local/state/iris/spool",
 		Journal: p.Home + "/.local/state/iris/journal", Log: p.Home + "/.local/state/iris/iris.log", Socket: p.Home + "/run/iris/iris.sock",
+		Start: p.Home + "/.local/state/iris/start.lock", Refuge: p.Home + "/.local/state/iris/run/iris.sock",
 		Usual: p.Home + "/run/iris/iris.sock", Runtime: p.Home + "/run", Units: p.Home + "/.config/systemd/user"}
 	if p != want {
 		t.Errorf("defaults\n got %+v\nwant %+v", p, want)
@@ -94,14 +97,14 @@ func TestTheSocketGoesWhereNobodyElseCanWrite(t *testing.T) {
 			}
 		})
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("the rest needs root to give a directory away")
-	}
-	mustDo(t, os.Chmod(run, 0o700))
-	mustDo(t, os.Chown(run, 65534, 65534))
-	if got := mustResolve(t, "").Socket; got != fallback {
-		t.Errorf("another's directory: got %s, want %s", got, fallback)
-	}
+	t.Run("another's", func(t *testing.T) {
+		systest.NeedsRoot(t)
+		mustDo(t, os.Chmod(run, 0o700))
+		mustDo(t, os.Chown(run, 65534, 65534))
+		if got := mustResolve(t, "").Socket; got != fallback {
+			t.Errorf("got %s, want %s", got, fallback)
+		}
+	})
 }
 
 func TestASocketThatIsNamedStandsOverTheRecordedOne(t *testing.T) {
@@ -151,14 +154,15 @@ func TestADoubtfulRecordIsNoRecord(t *testing.T) {
 	if got := mustFind(t, p); got != p.Socket {
 		t.Errorf("lock file that is a link: got %s", got)
 	}
-	if os.Geteuid() == 0 {
+	t.Run("another's socket", func(t *testing.T) {
+		systest.NeedsRoot(t)
 		mustDo(t, os.Remove(p.Lock))
 		record(t, p, sock)
 		mustDo(t, os.Lchown(sock, 65534, 65534))
 		if got := mustFind(t, p); got != p.Socket {
-			t.Errorf("another's socket: got %s", got)
+			t.Errorf("got %s", got)
 		}
-	}
+	})
 }
 
 func TestALongSocketPathIsNamedWithTheRemedy(t *testing.T) {
@@ -211,19 +215,22 @@ func TestMakeDirsMakesThemPrivateAndRefusesOthers(t *testing.T) {
 	mustWrite(t, p.State, "")
 	wantErr(t, p.Home, p.MakeDirs(), "create directory ~/.local/state/iris: not a directory")
 	mustDo(t, os.Remove(p.State))
-	if os.Geteuid() != 0 {
+	t.Run("where we may not write", func(t *testing.T) {
+		systest.NeedsUser(t)
 		mustDo(t, os.Chmod(filepath.Dir(p.State), 0o500))
 		wantErr(t, p.Home, p.MakeDirs(), "create directory ~/.local/state/iris: permission denied; set XDG_STATE_HOME to a directory of yours")
 		mustDo(t, os.Chmod(filepath.Dir(p.State), 0o700))
-		t.Skip("the rest needs root to give a directory away")
-	}
-	mustMkdir(t, p.State)
-	mustDo(t, os.Chown(p.State, 65534, 65534))
-	wantErr(t, p.Home, p.MakeDirs(), "directory ~/.local/state/iris belongs to uid 65534, not to you (uid 0)")
-	mustDo(t, os.Remove(p.State))
-	mustDo(t, os.Symlink(p.State+".far", p.State))
-	mustDo(t, os.Lchown(p.State, 65534, 65534))
-	wantErr(t, p.Home, p.MakeDirs(), "directory ~/.local/state/iris belongs to uid 65534, not to you (uid 0)")
+	})
+	t.Run("another's", func(t *testing.T) {
+		systest.NeedsRoot(t)
+		mustMkdir(t, p.State)
+		mustDo(t, os.Chown(p.State, 65534, 65534))
+		wantErr(t, p.Home, p.MakeDirs(), "directory ~/.local/state/iris belongs to uid 65534, not to you (uid 0)")
+		mustDo(t, os.Remove(p.State))
+		mustDo(t, os.Symlink(p.State+".far", p.State))
+		mustDo(t, os.Lchown(p.State, 65534, 65534))
+		wantErr(t, p.Home, p.MakeDirs(), "directory ~/.local/state/iris belongs to uid 65534, not to you (uid 0)")
+	})
 }
 
 func mustFind(t *testing.T, p Paths) string {

@@ -24,6 +24,36 @@ type origin struct {
 	pos  position
 }
 
+// origins are the sources of the values that one place sets, which are few; each key
+// occurs once.
+type origins []struct {
+	key string
+	origin
+}
+
+// of returns the source of the value of a key, and whether the place sets it.
+func (s origins) of(key string) (o origin, ok bool) {
+	for i := range s {
+		if s[i].key == key {
+			return s[i].origin, true
+		}
+	}
+	return origin{}, false
+}
+
+func (s *origins) set(key string, o origin) {
+	for i := range *s {
+		if (*s)[i].key == key {
+			(*s)[i].origin = o
+			return
+		}
+	}
+	*s = append(*s, struct {
+		key string
+		origin
+	}{key, o})
+}
+
 func (o origin) String() string {
 	if o.name != "" {
 		return o.name
@@ -39,7 +69,7 @@ func (c *Config) Show() []Setting {
 		if k.where == team {
 			continue
 		}
-		at, ok := c.origin[k.name]
+		at, ok := c.origin.of(k.name)
 		if !ok {
 			at.name = "default"
 		}
@@ -55,14 +85,40 @@ func (t *Team) show() []Setting {
 	var out []Setting
 	for i := range keys {
 		k := &keys[i]
-		at, ok := t.origin[k.name]
+		at, ok := t.origin.of(k.name)
 		if t.File == "" && k.where == team {
 			at, ok = origin{name: "built in"}, true
 		}
 		if ok {
-			key := "teams." + tomlKey(t.Name) + "." + k.name
-			out = append(out, Setting{key, k.format(field(t, k.name).Interface()), at.String()})
+			out = append(out, Setting{t.settingName(k), k.format(field(t, k.name).Interface()), at.String()})
 		}
+	}
+	return out
+}
+
+// ShowTeam returns all settings that are in force for a team, without its name in
+// their keys. Those that no file sets for a team have the source of the top level; a
+// team that is only a directory has the source "no team".
+func (c *Config) ShowTeam(t *Team) []Setting {
+	var out []Setting
+	for i := range keys {
+		k := &keys[i]
+		if k.where == top {
+			continue
+		}
+		at, ok := t.origin.of(k.name)
+		switch {
+		case ok:
+		case k.where == team && t.Name == t.Dir:
+			at.name = "no team"
+		case k.where == team && t.File == "":
+			at.name = "built in"
+		default:
+			if at, ok = c.origin.of(k.name); !ok || k.where == team {
+				at = origin{name: "default"}
+			}
+		}
+		out = append(out, Setting{k.name, k.format(field(t, k.name).Interface()), at.String()})
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +35,7 @@ type Team struct {
 	File string // the file that defines it; empty for a built-in or unconfigured team
 	Line int
 
-	origin map[string]origin // of its own keys; under "" of the team itself
+	origin origins // of its own keys; under "" of the team itself
 }
 
 // Stamp is a short text that changes with everything that an agent of the team is
@@ -66,7 +67,7 @@ func (t *Team) CheckDir() error {
 	fi, err := os.Stat(t.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("directory %s does not exist%w", t.Dir, sys.Silent(fs.ErrNotExist))
+		return fmt.Errorf("directory %s does not exist%s%w", t.Dir, deadLink(t.Dir), sys.Silent(fs.ErrNotExist))
 	case err != nil:
 		return fmt.Errorf("directory %s cannot be read: %w", t.Dir, sys.Cause(err))
 	case !fi.IsDir():
@@ -76,4 +77,17 @@ func (t *Team) CheckDir() error {
 		return fmt.Errorf("directory %s cannot be read: %w", t.Dir, err)
 	}
 	return nil
+}
+
+// deadLink says which symbolic link in the path of a missing directory leads nowhere.
+func deadLink(dir string) string {
+	for at := dir; at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil {
+			return ""
+		}
+		if target, err := os.Readlink(at); err == nil {
+			return fmt.Sprintf(": %s is a link to %s, which is gone", at, target)
+		}
+	}
+	return ""
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"iris/config/sys/systest"
 )
 
 func TestLookup(t *testing.T) {
@@ -69,9 +71,11 @@ func TestCheckDir(t *testing.T) {
 	p := newHome(t)
 	mustWrite(t, p.Home+"/file", "")
 	mustMkdir(t, p.Home+"/ok é")
+	mustDo(t, os.Symlink(p.Home+"/gone", p.Home+"/link"))
 	for _, tt := range []struct{ dir, want string }{
 		{"ok é", "<nil>"},
 		{"none", `directory ~/none does not exist`},
+		{"link/x", `directory ~/link/x does not exist: ~/link is a link to ~/gone, which is gone`},
 		{"file", `directory ~/file is a file`},
 		{"file/x", `directory ~/file/x cannot be read: not a directory`},
 	} {
@@ -82,12 +86,12 @@ func TestCheckDir(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the error does not wrap fs.ErrNotExist")
 	}
-	if os.Geteuid() == 0 {
-		t.Skip("root may read everything")
-	}
-	mustDo(t, os.Chmod(p.Home+"/ok é", 0o200))
-	err = (&Team{Name: "a", Dir: p.Home + "/ok é"}).CheckDir()
-	wantErr(t, p.Home, err, `directory ~/ok é cannot be read: permission denied`)
+	t.Run("closed to us", func(t *testing.T) {
+		systest.NeedsUser(t)
+		mustDo(t, os.Chmod(p.Home+"/ok é", 0o200))
+		err := (&Team{Name: "a", Dir: p.Home + "/ok é"}).CheckDir()
+		wantErr(t, p.Home, err, `directory ~/ok é cannot be read: permission denied`)
+	})
 }
 
 func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
@@ -183,7 +187,7 @@ func TestCheckDoesNotDependOnThePathOfTheCaller(t *testing.T) {
 
 func TestShow(t *testing.T) {
 	p := newHome(t)
-	mustWrite(t, p.Config, "umask = \"2\"\nenv = { B = \"secret\", A = \"secret\" }\nmax_memory = \"1.5GiB\"\n[teams.'x.y']\ndir = \"~/a\\\"b\"\nidle_timeout = 0\nargs = ['a', 'b c']\n")
+	mustWrite(t, p.Config, "umask = \"2\"\nenv = { B = \"secret\", A = \"secret\" }\nmax_memory = \"1.5GiB\"\n[teams.'x.y']\ndir = \"~/a\\\"b\"\nidle_timeout = 0\nargs = ['-a', 'b c']\n")
 	t.Setenv("IRIS_FAIR_WAIT", "90m")
 	cfg, err := Load(p, Override{"max_processes", "4", "--max-processes"})
 	mustDo(t, err)
@@ -208,7 +212,7 @@ func TestShow(t *testing.T) {
 		{"args", "[]", "default"},
 		{`teams."x.y".dir`, `"` + p.Home + `/a\"b"`, p.Config + ":5"},
 		{`teams."x.y".idle_timeout`, `"0"`, p.Config + ":6"},
-		{`teams."x.y".args`, `["a", "b c"]`, p.Config + ":7"},
+		{`teams."x.y".args`, `["-a", "b c"]`, p.Config + ":7"},
 		{"teams.echo.agent", `"echo"`, "built in"},
 		{"teams.echo.dir", `"` + p.Home + `"`, "built in"},
 	} {

@@ -28,10 +28,21 @@ type value struct {
 	table map[string]*value
 	keyAt position // place of its first key
 	head  bool     // a table with its own header
+	made  maker    // of a table
 }
 
-func newTable(at position) *value {
-	return &value{kind: unstable.Table, pos: at, keyAt: at, table: map[string]*value{}}
+// maker is what makes a table. TOML lets only the same add to it, apart from a few
+// exceptions.
+type maker int
+
+const (
+	braces maker = iota // an inline table, which is complete
+	header              // a [header], of it or of a table in it
+	dots                // the dots of a key
+)
+
+func newTable(at position, by maker) *value {
+	return &value{kind: unstable.Table, pos: at, keyAt: at, table: map[string]*value{}, made: by}
 }
 
 // set adds a member, unless the name has one already. It returns the member of that
@@ -51,6 +62,7 @@ type document struct {
 	lines    []int // offsets of the lines' first bytes
 	parser   unstable.Parser
 	huge     bool // a number does not fit, which breaks the rule of every key
+	doubtful bool // the decoder must say whether this is TOML
 	problems Problems
 }
 
@@ -65,7 +77,7 @@ func parseTOML(file string, data []byte) (root *value, partial bool, problems Pr
 			d.lines = append(d.lines, i+1)
 		}
 	}
-	root = newTable(position{1, 1})
+	root = newTable(position{1, 1}, header)
 	at := root
 	d.parser.Reset(data)
 	for d.parser.NextExpression() {
@@ -82,12 +94,13 @@ func parseTOML(file string, data []byte) (root *value, partial bool, problems Pr
 	return root, d.parser.Error() != nil, d.problems
 }
 
-// strict lets the decoder find the mistakes that the parser does not: tables defined
-// in two ways, dates that do not exist, bytes that are not UTF-8. The decoder reports
-// only its first mistake; in a file with a number that is too large or a key that is
-// defined twice, that mistake is already known.
+// strict lets the decoder describe a syntax error, and find the mistakes that neither
+// the parser nor the tree does: tables defined in two ways, dates that do not exist. The
+// decoder takes time that is quadratic in the number of tables, so it decodes only
+// doubtful files. It reports only its first mistake; in a file with a number that is too
+// large or a key that is defined twice, that mistake is already known.
 func (d *document) strict(data []byte) {
-	if (len(d.problems) > 0 || d.huge) && d.parser.Error() == nil {
+	if d.parser.Error() == nil && (!d.doubtful || d.huge || len(d.problems) > 0) {
 		return
 	}
 	var into map[string]any
@@ -133,13 +146,14 @@ func (d *document) header(root *value, e *unstable.Node) *value {
 // arrayHeader handles a [[header]], which no key of iris allows: its content is
 // dropped.
 func (d *document) arrayHeader(root *value, e *unstable.Node) *value {
-	parent, last, at := d.parent(root, e.Key())
+	d.doubtful = true
+	parent, last, at := d.parent(root, e.Key(), header)
 	parent.set(last, &value{kind: unstable.Array, pos: at, keyAt: at})
-	return newTable(at)
+	return newTable(at, header)
 }
 
 func (d *document) keyValue(in *value, e *unstable.Node) {
-	parent, last, at := d.parent(in, e.Key())
+	parent, last, at := d.parent(in, e.Key(), dots)
 	v := d.value(e.Value(), at)
 	if old := parent.set(last, v); old != v {
 		d.twice([]string{last}, at, old.keyAt)
@@ -147,35 +161,39 @@ func (d *document) keyValue(in *value, e *unstable.Node) {
 }
 
 // parent follows all but the last part of a key and makes the missing tables.
-func (d *document) parent(v *value, key unstable.Iterator) (parent *value, last string, at position) {
+func (d *document) parent(v *value, key unstable.Iterator, by maker) (parent *value, last string, at position) {
 	for key.Next() {
 		n := key.Node()
 		last, at = string(n.Data), d.position(n)
 		if key.IsLast() {
 			break
 		}
-		v = d.enter(v, last, at)
+		v = d.enter(v, last, at, by)
 	}
 	return v, last, at
 }
 
-// descend follows all parts of a key.
+// descend follows all parts of the key of a header.
 func (d *document) descend(v *value, key unstable.Iterator) (*value, []string) {
 	var names []string
 	for key.Next() {
 		n := key.Node()
 		names = append(names, string(n.Data))
-		v = d.enter(v, string(n.Data), d.position(n))
+		v = d.enter(v, string(n.Data), d.position(n), header)
 	}
 	return v, names
 }
 
-// enter returns the table of that name. If the name has another value, which strict
-// reports, the content below it is dropped.
-func (d *document) enter(v *value, name string, at position) *value {
-	t := v.set(name, newTable(at))
+// enter returns the table of that name, and makes it if it is missing. If the name has
+// another value, which strict reports, the content below it is dropped.
+func (d *document) enter(v *value, name string, at position, by maker) *value {
+	t, ok := v.table[name]
+	if !ok {
+		return v.set(name, newTable(at, by))
+	}
+	d.doubtful = d.doubtful || t.made != by
 	if t.kind != unstable.Table {
-		return newTable(at)
+		return newTable(at, by)
 	}
 	return t
 }
@@ -215,6 +233,8 @@ func (d *document) value(n *unstable.Node, key position) *value {
 		for it := n.Children(); it.Next(); {
 			d.keyValue(v, it.Node())
 		}
+	default: // a float, a date or a time, which no key of iris allows
+		d.doubtful = true
 	}
 	return v
 }

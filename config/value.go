@@ -172,14 +172,18 @@ func (k *key) readList(v *value, report func(position, string)) (any, string) {
 	if v.kind != unstable.Array {
 		return nil, `must be a list of strings, such as ["a", "b"]`
 	}
-	out := make([]string, 0, len(v.list))
+	out, before := make([]string, 0, len(v.list)), ""
 	for i, e := range v.list {
 		rule := "must be a string, in quotes"
 		if e.kind == unstable.String {
 			rule = wordRule(e.str)
-			if k.kind == kindNames {
+			switch {
+			case k.kind == kindNames:
 				rule = envNameRule(passPrefix(e.str))
+			case rule == "" && k.name == "args":
+				rule = argRule(i == 0, before, e.str)
 			}
+			before = e.str
 		}
 		if rule != "" {
 			report(e.pos, fmt.Sprintf("%s[%d]%s: %s", k.name, i, e.shown(), rule))

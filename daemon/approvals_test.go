@@ -120,6 +120,7 @@ func TestDeniedApprovalTellsTheAgentWhy(t *testing.T) {
 	id := awaitApproval(d, st.ID).ID
 	for _, bad := range []ipc.Decide{
 		{ID: id, Allow: true, Reason: "x"}, {ID: id, Reason: strings.Repeat("x", approval.MaxReason+1)},
+		{ID: id, Always: true}, {ID: id, Allow: true, Always: true, Answers: []string{"x"}},
 		{ID: id, Answers: []string{"x"}}, {ID: id, Allow: true, Answers: []string{"x"}}, {ID: id, Allow: true, Answers: []string{"x", strings.Repeat("x", approval.MaxReason)}},
 	} {
 		_, err := call[ipc.Approval](d, ipc.MethodDecide, bad)

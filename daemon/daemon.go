@@ -23,12 +23,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -63,10 +65,11 @@ type Options struct {
 	Version   string
 	Ready     *os.File // pipe to the waiting client that started the daemon; nil in the foreground
 	Stderr    io.Writer
-	Problems  error    // errors of Isolate
-	Args      []string // arguments for a program that replaces this one; nil if none can
-	Handoff   *Handoff // state of the program before this one; nil at a start
-	Service   Service  // from the service manager, if there is one
+	Problems  error            // errors of Isolate
+	Ignored   []syscall.Signal // they stay ignored, but not for agents
+	Args      []string         // arguments for a program that replaces this one; nil if none can
+	Handoff   *Handoff         // state of the program before this one; nil at a start
+	Service   Service          // from the service manager, if there is one
 }
 
 // Daemon is a running daemon with its parts.
@@ -86,6 +89,7 @@ type Daemon struct {
 	approvals     *approval.Registry
 	agents        *agents.Supervisor
 	pool          *pool.Pool[*claude.Process]
+	notices       notices
 	delivery      *delivery.Dispatcher
 }
 
@@ -98,7 +102,7 @@ type program struct {
 	boot       string // boot id of the machine
 }
 
-// Run runs a daemon until ctx ends, SIGTERM or SIGINT arrives, or a client stops it. A
+// Run runs a daemon until ctx ends, SIGTERM, SIGINT or SIGQUIT arrives, or a client stops it. A
 // second signal ends the draining at once, a third signal the process. SIGHUP reloads the
 // configuration. The error is ErrRunning if the state directory has a daemon already, and
 // an *ipc.Error if it has a code.
@@ -112,6 +116,11 @@ func (d *Daemon) lifetime(ctx context.Context) error {
 	ctx, d.life.quit = context.WithCancel(ctx)
 	d.life.tidy = time.AfterFunc(tidyAfter, debug.FreeOSMemory) // also after the start
 	defer d.life.tidy.Stop()
+	signal.Notify(d.life.quits, syscall.SIGQUIT) // until the end: Go would print the stack of every goroutine
+	defer signal.Stop(d.life.quits)
+	if d.opts.Handoff != nil {
+		takeName()
+	}
 	defer d.end()
 	if err := d.open(); err != nil {
 		reportReady(d.opts.Ready, fmt.Sprintf("error %d %v\n", fault.Status(err), err))
@@ -129,20 +138,23 @@ func newDaemon(o Options) *Daemon {
 	d := &Daemon{
 		opts:    o,
 		program: program{since: time.Now(), generation: 1, boot: procs.BootID()},
-		life:    life{gone: make(chan struct{}), opened: make(chan struct{}), turnsLeft: make(chan struct{}), draining: make(chan struct{})},
+		life:    life{quits: make(chan os.Signal, 4), gone: make(chan struct{}), opened: make(chan struct{}), turnsLeft: make(chan struct{}), draining: make(chan struct{})},
 		swap:    swap{requests: make(chan replacement)},
 	}
 	d.life.serving, d.life.endServing = context.WithCancel(context.Background())
 	d.life.force, d.life.forceNow = context.WithCancel(context.Background())
 	d.store = store.New(store.Options{
 		Opened: d.life.opened, Go: d.life.wg.Go, OnFull: func() { d.delivery.DropOutputs() },
-		OnFatal: func() { d.life.forceNow(); d.life.quit() },
-		IsLive:  func(id string) bool { return d.delivery.IsLive(id) },
+		OnFatal:  func() { d.life.forceNow(); d.life.quit() },
+		OnPruned: func(now time.Time, keep time.Duration) error { return d.conversations.Prune(now, keep) },
+		IsLive:   func(id string) bool { return d.delivery.IsLive(id) },
 	})
 	d.conversations = conversation.New(d.store)
 	d.program.prefix = newPrefix(d.program.since)
 	if h := o.Handoff; h != nil {
 		d.program.since, d.program.generation, d.program.prefix = h.Since, h.Generation+1, h.Prefix
+		d.opts.Ignored = h.Ignored
+		d.opts.Paths.Socket = cmp.Or(h.Place, h.Socket.Path, o.Paths.Socket) // the same, even if the runtime directory is gone
 		d.logged.Store(h.Logged)
 		for _, n := range h.Notices {
 			d.conversations.PutNotice(n.Key, n.Text)
@@ -235,10 +247,11 @@ func (d *Daemon) problems() []string {
 }
 
 func (d *Daemon) openSocket() error {
-	var err error
-	if d.socket.listener, err = d.openListener(); err != nil {
+	l, err := d.openListener()
+	if err != nil {
 		return err
 	}
+	d.setListener(l)
 	d.atEnd(func() { d.socket.listener.Close() })
 	d.socket.server = ipc.NewServer(ipc.Options{
 		Version: d.opts.Version,
@@ -249,7 +262,7 @@ func (d *Daemon) openSocket() error {
 		Refused: func(p ipc.Peer, err error) { d.log.Warn("connection refused", "uid", p.UID, "peer", p.PID, "err", err) },
 	})
 	d.handlers()
-	return d.lock.record(d.opts.Paths.Socket)
+	return d.lock.record(l.Path(), d.opts.Paths.Socket)
 }
 
 // run serves until the daemon is to stop, and ends it in the order of the package comment.
@@ -260,7 +273,7 @@ func (d *Daemon) run(ctx context.Context) {
 	d.life.wg.Go(func() { d.delivery.AwaitTeams(d.life.serving) })
 	d.life.wg.Go(func() { d.logEvents(d.life.serving) })
 	d.life.wg.Go(func() { d.store.Maintain(d.life.serving, d.retention, d.tidy) })
-	d.log.Info("ready", "socket", d.opts.Paths.Socket)
+	d.log.Info("ready", "socket", d.socket.listener.Path())
 	reportReady(d.opts.Ready, "ok\n")
 	d.tellReady()
 	if d.opts.Service.notices != "" {

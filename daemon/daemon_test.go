@@ -172,10 +172,11 @@ func TestBadConfigurationKeepsTheOldOne(t *testing.T) {
 
 func TestChangedTeamReplacesItsAgentBetweenTurns(t *testing.T) {
 	dir := t.TempDir()
-	d := startDaemon(t, "[teams.api]\ndir = \""+dir+"\"\nagent = \"echo\"\n")
+	toml := fmt.Sprintf("[teams.api]\ndir = %q\ncommand = %q\n", dir, claudetest.Install(t.TempDir()))
+	d := startDaemon(t, toml)
 	mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "a"})
 	before := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes[0]
-	d.configure("[teams.api]\ndir = \"" + dir + "\"\nagent = \"echo\"\nenv = { A = \"1\" }\n")
+	d.configure(toml + "env = { A = \"1\" }\n")
 	reply := mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Text: "b"})
 	after := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes[0]
 	if after.PID == before.PID || reply.SessionID != before.SessionID {
@@ -357,18 +358,4 @@ func TestDirectoryWithAnAtSignIsNoSession(t *testing.T) {
 	if one.SessionID == two.SessionID {
 		t.Error("two conversations are one")
 	}
-}
-
-func TestRemovedSocketIsBoundAgain(t *testing.T) {
-	d := startDaemon(t, "")
-	for range 3 {
-		if err := os.Remove(d.paths.Socket); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the socket", func() bool { _, err := os.Lstat(d.paths.Socket); return err == nil })
-		mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{})
-	}
-	os.RemoveAll(filepath.Dir(d.paths.Socket)) // in vain if the daemon is quick enough
-	eventually(t, "the socket and its directory", func() bool { _, err := os.Lstat(d.paths.Socket); return err == nil })
-	mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{})
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
+	"time"
 
 	"iris/daemon/fault"
 	"iris/ipc"
@@ -100,6 +102,7 @@ func (d *Daemon) subscribe(ctx context.Context, c *ipc.Call) (any, error) {
 	if err := c.NotifyWait(ipc.NotifyBegin, ipc.Begin{Stream: d.program.prefix, After: last, Missed: sub.Missed}); err != nil {
 		return nil, err
 	}
+	var lines ipc.Notice
 	for {
 		e, err := sub.Next(ctx)
 		if errors.Is(err, pool.ErrSlow) {
@@ -111,11 +114,64 @@ func (d *Daemon) subscribe(ctx context.Context, c *ipc.Call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		last = e.Seq
-		if w := wireEvent(e); p.Wants(&w) {
-			if err := c.NotifyWait(ipc.NotifyEvent, w); err != nil {
-				return nil, err
-			}
+		if lines, last, err = d.batch(lines[:0], sub, e, &p); err == nil && len(lines) > 0 {
+			err = c.SendWait(lines)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(lines) < maxBatch {
+			sub.Rest(ctx, eventPause)
 		}
 	}
+}
+
+// A follower gets the events in batches: one write wakes it for all that came in a pause.
+const (
+	eventPause = 50 * time.Millisecond
+	maxBatch   = 64 << 10 // bytes, roughly
+)
+
+// batch appends the notifications of e and the events behind it that a query wants, and
+// returns the Seq of the last event that it has looked at.
+func (d *Daemon) batch(lines ipc.Notice, sub *pool.Subscription, e pool.Event, q *ipc.EventQuery) (_ ipc.Notice, last uint64, err error) {
+	for more := true; more; {
+		w, line, err := d.notices.of(e)
+		if err != nil {
+			return nil, last, err
+		}
+		if last = e.Seq; q.Wants(&w) {
+			lines = append(lines, line...)
+		}
+		if more = len(lines) < maxBatch; more {
+			e, more = sub.Ready()
+		}
+	}
+	return lines, last, nil
+}
+
+// notices are the newest events as they are sent: each is encoded once for all followers.
+type notices struct {
+	mu   sync.Mutex
+	last [64]notice // by Seq
+}
+
+type notice struct {
+	event ipc.Event
+	line  ipc.Notice
+}
+
+func (n *notices) of(e pool.Event) (ipc.Event, ipc.Notice, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	at := &n.last[e.Seq%uint64(len(n.last))]
+	if at.event.Seq != e.Seq {
+		w := wireEvent(e)
+		line, err := ipc.AppendNotice(nil, ipc.NotifyEvent, w)
+		if err != nil {
+			return w, nil, err
+		}
+		*at = notice{w, line}
+	}
+	return at.event, at.line, nil
 }

@@ -12,3 +12,6 @@ import (
 func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	return agents.Examine(ctx, paths)
 }
+
+// Finds is agents.Finds, for package main.
+func Finds(ctx context.Context, command string) bool { return agents.Finds(ctx, command) }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -29,12 +30,13 @@ func TestNoForkDuringExecute(t *testing.T) {
 	defer w.Close()
 	fd := int(w.Fd())
 	h := &Handoff{Lock: fd, Socket: ipc.Handed{FD: fd}}
+	program := mustOpenCandidate(t, "/dev/null")
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	done := make(chan error, 1)
 	defer func() { // it has the descriptor until it returns
-		if err := <-done; !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("execute: %v, want that there is no such program", err)
+		if err := <-done; !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("execute: %v, want that this is no program", err)
 		}
 		if !closedOnExec(t, fd) {
 			t.Error("after a failed exec the descriptor survives the next one")
@@ -45,7 +47,7 @@ func TestNoForkDuringExecute(t *testing.T) {
 	defer syscall.ForkLock.RUnlock()
 	returned := make(chan struct{})
 	wg.Go(func() {
-		done <- execute(filepath.Join(t.TempDir(), "none"), nil, h)
+		done <- execute(program, nil, h)
 		close(returned)
 	})
 	for range 100 {
@@ -57,6 +59,36 @@ func TestNoForkDuringExecute(t *testing.T) {
 			t.Fatal("execute did not wait for the fork that is under way")
 		case <-time.After(2 * time.Millisecond):
 		}
+	}
+}
+
+func mustOpenCandidate(t *testing.T, path string) *candidate {
+	t.Helper()
+	c, err := openCandidate(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.close)
+	return c
+}
+
+func TestProgramThatWasWrittenToAfterItsTrialIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	c := mustOpenCandidate(t, path)
+	if err := os.Remove(path); err != nil || c.check() != nil {
+		t.Errorf("another file in its place does not matter: %v, %v", err, c.check())
+	}
+	write("two")
+	c = mustOpenCandidate(t, path)
+	write("three")
+	if err := c.check(); err == nil || !strings.Contains(err.Error(), path+": it has been written to") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -27,7 +27,9 @@ func TestMessageOfATeamThatIsGoneIsHeld(t *testing.T) {
 	eventually(t, "the agent's end, and the try to start another one", func() bool {
 		return len(details(d, "process-error")) > 0
 	})
-	if m := show(d, waits.ID); m.State != "queued" || !strings.HasPrefix(m.Error, `held: team "api" is not in the configuration`) {
+	const held = `held: it waits for team "api" to be in the configuration again`
+	eventually(t, "the hold", func() bool { return show(d, waits.ID).Error == held })
+	if m := show(d, waits.ID); m.State != "queued" {
 		t.Fatalf("got %s: %s", m.State, m.Error)
 	}
 	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: unwanted.ID})

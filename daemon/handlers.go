@@ -26,6 +26,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodStream, d.delivery.Stream)
 	s.Handle(ipc.MethodResult, d.delivery.Result)
 	s.Handle(ipc.MethodMessages, d.delivery.List)
+	s.Handle(ipc.MethodFind, d.delivery.Find)
 	s.Handle(ipc.MethodShow, d.delivery.Show)
 	s.Handle(ipc.MethodUsage, d.delivery.SumUsage)
 	s.Handle(ipc.MethodCancel, d.delivery.Cancel)
@@ -42,6 +43,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodSessions, d.sessions)
 	s.Handle(ipc.MethodReset, d.reset)
 	s.Handle(ipc.MethodRewind, d.rewind)
+	s.Handle(ipc.MethodMove, d.agents.DenyAgents("move sessions", d.moveCall))
 	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.agents.ShowEnv)
 	s.Handle(ipc.MethodExamine, d.agents.ExamineCall)
@@ -65,12 +67,12 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 	ownTurns, ownCosts := d.agents.OwnTotals()
 	reply := ipc.Status{
 		PID: os.Getpid(), Version: d.opts.Version, Protocol: ipc.Version,
-		Socket: d.opts.Paths.Socket, Since: d.program.since, Uptime: time.Since(d.program.since).Milliseconds(), Generation: d.program.generation,
+		Socket: *d.socket.path.Load(), Since: d.program.since, Uptime: time.Since(d.program.since).Milliseconds(), Generation: d.program.generation,
 		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
 		Messages: messages, CostUSD: float64(costs) / 1e6,
 		OwnTurns: ownTurns, OwnCostUSD: float64(ownCosts) / 1e6,
-		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Env.Warnings(), d.approvals.Warnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
+		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Warnings(), d.approvals.Warnings(), d.store.AgentWarnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	reply.Journal = d.journalStatus()
 	if why := d.config.refused.Load(); why != nil {
@@ -87,7 +89,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 
 // journalStatus returns the size of the journal, and why no message is accepted now.
 func (d *Daemon) journalStatus() ipc.Journal {
-	j := ipc.Journal{Path: d.opts.Paths.Journal, Error: cmp.Or(d.store.WaitsFor(), d.store.Damage())}
+	j := ipc.Journal{Path: d.opts.Paths.Journal, Error: cmp.Or(d.store.Refuses(), d.store.Damage())}
 	size, err := d.store.Size()
 	if err != nil {
 		if j.Error == "" {
@@ -104,12 +106,11 @@ func (d *Daemon) reloadCall(_ context.Context, c *ipc.Call) (any, error) {
 	if err := c.Bind(&struct{}{}); err != nil {
 		return nil, err
 	}
-	d.agents.Env.Refresh()
-	changed, err := d.config.reload()
+	changes, err := d.reload()
 	if err != nil {
 		return nil, fault.New(ipc.CodeUsage, "bad-configuration", fmt.Errorf("the old configuration stays: %w", err))
 	}
-	return ipc.Reloaded{Changed: changed}, nil
+	return ipc.Reloaded{Changed: changes != nil, Changes: changes}, nil
 }
 
 // stopCall stops the daemon, and answers when the agents are gone.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"iris/daemon/approval"
@@ -25,10 +26,12 @@ type Handoff struct {
 	Format     int
 	Generation int
 	Since      time.Time
-	Login      bool // the base environment is that of the login shell
-	Quit       bool // a stop was requested meanwhile
+	Login      bool             // the base environment is that of the login shell
+	Quit       bool             // a stop was requested meanwhile
+	Ignored    []syscall.Signal // see Options
 	Lock       int
 	Socket     ipc.Handed
+	Place      string // where the daemon was started to listen
 	Prefix     string // begins the ids of agents
 	Messages   int64
 	Costs      int64

@@ -26,7 +26,7 @@ func Isolate(keep ...int) error {
 	if err := resetNice(); err != nil {
 		errs = append(errs, fmt.Errorf("nice value inherited from the caller stays: %w", err))
 	}
-	errs = append(errs, resetStack())
+	errs = append(errs, resetStack(), resetOpenFiles())
 	for _, l := range limitsToLift {
 		if err := l.lift(); err != nil {
 			errs = append(errs, fmt.Errorf("limit on %s inherited from the caller stays: %w", l.name, err))
@@ -51,6 +51,21 @@ var limitsToLift = []limit{
 	{"processes (ulimit -u)", unix.RLIMIT_NPROC, 256},
 }
 
+// CheckLimits returns an error if Isolate could not lift the limits of this process far
+// enough for a daemon. It changes nothing.
+func CheckLimits() error {
+	if os.Geteuid() == 0 {
+		return nil // it may raise them
+	}
+	for _, l := range append(slices.Clone(limitsToLift), filesLimit) {
+		var r unix.Rlimit
+		if err := unix.Getrlimit(l.id, &r); err == nil && r.Max < min(l.least, 1<<31) {
+			return fmt.Errorf("limit on %s is %d: %w", l.name, r.Max, errUnusableLimits)
+		}
+	}
+	return nil
+}
+
 // stackSize is the soft limit of a login. More would change the layout of memory.
 const stackSize = 8 << 20
 
@@ -62,6 +77,31 @@ func resetStack() error {
 	}
 	r.Cur = min(stackSize, r.Max)
 	return unix.Setrlimit(unix.RLIMIT_STACK, &r)
+}
+
+// openFiles is the limit on open files of the daemon and its agents, unless the hard limit
+// is lower: below that of filesLimit they cannot work. More would not help them, and some programs
+// take long to close every descriptor that they could have open.
+const openFiles = 1 << 16
+
+var filesLimit = limit{"open files (ulimit -n)", unix.RLIMIT_NOFILE, 256}
+
+// resetOpenFiles sets the limit on open files. Go has raised the soft limit for this process
+// alone, and would start children with that of the caller.
+func resetOpenFiles() error {
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
+		return err
+	}
+	if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: openFiles, Max: max(openFiles, r.Max)}) == nil {
+		return nil
+	}
+	r.Cur = r.Max
+	err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &r)
+	if err == nil && r.Max < filesLimit.least {
+		err = fmt.Errorf("limit on %s inherited from the caller stays: the hard limit is %d: %w", filesLimit.name, r.Max, errUnusableLimits)
+	}
+	return err
 }
 
 // closeInherited closes the descriptors that survived exec. Descriptors that the Go runtime

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,8 @@ type life struct {
 	quit       context.CancelFunc
 	forceNow   context.CancelFunc
 	endServing context.CancelFunc
+
+	quits chan os.Signal // each SIGQUIT, for watchSignals
 
 	opened    chan struct{} // closed when the daemon is up
 	draining  chan struct{} // closed when the daemon is to stop

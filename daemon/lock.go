@@ -28,7 +28,7 @@ const (
 )
 
 // lock is the claim to a state directory: a flock on a file, held while the daemon lives.
-// The file is never removed. Its line is the path of the socket, so that clients with
+// The file is never removed. Its record says where the socket is, so that clients with
 // another environment find the same daemon.
 type lock struct {
 	f *os.File
@@ -100,7 +100,7 @@ func acquireNow(path string) (*lock, error) {
 		return &lock{f}, nil
 	}
 	if err == nil {
-		err = &heldError{config.RecordedSocket(path)}
+		err = &heldError{config.ReadLock(path).Socket}
 	}
 	f.Close()
 	return nil, err
@@ -124,13 +124,13 @@ func inherit(fd int, path string) *lock {
 	return nil
 }
 
-// record writes the socket's path for clients to find.
-func (l *lock) record(socket string) error {
-	line := []byte(socket + "\n")
-	if _, err := l.f.WriteAt(line, 0); err != nil {
+// record writes where this process listens, and the place where it was started to listen.
+func (l *lock) record(socket, place string) error {
+	text := []byte(config.LockRecord{Socket: socket, Place: place}.String())
+	if _, err := l.f.WriteAt(text, 0); err != nil {
 		return fmt.Errorf("record the socket: %w", err)
 	}
-	return l.f.Truncate(int64(len(line)))
+	return l.f.Truncate(int64(len(text)))
 }
 
 // release gives up the claim.

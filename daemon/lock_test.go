@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"iris/config"
 	"iris/ipc"
 )
 
@@ -21,7 +22,7 @@ func TestLockHasOneHolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := first.record("/run/a/very/long/path/iris.sock"); err != nil {
+	if err := first.record("/run/a/very/long/path/iris.sock", "/run/another/long/path/iris.sock"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := acquire(path); !errors.Is(err, ErrRunning) {
@@ -33,12 +34,12 @@ func TestLockHasOneHolder(t *testing.T) {
 		t.Fatalf("after release: %v", err)
 	}
 	defer second.release()
-	if err := second.record("/run/b"); err != nil {
+	want := config.LockRecord{Socket: "/run/b", Place: "/run/c"}
+	if err := second.record(want.Socket, want.Place); err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile(path)
-	if err != nil || string(got) != "/run/b\n" {
-		t.Fatalf("got %q, %v, want only the new path", got, err)
+	if got := config.ReadLock(path); got != want {
+		t.Fatalf("got %+v, want only the new record %+v", got, want)
 	}
 }
 
@@ -89,7 +90,7 @@ func TestDaemonIsAskedTwiceWhetherItStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := first.record("s"); err != nil {
+	if err := first.record("s", "s"); err != nil {
 		t.Fatal(err)
 	}
 	asked := 0
@@ -133,7 +134,7 @@ func TestSilentDaemonIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := first.record("s"); err != nil {
+	if err := first.record("s", "s"); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
@@ -170,4 +171,22 @@ func TestLockIsNotFollowedThroughALink(t *testing.T) {
 	if _, err := os.Lstat(target); err == nil {
 		t.Fatal("the link's target was made")
 	}
+}
+
+// A daemon that was just killed may have the lock for a moment: that is no reason to leave its
+// orphans to it.
+func TestOrphansAreAwaitedWhenADyingDaemonLetsGo(t *testing.T) {
+	p := config.Paths{Lock: filepath.Join(t.TempDir(), "lock")}
+	dying, err := acquireNow(p.Lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := time.AfterFunc(100*time.Millisecond, dying.release)
+	defer gone.Stop()
+	s := orphanWait{AwaitOptions: AwaitOptions{Paths: p, Hold: func() (func(), error) { return func() {}, nil }}}
+	release, err := s.claim()
+	if err != nil || release == nil {
+		t.Fatalf("left to the daemon that is gone: %v", err)
+	}
+	release()
 }

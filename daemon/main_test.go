@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"iris/config"
+	"iris/config/sys/systest"
 	"iris/daemon/agents"
 	"iris/ipc"
 	"iris/pool/claude/claudetest"
@@ -34,6 +35,7 @@ func TestMain(m *testing.M) {
 		os.Exit(showInherited())
 	}
 	agents.ShellTimeout = patience
+	systest.Begin()
 	// lumberjack never ends the goroutine that prunes its files.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 }

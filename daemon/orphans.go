@@ -53,13 +53,14 @@ type orphanWait struct {
 	told time.Time // when the manager last got a notice
 }
 
-// claim keeps clients from starting a daemon, and takes the lock, for one look.
+// claim keeps clients from starting a daemon, and takes the lock, for one look. It waits for
+// the lock of a daemon that does not answer.
 func (s *orphanWait) claim() (release func(), err error) {
 	unhold, err := s.Hold()
 	if unhold == nil {
 		return nil, err
 	}
-	lock, err := acquireNow(s.Paths.Lock)
+	lock, err := acquire(s.Paths.Lock) // a daemon that was just killed has it for a moment longer
 	if err != nil {
 		unhold()
 		if errors.Is(err, ErrRunning) {

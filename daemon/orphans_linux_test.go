@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"iris/config/sys/systest"
 	"iris/daemon/journal"
 	"iris/pool/claude"
 	"iris/pool/procs"
@@ -63,9 +64,7 @@ func orphan(t *testing.T, spools, process, script, more string) {
 
 // A client that wants a daemon waits at most while AwaitOrphans ends one agent.
 func TestSettleEndsOneAgentAtATime(t *testing.T) {
-	if _, err := exec.LookPath("flock"); err != nil {
-		t.Skip("SKIPPED: ", err)
-	}
+	systest.Needs(t, "flock")
 	d := startDaemon(t, "orphan_timeout = \"100ms\"\nstop_grace = \"200ms\"\n")
 	d.stop()
 	for _, process := range []string{"a", "b", "c"} {
@@ -133,9 +132,7 @@ func writing(write func()) (stop func() time.Duration) {
 
 // An agent that writes makes progress, even if the clock is set back.
 func TestClockThatIsSetBackEndsNoOrphan(t *testing.T) {
-	if _, err := exec.LookPath("flock"); err != nil {
-		t.Skip("SKIPPED: ", err)
-	}
+	systest.Needs(t, "flock")
 	d := startDaemon(t, "orphan_timeout = \"1s\"\nstop_grace = \"100ms\"\n")
 	d.stop()
 	hanging(t, d.paths.Spool, "a")
@@ -159,9 +156,7 @@ func TestClockThatIsSetBackEndsNoOrphan(t *testing.T) {
 
 // While a daemon can open no file, it cannot see the orphans. It does not take them for dead.
 func TestOrphanOutlivesAWantOfDescriptors(t *testing.T) {
-	if _, err := exec.LookPath("flock"); err != nil {
-		t.Skip("SKIPPED: ", err)
-	}
+	systest.Needs(t, "flock")
 	if !alone(t) {
 		return
 	}

@@ -5,13 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"iris/config/sys/systest"
 	"iris/daemon/conversation"
 	"iris/daemon/journal"
 	"iris/ipc"
@@ -29,9 +29,7 @@ type orphaned struct {
 
 func newOrphaned(t *testing.T, toml string) *orphaned {
 	t.Helper()
-	if _, err := exec.LookPath("flock"); err != nil {
-		t.Skip("SKIPPED: ", err)
-	}
+	systest.Needs(t, "flock")
 	o := &orphaned{startDaemon(t, toml+"\n"+fakeTeam(t, "api", `on_resume_failure = "fresh"`)), "01m0000000000000"}
 	o.stop()
 	orphan(t, o.paths.Spool, "a", "", `,"given":0`)
@@ -219,5 +217,20 @@ func TestOrphanAtWorkHasNoGrace(t *testing.T) {
 	awaitEnd(o.testDaemon, o.id)
 	if got := answer(o.testDaemon, o.id); got != "the answer" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Nobody gives the output of an orphan back to the disk.
+func TestOrphanThatFillsTheDiskIsEnded(t *testing.T) {
+	defer func(n int64) { claude.MaxSpool = n }(claude.MaxSpool)
+	claude.MaxSpool = 64 << 10
+	o := newOrphaned(t, `orphan_timeout = "1h"`)
+	defer o.stop()
+	o.writes(orphanRuns)
+	o.run()
+	o.writes(strings.Repeat(orphanLater, 1000))
+	awaitEnd(o.testDaemon, o.id)
+	if got := show(o.testDaemon, o.id); got.State != "unknown" || o.lives() {
+		t.Errorf("got %s, and the agent lives: %v", got.State, o.lives())
 	}
 }

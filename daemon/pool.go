@@ -39,7 +39,7 @@ func (d *Daemon) settings(team string) pool.Settings {
 		StallTimeout:   t.StallTimeout,
 		StallInterrupt: t.OnStall == "interrupt",
 		QueueLimit:     t.QueueLimit,
-		MaxTurns:       t.MaxTurns,
+		MaxMessages:    t.MaxMessagesPerAgent,
 		MaxMemory:      t.MaxMemory,
 	}
 }

@@ -48,6 +48,7 @@ func (d *Daemon) reloaders() []reloader {
 		{"umask", func(c *config.Config) { syscall.Umask(int(c.Umask)) }},
 		{"pool", func(c *config.Config) { d.pool.Reconfigure(limits(c)) }},
 		{"approvals", func(*config.Config) { d.approvals.ClearWarnings() }},
+		{"agents", d.retireUnnamed},
 		{"held conversations", func(*config.Config) { d.delivery.ReleaseTeams() }},
 	}
 }
@@ -81,8 +82,17 @@ func (c *configuration) look() {
 	}
 }
 
-// reload reads the files again, and reports whether the configuration has changed.
-func (c *configuration) reload() (changed bool, err error) {
+// reload takes up what a person may have changed: the profile, the files, and the cause
+// for which agents did not start.
+func (d *Daemon) reload() (changes []string, err error) {
+	d.agents.Env.Refresh()
+	changes, err = d.config.reload()
+	d.pool.Forgive()
+	return changes, err
+}
+
+// reload reads the files again, and returns what has changed in words; nil if nothing has.
+func (c *configuration) reload() (changes []string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stamp, _ := config.Stamp(c.paths)
@@ -92,7 +102,7 @@ func (c *configuration) reload() (changed bool, err error) {
 // reloadLocked applies a changed configuration. If the new configuration is bad, the old one
 // stays, and status reports the error. Running turns go on: agents that were started with
 // other settings are replaced between turns.
-func (c *configuration) reloadLocked(stamp string) (changed bool, err error) {
+func (c *configuration) reloadLocked(stamp string) (changes []string, err error) {
 	c.stamp = stamp // taken before the read: the next look sees later changes
 	cfg, err := config.Load(c.paths, c.overrides...)
 	if err == nil {
@@ -102,18 +112,19 @@ func (c *configuration) reloadLocked(stamp string) (changed bool, err error) {
 		why := err.Error()
 		c.refused.Store(&why)
 		c.log.Error("configuration not reloaded, the old one stays", "err", err)
-		return false, err
+		return nil, err
 	}
 	c.refused.Store(nil)
-	if reflect.DeepEqual(c.current.Swap(cfg), cfg) {
-		return false, nil
+	old := c.current.Swap(cfg)
+	if reflect.DeepEqual(old, cfg) {
+		return nil, nil
 	}
 	for _, r := range c.reloaders {
 		c.log.Debug("configuration applied", "to", r.name)
 		r.apply(cfg)
 	}
 	c.log.Info("configuration reloaded", "teams", len(cfg.Teams), "max_processes", cfg.MaxProcesses)
-	return true, nil
+	return append([]string{}, config.Changes(old, cfg)...), nil
 }
 
 // stillThere refuses a configuration whose main file has disappeared: an editor or a
@@ -142,10 +153,14 @@ func (s lookingServer) looking(h ipc.Handler) ipc.Handler {
 	}
 }
 
-// watchSignals handles signals until ctx ends: SIGHUP reloads, SIGTERM and SIGINT stop.
+// watchSignals handles signals until ctx ends: SIGHUP reloads, the others stop the daemon.
 func (d *Daemon) watchSignals(ctx context.Context) {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		if !slices.Contains(d.opts.Ignored, s) {
+			signal.Notify(signals, s)
+		}
+	}
 	defer signal.Stop(signals)
 	stops := 0
 	for {
@@ -154,11 +169,11 @@ func (d *Daemon) watchSignals(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case sig = <-signals:
+		case sig = <-d.life.quits:
 		}
 		d.log.Info("signal", "signal", sig.String())
 		if sig == syscall.SIGHUP {
-			d.agents.Env.Refresh()
-			d.config.reload()
+			d.reload()
 			continue
 		}
 		switch stops++; stops {

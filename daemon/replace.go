@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"iris/config"
 	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool/claude"
@@ -38,7 +40,7 @@ const (
 // If a step fails before the journal is closed, the steps before it are undone. After that
 // the daemon ends and leaves the turns to their agents, as after a crash.
 type replacement struct {
-	program string
+	program *candidate // replace closes it
 	refused chan error // buffers one
 }
 
@@ -57,15 +59,25 @@ func (d *Daemon) replaceCall(ctx context.Context, c *ipc.Call) (any, error) {
 	}
 	defer d.swap.mu.Unlock()
 	d.log.Info("restart asked for", "peer", c.Peer.PID, "program", p.Program)
-	if err := d.try(ctx, p.Program); err != nil {
+	if !filepath.IsAbs(p.Program) {
+		return nil, d.notReplaced(fmt.Errorf("program %q: the path must be absolute", p.Program))
+	}
+	program, err := openCandidate(p.Program)
+	if err != nil {
 		return nil, d.notReplaced(err)
 	}
-	r := replacement{program: p.Program, refused: make(chan error, 1)}
+	if err := d.try(ctx, program); err != nil {
+		program.close()
+		return nil, d.notTried(err)
+	}
+	r := replacement{program: program, refused: make(chan error, 1)}
 	select {
 	case d.swap.requests <- r:
 	case <-d.life.draining:
+		program.close()
 		return nil, fault.New(ipc.CodeFull, "stopping", errors.New("the daemon is stopping"))
 	case <-ctx.Done():
+		program.close()
 		return nil, ctx.Err()
 	}
 	select {
@@ -82,11 +94,26 @@ func (d *Daemon) notReplaced(err error) error {
 	return fault.New(ipc.CodeFailed, "not-restarted", fmt.Errorf("the running daemon stays: %w", err))
 }
 
+// notTried is notReplaced after a trial that has failed. If the cause is the configuration,
+// the error has its mistakes, of which the trial has said only the first.
+func (d *Daemon) notTried(err error) error {
+	_, mistakes := config.Load(d.opts.Paths, d.opts.Overrides...)
+	if mistakes == nil {
+		return d.notReplaced(err)
+	}
+	d.log.Error("not restarted", "err", mistakes)
+	return fault.New(ipc.CodeUsage, "bad-configuration", fmt.Errorf("the running daemon stays: %w", mistakes))
+}
+
 // replace replaces the program of this process. It returns only if that fails. With a nil
 // error the daemon is in service as before, otherwise it must end.
 func (d *Daemon) replace(ctx context.Context, r replacement) error {
+	defer r.program.close()
 	begun := time.Now()
-	err := d.quiesce(ctx)
+	err := r.program.check()
+	if err == nil {
+		err = d.quiesce(ctx)
+	}
 	if err == nil {
 		err = d.canPause(ctx)
 	}
@@ -110,14 +137,14 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 		r.refused <- err // if the client was not cut off
 		return nil
 	}
-	d.log.Info("replaced", "program", r.program, "agents", len(h.Agents), "took", time.Since(begun).String())
+	d.log.Info("replaced", "program", r.program.path, "agents", len(h.Agents), "took", time.Since(begun).String())
 	h.Socket = socket
 	d.agents.RecordOwn()
 	if err = d.store.Close(); err == nil {
 		h.Quit = ctx.Err() != nil
 		err = execute(r.program, d.opts.Args, h)
 	}
-	return fmt.Errorf("replace the program by %s: %w", r.program, err)
+	return fmt.Errorf("replace the program by %s: %w", r.program.path, err)
 }
 
 // quiesce returns when the pool begins nothing more, only turns run in it, and all waiting
@@ -295,7 +322,7 @@ func (d *Daemon) handoff() *Handoff {
 	ownTurns, ownCosts := d.agents.OwnTotals()
 	return &Handoff{
 		Format: handoffFormat, Generation: d.program.generation, Since: d.program.since, Login: d.agents.Env.FromShell(),
-		Lock: int(d.lock.f.Fd()), environ: d.opts.Service.environ(), Prefix: d.program.prefix,
+		Lock: int(d.lock.f.Fd()), Ignored: d.opts.Ignored, Place: d.opts.Paths.Socket, environ: d.opts.Service.environ(), Prefix: d.program.prefix,
 		Messages: messages, Costs: costs, OwnTurns: ownTurns, OwnCosts: ownCosts, Logged: d.logged.Load(), Notices: d.conversations.Notices(),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"iris/ipc"
@@ -110,6 +111,45 @@ func TestRealConversationThatMoves(t *testing.T) {
 	}
 }
 
+// If the directory of a team is a link that is moved, the agent is replaced, and the
+// conversation goes on in the new place. If the program does not find it there, the error
+// names both places.
+func TestRealConversationWhoseLinkMoves(t *testing.T) {
+	one, two, link := realPath(t, t.TempDir()), realPath(t, t.TempDir()), filepath.Join(t.TempDir(), "current")
+	point := func(to string) {
+		t.Helper()
+		os.Remove(link)
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	point(one)
+	toml, _ := realTeam(t, "api", link, `args = ["--allowedTools=Bash"]`)
+	d := startDaemon(t, toml)
+	first, err := ask(d, "api", "echo:one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	point(two)
+	second, err := ask(d, "api", `tool:Bash:{"command":"pwd -P","description":"d"}`)
+	if err != nil {
+		wantCode(t, err, ipc.CodeCannotRun, first.SessionID, "it was in "+one+", and "+link+" leads to "+two+" now", "No conversation found")
+		return
+	}
+	if !strings.Contains(second.Text, two) || second.SessionID != first.SessionID {
+		t.Errorf("got %s of %s, first %s", second.Text, second.SessionID, first.SessionID)
+	}
+}
+
+func realPath(t *testing.T, dir string) string {
+	t.Helper()
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return real
+}
+
 // Claude Code itself does not prevent two processes with one conversation.
 func TestRealConversationThatAnotherProcessHasOpen(t *testing.T) {
 	dir := t.TempDir()
@@ -198,5 +238,66 @@ func vanishing(t *testing.T, d *testDaemon, dir string) {
 	want("count", "5")
 	if now := mustCall[ipc.ProcessList](d, ipc.MethodList, nil).Processes[0].ID; now != before {
 		t.Errorf("agent %s, before %s", now, before)
+	}
+}
+
+// Nothing is lost with a conversation in which the model was never asked. If its agent is
+// killed right after /clear, the next message begins anew, and nobody is told of a loss.
+func TestKilledAfterClear(t *testing.T) {
+	killedAfterClear(t, startDaemon(t, fakeTeam(t, "api", `args = ["--fake-old", "--fake-late=1h"]`)))
+}
+
+func TestRealKilledAfterClear(t *testing.T) {
+	toml, _ := realTeam(t, "api", t.TempDir())
+	killedAfterClear(t, startDaemon(t, toml))
+}
+
+func killedAfterClear(t *testing.T, d *testDaemon) {
+	for _, text := range []string{"echo:one", "/clear"} {
+		if _, err := ask(d, "api", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Processes[0]
+	syscall.Kill(p.PID, syscall.SIGKILL)
+	eventually(t, "its end", func() bool { return mustCall[ipc.ProcessList](d, ipc.MethodList, struct{}{}).Total == 0 })
+	r, err := ask(d, "api", "dump")
+	if err != nil || strings.Contains(r.Text, "one") || r.Notice != "" {
+		t.Errorf("got %q, notice %q, %v", r.Text, r.Notice, err)
+	}
+}
+
+// An answer that Claude Code cannot keep carries a notice with the cause. Further answers of
+// the conversation do not repeat it, those of a new one do.
+func TestUnkeptConversationIsNoticed(t *testing.T) {
+	dir, conf := t.TempDir(), t.TempDir()
+	project := filepath.Dir(claudetest.TranscriptPath(conf, dir, "x"))
+	mustMkdir(t, filepath.Dir(project))
+	if err := os.WriteFile(project, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, fmt.Sprintf("[teams.api]\ndir = %q\ncommand = %q\nenv = { CLAUDE_CONFIG_DIR = %q }\n", dir, claudetest.Install(t.TempDir()), conf))
+	notice := func(session string) string {
+		t.Helper()
+		r, err := call[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "api", Session: session, Text: "echo:x", Fresh: session == "fresh"})
+		if err != nil || r.Text != "x" {
+			t.Fatal(r.Text, err)
+		}
+		again := mustCall[ipc.Reply](d, ipc.MethodResult, ipc.MessageRef{ID: r.ID})
+		if again.Notice != r.Notice {
+			t.Errorf("noticed %q, and afterwards %q", r.Notice, again.Notice)
+		}
+		return r.Notice
+	}
+	want := "team api: this conversation is not being kept: " + project + " is a file"
+	if first, second := notice(""), notice(""); first != want || second != "" {
+		t.Errorf("got %q, then %q, want %q once", first, second, want)
+	}
+	mustCall[ipc.Conversation](d, ipc.MethodReset, ipc.Target{Team: "api"})
+	if n := notice(""); n != want {
+		t.Errorf("of a new conversation: %q", n)
+	}
+	if n := notice("fresh"); n != "" {
+		t.Errorf("of a conversation that nobody resumes: %q", n)
 	}
 }

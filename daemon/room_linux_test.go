@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"iris/config/sys/systest"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
@@ -26,40 +26,29 @@ import (
 // that process.
 func alone(t *testing.T) bool {
 	t.Helper()
-	if os.Getenv("IRIS_TEST_ALONE") == t.Name() {
-		return true
-	}
-	return inProcess(t, nil)
+	return systest.Alone(t, nil)
 }
 
 // onSmallDisk is alone, with the files of the test on a file system of this size.
 func onSmallDisk(t *testing.T, size string) bool {
 	t.Helper()
-	if os.Getenv("IRIS_TEST_ALONE") != t.Name() {
-		return inProcess(t, &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-			UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-		})
+	if !systest.Alone(t, &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}) {
+		return false
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "d") // short: the socket's path is limited
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(dir) })
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("SKIPPED: no file system of our own: %v", err)
+		t.Skipf("SKIPPED: needs a file system of its own: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	t.Setenv("TMPDIR", dir)
 	return true
-}
-
-// inProcess runs the test again in a new process.
-func inProcess(t *testing.T, attr *syscall.SysProcAttr) bool {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
-	cmd.SysProcAttr = attr
-	cmd.Env = append(os.Environ(), "IRIS_TEST_ALONE="+t.Name())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return false
 }
 
 // onTmpfs puts the daemon's files in memory, where space that is reserved past the end of a
@@ -68,7 +57,7 @@ func onTmpfs(t *testing.T) {
 	t.Helper()
 	var st unix.Statfs_t
 	if err := unix.Statfs("/dev/shm", &st); err != nil || st.Type != unix.TMPFS_MAGIC {
-		t.Skipf("SKIPPED: /dev/shm is no file system in memory: %v", err)
+		t.Skipf("SKIPPED: needs a file system in memory at /dev/shm: %v", err)
 	}
 	t.Setenv("TMPDIR", "/dev/shm")
 }
@@ -77,36 +66,16 @@ func onTmpfs(t *testing.T) {
 // agents are not affected.
 func fillDisk(d *testDaemon) (fix func()) {
 	d.t.Helper()
-	fix = limitFiles(d.t, 8<<10)
+	fix = systest.LimitFiles(d.t, 8<<10)
 	_, err := call[ipc.MessageState](d, ipc.MethodSubmit, ipc.Send{Team: "echo", Text: "full"})
 	wantCode(d.t, err, ipc.CodeFull, "room")
 	return fix
 }
 
-// limitFiles bounds the size of a file.
-func limitFiles(t *testing.T, size uint64) (fix func()) {
-	t.Helper()
-	return setLimit(t, unix.RLIMIT_FSIZE, size)
-}
-
 // closeDoors makes every open of a file fail.
 func closeDoors(t *testing.T) (fix func()) {
 	t.Helper()
-	return setLimit(t, unix.RLIMIT_NOFILE, 3)
-}
-
-func setLimit(t *testing.T, what int, to uint64) (fix func()) {
-	t.Helper()
-	var old unix.Rlimit
-	if err := unix.Getrlimit(what, &old); err != nil {
-		t.Fatal(err)
-	}
-	low := old
-	low.Cur = to
-	if err := unix.Setrlimit(what, &low); err != nil {
-		t.Fatal(err)
-	}
-	return func() { unix.Setrlimit(what, &old) }
+	return systest.Limit(t, unix.RLIMIT_NOFILE, 3)
 }
 
 func TestMessageWaitsWhileThereIsNoRoomForItsAnswer(t *testing.T) {
@@ -120,10 +89,10 @@ func TestMessageWaitsWhileThereIsNoRoomForItsAnswer(t *testing.T) {
 		info, err := os.Stat(d.paths.Journal)
 		return err == nil && info.Size() > 1<<20
 	})
-	fix := limitFiles(t, 512<<10) // the journal has that, the spool would take more
+	fix := systest.LimitFiles(t, 512<<10) // the journal has that, the spool would take more
 	waits := submit(d, ipc.Send{Team: "api", Text: "echo:x"})
 	eventually(t, "the word of it", func() bool {
-		return strings.Contains(mustCall[ipc.Status](d, ipc.MethodStatus, struct{}{}).Journal.Error, "no room")
+		return strings.Contains(strings.Join(mustCall[ipc.Status](d, ipc.MethodStatus, struct{}{}).Warnings, "|"), "no room")
 	})
 	if m := show(d, waits.ID); m.State != "queued" {
 		t.Errorf("got %s: %s", m.State, m.Error)
@@ -132,8 +101,8 @@ func TestMessageWaitsWhileThereIsNoRoomForItsAnswer(t *testing.T) {
 	if end := awaitEnd(d, waits.ID); end.State != "done" {
 		t.Errorf("got %+v: %s", end, show(d, waits.ID).Error)
 	}
-	if st := mustCall[ipc.Status](d, ipc.MethodStatus, struct{}{}); st.Journal.Error != "" {
-		t.Errorf("it still says %s", st.Journal.Error)
+	if st := mustCall[ipc.Status](d, ipc.MethodStatus, struct{}{}); len(st.Warnings) > 0 {
+		t.Errorf("it still says %s", st.Warnings)
 	}
 }
 
@@ -165,18 +134,18 @@ func TestMessageWhoseAgentComesUpOnAFullDiskWaits(t *testing.T) {
 
 func TestMessageWhoseAgentWouldStartOnAFullDiskWaits(t *testing.T) {
 	if alone(t) {
-		waitsForItsAgent(t, fillDisk)
+		waitsForItsAgent(t, fillDisk, "make room on its disk")
 	}
 }
 
 func TestMessageWhoseAgentHasNoDescriptorsWaits(t *testing.T) {
 	if alone(t) {
-		waitsForItsAgent(t, func(d *testDaemon) func() { return closeDoors(d.t) })
+		waitsForItsAgent(t, func(d *testDaemon) func() { return closeDoors(d.t) }, "no agent is started: ")
 	}
 }
 
-// waitsForItsAgent sends a message while no agent can be started.
-func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (fix func())) {
+// waitsForItsAgent sends a message while no agent can be started, which status explains.
+func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (fix func()), why string) {
 	t.Helper()
 	toml, ledger := ledgerTeam(t, "api")
 	d := startDaemon(t, "max_processes = 1\n"+toml+fakeTeam(t, "other"))
@@ -191,6 +160,10 @@ func waitsForItsAgent(t *testing.T, bar func(*testDaemon) (fix func())) {
 	fix := bar(d)
 	open()
 	awaitAgentOf(t, c, "other")
+	var st ipc.Status
+	if err := c.Call(t.Context(), ipc.MethodStatus, nil, &st); err != nil || !strings.Contains(strings.Join(append(st.Warnings, st.Journal.Error), "|"), why) {
+		t.Errorf("status says %v, want %q: %v", st, why, err)
+	}
 	fix()
 	if failed := details(d, "process-error"); len(failed) > 0 {
 		t.Errorf("it was not waited for room: %q", failed)
@@ -265,7 +238,7 @@ func TestMessageThatIsTakenUpOnAFullDiskIsNotLeft(t *testing.T) {
 		return false
 	})
 	time.Sleep(100 * time.Millisecond)
-	fix := limitFiles(t, 8<<10)
+	fix := systest.LimitFiles(t, 8<<10)
 	time.Sleep(400 * time.Millisecond)
 	fix()
 	var wg sync.WaitGroup
@@ -364,9 +337,13 @@ func TestReplacementWithoutDescriptorsIsRefused(t *testing.T) {
 		return
 	}
 	ctx, dm, d := startInside(t, "")
-	r := replacement{program: "/bin/true", refused: make(chan error, 1)}
+	program, err := openCandidate("/bin/true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := replacement{program: program, refused: make(chan error, 1)}
 	fix := closeDoors(t)
-	err := dm.replace(ctx, r)
+	err = dm.replace(ctx, r)
 	fix()
 	if err != nil {
 		t.Fatal(err)

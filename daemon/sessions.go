@@ -78,7 +78,7 @@ func (d *Daemon) rewind(_ context.Context, c *ipc.Call) (any, error) {
 // closeSession stops the idle agent of a conversation, and returns the key and the record of
 // the conversation. It fails while the agent is busy or starting.
 func (d *Daemon) closeSession(team, session string) (k pool.Key, s journal.Session, err error) {
-	if k, err = d.key(team, session); err != nil {
+	if k, err = d.recordedKey(team, session); err != nil {
 		return k, s, err
 	}
 	busy := fault.New(ipc.CodeFull, "busy", fmt.Errorf("team %s: its agent is in the middle of a turn", k))
@@ -94,6 +94,17 @@ func (d *Daemon) closeSession(team, session string) (k pool.Key, s journal.Sessi
 		err = fault.New(ipc.CodeNotFound, "no-conversation", fmt.Errorf("team %s has no conversation", k))
 	}
 	return k, s, err
+}
+
+// recordedKey is key, but also knows a conversation whose team is gone from the configuration.
+func (d *Daemon) recordedKey(team, session string) (pool.Key, error) {
+	k, err := d.key(team, session)
+	if gone := (pool.Key{Team: team, Session: session}); err != nil {
+		if _, ok, _ := d.conversations.Get(gone); ok {
+			return gone, nil
+		}
+	}
+	return k, err
 }
 
 // agentOf returns the agent of a conversation.

@@ -18,12 +18,13 @@ func (d *Daemon) takeLock() (*lock, error) {
 // openListener makes the socket, or goes on with the socket of the program before this one,
 // where clients may wait, or of the service manager.
 func (d *Daemon) openListener() (*ipc.Listener, error) {
-	if h := d.opts.Handoff; h != nil && h.Socket.Path == d.opts.Paths.Socket {
+	if h := d.opts.Handoff; h != nil {
 		l, err := ipc.TakeOver(h.Socket)
 		if err == nil {
 			return l, nil
 		}
 		d.log.Error("socket not taken over", "err", err)
+		return d.bind()
 	}
 	if d.opts.Service.passedFD != 0 {
 		return d.opts.Service.inherit(d.opts.Paths.Socket)

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 
-	"iris/daemon/agents"
 	"iris/daemon/conversation"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
@@ -71,11 +70,11 @@ func (d *Daemon) placed(k pool.Key, t ipc.Transcript) (any, error) {
 	if t.Agent != "claude" || t.SessionID == "" {
 		return t, nil
 	}
-	vars, err := d.agents.Env.Build(team, d.opts.Paths.Socket)
+	env, err := d.agents.Env.Known(team, d.opts.Paths.Socket)
 	if err != nil {
 		return nil, fault.New(ipc.CodeCannotRun, "environment", err)
 	}
-	t.Path, _ = claude.Transcript(agents.Assignments(vars), t.SessionID)
+	t.Path, _ = claude.Transcript(env.Assignments(), t.SessionID)
 	return t, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"iris/config/sys/systest"
 	"iris/ipc"
 	"iris/pool/procs"
 )
@@ -15,7 +16,7 @@ import (
 // SIGTERM does not end it. It returns the pid.
 func stubborn(t *testing.T, d *testDaemon, team string) int {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
+	cmd := exec.Command(systest.Needs(t, "sh"), "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
 	cmd.Env = []string{
 		"PATH=/usr/bin:/bin", "IRIS_PROCESS=gone-1",
 		procs.EnvState + "=" + d.paths.State, procs.EnvTeam + "=" + team, procs.EnvSession + "=",

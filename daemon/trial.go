@@ -31,10 +31,13 @@ const (
 const trialWord = "handover"
 
 // Try is the trial of a program that is to replace a running daemon. It reads the daemon's
-// configuration and a copy of its journal in dir, and writes which formats of a Handoff it
-// reads.
+// configuration and a copy of its journal in dir, checks the files that it would open, and
+// writes which formats of a Handoff it reads.
 func Try(o Options, dir string, stdout io.Writer) error {
 	if _, err := config.Load(o.Paths, o.Overrides...); err != nil {
+		return err
+	}
+	if err := o.Paths.CheckFiles(); err != nil {
 		return err
 	}
 	j, err := journal.Open(filepath.Join(dir, filepath.Base(o.Paths.Journal)))
@@ -56,10 +59,7 @@ func Try(o Options, dir string, stdout io.Writer) error {
 
 // try runs the trial of another program on a copy of the journal. The error says why the
 // program cannot replace this one.
-func (d *Daemon) try(ctx context.Context, program string) error {
-	if !filepath.IsAbs(program) {
-		return fmt.Errorf("program %q: the path must be absolute", program)
-	}
+func (d *Daemon) try(ctx context.Context, program *candidate) error {
 	dir, err := os.MkdirTemp(d.opts.Paths.State, trialDir)
 	if err != nil {
 		return err
@@ -73,21 +73,21 @@ func (d *Daemon) try(ctx context.Context, program string) error {
 	said, err := d.runTrial(ctx, program, dir)
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("program %s: no answer within %v", program, trialTimeout)
+		return fmt.Errorf("program %s: no answer within %v", program.path, trialTimeout)
 	case err != nil:
-		return fmt.Errorf("program %s: %w", program, err)
+		return fmt.Errorf("program %s: %w", program.path, err)
 	}
 	formats := strings.Fields(said)
 	if len(formats) == 0 || formats[0] != trialWord || !slices.Contains(formats[1:], strconv.Itoa(handoffFormat)) {
-		return fmt.Errorf("program %s does not take over from this one (format %d): it said %q", program, handoffFormat, said)
+		return fmt.Errorf("program %s does not take over from this one (format %d): it said %q", program.path, handoffFormat, said)
 	}
 	return nil
 }
 
 // runTrial returns the output of the program. If the program fails, the error is the first
 // line of its stderr.
-func (d *Daemon) runTrial(ctx context.Context, program, dir string) (string, error) {
-	cmd := exec.CommandContext(ctx, program)
+func (d *Daemon) runTrial(ctx context.Context, program *candidate, dir string) (string, error) {
+	cmd := program.command(ctx)
 	cmd.Args = append(slices.Clone(d.opts.Args), "--try", dir)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -129,6 +130,33 @@ func TestRetryOfAnUnknownMessageIsAnotherAttempt(t *testing.T) {
 	mustCall[ipc.MessageState](d, ipc.MethodResolve, ipc.Resolve{ID: lost.ID, State: "failed"})
 	if end := awaitEnd(d, waits.ID); end.State != "done" {
 		t.Errorf("got %+v", end)
+	}
+}
+
+// A message that is sent again keeps its place: before those that it has held, also in the
+// next daemon.
+func TestRetriedMessageRunsBeforeWhatItHeld(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		toml, ledger := ledgerTeam(t, "api")
+		d := startDaemon(t, toml)
+		path, open := gate(t)
+		first := "sleep:@" + path
+		lost := submit(d, ipc.Send{Team: "api", Text: first, OnUnknown: "hold"})
+		submit(d, ipc.Send{Team: "api", Text: "echo:second"})
+		third := submit(d, ipc.Send{Team: "api", Text: "echo:third"})
+		killAgent(d, ledger, first)
+		awaitEnd(d, lost.ID)
+		if restarted {
+			d.stop()
+			d.run()
+		}
+		open()
+		mustCall[ipc.MessageState](d, ipc.MethodRetry, ipc.Retry{ID: lost.ID})
+		awaitEnd(d, third.ID)
+		if got, want := begun(t, ledger), []string{first, first, "echo:second", "echo:third"}; !slices.Equal(got, want) {
+			t.Errorf("restarted %t: got %q, want %q", restarted, got, want)
+		}
+		d.stop()
 	}
 }
 

@@ -24,6 +24,7 @@ type Approval struct {
 	BlockedPath string          `json:"blocked_path,omitempty"` // the path that the tool wants outside its permitted directories
 	Why         string          `json:"why,omitempty"`          // why the agent asks, in its own words
 	Questions   []Question      `json:"questions,omitempty"`    // the tool's questions to the user, also in its input; the tool is allowed only with answers
+	Always      []string        `json:"always,omitempty"`       // what the agent offers to be allowed from now on: rules, directories, a permission mode; with a decision, what that has allowed from now on
 	Subagent    *Subagent       `json:"subagent,omitempty"`     // the subagent that wants the tool; absent when the agent itself wants it
 	Asked       time.Time       `json:"asked"`
 	Deadline    *time.Time      `json:"deadline"`           // when the tool is denied if nobody decides; null for never
@@ -68,11 +69,13 @@ type ApprovalList struct {
 // there is no such approval, or "decided" if it was decided earlier. A tool that asks
 // questions still waits after an error with the reason "needs-answer" (it was allowed
 // without answers) or "bad-answer" (an answer is missing, empty or a number that no
-// option has).
+// option has), and so does every tool after "not-offered" (Always was set, and the
+// agent offers nothing).
 type Decide struct {
 	ID      string   `json:"id"`
 	Allow   bool     `json:"allow,omitempty"`
 	Reason  string   `json:"reason,omitempty"`  // for the agent, when the tool is denied
+	Always  bool     `json:"always,omitempty"`  // allow also Approval.Always, as long as the agent lives
 	Answers []string `json:"answers,omitempty"` // one for each question: a label, the number of an option, or any text; several options are separated by commas
 }
 

@@ -43,7 +43,14 @@ func (c *Call) release() {
 // unread is dropped, with ErrSlow. Any goroutine may call it, also after the handler
 // has returned; once the connection is gone it returns an error and does nothing.
 func (c *Call) Notify(method string, params any) error {
-	flusher, err := c.conn.notify(method, params, dropFull)
+	n, err := AppendNotice(nil, method, params)
+	if err != nil {
+		return err
+	}
+	flusher, err := c.conn.out.add(n, true, dropFull)
+	if errors.Is(err, ErrSlow) {
+		c.conn.srv.opts.Refused(c.conn.peer, err)
+	}
 	if err == nil && flusher {
 		c.conn.aux.Go(c.conn.out.flush)
 	}
@@ -51,31 +58,47 @@ func (c *Call) Notify(method string, params any) error {
 }
 
 // NotifyWait is Notify for a stream: when the client has too much unread, it blocks
-// the caller instead of dropping the client.
+// the caller instead of dropping the client. When it returns nil, the client has the
+// notification, or the system keeps it for the client even if this process dies.
 func (c *Call) NotifyWait(method string, params any) error {
-	flusher, err := c.conn.notify(method, params, waitFull)
-	if err == nil && flusher {
-		c.conn.out.flush()
+	n, err := AppendNotice(nil, method, params)
+	if err != nil {
+		return err
 	}
-	return err
+	return c.SendWait(n)
 }
 
-// notify queues a notification.
-func (c *conn) notify(method string, params any, full onFull) (flusher bool, err error) {
-	frame, err := appendRequest(nil, nil, method, params)
+// A Notice is an encoded notification, or several in a row, for one client or many.
+type Notice []byte
+
+// AppendNotice appends a notification.
+func AppendNotice(n Notice, method string, params any) (Notice, error) {
+	n, err := appendRequest(n, nil, method, params)
 	if err != nil {
-		return false, fmt.Errorf("encode notification %s: %w", method, err)
+		return n, fmt.Errorf("encode notification %s: %w", method, err)
 	}
-	flusher, err = c.out.add(frame, true, full)
-	if errors.Is(err, ErrSlow) {
-		c.srv.opts.Refused(c.peer, err)
+	return n, nil
+}
+
+// SendWait is NotifyWait for an encoded notification, which nobody may change before it
+// returns.
+func (c *Call) SendWait(n Notice) error {
+	flusher, err := c.conn.out.add(n, true, waitFull)
+	if err != nil {
+		return err
 	}
-	return flusher, err
+	if flusher {
+		c.conn.out.flush()
+	}
+	return c.conn.out.awaitWritten()
 }
 
 // helloOf decodes a client's hello. Another version's hello may have more fields.
 func helloOf(params json.RawMessage) (Hello, error) {
 	var h Hello
+	if len(params) == 0 {
+		return h, Errorf(CodeInvalidParams, "%s takes params with the protocol that the client speaks, such as {\"protocol\":%d}", MethodHello, Version)
+	}
 	if err := json.Unmarshal(params, &h); err != nil {
 		return h, Errorf(CodeInvalidParams, "params of %s: %s", MethodHello, plainly(err))
 	}

@@ -46,6 +46,14 @@ type Client struct {
 	// then Call fails with os.ErrDeadlineExceeded. Set it before the first call.
 	Patience time.Duration
 
+	// OnSilence is called when the daemon has not answered the hello within HungAfter,
+	// and HelloPatience is how long it may take from then on, 0 for Patience. Without
+	// Patience OnSilence is also called with greeted, again and again, when nothing comes
+	// from a daemon that has answered the hello: it may have nothing to say yet. Set
+	// both before the first call.
+	OnSilence     func(greeted bool)
+	HelloPatience time.Duration
+
 	// Not changed after Dial.
 	nc     *net.UnixConn
 	daemon Peer
@@ -55,6 +63,7 @@ type Client struct {
 	out  []byte // the hello that goes ahead of the first call
 	last uint64 // id of the last call; the hello's is 0
 	err  error  // why no more calls are possible
+	silence
 
 	closed sync.Once
 }
@@ -125,10 +134,10 @@ func connect(ctx context.Context, path string) (*net.UnixConn, error) {
 
 // renew sets the deadline of the next read or write.
 func (c *Client) renew(set func(time.Time) error) error {
-	if c.Patience == 0 {
-		return nil
+	if limit := c.limit(); limit != 0 {
+		return set(time.Now().Add(limit))
 	}
-	return set(time.Now().Add(c.Patience))
+	return set(time.Time{})
 }
 
 // write writes all of b. The time limit starts again whenever the daemon has read.
@@ -138,7 +147,9 @@ func (c *Client) write(b []byte) error {
 			return err
 		}
 		n, err := c.nc.Write(b)
-		if b = b[n:]; n == 0 || len(b) == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		b = b[n:]
+		again := n > 0 && errors.Is(err, os.ErrDeadlineExceeded) || c.goesOn(err)
+		if len(b) == 0 || !again {
 			return err
 		}
 	}
@@ -178,7 +189,7 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 			return reasoned(CodeUsage, "frame", "%s of %d bytes is over the limit of %d", method, len(frame), MaxFrame)
 		}
 		greets := c.out != nil
-		c.out = nil
+		c.out, c.greeted = nil, !greets
 		werr := c.write(frame)
 		if c.OnSent != nil {
 			c.OnSent()
@@ -189,6 +200,7 @@ func (c *Client) Call(ctx context.Context, method string, params, result any) er
 			if err = cmp.Or(err, refused); err != nil {
 				return c.lose(err, werr)
 			}
+			c.greeted = true
 		}
 		failed, err := c.await(string(id), method, result)
 		if err != nil {
@@ -263,9 +275,13 @@ func (c *Client) await(id, method string, result any) (failed, err error) {
 	}
 	for {
 		line, err := c.in.next()
+		if c.goesOn(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		c.quiet = 0
 		if blank(line) {
 			continue
 		}

@@ -44,7 +44,7 @@ type MessageState struct {
 	ID       string `json:"id"`
 	State    string `json:"state"`               // as in Message
 	Position int    `json:"position,omitempty"`  // place in its queue, from 1
-	WaitsFor string `json:"waits_for,omitempty"` // in words, if Place was set; of a running message, what its agent waits for before it begins
+	WaitsFor string `json:"waits_for,omitempty"` // in words, if Place was set or it is held; of a running message, what its agent waits for before it begins
 	Process  string `json:"process,omitempty"`
 	Existing bool   `json:"existing,omitempty"` // the key was known: nothing new was accepted
 	Retried  bool   `json:"retried,omitempty"`  // an attempt ended, and nobody knows how
@@ -57,8 +57,11 @@ type Wait struct {
 	Approvals bool     `json:"approvals,omitempty"` // send NotifyAsked and NotifyDecided
 }
 
-// MessageRef names a message by its ID; or, with an empty ID, the last ended message
-// of the conversation that Team and Session name.
+// MessageRef names a message: by its ID, or by the beginning of an ID, at least 4
+// characters that only one message on record has (else the error has the reason
+// "ambiguous"); or, with an empty ID, the newest message of the conversation that Team
+// and Session name, or with an empty Team, too, of all. For message.result the newest
+// message is the newest that has ended.
 type MessageRef struct {
 	ID      string `json:"id,omitempty"`
 	Team    string `json:"team,omitempty"`

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"iris/config/sys/systest"
 )
 
 const stranger = 65534
@@ -17,9 +19,7 @@ const stranger = 65534
 // asStranger starts this test binary as another user, in a role of play.
 func asStranger(t *testing.T, role, path string) (stdin io.WriteCloser, stdout io.Reader, wait func()) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: needs root to be another user")
-	}
+	systest.NeedsRoot(t)
 	exe := filepath.Join(t.TempDir(), "stranger")
 	self, err := os.ReadFile("/proc/self/exe")
 	must(t, err)

@@ -134,6 +134,7 @@ func TestWhatIsNoListeningSocketOfOursIsRefused(t *testing.T) {
 	if err := os.Mkdir(open, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	must(t, os.Chmod(open, 0o755)) // whatever the umask is
 	for want, c := range map[string]struct {
 		fd   int
 		path string

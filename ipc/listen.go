@@ -106,6 +106,9 @@ func idOf(fi fs.FileInfo) fileID {
 	return fileID{dev: uint64(st.Dev), ino: st.Ino}
 }
 
+// Path returns the path of the socket.
+func (l *Listener) Path() string { return l.path }
+
 // Present reports whether the socket is still at its path. If it was removed or
 // replaced, no client finds the daemon.
 func (l *Listener) Present() bool {

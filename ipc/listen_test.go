@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"iris/config/sys"
+	"iris/config/sys/systest"
 )
 
 func mustListen(t *testing.T, path string) *Listener {
@@ -216,9 +217,7 @@ func must(t *testing.T, err error) {
 
 func chown(t *testing.T, path string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: needs root to make another user's file")
-	}
+	systest.NeedsRoot(t)
 	must(t, os.Lchown(path, 65534, 65534))
 }
 

@@ -12,12 +12,15 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"iris/config/sys/systest"
 )
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv("IPC_TEST_ROLE"); role != "" {
 		os.Exit(play(role))
 	}
+	systest.Begin()
 	goleak.VerifyTestMain(m)
 }
 

@@ -27,6 +27,8 @@ type outbox struct {
 	mu   sync.Mutex // protects the fields below; never held during a write
 	room sync.Cond  // signals that a part of the queue was taken, the writer is done, or err was set
 	queue
+	added   uint64 // frames, ever
+	written uint64 // of these
 	writing bool
 	closing bool  // nothing more is added
 	err     error // why nothing more is written
@@ -78,6 +80,7 @@ func (o *outbox) add(frame []byte, note bool, full onFull) (flusher bool, err er
 		return false, net.ErrClosed
 	}
 	o.push(frame, note)
+	o.added++
 	flusher = !o.writing
 	o.writing = true
 	return flusher, nil
@@ -118,12 +121,23 @@ func (o *outbox) flush() {
 		if err != nil {
 			o.failLocked(err)
 		}
+		o.written += uint64(q.count)
 		if cap(q.small) <= smallBuffer { // an idle connection keeps no large buffer
 			o.spare = q.small[:0]
 		}
 	}
 	o.writing = false
 	o.room.Broadcast()
+}
+
+// awaitWritten returns when every frame that is queued now is written.
+func (o *outbox) awaitWritten() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for last := o.added; o.err == nil && o.written < last; {
+		o.room.Wait()
+	}
+	return o.err
 }
 
 func (o *outbox) write(q *queue) error {

@@ -17,6 +17,7 @@ const (
 	MethodStream    = "message.stream"   // Stream -> StreamEnd; notifies NotifyState, NotifyOutput and NotifyGap
 	MethodResult    = "message.result"   // MessageRef -> Reply, or the error that message.send would have answered
 	MethodMessages  = "message.list"     // MessageQuery -> MessageList
+	MethodFind      = "message.find"     // MessageRef -> MessageID
 	MethodShow      = "message.show"     // MessageRef -> Message, with its history
 	MethodUsage     = "usage.sum"        // UsageQuery -> UsageSums
 	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
@@ -36,8 +37,9 @@ const (
 	MethodSessions  = "session.list"     // {} -> ConversationList
 	MethodReset     = "session.reset"    // Target -> Conversation, the one forgotten
 	MethodRewind    = "session.rewind"   // Rewind -> Rewound
+	MethodMove      = "session.move"     // Move -> ConversationList, those of the team that gets them
 	MethodLocate    = "session.locate"   // MessageRef -> Transcript, of a message, or with an empty id of a conversation
-	MethodEnv       = "config.env"       // Target -> Env
+	MethodEnv       = "config.env"       // EnvQuery -> Env
 	MethodExamine   = "team.examine"     // {} -> Examination, of all teams
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
@@ -104,6 +106,7 @@ type Process struct {
 	TurnSince *time.Time `json:"turn_since,omitempty"`
 	Until     *time.Time `json:"until"`             // when its idle timeout ends it; null for never
 	Idle      *int64     `json:"idle_remaining_ms"` // the same as a duration
+	Frozen    bool       `json:"frozen,omitempty"`  // its process is stopped until it is needed
 	Uptime    int64      `json:"uptime_ms"`
 	Memory    int64      `json:"memory_bytes"` // PSS of the process tree at the last health check, 0 before
 	Why       string     `json:"why"`          // why it stays or goes
@@ -216,22 +219,38 @@ type Event struct {
 	Max     int       `json:"max,omitempty"`
 }
 
+// EnvQuery asks for the environment of a team's agents.
+type EnvQuery struct {
+	Team   string `json:"team"`
+	Reveal bool   `json:"reveal,omitempty"` // do not mask secrets; refused to agents
+}
+
 // Env is the environment of a team's agents.
 type Env struct {
 	Team string   `json:"team"`
 	Vars []EnvVar `json:"vars"`
 }
 
-// EnvVar is one variable and its source. Values that look like secrets are masked.
+// EnvVar is one variable and its source.
 type EnvVar struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`
 	Source string `json:"source"`
 }
 
+// Move asks that all conversations of one team become those of another one. It is
+// refused while a message of the first waits or runs, and if both have a conversation
+// of the same session (the reason "conversation-exists"): then nothing has changed.
+type Move struct {
+	From  string `json:"from"`            // a name, or a directory without links; it need not be a team now
+	To    string `json:"to"`              // a name; it need not be a team yet
+	Check bool   `json:"check,omitempty"` // only find out whether it would be refused
+}
+
 // Reloaded says what a reload changed.
 type Reloaded struct {
-	Changed bool `json:"changed"`
+	Changed bool     `json:"changed"`
+	Changes []string `json:"changes"` // the changed settings and teams, in words; of variables without their values
 }
 
 // Restart has the daemon replace its own program by another one, in place: the same

@@ -300,6 +300,17 @@ func TestHelloTellsTheVersion(t *testing.T) {
 	})
 }
 
+func TestHelloWithoutParamsIsToldWhatItLacks(t *testing.T) {
+	bubble(t, testServer(Options{}), func(t *testing.T, ln *pipeListener, _ func()) {
+		k := newTalker(ln.dial())
+		defer k.close()
+		k.write(`{"jsonrpc":"2.0","id":0,"method":"hello"}` + "\n")
+		if got := k.heard(); !strings.Contains(got[0], `"hello takes params with the protocol that the client speaks, such as {\"protocol\":1}"`) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
 func TestHandleTwiceIsABug(t *testing.T) {
 	defer func() {
 		if recover() == nil {

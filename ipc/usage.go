@@ -14,7 +14,7 @@ type UsageQuery struct {
 	By      string    `json:"by"`                // what each sum is for: team, session, or quarter of an hour, oldest first, which add up to days in every time zone
 }
 
-// UsageSums are the sums, by name or time. Damaged names the messages whose records
+// UsageSums are the sums, by name or time. Damaged names the records of the journal that
 // are damaged; no sum includes them.
 type UsageSums struct {
 	Sums    []UsageSum `json:"sums"`

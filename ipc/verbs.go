@@ -58,9 +58,15 @@ func (v Verbs) Messages(ctx context.Context, q MessageQuery) (MessageList, error
 	return ask[MessageList](ctx, v, MethodMessages, &q)
 }
 
+// Find returns the id of the message that a reference names.
+func (v Verbs) Find(ctx context.Context, ref MessageRef) (string, error) {
+	found, err := ask[MessageID](ctx, v, MethodFind, &ref)
+	return found.ID, err
+}
+
 // Show returns a message with its history.
-func (v Verbs) Show(ctx context.Context, id string) (Message, error) {
-	return ask[Message](ctx, v, MethodShow, &MessageRef{ID: id})
+func (v Verbs) Show(ctx context.Context, ref MessageRef) (Message, error) {
+	return ask[Message](ctx, v, MethodShow, &ref)
 }
 
 // Usage sums up what messages have taken.
@@ -156,14 +162,20 @@ func (v Verbs) Rewind(ctx context.Context, r Rewind) (Rewound, error) {
 	return ask[Rewound](ctx, v, MethodRewind, &r)
 }
 
+// Move gives the conversations of one team to another, and returns them.
+func (v Verbs) Move(ctx context.Context, m Move) ([]Conversation, error) {
+	list, err := ask[ConversationList](ctx, v, MethodMove, &m)
+	return list.Conversations, err
+}
+
 // Locate returns where the transcript of a message or a conversation is.
 func (v Verbs) Locate(ctx context.Context, ref MessageRef) (Transcript, error) {
 	return ask[Transcript](ctx, v, MethodLocate, &ref)
 }
 
 // Env returns the environment of a team's agents.
-func (v Verbs) Env(ctx context.Context, team string) (Env, error) {
-	return ask[Env](ctx, v, MethodEnv, &Target{Team: team})
+func (v Verbs) Env(ctx context.Context, q EnvQuery) (Env, error) {
+	return ask[Env](ctx, v, MethodEnv, &q)
 }
 
 // Examine returns what agents of the teams would find.
@@ -195,7 +207,7 @@ func (v Verbs) Replace(ctx context.Context, r Restart) error {
 // when the answer was lost.
 func Idempotent(method string) bool {
 	return slices.Contains([]string{
-		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodShow, MethodResult,
+		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodFind, MethodShow, MethodResult,
 		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree,
 	}, method)
 }

@@ -1,7 +1,9 @@
 package pool_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -87,6 +89,30 @@ func TestAcceptedEndsWithTheOthers(t *testing.T) {
 		b.mustErr(t, errNoLuck)
 		p.Close()
 		submit(p, "a", "1s", accepted).mustErr(t, pool.ErrClosed)
+	})
+}
+
+// What was accepted before goes first, in the order of its acceptance, however it comes in.
+func TestAcceptedGoesInTheOrderOfItsAcceptance(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		p.Hold(key("a"), "a person")
+		var got []uint64
+		var calls []*call
+		for _, seq := range []uint64{0, 5, 0, 3, 7, 3} {
+			calls = append(calls, submit(p, "a", "1s", func(m *message) {
+				m.AcceptedSeq = seq
+				m.Begin = func(context.Context, proc) error { got = append(got, seq); return nil }
+			}))
+		}
+		p.Unhold(key("a"))
+		for _, c := range calls {
+			c.wait()
+		}
+		if want := []uint64{3, 3, 5, 7, 0, 0}; !slices.Equal(got, want) {
+			t.Errorf("got %d, want %d", got, want)
+		}
 	})
 }
 

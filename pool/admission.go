@@ -39,7 +39,7 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 // immediate reports whether the agent of the queue takes the turn at once.
 func (t *table) immediate(q *queue, turn Turn) bool {
 	s := q.slot
-	if t.frozen || s == nil || len(q.entries) > 0 || q.held {
+	if t.frozen || s == nil || len(q.entries) > 0 || q.held != "" {
 		return false
 	}
 	return s.state == Idle && s.fresh == turn.Fresh || s.working() && q.recording == nil && t.takes(s, &entry{turn: turn})
@@ -48,7 +48,7 @@ func (t *table) immediate(q *queue, turn Turn) bool {
 // full reports whether a queue without an agent would get a place only when somebody
 // else's turn ends. A held queue waits for something else.
 func (t *table) full(q *queue) bool {
-	if q.slot != nil && q.slot.state != Stopping || q.orphans > 0 || len(q.entries) > 0 || q.held {
+	if q.slot != nil && q.slot.state != Stopping || q.orphans > 0 || len(q.entries) > 0 || q.held != "" {
 		return false
 	}
 	free := t.MaxProcesses - len(t.slots) + t.stopping - t.waiting.len() - t.returning
@@ -69,9 +69,7 @@ func (t *table) submit(turn Turn, wake bool) (*entry, int, error) {
 		return nil, 0, err
 	}
 	now := t.immediate(q, turn)
-	e := &entry{turn: turn, wake: wake, queue: q, since: t.now}
-	t.seq++
-	e.seq = t.seq
+	e := &entry{turn: turn, wake: wake, queue: q, seq: t.number(), since: t.now}
 	t.active++
 	if turn.ID != "" {
 		t.entries[turn.ID] = e

@@ -42,9 +42,10 @@ func (p *Pool[A]) Detach(id string) {
 // Hold makes the messages and wakes of a key wait until Unhold: none begins and none
 // asks for a place. A running turn goes on. An idle agent of the key may still be
 // evicted or reach its idle timeout. When the Run of a turn calls Hold, it takes
-// effect before the next turn of that key. Holding a held key changes nothing.
-func (p *Pool[A]) Hold(k Key) {
-	p.update(func(t *table) { t.hold(k) })
+// effect before the next turn of that key. The reason completes "waits for", and must
+// not be empty; of two the last counts.
+func (p *Pool[A]) Hold(k Key, reason string) {
+	p.update(func(t *table) { t.hold(k, reason) })
 }
 
 // Unhold ends a Hold. The waiting messages go on, oldest first.
@@ -64,6 +65,17 @@ func (p *Pool[A]) Position(id string) (position int, waitsFor string) {
 		waitsFor = t.waitsFor(e.queue)
 	}
 	return position, waitsFor
+}
+
+// Held returns what a message waits for because its key is held; empty if it does not
+// wait or is not held.
+func (p *Pool[A]) Held(id string) (reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.table.entries[id]; p.table.position(e) > 0 {
+		reason = e.queue.held
+	}
+	return reason
 }
 
 // Wake returns an idle agent of a key, and starts one if needed. It waits in the same
@@ -102,7 +114,7 @@ func (p *Pool[A]) Wake(ctx context.Context, k Key) (Process[A], error) {
 
 // Kill stops agents now, even busy ones, whose turns end with ErrKilled unless the
 // result is already there. It returns them as they were, once they are gone. Waiting
-// messages go on in a new agent.
+// messages go on in a new agent; a restart that is under way is dropped.
 func (p *Pool[A]) Kill(match func(Key) bool) (killed []Process[A]) {
 	var hit []*slot
 	p.update(func(t *table) {
@@ -112,9 +124,23 @@ func (p *Pool[A]) Kill(match func(Key) bool) (killed []Process[A]) {
 			s.again = false
 			t.kill(s, "killed", ErrKilled)
 		}
+		for k, q := range t.queues {
+			if match(k) {
+				p.dropRestart(t, q)
+			}
+		}
 	})
 	await(hit)
 	return killed
+}
+
+// dropRestart withdraws the wakes of a queue that nobody waits for: those of a restart.
+func (p *Pool[A]) dropRestart(t *table, q *queue) {
+	for _, e := range slices.Clone(q.entries) {
+		if e.wake && p.runs[e] == nil {
+			t.drop(e, ErrKilled)
+		}
+	}
 }
 
 // Evict stops idle agents and waits until they are gone; busy and starting agents
@@ -187,8 +213,13 @@ func await(slots []*slot) {
 	}
 }
 
-// Reconfigure changes the limits and reads the settings of all teams again. If the
-// limit falls, surplus agents stop: idle ones now, busy ones after their turn.
+// Forgive lets agents whose starts have failed start again at once: a person may have
+// removed the cause.
+func (p *Pool[A]) Forgive() { p.update((*table).forgive) }
+
+// Reconfigure changes the limits and reads the settings of all teams again, and does
+// what Forgive does. If the limit falls, surplus agents stop: idle ones now, busy ones
+// after their turn.
 func (p *Pool[A]) Reconfigure(l Limits) {
 	p.update(func(t *table) { t.reconfigure(l) })
 }

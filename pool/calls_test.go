@@ -167,7 +167,7 @@ func TestOrphanBarsItsKeyAndTakesAPlace(t *testing.T) {
 	})
 }
 
-func TestMaxTurnsAndRetire(t *testing.T) {
+func TestMaxMessagesAndRetire(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
@@ -177,7 +177,7 @@ func TestMaxTurnsAndRetire(t *testing.T) {
 			}
 			return res, err
 		}
-		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{MaxTurns: 3})
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{MaxMessages: 3})
 		for i := range 7 {
 			submit(p, "a", "1s").mustText(t, "a:1s")
 			if n, _ := h.count(); n != i/3+1 {
@@ -193,7 +193,7 @@ func TestMaxTurnsAndRetire(t *testing.T) {
 				why = append(why, e.Detail)
 			}
 		}
-		if got := fmt.Sprint(why); got != "[max_turns reached max_turns reached the conversation is full]" {
+		if got := fmt.Sprint(why); got != "[max_messages_per_agent reached max_messages_per_agent reached the conversation is full]" {
 			t.Errorf("got %v", got)
 		}
 	})

@@ -22,9 +22,9 @@
 // that the record of the end is there. A turn goes back to the head of its queue and
 // to another agent if its agent is stale or the turn did not reach it
 // ([ErrNotDispatched]); so Run may be called more than once for a turn. After three
-// agents a stale one is used all the same, and a turn that does not reach its agent
-// ends. If a turn gets no agent (cancelled, shut down, no agent starts), its Run is
-// called once, with the reason.
+// agents, not counting those that lacked room, a stale one is used all the same, and a
+// turn that does not reach its agent ends. If a turn gets no agent (cancelled, shut down,
+// no agent starts), its Run is called once, with the reason.
 //
 // # The life of a slot
 //
@@ -67,7 +67,7 @@
 // turn, or the last turn has left something running. The caller reports the beginning
 // and the end of such work with [Pool.Works]. Until the end the agent is busy. Only
 // Kill and Close stop it, or a turn after which the agent is of no use; Evict,
-// Restart, a lower limit, max_turns and staleness wait for the end of the work. A
+// Restart, a lower limit, MaxMessages and staleness wait for the end of the work. A
 // message of the agent's key goes to it at once, unless the message needs another
 // agent. The work is the parent of a message that is sent from it.
 //

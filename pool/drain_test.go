@@ -38,6 +38,32 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// A turn that no agent has taken when the pool closes is left to the next daemon, unless
+// somebody has cancelled it: that stands.
+func TestCloseLeavesWhatNoAgentHasTaken(t *testing.T) {
+	for cancelled, want := range map[bool]error{false: pool.ErrClosed, true: pool.ErrCancelled} {
+		bubble(t, func(t *testing.T) {
+			h := newHouse(t)
+			h.send = func(ctx context.Context, a *fake, _ *message) (*result, error) {
+				select {
+				case <-ctx.Done():
+				case <-a.done:
+				}
+				time.Sleep(time.Second)
+				return nil, pool.ErrNotDispatched
+			}
+			p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+			a := submit(p, "a", "1s")
+			time.Sleep(2 * time.Second)
+			if cancelled {
+				p.Cancel(a.id)
+			}
+			p.Close()
+			a.mustErr(t, want)
+		})
+	}
+}
+
 func TestDrainStartsNothingAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)

@@ -179,3 +179,46 @@ func TestSkip(t *testing.T) {
 		}
 	})
 }
+
+// A reader that rests is woken early only before it would lose events, and at the end.
+func TestRest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		sub := p.Subscribe(0)
+		defer sub.Close()
+		events := func(n int) {
+			for range n {
+				p.Reconfigure(pool.Limits{MaxProcesses: 1})
+			}
+		}
+		rest := func() time.Duration {
+			begun := time.Now()
+			sub.Rest(t.Context(), time.Second)
+			return time.Since(begun)
+		}
+		events(1)
+		time.AfterFunc(time.Millisecond, func() { events(200) })
+		if took := rest(); took != time.Second {
+			t.Errorf("with few events: rested %v", took)
+		}
+		n := 0
+		for _, more := sub.Ready(); more; _, more = sub.Ready() {
+			n++
+		}
+		if n != 201 {
+			t.Errorf("read %d events, want 201", n)
+		}
+		time.AfterFunc(time.Millisecond, func() { events(500) })
+		if took := rest(); took != time.Millisecond {
+			t.Errorf("with many events: rested %v", took)
+		}
+		if sub.Skip(); rest() != time.Second {
+			t.Error("what was skipped ended the rest")
+		}
+		time.AfterFunc(time.Millisecond, func() { p.Close() })
+		if took := rest(); took != time.Millisecond {
+			t.Errorf("to the end: rested %v", took)
+		}
+	})
+}

@@ -35,6 +35,29 @@ func TestFairWait(t *testing.T) {
 	})
 }
 
+// Whoever waits longer gets the next place, also after many have come and gone.
+func TestTeamsAreServedInTheOrderOfTheirArrival(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		var calls []*call
+		for _, k := range []string{"a", "b", "c", "d", "e"} {
+			calls = append(calls, submit(p, k, "1s"))
+		}
+		calls[2].wait()
+		for _, c := range append(calls, submit(p, "f", "1s")) {
+			c.wait()
+		}
+		var order string
+		for _, a := range h.agents {
+			order += a.key.Team
+		}
+		if order != "abcdef" {
+			t.Errorf("served in the order %s", order)
+		}
+	})
+}
+
 // Teams that all have more than they can do change places once in a fair_wait
 // and not after every turn.
 func TestFairWaitDoesNotThrash(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,7 +104,7 @@ func (m *message) send(ctx context.Context, g *pool.Grant[*fake]) (*result, erro
 
 // release gives the agent back and takes over what the pool says of the end.
 func (m *message) release(g *pool.Grant[*fake], res **result, err *error) (again bool) {
-	end := pool.End{Err: *err}
+	end := pool.End{Err: *err, NoRoom: errors.Is(*err, syscall.ENOSPC)}
 	if r := *res; r != nil {
 		end = pool.End{Outcome: r.Outcome, Retire: r.Retire, Running: len(r.Background) > 0}
 	}

@@ -101,6 +101,28 @@ func TestFreezeWaitsForWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestThawGivesEachAgentItsMessage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
+		keys := []string{"a", "b", "c"}
+		for _, k := range keys {
+			submit(p, k, "0s").wait()
+		}
+		if err := freeze(p, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		var calls []*call
+		for _, k := range keys {
+			calls = append(calls, submit(p, k, "1s"))
+		}
+		p.Thaw()
+		for i, c := range calls {
+			c.mustText(t, keys[i]+":1s")
+		}
+	})
+}
+
 func TestFrozenPoolCanBeClosed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -203,7 +225,7 @@ func TestRestoredPoolGoesOnWithoutASeam(t *testing.T) {
 			}
 		}
 		n := types(p, "p-4")
-		if missed != 0 || n[pool.MessageSent] != 0 || n[pool.MessageResponse] != 1 || n[pool.ProcessTerminated] != 1 {
+		if missed != 0 || evs[0].Type != pool.ProcessSpawned || n[pool.MessageSent] != 0 || n[pool.MessageResponse] != 1 || n[pool.ProcessTerminated] != 1 {
 			t.Errorf("missed %d, events %v", missed, n)
 		}
 	})
@@ -245,6 +267,60 @@ func TestRestoredTurnCanBeEnded(t *testing.T) {
 		p.Kill(only("d"))
 		old.mustErr(t, pool.ErrKilled)
 	})
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p, old := takenOver(t, h, pool.Limits{MaxProcesses: 4}, pool.Settings{}, "1h")
+		p.Thaw()
+		p.Drain(context.Background())
+		old.mustText(t, "d:1h")
+	})
+}
+
+// A turn that was being interrupted is interrupted in the next image too, for the same reason.
+func TestInterruptionIsHandedOver(t *testing.T) {
+	for stalled, want := range map[bool]turn.Outcome{false: "interrupted", true: "incomplete"} {
+		bubble(t, func(t *testing.T) {
+			h := newHouse(t)
+			h.send = func(context.Context, *fake, *message) (*result, error) {
+				time.Sleep(time.Hour)
+				return &result{Outcome: "success"}, nil
+			}
+			s := pool.Settings{}
+			if stalled {
+				s = pool.Settings{StallTimeout: time.Minute, StallInterrupt: true}
+			}
+			p := h.pool(pool.Limits{MaxProcesses: 1}, s)
+			a := submit(p, "a", "deaf")
+			time.Sleep(5 * time.Minute)
+			if !stalled {
+				p.Cancel(a.id)
+			}
+			if err := freeze(p, time.Second); err != nil {
+				t.Fatal(err)
+			}
+			hd, _ := p.Handoff()
+			if got := hd.Agents[0]; got.Turn != a.id || got.Stalled != stalled || got.Cancelled == stalled {
+				t.Errorf("got %+v", got)
+			}
+			p.Thaw()
+			a.wait()
+		})
+		bubble(t, func(t *testing.T) {
+			h := newHouse(t)
+			p := h.pool(pool.Limits{MaxProcesses: 4}, pool.Settings{})
+			old := &call{id: "old", done: make(chan struct{})}
+			hd, live := handed(t, h, &message{Turn: pool.Turn{ID: old.id}, Text: "1h", Finish: func(res *result, err error) {
+				old.res, old.err = res, err
+				close(old.done)
+			}})
+			hd.Agents[3].Stalled, hd.Agents[3].Cancelled = stalled, !stalled
+			p.Restore(hd, live)
+			p.Thaw()
+			if old.wait(); old.err != nil || old.res.Outcome != want {
+				t.Errorf("got %+v, %v, want %s", old.res, old.err, want)
+			}
+		})
+	}
 }
 
 func TestRestoredAgentsMeetTheNewLimits(t *testing.T) {

@@ -106,3 +106,36 @@ func TestWhenFullFailCountsWhatIsOnItsWay(t *testing.T) {
 		more.mustText(t, "c:2s")
 	})
 }
+
+// The place of an agent that goes is not free if its own next message takes it again, and
+// free if nobody does.
+func TestWhenFullFailCountsThePlaceOfAnAgentThatGoes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.stop = 10 * time.Second
+		p := h.pool(pool.Limits{MaxProcesses: 1, WhenFull: pool.WhenFullFail}, pool.Settings{})
+		submit(p, "a", "1s").wait()
+		next := submit(p, "a", "1s", fresh) // needs another agent
+		mustState(t, p, "a", pool.Stopping)
+		submit(p, "b", "1s").mustErr(t, pool.ErrFull)
+		next.mustText(t, "a:1s")
+		mustState(t, p, "a", pool.Stopping) // it was for that message alone
+		submit(p, "b", "1s").mustText(t, "b:1s")
+	})
+}
+
+// An agent that is replaced leaves no place to another team: for that team an idle agent goes
+// at once.
+func TestPlaceOfAnAgentThatIsReplacedIsTaken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
+		submit(p, "a", "1s").wait()
+		submit(p, "b", "1s").wait()
+		h.stop = 10 * time.Second
+		submit(p, "a", "1s", fresh)
+		mustState(t, p, "a", pool.Stopping)
+		submit(p, "c", "1s")
+		mustState(t, p, "b", pool.Stopping)
+	})
+}

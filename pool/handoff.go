@@ -145,8 +145,7 @@ func (t *table) restore(h *HandoffAgent, pid int, setsMode bool) *slot {
 
 // rejoin makes an entry of this pool for the running turn of an agent.
 func (t *table) rejoin(s *slot, h *HandoffAgent, turn Turn) *entry {
-	t.seq++
-	e := &entry{turn: turn, queue: s.queue, seq: t.seq, since: h.TurnSince, adopted: true, sent: true}
+	e := &entry{turn: turn, queue: s.queue, since: h.TurnSince, adopted: true, sent: true}
 	t.active++
 	t.entries[turn.ID] = e
 	t.run(s, e)

@@ -40,6 +40,13 @@ func TestHealthCheckMeasures(t *testing.T) {
 		if f := h.agents[1]; f.pings.Load() != 0 || f.measures.Load() < 8 {
 			t.Errorf("a busy agent was measured %d times and pinged %d times, want 8 or more and none", f.measures.Load(), f.pings.Load())
 		}
+		p.Evict(all)
+		time.Sleep(time.Minute) // of the last check
+		before := types(p, "")[pool.HealthCheck]
+		time.Sleep(time.Hour)
+		if n := types(p, "")[pool.HealthCheck]; n != before {
+			t.Errorf("%d checks since all agents have gone", n-before)
+		}
 	})
 }
 
@@ -58,6 +65,22 @@ func TestMemoryOverTheLimitWaitsForTheTurn(t *testing.T) {
 		time.Sleep(time.Second)
 		mustState(t, p, "a", "")
 	})
+}
+
+// Without a limit an agent may be of any size, and one that is just as large as its limit stays.
+func TestMemoryUpToTheLimitIsAllowed(t *testing.T) {
+	for _, limit := range []int64{0, 100} {
+		bubble(t, func(t *testing.T) {
+			h := newHouse(t)
+			h.grow = 100
+			p := h.pool(pool.Limits{MaxProcesses: 1, HealthCheckInterval: time.Minute}, pool.Settings{MaxMemory: limit})
+			submit(p, "a", "1s").wait()
+			time.Sleep(2 * time.Minute)
+			if got := process(p, "a"); got.State != pool.Idle || got.Memory != 100 {
+				t.Errorf("limit %d: got %+v", limit, got)
+			}
+		})
+	}
 }
 
 // Agents that have done nothing since they were measured are left alone most

@@ -18,12 +18,12 @@ func TestHold(t *testing.T) {
 		p.Unhold(key("a")) // of one that is not held
 		running := submit(p, "a", "10s")
 		time.Sleep(2 * time.Second)
-		p.Hold(key("a"))
-		p.Hold(key("a"))
+		p.Hold(key("a"), "a person")
+		p.Hold(key("a"), "a person")
 		waits, other := submit(p, "a", "1s"), submit(p, "a@other", "1s")
 		running.mustText(t, "a:10s") // what runs goes on
 		other.mustText(t, "a@other:1s")
-		p.Hold(key("new"))
+		p.Hold(key("new"), "a person")
 		cold := submit(p, "new", "1s")
 		time.Sleep(time.Hour)
 		if waits.ended() || cold.ended() || cold.position != 1 || waits.position != 1 {
@@ -52,7 +52,7 @@ func TestHoldFromRun(t *testing.T) {
 			finish := turn.Finish
 			turn.Finish = func(r *result, err error) {
 				time.Sleep(time.Second)
-				p.Hold(key("a"))
+				p.Hold(key("a"), "a person")
 				finish(r, err)
 			}
 		})
@@ -62,7 +62,7 @@ func TestHoldFromRun(t *testing.T) {
 		if a := h.last(); next.ended() || a.sends.Load() != 1 {
 			t.Errorf("%d turns; want the next to wait", a.sends.Load())
 		}
-		mustWait(t, p, next, 1, "somebody to resolve the message before it")
+		mustWait(t, p, next, 1, "a person")
 		p.Unhold(key("a"))
 		next.mustText(t, "a:1s")
 	})
@@ -77,7 +77,7 @@ func TestHeldAgentDoesNotGiveWay(t *testing.T) {
 		submit(p, "a", "1m")
 		waits, b := submit(p, "a", "1s"), submit(p, "b", "1s")
 		time.Sleep(2 * time.Second)
-		p.Hold(key("a"))
+		p.Hold(key("a"), "a person")
 		b.mustText(t, "b:1s")
 		evs, _, _ := p.Events(0)
 		for _, e := range evs {
@@ -95,7 +95,7 @@ func TestHeldAgentHasItsIdleTimeout(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{IdleTimeout: time.Minute})
 		submit(p, "a", "1s").wait()
-		p.Hold(key("a"))
+		p.Hold(key("a"), "a person")
 		waits := submit(p, "a", "1s")
 		time.Sleep(59 * time.Second)
 		mustState(t, p, "a", pool.Idle)
@@ -116,7 +116,7 @@ func TestHoldOfOneThatStarts(t *testing.T) {
 		synctest.Wait()
 		p.Evict(only("c"))
 		for _, k := range []string{"a", "b", "c"} {
-			p.Hold(key(k))
+			p.Hold(key(k), "a person")
 		}
 		time.Sleep(time.Minute)
 		mustState(t, p, "a", pool.Idle)
@@ -145,7 +145,7 @@ func TestHoldDuringBackOff(t *testing.T) {
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 		c := submit(p, "a", "1s")
 		time.Sleep(1200 * time.Millisecond)
-		p.Hold(key("a"))
+		p.Hold(key("a"), "a person")
 		time.Sleep(time.Hour)
 		if st := p.Snapshot(); h.starts[key("a")] != 1 || len(st.Broken) != 0 || st.Queued != 1 {
 			t.Errorf("%d starts, %+v; want 1, nothing broken, one message", h.starts[key("a")], st)
@@ -160,7 +160,7 @@ func TestWakeOfAHeldKeyWaits(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 		submit(p, "a", "1s").wait()
-		p.Hold(key("a"))
+		p.Hold(key("a"), "a person")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := p.Wake(ctx, key("a")); !errors.Is(err, context.DeadlineExceeded) {
@@ -182,7 +182,7 @@ func TestHeldMessagesEndWithThePool(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		p.Hold(key("a"))
+		p.Hold(key("a"), "a person")
 		a, b := submit(p, "a", "1s"), submit(p, "a", "1s")
 		p.Cancel(a.id)
 		a.mustErr(t, pool.ErrCancelled)

@@ -53,7 +53,7 @@ type Settings struct {
 	StallTimeout   time.Duration // 0: never
 	StallInterrupt bool
 	QueueLimit     int   // messages of all keys of the team; 0: no limit
-	MaxTurns       int   // of one agent; 0: no limit
+	MaxMessages    int   // of one agent; 0: no limit
 	MaxMemory      int64 // of one agent, in bytes; 0: no limit
 }
 

@@ -5,8 +5,8 @@ import "fmt"
 // waitsFor says why the head of a queue does not run yet.
 func (t *table) waitsFor(q *queue) string {
 	switch {
-	case q.held:
-		return "somebody to resolve the message before it"
+	case q.held != "":
+		return q.held
 	case t.lingering(q):
 		return "an agent of an earlier daemon to end its background work"
 	case q.orphans > 0:

@@ -33,12 +33,36 @@ func TestPositionSaysWhatIsWaitedFor(t *testing.T) {
 		mustWait(t, p, full, 1, "one of 2 agents")
 		p.Reconfigure(pool.Limits{MaxProcesses: 1})
 		mustWait(t, p, full, 1, "the only agent there may be")
-		p.Hold(key("a"))
-		mustWait(t, p, third, 2, "somebody to resolve the message before it")
+		p.Hold(key("a"), "a person")
+		mustWait(t, p, third, 2, "a person")
 		p.Unhold(key("a"))
 		for _, c := range []*call{first, second, third, other, full} {
 			c.wait()
 			mustWait(t, p, c, 0, "")
 		}
+	})
+}
+
+func TestPositionSaysWhatItsAgentWaitsFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.stop = 10 * time.Second
+		h.startErr = func(k pool.Key, nth int) error {
+			if k == key("b") && nth == 1 {
+				return errNoLuck
+			}
+			return nil
+		}
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		a := submit(p, "a", "1s")
+		b := submit(p, "b", "1s")
+		mustWait(t, p, b, 1, "the only agent there may be")
+		a.wait()
+		again := submit(p, "a", "1s")
+		mustWait(t, p, again, 1, "its old agent to leave")
+		time.Sleep(h.stop + h.start + time.Second/2) // b has failed to start
+		mustWait(t, p, b, 1, "the next try to start an agent")
+		b.mustText(t, "b:1s")
+		again.mustText(t, "a:1s")
 	})
 }

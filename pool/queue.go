@@ -26,7 +26,7 @@ type queue struct {
 
 	messages int // in entries, without the wakes
 
-	held      bool   // its messages wait for Unhold
+	held      string // what its messages wait for until Unhold; empty if they are not held
 	orphans   int    // processes of an earlier daemon that hold this conversation
 	recording *entry // ended, but its Run has not returned: the next entry must not start before
 	finishing int    // ended messages whose Run has not returned, including messages that never ran
@@ -64,7 +64,7 @@ func (q *queue) since() time.Time {
 func (q *queue) open(now time.Time) bool { return q.fails >= breakAfter && now.Before(q.retryAt) }
 
 // wants reports whether entries wait here for an agent.
-func (q *queue) wants() bool { return len(q.entries) > 0 && !q.held }
+func (q *queue) wants() bool { return len(q.entries) > 0 && q.held == "" }
 
 // busy reports whether the conversation has a turn or a message, or the end of one
 // has not been recorded.
@@ -74,7 +74,7 @@ func (q *queue) busy() bool {
 
 // empty reports whether the queue may be forgotten.
 func (q *queue) empty() bool {
-	return len(q.entries) == 0 && q.slot == nil && q.orphans == 0 && q.finishing == 0 && q.fails == 0 && !q.held
+	return len(q.entries) == 0 && q.slot == nil && q.orphans == 0 && q.finishing == 0 && q.fails == 0 && q.held == ""
 }
 
 func (q *queue) refusal(now time.Time) *StartError {
@@ -181,17 +181,17 @@ func (t *table) queue(k Key) *queue {
 	return q
 }
 
-// hold holds a queue and its future messages.
-func (t *table) hold(k Key) {
+// hold holds a queue and its future messages, which then wait for what reason says.
+func (t *table) hold(k Key, reason string) {
 	q := t.queue(k)
-	q.held = true
+	q.held = reason
 	t.reindex(q)
 }
 
 // unhold ends the hold of a queue.
 func (t *table) unhold(k Key) {
 	if q := t.queues[k]; q != nil {
-		q.held = false
+		q.held = ""
 		t.reindex(q)
 	}
 }

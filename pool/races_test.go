@@ -223,7 +223,7 @@ func TestAnythingAtAnyTime(t *testing.T) {
 				return nil
 			}
 			p := h.pool(pool.Limits{MaxProcesses: 3, FairWait: 5 * time.Second, HealthCheckInterval: 10 * time.Second},
-				pool.Settings{IdleTimeout: 20 * time.Second, StallTimeout: 3 * time.Second, StallInterrupt: true, MaxTurns: 9})
+				pool.Settings{IdleTimeout: 20 * time.Second, StallTimeout: 3 * time.Second, StallInterrupt: true, MaxMessages: 9})
 			var wg sync.WaitGroup
 			for i := range uint64(30) {
 				wg.Go(func() { anything(p, rand.New(rand.NewPCG(seed, i))) })
@@ -274,7 +274,7 @@ func anything(p *testPool, r *rand.Rand) {
 			submit(p, "e", "1s", func(turn *message) { turn.Parent = parent }).wait()
 			c.wait()
 		case 7:
-			p.Hold(key(k))
+			p.Hold(key(k), "a person")
 			c := submit(p, k, "1s", func(turn *message) { turn.IfIdle = true })
 			time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
 			p.Position(c.id)

@@ -52,6 +52,9 @@ func (t *table) giveBack(s *slot, e *entry, why string) bool {
 // release is called when a turn is over. The agent becomes idle only if it ended the
 // turn by its own word or the turn never reached it.
 func (t *table) release(s *slot, e *entry, end End) (r Released) {
+	if end.NoRoom {
+		e.tries--
+	}
 	if errors.Is(end.Err, ErrNotDispatched) && t.giveBack(s, e, "did not take the message") {
 		return Released{Again: true}
 	}

@@ -15,8 +15,7 @@ func (t *table) retirement(s *slot, e *entry, end *End) string {
 	case t.closed || t.overfull():
 		return t.surplus()
 	case t.yields(s):
-		t.seq++
-		s.queue.yieldSeq, s.queue.yieldAt = t.seq, t.now
+		s.queue.yieldSeq, s.queue.yieldAt = t.number(), t.now
 		return "fair_wait: gave way to " + t.waiting.first().key.String()
 	}
 	return ""
@@ -31,8 +30,8 @@ func (t *table) spent(s *slot) string {
 		return s.retire
 	case s.fresh && s.turns > 0:
 		return "its conversation was for one message"
-	case set.MaxTurns > 0 && s.ended >= set.MaxTurns:
-		return "max_turns reached"
+	case set.MaxMessages > 0 && s.ended >= set.MaxMessages:
+		return "max_messages_per_agent reached"
 	}
 	return ""
 }

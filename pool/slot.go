@@ -71,8 +71,7 @@ type ending struct {
 
 func (t *table) newSlot(k Key, id string) *slot {
 	q := t.queue(k)
-	t.seq++
-	s := &slot{id: id, nr: t.seq, queue: q, since: t.now, gone: make(chan struct{})}
+	s := &slot{id: id, nr: t.number(), queue: q, since: t.now, gone: make(chan struct{})}
 	s.checked = -1
 	s.alarm.slot = s
 	t.slots[id] = s
@@ -186,9 +185,7 @@ func (t *table) stop(s *slot, why string) {
 	}
 	if s.again && !t.closed {
 		// Nobody waits for this wake, so it cannot be refused.
-		e := &entry{turn: Turn{Key: s.queue.key}, wake: true, queue: s.queue, since: t.now}
-		t.seq++
-		e.seq = t.seq
+		e := &entry{turn: Turn{Key: s.queue.key}, wake: true, queue: s.queue, seq: t.number(), since: t.now}
 		t.active++
 		t.push(e, false)
 	}

@@ -68,6 +68,7 @@ func (p *Pool[A]) Snapshot() Status[A] {
 	t := &p.table
 	t.now = time.Now()
 	st := Status[A]{Waiting: t.waitingIDs(), Broken: t.broken(), Max: t.MaxProcesses, Queued: t.messages, Closed: t.closed}
+	st.Processes = make([]Process[A], 0, len(t.slots))
 	for _, s := range t.sortedSlots() {
 		st.Processes = append(st.Processes, p.process(s))
 	}

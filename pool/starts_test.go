@@ -3,8 +3,10 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,7 +136,7 @@ func TestPermanentFailureEndsAllThatWait(t *testing.T) {
 		begin := time.Now()
 		var e *pool.StartError
 		for _, c := range []*call{submit(p, "a", "1"), submit(p, "a", "2")} {
-			if c.wait(); !errors.As(c.err, &e) || !e.Permanent || e.Retry != 0 || !c.at.Equal(begin.Add(time.Second)) {
+			if c.wait(); !errors.As(c.err, &e) || !e.Permanent || e.Retry != 0 || !c.at.Equal(begin.Add(time.Second)) || strings.Contains(e.Error(), "next try") {
 				t.Errorf("got %v at %v", c.err, c.at)
 			}
 		}
@@ -267,6 +269,20 @@ func TestNeverDispatchedEnds(t *testing.T) {
 			t.Errorf("%d agents were tried, want 4", n)
 		}
 		submit(p, "a", "1s").mustText(t, "a:1s")
+	})
+}
+
+// A full disk says nothing about the message. The start of each agent waits for space.
+func TestLackOfRoomDoesNotCount(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.send = func(ctx context.Context, a *fake, turn *message) (*result, error) {
+			if a.id != "p-7" {
+				return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, syscall.ENOSPC)
+			}
+			return a.play(ctx, turn)
+		}
+		submit(h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{}), "a", "1s").mustText(t, "a:1s")
 	})
 }
 

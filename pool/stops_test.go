@@ -176,3 +176,42 @@ func TestKillOfOneThatRestartsIsForGood(t *testing.T) {
 		}
 	})
 }
+
+// Nobody waits for the agent that a restart begins: one that is killed stays away.
+func TestKillEndsARestart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		submit(p, "a", "1s").wait()
+		p.Restart(all)
+		mustState(t, p, "a", pool.Starting)
+		if got := p.Kill(all); len(got) != 1 {
+			t.Errorf("killed %+v, want the one that starts", got)
+		}
+		time.Sleep(time.Minute)
+		mustState(t, p, "a", "")
+		submit(p, "a", "1s").mustText(t, "a:1s")
+	})
+}
+
+// The same while the restart has no place: its start has failed and waits for another try.
+func TestKillEndsARestartThatWaits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.startErr = func(_ pool.Key, nth int) error {
+			if nth == 2 {
+				return errNoLuck
+			}
+			return nil
+		}
+		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
+		submit(p, "a", "1s").wait()
+		p.Restart(all)
+		for len(p.Snapshot().Processes) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		p.Kill(all)
+		time.Sleep(time.Minute)
+		mustState(t, p, "a", "")
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // ErrSlow ends a subscription whose reader was so slow that it lost events. The
@@ -22,11 +23,12 @@ type feed struct {
 type Subscription struct {
 	Missed uint64 // events that were no longer kept when it began
 
-	mu   *sync.Mutex // the pool's: protects feed, seen and err
-	feed *feed
-	seen uint64
-	more chan struct{} // has one element if there is something to read
-	err  error
+	mu    *sync.Mutex // the pool's: protects feed, seen, rests and err
+	feed  *feed
+	seen  uint64
+	rests bool
+	more  chan struct{} // has one element if there is something to read
+	err   error
 }
 
 // Events returns the kept events after a Seq, the Seq of the last one, and how many
@@ -79,6 +81,45 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		case <-ctx.Done():
 			return Event{}, context.Cause(ctx)
 		}
+	}
+}
+
+// Ready is Next without waiting; false if no event is there yet, or ever.
+func (s *Subscription) Ready() (Event, bool) {
+	e, ok, _ := s.read()
+	return e, ok
+}
+
+// Rest waits until d has passed, ctx ends, no event will come, or so many are unread that
+// a slow reader might lose some.
+func (s *Subscription) Rest(ctx context.Context, d time.Duration) {
+	s.setRests(true)
+	defer s.setRests(false)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.more:
+	case <-ctx.Done():
+	}
+}
+
+func (s *Subscription) setRests(rests bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rests = rests
+	select {
+	case <-s.more: // Next reads before it waits
+	default:
+	}
+	s.wake()
+}
+
+// wake nudges the reader if it is to look; the caller must hold the pool's lock.
+func (s *Subscription) wake() {
+	f := s.feed
+	if unread := f.last - s.seen; f.closed || unread > keptEvents/4 || unread > 0 && !s.rests {
+		s.nudge()
 	}
 }
 
@@ -137,6 +178,6 @@ func (f *feed) notify() {
 	}
 	f.notified = f.last
 	for s := range f.subs {
-		s.nudge()
+		s.wake()
 	}
 }

@@ -37,7 +37,7 @@ type table struct {
 	queued    map[string]int
 	active    int // entries whose Run has not returned, and slots whose agent does its own work
 
-	seq    uint64 // of entries, and of queues that gave their place up
+	seq    uint64 // the last number
 	serial uint64 // of processes
 	tick   alarm  // the next health check
 	closed bool
@@ -67,6 +67,13 @@ const (
 	stepProbe                     // read Agent.Progress
 	stepCheck                     // Agent.Check
 )
+
+// number returns the next number in the order of events: of entries, of slots, and of
+// queues that give their place up.
+func (t *table) number() uint64 {
+	t.seq++
+	return t.seq
+}
 
 func (t *table) do(s step) { t.out = append(t.out, s) }
 
@@ -283,10 +290,21 @@ func (t *table) reconfigure(l Limits) {
 		t.arm(s)
 		t.reindex(s.queue)
 	}
+	t.forgive()
 	t.alarms.remove(&t.tick)
 	t.armTick()
 	t.failDeadlocked()
 	t.emit(Event{Type: ConfigChanged})
+}
+
+// forgive forgets the failed starts of all keys.
+func (t *table) forgive() {
+	for _, q := range t.queues {
+		if q.fails > 0 {
+			q.fails, q.err, q.retryAt = 0, nil, time.Time{}
+			t.reindex(q)
+		}
+	}
 }
 
 // drain refuses new messages and ends the waiting ones; running turns go on.

@@ -74,7 +74,7 @@ func (w *world) busy(k Key) bool {
 func (w *world) hold() {
 	k := w.key()
 	w.held[k] = true
-	w.update(func(t *table) { t.hold(k) })
+	w.update(func(t *table) { t.hold(k, "a person") })
 }
 
 func (w *world) release(k Key) {
@@ -226,7 +226,7 @@ func (w *world) reconfigure() {
 	l.WhenFull = rapid.SampledFrom([]WhenFull{WhenFullWait, WhenFullWait, WhenFullFail, WhenFullEvict}).Draw(w.T, "when full")
 	w.settings = Settings{
 		IdleTimeout: time.Duration(rapid.IntRange(0, 1).Draw(w.T, "idle")) * time.Minute,
-		MaxTurns:    rapid.IntRange(0, 3).Draw(w.T, "turns"),
+		MaxMessages: rapid.IntRange(0, 3).Draw(w.T, "turns"),
 		QueueLimit:  rapid.IntRange(0, 4).Draw(w.T, "limit"),
 	}
 	w.lowered = w.lowered || l.MaxProcesses < w.t.MaxProcesses

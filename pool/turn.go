@@ -65,6 +65,10 @@ type End struct {
 	// ErrNotDispatched promises that no byte of the turn reached the agent.
 	Err error
 
+	// NoRoom says, beside ErrNotDispatched, that the machine had no space or descriptor
+	// left. Such a try does not count; the start of the next agent waits for room.
+	NoRoom bool
+
 	Outcome turn.Outcome // by the agent's own word; ignored if Err is set
 	Running bool         // the turn has left work running, which ends with the agent
 	Retire  string       // why the agent cannot be used again, empty if it can

@@ -17,12 +17,13 @@ func TestAMessageGetsAnAgentOfItsVariant(t *testing.T) {
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
 		haiku := turn.Variant{Model: "haiku"}
 		both := turn.Variant{Model: "opus", JSONSchema: "{}"}
+		rest := turn.Variant{PermissionMode: "plan", MaxTurns: 3, AppendSystemPrompt: "be brief"}
 		submit(p, "a", "0s").wait()
 		for _, c := range []struct {
 			want    turn.Variant
 			started int
 		}{
-			{turn.Variant{}, 1}, {haiku, 2}, {haiku, 2}, {both, 3}, {turn.Variant{}, 4}, {turn.Variant{}, 4},
+			{turn.Variant{}, 1}, {haiku, 2}, {haiku, 2}, {both, 3}, {turn.Variant{}, 4}, {turn.Variant{}, 4}, {rest, 5}, {both, 6},
 		} {
 			submit(p, "a", "0s", as(c.want)).mustText(t, "a:0s")
 			if got := h.last().variant; got != c.want {
@@ -42,6 +43,8 @@ func TestAMessageGetsAnAgentOfItsVariant(t *testing.T) {
 		want := []string{
 			"the next message is with --model", "the next message is with --model, --json-schema",
 			"the next message is without --model, --json-schema",
+			"the next message is with --permission-mode, --max-turns, --append-system-prompt",
+			"the next message is with --model, --json-schema and without --permission-mode, --max-turns, --append-system-prompt",
 		}
 		if len(why) != len(want) {
 			t.Fatalf("got %q", why)
@@ -112,7 +115,7 @@ func TestBackgroundWorkThatIsCutOff(t *testing.T) {
 	}{
 		{"stays", false, pool.Settings{}, "success"},
 		{"fresh", true, pool.Settings{}, "incomplete"},
-		{"last turn", false, pool.Settings{MaxTurns: 1}, "incomplete"},
+		{"last turn", false, pool.Settings{MaxMessages: 1}, "incomplete"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

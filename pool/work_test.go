@@ -182,11 +182,13 @@ func TestConversationOfAWorkingAgentIsNotIdle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := h.pool(pool.Limits{MaxProcesses: 1}, pool.Settings{})
-		worker(t, p)
+		a := worker(t, p)
 		submit(p, "a", "1s", ifIdle).mustErr(t, pool.ErrBusy)
 		if !p.Busy() {
 			t.Error("the pool is not busy")
 		}
+		p.Works(a.ID, "")
+		submit(p, "a", "1s", ifIdle).mustText(t, "a:1s")
 	})
 }
 

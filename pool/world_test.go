@@ -196,17 +196,17 @@ func (w *world) check() {
 				messages++
 			}
 		}
-		if q.held != w.held[q.key] {
+		if (q.held != "") != w.held[q.key] {
 			w.Fatalf("%v: held: %v, want %v", q.key, q.held, w.held[q.key])
 		}
-		need := len(q.entries) > 0 && !q.held && q.slot == nil && q.orphans == 0 && q.recording == nil && !t.now.Before(q.retryAt)
+		need := len(q.entries) > 0 && q.held == "" && q.slot == nil && q.orphans == 0 && q.recording == nil && !t.now.Before(q.retryAt)
 		if need {
 			waiting++
 		}
 		if need != (q.waiting > 0) {
 			w.Fatalf("%v: needs a slot: %v, stands in the heap: %v", q.key, need, q.waiting > 0)
 		}
-		if len(q.entries) > 0 && !q.held && q.slot != nil && q.slot.state == Stopping {
+		if len(q.entries) > 0 && q.held == "" && q.slot != nil && q.slot.state == Stopping {
 			returning++
 		}
 		if q.wants() && q.recording == nil && q.slot != nil && t.takes(q.slot, q.entries[0]) {

@@ -16,14 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"iris/config/sys/systest"
 	"iris/ipc"
 )
 
-// There is no systemd as process 1 where tests run, so that nothing here has seen
-// these at work: Restart= and the start limits, WatchdogSec= ending a daemon,
-// KillMode= and ExecStopPost=, EXTEND_TIMEOUT_USEC=, RemoveOnStop=, and a
-// real "systemctl --user start". What systemd says to a program and hears from it
-// is real: systemd-socket-activate is systemd's own.
+// What systemd says to a program and hears from it is real here, without root:
+// systemd-socket-activate is systemd's own. The units run under a real user manager in
+// TestRealUserManagerRunsTheUnits. Nothing has seen the start limits and
+// EXTEND_TIMEOUT_USEC= at work.
 
 // A noticeBoard is where a service manager hears of its services. It reads all the
 // time: a few notices that nobody has read keep out those that follow.
@@ -93,7 +93,7 @@ func (i *inn) activate(n *noticeBoard) *exec.Cmd {
 	for _, v := range append(i.env, "NOTIFY_SOCKET="+n.path, "WATCHDOG_USEC=200000", "GORACE="+os.Getenv("GORACE")) {
 		args = append(args, "--setenv="+v)
 	}
-	cmd := exec.Command(needs(i.t, "systemd-socket-activate"), append(args, i.iris, "daemon")...)
+	cmd := exec.Command(systest.Needs(i.t, "systemd-socket-activate"), append(args, i.iris, "daemon")...)
 	cmd.Env = i.env
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -114,7 +114,7 @@ func isActivated(cmd *exec.Cmd) bool {
 
 func TestDaemonBySocketActivation(t *testing.T) {
 	t.Parallel()
-	needs(t, "systemd-socket-activate")
+	systest.Needs(t, "systemd-socket-activate", "systemctl")
 	i := newInn(t, "", "api")
 	i.run("daemon", "stop")
 	n := newNoticeBoard(t)
@@ -184,7 +184,7 @@ func TestDaemonBySocketActivation(t *testing.T) {
 // not either is tested where its locks can be reached.)
 func TestStoppedDaemonIsSilent(t *testing.T) {
 	t.Parallel()
-	needs(t, "systemd-socket-activate")
+	systest.Needs(t, "systemd-socket-activate")
 	i := newInn(t, "", "api")
 	i.run("daemon", "stop")
 	n := newNoticeBoard(t)

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,16 +21,16 @@ type killOptions struct {
 
 func (o *killOptions) addFlags(f *pflag.FlagSet) {
 	o.stopOptions.addFlags(f)
-	f.BoolVar(&o.all, "all", false, "stop every agent")
+	f.BoolVarP(&o.all, "all", "a", false, "stop every agent")
 	f.BoolVar(&o.tree, "tree", false, "end the daemons that they have started, too")
 }
 
 func newKillCmd(g *globals) *cobra.Command {
 	opts := killOptions{stopOptions: stopOptions{globals: g}}
 	return withFlags(&cobra.Command{
-		Use:        "kill TEAM[@SESSION] | --all",
+		Use:        "kill TEAM[@SESSION]... | --all",
 		Short:      "Stop agents now",
-		SuggestFor: []string{"stop", "terminate"},
+		SuggestFor: []string{"terminate"},
 		Long: `Stop agents now and print each as TEAM[@SESSION], one a line. A running turn
 fails: its caller gets status 5. The session is kept, and the next message
 resumes it.
@@ -52,45 +52,33 @@ Commands run by an agent cannot do this (2).` + stoppedJSON + `; with --tree als
 EXIT STATUS
 0 2 3 4`,
 		Example: `  iris kill api
-  iris kill api@review
+  iris kill api@review web
   iris kill api --sessions
   iris kill --all
   iris kill --tree api`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if opts.all != (len(args) == 0) || len(args) > 1 || opts.all && opts.sessions {
-				return usagef("usage: iris kill TEAM[@SESSION], or iris kill --all", "kill needs one team or --all")
+			if opts.all != (len(args) == 0) || opts.all && opts.sessions {
+				return usagef("usage: iris kill TEAM[@SESSION]..., or iris kill --all", "kill needs a team or --all")
 			}
 			return nil
 		},
-		ValidArgsFunction: completeTeams(g),
+		ValidArgsFunction: completeManyTeams(g),
 		RunE:              runs(&opts, runKill),
 	}, opts.addFlags)
 }
 
 func runKill(ctx context.Context, opts *killOptions, args []string, s streams) error {
-	target := ipc.Target{All: true, Tree: opts.tree}
-	var none error // --all is for having no agent left, so this is no failure
 	if !opts.all {
-		var err error
-		if target, err = opts.target(args[0]); err != nil {
-			return err
-		}
-		target.Tree = opts.tree
-		none = notRunning(args[0])
+		return opts.stopEach(ctx, ipc.Verbs.Kill, args, opts.tree, s)
 	}
-	stopped, err := opts.stopAgents(ctx, ipc.Verbs.Kill, target, none)
+	stopped, err := opts.stopAgents(ctx, ipc.Verbs.Kill, ipc.Target{All: true, Tree: opts.tree}, nil)
 	if err != nil {
 		return err
 	}
-	if len(stopped.Daemons) > 0 {
-		none = nil
+	if len(stopped.Stopped) == 0 && !opts.json {
+		terminal.Done(s.err, "no agent was running")
 	}
-	if !opts.json {
-		for _, p := range stopped.Daemons {
-			say(s.err, "ended pid %d: %s", p.PID, commandText(&p))
-		}
-	}
-	return printStopped(s.out, s.err, opts.json, stopped, none)
+	return printStopped(s, opts.json, stopped)
 }
 
 // commandWidth is how many columns of a command line are printed.
@@ -123,9 +111,12 @@ func (o *stopOptions) target(arg string) (ipc.Target, error) {
 	return ipc.Target{Team: team, Session: session, AllSessions: o.sessions}, err
 }
 
+// A stopVerb is a call that stops agents.
+type stopVerb func(ipc.Verbs, context.Context, ipc.Target) (ipc.Stopped, error)
+
 // stopAgents stops agents. If there is no daemon, no agent lives and the error is
 // none.
-func (o *stopOptions) stopAgents(ctx context.Context, verb func(ipc.Verbs, context.Context, ipc.Target) (ipc.Stopped, error), t ipc.Target, none error) (ipc.Stopped, error) {
+func (o *stopOptions) stopAgents(ctx context.Context, verb stopVerb, t ipc.Target, none error) (ipc.Stopped, error) {
 	stopped, err := verb(o.running().verbs(), ctx, t)
 	if errors.Is(err, ipc.ErrNoDaemon) {
 		err = none
@@ -133,31 +124,68 @@ func (o *stopOptions) stopAgents(ctx context.Context, verb func(ipc.Verbs, conte
 	return stopped, orDirectory(t.Team, err)
 }
 
+// stopEach stops the agents of each TEAM[@SESSION], and prints them all together.
+func (o *stopOptions) stopEach(ctx context.Context, verb stopVerb, args []string, tree bool, s streams) error {
+	args = unique(args)
+	targets := make(map[string]ipc.Target)
+	for _, arg := range args { // nothing is stopped if one of them cannot be meant
+		t, err := o.target(arg)
+		if err != nil {
+			return err
+		}
+		t.Tree = tree
+		targets[arg] = t
+	}
+	var all ipc.Stopped
+	failed := each(s.err, args, func(arg string) error {
+		none := notRunning(arg)
+		stopped, err := o.stopAgents(ctx, verb, targets[arg], none)
+		if err == nil && isNone(&stopped) {
+			err = none
+		}
+		all.Stopped = append(all.Stopped, stopped.Stopped...)
+		all.Later = append(all.Later, stopped.Later...)
+		all.Daemons = append(all.Daemons, stopped.Daemons...)
+		return err
+	})
+	if failed != nil && isNone(&all) {
+		return failed
+	}
+	return cmp.Or(printStopped(s, o.json, all), failed)
+}
+
+func isNone(s *ipc.Stopped) bool { return len(s.Stopped)+len(s.Later)+len(s.Daemons) == 0 }
+
 // notRunning says that the agent named arg is not running.
 func notRunning(arg string) *ipc.Error {
 	return ipc.Errorf(ipc.CodeNotFound, "no agent of team %s is running", arg)
 }
 
-// printStopped writes the stopped agents, one a line, and on stderr those that will
-// stop later. If there are none at all, it returns the error none, which may be nil.
-func printStopped(stdout, stderr io.Writer, asJSON bool, s ipc.Stopped, none error) error {
-	if len(s.Stopped)+len(s.Later) == 0 && none != nil {
-		return none
-	}
+// printStopped writes the stopped agents, one a line, and on stderr the daemons of theirs
+// that were ended and the agents that will stop later.
+func printStopped(s streams, asJSON bool, stopped ipc.Stopped) error {
 	if asJSON {
-		s.Stopped, s.Later = orEmpty(s.Stopped), orEmpty(s.Later)
-		return terminal.JSON(stdout, s)
+		stopped.Stopped, stopped.Later = orEmpty(stopped.Stopped), orEmpty(stopped.Later)
+		return terminal.JSON(s.out, stopped)
 	}
-	if err := printNames(stdout, s.Stopped); err != nil {
+	for _, p := range stopped.Daemons {
+		say(s.err, "ended pid %d: %s", p.PID, commandText(&p))
+	}
+	if err := printNames(s.out, stopped.Stopped); err != nil {
 		return err
 	}
-	for _, p := range s.Later {
-		say(stderr, "%s goes when its turn is over", name(p.Team, p.Session))
+	for _, p := range stopped.Later {
+		say(s.err, "%s goes when its turn is over", name(p.Team, p.Session))
 	}
 	return nil
 }
 
+const eachTeamText = `Each team is tried, whatever becomes of the others: its error is on stderr, and
+the status is that of the first error.`
+
 const stoppedJSON = `
+
+` + eachTeamText + `
 
 JSON
   an object with two arrays, stopped and later (agents that go when their turn
@@ -166,7 +194,7 @@ JSON
 func newEvictCmd(g *globals) *cobra.Command {
 	opts := stopOptions{globals: g}
 	return withFlags(&cobra.Command{
-		Use:   "evict [TEAM[@SESSION]]",
+		Use:   "evict [TEAM[@SESSION]...]",
 		Short: "Stop idle agents to free their memory",
 		Long: `Stop idle agents and print each as TEAM[@SESSION], one a line. The session is
 kept: the next message resumes it. Without an argument the least recently used
@@ -179,40 +207,38 @@ is over, and stderr says so. "iris kill" stops it now.` + stoppedJSON + `
 EXIT STATUS
 0 2 3 4`,
 		Example: `  iris evict
-  iris evict api
-  iris ps -q | xargs -I{} iris evict {}`,
-		Args: func(cmd *cobra.Command, args []string) error {
+  iris evict api web@review
+  iris ps -q | xargs iris evict`,
+		Args: func(_ *cobra.Command, args []string) error {
 			if opts.sessions && len(args) == 0 {
 				return usagef("usage: iris evict TEAM --sessions", "--sessions needs a team")
 			}
-			return between(0, 1, "[TEAM[@SESSION]]")(cmd, args)
+			return nil
 		},
-		ValidArgsFunction: completeTeams(g),
+		ValidArgsFunction: completeManyTeams(g),
 		RunE:              runs(&opts, runEvict),
 	}, opts.addFlags)
 }
 
 func runEvict(ctx context.Context, opts *stopOptions, args []string, s streams) error {
-	target := ipc.Target{Oldest: true}
+	if len(args) > 0 {
+		return opts.stopEach(ctx, ipc.Verbs.Evict, args, false, s)
+	}
 	none := ipc.Errorf(ipc.CodeNotFound, "no agent is idle")
-	if len(args) == 1 {
-		var err error
-		if target, err = opts.target(args[0]); err != nil {
-			return err
-		}
-		none = notRunning(args[0])
-	}
-	stopped, err := opts.stopAgents(ctx, ipc.Verbs.Evict, target, none)
-	if err != nil {
+	stopped, err := opts.stopAgents(ctx, ipc.Verbs.Evict, ipc.Target{Oldest: true}, none)
+	switch {
+	case err != nil:
 		return err
+	case isNone(&stopped):
+		return none
 	}
-	return printStopped(s.out, s.err, opts.json, stopped, none)
+	return printStopped(s, opts.json, stopped)
 }
 
 func newRestartCmd(g *globals) *cobra.Command {
 	opts := stopOptions{globals: g}
 	return withFlags(&cobra.Command{
-		Use:   "restart TEAM[@SESSION]",
+		Use:   "restart TEAM[@SESSION]...",
 		Short: "Replace agents by new ones between turns",
 		Long: `Replace agents: stop idle agents now and busy agents when their turn is over,
 and print each stopped agent as TEAM[@SESSION], one a line. The next message
@@ -221,70 +247,75 @@ starts a new agent, which goes on with the same session.
 TEAM alone stands for the main session of the team; --sessions adds its other
 sessions.
 
-A change of CLAUDE.md, settings, .mcp.json, the team's configuration or the
-program replaces agents without this command. A newer Claude Code (2.1.332) adds
-a changed CLAUDE.md to the conversation and keeps the old text in it.` + stoppedJSON + `
+A change of CLAUDE.md, rules, settings, .mcp.json, the team's configuration or
+the program replaces agents without this command, and changed commands, agents
+and skills need none: see iris-config(5). A newer Claude Code (2.1.332) adds a
+changed CLAUDE.md to the conversation and keeps the old text in it.` + stoppedJSON + `
 
 EXIT STATUS
 0 2 3 4`,
-		Example:           `  iris restart api`,
-		Args:              between(1, 1, "TEAM[@SESSION]"),
-		ValidArgsFunction: completeTeams(g),
+		Example: `  iris restart api
+  iris restart api web --sessions`,
+		Args:              between(1, many, "TEAM[@SESSION]..."),
+		ValidArgsFunction: completeManyTeams(g),
 		RunE:              runs(&opts, runRestart),
 	}, opts.addFlags)
 }
 
 func runRestart(ctx context.Context, opts *stopOptions, args []string, s streams) error {
-	target, err := opts.target(args[0])
-	if err != nil {
-		return err
-	}
-	none := notRunning(args[0])
-	stopped, err := opts.stopAgents(ctx, ipc.Verbs.Restart, target, none)
-	if err != nil {
-		return err
-	}
-	return printStopped(s.out, s.err, opts.json, stopped, none)
+	return opts.stopEach(ctx, ipc.Verbs.Restart, args, false, s)
 }
 
 func newWakeCmd(g *globals) *cobra.Command {
 	opts := jsonOptions{globals: g}
 	return withFlags(&cobra.Command{
-		Use:        "wake TEAM[@SESSION]",
-		Short:      "Start an agent ahead of its first message",
+		Use:        "wake TEAM[@SESSION]...",
+		Short:      "Start agents ahead of their first message",
 		SuggestFor: []string{"warm"},
-		Long: `Start the agent of a team and return when it is ready; a live agent is left as
-it is. When the pool is full, the least recently used idle agent is stopped;
-when all agents are busy, the command waits.
+		Long: `Start the agents of teams, one after another, and return when they are ready; a
+live agent is left as it is. When the pool is full, the least recently used idle
+agent is stopped; when all agents are busy, the command waits.
+
+` + eachTeamText + `
 
 JSON
-  one object as "iris ps --json" prints it
+  one object a line, as "iris ps --json" prints it
 
 EXIT STATUS
 0 1 2 3 4 5 8 75`,
-		Example:           `  iris wake api && iris send api "good morning"`,
-		Args:              between(1, 1, "TEAM[@SESSION]"),
-		ValidArgsFunction: completeTeams(g),
+		Example:           `  iris wake api web && iris send api "good morning"`,
+		Args:              between(1, many, "TEAM[@SESSION]..."),
+		ValidArgsFunction: completeManyTeams(g),
 		RunE:              runs(&opts, runWake),
-	}, opts.addFlags)
+	}, opts.addLineFlags)
 }
 
 func runWake(ctx context.Context, opts *jsonOptions, args []string, s streams) error {
-	team, session, err := parseTarget(args[0])
-	if err != nil {
-		return err
+	targets := make(map[string]ipc.Target)
+	for _, arg := range args {
+		team, session, err := parseTarget(arg)
+		if err != nil {
+			return err
+		}
+		targets[arg] = ipc.Target{Team: team, Session: session}
 	}
-	c, err := opts.dial(ctx)
+	return each(s.err, unique(args), func(arg string) error { return opts.wake(ctx, arg, targets[arg], s) })
+}
+
+// wake starts an agent. It may take long, so the call has no limit.
+func (o *jsonOptions) wake(ctx context.Context, arg string, t ipc.Target, s streams) error {
+	c, err := o.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	p, err := c.Wake(ctx, ipc.Target{Team: team, Session: session})
+	p, err := c.Wake(ctx, t)
 	if err != nil {
-		return orDirectory(team, err)
+		return orDirectory(t.Team, err)
 	}
-	if opts.json {
+	if o.json {
 		return terminal.JSON(s.out, &p)
 	}
+	terminal.Done(s.err, "%s is ready, pid %d", arg, p.PID)
 	return nil
 }

@@ -24,11 +24,13 @@ import (
 type approvalsOptions struct {
 	*globals
 	verbose bool
+	quiet   bool
 	json    bool
 }
 
 func (o *approvalsOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print all of each call, with the whole input of the tool")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print ids only, as other commands take them")
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 }
 
@@ -38,7 +40,18 @@ func newApprovalsCmd(g *globals) *cobra.Command {
 		Use:        "approvals [TEAM[@SESSION] | ID]",
 		Short:      "List the tool calls that wait for permission",
 		SuggestFor: []string{"approval", "pending", "permissions"},
-		Long: `List the tool calls that wait for permission, the oldest first. "iris approve
+		Long:       approvalsText,
+		Example: `  iris approvals
+  iris approvals k7qm2
+  iris approvals --json | jq -r '.[] | select(.tool == "Read").id' |
+      xargs -n1 iris approve`,
+		Args:              between(0, 1, "[TEAM[@SESSION] | ID]"),
+		ValidArgsFunction: completeApprovals(g),
+		RunE:              runs(&opts, runApprovals),
+	}, opts.addFlags)
+}
+
+const approvalsText = `List the tool calls that wait for permission, the oldest first. "iris approve
 ID" allows a call and "iris deny ID" denies it; if nobody decides by the
 deadline, the call is denied.
 
@@ -51,7 +64,8 @@ part of each input; with an ID or with -v all of the input is printed, each line
 behind a bar. Characters that could steer a terminal are shown as escape
 sequences. The options of an agent's question (AskUserQuestion) are numbered,
 and "iris approve ID --answer TEXT" answers it. The subagent that asks, if one
-does, is named in parentheses after the tool.
+does, is named in parentheses after the tool. The line "always" says what "iris
+approve --always" would allow from now on, where the agent offers that.
 
 The deadline is approval_timeout of the configuration. A turn that waits does
 not count as stalled, and "iris ps" says which approval it waits for. A call is
@@ -60,38 +74,34 @@ restart", and a call of a background subagent also after the result of the main
 turn. When the daemon dies, Claude Code denies the tool by itself, and the
 message says "approval lost".
 
-At a terminal "iris send" and "iris wait" ask you directly, and only "y" or
-"yes" allows. approval_notify of the configuration runs a command for each call
+At a terminal "iris send" and "iris wait" ask you directly: "y" or "yes" allows
+the call, "a" or "always" is "iris approve --always", and any other answer
+denies it. approval_notify of the configuration runs a command for each call
 that waits: ["notify-send", "iris wants you"], for example. iris-config(5) lists
 the variables that the command gets.
+
+An id may be shortened to its first 3 letters or more, as long as no other
+approval begins with them.
 
 iris never adds a permission bypass by itself. A bypass that you configured
 (--dangerously-skip-permissions, bypassPermissions) is shown by "iris ps" and
 "iris team ls". Commands run by an agent cannot approve, deny, kill, retry or
-resolve, stop, restart or reload the daemon, add or remove teams, or use
---allowed-tools or a --permission-mode other than plan (2). This is a guard
-rail, not a wall: an agent runs as you, so a hostile agent can hide its origin,
-write into your configuration or talk to other processes of yours. To rule
-something out, do it outside of iris: with a container, a virtual machine or
-another user.
+resolve, stop, restart or reload the daemon, change teams or the configuration,
+reveal secrets, or use --allowed-tools or a --permission-mode other than plan
+(2). This is a guard rail, not a wall: an agent runs as you, so a hostile agent
+can hide its origin, write into your configuration or talk to other processes of
+yours. To rule something out, do it outside of iris: with a container, a virtual
+machine or another user.
 
 JSON
   an array of objects: id, process, team, session, message, tool, input (as the
-  agent gave it), description, blocked_path, why, questions (question, header,
-  multiple, options: label, description, preview), subagent (id, kind, task),
-  asked, deadline (null for never); members that do not apply are left out
+  agent gave it), description, blocked_path, why, always (what "iris approve
+  --always" would allow), questions (question, header, multiple, options: label,
+  description, preview), subagent (id, kind, task), asked, deadline (null for
+  never); members that do not apply are left out
 
 EXIT STATUS
-0 2 3 4`,
-		Example: `  iris approvals
-  iris approvals k7qm2
-  iris approvals --json | jq -r '.[] | select(.tool == "Read").id' |
-      xargs -n1 iris approve`,
-		Args:              between(0, 1, "[TEAM[@SESSION] | ID]"),
-		ValidArgsFunction: completeApprovals(g),
-		RunE:              runs(&opts, runApprovals),
-	}, opts.addFlags)
-}
+0 2 3 4`
 
 func runApprovals(ctx context.Context, opts *approvalsOptions, args []string, s streams) error {
 	list, alone, err := opts.list(ctx, args)
@@ -102,6 +112,8 @@ func runApprovals(ctx context.Context, opts *approvalsOptions, args []string, s 
 	switch {
 	case opts.json:
 		return terminal.JSON(s.out, orEmpty(list))
+	case opts.quiet:
+		return printEach(s.out, list, func(a *ipc.Approval) string { return a.ID })
 	case opts.verbose || alone:
 		var b strings.Builder
 		for i := range list {
@@ -126,9 +138,11 @@ func (o *approvalsOptions) list(ctx context.Context, args []string) (list []ipc.
 		list, err = o.approvals(ctx, ipc.ApprovalFilter{})
 		return list, false, err
 	}
-	list, err = o.approvals(ctx, ipc.ApprovalFilter{ID: args[0]})
-	if err == nil && len(list) > 0 || err != nil && reasonOf(err) != "no-such-approval" {
-		return list, true, err
+	if args[0] != "" { // which would be all of them
+		list, err = o.approvals(ctx, ipc.ApprovalFilter{ID: lowerID(args[0])})
+		if err == nil && len(list) > 0 || err != nil && reasonOf(err) != "no-such-approval" {
+			return list, true, err
+		}
 	}
 	team, session, err := parseTarget(args[0])
 	if err != nil {
@@ -190,7 +204,8 @@ func approvalText(a *ipc.Approval, now time.Time) string {
 	fields := [][2]string{
 		{"approval", a.ID}, {"team", name(a.Team, a.Session)}, {"message", a.Message},
 		{"asked", ago(now, &a.Asked) + ", denied " + in(now, a.Deadline)},
-		{"tool", a.Tool}, {"subagent", subagentOf(a)}, {"about", a.Description}, {"outside", a.BlockedPath}, {"because", a.Why},
+		{"tool", a.Tool}, {"subagent", subagentOf(a)}, {"about", a.Description}, {"path", a.BlockedPath}, {"because", a.Why},
+		{"always", strings.Join(a.Always, ", ")},
 	}
 	terminal.Fields(&b, slices.DeleteFunc(fields, func(f [2]string) bool { return f[1] == "" }))
 	for i := range a.Questions {

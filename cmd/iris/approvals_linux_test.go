@@ -206,7 +206,7 @@ func TestApprovalIsLostWhenTheDaemonIsKilled(t *testing.T) {
 // refused are the commands that an agent may not run.
 var refused = []string{
 	"approve 00000", "deny 00000", "kill api", "kill --all", "retry 0000000000000000", "resolve 0000000000000000 --as done",
-	"send --permission-mode acceptEdits api x", "send -d --permission-mode default api@s x",
+	"send --permission-mode acceptEdits api x", "send --allowed-tools Bash api x", "send -d --permission-mode default api@s x",
 	"daemon stop", "daemon restart", "daemon reload", "team add other /", "team rm api",
 }
 

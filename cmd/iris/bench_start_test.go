@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"iris/config/sys/systest"
 )
 
 // BenchmarkPs compares "iris ps" as a whole command with "tmux ls", another
@@ -36,10 +38,7 @@ func BenchmarkPs(b *testing.B) {
 // for it. The server ends with its session.
 func newTmux(b *testing.B) func(args ...string) *exec.Cmd {
 	b.Helper()
-	path, err := exec.LookPath("tmux")
-	if err != nil {
-		b.Skip("tmux is not installed")
-	}
+	path := systest.Needs(b, "tmux")
 	dir, err := os.MkdirTemp("", "tmux")
 	if err != nil {
 		b.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 type resolveOptions struct {
 	*globals
+	idOptions
 	as   string
 	note string
 	json bool
@@ -21,21 +22,24 @@ type resolveOptions struct {
 var resolveWords = []string{"done", "failed", "cancelled"}
 
 func (o *resolveOptions) addFlags(f *pflag.FlagSet) {
+	o.idOptions.addFlags(f)
 	f.Var(wordFlag(&o.as, resolveWords), "as", "how it ended: done, failed or cancelled")
 	textVar(f, &o.note, "note", "TEXT", "how you know, for \"iris show\"")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 }
 
 func newResolveCmd(g *globals) *cobra.Command {
-	opts := resolveOptions{globals: g}
+	opts := resolveOptions{globals: g, idOptions: idOptions{most: 1}}
 	cmd := &cobra.Command{
-		Use:   "resolve ID --as done|failed|cancelled",
+		Use:   "resolve ID | --last [TEAM[@SESSION]]",
 		Short: "Record how an unknown message ended",
 		Long: `Record how an unknown message ended, after you have looked, and print its id.
 Nothing is run: "iris retry" runs the message again.
 
 The message keeps the record. If it was sent with --on-unknown hold, its session
 goes on then. Commands run by an agent cannot do this (2).
+
+` + idText + `
 
 JSON
   id, state
@@ -45,7 +49,7 @@ EXIT STATUS
 		Example: `  iris messages --state unknown
   iris resolve 01m848j1qq28fxdd --as done --note "the commit is there"`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if err := between(1, 1, "ID --as done|failed|cancelled")(cmd, args); err != nil {
+			if err := opts.check(cmd, args); err != nil {
 				return err
 			}
 			if opts.as == "" {
@@ -53,7 +57,7 @@ EXIT STATUS
 			}
 			return nil
 		},
-		ValidArgsFunction: completeMessages(g, 1, "unknown"),
+		ValidArgsFunction: opts.complete(g, "unknown"),
 		RunE:              runs(&opts, runResolve),
 	}
 	opts.addFlags(cmd.Flags())
@@ -62,7 +66,11 @@ EXIT STATUS
 }
 
 func runResolve(ctx context.Context, opts *resolveOptions, args []string, s streams) error {
-	state, err := opts.verbs().Resolve(ctx, ipc.Resolve{ID: args[0], State: opts.as, Note: opts.note})
+	ids, err := opts.ids(ctx, opts.globals, args)
+	if err != nil {
+		return err
+	}
+	state, err := opts.verbs().Resolve(ctx, ipc.Resolve{ID: ids[0], State: opts.as, Note: opts.note})
 	if err != nil {
 		return err
 	}
@@ -71,17 +79,19 @@ func runResolve(ctx context.Context, opts *resolveOptions, args []string, s stre
 
 type cancelOptions struct {
 	*globals
+	idOptions
 	json bool
 }
 
 func (o *cancelOptions) addFlags(f *pflag.FlagSet) {
+	o.idOptions.addFlags(f)
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }
 
 func newCancelCmd(g *globals) *cobra.Command {
-	opts := cancelOptions{globals: g}
+	opts := cancelOptions{globals: g, idOptions: idOptions{most: many}}
 	return withFlags(&cobra.Command{
-		Use:        "cancel ID...",
+		Use:        "cancel ID... | --last [TEAM[@SESSION]]",
 		Short:      "Drop waiting messages, or interrupt their turns",
 		SuggestFor: []string{"interrupt", "abort"},
 		Long: `Cancel messages by their ids and print those ids, one a line. A message that
@@ -97,6 +107,8 @@ and a message that has ended are status 4; a message whose turn an earlier
 daemon left running is 75. The others are cancelled all the same. Messages wait
 without a daemon too, so a daemon is started.
 
+` + idText + `
+
 JSON
   one object a line: id, state; state is cancelled, or interrupting
 
@@ -104,42 +116,38 @@ EXIT STATUS
 0 1 2 3 4 75`,
 		Example: `  iris cancel 01m848j1qq28fxdd
   iris messages api --state queued -q | xargs iris cancel`,
-		Args:              someIDs,
-		ValidArgsFunction: completeMessages(g, many, "queued", "running"),
+		Args:              opts.check,
+		ValidArgsFunction: opts.complete(g, "queued", "running"),
 		RunE:              runs(&opts, runCancel),
 	}, opts.addFlags)
 }
 
-// runCancel cancels each message. An error about one message does not keep it from
-// cancelling the others.
 func runCancel(ctx context.Context, opts *cancelOptions, args []string, s streams) error {
-	var failed error
-	for _, id := range args {
-		err := cancelOne(ctx, opts, id, s.out)
-		if err == nil {
-			continue
-		}
-		if failed != nil {
-			report(s.err, failed)
-		}
-		failed = err
-		if code := status(err); code != ipc.CodeNotFound && code != ipc.CodeFull {
-			break
-		}
+	if !opts.last {
+		return each(s.err, unique(args), func(id string) error { return opts.cancel(ctx, ipc.MessageRef{ID: lowerID(id)}, s.out) })
 	}
-	return failed
-}
-
-func cancelOne(ctx context.Context, opts *cancelOptions, id string, stdout io.Writer) error {
-	state, err := opts.verbs().Cancel(ctx, id)
+	refs, err := opts.refs(args)
 	if err != nil {
 		return err
 	}
-	return printState(stdout, &state, opts.json)
+	return opts.cancel(ctx, refs[0], s.out)
+}
+
+func (o *cancelOptions) cancel(ctx context.Context, ref ipc.MessageRef, stdout io.Writer) error {
+	id, err := o.messageID(ctx, ref)
+	if err != nil {
+		return orDirectory(ref.Team, err)
+	}
+	state, err := o.verbs().Cancel(ctx, id)
+	if err != nil {
+		return err
+	}
+	return printState(stdout, &state, o.json)
 }
 
 type retryOptions struct {
 	*globals
+	idOptions
 	key     string
 	detach  bool
 	timeout seconds
@@ -147,6 +155,7 @@ type retryOptions struct {
 }
 
 func (o *retryOptions) addFlags(f *pflag.FlagSet) {
+	o.idOptions.addFlags(f)
 	f.BoolVarP(&o.detach, "detach", "d", false, "print the id of the message and do not wait")
 	f.Var(keyFlag(&o.key), "key", "accept the new message once for this key; an unknown message takes none")
 	f.Var(&o.timeout, "timeout", "wait at most this long: 90s, 10m; the message lives on")
@@ -154,9 +163,9 @@ func (o *retryOptions) addFlags(f *pflag.FlagSet) {
 }
 
 func newRetryCmd(g *globals) *cobra.Command {
-	opts := retryOptions{globals: g}
+	opts := retryOptions{globals: g, idOptions: idOptions{most: 1}}
 	return withFlags(&cobra.Command{
-		Use:        "retry ID",
+		Use:        "retry ID | --last [TEAM[@SESSION]]",
 		Short:      "Send an ended message again",
 		SuggestFor: []string{"rerun", "resend", "repeat"},
 		Long: `Send the text of an ended message once more, to the same session, and print the
@@ -171,6 +180,8 @@ message stays as it is.
 Ctrl-C, SIGTERM, a closed terminal and --timeout end the wait and nothing else;
 the id is on stderr then. With --detach the id is printed and the command does
 not wait. A wait that ends before the id has come is as with "iris send".
+
+` + idText + `
 Commands run by an agent cannot do this (2).
 
 JSON
@@ -180,21 +191,26 @@ EXIT STATUS
 0 1 2 3 4 5 6 7 8 9 10 11 12 13 65 75 124 130`,
 		Example: `  iris retry 01m848j1qq28fxdd
   iris messages --state failed --since 1h -q | xargs -n1 iris retry --detach`,
-		Args:              between(1, 1, "ID"),
-		ValidArgsFunction: completeMessages(g, 1, endedStates...),
+		Args:              opts.check,
+		ValidArgsFunction: opts.complete(g, endedStates...),
 		RunE:              runs(&opts, runRetry),
 	}, opts.addFlags)
 }
 
 func runRetry(ctx context.Context, opts *retryOptions, args []string, s streams) error {
-	d := delivery{globals: opts.globals, timeout: opts.timeout, newID: ipc.NewID(time.Now()), retries: args[0], keyed: opts.key != "", detach: opts.detach}
+	ids, err := opts.ids(ctx, opts.globals, args)
+	if err != nil {
+		return err
+	}
+	id := ids[0]
+	d := delivery{globals: opts.globals, timeout: opts.timeout, newID: ipc.NewID(time.Now()), retries: id, keyed: opts.key != "", detach: opts.detach}
 	d.prompt = newPrompter(opts.globals, s.in, s.err)
 	defer d.prompt.close()
 	ctx, end := d.begin(ctx)
 	defer end()
 	var state ipc.MessageState
 	d.accept = func(ctx context.Context, c *ipc.Client) (_ *ipc.Reply, err error) {
-		if state, err = c.Retry(ctx, ipc.Retry{ID: args[0], NewID: d.newID, Key: opts.key}); err == nil {
+		if state, err = c.Retry(ctx, ipc.Retry{ID: id, NewID: d.newID, Key: opts.key}); err == nil {
 			d.note(state)
 		}
 		return nil, err
@@ -206,7 +222,7 @@ func runRetry(ctx context.Context, opts *retryOptions, args []string, s streams)
 	case opts.json:
 		var none errorReply
 		if err != nil {
-			none.Team, none.Session = opts.whose(ctx, args[0])
+			none.Team, none.Session = opts.whose(ctx, id)
 		}
 		return printReplyJSON(s.out, none, reply, err)
 	case err != nil:

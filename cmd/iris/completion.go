@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +43,7 @@ EXIT STATUS
 func runCompletion(root *cobra.Command, shell string, stdout io.Writer) error {
 	switch shell {
 	case "bash":
-		return root.GenBashCompletionV2(stdout, true)
+		return bashCompletion(root, stdout)
 	case "zsh":
 		return root.GenZshCompletion(stdout)
 	case "fish":
@@ -84,7 +87,7 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		switch {
 		case len(args) > 0:
-			return nil, cobra.ShellCompDirectiveDefault
+			return nil, cobra.ShellCompDirectiveNoFileComp
 		case strings.HasPrefix(word, ".") || strings.Contains(word, "/"):
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		}
@@ -96,6 +99,53 @@ func completeTeams(g *globals) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return describe(cfg, cfg.TeamNames()), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeMessage completes the arguments of "iris send": a team, and then files to send
+// along.
+func completeMessage(g *globals) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return completeTeams(g)(cmd, args, word)
+		}
+		return completeAttached(word)
+	}
+}
+
+// completeAttached completes "@FILE", and leaves other words to the shell.
+func completeAttached(word string) ([]string, cobra.ShellCompDirective) {
+	path, ok := strings.CutPrefix(word, "@")
+	if !ok {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	dir, begin := filepath.Split(path)
+	entries, _ := os.ReadDir(cmp.Or(dir, "."))
+	var files []string
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, begin) && (name[0] != '.' || begin != "") {
+			if isDir(filepath.Join(dir, name)) {
+				name += "/"
+			}
+			files = append(files, "@"+dir+name)
+		}
+	}
+	if len(files) == 1 && strings.HasSuffix(files[0], "/") {
+		return files, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	return files, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeManyTeams completes every argument as completeTeams does the first, without
+// those that are there already.
+func completeManyTeams(g *globals) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		names, directive := completeTeams(g)(cmd, nil, word)
+		names = slices.DeleteFunc(names, func(name string) bool {
+			name, _, _ = strings.Cut(name, "\t")
+			return slices.Contains(args, name)
+		})
+		return names, directive
 	}
 }
 

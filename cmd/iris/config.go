@@ -19,10 +19,11 @@ import (
 func newConfigCmd(g *globals) *cobra.Command {
 	return group(&cobra.Command{
 		Use:        "config COMMAND",
-		Short:      "Check and show the configuration",
+		Short:      "Check, show and change the configuration",
 		SuggestFor: []string{"configuration", "settings"},
-		Long: `Check and show the configuration: ~/.config/iris/config.toml and conf.d/*.toml
-beside it. Both may be missing. iris-config(5) describes every key.
+		Long: `Check, show and change the configuration: ~/.config/iris/config.toml and
+conf.d/*.toml beside it. Both may be missing. iris-config(5) describes every
+key.
 
 Where $XDG_CONFIG_HOME is set, it stands in place of ~/.config. A file that
 --config or IRIS_CONFIG names must exist. Flags of "iris daemon" take precedence
@@ -32,8 +33,9 @@ defaults.
 EXIT STATUS
 0 2 3 4 8`,
 		Example: `  iris config check
+  iris config set idle_timeout 30m
   iris config show --env api`,
-	}, newConfigCheckCmd(g), newConfigPathCmd(g), newConfigSampleCmd(), newConfigShowCmd(g))
+	}, newConfigCheckCmd(g), newConfigEditCmd(g), newConfigPathCmd(g), newConfigSampleCmd(), newConfigSetCmd(g), newConfigShowCmd(g))
 }
 
 func newConfigCheckCmd(g *globals) *cobra.Command {
@@ -48,8 +50,11 @@ A mistake without a line has only its file; a mistake of the environment has the
 name of its variable. A missing directory, file or program that the
 configuration names by its path counts as a mistake, although the daemon runs
 with it and only the teams concerned fail. "iris doctor" looks for bare names
-such as claude on the PATH of agents. A file that is
-missing is a mistake while a running daemon goes on with what it has read there.
+such as claude on the PATH of agents. A file that is missing is a mistake while
+a running daemon goes on with what it has read there.
+
+Stderr has a note about a valid setting that means something else than in
+earlier versions; that is no mistake.
 
 EXIT STATUS
 0 2`,
@@ -61,23 +66,41 @@ EXIT STATUS
 }
 
 func runConfigCheck(_ context.Context, g *globals, _ []string, s streams) error {
-	var problems config.Problems
-	cfg, err := g.loaded()
-	switch {
-	case err == nil:
-		problems = append(cfg.Check(), missed(g, cfg)...)
-	case !errors.As(err, &problems):
+	cfg, problems, err := g.checked()
+	if err != nil {
 		return err
 	}
-	for _, p := range problems {
-		if _, err := fmt.Fprintln(s.out, terminal.Escape(p.String())); err != nil {
-			return err
-		}
+	if cfg != nil {
+		problems = append(problems, missed(g, cfg)...)
+		noteSettings(s.err, cfg)
+	}
+	if err := printEach(s.out, problems, (*config.Problem).String); err != nil {
+		return err
 	}
 	if len(problems) > 0 {
 		return silentError(ipc.CodeUsage)
 	}
 	return nil
+}
+
+// checked reads the configuration and returns what is wrong with it. The configuration is
+// nil if it cannot be in force.
+func (g *globals) checked() (*config.Config, config.Problems, error) {
+	cfg, err := g.loaded()
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		return nil, problems, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return cfg, cfg.Check(), nil
+}
+
+// noteSettings says what the user should know about valid settings.
+func noteSettings(stderr io.Writer, cfg *config.Config) {
+	for _, n := range cfg.Notes() {
+		say(stderr, "note: %s", n)
+	}
 }
 
 // missed returns the running daemon's report that its configuration file is missing
@@ -160,12 +183,14 @@ EXIT STATUS
 
 type configShowOptions struct {
 	*globals
-	env  string
-	json bool
+	env    string
+	reveal bool
+	json   bool
 }
 
 func (o *configShowOptions) addFlags(f *pflag.FlagSet) {
 	textVar(f, &o.env, "env", "TEAM", "show the environment that agents of TEAM are started with")
+	f.BoolVar(&o.reveal, "reveal", false, "with --env: do not mask secrets")
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 }
 
@@ -184,8 +209,10 @@ from here. A daemon that a command starts takes no IRIS_* variable from its
 caller except IRIS_CONFIG and IRIS_SOCKET; values that it would not take are
 marked with "iris daemon" only.
 
---env also prints the source of each variable. Values that look like secrets are
-masked.
+--env also prints the source of each variable. Every value of env_file and
+pass_env and every value that looks like a secret is masked: at most its last
+four characters are shown. --reveal prints them whole; commands run by an agent
+cannot do that (2).
 
 JSON
   an array of objects: key, value (as in TOML), source; with --env an object:
@@ -197,8 +224,11 @@ EXIT STATUS
   iris config show --env api`,
 		Args: between(0, 0, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("env") {
+			switch {
+			case cmd.Flags().Changed("env"):
 				return runs(&opts, runConfigEnv)(cmd, args)
+			case opts.reveal:
+				return usagef("add --env TEAM", "--reveal is about the environment of agents")
 			}
 			return runs(&opts, runConfigShow)(cmd, args)
 		},
@@ -208,20 +238,22 @@ EXIT STATUS
 	return cmd
 }
 
+// settingView is a setting in JSON.
+type settingView struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
 func runConfigShow(_ context.Context, opts *configShowOptions, _ []string, s streams) error {
 	cfg, err := opts.loaded()
 	if err != nil {
 		return configError(err)
 	}
-	type setting struct {
-		Key    string `json:"key"`
-		Value  string `json:"value"`
-		Source string `json:"source"`
-	}
-	settings := []setting{}
+	settings := []settingView{}
 	var rows [][]string
 	for _, found := range cfg.Show() {
-		settings = append(settings, setting(found))
+		settings = append(settings, settingView(found))
 		if strings.HasPrefix(found.Source, "IRIS_") {
 			found.Source += ` ("iris daemon" only)`
 		}
@@ -238,7 +270,7 @@ func runConfigEnv(ctx context.Context, opts *configShowOptions, _ []string, s st
 	if err != nil {
 		return err
 	}
-	env, err := opts.verbs().Env(ctx, team)
+	env, err := opts.verbs().Env(ctx, ipc.EnvQuery{Team: team, Reveal: opts.reveal})
 	if err != nil {
 		return err
 	}

@@ -160,11 +160,11 @@ func (d *delivery) find(ctx context.Context) (ipc.Message, error) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer stop()
 	daemon := d.running().verbs()
-	m, err := daemon.Show(ctx, d.newID)
+	m, err := daemon.Show(ctx, ipc.MessageRef{ID: d.newID})
 	if d.retries == "" || reasonOf(err) != "no-such-message" {
 		return m, err
 	}
-	old, err2 := daemon.Show(ctx, d.retries)
+	old, err2 := daemon.Show(ctx, ipc.MessageRef{ID: d.retries})
 	ours := func(c ipc.Change) bool { return c.Request == d.newID }
 	if err2 == nil && !slices.ContainsFunc(old.History, ours) {
 		err2 = err

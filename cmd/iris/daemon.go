@@ -85,9 +85,10 @@ func newDaemonCmd(g *globals) *cobra.Command {
 this: the first command that needs a daemon starts one in the background. Each
 key of iris-config(5) is a flag, such as --max-processes 4.
 
-There is one daemon for each user and state directory. SIGTERM and SIGINT end it
-after the running turns, within drain_timeout; a second signal ends it at once.
-SIGHUP reloads the configuration. A flag takes precedence over the variable of
+There is one daemon for each user and state directory. SIGTERM, SIGINT and
+SIGQUIT end it after the running turns, within drain_timeout; a second signal
+ends it at once. SIGHUP reloads the configuration. SIGHUP and SIGINT stay
+ignored if the caller ignores them. A flag takes precedence over the variable of
 its key, such as IRIS_MAX_PROCESSES, and over the configuration file. A daemon
 that a command starts gets no flags.
 
@@ -128,6 +129,9 @@ func runDaemon(ctx context.Context, opts *daemonOptions, _ []string, s streams) 
 	run := daemon.Options{
 		Paths: paths, Overrides: opts.overrides, Version: buildVersion(), Stderr: s.err, Args: opts.again(paths),
 	}
+	if opts.readyFD == 0 { // a person may have started it with nohup, and no client decides for later ones
+		run.Ignored = ignored(syscall.SIGHUP, syscall.SIGINT)
+	}
 	if opts.trial != "" {
 		if err := daemon.Try(run, opts.trial, s.out); err != nil {
 			return ipc.Errorf(ipc.CodeDaemon, "%s", err)
@@ -151,6 +155,7 @@ func runDaemon(ctx context.Context, opts *daemonOptions, _ []string, s streams) 
 		keep = append(keep, run.Handoff.Descriptors()...)
 	}
 	run.Problems = errors.Join(lost, daemon.Isolate(keep...))
+	opts.leaveQuit()
 	err = daemon.Run(ctx, run)
 	var wire *ipc.Error
 	switch {
@@ -164,10 +169,17 @@ func runDaemon(ctx context.Context, opts *daemonOptions, _ []string, s streams) 
 	return ipc.Errorf(ipc.CodeDaemon, "%s", err)
 }
 
+// checkLimits reports why a daemon could not work with the limits of this process.
+func checkLimits() error { return daemon.CheckLimits() }
+
 // examine examines the teams as a daemon would, when there is none.
 func examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	return daemon.Examine(ctx, paths)
 }
+
+// agentsFind reports whether the agents of a daemon in the background find a program by its
+// name.
+func agentsFind(ctx context.Context, command string) bool { return daemon.Finds(ctx, command) }
 
 // settle waits for the agents of a stopped daemon, and returns how many are left to
 // the next daemon.
@@ -203,7 +215,7 @@ func newAgentCmd(*globals) *cobra.Command {
 }
 
 func runEcho(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := signal.NotifyContext(ctx, heeded(syscall.SIGTERM, syscall.SIGINT)...)
 	defer stop()
 	if code := echo.Run(ctx, args, stdin, stdout, stderr); code != 0 {
 		return silentError(code)

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,6 +38,8 @@ drain_timeout; then the agents are stopped. Sessions and waiting messages are
 kept: the next daemon runs them.
 
 A daemon that stops refuses new messages. When no daemon runs, the status is 0.
+When one runs and cannot be reached, or does not answer within 10 seconds, the
+status is 3 and the hint says what ends it.
 
 With --leave-turns a turn that still runs after drain_timeout goes on without a
 daemon; with --force too, it does so at once. Its agent ends by itself after the
@@ -58,23 +62,27 @@ EXIT STATUS
 var quietStop = 2 * time.Second
 
 func runDaemonStop(ctx context.Context, opts *daemonStopOptions, _ []string, s streams) error {
-	if !opts.force {
-		note := time.AfterFunc(quietStop, func() {
-			say(s.err, "waiting for running turns to end, until drain_timeout")
-			say(s.err, "hint: \"iris daemon stop --force\" does not wait for them")
-		})
-		defer note.Stop()
+	waits := func() {
+		say(s.err, "waiting for the agents to end their turns and stop, until drain_timeout")
+		say(s.err, "hint: \"iris daemon stop --force\" does not wait for them")
 	}
-	err := opts.stop(ctx, ipc.StopParams{Force: opts.force, LeaveTurns: opts.leaveTurns})
+	if opts.force {
+		waits = func() {}
+	}
+	err := opts.stop(ctx, ipc.StopParams{Force: opts.force, LeaveTurns: opts.leaveTurns}, waits)
 	if errors.Is(err, ipc.ErrNoDaemon) {
 		say(s.err, "no daemon is running")
 		return nil
 	}
+	if err == nil {
+		terminal.Done(s.err, "the daemon has stopped")
+	}
 	return err
 }
 
-// stop stops the daemon, whatever its configuration, and returns when it is gone.
-func (g globals) stop(ctx context.Context, params ipc.StopParams) error {
+// stop stops the daemon, whatever its configuration, and returns when it is gone. It
+// calls waits if the daemon answers and is not gone after quietStop.
+func (g globals) stop(ctx context.Context, params ipc.StopParams, waits func()) error {
 	daemon := g.running().ofAnyConfig()
 	s, err := daemon.verbs().Status(ctx) // asks again if the daemon is just ending
 	if err != nil {
@@ -85,6 +93,8 @@ func (g globals) stop(ctx context.Context, params ipc.StopParams) error {
 		return err
 	}
 	defer c.Close()
+	note := time.AfterFunc(quietStop, waits)
+	defer note.Stop()
 	err = c.Stop(ctx, params)
 	if err != nil && !errors.Is(err, ipc.ErrLost) {
 		return err
@@ -99,13 +109,18 @@ func newDaemonReloadCmd(g *globals) *cobra.Command {
 		Short: "Have the daemon read its configuration again",
 		Long: `Have the daemon read its configuration again, as it does by itself before it
 answers a command when the files have changed. Running turns are not touched;
-agents whose settings have changed are replaced between turns.
+agents whose settings have changed are replaced between turns. On a terminal a
+line says what has changed.
+
+It also asks the login shell for its environment again, and lets agents that did
+not start start again at once.
 
 A configuration with a mistake is refused as a whole and the old one stays.
 Commands run by an agent cannot do this (2).
 
 JSON
-  changed: false when the files say what they said before
+  changed (false when the files say what they said before), changes (an array:
+  the changed settings and teams, in words)
 
 EXIT STATUS
 0 2 3`,
@@ -120,10 +135,31 @@ func runDaemonReload(ctx context.Context, opts *jsonOptions, _ []string, s strea
 	if err != nil {
 		return noDaemon(err)
 	}
+	if cfg, err := opts.loaded(); err == nil {
+		noteSettings(s.err, cfg)
+	}
 	if opts.json {
+		r.Changes = orEmpty(r.Changes)
 		return terminal.JSON(s.out, &r)
 	}
+	terminal.Done(s.err, "%s", reloadedText(&r))
 	return nil
+}
+
+// changesShown is how many changes of the configuration fit in a line.
+const changesShown = 5
+
+func reloadedText(r *ipc.Reloaded) string {
+	n := len(r.Changes)
+	switch {
+	case !r.Changed:
+		return "the configuration says what it said before"
+	case n == 0:
+		return "reloaded; no setting has changed"
+	case n > changesShown:
+		return fmt.Sprintf("reloaded: %s; and %d more", strings.Join(r.Changes[:changesShown], "; "), n-changesShown)
+	}
+	return "reloaded: " + strings.Join(r.Changes, "; ")
 }
 
 func newDaemonStatusCmd(g *globals) *cobra.Command {
@@ -188,10 +224,10 @@ EXIT STATUS
 	}
 }
 
-func runDaemonRestart(ctx context.Context, g *globals, _ []string, _ streams) error {
+func runDaemonRestart(ctx context.Context, g *globals, _ []string, s streams) error {
 	err := g.replace(ctx)
 	if notReplaceable(err) {
-		err = g.stop(ctx, ipc.StopParams{Force: true, LeaveTurns: true, Restart: true})
+		err = g.stop(ctx, ipc.StopParams{Force: true, LeaveTurns: true, Restart: true}, func() {})
 	}
 	if err != nil && !errors.Is(err, ipc.ErrNoDaemon) {
 		return err
@@ -200,7 +236,9 @@ func runDaemonRestart(ctx context.Context, g *globals, _ []string, _ streams) er
 	if err != nil {
 		return err
 	}
-	return c.Close()
+	defer c.Close()
+	terminal.Done(s.err, "the daemon runs version %s", buildVersion())
+	return nil
 }
 
 // notReplaceable reports whether the daemon cannot be replaced in place, because of
@@ -273,7 +311,7 @@ func runDaemonSettle(ctx context.Context, g *globals, _ []string, s streams) err
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := signal.NotifyContext(ctx, heeded(syscall.SIGTERM, syscall.SIGINT)...)
 	defer stop()
 	left, err := settle(ctx, p)
 	if err == nil && left > 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -78,6 +79,10 @@ func runDaemonInstall(_ context.Context, opts *daemonInstallOptions, _ []string,
 	self, err := installed()
 	if err != nil {
 		return err
+	}
+	if _, err := exec.LookPath("systemctl"); err != nil {
+		return &ipc.Error{Code: ipc.CodeFailed, Message: "systemd is not installed here: there is no program systemctl",
+			Data: &ipc.Data{Hint: "no unit is needed: the first command starts the daemon"}}
 	}
 	_, socket, err := systemd.Unit{Path: filepath.Join(p.Units, systemd.Socket)}.Ours()
 	if err != nil {

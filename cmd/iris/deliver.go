@@ -45,6 +45,7 @@ type delivery struct {
 	ids   []string          // the awaited messages, nil until the daemon has sent the id
 	heard map[string]string // the states of messages, from the daemon of this connection
 	again []string          // messages for which another attempt was reported
+	held  map[string]string // what messages were reported to wait for
 }
 
 // begin limits the wait by --timeout. All runs use its context.
@@ -73,10 +74,14 @@ func (d *delivery) reply(ctx context.Context) (*ipc.Reply, error) {
 		return reply, err
 	}
 	ended := s.show.end(reply)
-	if s.err != nil {
-		return nil, s.err
+	if failed := cmp.Or(s.err, ended); s.err != nil || err == nil && failed != nil {
+		id := s.id
+		if id == "" && len(d.ids) > 0 {
+			id = d.ids[0]
+		}
+		return nil, unwritten("the output", id, "wait", failed)
 	}
-	return reply, cmp.Or(err, ended)
+	return reply, err
 }
 
 // run sends the message, if there is one, and waits until the first of the messages
@@ -189,19 +194,9 @@ func notReceived(err error) bool {
 }
 
 // onInterrupt calls f at the first Ctrl-C, SIGTERM or loss of the terminal; the
-// second one has its usual effect. A signal that the caller ignores, as shells do for
-// background commands, stays ignored.
+// second one has its usual effect.
 func onInterrupt(f func()) {
-	var signals []os.Signal
-	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signals = append(signals, s)
-		}
-	}
-	if len(signals) == 0 {
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	ctx, stop := signal.NotifyContext(context.Background(), heeded(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)...)
 	context.AfterFunc(ctx, func() {
 		stop()
 		f()
@@ -218,6 +213,21 @@ func (d *delivery) hear(state ipc.MessageState) {
 		d.again = append(d.again, state.ID)
 		say(d.stderr(), "nobody knows how the first attempt of message %s ended; there is another one", state.ID)
 	}
+	d.hearHeld(state)
+}
+
+// hearHeld reports that a message is held, unless the status line shows what it waits for.
+func (d *delivery) hearHeld(state ipc.MessageState) {
+	if s := d.streaming; s != nil && s.place || state.State != "queued" || state.WaitsFor == d.held[state.ID] {
+		return
+	}
+	if state.WaitsFor != "" {
+		say(d.stderr(), "message %s is held: it waits for %s", state.ID, state.WaitsFor)
+	}
+	if d.held == nil {
+		d.held = make(map[string]string)
+	}
+	d.held[state.ID] = state.WaitsFor
 }
 
 // note records the state of an awaited message.

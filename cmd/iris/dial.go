@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,10 +79,17 @@ func (g *globals) dial(ctx context.Context) (*ipc.Client, error) {
 		return nil, ipc.ErrNoDaemon
 	}
 	c, err := g.connect(ctx, p)
-	if g.noStart || !errors.Is(err, ipc.ErrNoDaemon) {
-		return c, err
+	switch {
+	case !errors.Is(err, ipc.ErrNoDaemon):
+	case g.noStart:
+		c, err = g.awaitHolder(ctx, p)
+	default:
+		c, err = g.startAndConnect(ctx, p)
 	}
-	return g.startAndConnect(ctx, p)
+	if err == nil {
+		g.noteSilence(ctx, c)
+	}
+	return c, err
 }
 
 func (g *globals) connect(ctx context.Context, p config.Paths) (*ipc.Client, error) {
@@ -133,8 +139,12 @@ func (g *globals) startAndConnect(ctx context.Context, p config.Paths) (*ipc.Cli
 		case <-time.After(lockPoll):
 		}
 	}
+	c, err := g.awaitHolder(ctx, p)
+	if !errors.Is(err, ipc.ErrNoDaemon) {
+		return c, err
+	}
 	g.startUnit(ctx, p)
-	c, err := g.connect(ctx, p)
+	c, err = g.connect(ctx, p)
 	if !errors.Is(err, ipc.ErrNoDaemon) {
 		return c, err
 	}
@@ -150,7 +160,7 @@ func openStartLock(p config.Paths) (*os.File, error) {
 	if err := p.MakeDirs(); err != nil { // refuses a link, and directories of others
 		return nil, ipc.Errorf(ipc.CodeDaemon, "%s", err)
 	}
-	f, err := os.OpenFile(filepath.Join(p.State, "start.lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(p.Start, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, ipc.Errorf(ipc.CodeDaemon, "open the start lock: %s", err)
 	}
@@ -181,7 +191,7 @@ func (g *globals) startDaemon(ctx context.Context, p config.Paths) error {
 	}
 	ready, theirs, err := os.Pipe()
 	if err != nil {
-		return ipc.Errorf(ipc.CodeDaemon, "start the daemon: %s", err)
+		return ipc.Errorf(ipc.CodeDaemon, "start the daemon: %s", errors.Unwrap(err))
 	}
 	defer ready.Close()
 	cmd := &exec.Cmd{
@@ -195,7 +205,7 @@ func (g *globals) startDaemon(ctx context.Context, p config.Paths) error {
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
-		return ipc.Errorf(ipc.CodeDaemon, "start the daemon: %s", err)
+		return ipc.Errorf(ipc.CodeDaemon, "start the daemon: %s", sys.Cause(err))
 	}
 	return waitReady(ctx, cmd, ready, p)
 }
@@ -298,7 +308,7 @@ func wouldActivate(p config.Paths) bool {
 
 // locked reports whether a daemon has its lock.
 func locked(path string) bool {
-	f, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}

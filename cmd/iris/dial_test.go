@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"iris/config"
 	"iris/ipc"
 )
 
@@ -102,6 +103,41 @@ func TestDaemonThatDoesNotAnswerIsNamed(t *testing.T) {
 	err := g.call(ctx, ipc.MethodList, nil, nil)
 	if want := fmt.Sprintf("the daemon, pid %d, does not answer", os.Getpid()); err == nil || err.Error() != want || status(err) != 3 {
 		t.Errorf("got %v, status %d, want %s", err, status(err), want)
+	}
+}
+
+// A daemon that serves another socket is well, and not to be ended.
+func TestDaemonAtAnotherSocketIsNamed(t *testing.T) {
+	g := fakeDaemon(t, func(*bufio.Reader, net.Conn) {})
+	g.socket = g.socket + ".other"
+	p, err := g.paths()
+	if err == nil {
+		err = os.MkdirAll(p.State, 0o700)
+	}
+	served := strings.TrimSuffix(p.Socket, ".other")
+	if err == nil {
+		err = os.WriteFile(p.Lock, []byte(config.LockRecord{Socket: served, Place: served}.String()), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = unreachable(p)
+	if want := "listens at " + served + ", not at " + p.Socket; !strings.Contains(err.Error(), want) || strings.Contains(hint(err), "kill") {
+		t.Errorf("got %v, hint %q", err, hint(err))
+	}
+}
+
+// TestNothingIsChangedWhileTheDaemonHangs: the command would write, and then fail
+// because the daemon does not take it up.
+func TestNothingIsChangedWhileTheDaemonHangs(t *testing.T) {
+	ctx, expire := expiring(t)
+	g := fakeDaemon(t, func(in *bufio.Reader, _ net.Conn) {
+		in.ReadByte()
+		expire()
+		in.WriteTo(io.Discard)
+	})
+	if err := g.notByAgents(ctx, "change the configuration"); status(err) != 3 {
+		t.Errorf("got %v, status %d", err, status(err))
 	}
 }
 

@@ -43,9 +43,10 @@ is changed, no daemon and no agent is started, and nothing is sent.
 
 The checks are: the configuration, the directories, the daemon and its systemd
 unit, if there is one; for each team its directory, its program as agents find
-it, and its login; and the MCP servers that a live agent does not reach. Where
-no team has Claude Code, the program that "iris send DIR" would run is checked.
-Claude Code is run to print its version and login.
+it, its login, whether Claude Code can write its transcripts, and whether its
+settings files parse; and the MCP servers that a live agent does not reach.
+Where no team has Claude Code, the program that "iris send DIR" would run is
+checked. Claude Code is run to print its version and login.
 
 Each check is one line. Below a line that says warn or fail is the command that
 fixes it, where there is such a command. The status is that of the first
@@ -81,6 +82,9 @@ func runDoctor(ctx context.Context, opts *jsonOptions, _ []string, s streams) er
 type doctor struct {
 	*globals
 	findings []finding
+
+	missed   string // what agents miss since the login shell fails, empty if it does not
+	askAgain string // asks the login shell again
 }
 
 func (d *doctor) ok(check, format string, args ...any) {
@@ -113,7 +117,7 @@ func (d *doctor) run(ctx context.Context) {
 	}
 	loaded := d.configuration(p)
 	d.directories(p)
-	status := d.daemon(ctx, p)
+	status := d.daemon(ctx)
 	d.unit(ctx)
 	if loaded || status != nil {
 		d.teams(ctx, p, status)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"iris/config/sys/systest"
 	"iris/ipc"
 )
 
@@ -46,14 +47,83 @@ func TestAMissingDirectoryCanBeMade(t *testing.T) {
 	if d.private("state", filepath.Join(home, "a", "b")); d.findings[0].Is != checkOK {
 		t.Errorf("got %+v", d.findings[0])
 	}
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
+}
+
+func TestADirectoryThatCannotBeMadeIsAFault(t *testing.T) {
+	systest.NeedsUser(t)
+	home := t.TempDir()
 	if err := os.Chmod(home, 0o500); err != nil {
 		t.Fatal(err)
 	}
+	var d doctor
 	d.private("state", filepath.Join(home, "a", "b"))
-	if f := d.findings[1]; f.Is != checkFail || f.status != ipc.CodeDaemon || !strings.HasSuffix(f.Found, "you may not write in "+home) {
+	if f := d.findings[0]; f.Is != checkFail || f.status != ipc.CodeDaemon || !strings.HasSuffix(f.Found, "you may not write in "+home) {
 		t.Errorf("got %+v", f)
+	}
+}
+
+func TestSlowLoginShellIsAWarning(t *testing.T) {
+	var d doctor
+	d.loginShell(&ipc.LoginShell{Path: "/bin/zsh", Took: 300}, nil)
+	d.loginShell(&ipc.LoginShell{Path: "/bin/zsh", Took: 4210}, nil)
+	if len(d.findings) != 1 || d.findings[0].Is != checkWarn || !strings.HasPrefix(d.findings[0].Found, "/bin/zsh took 4.2s to read your profile") {
+		t.Errorf("got %+v", d.findings)
+	}
+}
+
+func TestDoctorNamesTheCredentialsThatAgentsDoNotGet(t *testing.T) {
+	t.Setenv("ANTHROPIC_AUTH_TOKEN", "secret")
+	t.Setenv("AWS_PROFILE", "team")
+	t.Setenv("AWS_REGION", "here")
+	var d doctor
+	d.team(&ipc.TeamCheck{Team: "api", Agent: "claude", Program: "/bin/claude", Login: "none", Credentials: []string{"AWS_REGION"}, Withheld: []string{"AWS_PROFILE"}})
+	found := d.findings[0].Found
+	if !strings.Contains(found, "; your login shell has AWS_PROFILE, which pass_env") || !strings.Contains(found, "this shell has ") ||
+		!strings.Contains(found, "ANTHROPIC_AUTH_TOKEN") || strings.Contains(found, "AWS_REGION") || strings.Contains(found, "secret") {
+		t.Errorf("got %s", found)
+	}
+}
+
+// Where there is no room, a command shows on which disk.
+func TestFullDiskIsShown(t *testing.T) {
+	for free, want := range map[int64]struct{ is, room string }{
+		0: {checkFail, "0 B free"}, 1 << 20: {checkFail, "1.0 MiB free"}, 100 << 20: {checkWarn, "100 MiB free"},
+	} {
+		var d doctor
+		d.diskIs("/my state", free, "", false, nil)
+		f := d.findings[0]
+		if f.Is != want.is || f.Fix != "df -h '/my state'" || !strings.HasPrefix(f.Found, want.room) || !strings.HasSuffix(f.Found, "make room") {
+			t.Errorf("%d bytes: got %+v", free, f)
+		}
+	}
+}
+
+// Each machine is told a command that it has.
+func TestMissingClaudeIsInstalledWithoutNpm(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if fix := installing("claude"); strings.Contains(fix, "npm install") || !strings.Contains(fix, "its own installer") {
+		t.Errorf("without npm: %q", fix)
+	}
+	npm := filepath.Join(os.Getenv("PATH"), "npm")
+	if err := os.WriteFile(npm, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if fix := installing("claude"); fix != "npm install -g @anthropic-ai/claude-code" {
+		t.Errorf("with npm: %q", fix)
+	}
+	if fix := installing("other"); fix != "" {
+		t.Errorf("another program: %q", fix)
+	}
+}
+
+// A running daemon may learn only while it examines the teams that its login shell hangs.
+func TestDoctorNamesALoginShellOnce(t *testing.T) {
+	const hangs = "agents have a plain PATH: the login shell (/bin/sh -lc): no answer within 10s so far"
+	for want, warnings := range map[int][]string{1: {"another"}, 0: {"another", hangs + "; run: iris daemon reload"}} {
+		var d doctor
+		d.loginShell(&ipc.LoginShell{Path: "/bin/sh", Problems: []string{hangs}}, warnings)
+		if len(d.findings) != want {
+			t.Errorf("beside the warnings %q: got %v", warnings, d.findings)
+		}
 	}
 }

@@ -9,21 +9,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"iris/cmd/iris/internal/systemd"
 	"iris/config"
+	"iris/config/sys"
 	"iris/ipc"
 )
 
 // daemon checks the running daemon, and returns its status; nil if there is none or
 // it does not answer.
-func (d *doctor) daemon(ctx context.Context, p config.Paths) *ipc.Status {
+func (d *doctor) daemon(ctx context.Context) *ipc.Status {
 	s, err := d.verbs().Status(ctx)
 	switch {
-	case errors.Is(err, ipc.ErrNoDaemon) && locked(p.Lock):
-		d.fail(ipc.CodeDaemon, "daemon", "iris ps", "a daemon has the lock %s but does not answer at the socket; if that stays so, end it: its log is %s", p.Lock, p.Log)
+	case errors.Is(err, ipc.ErrNoDaemon) && checkLimits() != nil:
+		d.fail(ipc.CodeDaemon, "daemon", "start it from a shell without that limit", "none runs, and none can be started from here: %s", checkLimits())
 	case errors.Is(err, ipc.ErrNoDaemon):
 		d.ok("daemon", "none runs; a command starts it")
 	case err != nil:
@@ -54,7 +59,7 @@ func (d *doctor) answers(ctx context.Context, s *ipc.Status) {
 	d.journal(&s.Journal)
 	for _, b := range s.Broken {
 		d.findings = append(d.findings, finding{
-			Check: "agents", Team: name(b.Team, b.Session), Is: checkFail, status: ipc.CodeCannotRun, Fix: "iris wake " + config.ShellQuote(name(b.Team, b.Session)),
+			Check: "agents", Team: name(b.Team, b.Session), Is: checkFail, status: ipc.CodeCannotRun, Fix: "iris daemon reload && iris wake " + config.ShellQuote(name(b.Team, b.Session)),
 			Found: fmt.Sprintf("do not start (%s): %s", plural(b.Failures, "failure"), b.Error),
 		})
 	}
@@ -125,11 +130,34 @@ func (d *doctor) teams(ctx context.Context, p config.Paths, s *ipc.Status) {
 		d.fail(status(err), "teams", hint(err), "%s", err)
 		return
 	}
-	if s == nil && strings.HasPrefix(found.Env, "a guess") {
-		d.warn("login shell", "", "it fails, so that agents have a plain PATH and no variables of your profile")
+	var warnings []string
+	if s != nil {
+		warnings = s.Warnings
 	}
+	d.missed, d.askAgain = strings.Join(found.Shell.Problems, "; "), "time "+config.ShellQuote(found.Shell.Path)+" -lc true"
+	if d.missed != "" && s != nil {
+		d.askAgain = "iris daemon reload"
+	}
+	d.loginShell(&found.Shell, warnings)
 	for i := range found.Teams {
 		d.team(&found.Teams[i])
+	}
+}
+
+// slowShell is how long a login shell may take without a warning.
+const slowShell = 2 * time.Second
+
+// loginShell reports a login shell that fails, hangs or is slow, unless the running daemon has
+// reported it among its warnings.
+func (d *doctor) loginShell(s *ipc.LoginShell, warnings []string) {
+	took := time.Duration(s.Took) * time.Millisecond
+	for _, problem := range s.Problems {
+		if !slices.ContainsFunc(warnings, func(w string) bool { return strings.HasPrefix(w, problem) }) {
+			d.warn("login shell", d.askAgain, "%s", problem)
+		}
+	}
+	if len(s.Problems) == 0 && took > slowShell {
+		d.warn("login shell", d.askAgain, "%s took %v to read your profile: the first message after a start of the daemon waits for it", s.Path, took.Round(100*time.Millisecond))
 	}
 }
 
@@ -144,17 +172,25 @@ func (d *doctor) team(t *ipc.TeamCheck) {
 		d.fail(ipc.CodeCannotRun, check, makingDir(t.Dir), "%s", t.DirError)
 	}
 	if t.EnvError != "" {
-		d.fail(ipc.CodeCannotRun, check, "", "%s", t.EnvError)
+		d.fail(ipc.CodeCannotRun, check, "put the file right, or change env_file by: "+editingTeam(t.Team), "%s", t.EnvError)
+	}
+	if t.SettingsError != "" {
+		d.fail(ipc.CodeCannotRun, check, "put it right, or move it away", "%s; no agent starts: it would start without what the file says, such as its deny rules", t.SettingsError)
 	}
 	switch {
 	case t.ProgramError != "" && t.Program == "":
 		d.fail(ipc.CodeCannotRun, check, installing(t.Command), "%s", t.ProgramError)
 	case t.ProgramError != "":
 		d.fail(ipc.CodeCannotRun, check, config.ShellQuote(t.Program)+" --version", "%s", t.ProgramError)
+	case t.Login == "none" && d.missed != "":
+		d.fail(ipc.CodeCannotRun, check, d.askAgain, "not logged in: %s has neither a login nor a key in its environment; the likely cause: %s", t.Program, d.missed)
 	case t.Login == "none":
-		d.fail(ipc.CodeCannotRun, check, config.ShellQuote(t.Program)+" auth login", "not logged in: %s has neither a login nor a key in its environment", t.Program)
+		d.fail(ipc.CodeCannotRun, check, config.ShellQuote(t.Program)+" auth login", "not logged in: %s has neither a login nor a key in its environment%s", t.Program, notPassed(t))
 	case t.LoginError != "":
 		d.warn(check, "", "cannot tell whether anybody is logged in: %s", t.LoginError)
+	}
+	if t.KeepError != "" {
+		d.warn(check, keeping(t.KeepPath), "Claude Code cannot keep its conversations: %s", t.KeepError)
 	}
 	for _, server := range t.Servers {
 		d.warn(check, "", "its agent does not reach the MCP server %s; one that does not answer delays the first message after each start", server)
@@ -167,9 +203,58 @@ func (d *doctor) team(t *ipc.TeamCheck) {
 	}
 }
 
-// makingDir is the command that makes a missing directory.
+// editingTeam is the command that opens the settings of a team, or those of all teams.
+func editingTeam(name string) string {
+	if name == "" {
+		return "iris config edit"
+	}
+	return "iris team edit " + config.ShellQuote(name)
+}
+
+// notPassed names the variables that may have to do with a login and that agents do not get:
+// those of the login shell, and those of the caller.
+func notPassed(t *ipc.TeamCheck) string {
+	here := slices.DeleteFunc(credentialKeys(os.Environ()), func(name string) bool {
+		return slices.Contains(t.Credentials, name) || slices.Contains(t.Withheld, name)
+	})
+	text := ""
+	if len(t.Withheld) > 0 {
+		text = "; your login shell has " + strings.Join(t.Withheld, ", ") + ", which pass_env of the team could pass"
+	}
+	if len(here) > 0 {
+		text += "; this shell has " + strings.Join(here, ", ") + ", which your login shell has not: put it into your profile or an env_file"
+	}
+	return text
+}
+
+// keeping is the command after which Claude Code can write below path.
+func keeping(path string) string {
+	quoted := config.ShellQuote(path)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return ""
+	case sys.Owner(info) != os.Geteuid() && os.Geteuid() != 0:
+		return fmt.Sprintf("sudo chown -R %d %s", os.Geteuid(), quoted)
+	case !info.IsDir():
+		return config.MoveAway(path)
+	case unix.Access(path, unix.W_OK|unix.X_OK) == unix.EACCES:
+		return "chmod -R u+rwX " + quoted
+	}
+	return "df -h " + quoted
+}
+
+// makingDir is the command that makes a missing directory; empty if a file or a link
+// that leads nowhere is in its way.
 func makingDir(dir string) string {
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+	at := dir
+	for {
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	if info, err := os.Stat(at); at == dir || err != nil || !info.IsDir() {
 		return ""
 	}
 	return "mkdir -p " + config.ShellQuote(dir)
@@ -194,8 +279,11 @@ func installing(command string) string {
 	switch {
 	case err == nil && filepath.IsAbs(here):
 		return "write command = " + strconv.Quote(here) + " into the configuration, or have your login shell's PATH name its directory and run: iris daemon reload"
-	case command == "claude":
-		return "npm install -g @anthropic-ai/claude-code"
+	case command != "claude":
+		return ""
 	}
-	return ""
+	if _, err := exec.LookPath("npm"); err != nil {
+		return "install Claude Code with its own installer, which needs no npm: its documentation, under \"Set up\", has the command"
+	}
+	return "npm install -g @anthropic-ai/claude-code"
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,6 +33,9 @@ func (d *doctor) configuration(p config.Paths) bool {
 		d.ok("configuration", "no file at %s: the defaults apply", p.Config)
 	default:
 		d.ok("configuration", "%s, %s", filesText(cfg.Files), plural(len(cfg.Teams), "team"))
+		for _, n := range cfg.Notes() {
+			d.warn("configuration", editing(n), "%s", n)
+		}
 	}
 	return err == nil
 }
@@ -56,14 +60,30 @@ func filesText(files []string) string {
 func (d *doctor) directories(p config.Paths) {
 	if d.private("state", p.State) {
 		d.disk(p.State)
+		if err := p.CheckFiles(); err != nil {
+			d.fail(ipc.CodeDaemon, "state", "", "%s", err)
+		}
 	}
 	socket, err := p.FindSocket()
 	if err != nil {
 		d.fail(ipc.CodeDaemon, "socket", "", "%s", err)
 		return
 	}
-	if dir := filepath.Dir(socket); dir != p.State {
-		d.private("socket", dir)
+	if dir := filepath.Dir(socket); dir == p.State || d.private("socket", dir) {
+		d.socket(socket)
+	}
+}
+
+// socket reports what is in the socket's place and is no socket. The daemon removes a
+// socket of an earlier daemon, and nothing else.
+func (d *doctor) socket(path string) {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil || info.Mode().Type() == fs.ModeSocket:
+	case info.Mode()&fs.ModeSymlink != 0:
+		d.fail(ipc.CodeDaemon, "socket", "rm "+config.ShellQuote(path), "%s is a symbolic link, in the place of the socket", path)
+	default:
+		d.fail(ipc.CodeDaemon, "socket", config.MoveAway(path), "%s is not a socket, but in the place of one", path)
 	}
 }
 
@@ -71,7 +91,11 @@ func (d *doctor) directories(p config.Paths) {
 // exists without problems.
 func (d *doctor) private(check, dir string) bool {
 	info, err := os.Stat(dir)
+	link, _ := os.Lstat(dir)
 	switch {
+	case check == "socket" && link != nil && link.Mode()&fs.ModeSymlink != 0: // unlike the state, it must be a directory itself
+		d.fail(ipc.CodeDaemon, check, "rm "+config.ShellQuote(dir), "%s is a symbolic link, in the place of the socket's directory", dir)
+		return false
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		d.missing(check, dir)
 		return false
@@ -119,24 +143,29 @@ func (d *doctor) missing(check, dir string) {
 // disk checks the file system of the state directory.
 func (d *doctor) disk(dir string) {
 	free, kind, remote, err := fileSystem(dir)
-	room := fmt.Sprintf("%s free", size(max(1, free)))
+	d.diskIs(dir, free, kind, remote, err)
+}
+
+func (d *doctor) diskIs(dir string, free int64, kind string, remote bool, err error) {
+	room := cmp.Or(size(free), "0 B") + " free"
 	if kind != "" {
 		room += " on " + kind
 	}
 	const elsewhere = "set XDG_STATE_HOME to a directory on a local disk"
+	disk := "df -h " + config.ShellQuote(dir) // which disk that is, and how full
 	switch {
 	case err != nil:
 		d.fail(ipc.CodeDaemon, "disk", "", "%s: %s", dir, err)
 	case remote:
 		d.fail(ipc.CodeDaemon, "disk", elsewhere, "%s is on a network file system (%s), where locks and syncs are not reliable", dir, kind)
 	case free < config.LeastFree:
-		d.fail(ipc.CodeFull, "disk", "make room on the disk of "+dir, "%s: no message is accepted, a turn needs %s", room, size(config.LeastFree))
+		d.fail(ipc.CodeFull, "disk", disk, "%s: no message is accepted, a turn needs %s; make room", room, size(config.LeastFree))
 	case kind == "fuse":
 		d.warn("disk", elsewhere, "%s is on FUSE, where locks and syncs may not be reliable", dir)
 	case kind == "tmpfs":
 		d.warn("disk", elsewhere, "%s is in memory: waiting messages are lost when the machine loses power", dir)
 	case free < enoughFree:
-		d.warn("disk", "make room on the disk of "+dir, "%s: that is little", room)
+		d.warn("disk", disk, "%s: that is little; make room", room)
 	default:
 		d.ok("disk", "%s", room)
 	}

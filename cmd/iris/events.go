@@ -32,6 +32,8 @@ type eventsOptions struct {
 	after   uint64
 	types   []string
 	message string
+	since   moment
+	limit   uint64
 	all     bool
 	json    bool
 }
@@ -40,8 +42,10 @@ func (o *eventsOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with events to come")
 	f.Var(numberFlag(&o.after), "after", "only events after the event of this number")
 	f.Var(wordsFlag(&o.types, eventTypes), "type", "only events of these types; for example message-sent,message-response")
-	textVar(f, &o.message, "message", "ID", "only events of this message")
-	f.BoolVar(&o.all, "all", false, "print health checks, too; JSON always has them")
+	f.Var(filledFlag(&o.message, "ID", "for the events of all messages"), "message", "only events of this message")
+	f.Var(&o.since, "since", "only events since then: 90m, 7d; or 2026-11-23, or 2026-11-23T18:00:00Z")
+	f.VarP(numberFlag(&o.limit), "limit", "n", "of the kept events, only the last NUMBER; 0 for all, which is the default")
+	f.BoolVarP(&o.all, "all", "a", false, "print health checks, too; JSON always has them")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }
 
@@ -91,7 +95,7 @@ JSON
   they begin anew, renumbered (true) as well
 
 EXIT STATUS
-0 2 3 4`,
+0 1 2 3 4`,
 		Example: `  iris events --follow
   iris events api --json --type message-response | jq -r .detail`,
 		Args:              between(0, 1, "[TEAM[@SESSION]]"),
@@ -105,32 +109,44 @@ EXIT STATUS
 }
 
 func runEvents(ctx context.Context, opts *eventsOptions, args []string, s streams) error {
-	want, err := opts.want(args)
+	want, err := opts.want(ctx, args)
 	if err != nil {
 		return err
 	}
-	p := eventPrinter{stdout: s.out, stderr: s.err, json: opts.json, want: want}
-	if opts.follow {
+	p := eventPrinter{stdout: s.out, stderr: s.err, json: opts.json, want: want, since: opts.since.at(time.Now())}
+	if opts.follow && opts.limit == 0 {
 		return orDirectory(want.Team, untilReaderGone(ctx, s.out, func(ctx context.Context) error { return followEvents(ctx, opts, &p) }))
 	}
 	list, err := opts.verbs().Events(ctx, want)
 	if err != nil {
 		return orDirectory(want.Team, err)
 	}
+	if opts.limit > 0 {
+		list.Events = list.Events[len(list.Events)-int(min(opts.limit, uint64(len(list.Events)))):]
+	}
 	p.begin(ipc.Begin{Stream: list.Stream, After: list.After, Missed: list.Missed})
 	for _, e := range list.Events {
 		p.print(e)
+	}
+	if opts.follow && p.err == nil {
+		return untilReaderGone(ctx, s.out, func(ctx context.Context) error { return followEvents(ctx, opts, &p) })
 	}
 	return p.err
 }
 
 // want is the query for the daemon.
-func (o *eventsOptions) want(args []string) (ipc.EventQuery, error) {
-	want := ipc.EventQuery{After: uint64(o.after), Types: o.types, Message: o.message}
+func (o *eventsOptions) want(ctx context.Context, args []string) (want ipc.EventQuery, err error) {
+	want = ipc.EventQuery{After: uint64(o.after), Types: o.types}
+	if o.message != "" {
+		m, err := o.verbs().Show(ctx, ipc.MessageRef{ID: lowerID(o.message)})
+		if err != nil { // such as an id that no message on record has
+			return want, err
+		}
+		want.Message = m.ID
+	}
 	if len(want.Types) == 0 && !o.json && !o.all {
 		want.Types = slices.DeleteFunc(slices.Clone(eventTypes), func(t string) bool { return t == "health-check" })
 	}
-	var err error
 	want.Team, want.Session, err = parseFilter(args)
 	return want, err
 }
@@ -172,6 +188,7 @@ type eventPrinter struct {
 	json           bool
 	stop           context.CancelFunc // called when nothing more can be written; may be nil
 
+	since  time.Time      // of the first event to print
 	want   ipc.EventQuery // where to continue
 	begins int            // streams begun
 	err    error          // of the first failed write; nothing is written after it
@@ -207,6 +224,9 @@ func (p *eventPrinter) print(e ipc.Event) {
 		return
 	}
 	p.want.After = e.Seq
+	if e.Time.Before(p.since) {
+		return
+	}
 	if p.json {
 		p.wrote(terminal.JSON(p.stdout, &e))
 		return

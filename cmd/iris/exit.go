@@ -6,7 +6,8 @@ package main
 //     one a line of what comes one after the other.
 //   - Stderr carries talk, one line each: "iris: what went wrong", in lower case
 //     and without a full stop, followed by at most one "iris: hint: what to do".
-//   - A command that did what it was asked prints nothing on stderr.
+//   - A command that did what it was asked prints nothing on stderr; if it has no
+//     data either, it says on a terminal in one line what it did: terminal.Done.
 //   - Text that comes from elsewhere (answers, names, directories) cannot steer
 //     a terminal: see package terminal. On stderr it never can.
 //   - The exit status tells scripts all they need: status below is the one place
@@ -22,6 +23,7 @@ import (
 	"syscall"
 
 	"iris/cmd/iris/internal/terminal"
+	"iris/config/sys"
 	"iris/ipc"
 )
 
@@ -100,6 +102,29 @@ type skippedError struct {
 
 func (e *skippedError) Error() string { return "team " + e.team + " is busy, message not sent" }
 func (e *skippedError) Unwrap() error { return e.cause }
+
+// An unwrittenError is an answer, or an id, that could not be written to stdout. The
+// message is not affected.
+type unwrittenError struct {
+	what string // such as "the answer"
+	id   string // of the message
+	verb string // the command that prints it
+	err  error
+}
+
+// unwritten returns the error of a write that says which message it was about; nil for
+// no error. If the id is unknown, it returns the error itself.
+func unwritten(what, id, verb string, err error) error {
+	if err == nil || id == "" {
+		return err
+	}
+	return &unwrittenError{what, id, verb, err}
+}
+
+func (e *unwrittenError) Error() string {
+	return fmt.Sprintf("%s of message %s could not be written to stdout: %v", e.what, e.id, sys.Cause(e.err))
+}
+func (e *unwrittenError) Unwrap() error { return e.err }
 
 // A silentError only sets the exit status: everything was printed already.
 type silentError int
@@ -180,8 +205,11 @@ func hint(err error) string {
 		outcome *outcomeError
 		wire    *ipc.Error
 		wait    *waitError
+		unsaid  *unwrittenError
 	)
 	switch {
+	case errors.As(err, &unsaid):
+		return fmt.Sprintf("\"iris %s %s\" prints it", unsaid.verb, unsaid.id)
 	case errors.As(err, &skipped):
 		return ""
 	case errors.As(err, &usage):
@@ -207,7 +235,7 @@ func outcomeHint(e *outcomeError) string {
 	case e.outcome == "rate-limited":
 		return "try again later; the conversation is kept"
 	case e.outcome == "limit":
-		return "the next message goes on where this one ended; --max-turns and the args of the team set the limits"
+		return "the next message goes on where this one ended; --max-turns and max_turns of the team set the limit of turns, args of the team that of the budget"
 	}
 	return ""
 }

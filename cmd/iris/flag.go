@@ -29,6 +29,10 @@ func (o *jsonOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 }
 
+func (o *jsonOptions) addLineFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
+}
+
 func (o *jsonOptions) addListFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 }
@@ -50,13 +54,9 @@ func newFlag(word string, set func(text string) error) flagValue {
 	return flagValue{word, set, new(string)}
 }
 
-// textVar declares a flag with a text.
+// textVar declares a flag with a text, which may be empty.
 func textVar(f *pflag.FlagSet, value *string, name, word, usage string) {
-	f.Var(textFlag(value, word), name, usage)
-}
-
-func textFlag(value *string, word string) flagValue {
-	return newFlag(word, func(text string) error { *value = text; return nil })
+	f.Var(newFlag(word, func(text string) error { *value = text; return nil }), name, usage)
 }
 
 // textsFlag is a list of texts; each use of the flag adds one.

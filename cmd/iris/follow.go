@@ -69,14 +69,15 @@ func (g *globals) redial(ctx context.Context, reach time.Duration, losses int) (
 }
 
 // call makes one call that waits for no turn. If the daemon is just ending, it
-// repeats an idempotent call.
+// repeats an idempotent call. A daemon that does not answer is an error: soon if it
+// hangs, after patience if it has answered the hello, since its disk may be slow.
 func (g *globals) call(ctx context.Context, method string, params, result any) error {
 	first := true
 	return g.follow(ctx, 0, func(c *ipc.Client) error {
-		c.Patience = patience
+		c.Patience, c.HelloPatience = patience, ipc.HungAfter
 		err := c.Call(ctx, method, params, result)
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
-			return ipc.Errorf(ipc.CodeDaemon, "the daemon, pid %d, does not answer", c.Daemon().PID)
+			return hung(c.Daemon().PID)
 		}
 		return err
 	}, func(err error) bool {

@@ -15,7 +15,7 @@ import (
 // printHelp explains a command on one screen: its purpose, its usage, and where the
 // manual is. The screen has only the first paragraph of a text, and the texts of
 // flags up to a semicolon.
-func printHelp(cmd *cobra.Command, _ []string) {
+func printHelp(cmd *cobra.Command) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nUsage: %s\n", firstParagraph(cmd.Long), cmd.UseLine())
 	if cmd.HasExample() {
@@ -28,7 +28,8 @@ func printHelp(cmd *cobra.Command, _ []string) {
 	}
 	help := strings.TrimSpace("iris help " + strings.Join(path(cmd), " "))
 	fmt.Fprintf(&b, "\nSee %s(1), which %q opens.\n", pageName(cmd), help)
-	io.WriteString(cmd.OutOrStdout(), b.String())
+	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
+	return err
 }
 
 // briefCommands lists the subcommands of a command; of the root, only the most used

@@ -14,7 +14,7 @@ func help(cmd *cobra.Command) string {
 	var buf bytes.Buffer
 	cmd.InitDefaultHelpFlag()
 	cmd.SetOut(&buf)
-	printHelp(cmd, nil)
+	printHelp(cmd)
 	return buf.String()
 }
 

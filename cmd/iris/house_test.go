@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"os"
 	"os/exec"
 	"testing"
 )
@@ -15,21 +13,4 @@ func irisPath(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// needs returns the first of some programs of the system's. Where one is missing the
-// test is skipped; it fails where the real Claude Code is required, and so are they.
-func needs(t *testing.T, programs ...string) (first string) {
-	t.Helper()
-	for _, p := range programs {
-		path, err := exec.LookPath(p)
-		if err != nil && os.Getenv("IRIS_REQUIRE_CLAUDE") != "" {
-			t.Fatalf("%s is not installed", p)
-		}
-		if err != nil {
-			t.Skipf("SKIPPED: install %s to run this", p)
-		}
-		first = cmp.Or(first, path)
-	}
-	return first
 }

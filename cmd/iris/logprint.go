@@ -28,15 +28,17 @@ type logPrinter struct {
 	tools map[string]string // names of the tools without a result yet, by the id of the call
 	blank bool              // something has been printed
 
-	keep  int      // how many of the first entries are printed; -1 for all
-	first bool     // the entries that were there at first are read
-	kept  [][]byte // the last of those entries
+	keep    int      // how many of the first entries are printed; -1 for all
+	first   bool     // the entries that were there at first are read
+	kept    [][]byte // the last of those entries
+	count   int      // how many there were
+	unnamed int      // the last of them that is the result of a tool whose call was not read
 }
 
 func newLogPrinter(out *terminal.Printer, o *logsOptions) *logPrinter {
 	p := &logPrinter{out: out, raw: o.raw, keep: -1, tools: map[string]string{}}
 	if !o.all {
-		p.keep = int(min(o.tail, 1<<30))
+		p.keep = int(min(o.limit, 1<<30))
 	}
 	return p
 }
@@ -67,12 +69,23 @@ func (p *logPrinter) print(b []byte) error {
 		_, err := p.out.Write(b)
 		return err
 	}
+	p.count++
 	p.kept = append(p.kept, bytes.Clone(b))
 	if len(p.kept) > 2*p.keep {
 		p.kept = p.kept[len(p.kept)-p.keep:]
 	}
 	return nil
 }
+
+// begin forgets the first entries: they are read again, from an earlier one.
+func (p *logPrinter) begin() {
+	p.part = transcript.Part{Since: p.part.Since, Until: p.part.Until}
+	p.kept, p.count, p.unnamed, p.blank = nil, 0, 0, false
+	clear(p.tools)
+}
+
+// enough reports whether no entry before the first ones matters.
+func (p *logPrinter) enough() bool { return p.count >= p.keep && p.unnamed <= p.count-p.keep }
 
 // flush writes everything printed so far.
 func (p *logPrinter) flush() error {
@@ -116,6 +129,7 @@ func (p *logPrinter) text(e *transcript.Entry) []byte {
 func (p *logPrinter) toolOf(call string) string {
 	tool, ok := p.tools[call]
 	if !ok {
+		p.unnamed = p.count + 1
 		return "a tool"
 	}
 	delete(p.tools, call)

@@ -29,13 +29,17 @@ type logsOptions struct {
 	*globals
 	follow bool
 	raw    bool
-	tail   uint64
-	all    bool // --tail was not given
+	since  moment
+	limit  uint64
+	all    bool // --limit was not given
 }
 
 func (o *logsOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with new entries")
-	f.VarP(numberFlag(&o.tail), "tail", "n", "only the last NUMBER entries; with --raw, lines")
+	f.Var(&o.since, "since", "only entries since then: 90m, 7d; or 2026-11-23, or 2026-11-23T18:00:00Z")
+	f.VarP(numberFlag(&o.limit), "limit", "n", "only the last NUMBER entries; with --raw, lines")
+	f.Var(numberFlag(&o.limit), "tail", "as --limit")
+	f.MarkHidden("tail")
 	f.BoolVar(&o.raw, "raw", false, "print Claude Code's own lines, one JSON object each")
 }
 
@@ -47,7 +51,7 @@ func newLogsCmd(g *globals) *cobra.Command {
 		SuggestFor: []string{"transcript", "log", "tail"},
 		Long: `Print the transcript that Claude Code keeps of a session, as text: the time, the
 speaker (you, the agent, or a tool with its input) and the words. With the id of
-a message only its turn is printed.
+a message, or the first 4 characters or more of one, only its turn is printed.
 
 Thinking is left out, and only the beginning of a tool's result is shown; --raw
 prints all lines as they are in the file. TEAM alone stands for the main session
@@ -75,7 +79,7 @@ EXIT STATUS
 			return append(names, ids...), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			opts.all = !cmd.Flags().Changed("tail")
+			opts.all = !cmd.Flags().Changed("limit") && !cmd.Flags().Changed("tail")
 			return runs(&opts, runLogs)(cmd, args)
 		},
 	}, opts.addFlags)
@@ -93,7 +97,7 @@ func runLogs(ctx context.Context, opts *logsOptions, args []string, s streams) e
 	if opts.raw {
 		out = terminal.NewJSONPrinter(s.out)
 	}
-	l := logReader{where: &t, stderr: s.err, out: newLogPrinter(out, opts)}
+	l := logReader{where: &t, since: opts.since.at(time.Now()), stderr: s.err, out: newLogPrinter(out, opts)}
 	defer l.file.Close()
 	run := func(ctx context.Context) error { return l.run(ctx, opts, which) }
 	if opts.follow {
@@ -114,14 +118,15 @@ func (o *logsOptions) locateSoon(ctx context.Context, arg string) (which ipc.Mes
 	}
 }
 
-// locate finds the transcript that arg names. An arg that is no message's id is a
-// team.
+// locate finds the transcript that arg names: a message by its whole id, else a team,
+// else a message by the beginning of its id.
 func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, ipc.Transcript, error) {
-	if isMessageID(arg) {
-		which := ipc.MessageRef{ID: arg}
-		t, err := o.verbs().Locate(ctx, which)
+	message := ipc.MessageRef{ID: lowerID(arg)}
+	_, whole := ipc.ParseID(message.ID)
+	if whole {
+		t, err := o.verbs().Locate(ctx, message)
 		if reasonOf(err) != "no-such-message" {
-			return which, t, err
+			return message, t, err
 		}
 	}
 	team, session, err := parseTarget(arg)
@@ -130,17 +135,21 @@ func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, i
 	}
 	which := ipc.MessageRef{Team: team, Session: session}
 	t, err := o.verbs().Locate(ctx, which)
-	err = orDirectory(team, err)
-	if reasonOf(err) == "no-such-team" && isMessageID(arg) {
-		err = ipc.Errorf(ipc.CodeNotFound, "no message and no team %q", arg)
+	switch {
+	case reasonOf(err) != "no-such-team":
+		return which, t, err
+	case whole:
+		return which, t, ipc.Errorf(ipc.CodeNotFound, "no message and no team %q", arg)
 	}
-	return which, t, err
-}
-
-// isMessageID reports whether s has the form of an id.
-func isMessageID(s string) bool {
-	const letters = "0123456789abcdefghjkmnpqrstvwxyz"
-	return len(s) == 16 && strings.Trim(s, letters) == ""
+	id, unfound := o.messageID(ctx, message)
+	if unfound != nil {
+		return which, t, unfound
+	}
+	message.ID = id
+	if t, unfound = o.verbs().Locate(ctx, message); reasonOf(unfound) == "no-such-message" {
+		return which, t, orDirectory(team, err)
+	}
+	return message, t, unfound
 }
 
 // missing says why there is nothing to show; nil if --follow may wait for it.
@@ -165,6 +174,7 @@ func (o *logsOptions) missing(t *ipc.Transcript, id string) error {
 // A logReader reads the transcript of a conversation, even if its file changes.
 type logReader struct {
 	where  *ipc.Transcript
+	since  time.Time // of the first entry to print
 	stderr io.Writer
 	file   transcript.Reader
 	out    *logPrinter
@@ -200,6 +210,9 @@ func (l *logReader) run(ctx context.Context, opts *logsOptions, which ipc.Messag
 func (l *logReader) drain() error {
 	l.file.Aim(l.where.Path)
 	l.out.part.Since, l.out.part.Until = l.where.Since, l.where.Until
+	if begin := l.where.Since; begin == nil || begin.Before(l.since) {
+		l.out.part.Since = ipc.Moment(l.since)
+	}
 	replaced, err := l.file.Open()
 	if err != nil {
 		return ipc.Errorf(ipc.CodeFailed, "read the transcript: %s", err)
@@ -207,23 +220,83 @@ func (l *logReader) drain() error {
 	if replaced {
 		l.out.again()
 	}
+	if !l.out.first {
+		err = l.readEnd()
+	} else {
+		err = l.read(l.out.record)
+	}
+	if err != nil {
+		return err
+	}
+	return l.out.flush()
+}
+
+// read calls f with the new lines, until f returns io.EOF.
+func (l *logReader) read(f func(line []byte) error) error {
 	for {
 		line, err := l.file.Next()
-		if errors.Is(err, io.EOF) {
-			return l.out.flush()
-		}
 		var long *transcript.LongLineError
-		if errors.As(err, &long) {
+		switch {
+		case errors.As(err, &long):
 			say(l.stderr, "%s", err)
 			continue
+		case err == nil:
+			err = f(line)
+		case !errors.Is(err, io.EOF):
+			err = ipc.Errorf(ipc.CodeFailed, "read the transcript: %s", err)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
 		if err != nil {
-			return ipc.Errorf(ipc.CodeFailed, "read the transcript: %s", err)
-		}
-		if err := l.out.record(line); err != nil {
 			return err
 		}
 	}
+}
+
+// firstTail is how much of the end of a transcript is read first. If that is not enough, it
+// is four times as much, and so on.
+const firstTail = 256 << 10
+
+// readEnd reads the wanted entries that are there at first, from as near the end as they
+// allow: a transcript may have hundreds of megabytes.
+func (l *logReader) readEnd() error {
+	since := l.out.part.Since
+	if l.out.keep < 0 && since == nil {
+		return l.read(l.out.record)
+	}
+	for n := int64(firstTail); ; n *= 4 {
+		whole, err := l.file.Tail(n)
+		if err == nil && !whole && since != nil {
+			if whole, err = l.beginsBefore(*since); err == nil {
+				_, err = l.file.Tail(n)
+			}
+		}
+		switch {
+		case err != nil:
+			return ipc.Errorf(ipc.CodeFailed, "read the transcript: %s", err)
+		case l.out.keep < 0 && !whole:
+			continue
+		}
+		l.out.begin()
+		if err := l.read(l.out.record); err != nil || whole || l.out.enough() {
+			return err
+		}
+	}
+}
+
+// beginsBefore reports whether the next record with a time is from before a time. Records
+// may be out of order, but not by a minute.
+func (l *logReader) beginsBefore(since time.Time) (before bool, err error) {
+	err = l.read(func(line []byte) error {
+		r, _ := transcript.Parse(line)
+		if r.At.IsZero() {
+			return nil
+		}
+		before = r.At.Before(since.Add(-time.Minute))
+		return io.EOF
+	})
+	return before, err
 }
 
 // over reports whether the followed message has ended, and its turn is in the file.

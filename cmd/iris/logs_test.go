@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -173,4 +175,65 @@ func FuzzTranscript(f *testing.F) {
 			t.Errorf("%q became %q", line, buf.String())
 		}
 	})
+}
+
+// longTranscript is a transcript of some megabytes: prompts, answers, and the calls of tools
+// whose results come at once or much later.
+func longTranscript(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	line := func(format string, args ...any) {
+		at = at.Add(time.Second)
+		fmt.Fprintf(&b, format+"\n", append([]any{at.Format(time.RFC3339Nano)}, args...)...)
+	}
+	for i := range 3000 {
+		line(`{"type":"user","timestamp":%q,"message":{"content":"prompt %d"}}`, i)
+		line(`{"type":"assistant","timestamp":%q,"message":{"content":[{"type":"tool_use","id":"c%d","name":"Tool%d","input":{}}]}}`, i, i)
+		if i%1000 == 0 {
+			line(`{"type":"assistant","timestamp":%q,"message":{"content":[{"type":"tool_use","id":"far","name":"Far%d","input":{}}]}}`, i)
+		}
+		line(`{"type":"user","timestamp":%q,"message":{"content":[{"type":"tool_result","tool_use_id":"c%d","content":"done"}]}}`, i)
+		if i%1000 == 999 {
+			line(`{"type":"user","timestamp":%q,"message":{"content":[{"type":"tool_result","tool_use_id":"far","content":"done"}]}}`)
+		}
+		line(`{"type":"assistant","timestamp":%q,"message":{"content":[{"type":"text","text":"%s"}]}}`, strings.Repeat("word ", 100))
+	}
+	path := filepath.Join(t.TempDir(), "long.jsonl")
+	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Reading from near the end gives what reading everything gives.
+func TestEndOfALongTranscript(t *testing.T) {
+	path := longTranscript(t)
+	last := time.Date(2026, 11, 25, 12, 0, 12006, 0, time.UTC)
+	for _, c := range []struct {
+		limit int
+		since time.Duration // before the last record; 0 for all
+	}{{1, 0}, {20, 0}, {1000, 0}, {5000, 0}, {50000, 0}, {-1, time.Minute}, {-1, time.Hour}, {-1, 100 * time.Hour}, {20, time.Minute}, {500, time.Minute}} {
+		print := func(read func(*logReader) error) string {
+			var buf bytes.Buffer
+			opts := &logsOptions{all: c.limit < 0, limit: uint64(max(0, c.limit))}
+			l := logReader{out: newLogPrinter(terminal.NewPrinter(&buf, false), opts), stderr: io.Discard}
+			if c.since > 0 {
+				since := last.Add(-c.since)
+				l.out.part.Since = &since
+			}
+			l.file.Aim(path)
+			defer l.file.Close()
+			_, err := l.file.Open()
+			if err = cmp.Or(err, read(&l), l.out.flush()); err != nil {
+				t.Fatal(err)
+			}
+			return buf.String()
+		}
+		got := print((*logReader).readEnd)
+		want := print(func(l *logReader) error { return l.read(l.out.record) })
+		if got != want {
+			t.Errorf("%+v: got %d bytes of text, want %d", c, len(got), len(want))
+		}
+	}
 }

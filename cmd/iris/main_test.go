@@ -18,6 +18,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"iris/config/sys/systest"
+	"iris/ipc"
 	"iris/pool/claude/claudetest"
 )
 
@@ -34,18 +36,23 @@ func TestMain(m *testing.M) {
 	startTimeout, reachTimeout, askLimit = longEnough, longEnough, longEnough
 	completionLimit, whoseLimit = longEnough, longEnough
 	longestPause = 50 * time.Millisecond
-	for limit, name := range map[*time.Duration]string{&lateBy: "LATE", &beginsBy: "BEGINS", &quietStop: "QUIET", &askLimit: "ASK"} {
+	for limit, name := range map[*time.Duration]string{&lateBy: "LATE", &beginsBy: "BEGINS", &quietStop: "QUIET", &askLimit: "ASK", &ipc.HungAfter: "HUNG"} {
 		if d, err := time.ParseDuration(os.Getenv("IRIS_TEST_" + name)); err == nil {
 			*limit = d // as a script wants it
 		}
 	}
 	flag.Set("test.parallel", "6") // they wait for processes more than they compute; -parallel says otherwise
-	testscript.Main(m, map[string]func(){
+	commands := map[string]func(){
 		"iris":             truthful,
 		"fakeclaude":       claudetest.Main,
 		"fakeclaude-child": claudetest.Main,
 		"exits":            exits,
-	})
+		"terminal":         onTty,
+	}
+	if commands[filepath.Base(os.Args[0])] == nil {
+		systest.Begin()
+	}
+	testscript.Main(m, commands)
 }
 
 // truthful is main, but for a status that the help of the command does not list,
@@ -134,6 +141,7 @@ func exits() {
 }
 
 func TestScripts(t *testing.T) {
+	systest.Needs(t, "sh", "grep", "sed", "cmp", "find", "xargs") // what a script needs beyond, it says
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",

@@ -41,7 +41,7 @@ func openManual(cmd *cobra.Command, stdout io.Writer) bool {
 }
 
 // printManual prints the page of a command as plain text.
-func printManual(w io.Writer, cmd *cobra.Command) {
+func printManual(w io.Writer, cmd *cobra.Command) error {
 	text, sections := splitLong(cmd.Long)
 	if !cmd.HasParent() {
 		sections += "\n\n" + rootSections
@@ -57,7 +57,8 @@ func printManual(w io.Writer, cmd *cobra.Command) {
 	if sections != "" {
 		fmt.Fprintf(&b, "\n%s\n", sections)
 	}
-	io.WriteString(w, b.String())
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 func pageName(cmd *cobra.Command) string {
@@ -176,7 +177,8 @@ FILES
   ~/.local/state/iris/spool/      what agents write
   ~/.local/state/iris/journal     messages, answers and sessions
   /run/user/UID/iris/iris.sock    the daemon's socket, or else
-  ~/.local/state/iris/run/iris.sock`
+  ~/.local/state/iris/run/iris.sock
+  ~/.local/state/iris/daemon.lock the daemon's lock, with the path of its socket`
 
 // manDate is fixed, so that the pages only change when their text does.
 const manDate = "2026-11-23"

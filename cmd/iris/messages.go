@@ -39,7 +39,7 @@ func (o *messagesOptions) addFlags(f *pflag.FlagSet) {
 	o.limit = 50
 	f.Var(wordsFlag(&o.states, messageStates), "state", "only messages in these states: queued,running")
 	f.Var(&o.since, "since", "only messages accepted since then: 90m, 7d; or 2026-11-23, or 2026-11-23T18:00:00Z")
-	f.Var(numberFlag(&o.limit), "limit", "at most this many, by default 50; 0 for all")
+	f.VarP(numberFlag(&o.limit), "limit", "n", "at most this many, by default 50; 0 for all")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print ids only, as other commands take them")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }

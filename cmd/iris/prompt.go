@@ -145,11 +145,14 @@ func (p *prompter) ask(a *ipc.Approval) {
 			p.unanswered(a, err)
 			return
 		}
-		_, err = p.globals.decide(context.Background(), d)
-		if err != nil {
+		decided, err := p.globals.decide(context.Background(), d)
+		switch {
+		case err != nil:
 			report(p.out, err)
+		case d.Always:
+			say(p.out, "%s", alwaysText(&decided))
 		}
-		again = reasonOf(err) == "bad-answer"
+		again = reasonOf(err) == "bad-answer" || reasonOf(err) == "not-offered"
 	}
 }
 
@@ -157,7 +160,11 @@ func (p *prompter) ask(a *ipc.Approval) {
 // empty answer to a question denies the tool.
 func (p *prompter) answer(a *ipc.Approval) (ipc.Decide, error) {
 	if len(a.Questions) == 0 {
-		line, err := p.prompt(a.ID, "allow? [y/N/why] ")
+		choices := "y/N/why"
+		if len(a.Always) > 0 {
+			choices = "y/N/always/why"
+		}
+		line, err := p.prompt(a.ID, "allow? ["+choices+"] ")
 		return decision(a.ID, line), err
 	}
 	d := ipc.Decide{ID: a.ID, Allow: true}
@@ -194,12 +201,14 @@ func (p *prompter) prompt(id, words string) (string, error) {
 	return p.in.Line(func() error { return p.still(id) })
 }
 
-// decision interprets an answer. Only a plain yes allows.
+// decision interprets an answer. Only a plain yes or always allows.
 func decision(id, line string) ipc.Decide {
 	d := ipc.Decide{ID: id}
 	switch line = strings.TrimSpace(line); strings.ToLower(line) {
 	case "y", "yes":
 		d.Allow = true
+	case "a", "always":
+		d.Allow, d.Always = true, true
 	case "", "n", "no":
 	default:
 		d.Reason = strings.ToValidUTF8(line, "\uFFFD")

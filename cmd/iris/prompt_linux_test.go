@@ -51,7 +51,7 @@ func (x *dialog) more(d time.Duration) string {
 
 func (x *dialog) exit() int { code, _ := x.ends(); return code }
 
-const question = "allow? [y/N/why] "
+const question = "/why] " // the end of it
 
 func TestPersonAtATerminalIsAsked(t *testing.T) {
 	t.Parallel()
@@ -74,6 +74,28 @@ func TestPersonAtATerminalIsAsked(t *testing.T) {
 	})
 }
 
+// Always is an answer where the agent offers something, and asks again elsewhere.
+func TestPersonAtATerminalAllowsForGood(t *testing.T) {
+	t.Parallel()
+	d := decidingFake(t, "")
+	x := d.dialog("send", "api", "ask:Bash:{} Write:{}")
+	x.until("always:")
+	x.until("allow? [y/N/always/why] ")
+	x.types("always\n")
+	x.until("iris: until it ends, the agent of team api may use without asking: Bash\r\n")
+	x.until("allow? [y/N/why] ")
+	x.types("a\n")
+	x.until("(Write): the agent offers nothing to allow from now on")
+	x.until("allow? [y/N/why] ")
+	x.types("n\n")
+	if code := x.exit(); code != 9 || x.out.String() != "allowed: {}\nthe user has denied this\n" {
+		t.Errorf("status %d, %q", code, x.out.String())
+	}
+	if out := d.run("send", "-n", "api", d.call); out != d.allowed+"\n" {
+		t.Errorf("it is asked for again, and answers %q", out)
+	}
+}
+
 // The question and the text that comes as it is written share a terminal.
 func TestQuestionAmongStreamedText(t *testing.T) {
 	t.Parallel()
@@ -94,6 +116,7 @@ func TestQuestionAmongStreamedText(t *testing.T) {
 func TestOnlyAPlainYesAllows(t *testing.T) {
 	for line, want := range map[string]ipc.Decide{
 		"y\n": {Allow: true}, " YES \n": {Allow: true}, "\n": {}, "n\n": {}, "No\n": {}, "yes, but not there\n": {Reason: "yes, but not there"},
+		"a\n": {Allow: true, Always: true}, "Always\n": {Allow: true, Always: true}, "always this\n": {Reason: "always this"},
 		"y\xff\n": {Reason: "y\uFFFD"}, "yy\n": {Reason: "yy"},
 	} {
 		if got := decision("", line); !reflect.DeepEqual(got, want) {
@@ -195,7 +218,7 @@ func TestQuestionIsNeutralised(t *testing.T) {
 	if strings.ContainsAny(shown, "\x1b\x07\u202e\u009b") || !strings.Contains(shown, "\r\n  | allow? [y/N/why] y") || strings.Contains(strings.ReplaceAll(shown, "\r\n", ""), "\r") {
 		t.Errorf("shown %q", shown)
 	}
-	x.until("\r\n" + question)
+	x.until("\r\nallow? [y/N/always/why] ")
 	x.types("\n")
 	x.exit()
 }

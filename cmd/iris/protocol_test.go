@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"iris/config/sys/systest"
 	"iris/ipc"
 )
 
@@ -35,6 +36,7 @@ var methodTexts = map[string]string{
 	ipc.MethodApprovals: "Returns the tool calls that wait for a decision.",
 	ipc.MethodDecide:    "Allows or denies a tool call that waits. A tool call that asks questions is allowed by answering them.",
 	ipc.MethodCaller:    "Returns who the daemon takes the caller for: a person or program, or a tool of an agent.",
+	ipc.MethodFind:      "Returns the id of a message from its beginning, or of the newest message. The calls that take an id and no MessageRef need all of it.",
 	ipc.MethodShow:      "Returns the whole record of one message, without its text and answer.",
 	ipc.MethodUsage:     "Returns sums of the messages, tokens and costs on record.",
 	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn. The agent and its conversation stay.",
@@ -51,9 +53,10 @@ var methodTexts = map[string]string{
 	ipc.MethodSessions:  "Returns the conversations on record.",
 	ipc.MethodReset:     "Forgets a conversation: the next message begins a new one.",
 	ipc.MethodRewind:    "Takes back the last turns of a conversation. Their changes to files stay.",
+	ipc.MethodMove:      "Gives all conversations of one team, or of a directory that has become one, to another. Idle agents of the first are stopped.",
 	ipc.MethodLocate:    "Returns where Claude Code keeps the transcript of a conversation or message.",
 	ipc.MethodExamine:   "Returns what the daemon finds of each team: its directory, its program and its login.",
-	ipc.MethodEnv:       "Returns the environment of a team's agents, with secrets masked.",
+	ipc.MethodEnv:       "Returns the environment of a team's agents, with secrets masked unless reveal is set.",
 	ipc.MethodReload:    "Reads the configuration again. A bad one is refused, and the old one stays.",
 	ipc.MethodStop:      "Stops the daemon and answers when its agents are gone.",
 	ipc.MethodReplace:   "Replaces the daemon's program in place. Agents, turns and waiting messages go on.",
@@ -353,7 +356,7 @@ func wireType(e ast.Expr) (kind string, types []string) {
 // "..." stands for anything.
 func TestProtocolPageIsTrue(t *testing.T) {
 	t.Parallel()
-	needs(t, "socat", "jq", "bash")
+	systest.Needs(t, "socat", "jq", "bash")
 	h := newHouse(t, irisPath(t), "")
 	var script, want strings.Builder
 	for line := range strings.Lines(socatSession) {

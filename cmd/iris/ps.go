@@ -182,12 +182,7 @@ func tilde(path, home string) string {
 
 // printNames writes one TEAM[@SESSION] a line.
 func printNames(w io.Writer, ps []ipc.Process) error {
-	for _, p := range ps {
-		if _, err := fmt.Fprintln(w, terminal.Escape(name(p.Team, p.Session))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return printEach(w, ps, func(p *ipc.Process) string { return name(p.Team, p.Session) })
 }
 
 // orEmpty makes a missing list an empty one, so that it is [] in JSON.
@@ -286,7 +281,9 @@ func (o *psOptions) watchOn(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	o.globals = o.running()
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	o.stderr = func() io.Writer { return io.Discard } // the page says what is wrong
+	o.leaveQuit()                                     // the terminal's first screen must come back
+	ctx, stop := signal.NotifyContext(ctx, heeded(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)...)
 	defer stop()
 	terminal.Watch(ctx, stdout.(*os.File), watchEvery, first, func() string {
 		page, err := o.page(ctx, terminal.Width(stdout, terminal.Columns))

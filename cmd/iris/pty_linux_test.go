@@ -40,22 +40,20 @@ const (
 // openPty returns both ends of a new terminal.
 func openPty(t *testing.T) (pty, tty *os.File) {
 	t.Helper()
-	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd := int(pty.Fd())
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		tty, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
+	pty, tty, err := newPty()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pty, tty
+}
+
+// unlockPty makes the other end of a terminal usable and returns its path.
+func unlockPty(fd int) (string, error) {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	return "/dev/pts/" + strconv.Itoa(n), err
 }
 
 // onTerminal starts a command on a terminal of that size, which it controls.

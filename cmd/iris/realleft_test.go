@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"iris/config/sys/systest"
 	"iris/ipc"
 )
 
@@ -117,7 +118,7 @@ func TestRealAgentKilledWithItsDaemonIsUnknown(t *testing.T) {
 
 // A message that its agent has not read when the daemon dies is run by that
 // agent, or by another one when that is dead. The agents are stopped, so that
-// they do not read.
+// they do not read, until the daemon dies.
 func TestRealUnreadMessageIsRunOnce(t *testing.T) {
 	t.Parallel()
 	k := newKilling(t, "", "t0", "t1")
@@ -139,9 +140,11 @@ func TestRealUnreadMessageIsRunOnce(t *testing.T) {
 		return st.Journal.Running == 2
 	})
 	k.until("the lines in their pipes", func() bool { return lineWaits(t, pids["t0"]) && lineWaits(t, pids["t1"]) })
-	k.kill()
-	syscall.Kill(pids["t0"], syscall.SIGCONT)
+	for _, pid := range k.daemons() {
+		k.stopProcess(pid) // it does not see the agent die
+	}
 	syscall.Kill(pids["t1"], syscall.SIGKILL)
+	k.kill() // this continues the other agent
 	k.next()
 	k.settled(read, unread)
 	k.remembered("", "t0", "t1")
@@ -202,11 +205,12 @@ func lineWaits(t *testing.T, pid int) bool {
 // The disk is full from the middle of a turn on. Room for the answer was reserved
 // before; the room reserved at the agent's start is used up.
 func TestRealAnswerFindsItsRoomOnAFullDisk(t *testing.T) {
+	systest.NeedsRoot(t) // to mount
 	t.Parallel()
 	k := newKilling(t, "", "t0")
 	state := filepath.Join(k.dir, "state")
 	if err := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=16m,mode=700"); err != nil {
-		t.Skipf("SKIPPED: no small disk can be mounted: %v", err)
+		t.Skipf("SKIPPED: needs a small disk that can be mounted: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(state, unix.MNT_DETACH) })
 	k.open()
@@ -257,10 +261,7 @@ func fillDisk(path string) error {
 // short, and strace holds it there until the daemon is dead and the limit gone.
 func TestRealHalfWrittenLineAtTheKill(t *testing.T) {
 	t.Parallel()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("SKIPPED: ", err)
-	}
+	strace := systest.Needs(t, "strace")
 	k := newKilling(t, "", "t0")
 	k.open()
 	// The limit is one of all files of the agent, and its transcript is written by

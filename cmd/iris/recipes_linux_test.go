@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"iris/cmd/iris/internal/systemd"
+	"iris/config/sys/systest"
 	"iris/pool/claude/claudetest"
 )
 
@@ -213,6 +214,7 @@ func TestCronJobThatSkips(t *testing.T) {
 }
 
 func TestCronPipelineFailsLoudly(t *testing.T) {
+	systest.Needs(t, "git")
 	t.Parallel()
 	h := newCronHouse(t)
 	mail, status := h.cron("review")
@@ -295,7 +297,7 @@ func TestSystemdTakesTheTimerOfTheRecipes(t *testing.T) {
 	if len(paths) != 4 {
 		t.Errorf("got %q", paths)
 	}
-	cmd := exec.Command(needs(t, "systemd-analyze"), append([]string{"--user", "verify"}, paths...)...)
+	cmd := exec.Command(systest.Needs(t, "systemd-analyze"), append([]string{"--user", "verify"}, paths...)...)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -304,10 +306,8 @@ func TestSystemdTakesTheTimerOfTheRecipes(t *testing.T) {
 // The real cron runs a job of the recipes. It sees a crontab, a mail program and
 // nothing else of the machine's, in mounts of its own: that takes root.
 func TestRealCronRunsAJob(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: cron with a crontab of its own takes root")
-	}
-	cron := needs(t, "cron")
+	systest.NeedsRoot(t)
+	cron := systest.Needs(t, "cron", "unshare")
 	t.Parallel()
 	h := newCronHouse(t)
 	h.write("tabs/root", 0o600, "HOME="+h.dir+"\nMAILTO=root\n"+

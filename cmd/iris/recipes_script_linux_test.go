@@ -11,13 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"iris/config/sys/systest"
 	"iris/pool/claude/claudetest"
 )
 
 // The script that anybody may paste works as it is.
 func TestScriptOfTheRecipes(t *testing.T) {
 	t.Parallel()
-	needs(t, "jq")
+	systest.Needs(t, "bash", "jq")
 	text := recipes(t, "A SCRIPT")[0]
 	if n := strings.Count(text, "\n"); n > 32 { // 30 of the script, and the lines around it
 		t.Errorf("it has %d lines", n)
@@ -82,7 +83,7 @@ func TestRecipesCanBePasted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(needs(t, "man"), page)
+	cmd := exec.Command(systest.Needs(t, "man", "groff"), page)
 	cmd.Env = append(os.Environ(), "MANWIDTH=80", "MANPAGER=cat", "LC_ALL=C.UTF-8", "GROFF_NO_SGR=1")
 	shown := run(t, cmd)
 	for _, heading := range []string{"A SCRIPT", "CRON", "SYSTEMD"} {

@@ -21,6 +21,9 @@ func TestReplacedDaemonKeepsItsAgentsWarm(t *testing.T) {
 	i.ask("echo", "three")
 	before, events := i.ps(), mustTell[ipc.EventList](i, ipc.MethodEvents, ipc.EventQuery{})
 	i.mustReplace()
+	if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", i.status().PID)); err != nil || string(comm) != "iris\n" {
+		t.Errorf("its process is called %q: %v", comm, err)
+	}
 	after := i.ps()
 	if len(after) != 3 {
 		t.Fatalf("got %v", after)

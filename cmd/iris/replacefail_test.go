@@ -50,11 +50,11 @@ func (i *inn) endsWith(pid int, open func(), id, word string) {
 func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 	t.Parallel()
 	for name, program := range map[string]string{
-		"gone":    `rm "$0"; echo handover 1`,
 		"broken":  `[ $TRY = 1 ] && echo handover 1 && exit; exit 1`,
 		"killed":  `[ $TRY = 1 ] && echo handover 1 && exit; kill -9 $$`,
 		"refuses": `[ $TRY = 1 ] && echo handover 1 && exit; exec IRIS daemon --max-processes none`,
-		"late":    `[ $TRY = 1 ] && echo handover 1 && exit; export I"RIS_SOCKET=$0"; exec IRIS "$@"`, // when it has the agents
+		"late": `[ $TRY = 1 ] && echo handover 1 && exit; exec 9<>"$XDG_STATE_HOME/iris/journal"; flock 9
+			(until test -e GATE; do sleep 0.05; done) & exec 9>&-; exec IRIS "$@"`, // when it has the agents
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +64,7 @@ func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 			id := i.submit("a", "slow:10:@"+gate)
 			i.awaitBegun("slow:10:@" + gate)
 			pid := i.status().PID
-			_, err := tell[struct{}](i, ipc.MethodReplace, ipc.Restart{Program: i.script(strings.ReplaceAll(program, "IRIS", i.iris))})
+			_, err := tell[struct{}](i, ipc.MethodReplace, ipc.Restart{Program: i.script(strings.NewReplacer("IRIS", i.iris, "GATE", gate).Replace(program))})
 			if !lost(err) {
 				t.Errorf("got %v", err)
 			}
@@ -73,6 +73,35 @@ func TestProgramThatFailsAfterItsTrialCostsNoTurn(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 		})
+	}
+}
+
+// What is put in the place of a program after its trial was not tried, and does not run.
+func TestProgramThatWasTriedIsTheOneThatRuns(t *testing.T) {
+	t.Parallel()
+	i := newInn(t, "", "a")
+	i.ask("a", "echo:one")
+	pid := i.status().PID
+	other := i.script("exit 1")
+	program := i.script(`[ $TRY = 1 ] && mv ` + other + ` "$PROGRAM"; exec ` + i.iris + ` "$@"`)
+	text, err := os.ReadFile(program)
+	if err == nil {
+		err = writeProgram(program, strings.ReplaceAll(string(text), "$PROGRAM", program), 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tell[struct{}](i, ipc.MethodReplace, ipc.Restart{Program: program}); !lost(err) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(other); err == nil {
+		t.Error("nothing was put in its place")
+	}
+	if st := i.status(); st.PID != pid || st.Generation != 2 {
+		t.Errorf("got pid %d, generation %d, want %d and 2", st.PID, st.Generation, pid)
+	}
+	if got := i.ask("a", "count"); got != "2" {
+		t.Errorf("got %q", got)
 	}
 }
 

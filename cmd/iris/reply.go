@@ -9,6 +9,7 @@ import (
 
 	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
+	"iris/pool/claude/variables"
 )
 
 // printReply prints the answer on stdout and its notice and other remarks on stderr,
@@ -18,7 +19,7 @@ func printReply(stdout, stderr io.Writer, r *ipc.Reply, raw bool) error {
 		say(stderr, "%s", r.Notice)
 	}
 	if answers(r.Outcome) || len(r.Earlier) > 0 {
-		if err := printText(stdout, r, raw); err != nil {
+		if err := unwritten("the answer", r.ID, "result", printText(stdout, r, raw)); err != nil {
 			return err
 		}
 	}
@@ -128,7 +129,7 @@ type statusReply struct {
 func printReplyJSON(stdout io.Writer, none errorReply, reply *ipc.Reply, err error) error {
 	if err == nil {
 		ended := replyError(reply)
-		if err := terminal.JSON(stdout, statusReply{reply, status(ended)}); err != nil {
+		if err := unwritten("the answer", reply.ID, "result", terminal.JSON(stdout, statusReply{reply, status(ended)})); err != nil {
 			return err
 		}
 		return ended
@@ -142,19 +143,10 @@ func printReplyJSON(stdout io.Writer, none errorReply, reply *ipc.Reply, err err
 	case errors.As(err, &wire) && wire.Data != nil && wire.Data.ID != "":
 		none.ID = wire.Data.ID
 	}
-	if err := terminal.JSON(stdout, &none); err != nil {
+	if err := unwritten("the end", none.ID, "result", terminal.JSON(stdout, &none)); err != nil {
 		return err
 	}
 	return err
-}
-
-// credentials names the variables that an agent needs to reach its model. A name with
-// a "*" at its end stands for all names with that beginning.
-var credentials = []string{
-	"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_VERTEX_PROJECT_ID",
-	"CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_*", "CLAUDE_CONFIG_DIR",
-	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK",
-	"GOOGLE_APPLICATION_CREDENTIALS", "CLOUD_ML_REGION",
 }
 
 // credentialKeys returns the names of the credentials that environ sets, never their
@@ -163,20 +155,11 @@ func credentialKeys(environ []string) []string {
 	var keys []string
 	for _, kv := range environ {
 		key, value, _ := strings.Cut(kv, "=")
-		if value != "" && isCredential(key) {
+		if value != "" && variables.IsCredential(key) {
 			keys = append(keys, key)
 		}
 	}
 	return keys
-}
-
-func isCredential(key string) bool {
-	for _, c := range credentials {
-		if prefix, ok := strings.CutSuffix(c, "*"); key == c || ok && strings.HasPrefix(key, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 var outputWords = []string{"text", "json", "stream-json"}

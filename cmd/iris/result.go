@@ -17,29 +17,30 @@ import (
 
 type resultOptions struct {
 	*globals
-	last string
+	idOptions
 	json bool
 	raw  bool
 }
 
 func (o *resultOptions) addFlags(f *pflag.FlagSet) {
-	textVar(f, &o.last, "last", "TEAM[@SESSION]", "the last ended message of this session")
+	f.BoolVar(&o.last, "last", false, "the newest message that has ended; or that of the TEAM[@SESSION] in place of ID")
 	f.BoolVar(&o.json, "json", false, "print the whole reply as one JSON object; also when it failed")
 	f.BoolVar(&o.raw, "raw", false, "print the answer as it is; on a terminal, too")
 }
 
 func newResultCmd(g *globals) *cobra.Command {
-	opts := resultOptions{globals: g}
-	cmd := &cobra.Command{
-		Use:        "result ID | --last TEAM[@SESSION]",
+	opts := resultOptions{globals: g, idOptions: idOptions{most: 1}}
+	return withFlags(&cobra.Command{
+		Use:        "result ID | --last [TEAM[@SESSION]]",
 		Short:      "Print the answer of an ended message",
 		SuggestFor: []string{"answer", "reply", "output"},
 		Long: `Print the answer of a message that has ended, and end with the same status, as
 "iris send" would have. It does not wait: a message that waits or runs is status
 75; "iris wait" waits for it.
 
---last names a session instead and stands for its last ended message. TEAM alone
-stands for the main session of the team.
+An id may be shortened to its first 4 characters or more, as long as no other
+message on record begins with them. --last stands for the newest message that
+has ended, of all or of a session: TEAM alone is the main session of the team.
 
 JSON
   one object as "iris send --json" prints it
@@ -49,25 +50,18 @@ EXIT STATUS
 		Example: `  iris result 01m848j1qq28fxdd
   iris result --last api@review
   iris result --json --last api | jq .cost_usd`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 || (opts.last == "") != (len(args) == 1) {
-				return usagef("usage: iris result ID, or iris result --last TEAM[@SESSION]", "result needs the id of one message or --last")
-			}
-			return nil
-		},
-		ValidArgsFunction: completeMessages(g, 1, endedStates...),
+		Args:              opts.check,
+		ValidArgsFunction: opts.complete(g, endedStates...),
 		RunE:              runs(&opts, runResult),
-	}
-	opts.addFlags(cmd.Flags())
-	cmd.RegisterFlagCompletionFunc("last", completeTeams(g))
-	return cmd
+	}, opts.addFlags)
 }
 
 func runResult(ctx context.Context, opts *resultOptions, args []string, s streams) error {
-	which, err := opts.which(args)
+	refs, err := opts.refs(args)
 	if err != nil {
 		return err
 	}
+	which := refs[0]
 	reply, err := opts.verbs().Result(ctx, which)
 	err = orDirectory(which.Team, err)
 	if opts.json {
@@ -83,24 +77,28 @@ func runResult(ctx context.Context, opts *resultOptions, args []string, s stream
 	return printReply(s.out, s.err, reply, opts.raw)
 }
 
-func (o *resultOptions) which(args []string) (ipc.MessageRef, error) {
-	if len(args) == 1 {
-		return ipc.MessageRef{ID: args[0]}, nil
-	}
-	team, session, err := parseTarget(o.last)
-	return ipc.MessageRef{Team: team, Session: session}, err
+type showOptions struct {
+	jsonOptions
+	idOptions
+}
+
+func (o *showOptions) addFlags(f *pflag.FlagSet) {
+	o.idOptions.addFlags(f)
+	o.jsonOptions.addFlags(f)
 }
 
 func newShowCmd(g *globals) *cobra.Command {
-	opts := jsonOptions{globals: g}
+	opts := showOptions{jsonOptions{globals: g}, idOptions{most: 1}}
 	return withFlags(&cobra.Command{
-		Use:        "show ID",
+		Use:        "show ID | --last [TEAM[@SESSION]]",
 		Short:      "Show the history of a message",
 		SuggestFor: []string{"inspect", "describe"},
 		Long: `Show the history of a message: its states and their times, how often its turn
 began, what it cost, and where Claude Code keeps the transcript of its session.
 
 Its text and its answer are not shown; "iris result" prints the answer.
+
+` + idText + `
 
 JSON
   what "iris messages --json" prints, and session_id, dir, transcript, process
@@ -113,17 +111,21 @@ JSON
 EXIT STATUS
 0 1 2 3 4`,
 		Example: `  iris show 01m848j1qq28fxdd
-  iris show --json 01m848j1qq28fxdd | jq -r .transcript`,
-		Args:              between(1, 1, "ID"),
-		ValidArgsFunction: completeMessages(g, 1),
+  iris show --json --last api | jq -r .transcript`,
+		Args:              opts.check,
+		ValidArgsFunction: opts.complete(g),
 		RunE:              runs(&opts, runShow),
 	}, opts.addFlags)
 }
 
-func runShow(ctx context.Context, opts *jsonOptions, args []string, s streams) error {
-	m, err := opts.verbs().Show(ctx, args[0])
+func runShow(ctx context.Context, opts *showOptions, args []string, s streams) error {
+	refs, err := opts.refs(args)
 	if err != nil {
 		return err
+	}
+	m, err := opts.verbs().Show(ctx, refs[0])
+	if err != nil {
+		return orDirectory(refs[0].Team, err)
 	}
 	if opts.json {
 		return terminal.JSON(s.out, &m)

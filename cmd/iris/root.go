@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,13 +24,14 @@ type globals struct {
 
 	anyConfig bool // accept a daemon with any configuration, and a missing file
 
-	stderr func() io.Writer // for messages before a command has begun
-	args   []string         // as typed
+	stderr    func() io.Writer // for messages before a command has begun
+	args      []string         // as typed
+	leaveQuit func() bool      // undoes endAtQuit
 }
 
 func (g *globals) addFlags(f *pflag.FlagSet) {
-	textVar(f, &g.socket, "socket", "PATH", "Unix socket of the daemon; by default $IRIS_SOCKET, else in the runtime directory, else in the state directory")
-	textVar(f, &g.config, "config", "FILE", "configuration file; by default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME")
+	f.Var(filledFlag(&g.socket, "PATH", "for the usual socket"), "socket", "Unix socket of the daemon; by default $IRIS_SOCKET, else in the runtime directory, else in the state directory")
+	f.Var(filledFlag(&g.config, "FILE", "for the usual file"), "config", "configuration file; by default $IRIS_CONFIG, else iris/config.toml in $XDG_CONFIG_HOME")
 	f.BoolVar(&g.noStart, "no-start", false, "do not start a daemon when there is none")
 }
 
@@ -104,10 +106,10 @@ var commandGroups = []commandGroup{
 	}},
 }
 
-// newRootCmd builds the command tree for these arguments. If the first one names a
-// command, the others are left out: every start would pay for them.
+// newRootCmd builds the command tree for these arguments. If they name a command, the
+// others are left out: every start would pay for them.
 func newRootCmd(args ...string) *cobra.Command {
-	g := &globals{args: args}
+	g := &globals{args: args, leaveQuit: func() bool { return false }}
 	var showVersion bool
 	root := &cobra.Command{
 		Use:   "iris COMMAND",
@@ -122,8 +124,8 @@ status says what happened. "iris COMMAND -h" explains a command on one screen,
 "iris help COMMAND" opens its manual.
 
 With --json the data is one value in one line: an object, or an array for a
-list. Only messages, events, cancel and wait print an object a line, because
-their data comes piece by piece.
+list. Only messages, events, cancel, wait and wake print an object a line,
+because their data comes piece by piece.
 
 Names and texts of agents cannot steer a terminal: control characters, 8-bit
 ones and direction marks included, are shown as \x1b and the like. In a pipe,
@@ -140,6 +142,7 @@ EXIT STATUS
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRun:  func(*cobra.Command, []string) { g.leaveQuit = endAtQuit() },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if showVersion {
 				return runs(&jsonOptions{}, runVersion)(cmd, nil)
@@ -152,7 +155,11 @@ EXIT STATUS
 	root.SetFlagErrorFunc(g.flagError)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	g.addFlags(root.PersistentFlags())
-	root.SetHelpFunc(printHelp)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		if err := printHelp(cmd); err != nil { // cobra would end with 0
+			os.Exit(report(cmd.ErrOrStderr(), err))
+		}
+	})
 	root.SetHelpCommand(newHelpCmd())
 	addCommands(root, g, args)
 	return root
@@ -163,12 +170,33 @@ func addCommands(root *cobra.Command, g *globals, args []string) {
 	for _, c := range commandGroups {
 		all = append(all, c.commands...)
 	}
-	if i := slices.IndexFunc(all, func(c constructor) bool { return len(args) > 0 && c.name == args[0] }); i >= 0 {
+	name := commandName(root.PersistentFlags(), args)
+	if i := slices.IndexFunc(all, func(c constructor) bool { return c.name == name }); i >= 0 {
 		all = all[i : i+1]
 	}
 	for _, c := range all {
 		root.AddCommand(c.make(g))
 	}
+}
+
+// commandName returns the first argument that is neither one of the flags nor the value of
+// one; empty if there is another flag before it.
+func commandName(flags *pflag.FlagSet, args []string) string {
+	for i := 0; i < len(args); i++ {
+		name, isFlag := strings.CutPrefix(args[i], "--")
+		if !isFlag {
+			return args[i]
+		}
+		name, _, valued := strings.Cut(name, "=")
+		f := flags.Lookup(name)
+		if f == nil {
+			return ""
+		}
+		if !valued && f.NoOptDefVal == "" {
+			i++
+		}
+	}
+	return ""
 }
 
 // newHelpCmd is cobra's help command, but refuses unknown commands.
@@ -181,7 +209,7 @@ shows it, if it is installed; otherwise it is printed as plain text.
 "iris COMMAND -h" prints one screen of it.
 
 EXIT STATUS
-0 2`,
+0 1 2`,
 		ValidArgsFunction: completeCommands,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			of, rest, err := cmd.Root().Find(args)
@@ -197,7 +225,7 @@ EXIT STATUS
 			}
 			of.InitDefaultHelpFlag()
 			if out := cmd.OutOrStdout(); !terminal.Is(out) || !openManual(of, out) {
-				printManual(out, of)
+				return printManual(out, of)
 			}
 			return nil
 		},
@@ -219,10 +247,32 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	help := fmt.Sprintf("%q lists the commands", cmd.CommandPath()+" --help")
-	if near := meant(cmd, args[0]); near != "" {
+	if way := otherWays[strings.ToLower(args[0])]; way != "" && !cmd.HasParent() {
+		help = way
+	} else if near := meant(cmd, args[0]); near != "" {
 		help = fmt.Sprintf("did you mean %q?", cmd.CommandPath()+" "+near)
 	}
 	return usagef(help, "unknown command %q", strings.Join(append(path(cmd), args[0]), " "))
+}
+
+// otherWays say what to use instead of commands that iris does not have and that other
+// programs do, and instead of the pages of the manual that are about no command.
+var otherWays = map[string]string{
+	"attach":    "\"iris logs -f TEAM\" follows a session, and \"iris send TEAM MESSAGE\" talks to it",
+	"chat":      "\"iris send TEAM MESSAGE\" sends each message of a chat: its session remembers the others",
+	"clear":     "\"iris session reset TEAM\" begins a new conversation, \"iris send --fresh\" has one of its own",
+	"exec":      "\"iris send TEAM MESSAGE\" has an agent do something, in its own words or as /COMMAND of Claude Code",
+	"info":      "\"iris status\" is about the daemon, \"iris ps\" about agents, and \"iris show ID\" about a message",
+	"internals": "\"man iris-internals\" opens the page about how iris drives Claude Code",
+	"new":       "\"iris team add NAME DIR\" makes a team, \"iris session reset TEAM\" begins a new conversation",
+	"protocol":  "\"man iris-protocol\" opens the page about the protocol of the socket",
+	"recipes":   "\"man iris-recipes\" opens the page about scripts, cron jobs and systemd units",
+	"resume":    "\"iris send TEAM MESSAGE\" goes on with the session of the team, whatever became of its agent",
+	"rm":        "\"iris team rm TEAM\" removes a team, \"iris session reset TEAM\" forgets a conversation",
+	"start":     "\"iris wake TEAM\" starts an agent; any command starts the daemon",
+	"stop":      "\"iris kill TEAM\" stops an agent now, \"iris evict TEAM\" when it is idle, and \"iris daemon stop\" the daemon",
+	"update":    "build the new version where you have built this one; \"iris daemon restart\" then has the daemon run it",
+	"upgrade":   "build the new version where you have built this one; \"iris daemon restart\" then has the daemon run it",
 }
 
 // meant returns the command below cmd that word most likely means: by another word
@@ -308,14 +358,6 @@ func dashed(name, letters string) string {
 		return "-" + name
 	}
 	return "--" + name
-}
-
-// someIDs checks that there is at least one argument.
-func someIDs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return usagef("usage: "+cmd.CommandPath()+" ID...", "%s needs the id of a message", cmd.Name())
-	}
-	return nil
 }
 
 // between returns a check for the number of arguments; names describes them, such as

@@ -24,6 +24,19 @@ func TestTreeOfOneCommandIsThatOfAll(t *testing.T) {
 	}
 }
 
+// Flags before the name change nothing of that.
+func TestTreeHasOnlyTheCommandThatIsNamed(t *testing.T) {
+	for args, want := range map[string]int{
+		"ps": 1, "--socket s ps": 1, "--socket=s --no-start ps": 1, "--config ps ps": 1,
+		"": 0, "help ps": 0, "--nonsense ps": 0, "-h ps": 0, "--socket": 0, "nonsense": 0,
+	} {
+		n := len(newRootCmd(strings.Fields(args)...).Commands())
+		if one := n == 1; one != (want == 1) {
+			t.Errorf("%q: %d commands", args, n)
+		}
+	}
+}
+
 // TestCommandsRefuseWhatIsNotBelowThem takes a word that is no command to every
 // command that only holds others.
 func TestCommandsRefuseWhatIsNotBelowThem(t *testing.T) {
@@ -44,7 +57,7 @@ func TestCommandsRefuseWhatIsNotBelowThem(t *testing.T) {
 // TestJSONIsOneValueOrOneALine holds what each command says of its --json against
 // the rule in the manual of iris.
 func TestJSONIsOneValueOrOneALine(t *testing.T) {
-	lines := []string{"cancel", "events", "messages", "wait"}
+	lines := []string{"cancel", "events", "messages", "wait", "wake"}
 	array := regexp.MustCompile(`(?m)^  an array of objects: `)
 	for _, cmd := range allCommands(newRootCmd()) {
 		flag := cmd.Flags().Lookup("json")
@@ -90,7 +103,7 @@ func TestFlagsAreRefusedInOneWay(t *testing.T) {
 	}{
 		{[]string{"send", "--timeout", "soon"}, `--timeout is "soon": write it like 90s, 1h30m or 2d`},
 		{[]string{"send", "--max-turns=0"}, `--max-turns is "0": it must be a whole number from 1 on`},
-		{[]string{"logs", "-n", "x"}, `--tail is "x": it must be a whole number`},
+		{[]string{"logs", "-n", "x"}, `--limit is "x": it must be a whole number`},
 		{[]string{"ps", "--json=perhaps"}, `--json is "perhaps": it must be true or false`},
 		{[]string{"send", "--stream=perhaps"}, `--stream is "perhaps": it must be true or false`},
 		{[]string{"events", "--type", "noise"}, `--type is "noise": each must be process-spawned, `},
@@ -102,12 +115,32 @@ func TestFlagsAreRefusedInOneWay(t *testing.T) {
 		{[]string{"send", "api", "--x is none"}, `unknown flag --x is none`},
 		{[]string{"send", "--key"}, `--key needs a value`},
 		{[]string{"logs", "-n"}, `-n needs a value`},
+		{[]string{"config", "set", "--team", "", "idle_timeout", "1m"}, `--team is "": it is empty; leave it out to set it for all teams`},
+		{[]string{"--no-start", "ps", "--config", ""}, `--config is "": it is empty; leave it out for the usual file`},
+		{[]string{"--no-start", "--socket=", "ps"}, `--socket is "": it is empty; leave it out for the usual socket`},
+		{[]string{"send", "echo", "-f", ""}, `--file is "": it is empty; leave it out to send the words or standard input`},
+		{[]string{"--no-start", "events", "--message", ""}, `--message is "": it is empty; leave it out for the events of all messages`},
 	} {
 		root := newRootCmd(c.args...)
 		root.SetArgs(c.args)
 		err := root.Execute()
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "strconv") || status(err) != ipc.CodeUsage {
 			t.Errorf("%s: got %v, want %s", strings.Join(c.args, " "), err, c.want)
+		}
+	}
+}
+
+// TestAnEmptyIDIsNotTheNewestMessage has a script cancel or repeat a message whose id
+// it does not have.
+func TestAnEmptyIDIsNotTheNewestMessage(t *testing.T) {
+	newHome(t)
+	for _, args := range [][]string{
+		{"wait", ""}, {"result", ""}, {"show", ""}, {"cancel", "01m8m21q2z00tftm", ""}, {"retry", ""}, {"resolve", "", "--as", "done"},
+	} {
+		root := newRootCmd(append(args, "--no-start")...)
+		root.SetArgs(append(args, "--no-start"))
+		if err := root.Execute(); err == nil || err.Error() != "the id of the message is empty" || status(err) != ipc.CodeUsage {
+			t.Errorf("%q: got %v", args, err)
 		}
 	}
 }

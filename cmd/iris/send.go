@@ -39,7 +39,7 @@ var (
 )
 
 func (o *sendOptions) addFlags(f *pflag.FlagSet) {
-	f.VarP(textFlag(&o.file, "FILE"), "file", "f", "read the text from FILE, not standard input")
+	f.VarP(filledFlag(&o.file, "FILE", "to send the words or standard input"), "file", "f", "read the text from FILE, not standard input")
 	f.BoolVarP(&o.noStdin, "no-stdin", "n", false, "do not read standard input")
 	f.BoolVarP(&o.detach, "detach", "d", false, "print the id and do not wait for the answer")
 	f.Var(&o.timeout, "timeout", "wait at most this long: 90s, 10m; the message lives on")
@@ -58,10 +58,11 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 
 func newSendCmd(g *globals) *cobra.Command {
 	opts := sendOptions{globals: g}
+	message := freeText{g, 1, "message"}
 	cmd := &cobra.Command{
 		Use:        "send TEAM[@SESSION] [MESSAGE... | -]",
 		Short:      "Send a message and print the answer",
-		SuggestFor: []string{"ask", "run", "tell"},
+		SuggestFor: []string{"ask", "run", "tell", "prompt", "say"},
 		Long:       sendText,
 		Example: `  iris send api "why does the build fail?"
   git diff | iris send api@review "look at this"
@@ -71,9 +72,9 @@ func newSendCmd(g *globals) *cobra.Command {
   iris send --output stream-json api "fix it" | jq -r .type
   id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
-  iris send --json-schema "$(cat schema.json)" api "list the modules" | jq .
+  iris send --json-schema @schema.json api "list the modules" | jq .
   ssh host iris send -n api status`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
 				return usagef("usage: iris send TEAM[@SESSION] [MESSAGE... | -]", "send needs a team")
@@ -82,9 +83,9 @@ func newSendCmd(g *globals) *cobra.Command {
 			case opts.detach && opts.cancels:
 				return usagef("leave one of them out", "--detach does not wait, so there is nothing for --cancel-on-interrupt to end")
 			}
-			return nil
+			return message.check(cmd, args)
 		},
-		ValidArgsFunction: completeTeams(g),
+		ValidArgsFunction: completeMessage(g),
 		RunE:              runs(&opts, runSend),
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -99,7 +100,7 @@ func newSendCmd(g *globals) *cobra.Command {
 	completeWords(cmd, "if-busy", busyWords)
 	completeWords(cmd, "on-unknown", unknownWords)
 	completeVariant(cmd)
-	return cmd
+	return message.addTo(cmd)
 }
 
 const sendText = `Send a message to a team and print the answer, and nothing else, on stdout.
@@ -112,13 +113,16 @@ this directory, not of a parent, or for itself when there is no such team.
 SESSION names another session of the team; each session has its own agent and
 order.
 
-The message is the arguments joined by spaces. A pipe or a file on standard
-input is read to its end and added after a blank line; with -f the text comes
-from FILE instead. Standard input is not read if it is a terminal or /dev/null,
-or, beside arguments, a file that was already read in part, such as the file
-that a shell loop reads; "-" as the last argument reads it all the same. Where
-standard input stays open (ssh without -n, a loop over a pipe, some programs
-that run commands) use -n.
+The message is the arguments joined by spaces. Flags go before its first word or
+after its last one. A flag between its words is refused (2), for it may be one
+of them: quote the message, or put "--" before it.
+
+A pipe or a file on standard input is read to its end and added after a blank
+line; with -f the text comes from FILE instead. Standard input is not read if it
+is a terminal or /dev/null, or, beside arguments, a file that was already read
+in part, such as the file that a shell loop reads; "-" as the last argument
+reads it all the same. Where standard input stays open (ssh without -n, a loop
+over a pipe, some programs that run commands) use -n.
 
 A word of the message that begins with "@" names a file to send along: images
 (PNG, JPEG, GIF, WebP) and PDFs are sent in their format, other files as text
@@ -138,7 +142,8 @@ why a process went). Messages with the same flags that follow are answered at
 once. The next message without the flags has an agent without them again.
 bypassPermissions is refused unless the team's args allow it; --allowed-tools
 and every mode but plan are refused to commands run by an agent. With
---json-schema the answer is the JSON; an answer in words is a failure (1).
+--json-schema the answer is the JSON; an answer in words is a failure (1). The
+schema is JSON, or @FILE for that of a file.
 
 A message runs in the permission mode of its team, or in its own. If the agent
 changes its mode during a turn (EnterPlanMode), the change ends with the turn.
@@ -180,10 +185,12 @@ so later, and ends with 4 if the message was not accepted.
 
 If the configuration has approvals = "ask", a turn waits when a tool needs
 permission. If standard input and standard error are a terminal, you are asked:
-"y" or "yes", also in capitals, allows the tool; "n", "no" or an empty line
-denies it; any other answer denies it and is passed to the agent. An agent's
-question (AskUserQuestion) is answered by the number of an option, its label or
-any other text; an empty line denies it. Elsewhere "iris approvals" shows both.
+"y" or "yes", also in capitals, allows the tool; "a" or "always" also allows
+from now on what the agent offers, as "iris approve --always" does; "n", "no" or
+an empty line denies it; any other answer denies it and is passed to the agent.
+An agent's question (AskUserQuestion) is answered by the number of an option,
+its label or any other text; an empty line denies it. Elsewhere "iris approvals"
+shows both.
 
 With --key you can safely send a message again when you do not know whether the
 first attempt succeeded: the same message with the same key is accepted once,
@@ -223,18 +230,19 @@ JSON
   incomplete, not-logged-in, rate-limited, limit or api-error.
   reason is approval-lost when a tool was denied because the daemon ended before
   anybody had decided; decided when somebody denied the tool, or the deadline
-  did; refused-again when the API says the same of two messages in a row. notice
-  says what else to know, such as that a new conversation was begun.
+  did; refused-again when the API says the same of two messages in a row;
+  helper-failed when the apiKeyHelper of a settings.json has failed. notice says
+  what else to know, such as that a new conversation was begun.
 
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty members are left out.
   reason is one word: no-such-team, bad-name, bad-option, cannot-start,
   not-dispatched, pool-full, queue-full, busy, deadlock, disk-full, journal,
   conflict, expired, cancelled, killed, evicted, stalled, stopping, unknown,
-  not-running, no-such-message, not-ended, pruned, maybe-accepted (nobody
-  knows) or failed; other-configuration or protocol when the running daemon is
-  another. There is no reason when the wait has ended or no daemon could be
-  reached.
+  not-running, no-such-message, ambiguous, not-ended, pruned, maybe-accepted
+  (nobody knows) or failed; other-configuration or protocol when the running
+  daemon is another. There is no reason when the wait has ended or no daemon
+  could be reached.
 
   With --detach: id, state, position in the queue, and existing when the key was
   known. Usage errors that are found before anything is sent print no JSON.
@@ -259,6 +267,7 @@ func runSend(ctx context.Context, opts *sendOptions, args []string, s streams) e
 	if err != nil {
 		return err
 	}
+	opts.introduce(ctx, s.err, team)
 	params := opts.params(team, session, text)
 	params.Content = content
 	d := delivery{globals: opts.globals, timeout: opts.timeout, newID: ipc.NewID(time.Now()), keyed: opts.key != "", cancels: opts.cancels}
@@ -338,8 +347,8 @@ func (o *sendOptions) submit(ctx context.Context, d *delivery, p ipc.Send, stdou
 // printState prints the id of a message, or as JSON its whole state.
 func printState(stdout io.Writer, state *ipc.MessageState, asJSON bool) error {
 	if asJSON {
-		return terminal.JSON(stdout, state)
+		return unwritten("the id", state.ID, "show", terminal.JSON(stdout, state))
 	}
 	_, err := fmt.Fprintln(stdout, terminal.Escape(state.ID))
-	return err
+	return unwritten("the id", state.ID, "show", err)
 }

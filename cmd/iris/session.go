@@ -24,7 +24,7 @@ next message resumes it.
 
 When the directory of its team has changed, the session goes on in the new
 directory if this version of Claude Code can do that; otherwise the message
-fails and says so.
+fails and says so. The same holds for a directory that is a link and has moved.
 
 EXIT STATUS
 0 1 2 3 4 75`,
@@ -33,8 +33,18 @@ EXIT STATUS
 	}, newSessionLsCmd(g), newSessionRewindCmd(g), newSessionResetCmd(g))
 }
 
+type sessionLsOptions struct {
+	jsonOptions
+	quiet bool
+}
+
+func (o *sessionLsOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print TEAM[@SESSION] only, as other commands take it")
+	o.addListFlags(f)
+}
+
 func newSessionLsCmd(g *globals) *cobra.Command {
-	opts := jsonOptions{globals: g}
+	opts := sessionLsOptions{jsonOptions: jsonOptions{globals: g}}
 	return withFlags(&cobra.Command{
 		Use:        "ls",
 		Short:      "List the sessions",
@@ -50,16 +60,19 @@ EXIT STATUS
   iris session ls --json | jq -r '.[] | select(.team == "api").session_id'`,
 		Args: between(0, 0, ""),
 		RunE: runs(&opts, runSessionLs),
-	}, opts.addListFlags)
+	}, opts.addFlags)
 }
 
-func runSessionLs(ctx context.Context, opts *jsonOptions, _ []string, s streams) error {
+func runSessionLs(ctx context.Context, opts *sessionLsOptions, _ []string, s streams) error {
 	list, err := opts.verbs().Sessions(ctx)
 	if err != nil {
 		return err
 	}
 	if opts.json {
 		return terminal.JSON(s.out, list)
+	}
+	if opts.quiet {
+		return printEach(s.out, list, func(c *ipc.Conversation) string { return name(c.Team, c.Session) })
 	}
 	var rows [][]string
 	home := os.Getenv("HOME")
@@ -90,12 +103,14 @@ EXIT STATUS
 	}
 }
 
-func runSessionReset(ctx context.Context, g *globals, args []string, _ streams) error {
+func runSessionReset(ctx context.Context, g *globals, args []string, s streams) error {
 	team, session, err := parseTarget(args[0])
 	if err != nil {
 		return err
 	}
-	_, err = g.verbs().Reset(ctx, ipc.Target{Team: team, Session: session})
+	if _, err = g.verbs().Reset(ctx, ipc.Target{Team: team, Session: session}); err == nil {
+		terminal.Done(s.err, "the next message to %s begins a new conversation", name(team, session))
+	}
 	return err
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"iris/config/sys/systest"
 )
 
 // The scripts are tried in the shells themselves, at a terminal: how a shell
@@ -18,7 +20,7 @@ import (
 // shells says how a shell begins with nothing of the user's, with "> " for its
 // prompt.
 var shells = map[string]struct{ start, load string }{
-	"bash": {"bash --norc", "PS1='> '; . /usr/share/bash-completion/bash_completion; . <(iris completion bash)"},
+	"bash": {"bash --norc --noprofile", "PS1='> '; . <(iris completion bash)"}, // without the package bash-completion
 	"zsh":  {"zsh -f", "PROMPT='> '; autoload -U compinit; compinit -u; source <(iris completion zsh)"},
 	"fish": {"fish --no-config", "function fish_prompt; echo '> '; end; iris completion fish | source"},
 }
@@ -33,6 +35,13 @@ var completed = []struct{ typed, want string }{
 	{"iris send --if-busy=sk", "iris send --if-busy=skip"},
 	{"iris send --on-unknown ho", "iris send --on-unknown hold"},
 	{"iris daemon sto", "iris daemon stop"},
+	{"iris kill api ech", "iris kill api echo"},
+	{"iris send api look at @sho", "iris send api look at @shot.png"},
+	{"iris send api @pictures/on", "iris send api @pictures/one.png"},
+	{"iris send api @pict", "iris send api @pictures"},
+	{"iris send --json-schema @sho", "iris send --json-schema @shot.png"},
+	{"iris send -f sho", "iris send -f shot.png"},
+	{"iris send ./pict", "iris send ./pictures"},
 	{"iris show ID", "iris show MESSAGE"}, // the beginning of an id, and all of it
 }
 
@@ -41,7 +50,10 @@ func TestCompletionInShells(t *testing.T) {
 	for shell, how := range shells {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
-			needs(t, shell, "tmux")
+			systest.Needs(t, shell, "tmux")
+			if shell == "bash" {
+				systest.NeedsFile(t, "/usr/share/bash-completion/bash_completion", "bash-completion")
+			}
 			h, id := completionHouse(t)
 			s := h.pane(how.start)
 			s.load(how.load)
@@ -71,6 +83,15 @@ func completionHouse(t *testing.T) (h *house, id string) {
 	h = newHouse(t, irisPath(t), "[teams.api]\ndir = \"/\"\nagent = \"echo\"\ndescription = \"the API\"\n")
 	h.run("send", "echo@review", "hello")
 	id = strings.TrimSpace(h.run("messages", "-q"))
+	for _, name := range []string{"shot.png", "pictures/one.png"} {
+		path := filepath.Join(h.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return h, id
 }
 
@@ -95,7 +116,7 @@ func (h *house) pane(program string) *pane {
 		}
 		return cmd
 	}
-	run(t, tmux("new-session", "-d", "-x", "120", "-y", "30", program))
+	run(t, tmux("new-session", "-d", "-c", h.dir, "-x", "120", "-y", "30", program))
 	t.Cleanup(func() { run(t, tmux("kill-server")) })
 	return &pane{t: t, tmux: tmux}
 }
@@ -156,6 +177,7 @@ func (s *pane) complete(typed, line string) {
 	s.keys("-l", "|") // what the shell has added before it
 	s.shows(line+" after Tab", func(l string) bool {
 		l = strings.ReplaceAll(l, `\,`, ",") // bash quotes it, which does no harm
+		l = strings.Replace(l, "/|", "|", 1) // zsh takes the slash of a directory away again
 		return strings.HasPrefix(l, line) && strings.TrimSpace(strings.TrimPrefix(l, line)) == "|"
 	})
 	looks := 0

@@ -45,6 +45,11 @@ func (s *stub) start() {
 		return
 	}
 	server := ipc.NewServer(ipc.Options{Version: "stub"})
+	server.Handle(ipc.MethodFind, func(_ context.Context, c *ipc.Call) (any, error) { // no id needs more
+		var ref ipc.MessageRef
+		err := c.Bind(&ref)
+		return ipc.MessageID{ID: ref.ID}, err
+	})
 	for name, h := range s.handle {
 		server.Handle(name, func(ctx context.Context, c *ipc.Call) (any, error) {
 			s.mu.Lock()

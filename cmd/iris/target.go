@@ -28,6 +28,11 @@ func parseTarget(arg string) (team, session string, err error) {
 		}
 	}
 	switch {
+	case strings.HasPrefix(arg, "@") && !isDir(arg):
+		return "", "", usagef("write TEAM or TEAM@SESSION first, and the files of a message after it", "%q is no team", arg)
+	case isBadSession(arg):
+		_, session, _ = strings.Cut(arg, "@")
+		return "", "", usagef("./"+arg+" means a directory", "%s", config.CheckName("session", session))
 	case arg == "" || team == "":
 		return "", "", usagef("a team is a name, or a directory such as \".\"", "the team's name is empty")
 	case !isPath(team):
@@ -43,6 +48,13 @@ func parseTarget(arg string) (team, session string, err error) {
 		return "", "", usagef("name the directory by its full path", "the working directory is gone")
 	}
 	return dir, session, nil
+}
+
+// isBadSession reports whether arg is a team's name and a session with a slash, rather
+// than a directory.
+func isBadSession(arg string) bool {
+	team, session, _ := strings.Cut(arg, "@")
+	return strings.Contains(session, "/") && config.CheckName("team", team) == nil && !isDir(arg)
 }
 
 // parseFilter parses an optional TEAM[@SESSION] as a filter: for all teams, all

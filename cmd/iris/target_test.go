@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -13,7 +14,7 @@ func TestParseTarget(t *testing.T) {
 	}
 	t.Chdir(dir)
 	t.Setenv("HOME", "/home/me")
-	if err := os.Mkdir("web@old", 0o755); err != nil {
+	if err := os.MkdirAll("web@old/src", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ arg, team, session string }{
@@ -25,6 +26,7 @@ func TestParseTarget(t *testing.T) {
 		{"./", dir, ""},
 		{"./x@review", dir + "/x", "review"},
 		{"./web@old", dir + "/web@old", ""},
+		{"web@old/src", dir + "/web@old/src", ""},
 		{"./web@old@s", dir + "/web@old", "s"},
 		{"./node_modules/@types", dir + "/node_modules/@types", ""},
 		{"./a@b/c", dir + "/a@b/c", ""},
@@ -42,7 +44,10 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("parseTarget(%q) = %q, %q, %v, want %q, %q", c.arg, team, session, err, c.team, c.session)
 		}
 	}
-	for _, arg := range []string{"", "api@", "./x@", "@types", "a@b@c", "a b", "-x", "~other"} {
+	if _, _, err := parseTarget("api@a/b"); err == nil || !strings.HasPrefix(err.Error(), `session name "a/b": "/" is not allowed`) {
+		t.Errorf("api@a/b: %v", err)
+	}
+	for _, arg := range []string{"", "api@", "./x@", "@types", "@docs/notes.txt", "a@b@c", "a b", "-x", "~other"} {
 		if team, session, err := parseTarget(arg); err == nil {
 			t.Errorf("parseTarget(%q) = %q, %q, want an error", arg, team, session)
 		}

@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -17,19 +22,20 @@ import (
 func newTeamCmd(g *globals) *cobra.Command {
 	return group(&cobra.Command{
 		Use:        "team COMMAND",
-		Short:      "Add, list and remove teams",
+		Short:      "Add, list, change and remove teams",
 		SuggestFor: []string{"teams", "project", "projects", "remove", "delete"},
-		Long: `Add, list and remove teams. A team is a named project directory, in a file of
-its own in conf.d beside the configuration file.
+		Long: `Add, list, change and remove teams. A team is a named project directory, in a
+file of its own in conf.d beside the configuration file.
 
-Comments of yours in the configuration file are never lost. Other settings of a
-team go into its file by hand; iris-config(5) describes them.
+Comments of yours in the configuration file are never lost. "iris team edit" and
+"iris config set --team" change the settings of a team; iris-config(5) describes
+them.
 
 EXIT STATUS
-0 2 3 4`,
+0 1 2 3 4 75`,
 		Example: `  iris team add api ~/src/api
   iris team ls`,
-	}, newTeamAddCmd(g), newTeamLsCmd(g), newTeamRmCmd(g))
+	}, newTeamAddCmd(g), newTeamLsCmd(g), newTeamShowCmd(g), newTeamEditCmd(g), newTeamRenameCmd(g), newTeamRmCmd(g))
 }
 
 type teamAddOptions struct {
@@ -46,18 +52,26 @@ func (o *teamAddOptions) addFlags(f *pflag.FlagSet) {
 func newTeamAddCmd(g *globals) *cobra.Command {
 	opts := teamAddOptions{globals: g}
 	return withFlags(&cobra.Command{
-		Use:   "add NAME DIR",
-		Short: "Add a team",
+		Use:        "add NAME DIR",
+		Short:      "Add a team",
+		SuggestFor: []string{"create", "new", "init", "make"},
 		Long: `Add a team with this project directory. A name is 1 to 63 letters, digits, ".",
 "_" or "-" and begins with a letter, a digit or "_".
+
+Where your PATH finds Claude Code and agents would not, its path is written into
+the file, too, as the command of the team.
 
 --force replaces a team that was added before. A file with anything else in it,
 such as settings or comments of your own, is never replaced: edit it.
 
+If messages were sent to the directory before, the team takes over its sessions;
+while such a message waits or runs, the team is not added (75). Stderr has a
+note if the directory is that of another team too.
+
 Commands run by an agent cannot do this (2).
 
 EXIT STATUS
-0 2 3`,
+0 1 2 3 75`,
 		Example: `  iris team add api ~/src/api
   iris team add docs . --description "the manual"`,
 		Args: between(2, 2, "NAME DIR"),
@@ -65,18 +79,80 @@ EXIT STATUS
 	}, opts.addFlags)
 }
 
-func runTeamAdd(ctx context.Context, opts *teamAddOptions, args []string, _ streams) error {
-	paths, err := opts.paths()
+func runTeamAdd(ctx context.Context, opts *teamAddOptions, args []string, s streams) error {
+	paths, err := opts.mayChange(ctx, "add a team")
 	if err != nil {
 		return err
 	}
-	if err := opts.notByAgents(ctx, "add a team"); err != nil {
-		return err
-	}
-	if _, err := config.AddTeam(paths, args[0], args[1], config.TeamOptions{Description: opts.description, Force: opts.force}); err != nil {
+	var before successor
+	var refused error
+	_, err = config.AddTeam(paths, args[0], args[1], config.TeamOptions{
+		Description: opts.description, Force: opts.force,
+		Before: func(cfg *config.Config) (command string, err error) {
+			before, command, refused = opts.prepare(ctx, cfg, args[0], args[1])
+			return command, refused
+		},
+	})
+	switch {
+	case refused != nil:
+		return refused
+	case err != nil:
 		return configError(err)
 	}
-	return opts.takeUp(ctx)
+	for _, note := range before.notes {
+		say(s.err, "%s", note)
+	}
+	if err := opts.takeUpDone(ctx, s.err, fmt.Sprintf("team %s is added", args[0])); err != nil {
+		return err
+	}
+	taken, err := before.take(ctx)
+	if err != nil {
+		say(s.err, "team %s was added, but it has not taken over the conversation of its directory", args[0])
+		return err
+	}
+	terminal.Done(s.err, "team %s added: \"iris send %s\" reaches it%s", args[0], args[0], adoptedText(taken))
+	return nil
+}
+
+// prepare finds out whose conversations the team gets, and which program its settings
+// must name.
+func (o *teamAddOptions) prepare(ctx context.Context, cfg *config.Config, team, dir string) (s successor, command string, err error) {
+	if s, err = o.claim(cfg, team, dir); err != nil {
+		return s, "", err
+	}
+	if err := s.mayTake(ctx); err != nil {
+		return s, "", err
+	}
+	if command = callersProgram(ctx, cfg.Command); command != "" {
+		s.notes = append(s.notes, fmt.Sprintf("agents of team %s run %s, which your login shell would not find", team, command))
+	}
+	return s, command, nil
+}
+
+// callersProgram returns the path of the program of teams as the caller's PATH has it; empty
+// if agents find the program by its name, or the caller does not find it either.
+func callersProgram(ctx context.Context, command string) string {
+	here, err := exec.LookPath(command)
+	if err != nil || strings.Contains(command, "/") || !filepath.IsAbs(here) || agentsFind(ctx, command) {
+		return ""
+	}
+	return lasting(here)
+}
+
+// lasting returns a path that outlives the caller's shell. A link such as
+// ~/.local/bin/claude stays as it is, for an update points it elsewhere; but a directory that
+// a version manager has made for one shell is replaced by what it links to.
+func lasting(path string) string {
+	dir := filepath.Dir(path)
+	for _, volatile := range []string{os.Getenv("XDG_RUNTIME_DIR"), os.TempDir(), "/tmp", "/run"} {
+		if volatile == "" || !strings.HasPrefix(dir, volatile+"/") {
+			continue
+		}
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, filepath.Base(path))
+		}
+	}
+	return path
 }
 
 // takeUp makes a running daemon reload before the command ends: by itself it would
@@ -90,12 +166,32 @@ func (g globals) takeUp(ctx context.Context) error {
 	return err
 }
 
+// takeUpDone is takeUp after a change that stays, whether the daemon takes it up or not: done
+// says what it was.
+func (g globals) takeUpDone(ctx context.Context, stderr io.Writer, done string) error {
+	err := g.takeUp(ctx)
+	if err != nil {
+		say(stderr, "%s, but the daemon has not taken it up", done)
+	}
+	return err
+}
+
+type teamLsOptions struct {
+	jsonOptions
+	quiet bool
+}
+
+func (o *teamLsOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print names only, as other commands take them")
+	o.addListFlags(f)
+}
+
 func newTeamLsCmd(g *globals) *cobra.Command {
-	opts := jsonOptions{globals: g}
+	opts := teamLsOptions{jsonOptions: jsonOptions{globals: g}}
 	return withFlags(&cobra.Command{
 		Use:        "ls",
 		Short:      "List the teams",
-		SuggestFor: []string{"list", "show"},
+		SuggestFor: []string{"list"},
 		Long: `List the teams of the configuration, sorted by name. If a setting turns the
 permission checks of Claude Code off for a team, a column names the setting.
 
@@ -107,10 +203,11 @@ JSON
 EXIT STATUS
 0 2`,
 		Example: `  iris team ls
-  iris team ls --json | jq -r '.[].team'`,
+  iris team ls -q
+  iris team ls --json | jq -r '.[] | select(.agent == "claude").dir'`,
 		Args: between(0, 0, ""),
 		RunE: runs(&opts, runTeamLs),
-	}, opts.addListFlags)
+	}, opts.addFlags)
 }
 
 // teamView is a team as "team ls --json" prints it.
@@ -124,7 +221,7 @@ type teamView struct {
 	Bypass      string `json:"bypass,omitempty"`
 }
 
-func runTeamLs(_ context.Context, opts *jsonOptions, _ []string, s streams) error {
+func runTeamLs(_ context.Context, opts *teamLsOptions, _ []string, s streams) error {
 	cfg, err := opts.loaded()
 	if err != nil {
 		return configError(err)
@@ -140,6 +237,9 @@ func runTeamLs(_ context.Context, opts *jsonOptions, _ []string, s streams) erro
 	}
 	if opts.json {
 		return terminal.JSON(s.out, views)
+	}
+	if opts.quiet {
+		return printEach(s.out, views, func(v *teamView) string { return v.Team })
 	}
 	header := []string{"TEAM", "DIR", "DESCRIPTION", "NO PERMISSION CHECKS"}
 	if !slices.ContainsFunc(views, func(v teamView) bool { return v.Bypass != "" }) {
@@ -159,6 +259,10 @@ func newTeamRmCmd(g *globals) *cobra.Command {
 		Long: `Remove a team that "iris team add" made: its file in conf.d, with all settings
 that you added to it. Its directory is not touched.
 
+Idle agents of the team are stopped, busy ones after their turn. Messages that
+wait are held until the team is back or you cancel them, and its sessions are
+kept. "iris kill" and "iris session reset" still know its name.
+
 A team in the configuration file is refused; remove it there by hand. Commands
 run by an agent cannot do this (2).
 
@@ -171,18 +275,19 @@ EXIT STATUS
 	}
 }
 
-func runTeamRm(ctx context.Context, g *globals, args []string, _ streams) error {
-	paths, err := g.paths()
+func runTeamRm(ctx context.Context, g *globals, args []string, s streams) error {
+	paths, err := g.mayChange(ctx, "remove a team")
 	if err != nil {
-		return err
-	}
-	if err := g.notByAgents(ctx, "remove a team"); err != nil {
 		return err
 	}
 	if _, err := config.RemoveTeam(paths, args[0]); err != nil {
 		return configError(err)
 	}
-	return g.takeUp(ctx)
+	if err := g.takeUpDone(ctx, s.err, fmt.Sprintf("team %s is removed", args[0])); err != nil {
+		return err
+	}
+	terminal.Done(s.err, "team %s removed; its sessions are kept for a team of that name", args[0])
+	return nil
 }
 
 // configError gives an error of package config its exit status.
@@ -200,11 +305,25 @@ func configError(err error) error {
 	return usagef("", "%s", err)
 }
 
+// mayChange returns iris's files for a command that changes the configuration, and refuses
+// it to agents; what says what the command does.
+func (g *globals) mayChange(ctx context.Context, what string) (config.Paths, error) {
+	p, err := g.paths()
+	if err == nil {
+		err = g.notByAgents(ctx, what)
+	}
+	return p, err
+}
+
 // notByAgents refuses commands that agents may not run and that change the
 // configuration without the daemon: it asks the daemon whether the caller is an
-// agent. Without a daemon the mark in the environment of agents decides.
+// agent. Without a daemon the mark in the environment of agents decides. A daemon that
+// hangs is an error: it could not take the change up.
 func (g globals) notByAgents(ctx context.Context, what string) error {
 	c, err := g.running().ofAnyConfig().verbs().Caller(ctx)
+	if ctx.Err() != nil || reasonOf(err) == "hung" { // nothing is changed yet
+		return err
+	}
 	if err != nil {
 		c.Agent = os.Getenv("IRIS_PROCESS")
 	}

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,7 +27,7 @@ func (v *variantFlags) addFlags(f *pflag.FlagSet) {
 	f.Var(wordFlag(&v.Effort, turn.Efforts), "effort", oneOf(turn.Efforts)+"; how hard the model thinks")
 	f.Var(filledFlag(&v.AllowedTools, "LIST", teamsOwn), "allowed-tools", "also allow these: \"Edit,Bash(git log *)\"")
 	f.Var(filledFlag(&v.AppendSystemPrompt, "TEXT", teamsOwn), "append-system-prompt", "add this to the system prompt")
-	f.Var(filledFlag(&v.JSONSchema, "SCHEMA", teamsOwn), "json-schema", "require an answer in JSON of this schema")
+	f.Var(schemaFlag(&v.JSONSchema), "json-schema", "require an answer in JSON of this schema; @FILE is the schema in a file")
 }
 
 // completeVariant completes the flags that take one of a few words.
@@ -31,6 +35,35 @@ func completeVariant(cmd *cobra.Command) {
 	completeWords(cmd, "permission-mode", turn.PermissionModes)
 	completeWords(cmd, "effort", turn.Efforts)
 	completeWords(cmd, "model", []string{"opus", "sonnet", "haiku", "default"})
+	cmd.RegisterFlagCompletionFunc("json-schema", func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+		return completeAttached(word)
+	})
+}
+
+// schemaFlag is a JSON schema, or "@" and the name of a file with one.
+func schemaFlag(value *string) flagValue {
+	return newFlag("SCHEMA", func(text string) error {
+		if name, ok := strings.CutPrefix(text, "@"); ok {
+			schema, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			text = string(schema)
+			if !json.Valid(schema) {
+				return errors.New("that file is not JSON")
+			}
+		}
+		switch _, err := os.Stat(text); {
+		case json.Valid([]byte(text)):
+			*value = text
+			return nil
+		case strings.TrimSpace(text) == "":
+			return errors.New("it is empty; leave it out " + teamsOwn)
+		case err == nil:
+			return fmt.Errorf("it must be JSON; @%s is the schema in that file", text)
+		}
+		return errors.New("it must be JSON, or @FILE for the schema in a file")
+	})
 }
 
 // turnsFlag is a number of turns. Claude Code takes 0 for no limit, so 0 is refused.

@@ -17,6 +17,7 @@ import (
 
 type waitOptions struct {
 	*globals
+	idOptions
 	any     bool
 	timeout seconds
 	after   uint64
@@ -24,6 +25,7 @@ type waitOptions struct {
 }
 
 func (o *waitOptions) addFlags(f *pflag.FlagSet) {
+	o.idOptions.addFlags(f)
 	f.BoolVar(&o.any, "any", false, "end with the first message that ends")
 	f.Var(&o.timeout, "timeout", "wait at most this long: 90s, 10m; the messages live on")
 	o.outputOptions.addFlags(f, "print each reply as one JSON object a line; also when it failed")
@@ -31,13 +33,15 @@ func (o *waitOptions) addFlags(f *pflag.FlagSet) {
 }
 
 func newWaitCmd(g *globals) *cobra.Command {
-	opts := waitOptions{globals: g}
+	opts := waitOptions{globals: g, idOptions: idOptions{most: many}}
 	return withFlags(&cobra.Command{
-		Use:        "wait ID...",
+		Use:        "wait ID... | --last [TEAM[@SESSION]]",
 		Short:      "Wait for messages and print their answers",
 		SuggestFor: []string{"await", "follow", "join"},
 		Long: `Wait until messages have ended and print each answer as "iris send" would have.
 The answer of an ended message is printed at once, as often as you ask for it.
+
+` + idText + `
 
 The answer of a single message stands alone. Several answers are printed as
 their messages end, each under a line "==> ID TEAM <==", and the error of a
@@ -70,28 +74,36 @@ EXIT STATUS
   iris wait --any --timeout 10m "$first" "$second"
   iris wait --stream 01m8a1whgp2t9pzt
   iris messages --state queued,running -q | xargs iris wait --json`,
-		Args:              someIDs,
-		ValidArgsFunction: completeMessages(g, many),
+		Args:              opts.check,
+		ValidArgsFunction: opts.complete(g),
 		RunE:              runs(&opts, runWait),
 	}, opts.addFlags)
 }
 
 func runWait(ctx context.Context, opts *waitOptions, args []string, s streams) error {
-	ids := unique(args)
 	if err := opts.normalize(); err != nil {
 		return err
 	}
 	streams := opts.streams(false)
-	switch {
-	case streams && len(ids) > 1:
-		return usagef("wait for one after the other", "the output of one message at a time can be streamed")
-	case opts.after > 0 && !opts.lines():
+	if opts.after > 0 && !opts.lines() {
 		return usagef("add \"--output stream-json\"", "--after is about stream-json")
 	}
-	d := delivery{globals: opts.globals, timeout: opts.timeout, ids: ids, prompt: newPrompter(opts.globals, s.in, s.err)}
+	if streams && len(unique(args)) > 1 {
+		return usagef("wait for one after the other", "the output of one message at a time can be streamed")
+	}
+	d := delivery{globals: opts.globals, timeout: opts.timeout, prompt: newPrompter(opts.globals, s.in, s.err)}
 	defer d.prompt.close()
 	ctx, end := d.begin(ctx)
 	defer end()
+	ids, err := opts.ids(ctx, opts.globals, args)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return &waitError{cause: ctx.Err(), text: whyEnded(ctx, d.timeout)}
+	case err != nil:
+		return err
+	}
+	ids = unique(ids)
+	d.ids = ids
 	if streams {
 		return opts.follow(ctx, &d, s.out, s.err)
 	}
@@ -201,6 +213,7 @@ func (e *answerPrinter) answer(id string, reply *ipc.Reply) {
 	if e.failed == nil {
 		e.failed = printText(e.stdout, reply, false)
 	}
+	e.failed = unwritten("the answer", id, "result", e.failed)
 }
 
 // object prints one message as JSON.
@@ -228,6 +241,6 @@ var whoseLimit = 2 * time.Second
 func (g globals) whose(ctx context.Context, id string) (team, session string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), whoseLimit)
 	defer cancel()
-	m, _ := g.running().verbs().Show(ctx, id)
+	m, _ := g.running().verbs().Show(ctx, ipc.MessageRef{ID: id})
 	return m.Team, m.Session
 }

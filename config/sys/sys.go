@@ -1,8 +1,8 @@
 // Package sys has the functions of the operating system that iris needs beyond
 // package os: errors without the file's name, file locks, files and names that
-// survive a power failure, the longest path of a socket, characters that control a
-// terminal, and a sleep that can be ended. Every package may import it. It has no
-// goroutine and no state.
+// survive a power failure, the free space of a disk, the longest path of a socket,
+// characters that control a terminal, and a sleep that can be ended. Every package may
+// import it. It has no goroutine and no state.
 package sys
 
 import (
@@ -109,6 +109,22 @@ func WriteFile(path string, data []byte, mode fs.FileMode, replace bool) error {
 		return err
 	}
 	return SyncDir(dir)
+}
+
+// FreeSpace returns how many bytes this user may still write at a path. The error is
+// errors.ErrUnsupported if the file system does not tell.
+func FreeSpace(path string) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		return 0, err
+	}
+	if s.Blocks == 0 {
+		return 0, errors.ErrUnsupported
+	}
+	if os.Geteuid() == 0 { // may use what is reserved
+		return int64(s.Bfree) * int64(s.Bsize), nil
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
 // Sleep waits for d. It returns false when ctx ends first.

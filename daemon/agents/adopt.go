@@ -27,6 +27,7 @@ func (s *Supervisor) Adopt(a *pool.HandoffAgent, h claude.Handed, turn string, b
 		return nil
 	}
 	s.adopted[h.Process] = turn
+	s.noteRan(TeamSettings(s.o.Config(), a.Key.Team))
 	return p
 }
 

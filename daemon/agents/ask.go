@@ -43,11 +43,17 @@ func (s *Supervisor) askAgents(ctx context.Context, teams []ipc.TeamCheck) {
 	}
 }
 
-// ShowEnv answers config.env: the environment of a team's agents, with its secrets masked.
-func (s *Supervisor) ShowEnv(_ context.Context, c *ipc.Call) (any, error) {
-	var t ipc.Target
+// ShowEnv answers config.env: the environment of a team's agents. Secrets are masked, unless
+// a person asks for them.
+func (s *Supervisor) ShowEnv(ctx context.Context, c *ipc.Call) (any, error) {
+	var t ipc.EnvQuery
 	if err := c.Bind(&t); err != nil {
 		return nil, err
+	}
+	if t.Reveal {
+		if err := s.CheckCaller(c, "reveal secrets"); err != nil {
+			return nil, err
+		}
 	}
 	k, err := s.key(t.Team, "")
 	if err != nil {
@@ -57,12 +63,12 @@ func (s *Supervisor) ShowEnv(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, fault.Team(err)
 	}
-	vars, err := s.Env.Build(team, s.o.Paths.Socket)
+	env, err := s.Env.Build(ctx, team, s.o.Paths.Socket)
 	if err != nil {
 		return nil, fault.New(ipc.CodeCannotRun, "environment", err)
 	}
-	for i, v := range vars {
-		vars[i] = mask(v)
+	if !t.Reveal {
+		env.mask(team)
 	}
-	return ipc.Env{Team: team.Name, Vars: vars}, nil
+	return ipc.Env{Team: team.Name, Vars: env.Vars}, nil
 }

@@ -76,6 +76,9 @@ func (s *orphanWait) look() (done bool, err error) {
 	if err != nil {
 		return true, fmt.Errorf("look for agents of an earlier daemon: %w", err)
 	}
+	for i := range found {
+		found[i].Continue()
+	}
 	s.Tell(len(found))
 	over := time.Since(s.begun) >= s.Config.OrphanTimeout
 	agents := s.agents(found)

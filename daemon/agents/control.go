@@ -3,14 +3,17 @@ package agents
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"iris/daemon/conversation"
 	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool"
 )
 
-// target reads which agents a call names, and returns a function that matches them.
+// target reads which agents a call names, and returns a function that matches them. Every
+// name of a live agent is known, also when the configuration has no team of that name now.
 func (s *Supervisor) target(c *ipc.Call) (ipc.Target, func(pool.Key) bool, error) {
 	var t ipc.Target
 	if err := c.Bind(&t); err != nil {
@@ -20,11 +23,23 @@ func (s *Supervisor) target(c *ipc.Call) (ipc.Target, func(pool.Key) bool, error
 		return t, func(pool.Key) bool { return true }, nil
 	}
 	k, err := s.key(t.Team, t.Session)
-	if err != nil {
+	named := pool.Key{Team: t.Team, Session: t.Session}
+	switch {
+	case err == nil:
+		t.Team = k.Team
+	case s.hasAgentOf(t.Team): // its team is gone from the configuration
+		k = named
+	default:
 		return t, nil, err
 	}
-	t.Team = k.Team
-	return t, func(o pool.Key) bool { return o == k || t.AllSessions && o.Team == k.Team }, nil
+	return t, func(o pool.Key) bool {
+		return o == k || o == named || t.AllSessions && (o.Team == k.Team || o.Team == named.Team)
+	}, nil
+}
+
+// hasAgentOf reports whether an agent of a team lives.
+func (s *Supervisor) hasAgentOf(team string) bool {
+	return slices.ContainsFunc(s.Pool.Snapshot().Processes, func(p Info) bool { return p.Key.Team == team })
 }
 
 func notRunning(t ipc.Target) error {
@@ -98,6 +113,9 @@ func (s *Supervisor) Wake(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	k, err := s.key(t.Team, t.Session)
+	if err == nil {
+		err = conversation.CheckLasting(k)
+	}
 	if err != nil {
 		return nil, err
 	}

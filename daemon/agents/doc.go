@@ -13,13 +13,15 @@
 //	                                   until it is gone; Settle (of the message) when its
 //	                                   turn is over
 //
-//	Environment   from the login shell or the daemon itself, with the variables of a team
+//	Environment   from a profile or the daemon itself, with the variables of a team
+//	profile       what the login shell answers: asked at the start of the daemon, after a
+//	              failure at the next start of an agent, and by Refresh
 //	Examine       whether the programs of the teams are there and logged in
 //	AwaitOrphans  waits for the orphans when no other daemon follows
 //	CheckCaller   whether a command was started by an agent
 //
 // A Supervisor owns the reaper, the follower and the environment; Close ends them. It runs
-// one goroutine for each orphan and one for the login shell, all in Options.Goroutines. It
+// one goroutine for each orphan and for each run of the login shell, all in Options.Goroutines. It
 // reaches messages and approvals through functions in its Options: this package does not
 // import delivery or approval.
 package agents

@@ -1,19 +1,17 @@
 package agents
 
 import (
+	"context"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"iris/config"
-	"iris/ipc"
 )
 
 // patience is how long a test waits for an event, even on a busy machine.
@@ -25,8 +23,8 @@ func TestMain(m *testing.M) {
 }
 
 // value returns the value of a variable, and whether it is set.
-func value(vars []ipc.EnvVar, name string) (string, bool) {
-	for _, v := range vars {
+func value(b *Built, name string) (string, bool) {
+	for _, v := range b.Vars {
 		if v.Name == name {
 			return v.Value, true
 		}
@@ -34,34 +32,96 @@ func value(vars []ipc.EnvVar, name string) (string, bool) {
 	return "", false
 }
 
-func base(vars map[string]string) *Environment {
-	e := &Environment{}
-	f := func() baseEnv { return baseEnv{vars, "test"} }
-	e.base.Store(&f)
-	return e
-}
+// ownBase returns an Environment with these variables.
+func ownBase(vars map[string]string) *Environment { return &Environment{own: vars} }
 
-func TestEnvironmentIsAnAllowList(t *testing.T) {
-	e := base(map[string]string{
-		"HOME": "/h", "PATH": "/bin", "LC_ALL": "C.UTF-8", "ANTHROPIC_API_KEY": "k", "CLAUDE_CODE_USE_BEDROCK": "1",
-		"CLAUDECODE": "1", "CLAUDE_CODE_SSE_PORT": "99", "AWS_SECRET_ACCESS_KEY": "s", "IRIS_PROCESS": "x", "LD_PRELOAD": "/evil.so", "FOO": "1", "BAR_A": "2",
-	})
-	vars, err := e.Build(&config.Team{Name: "api", Settings: config.Settings{PassEnv: []string{"FOO", "BAR_*"}}}, "/run/s")
+func built(t *testing.T, e *Environment, s config.Settings) *Built {
+	t.Helper()
+	b, err := e.Build(t.Context(), &config.Team{Name: "api", Agent: "claude", Settings: s}, "/run/s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{
-		"HOME": "/h", "PATH": "/bin", "LC_ALL": "C.UTF-8", "ANTHROPIC_API_KEY": "k", "CLAUDE_CODE_USE_BEDROCK": "1",
-		"FOO": "1", "BAR_A": "2", "IRIS_SOCKET": "/run/s",
-	} {
-		if got, _ := value(vars, name); got != want {
-			t.Errorf("%s: got %q, want %q", name, got, want)
+	return b
+}
+
+// has checks which variables an agent gets, separated by spaces.
+func has(t *testing.T, b *Built, wanted, unwanted string) {
+	t.Helper()
+	for name := range strings.FieldsSeq(wanted) {
+		if !b.Has(name) {
+			t.Errorf("%s did not reach the agent", name)
 		}
 	}
-	for _, name := range []string{"CLAUDECODE", "CLAUDE_CODE_SSE_PORT", "AWS_SECRET_ACCESS_KEY", "IRIS_PROCESS", "LD_PRELOAD"} {
-		if got, ok := value(vars, name); ok {
-			t.Errorf("%s=%q reached the agent", name, got)
+	for name := range strings.FieldsSeq(unwanted) {
+		if b.Has(name) {
+			t.Errorf("%s reached the agent", name)
 		}
+	}
+}
+
+// all sets each of the names to 1.
+func all(names string) map[string]string {
+	vars := map[string]string{}
+	for name := range strings.FieldsSeq(names) {
+		vars[name] = "1"
+	}
+	return vars
+}
+
+func TestEnvironmentIsAnAllowList(t *testing.T) {
+	const (
+		wanted = "HOME PATH LC_ALL ANTHROPIC_API_KEY ANTHROPIC_MODEL CLAUDE_CODE_USE_GATEWAY CLAUDE_CODE_OAUTH_TOKEN CLAUDE_CONFIG_DIR " +
+			"CLAUDE_CODE_MAX_OUTPUT_TOKENS CLAUDE_CODE_SESSIONEND_HOOKS_TIMEOUT_MS MCP_TIMEOUT BASH_MAX_TIMEOUT_MS API_TIMEOUT_MS DISABLE_TELEMETRY MAX_THINKING_TOKENS FOO BAR_A"
+		unwanted = "AWS_SECRET_ACCESS_KEY OTEL_EXPORTER_OTLP_HEADERS IRIS_PROCESS LD_PRELOAD BASH_ENV BAZ " +
+			"CLAUDECODE CLAUDE_CODE_ENTRYPOINT CLAUDE_CODE_SSE_PORT CLAUDE_CODE_SESSION_ID CLAUDE_CODE_SESSION_ATTENDED CLAUDE_CODE_CHILD_SESSION " +
+			"CLAUDE_CODE_CHILD_NOTES_DIR CLAUDE_CODE_MESSAGING_SOCKET CLAUDE_CODE_MESSAGING_TOKEN CLAUDE_CODE_EXECPATH CLAUDE_PID CLAUDE_EFFORT " +
+			"CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR CLAUDE_CODE_SKIP_PROMPT_HISTORY"
+	)
+	b := built(t, ownBase(all(wanted+" "+unwanted)), config.Settings{PassEnv: []string{"FOO", "BAR_*"}})
+	has(t, b, wanted+" IRIS_SOCKET", unwanted)
+}
+
+func TestPatternOfPassEnvPassesNothingOfOneProcess(t *testing.T) {
+	e := ownBase(all("FOO CLAUDE_CODE_SESSION_ID CLAUDECODE PWD SHLVL CLAUDE_CODE_ENTRYPOINT"))
+	b := built(t, e, config.Settings{PassEnv: []string{"*", "CLAUDE_CODE_ENTRYPOINT"}})
+	has(t, b, "FOO CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SESSION_ID CLAUDECODE PWD SHLVL")
+}
+
+func TestSwitchBringsWhatItNeeds(t *testing.T) {
+	const (
+		aws    = "AWS_PROFILE AWS_REGION AWS_SECRET_ACCESS_KEY"
+		google = "GOOGLE_APPLICATION_CREDENTIALS GOOGLE_CLOUD_PROJECT CLOUD_ML_REGION VERTEX_REGION_CLAUDE_HAIKU_4_5"
+		azure  = "AZURE_CLIENT_ID AZURE_CLIENT_SECRET"
+		otel   = "OTEL_METRICS_EXPORTER"
+	)
+	file := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(file, []byte("CLAUDE_CODE_USE_VERTEX=true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name             string
+		base             string
+		set              config.Settings
+		wanted, unwanted string
+	}{
+		{"none", "", config.Settings{}, "", aws + " " + google + " " + azure + " " + otel},
+		{"profile", "CLAUDE_CODE_USE_BEDROCK", config.Settings{}, aws, google + " " + azure},
+		{"env table", "", config.Settings{Env: map[string]string{"CLAUDE_CODE_USE_FOUNDRY": "1"}}, azure, aws + " " + google},
+		{"env_file", "", config.Settings{EnvFile: file}, google, aws + " " + azure},
+		{"off", "CLAUDE_CODE_USE_BEDROCK", config.Settings{Env: map[string]string{"CLAUDE_CODE_USE_BEDROCK": "0"}}, "", aws},
+		{"telemetry", "CLAUDE_CODE_ENABLE_TELEMETRY", config.Settings{}, otel, aws},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := built(t, ownBase(all(strings.Join([]string{aws, google, azure, otel, c.base}, " "))), c.set)
+			has(t, b, c.wanted, c.unwanted)
+		})
+	}
+}
+
+func TestWithheldCredentialsAreNamed(t *testing.T) {
+	b := built(t, ownBase(all("AWS_PROFILE AWS_PAGER GITHUB_TOKEN ANTHROPIC_API_KEY AZURE_CLIENT_ID")), config.Settings{Env: map[string]string{"AZURE_CLIENT_ID": "x"}})
+	if want := []string{"AWS_PROFILE"}; !slices.Equal(b.Withheld, want) {
+		t.Errorf("got %q, want %q", b.Withheld, want)
 	}
 }
 
@@ -70,14 +130,9 @@ func TestTeamVariablesStandOverTheFileAndTheBase(t *testing.T) {
 	if err := os.WriteFile(file, []byte("A=file\nB=file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := base(map[string]string{"A": "base", "B": "base", "PATH": "/bin"})
-	team := &config.Team{Name: "api", Settings: config.Settings{
-		PassEnv: []string{"A", "B"}, EnvFile: file, Env: map[string]string{"B": "team"},
-	}}
-	vars, err := e.Build(team, "/run/s")
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := ownBase(map[string]string{"A": "base", "B": "base", "PATH": "/bin"})
+	s := config.Settings{PassEnv: []string{"A", "B"}, EnvFile: file, Env: map[string]string{"B": "team"}}
+	vars := built(t, e, s)
 	a, _ := value(vars, "A")
 	b, _ := value(vars, "B")
 	if a != "file" || b != "team" {
@@ -86,112 +141,124 @@ func TestTeamVariablesStandOverTheFileAndTheBase(t *testing.T) {
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Build(team, "/run/s"); err == nil || !strings.Contains(err.Error(), file) {
+	if _, err := e.Build(t.Context(), &config.Team{Settings: s}, "/run/s"); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a readable env_file: got %v, want a refusal that names it", err)
 	}
 }
 
-func TestSecretsAreMasked(t *testing.T) {
-	for _, c := range []struct{ name, value, want string }{
-		{"ANTHROPIC_API_KEY", "sk-ant-0123456789abcdefghijkl", "sk-a****ijkl"},
-		{"GITHUB_TOKEN", "short", "****"},
-		{"ANTHROPIC_BASE_URL", "http://127.0.0.1:1", "http://127.0.0.1:1"},
-		{"HTTPS_PROXY", "http://user:word@proxy:3128", "****"},
-		{"PATH", "/bin", "/bin"},
-		{"DB_PASSWORD", "", ""},
+func TestSearchPathEndsWhereClaudeCodeInstallsItself(t *testing.T) {
+	e := ownBase(map[string]string{"HOME": "/h", "PATH": "/bin:/h/.local/bin"})
+	for command, want := range map[string]string{
+		"claude":                 "/bin:/h/.local/bin:/h/.claude/local",
+		"/opt/node/v20/bin/this": "/bin:/h/.local/bin:/opt/node/v20/bin:/h/.claude/local",
 	} {
-		if got := mask(ipc.EnvVar{Name: c.name, Value: c.value}).Value; got != c.want {
-			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		if got, _ := value(built(t, e, config.Settings{Command: command}), "PATH"); got != want {
+			t.Errorf("%s: got %s, want %s", command, got, want)
 		}
+	}
+	b := built(t, e, config.Settings{Command: "claude", Env: map[string]string{"PATH": "/only"}})
+	if got, _ := value(b, "PATH"); got != "/only" {
+		t.Errorf("got %s, want the team's own", got)
 	}
 }
 
-func TestLoginShellDecidesThePathAndNotTheCaller(t *testing.T) {
-	home := t.TempDir()
-	profile := "echo noise on stdout\necho noise >&2\nexport PATH=/from/profile:/usr/bin:/bin\nexport ANTHROPIC_API_KEY=from-profile HOME=/elsewhere\n"
-	for _, name := range []string{".profile", ".bash_profile", ".zprofile"} {
-		if err := os.WriteFile(filepath.Join(home, name), []byte(profile), 0o600); err != nil {
-			t.Fatal(err)
+func TestSecretsAreMasked(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "env")
+	if err := os.WriteFile(file, []byte("FROM_FILE=0123456789abcdefghijklmnop\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	team := &config.Team{Name: "api", Settings: config.Settings{
+		PassEnv: []string{"PASSED", "LANG"}, EnvFile: file, Env: map[string]string{"PORT": "8080", "GITHUB_TOKEN": "short", "DB_PASSWORD": ""},
+	}}
+	b, err := ownBase(map[string]string{
+		"ANTHROPIC_API_KEY": "sk-ant-0123456789abcdefghijkl", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1", "LANG": "C", "PASSED": "word",
+		"HTTPS_PROXY": "user:word@proxy:3128", "MCP_SERVER": "https://me:word@host/",
+	}).Build(t.Context(), team, "/run/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mask(team)
+	for name, want := range map[string]string{
+		"ANTHROPIC_API_KEY": "****ijkl", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1", "LANG": "C", "PASSED": "****", "FROM_FILE": "****mnop",
+		"PORT": "8080", "GITHUB_TOKEN": "****", "DB_PASSWORD": "", "HTTPS_PROXY": "****", "MCP_SERVER": "****", "IRIS_SOCKET": "/run/s",
+	} {
+		if got, _ := value(b, name); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
-	}
-	t.Setenv("HOME", home)
-	t.Setenv("PATH", "/callers/own")
-	t.Setenv("ANTHROPIC_AUTH_TOKEN", "callers own")
-	var wg sync.WaitGroup
-	e := newEnvironment(true, nil, &wg)
-	wg.Wait()
-	got := e.Base()
-	if !strings.HasPrefix(got["PATH"], "/from/profile:") || got["ANTHROPIC_API_KEY"] != "from-profile" {
-		t.Errorf("got PATH=%s ANTHROPIC_API_KEY=%s, want the profile's", got["PATH"], got["ANTHROPIC_API_KEY"])
-	}
-	if _, ok := got["ANTHROPIC_AUTH_TOKEN"]; ok {
-		t.Error("a variable of the caller reached the base environment")
-	}
-	if got["HOME"] != home {
-		t.Errorf("got HOME=%s, want %s: it decides which daemon this is", got["HOME"], home)
-	}
-}
-
-// A background process of a profile may keep the shell's output open for ever.
-func TestProfileMayStartWhatStays(t *testing.T) {
-	home := t.TempDir()
-	for _, name := range []string{".profile", ".bash_profile", ".zprofile"} {
-		if err := os.WriteFile(filepath.Join(home, name), []byte("sleep 600 &\necho $! > ~/pid\nexport PATH=/from/profile:$PATH\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("HOME", home)
-	ShellTimeout = 10 * time.Second // it waits for a part of this
-	defer func() { ShellTimeout = patience }()
-	var wg sync.WaitGroup
-	e := newEnvironment(true, nil, &wg)
-	wg.Wait()
-	if b, err := os.ReadFile(filepath.Join(home, "pid")); err != nil {
-		t.Error(err)
-	} else if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
-		t.Errorf("it does not stay: %q", b)
-	}
-	if got := e.Base()["PATH"]; !strings.HasPrefix(got, "/from/profile:") || e.Warnings() != nil {
-		t.Errorf("got PATH=%q, warnings %q", got, e.Warnings())
-	}
-}
-
-func TestLoginShellThatHangsIsGivenUp(t *testing.T) {
-	home := t.TempDir()
-	for _, name := range []string{".profile", ".bash_profile", ".zprofile"} {
-		if err := os.WriteFile(filepath.Join(home, name), []byte("sleep 60\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("HOME", home)
-	ShellTimeout = 200 * time.Millisecond
-	defer func() { ShellTimeout = patience }()
-	var wg sync.WaitGroup
-	e := newEnvironment(true, nil, &wg)
-	wg.Wait()
-	if got := e.Base(); got["PATH"] != fallbackPath || got["HOME"] != home {
-		t.Errorf("got PATH=%q HOME=%q, want the fallback", got["PATH"], got["HOME"])
-	}
-	if w := e.Warnings(); len(w) != 1 || !strings.Contains(w[0], "no answer within") {
-		t.Errorf("got warnings %q, want one that says so", w)
-	}
-	for _, name := range []string{".profile", ".bash_profile", ".zprofile"} {
-		if err := os.WriteFile(filepath.Join(home, name), []byte("export PATH=/fixed:/bin\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ShellTimeout = patience
-	e.Refresh()
-	wg.Wait()
-	if got := e.Base()["PATH"]; got != "/fixed:/bin" || e.Warnings() != nil {
-		t.Errorf("after the profile was fixed: got PATH=%q, warnings %q", got, e.Warnings())
 	}
 }
 
 func TestForegroundDaemonHasItsOwnEnvironment(t *testing.T) {
 	t.Setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-	e := newEnvironment(false, nil, nil)
-	if got := e.Base()["ANTHROPIC_BASE_URL"]; got != "http://127.0.0.1:9" {
+	if got := ownEnvironment().Base()["ANTHROPIC_BASE_URL"]; got != "http://127.0.0.1:9" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// supervised returns a Supervisor of one team, for its stamps.
+func supervised(e *Environment, team *config.Team) *Supervisor {
+	cfg := &config.Config{Teams: map[string]*config.Team{"api": team}}
+	return &Supervisor{Env: e, o: Options{Look: func() {}, Config: func() *config.Config { return cfg }}}
+}
+
+func TestChangedEnvironmentMakesAgentsStale(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "api.env")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("A=1\n")
+	e := ownBase(map[string]string{"PATH": "/bin", "UNRELATED": "1", "ANTHROPIC_MODEL": "a"})
+	team := &config.Team{Name: "api", Agent: "claude", Settings: config.Settings{Command: "claude", EnvFile: file}}
+	s := supervised(e, team)
+	first, err := e.Build(t.Context(), team, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	then := stamp(team, first)
+	want := func(what, why string) {
+		t.Helper()
+		if got := s.changed("api", then); got != why {
+			t.Errorf("%s: got %q, want %q", what, got, why)
+		}
+	}
+	want("nothing", "")
+	e.own["UNRELATED"] = "2"
+	write("# the same\nA=1\n")
+	want("a variable that agents do not get, and a comment", "")
+	write("A=2\n")
+	want("env_file", "api.env changed")
+	os.Remove(file)
+	want("no env_file", "api.env changed")
+	write("A=1\n")
+	e.own["ANTHROPIC_MODEL"] = "b"
+	want("a variable of the base", "environment changed")
+	then = team.Stamp()
+	want("a stamp of an earlier version", "")
+	team.Args = []string{"--debug"}
+	want("args", "configuration changed")
+}
+
+// A daemon that has just replaced its program may get no answer of the login shell.
+func TestGuessMakesNoAgentStale(t *testing.T) {
+	home := shells(t, "exit 1")
+	e, wait := asked(t)
+	defer wait()
+	team := &config.Team{Name: "api", Agent: "claude", Settings: config.Settings{Command: "claude"}}
+	if got := supervised(e, team).changed("api", team.Stamp()+"."+digest(nil)+".other"); got != "" {
+		t.Errorf("got %q", got)
+	}
+	b, err := e.Build(context.Background(), team, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	then := stamp(team, b)
+	shellDoes(t, home, good)
+	e.Refresh()
+	if got := supervised(e, team).changed("api", then); got != "environment changed" {
+		t.Errorf("once the shell answers: got %q", got)
 	}
 }

@@ -21,15 +21,32 @@ func Examine(ctx context.Context, paths config.Paths) (ipc.Examination, error) {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	e := newEnvironment(true, nil, &wg)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e := shellEnvironment(ctx, nil, &wg)
 	return examineTeams(ctx, cfg, e, paths, nil), nil
+}
+
+// Finds reports whether agents that run a program by its bare name would find it, without a
+// daemon, in the way of Examine.
+func Finds(ctx context.Context, command string) bool {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	env, err := shellEnvironment(ctx, nil, &wg).Build(ctx, &config.Team{Agent: "claude", Settings: config.Settings{Command: command}}, "")
+	if err != nil {
+		return false
+	}
+	_, err = claude.Program(claude.Options{Command: command, Env: env.Assignments()})
+	return err == nil
 }
 
 // examineTeams examines every team. If no team has Claude Code, it also examines the user's
 // home directory as a team that is only a directory.
 func examineTeams(ctx context.Context, cfg *config.Config, e *Environment, p config.Paths, r *procs.Reaper) ipc.Examination {
 	x := examiner{env: e, socket: p.Socket, reaper: r, known: map[string]answers{}}
-	found := ipc.Examination{Teams: []ipc.TeamCheck{}, Env: (*e.base.Load())().source}
+	found := ipc.Examination{Teams: []ipc.TeamCheck{}}
 	some := false
 	for _, name := range cfg.TeamNames() {
 		t := cfg.Teams[name]
@@ -39,6 +56,7 @@ func examineTeams(ctx context.Context, cfg *config.Config, e *Environment, p con
 	if !some {
 		found.Teams = append(found.Teams, x.team(ctx, &config.Team{Agent: "claude", Dir: p.Home, Settings: cfg.Settings}))
 	}
+	found.Shell = e.examined()
 	return found
 }
 
@@ -50,6 +68,10 @@ type examiner struct {
 	reaper *procs.Reaper
 	known  map[string]answers
 }
+
+// leastForTranscripts is how much should be free on the disk of Claude Code's directory: a
+// long conversation has some megabytes.
+const leastForTranscripts = 16 << 20
 
 type answers struct {
 	claude.Examined
@@ -65,18 +87,25 @@ func (x *examiner) team(ctx context.Context, t *config.Team) ipc.TeamCheck {
 		return c
 	}
 	c.Command = t.Command
-	vars, err := x.env.Build(t, x.socket)
+	env, err := x.env.Build(ctx, t, x.socket)
 	if err != nil {
 		c.EnvError = err.Error()
 		return c
 	}
-	o := claude.Options{Team: t.Name, Command: t.Command, Dir: t.Dir, Env: Assignments(vars), Reaper: x.reaper}
+	c.Withheld, c.Credentials = env.Withheld, env.credentials()
+	o := claude.Options{Team: t.Name, Command: t.Command, Dir: t.Dir, Env: env.Assignments(), Reaper: x.reaper}
+	if at, why := claude.Unkeepable(claude.ConfigDir(o.Env), t.Dir, "", leastForTranscripts); why != "" {
+		c.KeepPath, c.KeepError = at, why
+	}
 	if c.Program, err = claude.Program(o); err != nil {
 		c.ProgramError = err.Error()
 		return c
 	}
 	if c.DirError != "" {
 		return c
+	}
+	if err := claude.Unparsed(claude.Sources(t.Dir, o.Env, t.Args)); err != nil {
+		c.SettingsError = err.Error()
 	}
 	a := x.ask(ctx, c.Program, o)
 	c.Version, c.Login = a.Version, a.Login

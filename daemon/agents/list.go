@@ -55,8 +55,9 @@ func (s *Supervisor) view(p Info, now time.Time) ipc.Process {
 	return v
 }
 
-// annotate adds what the turn of an agent waits for, a permission mode other than the
-// team's, and whether the agent runs without permission checks.
+// annotate adds what the turn of an agent waits for, a settings file that does not
+// parse, a permission mode other than the team's, and whether the agent runs without
+// permission checks.
 func (s *Supervisor) annotate(v *ipc.Process, p Info) {
 	var why []string
 	for _, a := range s.o.Approvals(p.ID) {
@@ -71,8 +72,14 @@ func (s *Supervisor) annotate(v *ipc.Process, p Info) {
 		if a.Mode() == claude.BypassMode {
 			v.Bypass = cmp.Or(v.Bypass, "permission mode "+claude.BypassMode)
 		}
+		if v.Frozen = a.Frozen(); v.Frozen {
+			why = append(why, "frozen")
+		}
 		if on := a.WaitsFor(); on != "" {
 			why = append(why, "waits for "+on)
+		}
+		if err := a.Unparsed(); err != nil {
+			why = append(why, err.Error())
 		}
 		if v.Mode = a.OddMode(); v.Mode != "" && v.Mode != claude.BypassMode {
 			v.Bypass = ""

@@ -74,6 +74,7 @@ func (s *Supervisor) FindOrphans() (map[string]*Orphan, error) {
 		if _, ok := s.adopted[l.Process]; ok {
 			continue
 		}
+		l.Continue()
 		k, ok := keys[l.Session]
 		if !ok {
 			k, ok = keys[l.Moved()]

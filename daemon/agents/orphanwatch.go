@@ -117,6 +117,9 @@ func (w *orphanWatch) step() time.Duration {
 		w.read()
 	}
 	due, why := w.due()
+	if w.Bound() && !w.stopTried {
+		due, why = time.Time{}, "its output fills the disk"
+	}
 	if left := time.Until(due); left > 0 {
 		next := min(left, orphanLook)
 		if w.unread {

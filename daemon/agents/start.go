@@ -1,16 +1,20 @@
 package agents
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"iris/config"
+	"iris/daemon/conversation"
 	"iris/daemon/fault"
 	"iris/daemon/store"
-	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
 	"iris/pool/procs"
@@ -23,11 +27,11 @@ import (
 func (s *Supervisor) Start(ctx context.Context, k pool.Key, id string, fresh bool, v turn.Variant) (*claude.Process, error) {
 	for told := false; ; told = true {
 		a, err := s.tryAgent(ctx, k, id, fresh, v)
-		if !lacksRoom(err) {
+		if !claude.LacksRoom(err) {
 			s.o.Store.AgentsWait("")
 			return a, err
 		}
-		s.o.Store.AgentsWait(err.Error())
+		s.o.Store.AgentsWait(lack(err))
 		if !told {
 			s.o.Log.Error("an agent waits for room", "team", k.Team, "process", id, "err", err)
 			s.o.FreeSpace() // a part may be free to give back
@@ -44,8 +48,14 @@ func (s *Supervisor) Start(ctx context.Context, k pool.Key, id string, fresh boo
 	}
 }
 
-func lacksRoom(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) || claude.Scarce(err)
+// lack says what an agent waits for, and what to do where the daemon's own limit is the
+// reason.
+func lack(err error) string {
+	var files syscall.Rlimit
+	if !errors.Is(err, syscall.EMFILE) || syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%v: the daemon may open %d; run: iris daemon stop; then start it from a shell with a higher \"ulimit -n\"", err, files.Cur)
 }
 
 // tryAgent starts the program of a team, with the team's settings, environment and
@@ -66,12 +76,15 @@ func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh 
 	if err != nil {
 		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
 	}
-	vars, err := s.Env.Build(t, s.o.Paths.Socket)
+	env, err := s.environment(ctx, t)
 	if err != nil {
-		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
+		return nil, &pool.StartError{Team: k.Team, Permanent: ctx.Err() == nil, Err: err}
 	}
-	o := s.agentOptions(k, t, id, vars)
+	o := s.agentOptions(k, t, id, env)
 	o.Variant = v
+	if t.Agent == "claude" {
+		o.Variant.MaxTurns = cmp.Or(v.MaxTurns, t.MaxTurns)
+	}
 	err = s.o.Store.PersistUntil(ctx, func() (err error) {
 		if o.SessionID, o.RewindTo, err = s.o.Conversations.Find(k, t, o.Env, fresh); err == nil {
 			o.Model, err = s.o.Conversations.PinModel(k, fresh, v)
@@ -85,18 +98,54 @@ func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh 
 	}
 	p, err := claude.Start(ctx, o)
 	if lost, ok := errors.AsType[*claude.ResumeError](err); ok {
-		s.o.Conversations.Elsewhere(k, t, lost)
+		s.o.Conversations.Elsewhere(k, t, o.Env, lost)
 		if err = s.o.Conversations.OrNew(ctx, &o, k, t, lost); err != nil {
 			return nil, err
 		}
 		p, err = claude.Start(ctx, o)
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.notFound(env, err)
 	}
-	s.o.Conversations.RecordDefaultModel(ctx, k, p, v)
+	s.noteRan(t)
+	s.o.Conversations.RecordDefaultModel(ctx, k, p.DefaultModel, v)
 	s.o.Conversations.MoveTo(k, t.Dir)
 	return p, nil
+}
+
+// noteRan notes that the program of a team has run. The built-in agent is iris itself, and
+// says nothing about the command that its team has by default.
+func (s *Supervisor) noteRan(t *config.Team) {
+	if t.Agent != "echo" {
+		s.ran.Store(t.Command, true)
+	}
+}
+
+// hasRun reports whether the program of a team has run, so that it was there once.
+func (s *Supervisor) hasRun(t *config.Team) bool {
+	_, ran := s.ran.Load(t.Command)
+	return ran
+}
+
+// environment builds the environment of an agent that starts. It waits for an env_file that
+// is just being saved.
+func (s *Supervisor) environment(ctx context.Context, t *config.Team) (b *Built, err error) {
+	err = claude.AwaitSaved(ctx, []string{t.EnvFile}, func() (err error) {
+		b, err = s.Env.Build(ctx, t, s.o.Paths.Socket)
+		return err
+	})
+	return b, err
+}
+
+// notFound adds why the login shell has not answered to the error of a program that was not
+// found. The pool may try again, since the shell may answer then.
+func (s *Supervisor) notFound(env *Built, err error) error {
+	start, ok := errors.AsType[*pool.StartError](err)
+	problems := s.Env.problems()
+	if !ok || !env.base.guess || !errors.Is(err, exec.ErrNotFound) || len(problems) == 0 {
+		return err
+	}
+	return &pool.StartError{Team: start.Team, Err: fault.ShellError{Err: fmt.Errorf("%w; %s", start.Err, strings.Join(problems, "; "))}}
 }
 
 func checkDir(t *config.Team) error {
@@ -108,18 +157,28 @@ func checkDir(t *config.Team) error {
 
 // baseOptions returns the options that started and adopted agents have in common.
 func (s *Supervisor) baseOptions(k pool.Key, id, dir string) claude.Options {
-	return claude.Options{
+	o := claude.Options{
 		ID: id, Team: k.Team, Dir: dir, Spools: s.o.Paths.Spool, Grace: s.o.Config().StopGrace,
-		Stamp:       claude.Stamp{Now: func() string { s.o.Look(); return s.stamp(k.Team) }},
-		OnSession:   func(session string) { s.o.Conversations.MoveOn(k, dir, session) },
-		OnLost:      func(work []string) { s.o.Conversations.NoteLostWork(k, work) },
-		OnOwnTurn:   func(_ *claude.Process, t claude.OwnTurn) { s.OwnTurn(k, id, &t) },
-		OnWorking:   func(_ *claude.Process, on string) { s.works(id, on) },
-		OnWaits:     func(on string) { s.waitsFor(id, on) },
-		OnAsk:       func(p *claude.Process, r claude.Request) { s.o.Asked(k, id, p, r) },
-		OnWithdrawn: func(_ *claude.Process, request string) { s.o.Withdrawn(id, request) },
-		Follower:    s.Follower, Reaper: s.Reaper, Log: s.o.Log,
+		Stamp: claude.Stamp{Changed: func(then string) string { return s.changed(k.Team, then) }},
+		Callbacks: claude.Callbacks{
+			OnSession:   func(session string) { s.o.Conversations.MoveOn(k, dir, session) },
+			OnLost:      func(work []string) { s.o.Conversations.NoteLostWork(k, work) },
+			OnOwnTurn:   func(_ *claude.Process, t claude.OwnTurn) { s.OwnTurn(k, id, &t) },
+			OnWorking:   func(_ *claude.Process, on string) { s.works(id, on) },
+			OnWaits:     func(on string) { s.waitsFor(id, on) },
+			OnAsk:       func(p *claude.Process, r claude.Request) { s.o.Asked(k, id, p, r) },
+			OnWithdrawn: func(_ *claude.Process, request string) { s.o.Withdrawn(id, request) },
+		},
+		Follower: s.Follower, Reaper: s.Reaper, Log: s.o.Log,
 	}
+	t := TeamSettings(s.o.Config(), k.Team)
+	if t.Inbound != "accept" { // what other sessions send does not come through iris
+		o.FreezeAfter = t.FreezeAfter
+	}
+	if t.Agent == "claude" && !conversation.IsFresh(k) {
+		o.OnUnkept = func(text string) { s.o.Conversations.NoteUnkept(k, text) }
+	}
+	return o
 }
 
 // waitsFor reports why the first turn of an agent does not begin, also to the sender.
@@ -129,62 +188,56 @@ func (s *Supervisor) waitsFor(process, on string) {
 	s.o.Waits(proc.Turn, process, on)
 }
 
-func (s *Supervisor) agentOptions(k pool.Key, t *config.Team, id string, vars []ipc.EnvVar) claude.Options {
+func (s *Supervisor) agentOptions(k pool.Key, t *config.Team, id string, env *Built) claude.Options {
 	o := s.baseOptions(k, id, t.Dir)
-	o.Stamp.Then = t.Stamp() // of the settings that it starts with, even if the configuration has changed since
+	o.Stamp.Then = stamp(t, env) // of what it starts with, even if that has changed since
 	o.Command, o.Args, o.Transcript = t.Command, t.Args, true
-	o.Env = append(Assignments(vars), procs.EnvState+"="+s.o.Paths.State, procs.EnvTeam+"="+k.Team, procs.EnvSession+"="+k.Session)
-	o.StartTimeout, o.Watch, o.Ask = t.StartTimeout, watched(t, vars), t.Approvals == "ask"
+	o.Env = append(env.Assignments(), procs.EnvState+"="+s.o.Paths.State, procs.EnvTeam+"="+k.Team, procs.EnvSession+"="+k.Session)
+	o.StartTimeout, o.Ask = t.StartTimeout, t.Approvals == "ask"
 	o.RefuseInbound = t.Inbound != "accept"
 	if t.Agent == "echo" {
 		o.Command, o.Prefix, o.Transcript = s.o.Program, []string{"agent", "echo"}, false
+	} else {
+		o.Ran = s.hasRun(t)
+		o.Watch = claude.Sources(t.Dir, o.Env, t.Args)
 	}
 	return o
 }
 
 // Transcript returns the path of a transcript; empty if the file does not exist.
 func (s *Supervisor) Transcript(t *config.Team, sessionID string) string {
-	vars, err := s.Env.Build(t, s.o.Paths.Socket)
+	env, err := s.Env.Known(t, s.o.Paths.Socket)
 	if err != nil {
 		return ""
 	}
-	path, _ := claude.Transcript(Assignments(vars), sessionID)
+	path, _ := claude.Transcript(env.Assignments(), sessionID)
 	return path
 }
 
-// stamp identifies the settings of a team's agents. It is empty if the team is not in the
-// configuration, so that its agents are stale.
-func (s *Supervisor) stamp(team string) string {
-	t, err := s.team(team)
-	if err != nil {
-		return ""
-	}
-	return t.Stamp()
+// stamp identifies the settings, the env_file and the base environment of a team's agents,
+// separated by dots.
+func stamp(t *config.Team, env *Built) string {
+	return strings.Join([]string{t.Stamp(), env.file, env.given}, ".")
 }
 
-// watched lists the files that an agent reads once, at its start.
-func watched(t *config.Team, vars []ipc.EnvVar) []string {
-	files := []string{}
-	for _, name := range []string{"CLAUDE.md", "CLAUDE.local.md", ".mcp.json", ".claude/CLAUDE.md", ".claude/settings.json", ".claude/settings.local.json"} {
-		files = append(files, filepath.Join(t.Dir, name))
+// changed says what has changed for the agents of a team since a stamp, empty for nothing.
+// A guess at the base environment is no reason: the login shell may answer later.
+func (s *Supervisor) changed(team, then string) string {
+	s.o.Look()
+	was := strings.Split(then, ".")
+	t, err := s.team(team)
+	if err != nil || t.Stamp() != was[0] {
+		return "configuration changed"
 	}
-	var home, dir string
-	for _, v := range vars {
-		switch v.Name {
-		case "HOME":
-			home = v.Value
-		case "CLAUDE_CONFIG_DIR":
-			dir = v.Value
-		}
+	if len(was) < 3 { // of an earlier version of iris
+		return ""
 	}
-	if dir == "" && home != "" {
-		dir = filepath.Join(home, ".claude")
+	env, err := s.Env.Known(t, s.o.Paths.Socket)
+	switch {
+	case err != nil || env.file != was[1]:
+		return filepath.Base(t.EnvFile) + " changed"
+	case !env.base.guess && env.given != was[2]:
+		return "environment changed"
 	}
-	if dir != "" {
-		files = append(files, filepath.Join(dir, "CLAUDE.md"), filepath.Join(dir, "settings.json"))
-	}
-	if t.EnvFile != "" {
-		files = append(files, t.EnvFile)
-	}
-	return files
+	return ""
 }

@@ -2,10 +2,16 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 
 	"iris/config"
 	"iris/daemon/conversation"
@@ -61,6 +67,7 @@ type Supervisor struct {
 
 	o       Options
 	own     ownWork
+	ran     sync.Map          // commands of teams that have started an agent
 	orphans []Orphan          // not changed after the start
 	adopted map[string]string // the message that each adopted process runs; empty for none
 }
@@ -75,11 +82,10 @@ func New(o Options) (*Supervisor, error) {
 	if s.Reaper, err = procs.NewReaper(o.Adopted...); err != nil {
 		return nil, err
 	}
-	if s.Follower, err = claude.NewFollower(); err != nil {
-		s.Reaper.Close()
-		return nil, fmt.Errorf("follow the agents' output: %w", err)
+	s.Follower = claude.NewFollower()
+	if s.Env = ownEnvironment(); o.FromShell {
+		s.Env = shellEnvironment(o.Serving, s.Reaper, o.Goroutines)
 	}
-	s.Env = newEnvironment(o.FromShell, s.Reaper, o.Goroutines)
 	return s, nil
 }
 
@@ -88,6 +94,34 @@ func New(o Options) (*Supervisor, error) {
 func (s *Supervisor) Close() {
 	s.Follower.Close()
 	s.Reaper.Close()
+}
+
+// Warnings lists what is wrong around the agents.
+func (s *Supervisor) Warnings() []string {
+	warnings := s.Env.Warnings()
+	if err := s.Follower.Polls(); err != nil {
+		warnings = append(warnings, pollWarning("/proc/sys", err))
+	}
+	return warnings
+}
+
+// pollWarning says why the output of agents is polled, and what to do. The directory is
+// that of the settings of Linux; other systems have no inotify.
+func pollWarning(sysctls string, err error) string {
+	setting := ""
+	switch {
+	case errors.Is(err, syscall.EMFILE):
+		setting = "fs.inotify.max_user_instances"
+	case errors.Is(err, syscall.ENOSPC):
+		setting = "fs.inotify.max_user_watches"
+	}
+	text, unread := os.ReadFile(filepath.Join(sysctls, strings.ReplaceAll(setting, ".", "/")))
+	if setting == "" || unread != nil {
+		return fmt.Sprintf("the output of agents cannot be watched, so that it is polled: %v", err)
+	}
+	limit, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return fmt.Sprintf("the output of agents is polled, since other programs of this user have used up inotify (%s = %d); run: sudo sysctl %s=%d && iris daemon restart",
+		setting, limit, setting, max(512, 4*limit))
 }
 
 // Info is an agent and what the pool knows about it.

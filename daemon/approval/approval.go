@@ -214,21 +214,17 @@ func (s *Registry) decide(id string, r ruling) (ipc.Approval, error) {
 	}
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
-	if input != nil {
-		err = a.proc.AnswerWithInput(a.request, input)
-	} else {
-		err = a.proc.Answer(a.request, r.decision == allowed, r.why)
-	}
+	err = a.inform(r, input)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case errors.Is(err, claude.ErrWithdrawn): // or another decision came first
-		s.record(a, withdrawn, "its agent")
+		s.record(a, ruling{decision: withdrawn, by: "its agent"})
 		return ipc.Approval{}, decidedError(&a.view)
 	case err != nil:
 		return ipc.Approval{}, fault.New(ipc.CodeFailed, "failed", fmt.Errorf("approval %s still waits, its agent could not be told: %w", id, err))
 	}
-	s.record(a, r.decision, r.by)
+	s.record(a, r)
 	return a.view, nil
 }
 
@@ -238,24 +234,27 @@ func (s *Registry) Withdrawn(process, request string) {
 	defer s.mu.Unlock()
 	for _, a := range s.pending {
 		if a.request == request && a.view.Process == process {
-			s.record(a, withdrawn, "its agent")
+			s.record(a, ruling{decision: withdrawn, by: "its agent"})
 			return
 		}
 	}
 }
 
 // record records a decision, once. The caller holds mu.
-func (s *Registry) record(a *approval, decision, by string) {
+func (s *Registry) record(a *approval, r ruling) {
 	if a.view.Decision != "" {
 		return
 	}
-	a.view.Decision, a.view.By = decision, by
+	a.view.Decision, a.view.By = r.decision, r.by
+	if !r.always {
+		a.view.Always = nil
+	}
 	s.pending = slices.DeleteFunc(s.pending, func(o *approval) bool { return o == a })
 	brief := a.view.WithoutInput()
 	s.past = append(s.past, brief)
 	s.past = s.past[max(0, len(s.past)-keptPast):]
 	close(a.done)
-	s.o.Report(a.view.Process, a.view.Message, pool.ApprovalDecided, fmt.Sprintf("%s: %s: %s by %s", a.view.ID, a.view.Tool, decision, by))
+	s.o.Report(a.view.Process, a.view.Message, pool.ApprovalDecided, summary(&a.view))
 	s.tell(ipc.NotifyDecided, brief)
 }
 

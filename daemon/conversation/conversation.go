@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -22,13 +24,16 @@ const FreshPrefix = "~"
 
 // A Registry keeps the conversations. Any goroutine may call its methods.
 type Registry struct {
-	store    *store.Store
-	notices  sync.Map // pool.Key -> the notice for the conversation's next answer
-	refusals sync.Map // pool.Key -> why the API refused the conversation's last message
+	store *store.Store
+
+	mu       sync.Mutex // protects the fields below; held for a moment
+	memories map[pool.Key]*memory
 }
 
 // New returns the Registry of the conversations in a journal.
-func New(s *store.Store) *Registry { return &Registry{store: s} }
+func New(s *store.Store) *Registry {
+	return &Registry{store: s, memories: map[pool.Key]*memory{}}
+}
 
 // Get returns the record of a conversation; false if there is none.
 func (r *Registry) Get(k pool.Key) (journal.Session, bool, error) { return r.store.Session(Name(k)) }
@@ -40,16 +45,41 @@ func (r *Registry) List(f func(pool.Key, journal.Session) error) error {
 
 // Reset forgets a conversation, so that its next message begins a new one.
 func (r *Registry) Reset(k pool.Key) error {
-	r.refusals.Delete(k)
-	return r.store.DeleteSession(Name(k))
+	r.mu.Lock()
+	m := r.memoryLocked(k)
+	m.refusal, m.unkept = "", unkept{}
+	r.mu.Unlock()
+	return r.store.Heed(r.store.DeleteSession(Name(k)))
+}
+
+// Move gives all conversations of one team to another one: all of them, or with an
+// error none. The error is journal.ErrSession if the other team has a conversation of
+// the same session. No agent of either may live.
+func (r *Registry) Move(from, to string) error {
+	if err := r.store.Heed(r.store.MoveSessions(Name(pool.Key{Team: from}), Name(pool.Key{Team: to}))); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, m := range maps.Clone(r.memories) {
+		if k.Team == from {
+			delete(r.memories, k)
+			other := r.memoryLocked(pool.Key{Team: to, Session: k.Session})
+			m.notice = joined(other.notice, m.notice)
+			*other = *m
+		}
+	}
+	return nil
 }
 
 // Rewind makes the next agent of a conversation continue after an earlier answer,
 // which at names in its transcript.
 func (r *Registry) Rewind(k pool.Key, s journal.Session, at string) error {
 	s.Rewound = at
-	r.refusals.Delete(k)
-	return r.store.SetSession(Name(k), s)
+	r.mu.Lock()
+	r.memoryLocked(k).refusal = ""
+	r.mu.Unlock()
+	return r.store.Heed(r.store.SetSession(Name(k), s))
 }
 
 // Find returns the conversation that an agent for k starts with: the recorded one,
@@ -65,23 +95,33 @@ func (r *Registry) Find(k pool.Key, t *config.Team, env []string, fresh bool) (i
 	case err != nil:
 		return "", "", err
 	case !ok:
-		id, err = r.begin(k, t)
+		id, err = r.begin(k, t, journal.Session{})
 		return id, "", err
 	case t.Agent == "claude" && s.Used:
 		path, err := claude.Transcript(env, s.ID)
 		if err == nil && path == "" {
-			err = &claude.ResumeError{SessionID: s.ID, Why: "its transcript is gone"}
+			err = &claude.ResumeError{SessionID: s.ID, Why: "its transcript is gone", Missing: true}
 		}
 		return s.ID, s.Rewound, err
 	}
 	return s.ID, s.Rewound, nil
 }
 
-// Elsewhere adds to the error of a lost conversation that its team has moved. Some
-// versions of Claude Code do not find a conversation of another directory.
-func (r *Registry) Elsewhere(k pool.Key, t *config.Team, lost *claude.ResumeError) {
-	if s, ok, err := r.store.Session(Name(k)); err == nil && ok && s.ID == lost.SessionID && s.Dir != t.Dir {
+// Elsewhere adds to the error of a lost conversation that its team has moved, or that
+// the link which is the team's directory has. Some versions of Claude Code do not find
+// a conversation of another directory.
+func (r *Registry) Elsewhere(k pool.Key, t *config.Team, env []string, lost *claude.ResumeError) {
+	s, _, err := r.store.Session(Name(k))
+	if err != nil || s.ID != lost.SessionID {
+		return
+	}
+	if s.Dir != t.Dir {
 		lost.Why = fmt.Sprintf("it was in %s, the team is in %s now: %s", s.Dir, t.Dir, lost.Why)
+		return
+	}
+	was := claude.WorkedIn(env, s.ID)
+	if now, err := filepath.EvalSymlinks(t.Dir); err == nil && was != "" && was != now {
+		lost.Why = fmt.Sprintf("it was in %s, and %s leads to %s now: %s", was, t.Dir, now, lost.Why)
 	}
 }
 
@@ -101,17 +141,24 @@ func (r *Registry) MoveTo(k pool.Key, dir string) {
 }
 
 // OrNew handles a conversation that cannot be resumed: it begins a new one and leaves
-// a notice, or returns an error.
+// a notice, or returns an error. If the model was never asked in that conversation,
+// which is so after /clear, nothing is lost and there is nothing to say.
 func (r *Registry) OrNew(ctx context.Context, o *claude.Options, k pool.Key, t *config.Team, err error) error {
-	_, lost := errors.AsType[*claude.ResumeError](err)
-	if !lost || t.OnResumeFailure != "fresh" {
-		return &pool.StartError{Team: k.Team, Permanent: lost, Err: err}
+	lost, ok := errors.AsType[*claude.ResumeError](err)
+	old, empty := journal.Session{}, false
+	if ok && lost.Missing {
+		old, empty = r.unused(k)
+	}
+	if !ok || !empty && t.OnResumeFailure != "fresh" {
+		return &pool.StartError{Team: k.Team, Permanent: ok, Err: err}
 	}
 	r.store.Log.Warn("a new conversation is begun", "team", k.Team, "session", k.Session, "err", err)
-	r.notices.Store(k, fmt.Sprintf("team %s: a new conversation was begun: %v", k, err))
+	if !empty {
+		r.PutNotice(k, fmt.Sprintf("team %s: a new conversation was begun: %v", k, err))
+	}
 	err = r.store.PersistUntil(ctx, func() (err error) {
 		o.RewindTo = ""
-		if o.SessionID, err = r.begin(k, t); err == nil {
+		if o.SessionID, err = r.begin(k, t, old); err == nil {
 			o.Model, err = r.PinModel(k, false, o.Variant)
 		}
 		return err
@@ -122,9 +169,19 @@ func (r *Registry) OrNew(ctx context.Context, o *claude.Options, k pool.Key, t *
 	return nil
 }
 
-// begin begins a conversation.
-func (r *Registry) begin(k pool.Key, t *config.Team) (string, error) {
-	s := journal.Session{ID: claude.NewSessionID(), Dir: t.Dir, Created: time.Now()}
+// unused returns the record of a conversation in which the model was never asked;
+// false if it was, or if there is no record.
+func (r *Registry) unused(k pool.Key) (journal.Session, bool) {
+	s, ok, err := r.store.Session(Name(k))
+	if err != nil || !ok || s.Used {
+		return journal.Session{}, false
+	}
+	return s, true
+}
+
+// begin begins a conversation with the model of an old one.
+func (r *Registry) begin(k pool.Key, t *config.Team, old journal.Session) (string, error) {
+	s := journal.Session{ID: claude.NewSessionID(), Dir: t.Dir, Created: time.Now(), Model: old.Model, Lent: old.Lent}
 	return s.ID, r.store.SetSession(Name(k), s)
 }
 
@@ -171,17 +228,19 @@ func (r *Registry) EndRewind(k pool.Key, id string) {
 }
 
 // Use records that a conversation has had an answer, and the model of it unless the
-// message asked for one. From then on there is a transcript, and a missing one is a
-// loss. If the answer is of another conversation, the agent changed to it (/clear)
+// message asked for one. Once the model was asked there is something to resume, and a
+// missing transcript is a loss; a command such as /clear leaves nothing that would be
+// missed. If the answer is of another conversation, the agent changed to it (/clear)
 // and that could not be recorded: no daemon was there, or the journal had no room.
-func (r *Registry) Use(k pool.Key, id, model string) {
+func (r *Registry) Use(k pool.Key, res *turn.Result, model string) {
+	id := res.SessionID
 	if IsFresh(k) {
 		return
 	}
 	if s, ok, err := r.store.Session(Name(k)); err == nil && ok && s.ID != id && claude.ValidSessionID(id) {
 		r.MoveOn(k, s.Dir, id)
 	}
-	if err := r.store.UseSession(Name(k), id, model); err != nil {
+	if err := r.store.UseSession(Name(k), id, res.Turns > 0, model); err != nil {
 		r.store.Log.Error("conversation not recorded", "team", k.Team, "session", k.Session, "err", r.store.Heed(err))
 	}
 }
@@ -189,13 +248,18 @@ func (r *Registry) Use(k pool.Key, id, model string) {
 // NoteRefusal compares the API's refusal of a message with that of the message before
 // it in the same conversation.
 func (r *Registry) NoteRefusal(k pool.Key, res *turn.Result) {
-	switch {
-	case res == nil || IsFresh(k):
-	case !res.Refused():
-		r.refusals.Delete(k)
-	default:
-		if before, ok := r.refusals.Swap(k, res.Err); ok && before == res.Err {
-			res.Reason = turn.RefusedAgain
-		}
+	if res == nil || IsFresh(k) {
+		return
 	}
+	why := ""
+	if res.Refused() {
+		why = res.Err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.memoryLocked(k)
+	if why != "" && why == m.refusal {
+		res.Reason = turn.RefusedAgain
+	}
+	m.refusal = why
 }

@@ -4,9 +4,11 @@
 //	  │         └─ lost: OrNew        a new one and a notice, or an error
 //	  ├─ PinModel, RecordDefaultModel the model that it continues with
 //	  ├─ Use, MoveOn, MoveTo          what its agent has said or done since
-//	  └─ Reset, Rewind                requests of people
+//	  ├─ Reset, Rewind, Move          requests of people
+//	  └─ Prune                        each day, for directories that are gone
 //
 // A Registry owns the journal's sessions, and in memory the notices for the next
-// answers and the refusals of the API. It has no goroutine. A conversation of a
-// single message is never on record.
+// answers, also of a conversation that is not kept, and the refusals of the API. mu
+// protects these; no call of the journal is made under it. The Registry has no
+// goroutine. A conversation of a single message is never on record.
 package conversation

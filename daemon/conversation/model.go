@@ -5,7 +5,6 @@ import (
 	"context"
 
 	"iris/pool"
-	"iris/pool/claude"
 	"iris/pool/turn"
 )
 
@@ -31,14 +30,14 @@ func (r *Registry) PinModel(k pool.Key, fresh bool, v turn.Variant) (model strin
 }
 
 // RecordDefaultModel records the model of a conversation whose first message asked
-// for another one: the agent reads it from its settings.
-func (r *Registry) RecordDefaultModel(ctx context.Context, k pool.Key, p *claude.Process, v turn.Variant) {
+// for another one: ask has the agent read it from its settings.
+func (r *Registry) RecordDefaultModel(ctx context.Context, k pool.Key, ask func(context.Context) (string, error), v turn.Variant) {
 	if v.Model == "" || IsFresh(k) {
 		return
 	}
 	s, ok, err := r.store.Session(Name(k))
 	if err == nil && ok && s.Model == "" {
-		if s.Model, err = p.DefaultModel(ctx); err == nil {
+		if s.Model, err = ask(ctx); err == nil {
 			err = r.store.SetSession(Name(k), s)
 		}
 	}

@@ -72,6 +72,7 @@ type plan struct {
 	flood  bool          // then many submissions at once
 	event  string        // what to kill at, empty for none
 	nth    int           // of these events
+	hard   string        // what befalls the daemon meanwhile, empty for nothing
 	how    string
 }
 
@@ -99,6 +100,7 @@ func (d *driver) newPlan() plan {
 	} else {
 		p.event, p.nth = []string{"", accepted, running, running, done}[d.r.IntN(5)], 1
 	}
+	p.hard = d.newHardship()
 	switch x := d.r.IntN(100); {
 	case x < 55:
 		p.how = killDaemon
@@ -129,6 +131,7 @@ func (d *driver) oneRound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.lowerBound(ctx)
 	things, err := d.quota(ctx)
 	if err != nil {
 		return err
@@ -143,7 +146,11 @@ func (d *driver) oneRound(ctx context.Context) error {
 		d.hang(work)
 	}
 	d.employ(work, &wg, worker, things)
-	sys.Sleep(ctx, p.after)
+	sys.Sleep(ctx, p.after/2)
+	if err := d.suffer(ctx, daemon, p.hard); err != nil {
+		return err
+	}
+	sys.Sleep(ctx, p.after/2)
 	if p.anew {
 		d.replace(ctx)
 		d.employ(work, &wg, successor, things)
@@ -184,7 +191,7 @@ const (
 
 // sender is the i-th of its kind, the same client in each round.
 func (d *driver) sender(i, kind int) *sender {
-	return &sender{h: d.h, notes: d.notes, id: kind*senders + i, era: d.round / eraLen, r: rand.New(rand.NewPCG(d.seed, uint64(d.round*1000+i*10+kind)))}
+	return &sender{h: d.h, notes: d.notes, era: d.round / eraLen, r: rand.New(rand.NewPCG(d.seed, uint64(d.round*1000+i*10+kind)))}
 }
 
 func (d *driver) employ(ctx context.Context, wg *sync.WaitGroup, kind, things int) {
@@ -282,7 +289,7 @@ func (d *driver) killSome(ctx context.Context) {
 		if !p.isAgent() || ctx.Err() != nil || d.r.IntN(3) == 0 {
 			continue
 		}
-		d.notes.kill(p.mark)
+		d.notes.kill(p.mark, p.team())
 		if d.h.kill(p) {
 			d.report.agentKills++
 		}
@@ -293,7 +300,7 @@ func (d *driver) killSome(ctx context.Context) {
 // the last one must end it after orphan_timeout.
 func (d *driver) hang(ctx context.Context) {
 	s := d.sender(0, hanger)
-	m := d.notes.add(ipc.Send{Team: team(0), Session: "hung"}, s.id, hanging)
+	m := d.notes.add(ipc.Send{Team: team(0), Session: "hung"}, hanging)
 	if s.submit(ctx, m) != nil {
 		return
 	}

@@ -8,18 +8,23 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"iris/config"
+	"iris/config/sys"
 	"iris/ipc"
 	"iris/pool/claude/claudetest"
 )
 
 const (
-	teams        = 5
-	maxProcesses = 3
-	patience     = time.Minute // with a daemon that starts, or that was told to stop
+	teams    = 5
+	patience = time.Minute // with a daemon that starts, or that was told to stop
+
+	// The least and the most that max_processes is.
+	leastBound = 2
+	mostBound  = 4
 
 	approvalTimeout = 300 * time.Millisecond
 )
@@ -32,6 +37,10 @@ type home struct {
 	ledger string
 	paths  config.Paths
 	env    []string
+	tmpfs  bool // the state of iris is on a file system of its own
+
+	bound   int // max_processes in the configuration
+	allowed int // how many agents may live, as they are told: more than bound while some start that were granted before
 }
 
 // newHome makes the directory, the program and the configuration.
@@ -43,7 +52,7 @@ func newHome(ctx context.Context, iris string) (*home, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
-	h := &home{dir: dir, iris: iris, ledger: filepath.Join(dir, "ledger")}
+	h := &home{dir: dir, iris: iris, ledger: filepath.Join(dir, "ledger"), bound: 3}
 	err = h.build(ctx)
 	if err == nil {
 		err = h.settle()
@@ -81,6 +90,7 @@ func (h *home) settle() error {
 		h.env = append(h.env, name+"="+path)
 		os.Setenv(name, path)
 	}
+	h.mount()
 	h.env = append(h.env, "PATH="+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0")
 	os.Unsetenv("IRIS_SOCKET")
 	os.Unsetenv("IRIS_CONFIG")
@@ -88,9 +98,21 @@ func (h *home) settle() error {
 	if h.paths, err = config.Resolve(""); err != nil {
 		return err
 	}
+	if err := h.allow(h.bound); err != nil {
+		return err
+	}
 	return h.configure()
 }
 
+// allow tells the agents how many may live.
+func (h *home) allow(n int) error {
+	h.allowed = n
+	return sys.WriteFile(h.bounds(), []byte(strconv.Itoa(n)), 0o600, true)
+}
+
+func (h *home) bounds() string { return filepath.Join(h.dir, "bound") }
+
+// configure writes the configuration.
 func (h *home) configure() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, `max_processes = %d
@@ -103,9 +125,8 @@ drain_timeout = "200ms"
 approvals = "ask"
 approval_timeout = %q
 command = %q
-args = ["--fake-ledger=%s", "--fake-max=%d"]
-env = { GORACE = "atexit_sleep_ms=0" }
-`, maxProcesses, approvalTimeout, claudetest.Install(h.dir), h.ledger, maxProcesses)
+env = { GORACE = "atexit_sleep_ms=0", FAKECLAUDE_ARGS = "--fake-ledger=%s --fake-max=@%s" }
+`, h.bound, approvalTimeout, claudetest.Install(h.dir), h.ledger, h.bounds())
 	for i := range teams {
 		dir := filepath.Join(h.dir, "project", team(i))
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -114,17 +135,25 @@ env = { GORACE = "atexit_sleep_ms=0" }
 		fmt.Fprintf(&b, "[teams.%s]\ndir = %q\n", team(i), dir)
 		if i == 0 {
 			b.WriteString("idle_timeout = \"30ms\"\n")
+		} else {
+			b.WriteString("freeze_after = \"20ms\"\n")
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(h.paths.Config), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(h.paths.Config, []byte(b.String()), 0o600)
+	return sys.WriteFile(h.paths.Config, []byte(b.String()), 0o600, true)
 }
 
 func team(i int) string { return fmt.Sprintf("t%d", i) }
 
-func (h *home) remove() { os.RemoveAll(h.dir) }
+// state is where iris keeps its state.
+func (h *home) state() string { return filepath.Join(h.dir, "state") }
+
+func (h *home) remove() {
+	h.unmount(false)
+	os.RemoveAll(h.dir)
+}
 
 // command is a call of the program.
 func (h *home) command(ctx context.Context, args ...string) *exec.Cmd {

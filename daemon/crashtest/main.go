@@ -3,6 +3,9 @@
 // starts the real program as every command does, submits messages from several
 // clients at once, sends SIGKILL to the daemon, to agents and to the next daemon
 // during its recovery, has the program replaced, and goes on with the same state.
+// Persons send again, resolve, kill, evict and restart meanwhile; and some rounds
+// have another max_processes, a full disk, no descriptors left, or a daemon that
+// stands still.
 //
 //	go run ./daemon/crashtest -rounds 200
 //
@@ -15,12 +18,14 @@
 //     have one conversation;
 //   - iris: message.list, message.show and message.result.
 //
-// What must hold is in oracle.go. The summary is one line on standard output;
+// What must hold is in oracle.go, history.go and ends.go. The summary is one line on standard output;
 // what is broken follows on standard error, the exit status is then 1 and the
 // directory of the run is kept.
 //
 // SIGKILL says nothing about power loss: the page cache survives. What is synced
-// before what is the business of the tests of package journal.
+// before what is the business of the tests of package journal, and so are kills
+// during the daily prune, which no run is long enough for. Only root can set the
+// clock, and for the whole machine: package store tests what a wrong one does.
 package main
 
 import (
@@ -60,6 +65,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if o.seed%2 == 1 { // each way of a full disk in every second run
+		if status, done := apart(ctx, o.seed); done {
+			os.Exit(status)
+		}
+	}
 	os.Exit(run(ctx, o, os.Stdout, os.Stderr))
 }
 
@@ -80,6 +90,11 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) int {
 		return 2
 	}
 	d := newDriver(h, o)
+	if h.tmpfs {
+		d.report.disk = "tmpfs"
+	} else {
+		d.report.disk = "a limit"
+	}
 	if o.verbose {
 		d.progress = stderr
 	}
@@ -97,6 +112,9 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) int {
 	}
 	for _, p := range r.problems[:min(len(r.problems), maxProblems)] {
 		fmt.Fprintf(stderr, "crashtest: %s\n", p)
+	}
+	if err := h.unmount(true); err != nil {
+		fmt.Fprintf(stderr, "crashtest: the state of iris is lost: %v\n", err)
 	}
 	fmt.Fprintf(stderr, "crashtest: %d promises broken; state, log and ledger are in %s\n", len(r.problems), h.dir)
 	return 1

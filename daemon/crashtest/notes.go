@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -14,49 +13,64 @@ import (
 type message struct {
 	send ipc.Send // but for its text
 	text text
-	line line // whose order it is in; not of one with a key, which anybody sends
+
+	submitted int // notes.clock just before the first try
+	accepted  int // notes.clock when a client first had its id; 0 before
 
 	ids   []string // that clients were given: one, if all is well
 	wrong string   // an answer that was not that of this message
 	stole string   // the id that another text was given under its key
 }
 
-// line is what one client, in one conversation, has submitted: each message
-// after the id of the one before it had come.
-type line struct {
-	sender        int
-	team, session string
+// params is the message as it is submitted.
+func (m *message) params() ipc.Send {
+	p := m.send
+	if m.text.file {
+		p.Content = m.text.content()
+	} else {
+		p.Text = m.text.String()
+	}
+	return p
 }
 
 // notes are what the driver knows.
 type notes struct {
 	mu     sync.Mutex // protects the fields below and those of the messages
 	number int
+	clock  int                 // counts submissions and acceptances
 	all    map[string]*message // by token
 	byID   map[string]*message // by ids that clients were given
-	told   map[string]string   // by id, how clients were told that it has ended
-	moved  []string            // ends that changed after they were told
+	told   map[string][]string // by id, the ends that clients were told
 	recent []string            // ids
 	keyed  []*message
-	lines  map[line][]*message
-	killed map[string]bool // agents, by the pool's id, that the driver has killed
-	full   int             // refusals, with nothing accepted
-	events chan string     // what clients are told, for whoever waits for a moment to kill
+	killed map[string]string // agents, by the pool's id, whose turn may have lost its end by what the driver did; the team of each
+	people
+	full   int         // refusals, with nothing accepted
+	stops  int         // agents that were stopped by a command, or will be after their turn
+	events chan string // what clients are told, for whoever waits for a moment to kill
+}
+
+// people is what persons have asked for, noted before they ask. The mutex of the notes
+// protects it.
+type people struct {
+	retries  map[string]string // by the request, the id of the message to send again
+	resolved map[string]bool   // id and end of messages to resolve
 }
 
 func newNotes() *notes {
 	return &notes{
-		all: map[string]*message{}, byID: map[string]*message{}, told: map[string]string{}, lines: map[line][]*message{},
-		killed: map[string]bool{}, events: make(chan string, 64),
+		all: map[string]*message{}, byID: map[string]*message{}, told: map[string][]string{}, killed: map[string]string{},
+		people: people{retries: map[string]string{}, resolved: map[string]bool{}}, events: make(chan string, 64),
 	}
 }
 
 // add notes a message before it is submitted.
-func (n *notes) add(s ipc.Send, from int, make func(number int) text) *message {
+func (n *notes) add(s ipc.Send, make func(number int) text) *message {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.number++
-	m := &message{text: make(n.number), line: line{from, s.Team, s.Session}}
+	n.clock++
+	m := &message{text: make(n.number), submitted: n.clock}
 	s.Origin = m.text.token
 	m.send = s
 	n.all[m.text.token] = m
@@ -92,8 +106,8 @@ func (n *notes) accepted(m *message, id string) {
 	if slices.Contains(m.ids, id) {
 		return
 	}
-	if len(m.ids) == 0 && m.send.Key == "" && !m.send.Fresh {
-		n.lines[m.line] = append(n.lines[m.line], m)
+	if n.clock++; m.accepted == 0 {
+		m.accepted = n.clock
 	}
 	m.ids = append(m.ids, id)
 	n.byID[id] = m
@@ -109,17 +123,17 @@ func (n *notes) ended(id, state string) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if before := n.told[id]; before != "" && before != state {
-		n.moved = append(n.moved, fmt.Sprintf("message %s was said to be %s, and then %s", id, before, state))
+	if !slices.Contains(n.told[id], state) {
+		n.told[id] = append(n.told[id], state)
 	}
-	n.told[id] = state
 }
 
-// answered notes what a client was told that a message has been answered.
-func (n *notes) answered(m *message, got string) {
+// answered notes what a client was told that a message has been answered. One that a
+// person says is done has no answer.
+func (n *notes) answered(m *message, id, got string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !m.text.fits(got) {
+	if !m.text.fits(got) && (got != "" || !n.resolved[id+" done"]) {
 		m.wrong = got
 	}
 }
@@ -160,14 +174,41 @@ func (n *notes) stolen(m *message, id string) {
 	m.stole = id
 }
 
+func (n *notes) stop(agents int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stops += agents
+}
+
 func (n *notes) refused() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.full++
 }
 
-func (n *notes) kill(process string) {
+func (n *notes) kill(process, team string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.killed[process] = true
+	n.killed[process] = team
+}
+
+// retry notes that a person asks for another attempt of a message.
+func (n *notes) retry(id, request string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.retries[request] = id
+}
+
+// resolve notes that a person says how a message ended.
+func (n *notes) resolve(id, state string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.resolved[id+" "+state] = true
+}
+
+// message returns the one of an id that a client was given, nil for none.
+func (n *notes) message(id string) *message {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.byID[id]
 }

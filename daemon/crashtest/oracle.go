@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"iris/pool/claude/claudetest"
 )
 
-// final are the states that a message never leaves here but to be sent again: nobody
-// resolves an unknown one.
+// final are the states that a message never leaves, but for unknown: a person may send it
+// again or say how it ended.
 var final = map[string]bool{"done": true, "failed": true, "cancelled": true, "expired": true, "unknown": true}
 
 // follows says which state may come after which.
@@ -17,7 +16,7 @@ var follows = map[string]string{
 	"":        "queued",
 	"queued":  "running failed cancelled expired",
 	"running": "done failed cancelled unknown queued",
-	"unknown": "queued",
+	"unknown": "queued done failed cancelled",
 }
 
 // oracle holds the three witnesses against each other.
@@ -30,6 +29,7 @@ type oracle struct {
 
 	byID   map[string]*record
 	tokens map[string]*story
+	worked map[string]bool // processes in which a turn has begun
 }
 
 // story is all that is known of one message, by its token.
@@ -39,7 +39,7 @@ type story struct {
 	at      int                // place of the first of them
 	ended   []string           // how, by the agent's own word
 	told    bool               // the agent has written that out
-	killed  bool               // an agent that the driver has killed had it
+	killed  bool               // an agent that the driver has harmed had it
 }
 
 // judge finds every broken promise.
@@ -55,10 +55,8 @@ func (o *oracle) judge() {
 		}
 	}
 	o.order()
-	o.report.refused = o.notes.full
-	for _, what := range o.notes.moved {
-		o.report.broken(&o.report.moved, "%s", what)
-	}
+	o.holds()
+	o.report.refused, o.report.stopped = o.notes.full, o.notes.stops
 	if o.report.atKill == 0 || o.report.settled == 0 {
 		o.report.problem("no turn ran at a kill and was settled later: this proves nothing")
 	}
@@ -66,24 +64,25 @@ func (o *oracle) judge() {
 
 // gather sorts records and ledger by message.
 func (o *oracle) gather() {
-	o.byID, o.tokens = map[string]*record{}, map[string]*story{}
+	o.byID, o.tokens, o.worked = map[string]*record{}, map[string]*story{}, map[string]bool{}
 	for i := range o.records {
 		r := &o.records[i]
 		o.byID[r.ID] = r
 		s := o.story(r.Origin)
 		s.records = append(s.records, r)
-		s.killed = s.killed || o.notes.killed[r.Process]
+		s.killed = s.killed || o.harmed(r.Process)
 	}
 	begun := map[string]*story{} // by the agent's own id of a turn
 	for i, e := range o.entries {
 		switch e.Kind {
 		case "B":
+			o.worked[e.Process] = true
 			s := o.story(tokenOf(e.Text))
 			if begun[e.UUID] = s; len(s.begun) == 0 {
 				s.at = i
 			}
 			s.begun = append(s.begun, e)
-			s.killed = s.killed || o.notes.killed[e.Process]
+			s.killed = s.killed || o.harmed(e.Process)
 		case "E":
 			if s := begun[e.UUID]; s != nil {
 				s.ended = append(s.ended, e.Text)
@@ -94,6 +93,13 @@ func (o *oracle) gather() {
 			}
 		}
 	}
+}
+
+// harmed reports whether the driver did something to an agent that may have cost a turn
+// its end.
+func (o *oracle) harmed(process string) bool {
+	_, harmed := o.notes.killed[process]
+	return harmed
 }
 
 func (o *oracle) story(token string) *story {
@@ -148,10 +154,18 @@ func (o *oracle) message(m *message, s *story) {
 // runs compares how often a message has begun with how often it may.
 func (o *oracle) runs(m *message, s *story) {
 	r, token := o.report, m.text.token
-	if len(s.records) > 1 && m.send.Key != "" {
-		r.broken(&r.keyTwice, "%s: its key stands for %d messages", token, len(s.records))
-	} else if len(s.records) > 1 {
-		r.broken(&r.twice, "%s: submitted once and %d times on record", token, len(s.records))
+	originals := 0
+	for _, rec := range s.records {
+		if rec.RetryOf == "" {
+			originals++
+		} else if o.notes.retries[rec.ID] != rec.RetryOf { // it had ended when a person sent it again
+			r.broken(&r.twice, "%s: nobody has sent %s again as %s", token, rec.RetryOf, rec.ID)
+		}
+	}
+	if originals > 1 && m.send.Key != "" {
+		r.broken(&r.keyTwice, "%s: its key stands for %d messages", token, originals)
+	} else if originals > 1 {
+		r.broken(&r.twice, "%s: submitted once and %d times on record", token, originals)
 	}
 	processes := map[string]bool{}
 	may := 0
@@ -159,12 +173,13 @@ func (o *oracle) runs(m *message, s *story) {
 		for _, step := range rec.History {
 			processes[step.Process] = true
 		}
-		again := retries(rec)
+		again, wanted := o.retries(rec)
 		if again > 0 && rec.OnUnknown != "retry" || again > 1 {
 			r.broken(&r.twice, "%s: %s was sent again %d times without need", token, rec.ID, again)
 		}
-		may += 1 + again
+		may += 1 + again + wanted
 		r.retried += again
+		r.wanted += wanted
 	}
 	if len(s.begun) > may && len(s.records) > 0 {
 		r.broken(&r.twice, "%s: begun %d times: %s", token, len(s.begun), places(s.begun))
@@ -182,132 +197,4 @@ func places(begun []claudetest.Entry) string {
 		all = append(all, fmt.Sprintf("%s (pid %d)", b.Process, b.PID))
 	}
 	return strings.Join(all, ", ")
-}
-
-// record judges one record of a message.
-func (o *oracle) record(m *message, s *story, rec *record) {
-	r := o.report
-	r.recorded++
-	o.history(rec)
-	if told := o.notes.told[rec.ID]; told != "" && told != rec.State {
-		r.broken(&r.moved, "%s: message %s was said to be %s, and is %s", m.text.token, rec.ID, told, rec.State)
-	}
-	if want := int64(len(m.text.String())); rec.Bytes != want {
-		r.broken(&r.lost, "%s: message %s has %d bytes of text, not %d", m.text.token, rec.ID, rec.Bytes, want)
-	}
-	began := slices.ContainsFunc(s.begun, func(b claudetest.Entry) bool { return b.Process == rec.Process })
-	switch rec.State {
-	case "done":
-		r.done++
-		o.done(m, s, rec)
-	case "failed":
-		r.failed++
-		cut := strings.HasPrefix(rec.Error, "background work was ended with the agent") &&
-			slices.Contains(s.ended, "success") && m.text.fitsCut(rec.answer)
-		if !cut && (began || len(o.notes.killed) == 0) {
-			r.broken(&r.noProof, "%s: message %s failed, and its agent had not: %s", m.text.token, rec.ID, rec.Error)
-		}
-	case "cancelled":
-		r.cancelled++
-		if slices.Contains(s.ended, "success") && s.told && !s.killed && !m.text.waits {
-			r.broken(&r.noProof, "%s: message %s is cancelled, and was answered", m.text.token, rec.ID)
-		}
-	case "expired":
-		r.expired++
-		if len(s.begun) > 0 {
-			r.broken(&r.afterEnd, "%s: message %s had expired, and has run in %s", m.text.token, rec.ID, places(s.begun))
-		}
-	case "unknown":
-		r.unknown++
-		o.unknown(m, rec)
-	default:
-		r.broken(&r.notEnded, "%s: message %s is %s", m.text.token, rec.ID, rec.State)
-	}
-}
-
-// done is proven by the agent that says so, and by its answer.
-func (o *oracle) done(m *message, s *story, rec *record) {
-	r := o.report
-	if !slices.Contains(s.ended, "success") {
-		r.broken(&r.noProof, "%s: message %s is done, and no agent says so", m.text.token, rec.ID)
-	}
-	if !m.text.fits(rec.answer) {
-		r.broken(&r.wrong, "%s: message %s is answered %.60q, not %.60q", m.text.token, rec.ID, rec.answer, m.text.want())
-	}
-}
-
-// unknown is explained by a kill of its agent, or by a turn that never ended.
-// What its sender wanted then must have been done.
-func (o *oracle) unknown(m *message, rec *record) {
-	r := o.report
-	switch {
-	case m == o.hung:
-		r.hung++
-	case !o.notes.killed[rec.Process]:
-		r.broken(&r.unexplained, "%s: message %s is unknown, and nobody has killed its agent %s: %s", m.text.token, rec.ID, rec.Process, rec.Error)
-	}
-	if rec.OnUnknown == "retry" && retries(rec) == 0 {
-		r.broken(&r.lost, "%s: message %s is unknown, and was not sent again as its sender wanted", m.text.token, rec.ID)
-	}
-}
-
-// history judges the steps of a message, and counts what recovery did.
-func (o *oracle) history(rec *record) {
-	last, process := "", ""
-	for i, step := range rec.History {
-		if step.State == "unknown" && i < len(rec.History)-1 && !o.notes.killed[process] && o.hung == nil {
-			o.report.broken(&o.report.unexplained, "message %s was sent again, and nobody has killed its agent %s", rec.ID, process)
-		}
-		process = step.Process
-		if !slices.Contains(strings.Fields(follows[last]), step.State) {
-			o.report.broken(&o.report.moved, "message %s: %s", rec.ID, strings.Join(states(rec), " "))
-		}
-		switch {
-		case step.By == "recovery":
-			o.report.settled++
-		case last == "running" && step.State == "queued":
-			o.report.back++
-		}
-		last = step.State
-	}
-	if last != rec.State {
-		o.report.broken(&o.report.moved, "message %s is %s: %s", rec.ID, rec.State, strings.Join(states(rec), " "))
-	}
-}
-
-// retries is how often a message was queued again after an attempt that is unknown.
-func retries(rec *record) (n int) {
-	for i, step := range rec.History {
-		if i > 0 && step.State == "queued" && rec.History[i-1].State == "unknown" {
-			n++
-		}
-	}
-	return n
-}
-
-func states(rec *record) []string {
-	var all []string
-	for _, step := range rec.History {
-		all = append(all, step.State)
-	}
-	return all
-}
-
-// order compares, for each client and conversation, in which order messages have
-// begun with that in which they were accepted.
-func (o *oracle) order() {
-	for l, all := range o.notes.lines {
-		var before *message
-		last := -1
-		for _, m := range all {
-			s := o.story(m.text.token)
-			if len(s.begun) == 0 {
-				continue
-			}
-			if s.at < last {
-				o.report.broken(&o.report.outOf, "%s@%s: %s began before %s, which was accepted earlier", l.team, l.session, m.text.token, before.text.token)
-			}
-			before, last = m, s.at
-		}
-	}
 }

@@ -27,6 +27,15 @@ func (p process) isDaemon() bool {
 
 func (p process) isAgent() bool { return p.mark != "" }
 
+// team is that of an agent, by its directory; empty when it is gone.
+func (p process) team() string {
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.pid))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(dir)
+}
+
 func (p process) String() string {
 	return fmt.Sprintf("process %d (%s, agent %q)", p.pid, strings.Join(p.args, " "), p.mark)
 }

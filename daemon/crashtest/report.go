@@ -7,18 +7,35 @@ import (
 
 // report is what came out: figures, and every broken promise.
 type report struct {
-	kills, recoveryKills, agentKills, terms, left, replaced int // what the driver did
+	deeds
+	fates
+	faults
+	problems []string
+}
 
+// deeds are what the driver and its persons did.
+type deeds struct {
+	kills, recoveryKills, agentKills, terms, left, replaced int
+	disk                                                    string // how it was made full
+	bounds, full, starved, still                            int    // and the hard days: see hard.go
+	wanted, resolved, held, stopped                         int    // of persons: sent again, resolved, held, stopped agents
+}
+
+// fates are what became of the messages.
+type fates struct {
 	atKill  int // turns that ran when a daemon was killed or left, as it had said a moment before
 	settled int // messages that a later daemon settled from the agents' output
 	back    int // or put back, since their turn had not begun
 
-	accepted, recorded, begun, refused                          int
+	accepted, recorded, begun, refused                       int
+	done, failed, cancelled, expired, unknown, hung, retried int
+}
+
+// faults count the broken promises, by their kind.
+type faults struct {
 	lost, notEnded, twice, keyTwice, early, wrong, moved, outOf int
 	noProof, afterEnd, unexplained, breaches, shared, orphans   int
-	strays                                                      int
-	done, failed, cancelled, expired, unknown, hung, retried    int
-	problems                                                    []string
+	strays, late, unheld                                        int
 }
 
 func (r *report) problem(format string, args ...any) {
@@ -35,6 +52,8 @@ func (r *report) broken(count *int, format string, args ...any) {
 func (r *report) summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "kills %d, in recovery %d, of agents %d, SIGTERM %d, turns left %d, programs replaced %d; ", r.kills, r.recoveryKills, r.agentKills, r.terms, r.left, r.replaced)
+	fmt.Fprintf(&b, "bounds changed %d, disk full by %s %d, without descriptors %d, stood still %d; ", r.bounds, r.disk, r.full, r.starved, r.still)
+	fmt.Fprintf(&b, "agents stopped %d, sessions held %d, sent again by a person %d, resolved %d; ", r.stopped, r.held, r.wanted, r.resolved)
 	fmt.Fprintf(&b, "running at a kill %d, settled later %d, put back %d; ", r.atKill, r.settled, r.back)
 	fmt.Fprintf(&b, "accepted %d, on record %d, turns %d, done %d, failed %d, cancelled %d, expired %d, unknown %d, hung %d, sent again %d, refused %d; ",
 		r.accepted, r.recorded, r.begun, r.done, r.failed, r.cancelled, r.expired, r.unknown, r.hung, r.retried, r.refused)
@@ -46,7 +65,7 @@ func (r *report) summary() string {
 		{"begun without a record", r.early}, {"wrong answers", r.wrong}, {"ends without proof", r.noProof},
 		{"unknown without a kill", r.unexplained}, {"ran after its end", r.afterEnd}, {"ends changed", r.moved},
 		{"out of order", r.outOf}, {"bound breaches", r.breaches}, {"conversations shared", r.shared},
-		{"orphans", r.orphans}, {"files left", r.strays},
+		{"orphans", r.orphans}, {"files left", r.strays}, {"deadlines moved", r.late}, {"ran while held", r.unheld},
 	} {
 		fmt.Fprintf(&b, "%s %d, ", c.what, c.n)
 	}

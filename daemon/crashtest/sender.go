@@ -18,7 +18,6 @@ import (
 type sender struct {
 	h     *home
 	notes *notes
-	id    int
 	era   int // conversations change with it, so that no transcript grows for ever
 	r     *rand.Rand
 }
@@ -36,16 +35,20 @@ func (s *sender) work(ctx context.Context, things int) {
 func (s *sender) something(ctx context.Context) bool {
 	var err error
 	switch x := s.r.IntN(100); {
-	case x < 45:
+	case x < 43:
 		err = s.submit(ctx, s.fresh())
-	case x < 68:
+	case x < 66:
 		err = s.send(ctx, s.fresh())
-	case x < 80:
+	case x < 78:
 		err = s.repeat(ctx)
-	case x < 83:
+	case x < 81:
 		err = s.conflict(ctx)
-	case x < 92:
+	case x < 89:
 		err = s.cancel(ctx)
+	case x < 92:
+		err = s.stopAgents(ctx)
+	case x < 94:
+		err = s.judge(ctx, false)
 	default:
 		err = s.wait(ctx)
 	}
@@ -59,7 +62,7 @@ func (s *sender) flood(ctx context.Context, most int) {
 	for range most {
 		to := s.to()
 		to.TTL = 1 + s.r.Int64N(20)
-		m := s.notes.add(to, s.id, func(n int) text { return text{token: fmt.Sprintf("echo:m%d", n)} })
+		m := s.notes.add(to, func(n int) text { return text{token: fmt.Sprintf("echo:m%d", n)} })
 		if s.submit(ctx, m) != nil {
 			return
 		}
@@ -87,11 +90,21 @@ func (s *sender) fresh() *message {
 		p.OnUnknown = "retry"
 	case x < 41:
 		p.IfBusy = "fail"
+	case x < 55:
+		p.OnUnknown = "hold"
 	}
 	if s.r.IntN(12) == 0 { // each of them costs an agent its place, and its successor too
 		p.Options = turn.Variant{Model: fmt.Sprintf("m%d", s.r.IntN(2))}
 	}
-	return s.notes.add(p, s.id, func(n int) text { return newText(s.r, n, p.Team) })
+	return s.newMessage(p)
+}
+
+func (s *sender) newMessage(p ipc.Send) *message {
+	return s.notes.add(p, func(n int) text {
+		t := newText(s.r, n, p.Team)
+		t.file = s.r.IntN(16) == 0
+		return t
+	})
 }
 
 // repeat submits a message with a key, new or once more: perhaps the daemon was
@@ -101,7 +114,7 @@ func (s *sender) repeat(ctx context.Context) error {
 	if m == nil || s.r.IntN(4) == 0 {
 		p := s.to()
 		p.Key = fmt.Sprintf("key-%x", s.r.Uint64())
-		m = s.notes.add(p, s.id, func(n int) text { return newText(s.r, n, p.Team) })
+		m = s.newMessage(p)
 	}
 	if s.r.IntN(3) == 0 {
 		return s.send(ctx, m)
@@ -126,8 +139,7 @@ func (s *sender) conflict(ctx context.Context) error {
 
 // submit does not wait for the answer.
 func (s *sender) submit(ctx context.Context, m *message) error {
-	p := m.send
-	p.Text = m.text.String()
+	p := m.params()
 	st, err := call[ipc.MessageState](ctx, s.h, ipc.MethodSubmit, p)
 	if err != nil {
 		return s.failed(m, err)
@@ -140,8 +152,7 @@ func (s *sender) submit(ctx context.Context, m *message) error {
 
 // send waits for the answer, and now and then goes away before.
 func (s *sender) send(ctx context.Context, m *message) error {
-	p := m.send
-	p.Text = m.text.String()
+	p := m.params()
 	c, err := s.h.dial(ctx)
 	if err != nil {
 		return err
@@ -189,7 +200,7 @@ func (s *sender) replied(m *message, r *ipc.Reply) {
 		return
 	}
 	s.notes.ended(r.ID, "done")
-	s.notes.answered(m, r.Text)
+	s.notes.answered(m, r.ID, r.Text)
 }
 
 // failed notes what an error says of a message. One with an id is a promise
@@ -261,10 +272,14 @@ func (s *sender) wait(ctx context.Context) error {
 }
 
 // decide allows most of the tool calls that wait, denies a few and leaves others
-// to their deadline, until ctx ends or the daemon is gone.
+// to their deadline, until ctx ends or the daemon is gone. Now and then it decides about
+// a message that holds its conversation.
 func (s *sender) decide(ctx context.Context) {
 	seen := map[string]bool{}
-	for sys.Sleep(ctx, 20*time.Millisecond) {
+	for n := 1; sys.Sleep(ctx, 20*time.Millisecond); n++ {
+		if n%8 == 0 {
+			s.judge(ctx, true)
+		}
 		list, err := call[ipc.ApprovalList](ctx, s.h, ipc.MethodApprovals, ipc.ApprovalFilter{})
 		if err != nil {
 			return

@@ -21,6 +21,23 @@ type text struct {
 	waits  bool // the agent answers at once, and what counts later, when a subagent has reported
 	beside bool // it leaves something to run beside the turn, which may be ended with the agent
 	hangs  bool
+	file   bool // it comes with a picture
+}
+
+// picture is the smallest that there is, in base64.
+const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+// content is the text and the picture, as iris keeps them too.
+func (t text) content() []byte {
+	return fmt.Appendf(nil, `[{"type":"text","text":%q},{"type":"image","source":{"type":"base64","media_type":"image/png","data":%q}}]`, t, picture)
+}
+
+// bytes is how many of them iris keeps of the message.
+func (t text) bytes() int64 {
+	if t.file {
+		return int64(len(t.content()))
+	}
+	return int64(len(t.String()))
 }
 
 func (t text) String() string {

@@ -58,10 +58,10 @@ func (d *driver) verify(ctx context.Context) error {
 // than it takes to end an agent that hangs.
 const still = 30 * time.Second
 
-// settle waits until nothing waits or runs. What does not come to its end is
+// settle waits until nothing waits or runs. What waits for a person gets one. What does not come to its end is
 // then seen in the records.
 func (d *driver) settle(ctx context.Context) error {
-	least, since := int64(-1), time.Now()
+	least, since, person := int64(-1), time.Now(), d.sender(0, decider)
 	for {
 		st, err := call[ipc.Status](ctx, d.h, ipc.MethodStatus, struct{}{})
 		if err != nil {
@@ -77,6 +77,9 @@ func (d *driver) settle(ctx context.Context) error {
 		}
 		if n == 0 || time.Since(since) > still {
 			return nil
+		}
+		if time.Since(since) > time.Second {
+			person.release(ctx)
 		}
 		if !sys.Sleep(ctx, 20*time.Millisecond) {
 			return fmt.Errorf("%d messages still wait and %d run: %w", j.Queued, j.Running, context.Cause(ctx))

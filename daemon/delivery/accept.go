@@ -7,7 +7,6 @@ import (
 	"iris/daemon/agents"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
-	"iris/ipc"
 	"iris/pool"
 )
 
@@ -144,8 +143,7 @@ func (m *delivery) persistQueued(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !told && m.accepted {
-		position, _ := m.d.o.Pool.Position(m.new.ID)
-		m.notify(ipc.MessageState{ID: m.new.ID, State: "queued", Position: position})
+		m.notify(m.d.queuedState(m.new.ID))
 	}
 	if m.over {
 		return nil

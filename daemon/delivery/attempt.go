@@ -17,9 +17,7 @@ func (m *delivery) notTaken(ctx context.Context, why string) error {
 	}
 	m.running = false
 	m.needSpool("")
-	if m.agent != nil {
-		m.agent.ResultRecorded()
-	}
+	m.agent.ResultRecorded()
 	return nil
 }
 

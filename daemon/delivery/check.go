@@ -17,24 +17,32 @@ import (
 // maxTTL is the longest time that a message may wait for its turn.
 const maxTTL = journal.Retention
 
+// maxOrigin is the size of the longest origin.
+const maxOrigin = 256
+
 func checkOptions(p *ipc.Send) error {
-	usage := func(format string, args ...any) error {
-		return fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf(format, args...))
+	if err := checkOwnID("id", p.ID); err != nil {
+		return err
 	}
-	_, isID := ipc.ParseID(p.ID)
 	switch {
-	case p.ID != "" && !isID:
-		return usage("id is %q: leave it out, or make it as iris does", p.ID)
 	case len(p.Key) > 1024 || !utf8.ValidString(p.Key):
-		return usage("the key has %d bytes: it must be valid UTF-8 of at most 1024", len(p.Key))
+		return fault.BadOption("the key has %d bytes: it must be valid UTF-8 of at most 1024", len(p.Key))
 	case p.TTL < 0 || p.TTL > maxTTL.Milliseconds():
-		return usage("ttl_ms is %d: it must be between 1 and %d (35 days)", p.TTL, maxTTL.Milliseconds())
+		return fault.BadOption("ttl_ms is %d: it must be between 1 and %d (35 days)", p.TTL, maxTTL.Milliseconds())
 	case !slices.Contains([]string{"", "wait", "fail"}, p.IfBusy):
-		return usage("if_busy is %q: it must be wait or fail", p.IfBusy)
+		return fault.BadOption("if_busy is %q: it must be wait or fail", ipc.Clip(p.IfBusy, 64))
 	case !slices.Contains([]string{"", "continue", "hold", "retry"}, p.OnUnknown):
-		return usage("on_unknown is %q: it must be continue, hold or retry", p.OnUnknown)
-	case len(p.Origin) > 256:
-		return usage("origin has %d bytes, more than 256", len(p.Origin))
+		return fault.BadOption("on_unknown is %q: it must be continue, hold or retry", ipc.Clip(p.OnUnknown, 64))
+	case len(p.Origin) > maxOrigin || !utf8.ValidString(p.Origin):
+		return fault.BadOption("origin has %d bytes: it must be valid UTF-8 of at most %d", len(p.Origin), maxOrigin)
+	}
+	return nil
+}
+
+// checkOwnID checks an id that a sender has made.
+func checkOwnID(name, id string) error {
+	if _, isID := ipc.ParseID(id); id != "" && !isID {
+		return fault.BadOption("%s is %q: leave it out, or make it as iris does", name, ipc.Clip(id, 64))
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func bodyOf(p *ipc.Send) ([]byte, error) {
 		return []byte(p.Text), checkText(p.Text)
 	}
 	if p.Text != "" {
-		return nil, fault.New(ipc.CodeUsage, "bad-option", errors.New("a message has text or content, not both"))
+		return nil, fault.BadOption("a message has text or content, not both")
 	}
 	blocks, err := checkBlocks(p.Content)
 	if err != nil {
@@ -67,7 +67,7 @@ var media = map[string][]string{
 // content is in the conversation, every later message would fail too.
 func checkBlocks(content []byte) ([]block, error) {
 	bad := func(format string, args ...any) error {
-		return fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("content: "+format, args...))
+		return fault.BadOption("content: "+format, args...)
 	}
 	var blocks []block
 	dec := json.NewDecoder(bytes.NewReader(content))

@@ -44,7 +44,7 @@ type delivery struct {
 
 	mu       sync.Mutex // held for each step, including its commit
 	accepted bool
-	running  bool
+	running  bool  // in agent
 	refused  error // why the message was not accepted
 	over     bool  // the end is on record
 	agent    *claude.Process
@@ -113,7 +113,7 @@ type grant = pool.Grant[*claude.Process]
 // endOf is what the pool is told about the end of a turn.
 func endOf(res *turn.Result, err error) pool.End {
 	if err != nil {
-		return pool.End{Err: err}
+		return pool.End{Err: err, NoRoom: claude.LacksRoom(err)}
 	}
 	return pool.End{Outcome: res.Outcome, Running: len(res.Background) > 0, Retire: res.Retire}
 }
@@ -142,7 +142,7 @@ func (m *delivery) send(ctx context.Context, g *grant) (*turn.Result, error) {
 func (m *delivery) rejoin(a *claude.Process) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.agent = a
+	m.agent, m.running = a, true
 	m.open()
 }
 
@@ -174,9 +174,6 @@ func (m *delivery) begin(ctx context.Context, g *grant) (text []byte, err error)
 	m.running = true
 	m.needSpool(g.ID)
 	m.open()
-	if m.timer != nil {
-		m.timer.Stop()
-	}
 	m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: g.ID})
 	return text, nil
 }
@@ -311,7 +308,7 @@ func (m *delivery) release() {
 		m.d.o.Conversations.EndRewind(m.key(), m.end.res.SessionID)
 	}
 	if m.end.state == journal.Done {
-		m.d.o.Conversations.Use(m.key(), m.end.res.SessionID, m.ownModel())
+		m.d.o.Conversations.Use(m.key(), m.end.res, m.ownModel())
 	}
 }
 
@@ -334,7 +331,7 @@ func (m *delivery) record(e journal.End) (again bool, err error) {
 	}
 	m.over = true
 	if e.State == journal.Unknown && m.new.Options.OnUnknown == "hold" {
-		m.d.hold(m)
+		m.d.holdUnknown(m)
 	}
 	return false, nil
 }
@@ -345,9 +342,7 @@ func (m *delivery) requeued(now *journal.Message) {
 	m.d.o.Log.Info("message sent again", "message", m.new.ID)
 	m.release()
 	m.needSpool("")
-	if m.end.notice != "" {
-		m.d.o.Conversations.PutNotice(m.key(), m.end.notice)
-	}
+	m.d.o.Conversations.PutNotice(m.key(), m.end.notice)
 	m.order, m.new.Options = now.Seq, now.Options
 	m.retried.Store(true)
 	m.running, m.agent, m.end = false, nil, outcome{}

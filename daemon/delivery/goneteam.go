@@ -4,20 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"iris/config"
 	"iris/config/sys"
 	"iris/pool"
 )
-
-// holds knows which conversations wait for a person.
-type holds struct {
-	mu       sync.Mutex        // held while a conversation is held or released
-	teamless map[pool.Key]bool // held because the team is not in the configuration; protected by mu
-	teamGone chan struct{}     // gets a value when teamless grows; buffers one
-}
 
 // A team may be removed from the configuration while messages wait for it. They are held
 // until the team is back or somebody cancels them.
@@ -40,7 +32,7 @@ func (d *Dispatcher) HoldTeamless(k pool.Key) {
 		d.holds.teamless = map[pool.Key]bool{}
 	}
 	d.holds.teamless[k] = true
-	d.o.Pool.Hold(k)
+	d.holdFor(k, fmt.Sprintf("team %q to be in the configuration again", k.Team))
 	select {
 	case d.holds.teamGone <- struct{}{}:
 	default:
@@ -68,16 +60,8 @@ func (d *Dispatcher) ReleaseTeams() {
 	}
 	d.holds.mu.Unlock()
 	for _, k := range back {
-		d.unhold(k)
+		d.Unhold(k)
 	}
-}
-
-// heldFor says that a queued message is held for its team; empty if it is not.
-func (d *Dispatcher) heldFor(team string) string {
-	if !d.unknownTeam(team) {
-		return ""
-	}
-	return fmt.Sprintf("held: team %q is not in the configuration; it runs when the team is back", team)
 }
 
 // AwaitTeams reads a changed configuration each second while messages wait for their team:

@@ -105,3 +105,32 @@ func TestIDsOfSendersSortByTime(t *testing.T) {
 		t.Error("admitted before an id on record")
 	}
 }
+
+// Of two ids of one millisecond, the second is not lower because the first has a high end.
+func TestIDsComeAfterAnAdmittedOneOfTheirMillisecond(t *testing.T) {
+	now := time.UnixMilli(1_790_000_000_000)
+	var g ids
+	g.next(now)
+	own := ipc.FormatID(uint64(now.UnixMilli()), 1<<30-1)
+	if !g.admit(own, now) {
+		t.Fatal("not admitted")
+	}
+	if next := g.next(now); next <= own {
+		t.Errorf("got %s after %s", next, own)
+	}
+}
+
+// The clocks of senders differ, by no more than the limits.
+func TestIDsOfSendersAreOfAboutNow(t *testing.T) {
+	now := time.UnixMilli(1_790_000_000_000)
+	for off, want := range map[time.Duration]bool{
+		-oldID: true, -oldID - time.Millisecond: false, newID: true, newID + time.Millisecond: false,
+	} {
+		var g ids
+		for tail := range uint32(2) { // of two senders
+			if got := g.admit(ipc.FormatID(uint64(now.Add(off).UnixMilli()), tail), now); got != want {
+				t.Errorf("%v, sender %d: got %v", off, tail, got)
+			}
+		}
+	}
+}

@@ -3,6 +3,8 @@ package delivery
 import (
 	"sync"
 	"sync/atomic"
+
+	"iris/pool"
 )
 
 // inflight is what the Dispatcher knows about queued and running messages, and the totals
@@ -100,6 +102,18 @@ func (l *live) addSpoolNeed(process string, n int) {
 	if l.spools[process] += n; l.spools[process] <= 0 {
 		delete(l.spools, process)
 	}
+}
+
+// of returns the queued and running messages of a conversation.
+func (l *live) of(k pool.Key) (all []*delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.byID {
+		if m.key() == k {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // get returns a queued or running message, nil if it is neither.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"iris/config"
+	"iris/config/sys/systest"
 	"iris/daemon/agents"
 	"iris/daemon/approval"
 	"iris/daemon/conversation"
@@ -28,6 +29,7 @@ import (
 // TestMain lets the test binary be the scripted agent.
 func TestMain(m *testing.M) {
 	claudetest.Main()
+	systest.Begin()
 	goleak.VerifyTestMain(m)
 }
 

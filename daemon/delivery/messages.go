@@ -19,16 +19,24 @@ import (
 // journal can compare.
 const (
 	maxPage = 1000
+	maxNote = 16 << 10 // bytes of the note of a person
 	maxYear = 2200
 )
 
 // stateOf returns the state of a live message.
 func (d *Dispatcher) stateOf(m *delivery) ipc.MessageState {
-	st := ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Retried: m.retried.Load()}
-	if st.Position, _ = d.o.Pool.Position(m.new.ID); st.Position > 0 {
-		st.State = string(journal.Queued)
+	st := d.queuedState(m.new.ID)
+	if st.Retried = m.retried.Load(); st.Position == 0 {
+		st.State = string(journal.Running)
 	}
 	return st
+}
+
+// queuedState returns the state of a message that waits in the pool. Its position is 0 if
+// it does not wait any more.
+func (d *Dispatcher) queuedState(id string) ipc.MessageState {
+	position, _ := d.o.Pool.Position(id)
+	return ipc.MessageState{ID: id, State: string(journal.Queued), Position: position, WaitsFor: d.o.Pool.Held(id)}
 }
 
 // endedState answers for a message that is not live: it has ended, or waits for the next
@@ -44,36 +52,9 @@ func (d *Dispatcher) endedState(ctx context.Context, id string) (any, error) {
 	return ipc.MessageState{ID: id, State: string(m.State)}, nil
 }
 
-// messageID returns the id of the message that a call names. While that message is being
-// accepted, it waits until the message is on disk or refused.
-func (d *Dispatcher) messageID(c *ipc.Call) (string, error) {
-	var p ipc.MessageRef
-	if err := c.Bind(&p); err != nil {
-		return "", err
-	}
-	if p.ID != "" {
-		d.inflight.ids.accepting.lock(p.ID)() // else the answer could be not-found for a message that is then accepted
-		return p.ID, nil
-	}
-	k, err := d.key(p.Team, p.Session)
-	if err != nil {
-		return "", err
-	}
-	f := journal.Filter{Team: k.Team, Session: &k.Session, Limit: 1, States: []journal.State{
-		journal.Done, journal.Failed, journal.Cancelled, journal.Expired, journal.Unknown,
-	}}
-	for m, err := range d.o.Store.List(f) {
-		if err != nil {
-			return "", d.o.Store.LookupError(m.ID, err)
-		}
-		return m.ID, nil
-	}
-	return "", fault.New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("team %s: no message of it has ended", k))
-}
-
 // Result answers message.result, with the answer that message.send gets.
 func (d *Dispatcher) Result(_ context.Context, c *ipc.Call) (any, error) {
-	id, err := d.messageID(c)
+	id, err := d.messageID(c, true)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +100,13 @@ func (d *Dispatcher) filter(p *ipc.MessageQuery) (journal.Filter, error) {
 		}
 		f.Team = k.Team
 	}
+	if p.Session != nil && *p.Session != conversation.FreshPrefix { // all single messages, as in sums of the usage
+		if err := conversation.CheckSession(*p.Session); err != nil {
+			return f, err
+		}
+	}
 	if p.Since.Year() > maxYear {
-		return f, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("since is in the year %d: it must be at most %d", p.Since.Year(), maxYear))
+		return f, fault.BadOption("since is in the year %d: it must be at most %d", p.Since.Year(), maxYear)
 	}
 	if f.Limit <= 0 || f.Limit > maxPage {
 		f.Limit = maxPage
@@ -128,7 +114,7 @@ func (d *Dispatcher) filter(p *ipc.MessageQuery) (journal.Filter, error) {
 	for _, s := range p.States {
 		state := journal.State(s)
 		if !state.Known() {
-			return f, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("no state %q: it must be queued, running, done, failed, cancelled, expired or unknown", s))
+			return f, fault.BadOption("no state %q: it must be queued, running, done, failed, cancelled, expired or unknown", s)
 		}
 		f.States = append(f.States, state)
 	}
@@ -144,14 +130,14 @@ func (d *Dispatcher) wireMessage(m *journal.Message) ipc.Message {
 		Attempts: len(m.Attempts), Bytes: m.Body.Size,
 	}
 	if m.State == journal.Queued {
-		w.Error = d.heldFor(m.Team)
+		w.Error = d.heldFor(m.ID)
 	}
 	return w
 }
 
 // Show answers message.show: all that is known about a message except its texts.
 func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
-	id, err := d.messageID(c)
+	id, err := d.messageID(c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -189,13 +175,8 @@ func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
 
 // locate adds the directory and the transcript of a message's conversation.
 func (d *Dispatcher) locate(w ipc.Message, session string) ipc.Message {
-	s, ok, err := d.o.Conversations.Get(pool.Key{Team: w.Team, Session: session})
-	if err == nil && ok {
-		w.Dir = s.Dir
-		if w.SessionID == "" {
-			w.SessionID = s.ID
-		}
-	}
+	s, _, _ := d.o.Conversations.Get(pool.Key{Team: w.Team, Session: session}) // the zero one if there is none
+	w.Dir, w.SessionID = s.Dir, cmp.Or(w.SessionID, s.ID)
 	t, err := d.team(w.Team)
 	if err != nil {
 		return w
@@ -247,6 +228,9 @@ func (d *Dispatcher) Cancel(ctx context.Context, c *ipc.Call) (any, error) {
 func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 	var p ipc.Retry
 	if err := c.Bind(&p); err != nil {
+		return nil, err
+	}
+	if err := checkOwnID("new_id", p.NewID); err != nil {
 		return nil, err
 	}
 	old, err := d.o.Store.Message(p.ID)
@@ -304,7 +288,7 @@ func (d *Dispatcher) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
 	case old.State != journal.Unknown:
 		return nil, fault.NotEnded(k, old.ID, string(old.State))
 	case p.Key != "":
-		return nil, fault.WithID(fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("message %s is unknown and is sent again under its own id: it takes no key", old.ID)), old.ID)
+		return nil, fault.WithID(fault.BadOption("message %s is unknown and is sent again under its own id: it takes no key", old.ID), old.ID)
 	case c.Gone():
 		return nil, d.o.Store.NotAccepted("", journal.ErrGone)
 	}
@@ -321,7 +305,7 @@ func (d *Dispatcher) reattempt(c *ipc.Call, p *ipc.Retry) (any, error) {
 	}
 	m := d.restored(&old)
 	taken := d.resume(m)
-	d.unhold(k)
+	d.Unhold(k)
 	if !taken {
 		return nil, m.end.err
 	}
@@ -336,7 +320,10 @@ func (d *Dispatcher) Resolve(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	state := journal.State(p.State)
 	if state != journal.Done && state != journal.Failed && state != journal.Cancelled {
-		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("state is %q: it must be done, failed or cancelled", p.State))
+		return nil, fault.BadOption("state is %q: it must be done, failed or cancelled", ipc.Clip(p.State, 64))
+	}
+	if len(p.Note) > maxNote {
+		return nil, fault.BadOption("the note has %d bytes: it must have at most %d", len(p.Note), maxNote)
 	}
 	m, err := d.o.Store.Resolve(p.ID, journal.End{State: state, At: time.Now(), By: "a person", Note: p.Note})
 	if wrong, ok := errors.AsType[*journal.StateError](err); ok {
@@ -345,37 +332,6 @@ func (d *Dispatcher) Resolve(_ context.Context, c *ipc.Call) (any, error) {
 	if err != nil {
 		return nil, d.o.Store.LookupError(p.ID, err)
 	}
-	d.unhold(conversation.Of(&m))
+	d.Unhold(conversation.Of(&m))
 	return ipc.MessageState{ID: p.ID, State: p.State}, nil
-}
-
-// hold holds the conversation of an unknown message until somebody resolves the message,
-// which may have happened already. A conversation for a single message needs no hold.
-func (d *Dispatcher) hold(m *delivery) {
-	d.holds.mu.Lock()
-	defer d.holds.mu.Unlock()
-	now, err := d.o.Store.Message(m.new.ID)
-	if !conversation.IsFresh(m.key()) && (err != nil || now.State == journal.Unknown) {
-		d.o.Pool.Hold(m.key())
-	}
-}
-
-// unhold releases a conversation, unless another unknown message holds it or its team is
-// not in the configuration.
-func (d *Dispatcher) unhold(k pool.Key) {
-	d.holds.mu.Lock()
-	defer d.holds.mu.Unlock()
-	if d.holds.teamless[k] {
-		return
-	}
-	for m, err := range d.o.Store.Unresolved() {
-		if damage, ok := errors.AsType[*journal.DamageError](err); err != nil && (!ok || damage.ID == "") {
-			d.o.Log.Error("conversation stays held", "team", k.Team, "session", k.Session, "err", d.o.Store.Heed(err))
-			return
-		}
-		if err == nil && m.Holds() && conversation.Of(&m) == k {
-			return
-		}
-	}
-	d.o.Pool.Unhold(k)
 }

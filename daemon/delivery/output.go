@@ -49,7 +49,7 @@ func (m *delivery) attach(c chan output, after int64) {
 		seen := output{attempt: m.attempts}.after(after)
 		st, err := claude.OpenStream(m.d.o.Agents.Follower, m.d.o.Paths.Spool, a.Process, a.Offset, a.UUID, seen, 0)
 		m.opened(c, st, err)
-	} else if m.running && m.agent != nil { // otherwise rejoin opens it
+	} else if m.running { // otherwise rejoin opens it
 		m.openFor(c, after)
 	}
 }

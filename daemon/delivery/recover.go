@@ -126,9 +126,7 @@ func (d *Dispatcher) restored(msg *journal.Message) *delivery {
 		ID: msg.ID, Team: msg.Team, Session: msg.Session, Options: msg.Options, At: msg.Accepted(),
 	})
 	m.order, m.size, m.accepted, m.recorded = msg.Seq, msg.Body.Size, true, closed
-	if m.attempts = len(msg.Attempts); m.attempts > 0 {
-		m.offset, m.uuid = msg.Last().Offset, msg.Last().UUID
-	}
+	m.attempts, m.offset, m.uuid = len(msg.Attempts), msg.Last().Offset, msg.Last().UUID
 	m.retried.Store(msg.Retried())
 	return m
 }
@@ -147,7 +145,7 @@ func (d *Dispatcher) recoverUnknown() error {
 		}
 		switch {
 		case msg.Options.OnUnknown == "hold":
-			d.hold(d.restored(&msg))
+			d.holdUnknown(d.restored(&msg))
 		case msg.Options.OnUnknown == "retry" && !msg.Retried():
 			if _, err := d.o.Store.Reattempt(msg.ID, journal.Change{At: time.Now(), By: "on_unknown"}); err != nil {
 				return err
@@ -223,7 +221,7 @@ func (m *delivery) settle(a journal.Attempt) error {
 		m.d.o.Conversations.EndRewind(m.key(), e.res.SessionID)
 	}
 	if e.state == journal.Done {
-		m.d.o.Conversations.Use(m.key(), e.res.SessionID, m.ownModel())
+		m.d.o.Conversations.Use(m.key(), e.res, m.ownModel())
 	}
 	m.d.o.Log.Info("message settled", "message", m.new.ID, "state", string(e.state))
 	return nil

@@ -32,6 +32,8 @@ func (d *Dispatcher) reply(k pool.Key, id string, res *turn.Result, callerKeys [
 	}
 	switch {
 	case err != nil:
+	case res.Reason == turn.HelperFailed:
+		r.Hint = "apiKeyHelper is a command in a settings.json of Claude Code: run it by hand, and fix it there"
 	case outcome == turn.NotLoggedIn:
 		r.Hint = d.loginHint(t, callerKeys)
 	case outcome == turn.RateLimited && !res.Resets.IsZero():
@@ -45,24 +47,38 @@ func (d *Dispatcher) reply(k pool.Key, id string, res *turn.Result, callerKeys [
 	case res.Reason == turn.Decided: // a person or the deadline denied it
 	case t.Approvals == "ask":
 	default:
-		r.Hint = fmt.Sprintf("allow the tool in %s/.claude/settings.json, or by args of team %s; approvals = \"ask\" asks you", t.Dir, t.Name)
+		r.Hint = fmt.Sprintf("allow the tool by args of team %s, or in %s/.claude/settings.json, which counts only where you have trusted "+
+			"the directory in Claude Code; approvals = \"ask\" asks you", t.Name, t.Dir)
 	}
 	return r
 }
 
-// loginHint says how the agents of a team get credentials. It names the keys that the
-// caller's shell has and the agents do not have.
+// loginHint says how the agents of a team get credentials: first what is wrong with their
+// environment, which is the likely cause.
 func (d *Dispatcher) loginHint(t *config.Team, callerKeys []string) string {
-	vars, err := d.o.Agents.Env.Build(t, d.o.Paths.Socket)
+	hint := d.credentialsHint(t, callerKeys)
+	if wrong := d.o.Agents.Env.Warnings(); len(wrong) > 0 && hint != "" {
+		return strings.Join(wrong, "; ") + "; if that does not help: " + hint
+	}
+	return hint
+}
+
+// credentialsHint names the variables that the caller's shell or the login shell has and the
+// agents do not have.
+func (d *Dispatcher) credentialsHint(t *config.Team, callerKeys []string) string {
+	env, err := d.o.Agents.Env.Known(t, d.o.Paths.Socket)
 	if err != nil {
 		return ""
 	}
-	missing := slices.DeleteFunc(slices.Clone(callerKeys), func(name string) bool {
-		return slices.ContainsFunc(vars, func(v ipc.EnvVar) bool { return v.Name == name })
-	})
+	login := config.ShellQuote(t.Command) + " auth login"
+	if len(env.Withheld) > 0 {
+		return fmt.Sprintf(`your login shell has %s, the agents of team %s have not: list what they need in pass_env of the team; or run "%s"`,
+			strings.Join(env.Withheld, ", "), t.Name, login)
+	}
+	missing := slices.DeleteFunc(slices.Clone(callerKeys), env.Has)
 	if len(missing) > 0 {
 		return fmt.Sprintf(`your shell has %s, the agents of team %s have not: put it into an env_file of the team; "%s" shows what they have`,
 			strings.Join(missing, ", "), t.Name, fault.Command("config show --env", pool.Key{Team: t.Name}))
 	}
-	return fmt.Sprintf(`run "%s auth login", or give the team an env_file with ANTHROPIC_API_KEY`, config.ShellQuote(t.Command))
+	return fmt.Sprintf(`run "%s", or give the team an env_file with ANTHROPIC_API_KEY`, login)
 }

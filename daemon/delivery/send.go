@@ -127,7 +127,7 @@ func (d *Dispatcher) accept(c *ipc.Call, n journal.New, o acceptOptions) (*deliv
 	if err != nil {
 		return nil, ipc.MessageState{}, d.refusal(m, err)
 	}
-	st := ipc.MessageState{ID: n.ID, State: string(journal.Queued), Position: place}
+	st := ipc.MessageState{ID: n.ID, State: string(journal.Queued), Position: place, WaitsFor: d.o.Pool.Held(n.ID)}
 	if place > 0 {
 		m.notify(st)
 	}
@@ -200,8 +200,8 @@ func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
 	if err != nil {
 		return n, err
 	}
-	if conversation.IsFresh(k) {
-		return n, fault.New(ipc.CodeUsage, "bad-name", fmt.Errorf("session %q belongs to a single message and takes no other", p.Session))
+	if err := conversation.CheckLasting(k); err != nil {
+		return n, err
 	}
 	if err := d.checkVariant(k.Team, p); err != nil {
 		return n, err

@@ -3,9 +3,8 @@ package delivery
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"iris/config"
+	"iris/config/sys"
 	"iris/daemon/fault"
 	"iris/ipc"
 )
@@ -14,13 +13,9 @@ import (
 // wait for space.
 func (d *Dispatcher) checkSpace() error {
 	dir := d.o.Paths.State
-	var st unix.Statfs_t
-	if unix.Statfs(dir, &st) != nil {
+	free, err := sys.FreeSpace(dir)
+	if err != nil || free >= config.LeastFree {
 		return nil // the next write there reports the error
-	}
-	free := int64(st.Bavail) * int64(st.Bsize)
-	if free >= config.LeastFree {
-		return nil
 	}
 	e := fault.New(ipc.CodeFull, "disk-full", fmt.Errorf(
 		"the message was not accepted: %s has %d KB free, and a turn needs %d KB", dir, free>>10, int64(config.LeastFree)>>10))

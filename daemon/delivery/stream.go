@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -25,7 +24,7 @@ func (d *Dispatcher) Stream(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	if p.After < 0 {
-		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("after is %d: it must be the seq of an output, or 0", p.After))
+		return nil, fault.BadOption("after is %d: it must be the seq of an output, or 0", p.After)
 	}
 	s := d.newStreamer(c, p.Partial, p.Place)
 	defer s.close()
@@ -55,7 +54,6 @@ type streamer struct {
 	missed int64            // end of a gap after seq that the client has not been told of; 0 without one
 	told   ipc.MessageState // the last position that was sent
 	inside bool             // the client has had a part of a long line
-	skips  bool             // that line is left out
 
 	opened chan output // buffers the output of the last attempt that has begun; nil if none is sent
 	now    output      // has no stream before the first attempt begins
@@ -69,11 +67,13 @@ func (d *Dispatcher) newStreamer(c *ipc.Call, partial, place bool) *streamer {
 // close ends the reading. Output that was not sent is kept for a while: the client may
 // reconnect. The streamer must be detached from its delivery.
 func (s *streamer) close() {
-	if s.now.Stream != nil && !s.whole {
+	switch {
+	case s.now.Stream == nil:
+	case s.whole:
+		s.now.Close()
+	default:
 		s.d.inflight.outputs.keep(s.id, s.now)
-		s.now = output{}
 	}
-	s.use(output{})
 	select {
 	case st := <-s.opened:
 		st.Close()
@@ -87,9 +87,7 @@ func (s *streamer) use(o output) {
 		s.now.Close()
 	}
 	s.now, s.whole, s.inside = o, false, false
-	if o.Stream != nil {
-		s.seq = o.seq(o.after(s.seq))
-	}
+	s.seq = o.seq(o.after(s.seq))
 }
 
 // An outputError says why output was not sent. The message is not affected.
@@ -155,9 +153,6 @@ func (s *streamer) begin(m *delivery, o output) (err error) {
 // finish sends the rest of the output of a message that has just ended, or that this daemon
 // has given up.
 func (s *streamer) finish(ctx context.Context, m *delivery) error {
-	if s.opened != nil {
-		m.detach(s.opened)
-	}
 	select {
 	case st := <-s.opened:
 		s.use(st)
@@ -171,7 +166,7 @@ func (s *streamer) finish(ctx context.Context, m *delivery) error {
 		err = s.rest()
 	}
 	switch {
-	case m.end.err != nil && m.end.state == "":
+	case m.end.state == "":
 		return s.d.reconnectLater(ctx, m.end.err)
 	case err != nil:
 		return &outputError{err}
@@ -181,8 +176,8 @@ func (s *streamer) finish(ctx context.Context, m *delivery) error {
 
 // ended answers for a message that is not live.
 func (s *streamer) ended(ctx context.Context) (any, error) {
-	if st, err := s.d.endedState(ctx, s.id); err != nil || st == nil {
-		return st, err
+	if _, err := s.d.endedState(ctx, s.id); err != nil {
+		return nil, err
 	}
 	if err := s.rest(); err != nil {
 		return nil, err
@@ -232,7 +227,8 @@ func (s *streamer) gap() error {
 	return s.call.NotifyWait(ipc.NotifyGap, g)
 }
 
-// emit sends a piece of the output. It waits while the client is slow.
+// emit sends a piece of the output, or leaves out its line. It waits while the client is
+// slow.
 func (s *streamer) emit(p claude.Piece) error {
 	if p.Gap {
 		s.missed, s.inside = s.now.seq(p.Seq), false
@@ -241,13 +237,11 @@ func (s *streamer) emit(p claude.Piece) error {
 	if err := s.gap(); err != nil {
 		return err
 	}
+	if !s.inside && !s.wants(&p) {
+		return claude.ErrLeftOut
+	}
 	whole := !s.inside && !p.More
-	if !s.inside {
-		s.skips = !s.wants(&p)
-	}
-	if s.inside = p.More; s.skips {
-		return nil
-	}
+	s.inside = p.More
 	o := ipc.Output{ID: s.id}
 	if !p.More {
 		s.seq = s.now.seq(p.Seq)

@@ -78,7 +78,6 @@ func (d *Dispatcher) adopt(a *pool.HandoffAgent, h claude.Handed, m, ended *deli
 	}
 	live.Agent = p
 	if m != nil {
-		m.running = true
 		d.inflight.live.add(m)
 		live.Turn, live.Run = m.turn(pool.Turn{AcceptedSeq: m.order}), m.run
 	}

@@ -87,7 +87,7 @@ func (d *Dispatcher) recall(id string, callerKeys []string) (any, error) {
 	return d.resolved(k, &m)
 }
 
-// resolved answers for a message whose end is known but not its result: a person has
+// resolved answers for a message whose end is on record but not its result: a person has
 // resolved it, or it was cancelled before it began.
 func (d *Dispatcher) resolved(k pool.Key, m *journal.Message) (any, error) {
 	switch m.State {
@@ -96,6 +96,12 @@ func (d *Dispatcher) resolved(k pool.Key, m *journal.Message) (any, error) {
 	case journal.Cancelled:
 		return nil, fault.Of(k, m.ID, pool.ErrCancelled)
 	}
-	last := m.History[len(m.History)-1]
-	return nil, fault.Of(k, m.ID, fmt.Errorf("message %s failed: %s says so, nobody knows more", m.ID, last.By))
+	more := "nothing more is on record"
+	if m.State == journal.Unknown {
+		return nil, fault.Of(k, m.ID, fmt.Errorf("%w: %s", pool.ErrUnknown, more))
+	}
+	if by := m.History[len(m.History)-1].By; by != "" {
+		more = by + " says so, " + more
+	}
+	return nil, fault.Of(k, m.ID, fmt.Errorf("message %s failed: %s", m.ID, more))
 }

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"fmt"
 
 	"iris/daemon/fault"
 	"iris/ipc"
@@ -16,7 +15,7 @@ func (d *Dispatcher) Wait(ctx context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	if len(p.IDs) == 0 || len(p.IDs) > maxPage {
-		return nil, fault.New(ipc.CodeUsage, "bad-option", fmt.Errorf("%d ids to wait for: there must be 1 to %d", len(p.IDs), maxPage))
+		return nil, fault.BadOption("%d ids to wait for: there must be 1 to %d", len(p.IDs), maxPage)
 	}
 	defer d.o.Approvals.Watch(c, p.Approvals, p.IDs...)()
 	news := make(chan string, 2*len(p.IDs))

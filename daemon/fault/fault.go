@@ -35,6 +35,18 @@ type DirError struct{ Err error }
 func (e DirError) Error() string { return e.Err.Error() }
 func (e DirError) Unwrap() error { return e.Err }
 
+// BadOption is the error about a parameter that cannot be.
+func BadOption(format string, args ...any) *ipc.Error {
+	return New(ipc.CodeUsage, "bad-option", fmt.Errorf(format, args...))
+}
+
+// A ShellError says that a program was not found, and why the login shell, which may know
+// where it is, has not answered.
+type ShellError struct{ Err error }
+
+func (e ShellError) Error() string { return e.Err.Error() }
+func (e ShellError) Unwrap() error { return e.Err }
+
 // Of is the only place that turns an error of the pool into a code. The error names
 // its conversation, and its message unless the id is empty.
 func Of(k pool.Key, id string, err error) *ipc.Error {
@@ -101,11 +113,17 @@ func startReason(e *pool.StartError) string {
 	return e.Err.Error()
 }
 
-// startHint says what to do about a missing program or directory, or a conversation
-// that cannot be resumed.
+// startHint says what to do about a missing program or directory, a settings file that
+// does not parse, or a conversation that cannot be resumed.
 func startHint(k pool.Key, e *pool.StartError) string {
 	if _, lost := errors.AsType[*claude.ResumeError](e); lost {
 		return fmt.Sprintf(`put it back, or begin a new one with "%s"; on_resume_failure = "fresh" does so by itself`, Command("session reset", k))
+	}
+	if _, shell := errors.AsType[ShellError](e); shell {
+		return `"iris daemon reload" asks the login shell again, "iris doctor" tells how it answers`
+	}
+	if _, bad := errors.AsType[*claude.UnparsedError](e); bad {
+		return "put it right, and send the message again; an agent would start without what the file says, such as its deny rules"
 	}
 	_, noDir := errors.AsType[DirError](e)
 	isDir := strings.HasPrefix(k.Team, "/") // doctor does not check it
@@ -116,6 +134,8 @@ func startHint(k pool.Key, e *pool.StartError) string {
 		return "put it back, or make it; a conversation that was begun there goes on"
 	case isDir && !errors.Is(e, exec.ErrNotFound):
 		return ""
+	case !errors.Is(e, exec.ErrNotFound) && e.Retry > 0:
+		return `"iris doctor" checks the team and its program; when the cause is gone, "iris daemon reload" lets it start at once`
 	case !errors.Is(e, exec.ErrNotFound):
 		return `"iris doctor" checks the team and its program`
 	}

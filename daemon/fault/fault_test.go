@@ -1,7 +1,10 @@
 package fault
 
 import (
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"iris/config"
 	"iris/ipc"
@@ -31,5 +34,13 @@ func TestHintsNameDirectoriesAsAShellTakesThem(t *testing.T) {
 func TestTeamRemovedMeanwhileIsUnknown(t *testing.T) {
 	if e := Of(pool.Key{Team: "api"}, "", &pool.StartError{Team: "api", Err: &config.UnknownTeamError{Name: "api"}}); e.Code != ipc.CodeNotFound {
 		t.Errorf("got code %d, want %d", e.Code, ipc.CodeNotFound)
+	}
+}
+
+// Whoever has removed the cause need not wait for the next try.
+func TestHintOfARefusedStartSaysHowToTryAtOnce(t *testing.T) {
+	e := &pool.StartError{Err: errors.New("exit status 3"), Retry: time.Minute}
+	if got := startHint(pool.Key{Team: "api"}, e); !strings.Contains(got, `"iris daemon reload"`) {
+		t.Errorf("got %q", got)
 	}
 }

@@ -2,16 +2,32 @@ package fault
 
 import (
 	"fmt"
+	"strings"
 
 	"iris/ipc"
 	"iris/pool"
 )
 
-// NoMessage says that no recorded message has that id.
+// NoMessage says that no recorded message has that id, or an id that begins so.
 func NoMessage(id string) *ipc.Error {
 	e := New(ipc.CodeNotFound, "no-such-message", fmt.Errorf("no message %q", id))
-	e.Data.Hint = `"iris messages" lists those on record`
+	e.Data.Hint = `"iris messages" lists those on record; 4 characters or more may stand for an id`
 	return WithID(e, id)
+}
+
+// named is how many ids an error lists.
+const named = 4
+
+// Ambiguous says that the ids of several things begin with prefix: of messages, or of
+// approvals.
+func Ambiguous(prefix, things string, ids []string) *ipc.Error {
+	list := strings.Join(ids[:min(len(ids), named)], ", ")
+	if len(ids) > named {
+		list += ", ..."
+	}
+	e := New(ipc.CodeUsage, "ambiguous", fmt.Errorf("the ids of several %s begin with %q: %s", things, prefix, list))
+	e.Data.Hint = "give more of the id"
+	return e
 }
 
 // NotEnded says that a message still waits or runs.

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"iris/pool/turn"
 )
 
@@ -37,7 +35,7 @@ func (j *Journal) Find(n New) (Accepted, error) {
 		return Accepted{}, err
 	}
 	var got Accepted
-	err := j.view(func(tx *bolt.Tx) (err error) {
+	err := j.view(func(tx *txn) (err error) {
 		got, err = existing(tx, &n, describe(n.Body))
 		return err
 	})
@@ -57,7 +55,7 @@ func (j *Journal) accept(n New, a *Attempt) (Accepted, error) {
 	}
 	var got Accepted
 	var late error
-	err = j.update(func(tx *bolt.Tx) error {
+	err = j.update(func(tx *txn) error {
 		var err error
 		if got, err = existing(tx, &n, body); err != nil || got.Existing {
 			return err
@@ -97,7 +95,7 @@ func (n *New) check() error {
 }
 
 // record writes a new message, and its dispatch if there is an attempt.
-func record(tx *bolt.Tx, n *New, body Content, a *Attempt) (m Message, late, err error) {
+func record(tx *txn, n *New, body Content, a *Attempt) (m Message, late, err error) {
 	c, err := getCounts(tx)
 	if err != nil {
 		return m, nil, err
@@ -112,6 +110,9 @@ func record(tx *bolt.Tx, n *New, body Content, a *Attempt) (m Message, late, err
 		late = m.dispatch(*a)
 	}
 	if err := putMessage(tx, &m, "", c); err != nil {
+		return m, nil, err
+	}
+	if err := addMessage(tx, &m, m.spent()); err != nil {
 		return m, nil, err
 	}
 	if err := keep(tx, bucketBodies, m.ID, body, n.Body, c); err != nil {
@@ -151,7 +152,7 @@ func (n *New) identity(body Content) string {
 }
 
 // existing finds the recorded message that is the same as n, by its key or its id.
-func existing(tx *bolt.Tx, n *New, body Content) (Accepted, error) {
+func existing(tx *txn, n *New, body Content) (Accepted, error) {
 	if n.Options.Key != "" {
 		var k keyRecord
 		ok, err := getJSON(tx, bucketKeys, []byte(n.Options.Key), &k)
@@ -175,7 +176,7 @@ func existing(tx *bolt.Tx, n *New, body Content) (Accepted, error) {
 	return Accepted{Message: *m, Existing: true}, nil
 }
 
-func (k *keyRecord) accepted(tx *bolt.Tx, n *New, body Content) (Accepted, error) {
+func (k *keyRecord) accepted(tx *txn, n *New, body Content) (Accepted, error) {
 	if k.Sum != n.identity(body) {
 		return Accepted{}, &ConflictError{n.Options.Key, k.ID}
 	}

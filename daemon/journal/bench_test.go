@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 func benchJournal(b *testing.B) (*Journal, string) {
@@ -92,7 +90,7 @@ func fill(tb testing.TB, path string) {
 	defer j.Close()
 	body := make([]byte, 512)
 	for n := 0; n < many; n += 1000 {
-		err := j.update(func(tx *bolt.Tx) error {
+		err := j.update(func(tx *txn) error {
 			for i := range 1000 {
 				m := message(n + i)
 				m.Body = body

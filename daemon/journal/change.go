@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"iris/pool/turn"
 )
 
@@ -28,7 +26,7 @@ type End struct {
 // ErrExpired.
 func (j *Journal) Dispatch(id string, a Attempt) (Message, error) {
 	var late error
-	m, err := j.move(id, func(_ *bolt.Tx, m *Message, _ *counts) error {
+	m, err := j.move(id, func(_ *txn, m *Message, _ *counts) error {
 		if err := m.may(Running); err != nil {
 			return err
 		}
@@ -57,7 +55,7 @@ func (m *Message) dispatch(a Attempt) error {
 // begun.
 func (j *Journal) Reattempt(id string, c Change) (Message, error) {
 	var old Content
-	m, err := j.move(id, func(tx *bolt.Tx, m *Message, count *counts) error {
+	m, err := j.move(id, func(tx *txn, m *Message, count *counts) error {
 		if m.State != Unknown {
 			return &StateError{m.ID, m.State, Queued}
 		}
@@ -72,7 +70,7 @@ func (j *Journal) Reattempt(id string, c Change) (Message, error) {
 }
 
 // reattempt puts an unknown message back at its place in the queue.
-func (m *Message) reattempt(tx *bolt.Tx, c Change, count *counts) error {
+func (m *Message) reattempt(tx *txn, c Change, count *counts) error {
 	if m.Result.File != "" {
 		count.Files -= m.Result.Size
 	} else if err := del(tx, bucketResults, []byte(m.ID)); err != nil {
@@ -88,7 +86,7 @@ func (m *Message) reattempt(tx *bolt.Tx, c Change, count *counts) error {
 // Requeue puts a running message back at its place in the queue. The caller has proof
 // that its turn never began; why names the proof.
 func (j *Journal) Requeue(id, why string, at time.Time) (Message, error) {
-	m, err := j.move(id, func(_ *bolt.Tx, m *Message, _ *counts) error {
+	m, err := j.move(id, func(_ *txn, m *Message, _ *counts) error {
 		if m.State != Running {
 			return &StateError{m.ID, m.State, Queued}
 		}
@@ -106,7 +104,7 @@ func (j *Journal) Requeue(id, why string, at time.Time) (Message, error) {
 // End may be repeated if its result is unknown. With Retry the message is queued
 // again at once, and keeps the cost of Result.
 func (j *Journal) End(id string, e End) (Message, error) {
-	if !e.State.Ended() || stateCodes[e.State] == 0 {
+	if !e.State.Ended() || !e.State.Known() {
 		return Message{}, fmt.Errorf("end message %s: %q is not an end", id, e.State)
 	}
 	return j.end(id, e, func(m *Message) error {
@@ -151,7 +149,7 @@ func (j *Journal) end(id string, e End, may func(*Message) error) (Message, erro
 	}
 	var old Content // the earlier result of an unknown message
 	repeated := false
-	m, err := j.move(id, func(tx *bolt.Tx, m *Message, c *counts) error {
+	m, err := j.move(id, func(tx *txn, m *Message, c *counts) error {
 		if repeated = m.is(e, result); repeated {
 			return nil
 		}
@@ -182,7 +180,7 @@ func (m *Message) is(e End, result Content) bool {
 	return m.State == e.State && last.By == e.By && m.Result.Sum == result.Sum
 }
 
-func (m *Message) finish(tx *bolt.Tx, e End, result Content, text []byte, c *counts) error {
+func (m *Message) finish(tx *txn, e End, result Content, text []byte, c *counts) error {
 	was := m.State
 	m.step(Change{State: e.State, At: e.At, By: e.By, Note: e.Note})
 	if e.Result != nil {
@@ -231,9 +229,9 @@ func (m *Message) step(c Change) {
 }
 
 // move changes one message in a transaction: f checks, then changes it.
-func (j *Journal) move(id string, f func(*bolt.Tx, *Message, *counts) error) (Message, error) {
+func (j *Journal) move(id string, f func(*txn, *Message, *counts) error) (Message, error) {
 	var got Message
-	err := j.update(func(tx *bolt.Tx) error {
+	err := j.update(func(tx *txn) error {
 		m, err := getMessage(tx, id)
 		if err != nil {
 			return err
@@ -242,7 +240,7 @@ func (j *Journal) move(id string, f func(*bolt.Tx, *Message, *counts) error) (Me
 		if err != nil {
 			return err
 		}
-		was, steps := m.State, len(m.History)
+		was, before, steps := m.State, m.spent(), len(m.History)
 		if err := f(tx, m, c); err != nil {
 			return err
 		}
@@ -251,6 +249,9 @@ func (j *Journal) move(id string, f func(*bolt.Tx, *Message, *counts) error) (Me
 			return nil
 		}
 		if err := putMessage(tx, m, was, c); err != nil {
+			return err
+		}
+		if err := addMessage(tx, m, m.spent().minus(before)); err != nil {
 			return err
 		}
 		return c.put(tx)

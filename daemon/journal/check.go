@@ -1,13 +1,12 @@
 package journal
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // Check reads everything and returns all damage, joined; nil if there is none. It may
@@ -16,7 +15,7 @@ import (
 func (j *Journal) Check() error {
 	var bad []error
 	var ids []string
-	err := j.view(func(tx *bolt.Tx) error {
+	err := j.viewWhole(func(tx *txn) error {
 		bad, ids = nil, nil
 		note := func(err error) { bad = append(bad, err) }
 		for _, name := range buckets[1:] {
@@ -26,16 +25,18 @@ func (j *Journal) Check() error {
 			checkBucket(tx, bucketOwn, note)
 		}
 		ids = checkMessages(tx, note)
-		for _, s := range []State{Queued, Running, Unknown} {
-			if err := countLive(tx, s); err != nil {
-				note(err)
-			}
-		}
+		checkStates(tx, note)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	return errors.Join(append(bad, j.checkContents(ids)...)...)
+}
+
+// checkContents reads bodies and results outside their records, which the seal does not
+// cover. Their messages may be pruned meanwhile.
+func (j *Journal) checkContents(ids []string) (bad []error) {
 	for _, id := range ids {
 		_, err1 := j.Body(id)
 		_, err2 := j.Result(id)
@@ -45,12 +46,12 @@ func (j *Journal) Check() error {
 			}
 		}
 	}
-	return errors.Join(bad...)
+	return bad
 }
 
 // checkBucket checks the seals and the order of a bucket, and that each key is found
 // from the root.
-func checkBucket(tx *bolt.Tx, name []byte, note func(error)) {
+func checkBucket(tx *txn, name []byte, note func(error)) {
 	b := tx.Bucket(name)
 	var last []byte
 	b.ForEach(func(k, v []byte) error {
@@ -73,40 +74,82 @@ func messageOf(bucket, k []byte) string {
 	return ""
 }
 
-// checkMessages checks the indexes and the number of messages, and returns
-// their ids.
-func checkMessages(tx *bolt.Tx, note func(error)) (ids []string) {
-	tx.Bucket(bucketMessages).ForEach(func(k, v []byte) error {
-		ids = append(ids, string(k))
-		b, err := unseal(bucketMessages, k, v)
-		if err != nil {
-			return nil // noted
+// checkMessages checks the indexes and the number of messages, and returns the ids of
+// those with a body or a result outside their records.
+func checkMessages(tx *txn, note func(error)) (ids []string) {
+	n := int64(0)
+	sums, unread := tallies{}, false
+	eachMessage(tx, func(id string, m *Message, err error) error {
+		n++
+		if err == nil {
+			sums.addMessage(m)
+		} else {
+			unread = true
 		}
-		m, err := decodeMessage(tx, string(k), b)
+		if err == nil && (m.Body.apart() || m.Result.apart()) {
+			ids = append(ids, id)
+		}
 		if err == nil && m.State.indexed() {
-			id, bad := get(tx, bucketLive, liveKey(m.State, m.Seq))
-			if bad != nil || string(id) != m.ID {
-				err = damaged(tx, m.ID, fmt.Errorf("it is not in the index of %s messages", m.State))
+			seq, bad := get(tx, bucketStates, stateKey(m.State, id))
+			if bad != nil || len(seq) != 8 || binary.BigEndian.Uint64(seq) != m.Seq {
+				err = fmt.Errorf("it is not in the index of %s messages", m.State)
 			}
 		}
-		if err != nil {
-			note(err)
+		if err != nil && err != errSum { // noted
+			note(damaged(tx, id, err))
 		}
 		return nil
 	})
 	c, err := getCounts(tx)
-	if err == nil && c.Messages != int64(len(ids)) {
-		err = &DamageError{Path: tx.DB().Path(), What: fmt.Sprintf("it has %d messages instead of %d", len(ids), c.Messages)}
+	if err == nil && c.Messages != n {
+		err = &DamageError{Path: tx.DB().Path(), What: fmt.Sprintf("it has %d messages instead of %d", n, c.Messages)}
 	}
 	if err != nil {
 		note(err)
 	}
 	checkKeys(tx, note)
+	if sums.addOwns(tx) == nil && !unread { // else what cannot be read is noted
+		checkSums(tx, sums, note)
+	}
 	return ids
 }
 
+// checkStates compares the lengths of the indexes with the counts.
+func checkStates(tx *txn, note func(error)) {
+	n := map[State]int64{}
+	tx.Bucket(bucketStates).ForEach(func(k, _ []byte) error {
+		n[stateOf(k[0])]++
+		return nil
+	})
+	for _, s := range states {
+		if !s.indexed() {
+			continue
+		}
+		if err := checkCount(tx, s, n[s]); err != nil {
+			note(err)
+		}
+	}
+}
+
+// checkSums compares the sums with those of what is on record.
+func checkSums(tx *txn, want tallies, note func(error)) {
+	bad := 0
+	tx.Bucket(bucketSums).ForEach(func(k, v []byte) error {
+		t, err := readTally(k, v)
+		w := want[string(k)]
+		delete(want, string(k))
+		if err == nil && (w == nil || t.amounts != w.amounts || w.first != "" && (t.first > w.first || t.last < w.last)) {
+			bad++
+		}
+		return nil
+	})
+	if bad += len(want); bad > 0 {
+		note(&DamageError{Path: tx.DB().Path(), What: fmt.Sprintf("%d of its sums are not those of its messages", bad)})
+	}
+}
+
 // checkKeys checks that each key names a message.
-func checkKeys(tx *bolt.Tx, note func(error)) {
+func checkKeys(tx *txn, note func(error)) {
 	tx.Bucket(bucketKeys).ForEach(func(k, v []byte) error {
 		b, err := unseal(bucketKeys, k, v)
 		if err != nil {
@@ -130,7 +173,7 @@ func (j *Journal) Snapshot(path string) error {
 	if err != nil {
 		return err
 	}
-	err = j.view(func(tx *bolt.Tx) error {
+	err = j.viewWhole(func(tx *txn) error {
 		_, err := tx.WriteTo(f)
 		return err
 	})

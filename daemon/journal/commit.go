@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // maxGroup limits a transaction, so that the first caller of a long queue does not
@@ -16,7 +14,7 @@ const maxGroup = 256
 // anything; if it fails after a change, its error is a halfway. It may run more than
 // once.
 type change struct {
-	run  func(*bolt.Tx) error
+	run  func(*txn) error
 	err  error
 	done chan struct{}
 }
@@ -24,7 +22,7 @@ type change struct {
 // update commits a change and returns when it is on disk, or refused. If nobody is
 // committing, the caller commits by itself, and leaves later changes to the
 // committer: so a single caller need not be woken.
-func (j *Journal) update(run func(*bolt.Tx) error) error {
+func (j *Journal) update(run func(*txn) error) error {
 	c := &change{run: run, done: make(chan struct{})}
 	j.mu.Lock()
 	if j.closed {
@@ -134,9 +132,13 @@ func (j *Journal) attempt(group []*change) (bad int, err error) {
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer j.rescue(&err)
-	tx, err := j.db.Begin(true)
+	btx, err := j.db.Begin(true)
 	if err != nil {
 		return -1, j.stop(err)
+	}
+	tx := &txn{Tx: btx}
+	if changed := j.changed.Load(); changed != nil {
+		tx.changed = *changed
 	}
 	wanted := false
 	for i, c := range group {
@@ -195,7 +197,7 @@ func (j *Journal) rescue(err *error) {
 
 // view runs f in a read transaction. f must be short: a writer that must remap the
 // file waits for it.
-func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
+func (j *Journal) view(f func(*txn) error) (err error) {
 	j.life.RLock()
 	defer j.life.RUnlock()
 	if s := j.stopped.Load(); s != nil && !j.over {
@@ -206,7 +208,23 @@ func (j *Journal) view(f func(*bolt.Tx) error) (err error) {
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer j.rescue(&err)
-	return j.db.View(f)
+	return j.db.View(wrapped(f))
+}
+
+// viewMany is view for an f that reads many records, which need not stay in memory.
+func (j *Journal) viewMany(f func(*txn) error) error {
+	return j.view(func(tx *txn) error {
+		defer forget(tx)
+		return f(tx)
+	})
+}
+
+// viewWhole is viewMany for an f that reads everything. Compact does not lock the others
+// out to wait for it.
+func (j *Journal) viewWhole(f func(*txn) error) error {
+	j.whole.Lock()
+	defer j.whole.Unlock()
+	return j.viewMany(f)
 }
 
 // Retry reopens a journal that stopped because of a full disk, and tries a write. It
@@ -244,13 +262,13 @@ func (j *Journal) Retry() error {
 // probe writes a transaction that changes nothing.
 func (j *Journal) probe() (err error) {
 	defer j.rescue(&err)
-	return j.db.Update(func(tx *bolt.Tx) error {
+	return j.db.Update(wrapped(func(tx *txn) error {
 		c, err := getCounts(tx)
 		if err != nil {
 			return err
 		}
 		return c.put(tx)
-	})
+	}))
 }
 
 // fail replaces the reason why the journal stopped.

@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // group commits several changes in one transaction, whatever the timing.
-func group(j *Journal, runs ...func(*bolt.Tx) error) []error {
+func group(j *Journal, runs ...func(*txn) error) []error {
 	var cs []*change
 	for _, run := range runs {
 		cs = append(cs, &change{run: run, done: make(chan struct{})})
@@ -32,13 +31,13 @@ func group(j *Journal, runs ...func(*bolt.Tx) error) []error {
 func TestOneBadChangeDoesNotSpreadInItsGroup(t *testing.T) {
 	j, path := tempJournal(t)
 	refusal := errors.New("refused")
-	session := func(k string) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte(k), Session{ID: k}) }
+	session := func(k string) func(*txn) error {
+		return func(tx *txn) error { return putJSON(tx, bucketSessions, []byte(k), Session{ID: k}) }
 	}
 	errs := group(j,
 		session("a"),
-		func(*bolt.Tx) error { return refusal },
-		func(tx *bolt.Tx) error {
+		func(*txn) error { return refusal },
+		func(tx *txn) error {
 			if err := session("half")(tx); err != nil {
 				return err
 			}
@@ -101,6 +100,26 @@ func TestConcurrentChangesShareCommits(t *testing.T) {
 	}
 }
 
+// Of more changes than one transaction takes none is forgotten.
+func TestAllThatWaitIsTakenInTurn(t *testing.T) {
+	j := &Journal{}
+	var want []*change
+	for range 2*maxGroup + 1 {
+		want = append(want, new(change))
+	}
+	j.waiting = slices.Clone(want)
+	var got []*change
+	for group := j.take(); len(group) > 0; group = j.take() {
+		if len(group) > maxGroup {
+			t.Errorf("%d changes in one transaction", len(group))
+		}
+		got = append(got, group...)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d of %d changes", len(got), len(want))
+	}
+}
+
 func TestCloseCommitsWhatWasHandedOver(t *testing.T) {
 	j, path := tempJournal(t)
 	var wg sync.WaitGroup
@@ -147,7 +166,7 @@ func TestAJournalThatIsTakenAwayIsNoticed(t *testing.T) {
 			t.Fatal(err)
 		}
 		if how == "replaced" {
-			mustOpen(t, path)
+			mustSession(t, mustOpen(t, path))
 		}
 		_, err := j.Accept(message(2))
 		if s, ok := errors.AsType[*StoppedError](err); !ok || s.Full {
@@ -187,14 +206,14 @@ func TestAChangeThatWaitsAtCloseIsCommitted(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		var once sync.Once
-		j.update(func(*bolt.Tx) error {
+		j.update(func(*txn) error {
 			once.Do(func() { close(begun) })
 			<-release
 			return errors.New("refused")
 		})
 	})
 	<-begun // the committer is busy
-	c := &change{run: func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte("late"), Session{}) }, done: make(chan struct{})}
+	c := &change{run: func(tx *txn) error { return putJSON(tx, bucketSessions, []byte("late"), Session{}) }, done: make(chan struct{})}
 	j.mu.Lock()
 	j.waiting = append(j.waiting, c)
 	j.wake <- struct{}{}

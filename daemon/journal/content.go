@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
-
 	"iris/config/sys"
 )
 
@@ -23,8 +21,11 @@ import (
 const inFile = 64 << 10
 
 // inRecord is the size up to which it is a part of its message's record: a
-// transaction then writes two or three pages less.
-const inRecord = 512
+// transaction then writes two or three pages less, and no page is left half empty.
+const inRecord = 1536
+
+// nameLength is the length of the random end of a file's name.
+const nameLength = 8
 
 // Content describes a body or a result. Body and Result read it.
 type Content struct {
@@ -68,6 +69,9 @@ func describe(b []byte) Content {
 	return c
 }
 
+// apart reports whether the content is not in the record of its message.
+func (c Content) apart() bool { return c.Size > 0 && len(c.Inline) == 0 }
+
 // check says how b differs from this content.
 func (c Content) check(b []byte) error {
 	switch got := describe(b); {
@@ -90,7 +94,7 @@ func (j *Journal) store(id, kind string, b []byte) (Content, error) {
 	if s := j.stopped.Load(); s != nil {
 		return c, s
 	}
-	c.File = id + "." + kind + "." + rand.Text()[:8]
+	c.File = id + "." + kind + "." + rand.Text()[:nameLength]
 	err := j.makeDir()
 	if err == nil {
 		err = j.writeFile(c.File, b)
@@ -150,7 +154,7 @@ func (j *Journal) discard(c Content) {
 }
 
 // keep stores content that is neither in the record nor in a file of its own.
-func keep(tx *bolt.Tx, bucket []byte, id string, c Content, b []byte, n *counts) error {
+func keep(tx *txn, bucket []byte, id string, c Content, b []byte, n *counts) error {
 	switch {
 	case c.File != "":
 		n.Files += c.Size
@@ -163,26 +167,23 @@ func keep(tx *bolt.Tx, bucket []byte, id string, c Content, b []byte, n *counts)
 
 // load returns the content of a message after checking it.
 func (j *Journal) load(id string, bucket []byte, of func(*Message) Content) (b []byte, c Content, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
+	err = j.view(func(tx *txn) error {
 		m, err := getMessage(tx, id)
 		if err != nil {
 			return err
 		}
-		if c = of(m); c.File != "" || c.Sum == "" {
+		switch c = of(m); {
+		case c.File != "":
 			return nil
-		}
-		if c.Size <= inRecord {
+		case !c.apart(): // an earlier iris kept less in the record
 			b = append([]byte{}, c.Inline...)
 			return nil
 		}
 		v, err := get(tx, bucket, []byte(id))
-		if err == nil && v == nil {
-			err = errMissing
-		}
 		if err != nil {
 			return damaged(tx, id, fmt.Errorf("%s: %w", bucket, err))
 		}
-		b = append(b, v...)
+		b = append(b, v...) // if it is missing, its size is wrong
 		return nil
 	})
 	if err != nil || c.Sum == "" {
@@ -217,6 +218,16 @@ func (j *Journal) unreadable(id string, c Content, err error) error {
 	return err
 }
 
+// ownerOf returns the id of the message that a file in bodies/ belongs to; false if the
+// journal gives no file such a name.
+func ownerOf(name string) (id string, ok bool) {
+	parts := strings.Split(name, ".")
+	if len(parts) != 3 || parts[1] != "body" && parts[1] != "result" || len(parts[2]) != nameLength {
+		return "", false
+	}
+	return parts[0], checkID(parts[0]) == nil
+}
+
 // sweep removes the files that no record names: their transactions were lost.
 func (j *Journal) sweep() (err error) {
 	entries, err := os.ReadDir(j.dir)
@@ -227,12 +238,12 @@ func (j *Journal) sweep() (err error) {
 		return fmt.Errorf("journal %s: %w", j.path, err)
 	}
 	for _, e := range entries {
-		id, _, ok := strings.Cut(e.Name(), ".")
-		if !ok || checkID(id) != nil || !e.Type().IsRegular() {
+		id, ok := ownerOf(e.Name())
+		if !ok || !e.Type().IsRegular() {
 			continue // not a file of the journal
 		}
 		var m *Message
-		err := j.view(func(tx *bolt.Tx) (err error) {
+		err := j.view(func(tx *txn) (err error) {
 			m, err = getMessage(tx, id)
 			return err
 		})

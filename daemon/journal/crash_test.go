@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type fact struct {
 	Attempts int
 	Result   int // length of its text
 	Body     int
+	Pruned   bool // it may be gone from now on
 }
 
 func factOf(j *Journal, m Message) (fact, error) {
@@ -77,6 +79,10 @@ func script(path string, acks io.Writer) {
 			say(acks, j, m.Message, err)
 		}
 	}
+	if _, err := j.compact(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
 	steps := []func() (Message, error){
 		func() (Message, error) { return j.Dispatch(messageID(0), attempt(10)) },
 		func() (Message, error) { return j.Requeue(messageID(0), "never began", at(11)) },
@@ -94,7 +100,27 @@ func script(path string, acks io.Writer) {
 		m, err := step()
 		say(acks, j, m, err)
 	}
+	pruneEnded(j, acks)
 	if err := j.Close(); err != nil {
+		os.Exit(3)
+	}
+}
+
+// pruneEnded removes the ended messages, and prints before that they may be gone.
+func pruneEnded(j *Journal, acks io.Writer) {
+	for i := range 6 {
+		m, err := j.Message(messageID(i))
+		if err == nil && m.State.Ended() {
+			b, _ := json.Marshal(fact{ID: m.ID, Pruned: true})
+			acks.Write(append(b, '\n'))
+		}
+	}
+	p, err := j.Prune(context.Background(), at(1000), at(1000))
+	if err == nil && p.Messages == 0 {
+		err = errors.New("nothing was pruned")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
 	}
 }
@@ -139,6 +165,9 @@ func holds(path string, acks []byte) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(last)) {
 		m, err := j.Message(id)
+		if last[id].Pruned && errors.Is(err, ErrNotFound) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("acknowledged and lost: %w", err)
 		}
@@ -157,6 +186,9 @@ func holds(path string, acks []byte) error {
 func reached(was, now fact) bool {
 	if was == now {
 		return true
+	}
+	if was.Pruned {
+		return now.State.Ended()
 	}
 	if was.ID != now.ID || was.Body != now.Body || now.Attempts < was.Attempts {
 		return false

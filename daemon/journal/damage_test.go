@@ -1,6 +1,9 @@
 package journal
 
 import (
+	"context"
+	bolt "go.etcd.io/bbolt"
+
 	"bytes"
 	"errors"
 	"fmt"
@@ -11,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	bolt "go.etcd.io/bbolt"
 
 	"iris/pool/turn"
 )
@@ -40,7 +41,7 @@ func damageable(t *testing.T, dir string) (file []byte, want map[string]string) 
 			t.Fatal(err)
 		}
 	}
-	must1(j.Prune(at(10), at(0)))(t)
+	must1(j.Prune(context.Background(), at(10), at(0)))(t)
 	want, bad := dump(j)
 	if bad != nil {
 		t.Fatal(bad)
@@ -97,6 +98,9 @@ func judge(t *testing.T, dir string, file []byte, want map[string]string, what s
 		if !strings.Contains(err.Error(), path) {
 			t.Fatalf("%s: the file is not named: %v", what, err)
 		}
+		if strings.Contains(err.Error(), "held by another process") {
+			t.Fatalf("%s: the file of the damage before is still locked", what)
+		}
 		return 1, 0, 0
 	}
 	defer j.Close()
@@ -148,11 +152,26 @@ func TestATruncatedJournalIsNoticed(t *testing.T) {
 	file, want := damageable(t, dir)
 	used := len(bytes.TrimRight(file, "\x00"))
 	for n := 1; n < used; n += 1 + rand.N(4000) {
-		judge(t, dir, file[:n], want, fmt.Sprintf("cut to %d of %d bytes", n, used))
+		if refused, _, _ := judge(t, dir, file[:n], want, fmt.Sprintf("cut to %d of %d bytes", n, used)); refused == 0 {
+			t.Errorf("opened, cut to %d of %d bytes", n, used)
+		}
 	}
 	zeroed := slices.Clone(file)
 	clear(zeroed[8192:12288])
 	judge(t, dir, zeroed, want, "page 2 zeroed")
+}
+
+func TestTruncatedJournalSaysHowMuchIsMissing(t *testing.T) {
+	j, path := tempJournal(t)
+	mustAccept(t, j, message(1))
+	size := must1(j.Size())(t).File
+	j.Close()
+	if err := os.Truncate(path, size-10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("10 of its %d bytes are missing", size)) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestADamagedFileIsThatOfOneMessage(t *testing.T) {
@@ -204,5 +223,41 @@ func TestAValueInAWrongPlaceIsNoticed(t *testing.T) {
 	}
 	if err := j.Check(); err == nil || !strings.Contains(err.Error(), "results") {
 		t.Errorf("in another bucket: got %v", err)
+	}
+}
+
+// A journal that lacks a part is neither opened nor taken for a new one.
+func TestJournalWithoutAPartIsRefused(t *testing.T) {
+	meta := func(tx *bolt.Tx) *bolt.Bucket { return tx.Bucket(bucketMeta) }
+	for want, change := range map[string]func(*bolt.Tx) error{
+		"counts: its record is missing": func(tx *bolt.Tx) error { return meta(tx).Delete(keyCounts) },
+		"keys is missing":               func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketKeys) },
+		"it has no version":             func(tx *bolt.Tx) error { return meta(tx).Delete(keyVersion) },
+		"no version":                    func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketMeta) },
+		"has no version":                func(tx *bolt.Tx) error { return meta(tx).Put(keyVersion, make([]byte, 8)) },
+	} {
+		j, path := tempJournal(t)
+		mustAccept(t, j, message(1))
+		if err := j.db.Update(change); err != nil {
+			t.Fatal(err)
+		}
+		j.Close()
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", want, err)
+		}
+	}
+}
+
+func TestRecordThatIsCutIsDamage(t *testing.T) {
+	m := Message{ID: "m", Team: "api", Session: "s", State: Queued, History: []Change{{State: Queued, At: at(1)}}}
+	b := must1(encodeMessage(&m))(t)
+	h := must1(decodeHead(b))(t)
+	for n := range len(b) - len(h.rest) {
+		if h, err := decodeHead(b[:n]); err == nil {
+			t.Errorf("%d bytes: got %+v", n, h)
+		}
+	}
+	if got, err := decodeMessage("m", b[:len(b)-len(h.rest)]); err == nil {
+		t.Errorf("without a history: got %+v", got)
 	}
 }

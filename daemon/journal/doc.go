@@ -22,6 +22,14 @@
 // The queue is ordered by Message.Seq, which counts acceptances and does not depend
 // on a clock; a message that is queued again has its old place.
 //
+// # Sums and the index of states
+//
+// Each change of a message also changes, in its transaction, what is derived from it: the
+// index of the messages in each state but done, with their counts, and the sum of what its
+// conversation used in the quarter of an hour of its acceptance. A list of states, the
+// recovery and the usage read these, and not all messages. Check compares them with the
+// messages.
+//
 // # When it is on disk
 //
 // Each of Accept, Dispatch, AcceptAndDispatch, End, Requeue, Reattempt, Resolve,
@@ -40,6 +48,14 @@
 // Reads use read transactions of at most 2,000 records, and block no writer beyond
 // that; Check and Snapshot hold one throughout, and a writer that must grow the
 // mapped file waits for them.
+//
+// # Space
+//
+// bbolt reuses free pages, but never makes its file smaller, and writes the list of
+// them with each transaction: after a backlog each message would cost more for ever.
+// Compact copies the values to a new file in short read transactions, while changes go
+// on. Each transaction meanwhile notes the keys that it changes; at the end all calls
+// wait while these are copied again and the new file is renamed to the journal.
 //
 // # When it cannot be
 //
@@ -78,6 +94,8 @@
 // # Files
 //
 //	journal         0600, bbolt, locked by the process that has it open
+//	journal.new.RANDOM
+//	                a new journal or a copy until it is complete
 //	bodies/         0700, made when first needed
 //	bodies/ID.body.RANDOM, ID.result.RANDOM
 //	                0600, above 64 KB; written and synced before the
@@ -93,9 +111,10 @@
 // # Versions
 //
 // Version 1 had sessions only. In version 2 an unknown message that was sent again
-// was another message; since version 3 it is another attempt. Open migrates an older
-// journal to version 3 in one transaction. A newer version is refused and not
-// touched. Another program image is tried on a copy: Snapshot to a directory of its
+// was another message; since version 3 it is another attempt. Since version 4 there are
+// sums, and the index has every state but done; a record from before stays as it is until
+// it changes. Open migrates an older journal to version 4 in one transaction. A newer
+// version is refused and not touched. Another program image is tried on a copy: Snapshot to a directory of its
 // own, where Open finds no bodies/.
 //
 // # Keys

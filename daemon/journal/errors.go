@@ -12,6 +12,7 @@ var (
 	ErrNotFound = errors.New("no such message")
 	ErrConflict = errors.New("the key belongs to another message")
 	ErrExists   = errors.New("the id belongs to another message")
+	ErrSession  = errors.New("there is a conversation of that name already")
 	ErrGone     = errors.New("the sender has hung up")
 	ErrExpired  = errors.New("the message's deadline has passed")
 	ErrClosed   = errors.New("journal is closed")
@@ -67,6 +68,9 @@ type StoppedError struct {
 func (e *StoppedError) Error() string {
 	if d, ok := errors.AsType[*DamageError](e.Err); ok {
 		return d.Error()
+	}
+	if errors.Is(e.Err, syscall.EMFILE) || errors.Is(e.Err, syscall.ENFILE) {
+		return fmt.Sprintf("journal %s cannot be written until files can be opened again: %v", e.Path, e.Err)
 	}
 	if e.Full {
 		return fmt.Sprintf("journal %s cannot be written, make room on its disk: %v", e.Path, e.Err)

@@ -1,18 +1,19 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
-	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"iris/config/sys/systest"
 )
 
 // breakWrites puts another file behind the journal's descriptor, so that its
@@ -67,7 +68,7 @@ func TestAFailedFsyncStopsTheJournalForGood(t *testing.T) {
 			return nil
 		},
 		"size":  func() error { _, err := j.Size(); return err },
-		"prune": func() error { _, err := j.Prune(at(0), at(0)); return err },
+		"prune": func() error { _, err := j.Prune(context.Background(), at(0), at(0)); return err },
 		"check": j.Check,
 		"retry": j.Retry,
 	} {
@@ -82,23 +83,8 @@ func TestAFailedFsyncStopsTheJournalForGood(t *testing.T) {
 	}
 }
 
-// alone runs a test in a process of its own, for a limit that is of a process.
-// It reports whether it is that process.
-func alone(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv("IRIS_TEST_ALONE") == t.Name() {
-		return true
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
-	cmd.Env = append(os.Environ(), "IRIS_TEST_ALONE="+t.Name())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return false
-}
-
 func TestAFullDiskStopsAndIsRetried(t *testing.T) {
-	if !alone(t) {
+	if !systest.Alone(t, nil) {
 		return
 	}
 	j, path := tempJournal(t)
@@ -145,7 +131,7 @@ func TestAFullDiskStopsAndIsRetried(t *testing.T) {
 }
 
 func TestAFullDiskRefusesALargeBodyAlone(t *testing.T) {
-	if !alone(t) {
+	if !systest.Alone(t, nil) {
 		return
 	}
 	j, _ := tempJournal(t)
@@ -191,7 +177,7 @@ func TestAResultThatCannotBeStoredStopsTheJournal(t *testing.T) {
 }
 
 func TestWithoutDescriptorsTheJournalWaits(t *testing.T) {
-	if !alone(t) {
+	if !systest.Alone(t, nil) {
 		return
 	}
 	j, _ := tempJournal(t)
@@ -213,7 +199,7 @@ func TestWithoutDescriptorsTheJournalWaits(t *testing.T) {
 	}
 	end := done(strings.Repeat("x", inFile+1))
 	_, err := j.End(messageID(1), end)
-	fix := limitFiles(t, 8<<10)
+	fix := systest.LimitFiles(t, 8<<10)
 	_, write := j.Accept(New{ID: "more", Team: "api"})
 	fix()
 	again := j.Retry()
@@ -231,19 +217,33 @@ func TestWithoutDescriptorsTheJournalWaits(t *testing.T) {
 	must1(j.End(messageID(1), end))(t)
 }
 
-// limitFiles bounds the size of a file.
-func limitFiles(t *testing.T, size uint64) (fix func()) {
-	t.Helper()
+// A journal whose name may be lost in a power failure acknowledges nothing.
+func TestNothingIsAcknowledgedBeforeTheNameIsOnDisk(t *testing.T) {
+	if !systest.Alone(t, nil) {
+		return
+	}
+	j, path := tempJournal(t)
+	mustAccept(t, j, message(1))
+	j.Close()
+	j = mustOpen(t, path)
 	var old unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
 	}
-	low := old
-	low.Cur = size
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &low); err != nil {
+	none := old
+	none.Cur = 3 // its directory cannot be opened, and so not be synced
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
 		t.Fatal(err)
 	}
-	return func() { unix.Setrlimit(unix.RLIMIT_FSIZE, &old) }
+	_, err := j.Accept(message(2))
+	unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
+	if _, ok := errors.AsType[*StoppedError](err); !ok {
+		t.Fatalf("got %v", err)
+	}
+	if err := j.Retry(); err != nil {
+		t.Fatal(err)
+	}
+	mustAccept(t, j, message(2))
 }
 
 func TestARefusalIsNotAnAnswerWhenItsGroupIsLost(t *testing.T) {
@@ -252,8 +252,8 @@ func TestARefusalIsNotAnAnswerWhenItsGroupIsLost(t *testing.T) {
 	defer breakWrites(t, j, "/dev/full")()
 	refusal := errors.New("refused, because of the change before it")
 	errs := group(j,
-		func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte("k"), Session{}) },
-		func(*bolt.Tx) error { return refusal },
+		func(tx *txn) error { return putJSON(tx, bucketSessions, []byte("k"), Session{}) },
+		func(*txn) error { return refusal },
 	)
 	for _, err := range errs {
 		if _, ok := errors.AsType[*StoppedError](err); !ok {

@@ -19,7 +19,7 @@ import (
 
 // version is that of the layout. A journal with a higher version was written by a
 // newer iris and is refused.
-const version = 3
+const version = 4
 
 // mapSize is the address space that the file gets at first. It should seldom outgrow
 // that: a writer that remaps the file waits for readers.
@@ -38,7 +38,10 @@ type Journal struct {
 	named   bool           // its directory has been synced; after Open only the committing goroutine uses both
 
 	stopped atomic.Pointer[StoppedError]
-	wrecked atomic.Bool // bbolt panicked, perhaps with locks held
+	changed atomic.Pointer[keySet] // of the Compact that runs
+	wrecked atomic.Bool            // bbolt panicked, perhaps with locks held
+
+	whole sync.Mutex // held for reading everything in one transaction; before life
 
 	life sync.RWMutex // held for reading while db is used; protects db, raw, file, over
 	db   *bolt.DB     // nil when closed
@@ -70,6 +73,7 @@ func Open(path string) (*Journal, error) {
 	if err == nil {
 		err = j.sweep()
 	}
+	j.clean()
 	if err != nil {
 		j.release()
 		return nil, err
@@ -88,7 +92,7 @@ func (j *Journal) open() (err error) {
 		}
 	}()
 	j.db, err = bolt.Open(j.path, 0o600, &bolt.Options{
-		Timeout: 2 * time.Second, InitialMmapSize: mapSize, NoStatistics: true, FreelistType: bolt.FreelistMapType,
+		Timeout: 2 * time.Second, InitialMmapSize: mapSize, FreelistType: bolt.FreelistMapType,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			var err error
 			j.raw, err = os.OpenFile(cmp.Or(j.unnamed, name), flag, mode)

@@ -10,17 +10,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"iris/config/sys/systest"
 )
 
-// strace says why there is none, visibly.
+// strace is its path, where a process may be traced.
 func strace(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath("strace")
-	if err == nil {
-		err = exec.Command(path, "-f", "-o", os.DevNull, "true").Run()
-	}
-	if err != nil {
-		t.Skip("strace does not work here:", err)
+	path := systest.Needs(t, "strace")
+	if err := exec.Command(path, "-f", "-o", os.DevNull, "true").Run(); err != nil {
+		t.Skip("SKIPPED: needs a strace that works here:", err)
 	}
 	return path
 }
@@ -47,7 +46,7 @@ func child(t *testing.T, inject, role, path string) (acks []byte, killed bool) {
 }
 
 // The calls by which a journal changes the disk.
-var diskCalls = []string{"pwrite64", "fdatasync", "fsync", "ftruncate", "mkdirat", "unlinkat"}
+var diskCalls = []string{"pwrite64", "fdatasync", "fsync", "ftruncate", "mkdirat", "unlinkat", "renameat"}
 
 // TestEveryCrashPointRecovers kills the script at each call that changes the
 // disk, and one in three times the recovery too.

@@ -2,8 +2,6 @@ package journal
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -30,7 +28,7 @@ type Filter struct {
 // Message returns the record of one message, or ErrNotFound.
 func (j *Journal) Message(id string) (Message, error) {
 	var m *Message
-	err := j.view(func(tx *bolt.Tx) (err error) {
+	err := j.view(func(tx *txn) (err error) {
 		m, err = getMessage(tx, id)
 		return err
 	})
@@ -61,7 +59,7 @@ func (j *Journal) Result(id string) (*Result, error) {
 
 // LastID is the highest id of a message; empty if there is none.
 func (j *Journal) LastID() (id string, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
+	err = j.view(func(tx *txn) error {
 		k, _ := tx.Bucket(bucketMessages).Cursor().Last()
 		id = string(k)
 		return nil
@@ -69,25 +67,42 @@ func (j *Journal) LastID() (id string, err error) {
 	return id, err
 }
 
-// List yields the messages that a filter chooses, newest first. A damaged record is
-// yielded as its *DamageError, whatever the filter, and does not end the list; any
-// other error does. No lock is held while the caller handles a message.
+// Beginning returns the ids of the newest messages whose ids begin with prefix, newest
+// first, at most most of them.
+func (j *Journal) Beginning(prefix string, most int) (ids []string, err error) {
+	err = j.view(func(tx *txn) error {
+		ids = nil
+		c := tx.Bucket(bucketMessages).Cursor()
+		k, _ := c.Seek(append([]byte(prefix), 0xff)) // no id has such a byte
+		if k == nil {
+			k, _ = c.Last()
+		} else {
+			k, _ = c.Prev()
+		}
+		for ; len(ids) < most && bytes.HasPrefix(k, []byte(prefix)); k, _ = c.Prev() {
+			ids = append(ids, string(k))
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// List yields the messages that a filter chooses, newest first, without their inline
+// contents. A damaged record is yielded as its *DamageError, whatever the filter, and does
+// not end the list; any other error does. No lock is held while the caller handles a
+// message.
 func (j *Journal) List(f Filter) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		codes := make([]byte, 0, len(f.States))
-		for _, s := range f.States {
-			codes = append(codes, stateCodes[s])
-		}
 		left := f.Limit
 		for at, more := f.Before, true; more; {
 			var found []hit
 			var err error
-			if found, at, more, err = j.scan(f, codes, at); err != nil {
+			if found, at, more, err = j.scan(f, at); err != nil {
 				yield(Message{}, err)
 				return
 			}
-			for _, h := range found {
-				if !yield(h.message(j.path)) {
+			for i := range found {
+				if !yield(found[i].get(j.path)) {
 					return
 				}
 				if left--; left == 0 {
@@ -98,58 +113,45 @@ func (j *Journal) List(f Filter) iter.Seq2[Message, error] {
 	}
 }
 
-// hit is a record found by a scan; json is a copy.
+// hit is a record that was found.
 type hit struct {
-	id   string
-	head head // of a scan only; also a copy
-	json []byte
-	err  error
+	id  string
+	m   *Message
+	err error // why it cannot be read
 }
 
-func (h *hit) message(path string) (Message, error) {
-	var m Message
-	if h.err == nil {
-		h.err = json.Unmarshal(h.json, &m)
-	}
-	if h.err == nil && len(m.History) == 0 {
-		h.err = errMissing
-	}
+func (h *hit) get(path string) (Message, error) {
 	if h.err != nil {
 		return Message{ID: h.id}, &DamageError{Path: path, ID: h.id, What: h.err.Error()}
 	}
-	return m, nil
+	return *h.m, nil
 }
 
 // scan reads the next chunk of records before the id at, or from the newest if at is
 // empty, and returns the id to continue from.
-func (j *Journal) scan(f Filter, codes []byte, at string) (found []hit, next string, more bool, err error) {
+func (j *Journal) scan(f Filter, at string) (found []hit, next string, more bool, err error) {
 	most := chunk
 	if f.Limit > 0 {
 		most = min(most, f.Limit)
 	}
-	err = j.view(func(tx *bolt.Tx) error {
+	view := j.view
+	if most > chunk/4 {
+		view = j.viewMany
+	}
+	err = view(func(tx *txn) error {
 		found, next, more = nil, at, false
-		c := tx.Bucket(bucketMessages).Cursor()
-		k, v := c.Last()
-		if at != "" {
-			if k, v = c.Seek([]byte(at)); k == nil {
-				k, v = c.Last()
-			}
-			for k != nil && string(k) >= at {
-				k, v = c.Prev()
-			}
-		}
-		for n := 0; k != nil && string(k) > f.After; k, v = c.Prev() {
+		w := f.walk(tx, at)
+		for n := 0; w.id != nil && string(w.id) > f.After; w.prev() {
 			if n == chunk || len(found) == most {
 				more = true
 				break
 			}
 			n++
-			if next != "" && string(k) >= next {
-				return disorder(j.path, bucketMessages, k)
+			if next != "" && string(w.id) >= next {
+				return disorder(j.path, bucketMessages, w.id)
 			}
-			next = string(k)
-			if h, ok := f.match(k, v, codes); ok {
+			next = string(w.id)
+			if h, ok := f.match(w.id, w.record()); ok {
 				found = append(found, h)
 			}
 		}
@@ -158,125 +160,129 @@ func (j *Journal) scan(f Filter, codes []byte, at string) (found []hit, next str
 	return found, next, more, err
 }
 
+// A backward goes through the ids of messages from the highest to the lowest: of all
+// messages, or by the index of those in some states.
+type backward struct {
+	tx    *txn
+	id    []byte // nil at the end
+	value []byte // of all messages: the record
+	index []*indexed
+	all   *bolt.Cursor
+}
+
+// indexed is the place in the index of the messages in one state.
+type indexed struct {
+	*bolt.Cursor
+	code byte
+	id   []byte
+}
+
+// walk begins before the id at, or at the end if at is empty. It uses the index if that
+// has all the states of the filter.
+func (f *Filter) walk(tx *txn, at string) *backward {
+	w := &backward{tx: tx}
+	if len(f.States) == 0 || slices.Contains(f.States, Done) {
+		w.all = tx.Bucket(bucketMessages).Cursor()
+		w.id, w.value = before(w.all, []byte(at), at == "")
+		return w
+	}
+	for _, s := range f.States {
+		i := &indexed{Cursor: tx.Bucket(bucketStates).Cursor(), code: s.code()}
+		end := stateKey(s, at)
+		if at == "" {
+			end[0]++
+		}
+		k, _ := before(i.Cursor, end, false)
+		i.set(k)
+		w.index = append(w.index, i)
+	}
+	w.highest()
+	return w
+}
+
+// before moves a cursor to the last key before end, or to the last of all.
+func before(c *bolt.Cursor, end []byte, all bool) (k, v []byte) {
+	if all {
+		return c.Last()
+	}
+	if k, v = c.Seek(end); k == nil {
+		k, v = c.Last()
+	}
+	for k != nil && string(k) >= string(end) {
+		k, v = c.Prev()
+	}
+	return k, v
+}
+
+// set takes a key of the index, which may be of another state.
+func (i *indexed) set(k []byte) {
+	if i.id = nil; len(k) > 0 && k[0] == i.code {
+		i.id = k[1:]
+	}
+}
+
+func (w *backward) highest() {
+	w.id = nil
+	for _, i := range w.index {
+		if string(i.id) > string(w.id) {
+			w.id = i.id
+		}
+	}
+}
+
+func (w *backward) prev() {
+	if w.all != nil {
+		w.id, w.value = w.all.Prev()
+		return
+	}
+	for _, i := range w.index {
+		if i.id != nil && string(i.id) == string(w.id) {
+			k, _ := i.Prev()
+			i.set(k)
+		}
+	}
+	w.highest()
+}
+
+// record is the record of the message; nil if it is missing.
+func (w *backward) record() []byte {
+	if w.all != nil {
+		return w.value
+	}
+	return w.tx.Bucket(bucketMessages).Get(w.id)
+}
+
 // disorder is the damage of keys that are not sorted: a loop over them might never
 // end.
 func disorder(path string, bucket, k []byte) error {
 	return &DamageError{Path: path, What: fmt.Sprintf("%s: %q is out of order", bucket, k)}
 }
 
-func (f *Filter) match(k, v, codes []byte) (hit, bool) {
-	b, err := unseal(bucketMessages, k, v)
+// match reads a record, unless the filter leaves it out.
+func (f *Filter) match(id, record []byte) (hit, bool) {
+	h, err := openHead(id, record)
 	if err != nil {
-		return hit{id: string(k), err: err}, true
+		return hit{id: string(id), err: err}, true
 	}
-	h, err := decodeHead(b)
 	switch {
-	case err != nil:
-		return hit{id: string(k), err: err}, true
 	case f.Team != "" && string(h.team) != f.Team,
 		f.Session != nil && string(h.session) != *f.Session,
-		len(codes) > 0 && bytes.IndexByte(codes, h.state) < 0,
+		len(f.States) > 0 && !slices.Contains(f.States, stateOf(h.state)),
 		!f.Since.IsZero() && h.accepted < f.Since.UnixNano():
 		return hit{}, false
 	}
-	h, err = decodeHead(slices.Clone(b))
-	return hit{id: string(k), head: h, json: h.json, err: err}, true
+	m, err := h.message(string(id), false)
+	return hit{string(id), m, err}, true
 }
 
-// Queued yields the queued messages in order of acceptance; Running the running ones,
-// each with its attempts; Unresolved the unknown ones. A *DamageError of one message
-// does not end the sequence. A *DamageError without an id comes at the end: there are
-// fewer messages than there should be.
-func (j *Journal) Queued() iter.Seq2[Message, error]     { return j.live(Queued) }
-func (j *Journal) Running() iter.Seq2[Message, error]    { return j.live(Running) }
-func (j *Journal) Unresolved() iter.Seq2[Message, error] { return j.live(Unknown) }
-
-func (j *Journal) live(s State) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		var seq uint64
-		for {
-			found, last, err := j.liveChunk(s, seq)
-			for _, h := range found {
-				if !yield(h.message(j.path)) {
-					return
-				}
-			}
-			if err != nil {
-				yield(Message{}, err)
-				return
-			}
-			if len(found) == 0 {
-				return
-			}
-			seq = last
-		}
+// openHead reads the head of a record, which may be missing.
+func openHead(id, record []byte) (head, error) {
+	if record == nil {
+		return head{}, errMissing
 	}
-}
-
-// liveChunk returns the next messages in state s after a sequence number. When there
-// are no more, it counts them all, in the same transaction.
-func (j *Journal) liveChunk(s State, after uint64) (found []hit, last uint64, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
-		found = nil
-		prefix := liveKey(s, 0)[:1]
-		c := tx.Bucket(bucketLive).Cursor()
-		for k, v := c.Seek(liveKey(s, after+1)); bytes.HasPrefix(k, prefix) && len(found) < chunk; k, v = c.Next() {
-			if len(k) != 9 {
-				return &DamageError{Path: j.path, What: fmt.Sprintf("index of %s messages: bad key", s)}
-			}
-			seq := binary.BigEndian.Uint64(k[1:])
-			if seq <= max(last, after) {
-				return disorder(j.path, bucketLive, k)
-			}
-			last = seq
-			found = append(found, liveHit(tx, s, k, v))
-		}
-		if len(found) > 0 {
-			return nil
-		}
-		return countLive(tx, s)
-	})
-	return found, last, err
-}
-
-// liveHit reads the message of an index entry.
-func liveHit(tx *bolt.Tx, s State, k, v []byte) hit {
-	id, err := unseal(bucketLive, k, v)
+	b, err := unseal(bucketMessages, id, record)
 	if err != nil {
-		return hit{id: string(v[min(4, len(v)):]), err: fmt.Errorf("index of %s messages: %w", s, err)}
+		return head{}, err
 	}
-	h := hit{id: string(id)}
-	b, err := get(tx, bucketMessages, id)
-	if err == nil && b == nil {
-		err = errMissing
-	}
-	if err != nil {
-		h.err = err
-		return h
-	}
-	d, err := decodeHead(b)
-	if err == nil && d.state != stateCodes[s] {
-		err = fmt.Errorf("it is indexed as %s and is not", s)
-	}
-	h.json, h.err = slices.Clone(d.json), err
-	return h
-}
-
-// countLive compares the index with the counts.
-func countLive(tx *bolt.Tx, s State) error {
-	c, err := getCounts(tx)
-	if err != nil {
-		return err
-	}
-	want := map[State]int64{Queued: c.Queued, Running: c.Running, Unknown: c.Unknown}[s]
-	var n int64
-	prefix := liveKey(s, 0)[:1]
-	cur := tx.Bucket(bucketLive).Cursor()
-	for k, _ := cur.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = cur.Next() {
-		n++
-	}
-	if n != want {
-		return &DamageError{Path: tx.DB().Path(), What: fmt.Sprintf("%d of %d %s messages are in the index", n, want, s)}
-	}
-	return nil
+	return decodeHead(b)
 }

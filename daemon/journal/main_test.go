@@ -14,6 +14,7 @@ import (
 
 // TestMain lets the test binary be a writer that is killed.
 func TestMain(m *testing.M) {
+	pruneRest = 1
 	if len(os.Args) > 2 {
 		if f, ok := roles[os.Args[1]]; ok {
 			f(os.Args[2:])

@@ -22,19 +22,36 @@ const (
 	Unknown   State = "unknown"   // it began, and nobody can prove how it ended
 )
 
-// stateCodes gives each state its byte in records and indexes: never change one.
-var stateCodes = map[State]byte{
-	Queued: 'q', Running: 'r', Done: 'd', Failed: 'f', Cancelled: 'c', Expired: 'e', Unknown: 'u',
+var states = []State{Queued, Running, Done, Failed, Cancelled, Expired, Unknown}
+
+// code is the byte of a state in records and indexes, 0 of any other word: the first
+// letter, which is never changed.
+func (s State) code() byte {
+	if !s.Known() {
+		return 0
+	}
+	return s[0]
+}
+
+// stateOf is the state with that code; empty if there is none.
+func stateOf(code byte) State {
+	for _, s := range states {
+		if s[0] == code {
+			return s
+		}
+	}
+	return ""
 }
 
 // Known reports whether s is a state.
-func (s State) Known() bool { return stateCodes[s] != 0 }
+func (s State) Known() bool { return slices.Contains(states, s) }
 
 // Ended reports whether s is an end.
 func (s State) Ended() bool { return s != Queued && s != Running }
 
-// indexed reports whether the journal has an index of the messages in state s.
-func (s State) indexed() bool { return s == Queued || s == Running || s == Unknown }
+// indexed reports whether the journal has an index of the messages in state s. Most
+// messages are done.
+func (s State) indexed() bool { return s != Done && s.Known() }
 
 // leads lists the possible changes. Only Resolve and Reattempt change an unknown
 // message.

@@ -22,7 +22,9 @@ func TestAMessageLivesThroughItsStatesAndReopens(t *testing.T) {
 
 	j = mustOpen(t, path)
 	m := must1(j.Message(messageID(1)))(t)
-	if m.State != Done || m.Seq != 1 || m.Outcome != "success" || m.CostUSD != 0.25 || m.Last() != attempt(1) || !m.Ended().Equal(at(9)) {
+	last := m.Last()
+	last.At = last.At.UTC()
+	if m.State != Done || m.Seq != 1 || m.Outcome != "success" || m.CostUSD != 0.25 || last != attempt(1) || !m.Ended().Equal(at(9)) {
 		t.Fatalf("got %+v", m)
 	}
 	var states []State
@@ -59,7 +61,7 @@ func TestChangesThatThereAreNot(t *testing.T) {
 	}
 	n := 0
 	j, _ := tempJournal(t)
-	for from := range stateCodes {
+	for _, from := range states {
 		for to, change := range ways {
 			if from == to && from.Ended() {
 				continue // the same end again is no change
@@ -267,6 +269,31 @@ func TestARequeuedMessageKeepsItsPlace(t *testing.T) {
 	}
 }
 
+// Content is kept in one of three places by its size; at each limit it comes back as it was.
+func TestContentOfEverySizeComesBack(t *testing.T) {
+	j, path := tempJournal(t)
+	sizes := []int{0, 1, inRecord - 1, inRecord, inRecord + 1, inFile - 1, inFile, inFile + 1}
+	body := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, sizes[i]) }
+	for i := range sizes {
+		n := message(i)
+		n.Body = body(i)
+		mustAccept(t, j, n)
+	}
+	j.Close()
+	j = mustOpen(t, path)
+	for i, size := range sizes {
+		if b := must1(j.Body(messageID(i)))(t); !bytes.Equal(b, body(i)) {
+			t.Errorf("%d bytes came back as %d", size, len(b))
+		}
+	}
+	if err := j.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// foreign are names of files that are not the journal's.
+var foreign = []string{"README", "notes of a person", "notes.txt", "m.body", "m.body.txt.AAAAAAAA", "m.text.AAAAAAAA"}
+
 func TestLargeContentIsInFilesOfItsOwn(t *testing.T) {
 	j, path := tempJournal(t)
 	n := message(1)
@@ -280,8 +307,11 @@ func TestLargeContentIsInFilesOfItsOwn(t *testing.T) {
 	}
 	orphan := filepath.Join(j.dir, messageID(2)+".body.AAAAAAAA")
 	later := filepath.Join(j.dir, messageID(1)+".result.AAAAAAAA")
-	foreign := filepath.Join(j.dir, "notes of a person")
-	for _, p := range []string{orphan, later, foreign} {
+	left := []string{orphan, later}
+	for _, name := range foreign {
+		left = append(left, filepath.Join(j.dir, name))
+	}
+	for _, p := range left {
 		if err := os.WriteFile(p, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -294,8 +324,9 @@ func TestLargeContentIsInFilesOfItsOwn(t *testing.T) {
 	if r := must1(j.Result(n.ID))(t); len(r.Text) != inFile {
 		t.Fatal("result differs")
 	}
-	if left := must1(os.ReadDir(j.dir))(t); len(left) != 3 {
-		t.Fatalf("got %v, want body, result and the person's file", left)
+	r := must1(j.Message(n.ID))(t).Result.File
+	if got, want := filesIn(t, j.dir), slices.Sorted(slices.Values(append([]string{m.Body.File, r}, foreign...))); !slices.Equal(got, want) {
+		t.Fatalf("got %q, want body, result and the person's files %q", got, want)
 	}
 	if s := must1(j.Size())(t); s.Bodies < 2*inFile {
 		t.Fatalf("size: got %+v", s)
@@ -305,8 +336,8 @@ func TestLargeContentIsInFilesOfItsOwn(t *testing.T) {
 	if _, err := j.Accept(other); !errors.Is(err, ErrExists) {
 		t.Fatalf("got %v, want %v", err, ErrExists)
 	}
-	if left := must1(os.ReadDir(j.dir))(t); len(left) != 3 {
-		t.Fatalf("a refused message left its file: %v", left)
+	if left := filesIn(t, j.dir); len(left) != 2+len(foreign) {
+		t.Fatalf("a refused message left its file: %q", left)
 	}
 }
 
@@ -324,6 +355,13 @@ func TestBadMessagesAreRefused(t *testing.T) {
 			t.Errorf("accepted %+v", n)
 		}
 	}
+	for _, c := range "/:@[`{" { // beside the letters and digits
+		if _, err := j.Accept(New{ID: string(c), Team: "api"}); err == nil {
+			t.Errorf("accepted %q", c)
+		}
+	}
+	mustAccept(t, j, New{ID: strings.Repeat("a", 64), Team: "api", Options: Options{Key: strings.Repeat("k", 1024)}})
+	mustAccept(t, j, New{ID: "-_09AZaz", Team: "api"})
 	if _, err := j.Message("nosuch"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
 	}

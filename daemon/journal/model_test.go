@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,6 +32,7 @@ type modelled struct {
 	seq      uint64
 	state    State
 	result   string
+	cost     float64
 	attempts int
 	ended    int // clock of its end, the unknown one where that was resolved; 0 for none
 	by       string
@@ -213,7 +215,7 @@ func (m *machine) drawEnd(t *rapid.T, states ...State) (End, string) {
 	e := End{State: rapid.SampledFrom(states).Draw(t, "end"), At: at(m.tick())}
 	text := results[rapid.IntRange(0, len(results)-1).Draw(t, "result")]
 	if text != "" {
-		e.Result = &Result{Result: turn.Result{Outcome: "success", Text: text}}
+		e.Result = &Result{Result: turn.Result{Outcome: "success", Text: text, CostUSD: 0.25}}
 	}
 	return e, text
 }
@@ -234,8 +236,17 @@ func (m *machine) end(t *rapid.T) {
 		t.Fatal(err)
 	default:
 		x.result = text
+		x.cost += costOf(text)
 		x.to(e.State, m.clock)
 	}
+}
+
+// costOf is the cost of a result with that text; no text stands for no result.
+func costOf(text string) float64 {
+	if text == "" {
+		return 0
+	}
+	return 0.25
 }
 
 func (m *machine) resolve(t *rapid.T) {
@@ -255,7 +266,7 @@ func (m *machine) resolve(t *rapid.T) {
 	default:
 		x.by = e.By
 		if text != "" {
-			x.result = text
+			x.result, x.cost = text, costOf(text)
 		}
 		x.to(e.State, m.clock)
 	}
@@ -264,7 +275,7 @@ func (m *machine) resolve(t *rapid.T) {
 // retry ends a message as unknown and queues it at once.
 func (m *machine) retry(t *rapid.T) {
 	id, x := m.pick(t)
-	e, _ := m.drawEnd(t, Unknown)
+	e, text := m.drawEnd(t, Unknown)
 	e.Retry = true
 	got, err := m.j.End(id, e)
 	switch {
@@ -277,6 +288,7 @@ func (m *machine) retry(t *rapid.T) {
 	case err != nil || got.State != Queued || !got.Retried():
 		t.Fatalf("got %+v, %v", got, err)
 	default:
+		x.cost += costOf(text)
 		x.to(Unknown, m.clock)
 		x.again(m.clock)
 	}
@@ -298,7 +310,7 @@ func (m *machine) reattempt(t *rapid.T) {
 
 func (m *machine) prune(t *rapid.T) {
 	before := rapid.IntRange(0, m.clock+1).Draw(t, "before")
-	p, err := m.j.Prune(at(before), at(0))
+	p, err := m.j.Prune(context.Background(), at(before), at(0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"cmp"
+	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -28,6 +29,8 @@ func (m *machine) check(t *rapid.T) {
 	m.checkLive(t, Queued, m.j.Queued())
 	m.checkLive(t, Running, m.j.Running())
 	m.checkLive(t, Unknown, m.j.Unresolved())
+	m.checkStates(t)
+	m.checkSums(t)
 	m.checkSize(t)
 	if err := m.j.Check(); err != nil {
 		t.Fatal(err)
@@ -66,6 +69,55 @@ func (m *machine) checkLive(t *rapid.T, s State, seq func(func(Message, error) b
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("%s: got %v, want %v", s, got, want)
+	}
+}
+
+// checkStates compares a list by states, page by page.
+func (m *machine) checkStates(t *rapid.T) {
+	f := Filter{States: rapid.SliceOfNDistinct(rapid.SampledFrom(states), 1, 3, rapid.ID).Draw(t, "states"), Limit: 2}
+	var want, got []string
+	for id, x := range m.all {
+		if slices.Contains(f.States, x.state) {
+			want = append(want, id)
+		}
+	}
+	slices.Sort(want)
+	slices.Reverse(want)
+	for n := -1; n != len(got); {
+		n = len(got)
+		for msg, err := range m.j.List(f) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, msg.ID)
+			f.Before = msg.ID
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%v: got %v, want %v", f.States, got, want)
+	}
+}
+
+func (m *machine) checkSums(t *rapid.T) {
+	var messages, wanted int64
+	var cost, want float64
+	for _, x := range m.all {
+		if x.state.Ended() {
+			wanted++
+			want += x.cost
+		}
+	}
+	for _, sums := range []iter.Seq2[Sum, error]{m.j.Days(Filter{}), m.j.Slots(Filter{})} {
+		messages, cost = 0, 0
+		for s, err := range sums {
+			if err != nil {
+				t.Fatal(err)
+			}
+			messages, cost = messages+s.Messages, cost+s.CostUSD
+		}
+		if messages != wanted || cost != want {
+			t.Fatalf("sums of %d messages, %v; want %d, %v", messages, cost, wanted, want)
+		}
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"iter"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"iris/pool/turn"
 )
 
@@ -31,11 +29,18 @@ var bucketOwn = []byte("own")
 // RecordOwn records an own turn. It is on disk when RecordOwn returns. Repeat it if
 // its result is unknown.
 func (j *Journal) RecordOwn(o Own) error {
-	err := j.update(func(tx *bolt.Tx) error {
+	err := j.update(func(tx *txn) error {
 		if _, err := tx.CreateBucketIfNotExists(bucketOwn); err != nil {
 			return halfway{err}
 		}
-		return putJSON(tx, bucketOwn, append(ownKey(o.At), o.Process...), o)
+		k := append(ownKey(o.At), o.Process...)
+		if tx.Bucket(bucketOwn).Get(k) != nil { // on record, and in its sum
+			return nil
+		}
+		if err := putJSON(tx, bucketOwn, k, o); err != nil {
+			return err
+		}
+		return addOwn(tx, &o, o.spent())
 	})
 	if err != nil {
 		return fmt.Errorf("record a turn of team %s that nobody has sent: %w", o.Team, err)
@@ -85,7 +90,7 @@ type ownHit struct {
 // ownsFrom reads a chunk of records, and returns the key to continue from; nil at the
 // end.
 func (j *Journal) ownsFrom(at []byte) (found []ownHit, next []byte, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
+	err = j.view(func(tx *txn) error {
 		found, next = nil, nil
 		b := tx.Bucket(bucketOwn)
 		if b == nil {
@@ -98,11 +103,8 @@ func (j *Journal) ownsFrom(at []byte) (found []ownHit, next []byte, err error) {
 				return nil
 			}
 			var h ownHit
-			raw, err := unseal(bucketOwn, k, v)
-			if err == nil {
-				err = json.Unmarshal(raw, &h.own)
-			}
-			if err != nil {
+			var err error
+			if h.own, err = openOwn(k, v); err != nil {
 				h.err = &DamageError{Path: j.path, What: fmt.Sprintf("%s %x: %v", bucketOwn, k, err)}
 			}
 			found = append(found, h)
@@ -112,29 +114,29 @@ func (j *Journal) ownsFrom(at []byte) (found []ownHit, next []byte, err error) {
 	return found, next, err
 }
 
-// pruneOwn removes at most a group of the own turns that ended before a time, and
-// returns how many.
-func (j *Journal) pruneOwn(before time.Time) (n int, err error) {
-	end := string(ownKey(before))
-	var keys [][]byte
-	err = j.view(func(tx *bolt.Tx) error {
-		keys = nil
-		b := tx.Bucket(bucketOwn)
-		if b == nil {
-			return nil
-		}
-		c := b.Cursor()
-		for k, _ := c.First(); k != nil && string(k) < end && len(keys) < pruneGroup; k, _ = c.Next() {
-			keys = append(keys, append([]byte(nil), k...))
-		}
-		return nil
-	})
-	if err != nil || len(keys) == 0 {
-		return 0, err
+// openOwn reads the record of an own turn.
+func openOwn(k, v []byte) (o Own, err error) {
+	b, err := unseal(bucketOwn, k, v)
+	if err == nil {
+		err = json.Unmarshal(b, &o)
 	}
-	err = j.update(func(tx *bolt.Tx) error {
+	return o, err
+}
+
+// oldOwns returns some of the own turns that ended before a time.
+func (j *Journal) oldOwns(before time.Time, at []byte) (keys [][]byte, last []byte, more bool, err error) {
+	end := string(ownKey(before))
+	return j.walk(bucketOwn, at, func(k, _ []byte) bool { return string(k) < end })
+}
+
+// pruneOwns removes own turns.
+func (j *Journal) pruneOwns(keys [][]byte) (n int, err error) {
+	if len(keys) == 0 {
+		return 0, nil
+	}
+	err = j.update(func(tx *txn) error {
 		for _, k := range keys {
-			if err := del(tx, bucketOwn, k); err != nil {
+			if err := removeOwn(tx, k); err != nil {
 				return err
 			}
 		}
@@ -144,4 +146,15 @@ func (j *Journal) pruneOwn(before time.Time) (n int, err error) {
 		return 0, err
 	}
 	return len(keys), nil
+}
+
+// removeOwn removes an own turn, from its sum too.
+func removeOwn(tx *txn, k []byte) error {
+	var o Own
+	if ok, err := getJSON(tx, bucketOwn, k, &o); ok && err == nil { // else it is damaged
+		if err := addOwn(tx, &o, amounts{}.minus(o.spent())); err != nil {
+			return err
+		}
+	}
+	return del(tx, bucketOwn, k)
 }

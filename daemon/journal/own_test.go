@@ -2,12 +2,11 @@ package journal
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"slices"
 	"testing"
-
-	bolt "go.etcd.io/bbolt"
 
 	"iris/pool/turn"
 )
@@ -70,7 +69,7 @@ func TestOwnTurnsAreKept(t *testing.T) {
 	if err := j.Check(); err != nil {
 		t.Error(err)
 	}
-	if p, err := j.Prune(at(2), at(2)); err != nil || p.Owns != 2 {
+	if p, err := j.Prune(context.Background(), at(2), at(2)); err != nil || p.Owns != 2 {
 		t.Errorf("pruned %+v, %v", p, err)
 	}
 	if got := owns(t, j, Filter{}); !slices.Equal(got, []string{"c", "d", "d"}) {
@@ -81,7 +80,7 @@ func TestOwnTurnsAreKept(t *testing.T) {
 // More than one transaction reads or removes.
 func TestManyOwnTurns(t *testing.T) {
 	j, _ := tempJournal(t)
-	err := j.update(func(tx *bolt.Tx) error {
+	err := j.update(func(tx *txn) error {
 		_, err := tx.CreateBucketIfNotExists(bucketOwn)
 		for n := 0; n < chunk+10 && err == nil; n++ {
 			err = putJSON(tx, bucketOwn, append(ownKey(at(n)), 'p'), own(0, "api", ""))
@@ -94,7 +93,7 @@ func TestManyOwnTurns(t *testing.T) {
 	if n := len(owns(t, j, Filter{})); n != chunk+10 {
 		t.Errorf("%d are read", n)
 	}
-	if p, err := j.Prune(at(chunk), at(0)); err != nil || p.Owns != chunk {
+	if p, err := j.Prune(context.Background(), at(chunk), at(0)); err != nil || p.Owns != chunk {
 		t.Errorf("pruned %+v, %v", p, err)
 	}
 	if n := len(owns(t, j, Filter{})); n != 10 {
@@ -106,10 +105,10 @@ func TestManyOwnTurns(t *testing.T) {
 func TestJournalWithoutOwnTurnsHasNoBucketOfThem(t *testing.T) {
 	j, _ := tempJournal(t)
 	mustAccept(t, j, message(1))
-	if p, err := j.Prune(at(5), at(5)); err != nil || p.Owns != 0 {
+	if p, err := j.Prune(context.Background(), at(5), at(5)); err != nil || p.Owns != 0 {
 		t.Errorf("pruned %+v, %v", p, err)
 	}
-	err := j.view(func(tx *bolt.Tx) error {
+	err := j.view(func(tx *txn) error {
 		if tx.Bucket(bucketOwn) != nil {
 			t.Error("there is one")
 		}

@@ -2,8 +2,6 @@ package journal
 
 import (
 	"errors"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 var errPing = errors.New("nothing to commit")
@@ -11,5 +9,5 @@ var errPing = errors.New("nothing to commit")
 // Ping returns when the committer has answered; it neither changes nor syncs the
 // journal. It waits as long as a commit hangs.
 func (j *Journal) Ping() {
-	j.update(func(*bolt.Tx) error { return errPing })
+	j.update(func(*txn) error { return errPing })
 }

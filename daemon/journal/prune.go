@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,7 +14,7 @@ import (
 const Retention = 35 * 24 * time.Hour
 
 // pruneGroup limits the messages that one transaction removes.
-const pruneGroup = 200
+const pruneGroup = 50
 
 // Pruned counts what Prune removed.
 type Pruned struct {
@@ -24,40 +25,49 @@ type Pruned struct {
 
 // Prune removes the messages that ended before ended, with their bodies and results,
 // the own turns that ended before it, and the keys of ended messages that were
-// accepted before keys. It works in short transactions and may run beside everything
-// else. It keeps unreadable records, and messages that hold their conversation:
-// without such a message nobody could release the conversation.
-func (j *Journal) Prune(ended, keys time.Time) (Pruned, error) {
+// accepted before keys. It works in short transactions with pauses, and may run beside
+// everything else. It keeps unreadable records, and messages that hold their
+// conversation: without such a message nobody could release the conversation. When ctx
+// ends it stops, and the error is the cause.
+func (j *Journal) Prune(ctx context.Context, ended, keys time.Time) (Pruned, error) {
 	var p Pruned
-	var err error
-	for at, more := []byte(nil), true; more; {
-		var ids [][]byte
-		if ids, at, more, err = j.old(ended, at); err != nil {
-			return p, err
-		}
-		n, err := j.prune(ids, ended)
-		p.Messages += n
-		if err != nil {
-			return p, err
+	for _, part := range []struct {
+		n      *int
+		find   func(at []byte) (found [][]byte, last []byte, more bool, err error)
+		remove func(found [][]byte) (int, error)
+	}{
+		{
+			&p.Messages,
+			func(at []byte) ([][]byte, []byte, bool, error) { return j.old(ended, at) },
+			func(ids [][]byte) (int, error) { return j.prune(ids, ended) },
+		}, {
+			&p.Keys,
+			func(at []byte) ([][]byte, []byte, bool, error) { return j.oldKeys(keys, at) },
+			func(names [][]byte) (int, error) { return j.pruneKeys(names, keys) },
+		}, {
+			&p.Owns,
+			func(at []byte) ([][]byte, []byte, bool, error) { return j.oldOwns(ended, at) },
+			j.pruneOwns,
+		},
+	} {
+		for at, more := []byte(nil), true; more; {
+			began := time.Now()
+			var found [][]byte
+			var err error
+			if found, at, more, err = part.find(at); err != nil {
+				return p, err
+			}
+			n, err := part.remove(found)
+			*part.n += n
+			if err == nil {
+				err = rest(ctx, began, pruneRest)
+			}
+			if err != nil {
+				return p, err
+			}
 		}
 	}
-	for at, more := []byte(nil), true; more; {
-		var names [][]byte
-		if names, at, more, err = j.oldKeys(keys, at); err != nil {
-			return p, err
-		}
-		n, err := j.pruneKeys(names, keys)
-		p.Keys += n
-		if err != nil {
-			return p, err
-		}
-	}
-	for {
-		n, err := j.pruneOwn(ended)
-		if p.Owns += n; n < pruneGroup || err != nil {
-			return p, err
-		}
-	}
+	return p, nil
 }
 
 // PruneTimes says when the journal was last pruned, and since when and why a pruning
@@ -70,7 +80,7 @@ type PruneTimes struct {
 
 // PruneTimes returns what SetPruneTimes has recorded.
 func (j *Journal) PruneTimes() (t PruneTimes, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
+	err = j.view(func(tx *txn) error {
 		t = PruneTimes{}
 		_, err := getJSON(tx, bucketMeta, keyPrune, &t)
 		return err
@@ -80,21 +90,32 @@ func (j *Journal) PruneTimes() (t PruneTimes, err error) {
 
 // SetPruneTimes records t.
 func (j *Journal) SetPruneTimes(t PruneTimes) error {
-	return j.update(func(tx *bolt.Tx) error { return putJSON(tx, bucketMeta, keyPrune, t) })
+	return j.update(func(tx *txn) error { return putJSON(tx, bucketMeta, keyPrune, t) })
+}
+
+// after moves a cursor to the first key after at, which may be gone, or to the first of
+// all if at is nil.
+func after(c *bolt.Cursor, at []byte) (k, v []byte) {
+	if at == nil {
+		return c.First()
+	}
+	if k, v = c.Seek(at); string(k) == string(at) {
+		return c.Next()
+	}
+	return k, v
 }
 
 // walk reads a chunk of a bucket after the key at, and returns the keys that want
 // selects, at most pruneGroup.
 func (j *Journal) walk(bucket, at []byte, want func(k, v []byte) bool) (found [][]byte, last []byte, more bool, err error) {
-	err = j.view(func(tx *bolt.Tx) error {
-		last = append([]byte(nil), at...)
-		c := tx.Bucket(bucket).Cursor()
-		k, v := c.First()
-		if at != nil {
-			if k, v = c.Seek(at); string(k) == string(at) {
-				k, v = c.Next()
-			}
+	err = j.viewMany(func(tx *txn) error {
+		found, last, more = nil, append([]byte(nil), at...), false
+		b := tx.Bucket(bucket)
+		if b == nil { // bucketOwn
+			return nil
 		}
+		c := b.Cursor()
+		k, v := after(c, at)
 		for n := 0; k != nil; k, v = c.Next() {
 			if n == chunk || len(found) == pruneGroup {
 				more = true
@@ -131,7 +152,7 @@ func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
 		return 0, nil
 	}
 	var files []string
-	err = j.update(func(tx *bolt.Tx) error {
+	err = j.update(func(tx *txn) error {
 		n, files = 0, nil
 		c, err := getCounts(tx)
 		if err != nil {
@@ -168,8 +189,8 @@ func (j *Journal) prune(ids [][]byte, ended time.Time) (n int, err error) {
 func (m *Message) Holds() bool { return m.State == Unknown && m.Options.OnUnknown == "hold" }
 
 // remove deletes a message; its key, if any, keeps its end.
-func (m *Message) remove(tx *bolt.Tx, c *counts) error {
-	c.of(m.State, -1)
+func (m *Message) remove(tx *txn, c *counts) error {
+	c.add(m.State, -1)
 	c.Messages--
 	for _, of := range []Content{m.Body, m.Result} {
 		if of.File != "" {
@@ -177,9 +198,12 @@ func (m *Message) remove(tx *bolt.Tx, c *counts) error {
 		}
 	}
 	if m.State.indexed() {
-		if err := del(tx, bucketLive, liveKey(m.State, m.Seq)); err != nil {
+		if err := del(tx, bucketStates, stateKey(m.State, m.ID)); err != nil {
 			return err
 		}
+	}
+	if err := addMessage(tx, m, amounts{}.minus(m.spent())); err != nil {
+		return err
 	}
 	for _, bucket := range [][]byte{bucketMessages, bucketBodies, bucketResults} {
 		if err := del(tx, bucket, []byte(m.ID)); err != nil {
@@ -191,8 +215,8 @@ func (m *Message) remove(tx *bolt.Tx, c *counts) error {
 		return nil
 	}
 	var k keyRecord
-	if ok, err := getJSON(tx, bucketKeys, name, &k); !ok || err != nil || k.ID != m.ID {
-		return nil
+	if _, err := getJSON(tx, bucketKeys, name, &k); err != nil || k.ID != m.ID {
+		return nil // a key that was pruned may belong to a later message by now
 	}
 	k.State = m.State
 	return putJSON(tx, bucketKeys, name, k)
@@ -210,7 +234,7 @@ func (j *Journal) pruneKeys(names [][]byte, before time.Time) (n int, err error)
 	if len(names) == 0 {
 		return 0, nil
 	}
-	err = j.update(func(tx *bolt.Tx) error {
+	err = j.update(func(tx *txn) error {
 		n = 0
 		for _, name := range names {
 			var k keyRecord
@@ -246,7 +270,7 @@ type Size struct {
 // Size returns the values for status; it is cheap.
 func (j *Journal) Size() (Size, error) {
 	var s Size
-	err := j.view(func(tx *bolt.Tx) error {
+	err := j.view(func(tx *txn) error {
 		c, err := getCounts(tx)
 		if err != nil {
 			return err

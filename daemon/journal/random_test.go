@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -44,10 +45,17 @@ func load(path string, base int) {
 	}
 	wg.Go(func() {
 		for {
-			if _, err := j.Prune(at(0), at(0)); err != nil {
+			if _, err := j.Prune(context.Background(), at(0), at(0)); err != nil {
 				os.Exit(3)
 			}
 			for range j.List(Filter{Limit: 50}) {
+			}
+		}
+	})
+	wg.Go(func() {
+		for {
+			if _, err := j.compact(context.Background()); err != nil {
+				os.Exit(3)
 			}
 		}
 	})

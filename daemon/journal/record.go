@@ -6,22 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-
-	bolt "go.etcd.io/bbolt"
 )
 
-// The buckets of version 3. Every value but the version is sealed.
+// The buckets of version 4. Every value but the version is sealed.
 var (
 	bucketMeta     = []byte("meta")     // version, counts, PruneTimes
 	bucketSessions = []byte("sessions") // key -> Session
 	bucketMessages = []byte("messages") // message id -> head, Message
 	bucketBodies   = []byte("bodies")   // message id -> body
 	bucketResults  = []byte("results")  // message id -> Result
-	bucketLive     = []byte("live")     // state, sequence number -> message id
+	bucketStates   = []byte("states")   // state, message id -> sequence number; of messages that are not done
 	bucketKeys     = []byte("keys")     // idempotency key -> keyRecord
+	bucketSums     = []byte("sums")     // level, time, team, session -> tally
 	// also bucketOwn, once it is needed
 
-	buckets = [][]byte{bucketMeta, bucketSessions, bucketMessages, bucketBodies, bucketResults, bucketLive, bucketKeys}
+	buckets = [][]byte{bucketMeta, bucketSessions, bucketMessages, bucketBodies, bucketResults, bucketStates, bucketKeys, bucketSums}
 
 	keyVersion = []byte("version")
 	keyCounts  = []byte("counts")
@@ -45,7 +44,7 @@ func sum(bucket, key, payload []byte) uint32 {
 }
 
 // put seals a value and stores it.
-func put(tx *bolt.Tx, bucket, key, payload []byte) error {
+func put(tx *txn, bucket, key, payload []byte) error {
 	v := make([]byte, 4, 4+len(payload))
 	binary.BigEndian.PutUint32(v, sum(bucket, key, payload))
 	b := tx.Bucket(bucket)
@@ -56,19 +55,21 @@ func put(tx *bolt.Tx, bucket, key, payload []byte) error {
 	if err := b.Put(key, append(v, payload...)); err != nil {
 		return halfway{fmt.Errorf("%s %q: %w", bucket, key, err)}
 	}
+	tx.changed.add(bucket, key)
 	return nil
 }
 
-func del(tx *bolt.Tx, bucket, key []byte) error {
+func del(tx *txn, bucket, key []byte) error {
 	if err := tx.Bucket(bucket).Delete(key); err != nil {
 		return halfway{fmt.Errorf("%s %q: %w", bucket, key, err)}
 	}
+	tx.changed.add(bucket, key)
 	return nil
 }
 
 // get returns a value stored by put, valid during the transaction; nil if there is
 // none.
-func get(tx *bolt.Tx, bucket, key []byte) ([]byte, error) {
+func get(tx *txn, bucket, key []byte) ([]byte, error) {
 	v := tx.Bucket(bucket).Get(key)
 	if v == nil {
 		return nil, nil
@@ -84,7 +85,7 @@ func unseal(bucket, key, v []byte) ([]byte, error) {
 }
 
 // putJSON and getJSON are put and get of a value as JSON.
-func putJSON(tx *bolt.Tx, bucket, key []byte, v any) error {
+func putJSON(tx *txn, bucket, key []byte, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return halfway{err}
@@ -92,7 +93,7 @@ func putJSON(tx *bolt.Tx, bucket, key []byte, v any) error {
 	return put(tx, bucket, key, b)
 }
 
-func getJSON(tx *bolt.Tx, bucket, key []byte, v any) (bool, error) {
+func getJSON(tx *txn, bucket, key []byte, v any) (bool, error) {
 	b, err := get(tx, bucket, key)
 	if b == nil || err != nil {
 		return false, err
@@ -100,16 +101,17 @@ func getJSON(tx *bolt.Tx, bucket, key []byte, v any) (bool, error) {
 	return true, json.Unmarshal(b, v)
 }
 
-// head holds the fields that lists filter by; it stands before the JSON of a message.
+// head holds the fields that lists filter by; it stands before the other fields of a
+// message.
 type head struct {
 	state         byte
 	accepted, end int64  // Unix nanoseconds; end is 0 before the end
 	team, session []byte // alias the record
-	json          []byte
+	rest          []byte // also; fields, or of a record from before version 4 the whole Message as JSON
 }
 
 func encodeMessage(m *Message) ([]byte, error) {
-	b := []byte{stateCodes[m.State]}
+	b := []byte{m.State.code()}
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Accepted().UnixNano()))
 	var end int64
 	if t := m.Ended(); !t.IsZero() {
@@ -120,32 +122,32 @@ func encodeMessage(m *Message) ([]byte, error) {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	j, err := json.Marshal(m)
-	return append(b, j...), err
+	f, err := encodeFields(m)
+	return append(b, f...), err
 }
 
 func decodeHead(b []byte) (head, error) {
 	if len(b) < 17 {
-		return head{}, errSum
+		return head{}, errCoding
 	}
 	h := head{
 		state:    b[0],
 		accepted: int64(binary.BigEndian.Uint64(b[1:])),
 		end:      int64(binary.BigEndian.Uint64(b[9:])),
-		json:     b[17:],
+		rest:     b[17:],
 	}
 	for _, s := range []*[]byte{&h.team, &h.session} {
-		n, w := binary.Uvarint(h.json)
-		if w <= 0 || uint64(len(h.json)-w) < n {
-			return head{}, errSum
+		n, w := binary.Uvarint(h.rest)
+		if w <= 0 || uint64(len(h.rest)-w) < n {
+			return head{}, errCoding
 		}
-		*s, h.json = h.json[w:w+int(n)], h.json[w+int(n):]
+		*s, h.rest = h.rest[w:w+int(n)], h.rest[w+int(n):]
 	}
 	return h, nil
 }
 
 // getMessage returns a message, or ErrNotFound.
-func getMessage(tx *bolt.Tx, id string) (*Message, error) {
+func getMessage(tx *txn, id string) (*Message, error) {
 	b, err := get(tx, bucketMessages, []byte(id))
 	if err == nil && b == nil {
 		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
@@ -153,27 +155,43 @@ func getMessage(tx *bolt.Tx, id string) (*Message, error) {
 	if err != nil {
 		return nil, damaged(tx, id, err)
 	}
-	return decodeMessage(tx, id, b)
-}
-
-func decodeMessage(tx *bolt.Tx, id string, b []byte) (*Message, error) {
-	h, err := decodeHead(b)
+	m, err := decodeMessage(id, b)
 	if err != nil {
 		return nil, damaged(tx, id, err)
 	}
-	m := new(Message)
-	if err := json.Unmarshal(h.json, m); err != nil {
-		return nil, damaged(tx, id, err)
+	return m, nil
+}
+
+func decodeMessage(id string, b []byte) (*Message, error) {
+	h, err := decodeHead(b)
+	if err != nil {
+		return nil, err
 	}
-	if len(m.History) == 0 {
-		return nil, damaged(tx, id, errMissing)
+	return h.message(id, true)
+}
+
+// message returns the message of a record; without its inline contents unless wanted.
+func (h *head) message(id string, inline bool) (*Message, error) {
+	m := new(Message)
+	var err error
+	if len(h.rest) > 0 && h.rest[0] == '{' { // no field has this number
+		err = json.Unmarshal(h.rest, m)
+	} else {
+		m.ID, m.State, m.Team, m.Session = id, stateOf(h.state), string(h.team), string(h.session)
+		err = m.readFields(h.rest, inline)
+	}
+	if err == nil && len(m.History) == 0 {
+		err = errMissing
+	}
+	if err != nil {
+		return nil, err
 	}
 	return m, nil
 }
 
 // putMessage stores a message that was in state was; empty for a new one. It updates
 // the index and the counts.
-func putMessage(tx *bolt.Tx, m *Message, was State, c *counts) error {
+func putMessage(tx *txn, m *Message, was State, c *counts) error {
 	b, err := encodeMessage(m)
 	if err != nil {
 		return halfway{err}
@@ -187,45 +205,79 @@ func putMessage(tx *bolt.Tx, m *Message, was State, c *counts) error {
 	if was == "" {
 		c.Messages++
 	}
-	c.of(was, -1)
-	c.of(m.State, 1)
+	c.add(was, -1)
+	c.add(m.State, 1)
 	if was.indexed() {
-		if err := del(tx, bucketLive, liveKey(was, m.Seq)); err != nil {
+		if err := del(tx, bucketStates, stateKey(was, m.ID)); err != nil {
 			return err
 		}
 	}
 	if m.State.indexed() {
-		return put(tx, bucketLive, liveKey(m.State, m.Seq), []byte(m.ID))
+		return putState(tx, m.State, m.ID, m.Seq)
 	}
 	return nil
 }
 
-func liveKey(s State, seq uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{stateCodes[s]}, seq)
+func putState(tx *txn, s State, id string, seq uint64) error {
+	return put(tx, bucketStates, stateKey(s, id), binary.BigEndian.AppendUint64(nil, seq))
 }
+
+// eachMessage calls f with every message, or with the error why it cannot be read.
+func eachMessage(tx *txn, f func(id string, m *Message, err error) error) error {
+	return tx.Bucket(bucketMessages).ForEach(func(k, v []byte) error {
+		h, err := openHead(k, v)
+		var m *Message
+		if err == nil {
+			m, err = h.message(string(k), true)
+		}
+		return f(string(k), m, err)
+	})
+}
+
+func stateKey(s State, id string) []byte { return append([]byte{s.code()}, id...) }
 
 // counts is a record that every change updates.
 type counts struct {
 	Seq      uint64 `json:"seq"` // of the last message accepted
 	Messages int64  `json:"messages"`
-	Queued   int64  `json:"queued"`
-	Running  int64  `json:"running"`
-	Unknown  int64  `json:"unknown"`
 	Files    int64  `json:"files"` // bytes of the side files
+
+	// Of messages that are not done, by state.
+	Queued    int64 `json:"queued"`
+	Running   int64 `json:"running"`
+	Unknown   int64 `json:"unknown"`
+	Failed    int64 `json:"failed"`
+	Cancelled int64 `json:"cancelled"`
+	Expired   int64 `json:"expired"`
 }
 
-func (c *counts) of(s State, n int64) {
+// of is the count of a state that is indexed; nil for any other.
+func (c *counts) of(s State) *int64 {
 	switch s {
 	case Queued:
-		c.Queued += n
+		return &c.Queued
 	case Running:
-		c.Running += n
+		return &c.Running
 	case Unknown:
-		c.Unknown += n
+		return &c.Unknown
+	case Failed:
+		return &c.Failed
+	case Cancelled:
+		return &c.Cancelled
+	case Expired:
+		return &c.Expired
+	}
+	return nil
+}
+
+// add adds n to the count of a state, if it has one.
+func (c *counts) add(s State, n int64) {
+	if of := c.of(s); of != nil {
+		*of += n
 	}
 }
 
-func getCounts(tx *bolt.Tx) (*counts, error) {
+func getCounts(tx *txn) (*counts, error) {
 	c := new(counts)
 	ok, err := getJSON(tx, bucketMeta, keyCounts, c)
 	if err == nil && !ok {
@@ -237,8 +289,8 @@ func getCounts(tx *bolt.Tx) (*counts, error) {
 	return c, nil
 }
 
-func (c *counts) put(tx *bolt.Tx) error { return putJSON(tx, bucketMeta, keyCounts, c) }
+func (c *counts) put(tx *txn) error { return putJSON(tx, bucketMeta, keyCounts, c) }
 
-func damaged(tx *bolt.Tx, id string, err error) error {
+func damaged(tx *txn, id string, err error) error {
 	return &DamageError{Path: tx.DB().Path(), ID: id, What: err.Error()}
 }

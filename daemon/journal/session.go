@@ -1,12 +1,12 @@
 package journal
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // Session is the conversation of a key.
@@ -14,17 +14,19 @@ type Session struct {
 	ID      string    `json:"id"`  // the agent's id of the conversation, a UUID
 	Dir     string    `json:"dir"` // the directory that it is in
 	Created time.Time `json:"created"`
-	Used    bool      `json:"used,omitempty"`    // one of its turns was answered, so that there is a transcript
+	Used    bool      `json:"used,omitempty"`    // the model was asked and has answered, so that there is a transcript
 	Model   string    `json:"model,omitempty"`   // the model for messages that ask for none
 	Rewound string    `json:"rewound,omitempty"` // the answer to continue from; empty: its end
 	Lent    bool      `json:"lent,omitempty"`    // a message used another model, which the conversation would otherwise keep
+	Seen    time.Time `json:"seen,omitzero"`     // when somebody looked for its directory last and it was there
+	Missing time.Time `json:"missing,omitzero"`  // when its directory was first not there since
 }
 
 // Session returns the conversation of a key; false if it has none yet.
 func (j *Journal) Session(key string) (Session, bool, error) {
 	var s Session
 	var ok bool
-	err := j.view(func(tx *bolt.Tx) (err error) {
+	err := j.view(func(tx *txn) (err error) {
 		ok, err = getJSON(tx, bucketSessions, []byte(key), &s)
 		return err
 	})
@@ -37,9 +39,28 @@ func (j *Journal) Session(key string) (Session, bool, error) {
 // SetSession records the conversation of a key. It is on disk when SetSession
 // returns.
 func (j *Journal) SetSession(key string, s Session) error {
-	err := j.update(func(tx *bolt.Tx) error { return putJSON(tx, bucketSessions, []byte(key), s) })
+	err := j.update(func(tx *txn) error { return putJSON(tx, bucketSessions, []byte(key), s) })
 	if err != nil {
 		return fmt.Errorf("record the session of %q: %w", key, err)
+	}
+	return nil
+}
+
+// ReviseSession changes the conversation of a key, if it has one, or forgets it if f
+// returns false.
+func (j *Journal) ReviseSession(key string, f func(s *Session) (keep bool)) error {
+	err := j.update(func(tx *txn) error {
+		var s Session
+		if ok, err := getJSON(tx, bucketSessions, []byte(key), &s); err != nil || !ok {
+			return err
+		}
+		if !f(&s) {
+			return del(tx, bucketSessions, []byte(key))
+		}
+		return putJSON(tx, bucketSessions, []byte(key), s)
+	})
+	if err != nil {
+		return fmt.Errorf("revise the session of %q: %w", key, err)
 	}
 	return nil
 }
@@ -55,19 +76,20 @@ func (j *Journal) EndRewind(key, id string) error {
 	return j.SetSession(key, s)
 }
 
-// UseSession records that the conversation was answered, and by which model (empty:
-// unchanged), if it is still that of the key. It writes only changes.
-func (j *Journal) UseSession(key, id, model string) error {
-	if s, ok, err := j.Session(key); err != nil || !ok || s.ID != id || s.Used && (model == "" || model == s.Model) {
+// UseSession records that the conversation was answered, whether the model was asked
+// for it, and which (empty: unchanged), if it is still the conversation of the key. It
+// writes only changes.
+func (j *Journal) UseSession(key, id string, asked bool, model string) error {
+	if s, ok, err := j.Session(key); err != nil || !ok || s.ID != id || (s.Used || !asked) && (model == "" || model == s.Model) {
 		return err
 	}
-	err := j.update(func(tx *bolt.Tx) error {
+	err := j.update(func(tx *txn) error {
 		var s Session
 		ok, err := getJSON(tx, bucketSessions, []byte(key), &s)
 		if err != nil || !ok || s.ID != id {
 			return err
 		}
-		s.Used, s.Model = true, cmp.Or(model, s.Model)
+		s.Used, s.Model = s.Used || asked, cmp.Or(model, s.Model)
 		return putJSON(tx, bucketSessions, []byte(key), s)
 	})
 	if err != nil {
@@ -78,9 +100,47 @@ func (j *Journal) UseSession(key, id, model string) error {
 
 // DeleteSession forgets the conversation of a key.
 func (j *Journal) DeleteSession(key string) error {
-	err := j.update(func(tx *bolt.Tx) error { return del(tx, bucketSessions, []byte(key)) })
+	err := j.update(func(tx *txn) error { return del(tx, bucketSessions, []byte(key)) })
 	if err != nil {
 		return fmt.Errorf("forget the session of %q: %w", key, err)
+	}
+	return nil
+}
+
+// MoveSessions gives every conversation whose key begins with from the same key with to
+// in its place: all of them at once, or with an error none. The error is ErrSession if
+// such a key has a conversation already.
+func (j *Journal) MoveSessions(from, to string) error {
+	err := j.update(func(tx *txn) error { return moveSessions(tx, []byte(from), []byte(to)) })
+	if err != nil {
+		return fmt.Errorf("move the sessions of %q to %q: %w", from, to, err)
+	}
+	return nil
+}
+
+// moveSessions is the change of MoveSessions. It reads everything before it changes
+// anything.
+func moveSessions(tx *txn, from, to []byte) error {
+	var keys, moved [][]byte
+	var sessions []Session
+	c := tx.Bucket(bucketSessions).Cursor()
+	for k, _ := c.Seek(from); bytes.HasPrefix(k, from); k, _ = c.Next() {
+		keys, moved = append(keys, bytes.Clone(k)), append(moved, slices.Concat(to, k[len(from):]))
+	}
+	for i, k := range keys {
+		var s Session
+		if there, err := getJSON(tx, bucketSessions, moved[i], &s); err != nil || there {
+			return cmp.Or(err, ErrSession)
+		}
+		if _, err := getJSON(tx, bucketSessions, k, &s); err != nil {
+			return err
+		}
+		sessions = append(sessions, s)
+	}
+	for i, k := range keys {
+		if err := cmp.Or(del(tx, bucketSessions, k), putJSON(tx, bucketSessions, moved[i], sessions[i])); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -92,7 +152,7 @@ func (j *Journal) Sessions(f func(key string, s Session) error) error {
 	var keys []string
 	var sessions []Session
 	var damage error
-	err := j.view(func(tx *bolt.Tx) error {
+	err := j.view(func(tx *txn) error {
 		return tx.Bucket(bucketSessions).ForEach(func(k, v []byte) error {
 			b, err := unseal(bucketSessions, k, v)
 			var x Session

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
@@ -24,7 +25,6 @@ func (j *Journal) create() error {
 	if _, err := os.Lstat(j.path); !errors.Is(err, fs.ErrNotExist) {
 		return nil // open reports the error
 	}
-	j.clean()
 	j.unnamed = j.path + ".new." + rand.Text()[:8]
 	if err := j.write(j.unnamed); err != nil {
 		os.Remove(j.unnamed)
@@ -79,7 +79,7 @@ func (j *Journal) write(name string) (err error) {
 		return err
 	}
 	defer db.Close()
-	if err := db.Update(func(tx *bolt.Tx) error { return migrate(tx, 0) }); err != nil {
+	if err := db.Update(wrapped(func(tx *txn) error { return migrate(tx, 0) })); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -94,7 +94,7 @@ func (j *Journal) write(name string) (err error) {
 	return err
 }
 
-// clean removes the files that a crash left while a journal was made.
+// clean removes the files that a crash left while a journal was made or copied.
 func (j *Journal) clean() {
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(j.path), filepath.Base(j.path)+".new.????????"))
 	for _, name := range left {
@@ -110,19 +110,19 @@ func (j *Journal) prepare() (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer j.rescue(&err)
 	var have uint64
-	err = j.db.View(func(tx *bolt.Tx) error {
+	err = j.db.View(wrapped(func(tx *txn) error {
 		have, err = readVersion(tx)
 		return err
-	})
+	}))
 	switch {
 	case err != nil:
 		return fmt.Errorf("journal %s: %w", j.path, err)
 	case have == version:
-		return j.db.View(j.complete)
+		return j.db.View(wrapped(j.complete))
 	case have > version:
 		return fmt.Errorf("journal %s: version %d was written by a newer iris (this one knows %d)", j.path, have, version)
 	}
-	err = j.db.Update(func(tx *bolt.Tx) error { return migrate(tx, have) })
+	err = j.db.Update(wrapped(func(tx *txn) error { return migrate(tx, have) }))
 	if err != nil {
 		return fmt.Errorf("journal %s: bring version %d to %d: %w", j.path, have, version, err)
 	}
@@ -130,7 +130,7 @@ func (j *Journal) prepare() (err error) {
 }
 
 // readVersion returns 0 for a journal without any content.
-func readVersion(tx *bolt.Tx) (uint64, error) {
+func readVersion(tx *txn) (uint64, error) {
 	b := tx.Bucket(bucketMeta)
 	if b == nil {
 		if k, _ := tx.Cursor().First(); k != nil {
@@ -146,7 +146,7 @@ func readVersion(tx *bolt.Tx) (uint64, error) {
 }
 
 // complete checks that every bucket and the counts are there.
-func (j *Journal) complete(tx *bolt.Tx) error {
+func (j *Journal) complete(tx *txn) error {
 	for _, name := range buckets {
 		if tx.Bucket(name) == nil {
 			return &DamageError{Path: j.path, What: fmt.Sprintf("%s is missing", name)}
@@ -158,8 +158,9 @@ func (j *Journal) complete(tx *bolt.Tx) error {
 
 // migrate writes the present layout. Version 1 had sessions only, as plain JSON. In
 // version 2 an unknown message that was sent again stayed unknown, and another
-// message repeated it.
-func migrate(tx *bolt.Tx, have uint64) error {
+// message repeated it. Version 3 had no sums, an index of only three states, and its
+// messages as JSON, which stay so until they change.
+func migrate(tx *txn, have uint64) error {
 	for _, name := range buckets {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
@@ -172,7 +173,9 @@ func migrate(tx *bolt.Tx, have uint64) error {
 	case 1:
 		err = errors.Join(sealSessions(tx), new(counts).put(tx))
 	case 2:
-		err = endSentAgain(tx)
+		err = cmp.Or(addIndexes(tx), endSentAgain(tx))
+	case 3:
+		err = addIndexes(tx)
 	}
 	if err != nil {
 		return err
@@ -180,7 +183,7 @@ func migrate(tx *bolt.Tx, have uint64) error {
 	return tx.Bucket(bucketMeta).Put(keyVersion, binary.BigEndian.AppendUint64(nil, version))
 }
 
-func sealSessions(tx *bolt.Tx) error {
+func sealSessions(tx *txn) error {
 	old := map[string]Session{}
 	err := tx.Bucket(bucketSessions).ForEach(func(k, v []byte) error {
 		var s Session
@@ -203,30 +206,20 @@ func sealSessions(tx *bolt.Tx) error {
 
 // endSentAgain ends the unknown messages that another message repeats. If a record
 // that may be such a message cannot be read, nothing may be sent again.
-func endSentAgain(tx *bolt.Tx) error {
+func endSentAgain(tx *txn) error {
 	repeats, unreadable := map[string]string{}, false // by the id of the repeated message
 	var unknown []*Message
-	err := tx.Bucket(bucketMessages).ForEach(func(k, v []byte) error {
-		b, err := unseal(bucketMessages, k, v)
+	eachMessage(tx, func(_ string, m *Message, err error) error {
 		if err != nil {
 			unreadable = true
 			return nil
 		}
-		m, err := decodeMessage(tx, string(k), b)
-		switch {
-		case err != nil:
-			unreadable = true
-		case m.State == Unknown && m.Options.OnUnknown == "retry":
+		if m.State == Unknown && m.Options.OnUnknown == "retry" {
 			unknown = append(unknown, m)
 		}
-		if err == nil && m.Options.RetryOf != "" {
-			repeats[m.Options.RetryOf] = m.ID
-		}
+		repeats[m.Options.RetryOf] = m.ID // most repeat none: no message has an empty id
 		return nil
 	})
-	if err != nil || len(unknown) == 0 {
-		return err
-	}
 	c, err := getCounts(tx)
 	if err != nil {
 		return err

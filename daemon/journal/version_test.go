@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ func TestAMigrationThatFailsChangesNothing(t *testing.T) {
 	db = must1(bolt.Open(path, 0o600, nil))(t)
 	defer db.Close()
 	db.View(func(tx *bolt.Tx) error {
-		if v, err := readVersion(tx); v != 1 || err != nil || tx.Bucket(bucketMessages) != nil {
+		if v, err := readVersion(&txn{Tx: tx}); v != 1 || err != nil || tx.Bucket(bucketMessages) != nil {
 			t.Errorf("version %d, %v", v, err)
 		}
 		return nil
@@ -92,9 +93,12 @@ func TestAMigrationThatFailsChangesNothing(t *testing.T) {
 // version2 is a journal as iris wrote it before a message that is sent again became
 // another attempt: m1 is done, m2 unknown and repeated by m3, m4 unknown and to be
 // sent again, m5 unknown and holds its conversation, m6 is running, m7 queued.
-func version2(t *testing.T) (path string) {
+func version2(t *testing.T) (path string) { return earlier(t, "version2") }
+
+// earlier copies a journal of an earlier version.
+func earlier(t *testing.T, name string) (path string) {
 	t.Helper()
-	f := must1(os.Open("testdata/version2.gz"))(t)
+	f := must1(os.Open(filepath.Join("testdata", name+".gz")))(t)
 	defer f.Close()
 	z := must1(gzip.NewReader(f))(t)
 	path = filepath.Join(t.TempDir(), "journal")
@@ -159,5 +163,89 @@ func TestMigrationSendsNothingAgainBesideADamagedMessage(t *testing.T) {
 	_, err := j.Message("01m0000000000003")
 	if _, ok := errors.AsType[*DamageError](err); !ok {
 		t.Errorf("got %v", err)
+	}
+	if m := must1(j.Message("01m0000000000005"))(t); !m.Holds() {
+		t.Errorf("the message that held its conversation: got %+v", m)
+	}
+}
+
+// revise changes a message of a journal of an earlier version, whose records are JSON.
+func revise(t *testing.T, path, id string, change func(*Message)) {
+	t.Helper()
+	db := must1(bolt.Open(path, 0o600, nil))(t)
+	defer db.Close()
+	err := db.Update(wrapped(func(tx *txn) error {
+		b, err := get(tx, bucketMessages, []byte(id))
+		if err != nil {
+			return err
+		}
+		h := must1(decodeHead(b))(t)
+		m := must1(h.message(id, true))(t)
+		change(m)
+		return put(tx, bucketMessages, []byte(id), append(b[:len(b)-len(h.rest):len(b)-len(h.rest)], must1(json.Marshal(m))(t)...))
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a sender wants of an unknown end concerns no message with another one, or with none yet.
+func TestMigrationEndsOnlyUnknownMessages(t *testing.T) {
+	path := version2(t)
+	want := map[string]State{"01m0000000000001": Done, "01m0000000000006": Running, "01m0000000000007": Queued}
+	for id := range want {
+		revise(t, path, id, func(m *Message) { m.Options.OnUnknown = "retry" })
+	}
+	revise(t, path, "01m0000000000003", func(m *Message) { m.Options.RetryOf = "01m0000000000006" })
+	j := mustOpen(t, path)
+	for id, state := range want {
+		if m := must1(j.Message(id))(t); m.State != state {
+			t.Errorf("%s is %s, want %s", id, m.State, state)
+		}
+	}
+	if err := j.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// version3 has what version2 has, and messages in every state, with short and longer
+// texts, one of a session of its own, and an own turn.
+func TestVersion3IsMigrated(t *testing.T) {
+	path := earlier(t, "version3")
+	j := mustOpen(t, path)
+	defer func() { j.Close() }()
+	const sums = `1 00:00 api@: 5, 0.75, 10 in
+1 00:00 api@s: 1, 0.25, 10 in; own: 1, 0.125, 5 in
+1 00:00 api@~: 1, 0.25, 10 in
+1 00:00 api@: 5, 0.75, 3 in
+`
+	for range 2 { // the second time it is of this version
+		if err := j.Check(); err != nil {
+			t.Fatal(err)
+		}
+		if got := inWords(t, j.Days(Filter{})); got != sums {
+			t.Errorf("got\n%s", got)
+		}
+		for state, want := range map[State]int{Queued: 2, Running: 1, Done: 5, Failed: 2, Cancelled: 1, Expired: 1, Unknown: 3} {
+			if got := ids(t, j.List(Filter{States: []State{state}})); len(got) != want {
+				t.Errorf("%s: got %v", state, got)
+			}
+		}
+		if r := must1(j.Result("01m0000000000011"))(t); len(r.Text) != 1200 || r.Usage.CacheWrite != 2 {
+			t.Errorf("got %+v", r)
+		}
+		if b := must1(j.Body("01m0000000000011"))(t); len(b) != 1000 {
+			t.Errorf("body of %d bytes", len(b))
+		}
+		j.Close()
+		j = mustOpen(t, path)
+	}
+	m := must1(j.Dispatch("01m0000000000016", attempt(30)))(t) // a record as it was, then as it is
+	if m = must1(j.Message(m.ID))(t); m.State != Running || m.Options.Variant.Value().Model != "opus" || m.Options.Key != "k" || len(m.History) != 2 {
+		t.Errorf("got %+v", m)
+	}
+	must1(j.Prune(context.Background(), at(1000), at(1000)))(t)
+	if err := j.Check(); err != nil {
+		t.Error(err)
 	}
 }

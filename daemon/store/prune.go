@@ -19,8 +19,8 @@ const (
 )
 
 // Maintain reads the whole journal once, to find damage before a caller needs the damaged
-// record. Each day it calls retention, removes older records and calls done. It returns
-// when ctx ends.
+// record. Each day it calls retention, removes older records, gives space back to the disk
+// and calls done. It returns when ctx ends.
 func (s *Store) Maintain(ctx context.Context, retention func() time.Duration, done func()) {
 	timer := time.NewTimer(pruneFirst)
 	defer timer.Stop()
@@ -37,8 +37,11 @@ func (s *Store) Maintain(ctx context.Context, retention func() time.Duration, do
 		}
 		keep := retention()
 		now := readClock()
-		if err := s.prune(now.wall, now.step(last), keep); err != nil {
+		if err := s.prune(ctx, now.wall, now.step(last), keep); err != nil && ctx.Err() == nil {
 			s.Log.Error("journal not pruned", "err", s.Heed(err))
+		}
+		if err := s.compact(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Warn("journal not compacted", "err", s.Heed(err))
 		}
 		last = now
 		done()
@@ -48,7 +51,7 @@ func (s *Store) Maintain(ctx context.Context, retention func() time.Duration, do
 // prune removes records older than keep. now is the clock's time; step is how far the clock
 // was set ahead since the last call. If the clock may be wrong, prune waits for a day: if a
 // key is forgotten too early, its message could run again.
-func (s *Store) prune(now time.Time, step, keep time.Duration) error {
+func (s *Store) prune(ctx context.Context, now time.Time, step, keep time.Duration) error {
 	times, err := s.Journal.PruneTimes()
 	if err != nil {
 		return err
@@ -63,9 +66,24 @@ func (s *Store) prune(now time.Time, step, keep time.Duration) error {
 		return nil
 	}
 	before := now.Add(-keep)
-	p, err := s.Journal.Prune(before, before)
-	if p.Messages+p.Keys+p.Owns > 0 {
+	p, err := s.Journal.Prune(ctx, before, before)
+	if p != (journal.Pruned{}) {
 		s.Log.Info("journal pruned", "messages", p.Messages, "keys", p.Keys, "own_turns", p.Owns)
+	}
+	if err != nil {
+		return err
+	}
+	return s.o.OnPruned(now, keep)
+}
+
+// compact gives the disk back what the journal does not need.
+func (s *Store) compact(ctx context.Context) error {
+	if s.Damage() != "" {
+		return nil
+	}
+	freed, err := s.Compact(ctx)
+	if freed > 0 {
+		s.Log.Info("journal compacted", "bytes", freed)
 	}
 	return err
 }

@@ -1,9 +1,14 @@
 package store
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"iris/daemon/journal"
@@ -12,14 +17,20 @@ import (
 // opened returns a Store with a new journal.
 func opened(t *testing.T) *Store {
 	t.Helper()
-	s := New(Options{})
+	s := New(Options{OnPruned: func(time.Time, time.Duration) error { return nil }})
 	s.Log = slog.New(slog.DiscardHandler)
+	openAt(t, s, filepath.Join(t.TempDir(), "journal"))
+	return s
+}
+
+// openAt gives a Store its journal.
+func openAt(t *testing.T, s *Store, path string) {
+	t.Helper()
 	var err error
-	if s.Journal, err = journal.Open(filepath.Join(t.TempDir(), "journal")); err != nil {
+	if s.Journal, err = journal.Open(path); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return s
 }
 
 const day = 24 * time.Hour
@@ -28,7 +39,7 @@ const day = 24 * time.Hour
 // start is still known.
 func look(t *testing.T, s *Store, n journal.New, now time.Time, step time.Duration) bool {
 	t.Helper()
-	if err := s.prune(now, step, journal.Retention); err != nil {
+	if err := s.prune(t.Context(), now, step, journal.Retention); err != nil {
 		t.Fatal(err)
 	}
 	n.ID = "other"
@@ -114,5 +125,96 @@ func TestClockTellsThatItWasSet(t *testing.T) {
 	}
 	if got := readClock().step(last); got > clockStep || got < -clockStep {
 		t.Errorf("a clock that nobody has set: %v", got)
+	}
+}
+
+// The space of a backlog that is over goes back to the disk, a minute after a start and
+// each day.
+func TestMaintainCompactsTheJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Options{})
+		s.Log = slog.New(slog.DiscardHandler)
+		openAt(t, s, path)
+		now := time.Now().Add(-time.Hour)
+		for i := range 400 {
+			m := journal.New{ID: fmt.Sprintf("m%d", i), Team: "api", Body: make([]byte, 60<<10), At: now}
+			if _, err := s.Accept(m); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.End(m.ID, journal.End{State: journal.Cancelled, At: now}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Prune(t.Context(), now.Add(time.Second), now); err != nil {
+			t.Fatal(err)
+		}
+		before := size(t, path)
+		ctx, stop := context.WithCancel(t.Context())
+		s.Maintain(ctx, func() time.Duration { return journal.Retention }, stop)
+		if after := size(t, path); after > before/4 {
+			t.Errorf("%d bytes before, %d after", before, after)
+		}
+	})
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// messagesTo is a log of which only the messages are kept.
+func messagesTo(b *bytes.Buffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key != slog.MessageKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+// A day on which there is nothing to do, or that ends early, leaves no line in the log; a
+// journal that cannot be written ends the daemon.
+func TestMaintainSaysWhatWentWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		early, broken bool
+		log           string
+		pruned, fatal int
+	}{
+		"nothing to do":    {pruned: 1},
+		"it ends early":    {early: true},
+		"a broken journal": {broken: true, log: "msg=\"the daemon ends\"\nmsg=\"journal not pruned\"\nmsg=\"journal not compacted\"\n", fatal: 1},
+	} {
+		path := filepath.Join(t.TempDir(), "journal")
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var log bytes.Buffer
+			pruned, fatal := 0, 0
+			s := New(Options{
+				OnPruned: func(time.Time, time.Duration) error { pruned++; return nil }, OnFatal: func() { fatal++ },
+			})
+			s.Log = messagesTo(&log)
+			openAt(t, s, path)
+			if err := s.SetPruneTimes(journal.PruneTimes{Last: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			s.Maintain(ctx, func() time.Duration {
+				if c.early {
+					stop()
+				}
+				if c.broken {
+					os.Remove(path)
+				}
+				return journal.Retention
+			}, stop)
+			if log.String() != c.log || pruned != c.pruned || fatal != c.fatal {
+				t.Errorf("%s: logged %q, pruned %d times, ended %d times", name, &log, pruned, fatal)
+			}
+		})
 	}
 }

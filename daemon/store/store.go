@@ -20,11 +20,15 @@ const RetrySpace = time.Second
 
 // Options is what a Store needs from the daemon.
 type Options struct {
-	Opened  <-chan struct{}      // closed when the daemon is up; before that, nothing waits for space
-	Go      func(f func())       // runs f on a goroutine that the daemon waits for
-	OnFull  func()               // frees space on the disk that is not needed
-	OnFatal func()               // ends the daemon
-	IsLive  func(id string) bool // reports whether a message is queued or running
+	Opened  <-chan struct{} // closed when the daemon is up; before that, nothing waits for space
+	Go      func(f func())  // runs f on a goroutine that the daemon waits for
+	OnFull  func()          // frees space on the disk that is not needed
+	OnFatal func()          // ends the daemon
+
+	// OnPruned is called when old messages were removed, since the clock can be trusted, with
+	// the time and how long they are kept.
+	OnPruned func(now time.Time, keep time.Duration) error
+	IsLive   func(id string) bool // reports whether a message is queued or running
 }
 
 // A Store is a journal whose users wait while its disk is full. Set Journal and Log
@@ -162,8 +166,25 @@ func (s *Store) WaitsFor() string {
 	return cmp.Or(s.why, s.agents)
 }
 
-// AgentsWait records why the last agent was not started for lack of space; empty if
-// it was started.
+// Refuses says why messages are not accepted now; empty if they are.
+func (s *Store) Refuses() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.why
+}
+
+// AgentWarnings returns the warning of status while agents are not started.
+func (s *Store) AgentWarnings() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.agents == "" {
+		return nil
+	}
+	return []string{"no agent is started: " + s.agents}
+}
+
+// AgentsWait records why the last agent was not started for lack of space or descriptors;
+// empty if it was started.
 func (s *Store) AgentsWait(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

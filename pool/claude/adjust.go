@@ -13,6 +13,7 @@ import (
 // values of them. It crosses an exec as a part of Handed.
 type Tuning struct {
 	Own    string // permission mode at its start, that of its team; empty while unknown
+	Kept   string // permission mode that a person has allowed from then on (AnswerAlways); empty for Own
 	Mode   string // permission mode now
 	Sets   bool   // its answer to initialize named the mode: it checks the modes that it is given
 	Lent   bool   // a message has set the mode
@@ -38,7 +39,8 @@ func (p *Process) Mode() string {
 }
 
 // OddMode is the agent's permission mode if it differs from that of its team: a
-// message set it, or the agent changed it in the running turn.
+// message set it, a person has allowed it (AnswerAlways), or the agent changed it in
+// the running turn.
 func (p *Process) OddMode() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,10 +114,11 @@ func (p *Process) takeBack(ctx context.Context) {
 	}
 }
 
-// setMode sets the permission mode of a message; an empty one means the team's.
+// setMode sets the permission mode of a message; an empty one means the team's, or the
+// one that a person has allowed since.
 func (p *Process) setMode(ctx context.Context, wanted string) error {
 	p.mu.Lock()
-	mode := cmp.Or(wanted, p.tuning.Own)
+	mode := cmp.Or(wanted, p.tuning.Kept, p.tuning.Own)
 	same := mode == "" || mode == p.tuning.Mode
 	if !same && wanted != "" {
 		p.tuning.Lent = true

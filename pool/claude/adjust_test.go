@@ -140,7 +140,7 @@ func TestRealInbound(t *testing.T) {
 		r.o.Args = []string{`--settings={"permissions":{"allow":["SendMessage","ListAgents"]}}`}
 		p := r.start()
 		wants(t, p, turn.Variant{Effort: "max", AllowedTools: "Edit"}, "effort:x", "effort max")
-		s, _, err := readSessionFile(filepath.Join(configDir(r.o.Env), "sessions", strconv.Itoa(p.PID())+".json"))
+		s, _, err := readSessionFile(filepath.Join(ConfigDir(r.o.Env), "sessions", strconv.Itoa(p.PID())+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -112,6 +112,9 @@ func (p *Process) moveSpool(id string) {
 // end gives the running turn its result; cutOff says that work of its subagents has
 // ended without a report.
 func (p *Process) end(r *turn.Result, cutOff bool) {
+	if r.Outcome == turn.NotLoggedIn {
+		explainLogin(r, p.spool.stderr(4096))
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.current.open()

@@ -1,9 +1,11 @@
 package claude
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,7 @@ type Request struct {
 	BlockedPath string
 	Why         string // why the agent asks, in its own words
 	ToolUse     string // the agent's id of the call
+	Offers      []byte // what it offers to have from now on, JSON
 	Subagent    Subagent
 }
 
@@ -66,12 +69,14 @@ func (p *Process) parseRequest(line []byte) (subtype string, r Request, err erro
 			Why         string          `json:"decision_reason"`
 			ToolUse     string          `json:"tool_use_id"`
 			Agent       string          `json:"agent_id"`
+			Offers      json.RawMessage `json:"permission_suggestions"`
 		} `json:"request"`
 	}
 	err = json.Unmarshal(line, &m)
 	q := m.Request
 	r = Request{
 		ID: m.ID, Tool: q.Tool, Input: q.Input, Description: q.Description, BlockedPath: q.BlockedPath, Why: q.Why, ToolUse: q.ToolUse,
+		Offers: q.Offers,
 	}
 	if q.Agent != "" {
 		t := p.reading.notes.Tasks[q.Agent]
@@ -98,23 +103,25 @@ func refusal(id string) []byte {
 	return line
 }
 
-// permission is the answer to a request. The input goes back unchanged: the agent
-// runs the tool with the input of this answer.
+// permission is the answer to a request.
 func permission(r Request, allow bool, why string) []byte {
-	input := r.Input
-	if len(input) == 0 {
-		input = []byte("{}")
-	}
-	line := []byte(`{"type":"control_response","response":{"subtype":"success","request_id":`)
-	line = append(line, quoted(r.ID)...)
 	if allow {
-		line = append(line, `,"response":{"behavior":"allow","updatedInput":`...)
-		line = append(line, input...)
-	} else {
-		line = append(line, `,"response":{"behavior":"deny","message":`...)
-		line = append(line, quoted(why)...)
+		return allowance(r)
 	}
-	return append(line, "}}}\n"...)
+	return decision(r, `{"behavior":"deny","message":`, string(quoted(why)))
+}
+
+// allowance is the answer that allows a tool call, with more members. The input goes
+// back unchanged: the agent runs the tool with the input of this answer.
+func allowance(r Request, more ...string) []byte {
+	input := cmp.Or(string(r.Input), "{}")
+	return decision(r, append([]string{`{"behavior":"allow","updatedInput":`, input}, more...)...)
+}
+
+// decision is the line of an answer, from the parts of an object without its end.
+func decision(r Request, parts ...string) []byte {
+	line := `{"type":"control_response","response":{"subtype":"success","request_id":` + string(quoted(r.ID)) + `,"response":`
+	return []byte(line + strings.Join(parts, "") + "}}}\n")
 }
 
 func quoted(s string) []byte {

@@ -42,12 +42,22 @@ func (c *calls) forget(id string) {
 	delete(c.waiting, id)
 }
 
+// wait reports whether a request has no answer yet.
+func (c *calls) wait() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting) > 0
+}
+
 // made is the number of requests so far.
 func (c *calls) made() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.number
 }
+
+// begins reports whether there was only one request so far, which is initialize.
+func (c *calls) begins() bool { return c.made() == 1 }
 
 // answer passes a control response to the caller that waits for it.
 func (c *calls) answer(line []byte) {
@@ -62,6 +72,17 @@ func (c *calls) answer(line []byte) {
 	if answer := c.waiting[m.Response.ID]; answer != nil {
 		delete(c.waiting, m.Response.ID)
 		answer <- m.Response
+	}
+}
+
+// spoil fails the waiting requests: the answer to one of them came in a line that is no
+// message.
+func (c *calls) spoil() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, answer := range c.waiting {
+		delete(c.waiting, id)
+		answer <- response{Subtype: "spoiled"}
 	}
 }
 
@@ -106,8 +127,11 @@ func (p *Process) request(ctx context.Context, request map[string]any) (response
 	defer p.calls.forget(id)
 	select {
 	case r := <-c:
-		if r.Subtype == "error" {
+		switch r.Subtype {
+		case "error":
 			return r, fmt.Errorf("%s: %s", request["subtype"], oneLine(r.Error))
+		case "spoiled":
+			return r, fmt.Errorf("the answer to %s is not a line of its own", request["subtype"])
 		}
 		return r, nil
 	case <-p.done:

@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"iris/config/sys"
 	"iris/pool/procs"
@@ -95,13 +97,14 @@ func (o *Options) program() (string, error) {
 			continue
 		}
 		path := filepath.Join(dir, o.Command)
-		err := executable(path)
-		if err == nil {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue // it is not there, as far as this user can see
+		}
+		if err = runnable(path, info); err == nil {
 			return path, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) && found == nil {
-			found = err
-		}
+		found = cmp.Or(found, err)
 	}
 	if found != nil {
 		return "", found
@@ -117,12 +120,34 @@ func executable(path string) error {
 		return fmt.Errorf("program %s does not exist%w", path, sys.Silent(fs.ErrNotExist))
 	case err != nil:
 		return fmt.Errorf("program %s: %w", path, sys.Cause(err))
+	}
+	return runnable(path, info)
+}
+
+// runnable says why the file at path obviously is no program that can run.
+func runnable(path string, info fs.FileInfo) error {
+	switch {
 	case info.IsDir():
 		return fmt.Errorf("program %s is a directory", path)
 	case info.Mode()&0o111 == 0:
 		return fmt.Errorf("program %s is not executable%w", path, sys.Silent(fs.ErrPermission))
 	}
 	return nil
+}
+
+// A programError says why a program did not start.
+type programError struct{ error }
+
+func (e programError) Unwrap() error { return e.error }
+
+// updating reports whether a start may have failed because the program is being
+// replaced: somebody is writing it, or it has run before and is missing or incomplete.
+func (o *Options) updating(err error) bool {
+	if _, ok := errors.AsType[programError](err); !ok {
+		return false
+	}
+	return errors.Is(err, syscall.ETXTBSY) || o.Ran && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) ||
+		errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC))
 }
 
 // ValidSessionID reports whether s can be the id of a conversation: a UUID.
@@ -155,18 +180,29 @@ func isPermanent(said string) bool {
 }
 
 // lastWords picks the most useful line of a stderr: the last that mentions an error,
-// else the last.
+// else the last. Of two lines, one of which only announces the other, it has both.
 func lastWords(stderr []byte) string {
-	last := ""
-	lines := strings.Split(strings.TrimSpace(string(stderr)), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		line := oneLine(lines[i])
-		if strings.Contains(strings.ToLower(line), "error") {
-			return line
-		}
-		if last == "" {
-			last = line
+	var lines []string
+	for line := range strings.Lines(string(stderr)) {
+		if line = oneLine(line); line != "" {
+			lines = append(lines, line)
 		}
 	}
-	return last
+	if len(lines) == 0 {
+		return ""
+	}
+	at := len(lines) - 1
+	for i, line := range lines {
+		if strings.Contains(strings.ToLower(line), "error") {
+			at = i
+		}
+	}
+	announces := func(i int) bool { return i >= 0 && i+1 < len(lines) && strings.HasSuffix(lines[i], ":") }
+	switch {
+	case announces(at):
+		return lines[at] + " " + lines[at+1]
+	case announces(at - 1):
+		return lines[at-1] + " " + lines[at]
+	}
+	return lines[at]
 }

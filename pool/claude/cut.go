@@ -72,7 +72,7 @@ func (p *Process) resultLost(ctx context.Context, u *activeTurn) *turn.Result {
 // saysOver asks the agent whether it is idle. All its earlier output has been handled
 // by then. A program that does not report its state must have been quiet for long.
 func (p *Process) saysOver(ctx context.Context) bool {
-	if p.spool.room() != nil {
+	if p.spool.room(0) != nil {
 		return false
 	}
 	r, err := p.request(ctx, p.o.initialize())

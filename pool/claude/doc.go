@@ -7,6 +7,8 @@
 // # Where to find it
 //
 //	Start  (start.go, command.go, variant.go)       arguments, environment, the process
+//	         Sources, watch (sources.go, watch.go, settings.go)  what it reads, and what has changed since
+//	         wroteInstead (unready.go)              why it is not ready
 //	Send   (send.go, adjust.go, input.go)           idle, mode and effort, the message, the wait
 //	         follow (lines.go, reader.go, scan.go)  the spool, line by line
 //	           turnNotes (turnnotes.go, tasks.go, said.go)  whose turn it is
@@ -49,8 +51,11 @@
 //
 // # One process' life
 //
-//	Start    > control_request initialize            written at once, kept by the pipe
-//	         < control_response success              ready
+//	Start    (reserve 2 MB in the spool)
+//	         > control_request initialize            written at once, kept by the pipe
+//	         < control_response success
+//	         > control_request get_settings          unless nothing is watched
+//	         < control_response success              ready, unless it has refused a settings file
 //	Send     (wait for idle, reserve 1 MB past the spool's end)
 //	         > user                                  one line, a fresh uuid
 //	         < system session_state_changed running
@@ -63,7 +68,8 @@
 //	         < control_cancel_request                OnWithdrawn, as at the end of turn or agent
 //	ctx ends > control_request interrupt             again every half second
 //	         < result aborted_...                    or an error after Grace
-//	Check    > control_request get_binary_version
+//	Check    > control_request get_binary_version    not while frozen
+//	idle     SIGSTOP after FreezeAfter, SIGCONT before the next line (freeze.go)
 //	Stop     > control_request end_session, then end of file, SIGTERM, SIGKILL,
 //	           each after Grace; then the rest of the process tree
 //
@@ -83,6 +89,25 @@
 // result are sums since the start of the process; Result has the differences. A
 // result does not say when a rate limit ends, which text came before an error, and
 // what runs in the background. turnNotes takes these from earlier lines.
+//
+// # What an agent reads
+//
+// [Sources] lists the files and directories that Claude Code reads, and [Kind] says
+// what a change means. Most are read once, at the start: [Process.Stale] compares them
+// before each turn, and the pool replaces the agent. Commands, agents and skills the
+// agent reads again when it is asked to, just before the next message:
+//
+//	> control_request reload_plugins
+//
+// It looks for changes of these by itself, too, but only a second or two later, and
+// not in directories that are newer than the process. Settings it reads again by itself
+// as well. It takes nothing from a file that does not parse, at its start or later; so
+// such a file stops both a start and the next turn of a running agent. Nor does it take
+// anything from a settings file that breaks its schema, and only it knows that: it is
+// asked at the start (get_settings, some milliseconds). The comparison is a
+// call of stat for each file and a reading of each directory, about a millisecond in
+// all; what is looked at is bounded (20 levels of directories, 100 imports, 1000
+// entries of a directory).
 //
 // # Variants
 //

@@ -174,3 +174,14 @@ func atoi(t *testing.T, s string) int {
 	}
 	return n
 }
+
+func TestHelperThatFailedIsNamed(t *testing.T) {
+	p := fakeRig(t).start()
+	send(t, p, "stderr:apiKeyHelper failed: exited 3: oops")
+	if res := send(t, p, "fail:login"); res.Err != "apiKeyHelper failed: exited 3: oops" || res.Reason != turn.HelperFailed {
+		t.Errorf("got %+v", res)
+	}
+	if res := send(t, p, "fail:500"); strings.Contains(res.Err, "apiKeyHelper") {
+		t.Errorf("another failure: got %+v", res)
+	}
+}

@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -111,10 +112,27 @@ func (a *turnNotes) complete(r *resultLine, base totals) *turn.Result {
 		out.Err = cmp.Or(e.why, r.reason())
 		a.keepSaid(out, r)
 	}
-	if out.Outcome == turn.RateLimited {
+	switch out.Outcome {
+	case turn.RateLimited:
 		out.Resets = a.Resets
+	case turn.NotLoggedIn: // it may not see a login that comes later
+		out.Retire = "not logged in"
 	}
 	return out
+}
+
+// helperFailed begins the line on stderr in which Claude Code tells why the apiKeyHelper of
+// a settings.json has failed. The result may not name it.
+const helperFailed = "apiKeyHelper failed: "
+
+// explainLogin adds why the user's apiKeyHelper has failed to the result of a turn without a
+// login; stderr is the last that the agent has written there.
+func explainLogin(r *turn.Result, stderr []byte) {
+	for line := range bytes.Lines(stderr) {
+		if bytes.HasPrefix(line, []byte(helperFailed)) {
+			r.Reason, r.Err = turn.HelperFailed, oneLine(string(line))
+		}
+	}
 }
 
 // keepSaid keeps the model's texts in a turn that did not end well: as Text, or as

@@ -121,16 +121,16 @@ func below(id string, agent int) []int {
 
 // A live agent ends the processes below it by itself.
 func TestEndDaemonsLeavesLiveAgentsAlone(t *testing.T) {
-	r := fakeRig(t)
-	r.o.Env = append(r.o.Env, procs.EnvState+"=/state", procs.EnvTeam+"=a")
+	r, state := fakeRig(t), t.TempDir() // of this run alone
+	r.o.Env = append(r.o.Env, procs.EnvState+"="+state, procs.EnvTeam+"=a")
 	p := r.start()
 	child := procs.Identify(atoi(t, send(t, p, "fork:plain:1m").Text))
-	family := procs.ProcessTree([]int{p.PID()}, "/state")
+	family := procs.ProcessTree([]int{p.PID()}, state)
 	if len(family) != 1 || family[0].PID != child.PID || family[0].AgentPID != p.PID() || family[0].Process != p.o.ID || family[0].Team != "a" ||
 		!strings.Contains(strings.Join(family[0].Command, " "), "fakeclaude-child") || family[0].Memory == 0 {
 		t.Errorf("got %+v", family)
 	}
-	ended := procs.EndDaemons("/state", func(*procs.Descendant) bool { return true }, func() []int { return []int{p.PID()} }, time.Second)
+	ended := procs.EndDaemons(state, func(*procs.Descendant) bool { return true }, func() []int { return []int{p.PID()} }, time.Second)
 	if len(ended) > 0 || !child.Alive() {
 		t.Errorf("ended %+v", ended)
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"iris/config/sys"
@@ -71,12 +70,10 @@ func (o *Options) query(ctx context.Context, path string, args ...string) ([]byt
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir, cmd.Env = o.Dir, o.environ()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	var stdout, stderr beginning
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := o.Reaper.Run(cmd)
+	err := o.Reaper.RunSession(cmd)
 	what := "program " + path + " " + strings.Join(args, " ")
 	switch {
 	case ctx.Err() != nil:

@@ -17,35 +17,50 @@ const pollEvery = 25 * time.Millisecond
 // watch a file, one goroutine (and one of fsnotify's), which Close waits for. It
 // reads nothing itself, so a slow reader does not delay the others.
 type Follower struct {
-	watcher *fsnotify.Watcher
+	watcher *fsnotify.Watcher // without one, both channels nil, if the system gave none
+	none    error             // why it gave none
+	closed  chan struct{}
 	wg      sync.WaitGroup
 
 	watching sync.Mutex // one change of the watches at a time; taken before mu
 
 	mu     sync.Mutex // protects the fields below
 	kicks  map[string][]*kick
-	polled map[string]bool // paths that could not be watched
-	more   chan struct{}   // polled has its first path
+	polled map[string]error // why a path is not watched
+	more   chan struct{}    // polled has its first path
 }
 
 // kick is called when a file may have grown.
 type kick struct{ call func() }
 
-// NewFollower starts a follower.
-func NewFollower() (*Follower, error) {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, err
+// NewFollower starts a follower. If the system gives it no watcher, it polls every file
+// that is added, until it is closed.
+func NewFollower() *Follower {
+	f := &Follower{closed: make(chan struct{}), kicks: map[string][]*kick{}, polled: map[string]error{}, more: make(chan struct{}, 1)}
+	if f.watcher, f.none = fsnotify.NewWatcher(); f.none != nil {
+		f.watcher = &fsnotify.Watcher{}
 	}
-	f := &Follower{watcher: w, kicks: map[string][]*kick{}, polled: map[string]bool{}, more: make(chan struct{}, 1)}
 	f.wg.Go(f.run)
-	return f, nil
+	return f
+}
+
+// Polls returns why files are polled: the system's error for one of them, nil if none is.
+func (f *Follower) Polls() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, err := range f.polled {
+		return err
+	}
+	return f.none
 }
 
 // Close stops the follower and waits for it. The processes must have ended.
 func (f *Follower) Close() {
-	f.watcher.Close()
+	close(f.closed)
 	f.wg.Wait()
+	if f.none == nil {
+		f.watcher.Close()
+	}
 }
 
 // add calls call, which must not block, whenever the file may have grown, until
@@ -59,9 +74,9 @@ func (f *Follower) add(path string, call func()) (remove func()) {
 	f.mu.Lock()
 	f.kicks[path] = append(f.kicks[path], k)
 	f.mu.Unlock()
-	if err := f.watcher.Add(path); err != nil {
+	if err := f.watch(path); err != nil {
 		f.mu.Lock()
-		f.polled[path] = true
+		f.polled[path] = err
 		f.mu.Unlock()
 		select {
 		case f.more <- struct{}{}:
@@ -70,6 +85,13 @@ func (f *Follower) add(path string, call func()) (remove func()) {
 	}
 	call()
 	return func() { f.remove(path, k) }
+}
+
+func (f *Follower) watch(path string) error {
+	if f.none != nil {
+		return f.none
+	}
+	return f.watcher.Add(path)
 }
 
 // remove removes one kick, and the watch with the last one.
@@ -83,27 +105,23 @@ func (f *Follower) remove(path string, k *kick) {
 		delete(f.polled, path)
 	}
 	f.mu.Unlock()
-	if len(rest) == 0 {
+	if len(rest) == 0 && f.none == nil {
 		f.watcher.Remove(path)
 	}
 }
 
-// run passes events on until the watcher is closed.
+// run passes events on until the follower is closed.
 func (f *Follower) run() {
 	tick := time.NewTicker(pollEvery)
 	tick.Stop()
 	defer tick.Stop()
 	for {
 		select {
-		case e, ok := <-f.watcher.Events:
-			if !ok {
-				return
-			}
+		case <-f.closed:
+			return
+		case e := <-f.watcher.Events:
 			f.kick(e.Name)
-		case err, ok := <-f.watcher.Errors:
-			if !ok {
-				return
-			}
+		case err := <-f.watcher.Errors:
 			if errors.Is(err, fsnotify.ErrEventOverflow) {
 				f.kickAll(false)
 			}
@@ -132,7 +150,7 @@ func (f *Follower) kickAll(polled bool) bool {
 	defer f.mu.Unlock()
 	any := false
 	for path, kicks := range f.kicks {
-		if polled && !f.polled[path] {
+		if polled && f.polled[path] == nil {
 			continue
 		}
 		for _, k := range kicks {

@@ -1,6 +1,8 @@
 package claude
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -12,10 +14,7 @@ import (
 
 func newFollower(t *testing.T) *Follower {
 	t.Helper()
-	f, err := NewFollower()
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := NewFollower()
 	t.Cleanup(f.Close)
 	return f
 }
@@ -55,9 +54,12 @@ func TestFollowerPolls(t *testing.T) {
 	if a.Load() != 1 {
 		t.Errorf("the watched one was kicked %d times", a.Load())
 	}
+	if err := f.Polls(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is polled because of %v", err)
+	}
 	remove()
-	if f.kickAll(true) {
-		t.Error("still polled")
+	if err := f.Polls(); f.kickAll(true) || err != nil {
+		t.Errorf("still polled: %v", err)
 	}
 }
 

@@ -16,13 +16,13 @@ func (p *Process) reserveLocked() {
 
 // freeLocked gives back the parts of the spool that are not needed any more. It keeps
 // a result that may not be on record, the first block of the running turn and the
-// last state line, by which a later daemon judges, and the unread parts of streams. A
+// last state line, by which a later daemon judges, and what streams may need. A
 // hole ends before the newline of its last line: then the next line begins on its
 // own. The caller must hold p.mu.
 func (p *Process) freeLocked() {
 	switch t := p.current.open(); {
 	case p.current.turn == nil && !p.current.resultPending:
-		if to := p.unreadLocked(min(p.marks.read, p.marks.stateAt)) / block * block; to-p.spool.free >= block {
+		if to := (p.unreadLocked(min(p.marks.read, p.marks.stateAt)) - 1) / block * block; to-p.spool.free >= block {
 			p.spool.freeTo(to)
 		}
 	case t != nil:
@@ -37,11 +37,13 @@ func (p *Process) freeLocked() {
 	}
 }
 
-// unreadLocked returns to, or the position of the slowest stream if that is lower,
-// but not more than maxLag back. The caller must hold p.mu.
+// unreadLocked returns to, or the end of the last line of the slowest stream if that is
+// lower, but not more than maxLag back. A reader that comes back to another stream has
+// had the lines that were passed on; it does not know of those that were left out. The
+// caller must hold p.mu.
 func (p *Process) unreadLocked(to int64) int64 {
 	for s := range p.marks.streams {
-		to = min(to, max(s.off.Load(), p.marks.read-maxLag))
+		to = min(to, max(s.last.Load(), p.marks.read-maxLag))
 	}
 	return to
 }

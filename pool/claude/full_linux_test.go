@@ -8,12 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"iris/pool"
 )
@@ -21,11 +22,12 @@ import (
 func init() { roles["fulldisk"] = playFullDisk }
 
 // playFullDisk starts an agent whose spool is on a disk without room for an
-// answer, and another one whose disk is full when its turn is to begin.
+// answer, and another one whose disk is full when its first turn is to begin, for which
+// it has room, and when a later one is.
 func playFullDisk() {
 	var a part
 	json.Unmarshal([]byte(os.Getenv("IRIS_TEST_PART")), &a)
-	f, _ := NewFollower()
+	f := NewFollower()
 	o := Options{
 		ID: a.ID, Command: a.Command, Dir: a.Dir, Env: a.Env, Spools: a.Spools, SessionID: a.SessionID,
 		StartTimeout: slow, Grace: time.Second, Follower: f,
@@ -37,15 +39,23 @@ func playFullDisk() {
 	_, err := Start(context.Background(), o)
 	fmt.Println(errors.Is(err, syscall.ENOSPC))
 	syscall.Unmount(a.Spools, 0)
-	syscall.Mount("tmpfs", a.Spools, "tmpfs", 0, "size=1500k")
+	syscall.Mount("tmpfs", a.Spools, "tmpfs", 0, "size=2500k")
 	p, err := Start(context.Background(), o)
 	if err != nil {
 		panic(err)
 	}
-	fill, _ := os.Create(filepath.Join(a.Spools, "fill"))
-	for err == nil {
-		_, err = fill.Write(make([]byte, 4096))
+	file, _ := os.Create(filepath.Join(a.Spools, "fill"))
+	fill := func() {
+		for err = nil; err == nil; {
+			_, err = file.Write(make([]byte, 4096))
+		}
 	}
+	fill()
+	_, err = p.Send(context.Background(), &Message{Text: "size:600000"})
+	fmt.Println(err)
+	p.WaitIdle(context.Background()) // its last line gives room back
+	p.ResultRecorded()
+	fill()
 	_, err = p.Send(context.Background(), &Message{Text: "echo:x"})
 	fmt.Println(errors.Is(err, pool.ErrNotDispatched), err)
 	p.Stop()
@@ -54,7 +64,7 @@ func playFullDisk() {
 func TestDiskFull(t *testing.T) {
 	r := fakeRig(t)
 	got := r.alone("fulldisk", "", "")
-	if want := "true\ntrue not dispatched: no room for the answer in " + r.o.Spools + ": no space left on device"; got != want {
+	if want := "true\n<nil>\ntrue not dispatched: no room for the answer in " + r.o.Spools + ": no space left on device"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -66,19 +76,21 @@ func (r *rig) alone(role, text, word string) string {
 	if err := os.MkdirAll(r.o.Spools, 0o700); err != nil {
 		r.t.Fatal(err)
 	}
-	env := append(slices.Clone(r.o.Env), "CLAUDE_CODE_TMPDIR="+r.t.TempDir()) // root's own may be there, and is nobody's here
 	told, _ := json.Marshal(part{
-		ID: r.o.ID, Command: r.o.Command, Dir: r.o.Dir, Spools: r.o.Spools, SessionID: r.o.SessionID, Env: env, Texts: []string{text}, Word: word,
+		ID: r.o.ID, Command: r.o.Command, Dir: r.o.Dir, Spools: r.o.Spools, SessionID: r.o.SessionID, Env: r.o.Env, Texts: []string{text}, Word: word,
 	})
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleVar+"="+role, "IRIS_TEST_PART="+string(told))
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		// The same user: as root, Claude Code would make root's directory for temporary files.
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN}, // to mount
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil && len(out) == 0 || strings.HasPrefix(string(out), "SKIP") {
-		r.t.Skipf("SKIPPED: no file system of our own: %v, %s", err, out)
+		r.t.Skipf("SKIPPED: needs a file system of its own: %v, %s", err, out)
 	}
 	return strings.TrimSpace(string(out))
 }
@@ -89,7 +101,7 @@ func init() { roles["cutspool"] = playCutSpool }
 func playCutSpool() {
 	var a part
 	json.Unmarshal([]byte(os.Getenv("IRIS_TEST_PART")), &a)
-	f, _ := NewFollower()
+	f := NewFollower()
 	o := Options{
 		ID: a.ID, Command: a.Command, Dir: a.Dir, Env: a.Env, Spools: a.Spools, SessionID: a.SessionID,
 		StartTimeout: slow, Transcript: true, Grace: time.Second, Follower: f,

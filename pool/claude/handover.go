@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"iris/pool"
@@ -46,6 +47,8 @@ type Handed struct {
 	Ask           bool
 	Asks          []Request // requests that wait for an answer
 	Denied        []denial  // calls of subagents that iris has denied in the running turn
+	FreezeAfter   time.Duration
+	Kept          int64 // size of the transcript when the last turn began
 }
 
 // handedResult is a turn.Result with the field names of the handoff format.
@@ -106,6 +109,7 @@ func (p *Process) Unpause() {
 // handed reads the state. The caller has paused the process.
 func (p *Process) handed() (Handed, error) {
 	fd, err := descriptor(p.input.pipe)
+	kept := p.kept.marked()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch t := p.current.turn; {
@@ -122,7 +126,7 @@ func (p *Process) handed() (Handed, error) {
 		StateAt: p.marks.stateAt, Read: p.reading.lines.off, Free: p.spool.free, EndAt: p.marks.endAt,
 		ResultPending: p.current.resultPending, Requests: p.calls.made(),
 		Below: p.reading.below.State(), Notes: p.reading.notes.Notes, Works: p.reading.working,
-		Tuning: p.tuning, Ask: p.o.Ask, Asks: slices.Clone(p.asks.waiting), Denied: slices.Clone(p.asks.denied),
+		Tuning: p.tuning, Ask: p.o.Ask, Asks: slices.Clone(p.asks.waiting), Denied: slices.Clone(p.asks.denied), FreezeAfter: p.freezer.after, Kept: kept,
 	}
 	if t := p.current.turn; t != nil {
 		h.InTurn, h.TurnUUID, h.TurnFreed, h.NoWait, h.Cut = true, t.uuid, t.freed, t.noWait, t.isCut
@@ -171,11 +175,13 @@ func adopt(o *Options, h Handed) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := newProcess(o, s)
+	o.FreezeAfter = h.FreezeAfter // none by an iris with which the system would not continue it
+	p := newProcess(o, s, "")
 	if p.proc, err = os.FindProcess(h.PID); err != nil {
 		s.out.Close()
 		return nil, err
 	}
+	p.proc.Signal(syscall.SIGCONT) // if it was frozen
 	p.ident = procs.ID{PID: h.PID, Start: h.Start}
 	p.reading.below = procs.RestoreTree(h.Below, h.Session)
 	p.started, p.watched, p.calls.number, p.tuning = h.Started, h.Watched, h.Requests, h.Tuning
@@ -190,6 +196,7 @@ func adopt(o *Options, h Handed) (*Process, error) {
 		p.current.resume(&h)
 	}
 	p.o.Ask, p.o.Env, p.o.Args, p.o.Prefix, p.o.Watch = h.Ask, nil, nil, nil, nil
+	p.kept.session, p.kept.size = h.Session, h.Kept
 	return p, nil
 }
 
@@ -241,5 +248,5 @@ func (p *Process) Rejoin(ctx context.Context) (*turn.Result, error) {
 	}
 	defer p.endSend()
 	defer p.takeBack(ctx)
-	return p.await(ctx, u)
+	return p.outcome(ctx, u)
 }

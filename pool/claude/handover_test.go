@@ -45,8 +45,8 @@ func (r *rig) adopted(p *Process) *Process {
 	}
 	o := Options{
 		ID: r.o.ID, Team: r.o.Team, Dir: h.Dir, Spools: r.o.Spools, SessionID: h.Session, Grace: r.o.Grace,
-		Follower: r.o.Follower, Stamp: r.o.Stamp, OnSession: r.onSession, Log: r.o.Log,
-		OnAsk: r.o.OnAsk, OnWithdrawn: r.o.OnWithdrawn,
+		Follower: r.o.Follower, Stamp: r.o.Stamp, Log: r.o.Log,
+		Callbacks: Callbacks{OnSession: r.onSession, OnAsk: r.o.OnAsk, OnWithdrawn: r.o.OnWithdrawn},
 	}
 	q, err := Adopt(o, h, os.NewFile(uintptr(fd), "stdin"), func(*Process) {})
 	if err != nil {
@@ -76,7 +76,7 @@ func TestAdoptedAgentGoesOn(t *testing.T) {
 	if err := os.WriteFile(file, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.o.Watch, r.o.Stamp = []string{file, file + ".missing"}, Stamp{"s", func() string { return "s" }}
+	r.o.Watch, r.o.Stamp = []Source{{Path: file}, {Path: file + ".missing"}}, sameAs(new("s"))
 	p := r.start()
 	first := send(t, p, "echo:one")
 	if err := p.WaitIdle(t.Context()); err != nil { // all that it writes of that has been read then
@@ -220,13 +220,22 @@ func TestProcessThatIsGoneIsNotAdopted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	earlier := h
+	earlier.Start-- // its number is that of another process now
+	refused(t, r.o, earlier)
 	p.Unpause()
 	p.Stop()
+	refused(t, r.o, h)
+}
+
+// refused checks that a process is not adopted, and that its stdin is closed.
+func refused(t *testing.T, o Options, h Handed) {
+	t.Helper()
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Adopt(r.o, h, null, func(*Process) {}); err == nil {
+	if _, err := Adopt(o, h, null, func(*Process) {}); err == nil {
 		t.Error("adopted")
 	}
 	if null.Close() == nil {

@@ -39,6 +39,7 @@ func (p *Process) writeLocked(line []byte) (n int, err error) {
 	if p.input.torn {
 		return 0, errTorn
 	}
+	p.thawLocked()
 	for n < len(line) {
 		if p.stopping.Load() && n > 0 {
 			err = errGone
@@ -82,6 +83,7 @@ func (p *Process) hangUp() bool {
 	if p.input.torn {
 		return false
 	}
+	p.thawLocked()
 	p.input.pipe.Close()
 	return true
 }

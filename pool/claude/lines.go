@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -15,7 +16,12 @@ func (p *Process) follow() {
 		case <-p.grown:
 			p.reading.token <- struct{}{}
 			p.drain()
+			p.thawIfBusy()
 			p.remember()
+			<-p.reading.token
+		case <-p.freezer.due():
+			p.reading.token <- struct{}{}
+			p.freeze()
 			<-p.reading.token
 		case <-p.exited:
 			p.reading.token <- struct{}{}
@@ -49,6 +55,7 @@ func (p *Process) drain() {
 		}
 		answers := p.reading.said == said && p.reading.lines.off == p.reading.lines.seen // only answers to iris: no progress
 		p.advance(p.reading.lines.seen > before && !answers)
+		p.boundOutput()
 	}
 }
 
@@ -94,6 +101,7 @@ func (p *Process) finish() {
 	if lost := p.reading.notes.background(true); len(lost) > 0 && p.o.OnLost != nil {
 		p.o.OnLost(lost)
 	}
+	p.lastOfTranscript()
 	p.mu.Lock()
 	p.status.gone = true
 	keep := p.current.resultPending
@@ -102,6 +110,9 @@ func (p *Process) finish() {
 	p.input.mu.Lock()
 	p.input.pipe.Close()
 	p.input.mu.Unlock()
+	if p.calls.begins() {
+		p.firstOutput = p.spool.early()
+	}
 	p.spool.out.Close()
 	p.lastStderr = lastWords(p.spool.stderr(4096))
 	forgetProcess(p.spool.config(), p.ident)
@@ -119,6 +130,9 @@ func (p *Process) handle(line []byte) {
 	typ, subtype, ok := route(line)
 	if !ok {
 		p.log.Debug("line is no message", "bytes", len(line))
+		if p.calls.begins() && bytes.Contains(line, []byte(`"control_response"`)) {
+			p.calls.spoil()
+		}
 		return
 	}
 	if typ != "control_response" {
@@ -128,6 +142,10 @@ func (p *Process) handle(line []byte) {
 	p.reading.notes.denied(p.takeDenied())
 	f := p.reading.notes.note(typ, subtype, line, p.reading.lines.at, p.stopping.Load())
 	switch typ {
+	case "system":
+		if subtype == "session_writes_lost" {
+			p.noteLost(line)
+		}
 	case "control_response":
 		p.calls.answer(line)
 	case "control_request":

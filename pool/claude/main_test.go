@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"iris/config/sys/systest"
 	"iris/pool/claude/claudetest"
 	"iris/pool/procs"
 	"iris/pool/turn"
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) {
 		play()
 		return
 	}
+	systest.Begin()
 	goleak.VerifyTestMain(m)
 }
 
@@ -53,17 +55,14 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	f, err := NewFollower()
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := NewFollower()
 	t.Cleanup(f.Close)
 	r := &rig{t: t}
 	r.o = Options{
 		ID: "p" + NewSessionID()[:8], Team: "api", Dir: realDir(t), Spools: filepath.Join(t.TempDir(), "spool"),
 		SessionID: NewSessionID(), Transcript: true,
 		StartTimeout: slow, Grace: slow, Follower: f,
-		OnSession: r.onSession, Log: slog.New(slog.NewTextHandler(logTo{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Callbacks: Callbacks{OnSession: r.onSession}, Log: slog.New(slog.NewTextHandler(logTo{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,7 +19,7 @@ type Orphan struct {
 	Session string
 	Process string // the pool's id of the agent
 	Path    string // its spool
-	PID     int    // 0 if the record is lost: then it cannot be signalled
+	PID     int    // 0 if not known: then it cannot be signalled
 
 	id     procs.ID
 	config string // directory of Claude Code
@@ -45,11 +46,22 @@ func orphanAt(path string) Orphan {
 	l.Session, l.Process = splitName(path)
 	if r, err := readRecord(path); err == nil && r.Boot == procs.BootID() {
 		l.id, l.config = procs.ID{PID: r.PID, Start: r.Start}, r.Config
-		if l.id.Alive() {
-			l.PID = r.PID
-		}
+	}
+	if l.id.PID == 0 || !l.id.Alive() { // the daemon was killed before it had recorded it, or the record is lost
+		l.id = procs.WritingTo(path)
+	}
+	if l.id.PID != 0 && l.id.Alive() {
+		l.PID = l.id.PID
 	}
 	return l
+}
+
+// Continue continues an agent that is stopped: its program may have kept the system from it
+// when its daemon died.
+func (l *Orphan) Continue() {
+	if l.PID != 0 {
+		l.id.Signal(syscall.SIGCONT)
+	}
 }
 
 // Alive reports whether the agent still lives.
@@ -63,6 +75,21 @@ func (l *Orphan) Written() int64 {
 		return 0
 	}
 	return info.Size()
+}
+
+// Bound gives the middle of a long stderr back to the disk, and reports whether the output
+// takes more of the disk than an agent may have: nobody gives that back now.
+func (l *Orphan) Bound() (exceeded bool) {
+	trimErr(strings.TrimSuffix(l.Path, ".out") + ".err")
+	info, err := os.Stat(l.Path)
+	if err != nil {
+		return false
+	}
+	begun := int64(0)
+	if rec, err := readRecord(l.Path); err == nil && rec.Given != nil {
+		begun = max(0, *rec.Given)
+	}
+	return held(info, begun) > MaxSpool
 }
 
 // Progress is when the agent last wrote anything, by the clock.
@@ -92,13 +119,13 @@ func (l *Orphan) Wait(ctx context.Context) error {
 }
 
 // Stop ends the agent and everything below it: SIGTERM, and after grace SIGKILL.
-// Without a record it can only return an error.
+// If its PID is not known it can only return an error.
 func (l *Orphan) Stop(grace time.Duration) error {
 	if !l.Alive() {
 		return nil
 	}
 	if l.PID == 0 {
-		return errors.New("process id not known: no record beside " + l.Path)
+		return errors.New("process id not known: no record beside " + l.Path + ", and no process that writes to it is visible")
 	}
 	tree := procs.NewTree(l.PID, procs.Latest(), l.Session)
 	tree.Collect(l.id)

@@ -1,12 +1,15 @@
 package claude
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"iris/pool"
 	"iris/pool/turn"
@@ -63,6 +66,38 @@ func TestFloodIsGivenBackInMidTurn(t *testing.T) {
 	_, err := p.Send(context.Background(), &Message{Text: "flood:100"})
 	if use := diskUse(path); err != nil || use > 16<<20 {
 		t.Errorf("%d MB on disk, %v", use>>20, err)
+	}
+}
+
+// Output that is not read as fast as it comes takes no more than its part of the disk.
+func TestOutputWithoutEndEndsItsAgent(t *testing.T) {
+	defer func(n int64) { MaxSpool = n }(MaxSpool)
+	MaxSpool = 8 << 20
+	p := fakeRig(t).start()
+	res := send(t, p, "flood:1:endless")
+	if res.Outcome != turn.Incomplete || !strings.Contains(res.Err, "more than 8 MB of its output") {
+		t.Errorf("got %s %q", res.Outcome, res.Err)
+	}
+	stop(t, p)
+}
+
+// The ends of a long stderr are kept, also while the turn goes on.
+func TestFloodOfStderrIsGivenBackInMidTurn(t *testing.T) {
+	p := fakeRig(t).start()
+	p.timing.lookEvery = 5 * time.Millisecond
+	path := strings.TrimSuffix(spoolOf(p), ".out") + ".err"
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { p.Send(ctx, &Message{Text: "flood:32:stay"}) })
+	eventually(t, "it is given back", func() bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Size() >= 32<<20 && allocated(info) <= errLimit
+	})
+	b, err := os.ReadFile(path)
+	cancel()
+	wg.Wait()
+	if err != nil || !bytes.HasPrefix(b, []byte("0123456789")) || !bytes.HasSuffix(b, []byte("abcdef\n")) || !bytes.Contains(b, []byte(" bytes left out]\n\x00")) {
+		t.Errorf("%d bytes, %v: %.50q ... %q", len(b), err, b, b[max(0, len(b)-50):])
 	}
 }
 

@@ -26,17 +26,21 @@ type Process struct {
 	timing  timing
 
 	// The end.
-	wg         sync.WaitGroup // wait, follow and untilFirst
-	exited     chan struct{}  // closed when the process is gone
-	done       chan struct{}  // closed when its output is read to the end, too
-	exit       string         // how it ended; set before exited closes
-	lastStderr string         // its last line on stderr; set before done closes
-	stopping   atomic.Bool
-	stopOnce   sync.Once
+	wg          sync.WaitGroup // wait, follow and untilFirst
+	exited      chan struct{}  // closed when the process is gone
+	done        chan struct{}  // closed when its output is read to the end, too
+	exit        string         // how it ended; set before exited closes
+	lastStderr  string         // its last line on stderr; set before done closes
+	firstOutput []byte         // the beginning of its output, if it was never ready; set before done closes
+	stopping    atomic.Bool
+	flooded     atomic.Bool // boundOutput has killed it
+	stopOnce    sync.Once
 
 	input   input
+	freezer freezer
 	calls   calls
 	reading reading
+	kept    kept
 	grown   chan struct{} // full when the spool may have grown
 
 	mu      sync.Mutex // protects the fields below; never held while calling out
@@ -53,6 +57,7 @@ type timing struct {
 	ownTurn    time.Duration
 	stuckAfter time.Duration
 	lookEvery  time.Duration
+	kept       time.Duration
 	grace      [rungKill]time.Duration // of each rung of the stop ladder except the last
 }
 

@@ -156,6 +156,28 @@ func TestRealNotLoggedIn(t *testing.T) {
 	}
 }
 
+// Claude Code says on stderr why the command that was to print the key has failed.
+func TestRealHelperThatFailsIsNamed(t *testing.T) {
+	for helper, want := range map[string]string{
+		"echo oops >&2; exit 3": "apiKeyHelper failed: exited 3: oops",
+		"true":                  "apiKeyHelper failed: did not return a value",
+	} {
+		r := realRig(t)
+		r.o.Env = deleteVar(r.o.Env, "ANTHROPIC_API_KEY")
+		settings := filepath.Join(ConfigDir(r.o.Env), "settings.json")
+		if err := os.MkdirAll(filepath.Dir(settings), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(settings, fmt.Appendf(nil, `{"apiKeyHelper":%q}`, helper), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		res := send(t, r.start(), "status:401")
+		if res.Outcome != turn.NotLoggedIn || res.Err != want || res.Reason != turn.HelperFailed || res.Retire == "" {
+			t.Errorf("%s: got %+v", helper, res)
+		}
+	}
+}
+
 func TestRealDeniedTool(t *testing.T) {
 	for _, args := range [][]string{nil, {"--permission-prompt-tool=stdio"}} {
 		r := realRig(t)
@@ -167,6 +189,27 @@ func TestRealDeniedTool(t *testing.T) {
 		if res.Text == "" || !strings.Contains(string(res.Denials[0].Input), "iris-test-denied") {
 			t.Errorf("%v: answer %q, input %s", args, res.Text, res.Denials[0].Input)
 		}
+	}
+}
+
+// The limit is that of each message, not of the process.
+func TestRealLimitOfTurnsIsPerMessage(t *testing.T) {
+	r := realRig(t)
+	r.o.Args = []string{"--max-turns=2"}
+	p := r.start()
+	const call = `tool:Bash:{"command":"echo hi","description":"d"}`
+	for i := range 4 { // two calls of the model each
+		if res := send(t, p, call); res.Outcome != turn.Success || res.Turns != 2 {
+			t.Errorf("message %d: got %+v", i, res)
+		}
+	}
+	r.o.ID, r.o.SessionID, r.o.Args = "p2", NewSessionID(), []string{"--max-turns=1"}
+	p = r.start()
+	for range 2 {
+		if res := send(t, p, call); res.Outcome != turn.Limit {
+			t.Errorf("got %+v", res)
+		}
+		ask(t, p, "echo:x", "x") // one call
 	}
 }
 

@@ -3,12 +3,17 @@ package claude
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"iris/pool/turn"
 )
 
 // withoutDescriptors calls f while no file can be opened.
@@ -70,4 +75,47 @@ func TestAgentIsNotTakenForDeadForWantOfDescriptors(t *testing.T) {
 	if left, err := Orphans(filepath.Join(dir, "missing")); len(left) > 0 || err != nil {
 		t.Errorf("without a directory: %v, %v", left, err)
 	}
+}
+
+// While the daemon has no descriptor for the record of a turn, its message waits: the
+// agent is well, and another one would not help.
+func TestMessageWaitsForADescriptorForItsRecord(t *testing.T) {
+	r := fakeRig(t)
+	log := make(lines, 100)
+	r.o.Log = slog.New(slog.NewTextHandler(log, nil))
+	p := r.start()
+	ask(t, p, "echo:one", "one")
+	var res *turn.Result
+	var err error
+	var wg sync.WaitGroup
+	withoutDescriptors(t, func() {
+		over := make(chan struct{})
+		wg.Go(func() {
+			defer close(over)
+			res, err = p.Send(t.Context(), &Message{Text: "echo:two"})
+		})
+		for waits := false; !waits; {
+			select {
+			case line := <-log:
+				waits = strings.Contains(line, "message waits")
+			case <-over:
+				waits = true
+			}
+		}
+	})
+	wg.Wait()
+	if err != nil || res.Text != "two" {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+// lines takes what is logged.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	select {
+	case l <- string(b):
+	default:
+	}
+	return len(b), nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"iris/config/sys"
 	"iris/pool"
 	"iris/pool/turn"
 )
@@ -13,6 +14,8 @@ import (
 const (
 	ownTurn  = 10 * time.Minute       // without progress, for a turn that the agent began by itself
 	askAgain = 500 * time.Millisecond // between two interrupts of one turn
+
+	retryScarce = 100 * time.Millisecond // between two tries of what needs a descriptor
 )
 
 // Message is the message that Send takes to the agent.
@@ -45,6 +48,12 @@ func (p *Process) Send(ctx context.Context, m *Message) (*turn.Result, error) {
 	defer p.endSend()
 	defer p.takeBack(ctx)
 	n, err := p.writeMessage(u, line)
+	if n == 0 && Scarce(err) { // of the daemon, not of this agent: another one would help as little
+		p.log.Warn("message waits", "err", err)
+	}
+	for n == 0 && Scarce(err) && sys.Sleep(ctx, retryScarce) {
+		n, err = p.writeMessage(u, line)
+	}
 	switch {
 	case err != nil && n == 0:
 		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, p.withExit(err))
@@ -54,7 +63,14 @@ func (p *Process) Send(ctx context.Context, m *Message) (*turn.Result, error) {
 	p.mu.Lock()
 	u.written = true
 	p.mu.Unlock()
-	return p.await(ctx, u)
+	return p.outcome(ctx, u)
+}
+
+// outcome waits for the end of the turn, and looks whether the conversation is kept.
+func (p *Process) outcome(ctx context.Context, u *activeTurn) (*turn.Result, error) {
+	r, err := p.await(ctx, u)
+	p.checkTranscript(ctx, r)
+	return r, err
 }
 
 // name returns the uuid of the next message.
@@ -67,8 +83,9 @@ func (p *Process) name() string {
 	return p.current.uuid
 }
 
-// prepare makes the turn possible: it reserves room for the answer, sets what the
-// message asks for, and last waits until the agent is idle.
+// prepare makes the turn possible: it reserves room for the answer, has changed
+// commands, agents and skills read, sets what the message asks for, and last waits
+// until the agent is idle.
 func (p *Process) prepare(ctx context.Context, v turn.Variant) error {
 	if p.isDone() {
 		return p.withExit(errGone)
@@ -80,16 +97,20 @@ func (p *Process) prepare(ctx context.Context, v turn.Variant) error {
 		p.forgetTurn()
 	}
 	p.spool.trimErr()
-	if err := p.spool.room(); err != nil {
+	if err := p.spool.room(0); err != nil {
 		return err
 	}
 	if err := p.idle(ctx); err != nil {
+		return err
+	}
+	if err := p.reload(ctx); err != nil {
 		return err
 	}
 	if err := p.adjust(ctx, v); err != nil {
 		return err
 	}
 	p.watchFirst()
+	p.markTranscript()
 	return p.idle(ctx)
 }
 
@@ -206,6 +227,7 @@ func (p *Process) await(ctx context.Context, u *activeTurn) (*turn.Result, error
 			return p.interrupt(ctx, u)
 		case <-look.C:
 			p.lookForCut(u)
+			p.spool.trimErr()
 		case <-cut:
 			if r := p.resultLost(ctx, u); r != nil {
 				return r, nil
@@ -233,6 +255,9 @@ func (p *Process) died(u *activeTurn) (*turn.Result, error) {
 	case <-u.done:
 		return p.over(u)
 	default:
+		if p.flooded.Load() {
+			return p.floodedEnd(), nil
+		}
 		return nil, fmt.Errorf("%w: %w", pool.ErrUnknown, p.withExit(errors.New("the agent exited in mid-turn")))
 	}
 }

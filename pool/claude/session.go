@@ -1,10 +1,12 @@
 package claude
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,7 +30,12 @@ func NewSessionID() string {
 // transcript reaches the disk up to 110 ms after the result, but always before a
 // clean exit.
 func Transcript(env []string, sessionID string) (path string, err error) {
-	projects := filepath.Join(configDir(env), "projects")
+	return transcriptIn(ConfigDir(env), sessionID)
+}
+
+// transcriptIn is Transcript with the directory of Claude Code.
+func transcriptIn(config, sessionID string) (path string, err error) {
+	projects := filepath.Join(config, "projects")
 	dirs, err := os.ReadDir(projects)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -42,11 +49,43 @@ func Transcript(env []string, sessionID string) (path string, err error) {
 	return "", err
 }
 
+// maxTail is how many bytes of a transcript's end are read for the directory.
+const maxTail = 256 << 10
+
+// WorkedIn returns the directory of the last turn of a conversation, without symbolic
+// links; empty if its transcript does not tell.
+func WorkedIn(env []string, sessionID string) (dir string) {
+	path, err := Transcript(env, sessionID)
+	if err != nil || path == "" {
+		return ""
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	tail, _ := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-maxTail), maxTail))
+	for line := range bytes.Lines(tail) {
+		var m struct {
+			Dir string `json:"cwd"`
+		}
+		if json.Unmarshal(line, &m) == nil && m.Dir != "" {
+			dir = m.Dir
+		}
+	}
+	return dir
+}
+
 // ResumeError says that a conversation cannot be resumed, although it may still be
 // there.
 type ResumeError struct {
 	SessionID string
 	Why       string
+	Missing   bool // Claude Code knows no conversation of that id here
 }
 
 func (e *ResumeError) Error() string {
@@ -58,7 +97,7 @@ func (e *ResumeError) Error() string {
 // other's changes. Each process has a file with its id and start time in sessions/; a
 // killed process leaves the file behind.
 func sessionOwner(env []string, sessionID string) int {
-	files, _ := filepath.Glob(filepath.Join(globQuote(configDir(env)), "sessions", "*.json"))
+	files, _ := filepath.Glob(filepath.Join(globQuote(ConfigDir(env)), "sessions", "*.json"))
 	for _, file := range files {
 		if s, p, err := readSessionFile(file); err == nil && s.Session == sessionID && p.Alive() {
 			return s.PID
@@ -111,8 +150,9 @@ func forgetProcess(config string, gone procs.ID) {
 	}
 }
 
-// configDir is the directory of Claude Code's own files.
-func configDir(env []string) string {
+// ConfigDir returns the directory of Claude Code's own files for an agent with that
+// environment.
+func ConfigDir(env []string) string {
 	if dir := lookup(env, "CLAUDE_CONFIG_DIR"); dir != "" {
 		return dir
 	}

@@ -71,7 +71,7 @@ func TestRealTracesOfAnAgentKilledWithItsDaemon(t *testing.T) {
 func tracesOf(t *testing.T, r *rig, p *Process) []string {
 	t.Helper()
 	pid := strconv.Itoa(p.PID())
-	files, err := filepath.Glob(filepath.Join(configDir(r.o.Env), "sessions", pid+".*"))
+	files, err := filepath.Glob(filepath.Join(ConfigDir(r.o.Env), "sessions", pid+".*"))
 	if err != nil {
 		t.Fatal(err)
 	}

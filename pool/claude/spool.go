@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -18,10 +17,9 @@ import (
 )
 
 const (
-	reserve  = 1 << 20  // room for an answer, kept past the spool's end during a turn
-	errLimit = 1 << 20  // of a stderr file, beyond which only its tail is kept
-	errTail  = 64 << 10 // the tail
-	block    = 4096
+	reserve = 1 << 20 // room for an answer, kept past the spool's end during a turn
+	intro   = 1 << 20 // room for what an agent writes until its first turn
+	block   = 4096
 )
 
 // spool is the daemon's side of the files of one process: <session>.<process> with
@@ -176,13 +174,14 @@ func (s *spool) rename(session string) error {
 }
 
 // room reserves space for the answer past the spool's end, so that the answer
-// survives if the disk fills up during the turn.
-func (s *spool) room() error {
+// survives if the disk fills up during the turn. beside is how many bytes may come
+// before it.
+func (s *spool) room(beside int64) error {
 	info, err := s.out.Stat()
 	if err != nil {
 		return err
 	}
-	if err := allocate(s.out, info.Size(), reserve); err != nil {
+	if err := allocate(s.out, info.Size(), beside+reserve); err != nil {
 		return fmt.Errorf("no room for the answer in %s: %w", s.dir, err)
 	}
 	return nil
@@ -211,20 +210,6 @@ func (s *spool) stderr(n int64) []byte {
 	return buf[:got]
 }
 
-// trimErr keeps a very long stderr from filling the disk.
-func (s *spool) trimErr() {
-	info, err := os.Stat(s.path(".err"))
-	if err != nil || allocated(info) <= errLimit {
-		return
-	}
-	f, err := os.OpenFile(s.path(".err"), os.O_WRONLY, 0)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	punch(f, 0, (info.Size()-errTail)/block*block)
-}
-
 // haveRoom checks whether n bytes are free, for file systems that cannot reserve.
 func haveRoom(f *os.File, n int64) error {
 	var s unix.Statfs_t
@@ -250,14 +235,6 @@ func control(file *os.File, f func(fd int) error) error {
 		return err
 	}
 	return result
-}
-
-// allocated is the size of the file on the disk.
-func allocated(info os.FileInfo) int64 {
-	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		return s.Blocks * 512
-	}
-	return info.Size()
 }
 
 // remove deletes the files.

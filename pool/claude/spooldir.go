@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"iris/config/sys"
 	"iris/pool/procs"
@@ -29,13 +32,43 @@ func lockDir(dir string) (unlock func(), err error) {
 // liveOwner returns the process id of a live process with that session; empty if
 // there is none.
 func liveOwner(dir, session string) (process string, err error) {
-	paths, err := listSpools(dir)
-	for _, path := range paths {
-		if s, process := splitName(path); s == session && lockHeld(path) {
+	names, err := namesWith(dir, session)
+	for _, name := range names {
+		if s, process := splitName(name); s == session && isSpool(name) && lockHeld(filepath.Join(dir, name)) {
 			return process, nil
 		}
 	}
 	return "", err
+}
+
+// namesWith returns the names of few files in a directory: those that contain part are
+// among them. There are none if the directory is missing. Each start of an agent reads
+// the directory, so that strings are made only where part is seen.
+func namesWith(dir, part string) (names []string, err error) {
+	d, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	buf := make([]byte, 32<<10)
+	err = control(d, func(fd int) error {
+		for {
+			n, err := unix.ReadDirent(fd, buf)
+			switch {
+			case err == unix.EINTR:
+				continue
+			case n <= 0:
+				return err
+			}
+			if bytes.Contains(buf[:n], []byte(part)) {
+				_, _, names = unix.ParseDirent(buf[:n], -1, names)
+			}
+		}
+	})
+	return names, err
 }
 
 // listSpools returns the paths of the spools in a directory; none if the directory is
@@ -46,12 +79,14 @@ func listSpools(dir string) (paths []string, err error) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		if filepath.Ext(e.Name()) == ".out" {
+		if isSpool(e.Name()) {
 			paths = append(paths, filepath.Join(dir, e.Name()))
 		}
 	}
 	return paths, err
 }
+
+func isSpool(name string) bool { return filepath.Ext(name) == ".out" }
 
 // lockHeld reports whether a process holds the spool's lock, which means that the
 // agent lives. If that cannot be checked, the agent counts as alive.
@@ -68,6 +103,12 @@ func lockHeld(path string) bool {
 // about the file, and another try helps.
 func Scarce(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
+// LacksRoom reports whether an error is Scarce or a lack of space on a disk: it says nothing
+// about the agent or its message.
+func LacksRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) || Scarce(err)
 }
 
 // splitName returns the session and process id in a spool's path.

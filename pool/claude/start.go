@@ -37,34 +37,15 @@ type Options struct {
 	StartTimeout time.Duration // until ready; 0 for no limit
 	Grace        time.Duration // of each rung of the stop ladder, and of an interrupt
 
-	Watch     []string            // files whose change makes the process stale
-	Stamp     Stamp               // of the team's configuration; a change makes it stale too
-	OnSession func(id string)     // called when the conversation gets a new id (/clear); must not block for long
-	OnLost    func(work []string) // called when background work has ended with the process; must not block for long
+	FreezeAfter time.Duration // of idleness; 0 for never
 
-	// OnOwnTurn is called at the end of each turn that nobody has sent. It must not
-	// block for long.
-	OnOwnTurn func(*Process, OwnTurn)
+	Watch []Source // what the process reads
+	Ran   bool     // the program has run before: while it is missing, an update is under way
+	Stamp Stamp    // of the rest; a change makes it stale too
 
-	// OnWaits is called with what delays the first turn of the agent, if it takes
-	// long. It must not block for long.
-	OnWaits func(on string)
-
-	// OnWorking is called when the agent begins work of its own between two sent
-	// turns, with a word for it (a turn, subagents), and with an empty word when that
-	// is over. It must not block for long.
-	OnWorking func(p *Process, on string)
-
-	// Ask makes the agent ask before it uses a tool that needs permission; without
-	// Ask such a tool is denied. OnAsk is called with each request, which then waits
-	// for Answer, and OnWithdrawn when it no longer waits. Neither may block for
-	// long.
-	Ask         bool
-	OnAsk       func(*Process, Request)
-	OnWithdrawn func(p *Process, request string)
-
-	// RefuseInbound makes the agent refuse messages from other sessions.
-	RefuseInbound bool
+	Ask           bool // the agent asks before it uses a tool that needs permission; else such a tool is denied
+	RefuseInbound bool // the agent refuses messages from other sessions
+	Callbacks
 
 	Follower *Follower     // required
 	Reaper   *procs.Reaper // may be nil
@@ -73,10 +54,33 @@ type Options struct {
 	resume bool // the conversation exists
 }
 
-// Start starts an agent and returns when it is ready for its first turn. If that
+// Callbacks are functions that an agent calls. None may block for long. With Ask, OnAsk
+// and OnWithdrawn are required; every other one may be nil.
+type Callbacks struct {
+	OnSession   func(id string)                  // the conversation gets a new id (/clear)
+	OnLost      func(work []string)              // background work has ended with the process
+	OnOwnTurn   func(*Process, OwnTurn)          // a turn that nobody has sent has ended
+	OnWaits     func(on string)                  // something delays the first turn of the agent
+	OnWorking   func(p *Process, on string)      // the agent works by itself between two sent turns, on a turn or subagents; empty: no more
+	OnAsk       func(*Process, Request)          // the agent asks for a tool; the request waits for Answer
+	OnWithdrawn func(p *Process, request string) // a request waits no longer
+
+	// OnUnkept is called with a text when an answer of the conversation is not in its
+	// transcript: before Send returns that answer, or at the end of the process. If it
+	// is nil, nobody looks.
+	OnUnkept func(text string)
+}
+
+const (
+	updateWait = 10 * time.Second       // for a program that is being replaced
+	updateLook = 200 * time.Millisecond // between two tries to start it
+)
+
+// Start starts an agent and returns when it is ready for its first turn. It waits for
+// settings that are being saved and for a program that is being replaced. If the start
 // fails, the error is a *pool.StartError and nothing of the agent is left.
 func Start(ctx context.Context, o Options) (*Process, error) {
-	p, permanent, err := launch(&o)
+	p, permanent, err := o.launched(ctx)
 	if err == nil {
 		if permanent, err = p.ready(ctx); err == nil {
 			return p, nil
@@ -86,32 +90,56 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	return nil, &pool.StartError{Team: o.Team, Permanent: permanent, Err: err}
 }
 
-// launch starts the process and its two goroutines.
-func launch(o *Options) (p *Process, permanent bool, err error) {
+// launched starts the process as soon as its files are complete.
+func (o *Options) launched(ctx context.Context) (p *Process, permanent bool, err error) {
 	if err := o.check(); err != nil {
 		return nil, true, err
 	}
+	if err := awaitParsed(ctx, o.Watch); err != nil {
+		_, permanent := errors.AsType[*UnparsedError](err)
+		return nil, permanent, err
+	}
+	done, ended := retry(ctx, updateLook, updateWait, func() bool {
+		p, permanent, err = launch(o)
+		if errors.Is(err, syscall.ETXTBSY) { // an update has begun, and next the file may be missing
+			o.Ran = true
+		}
+		return !o.updating(err)
+	})
+	switch {
+	case ended != nil:
+		return nil, false, ended
+	case !done:
+		return nil, permanent, fmt.Errorf("%w; an update has not brought it back within %v", err, updateWait)
+	}
+	return p, permanent, err
+}
+
+// launch starts the process and its two goroutines.
+func launch(o *Options) (p *Process, permanent bool, err error) {
 	path, err := o.program()
 	if err != nil {
-		return nil, true, err
+		return nil, true, programError{err}
 	}
+	var transcript string
 	if o.Transcript {
-		transcript, err := Transcript(o.Env, o.SessionID)
-		if err != nil {
+		if transcript, err = Transcript(o.Env, o.SessionID); err != nil {
 			return nil, false, err
 		}
 		o.resume = transcript != ""
 	}
-	owner, _ := liveOwner(o.Spools, o.SessionID) // if there is one, createSpool fails and says so
-	if pid := sessionOwner(o.Env, o.SessionID); o.resume && owner == "" && pid != 0 {
-		return nil, true, &ResumeError{o.SessionID, fmt.Sprintf("another Claude Code has it open (pid %d)", pid)}
+	if err := o.elsewhere(); err != nil {
+		return nil, true, err
 	}
 	s, stdout, stderr, err := createSpool(o.Spools, o.SessionID, o.ID)
 	if err != nil {
 		return nil, false, err
 	}
-	p = newProcess(o, s)
-	if err = s.room(); err == nil { // otherwise it could not even report that it is ready
+	p = newProcess(o, s, path)
+	p.reading.notes.Resumed = transcript
+	// Otherwise it could not even report that it is ready, or be stopped when it is, for
+	// want of room for its first turn.
+	if err = s.room(intro); err == nil {
 		err = p.exec(path, stdout, stderr)
 	}
 	closeAll(stdout, stderr)
@@ -124,6 +152,22 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 	return p, false, nil
 }
 
+// elsewhere says that a process that is no agent has the conversation open. Of an agent
+// createSpool says it.
+func (o *Options) elsewhere() error {
+	if !o.resume {
+		return nil
+	}
+	pid := sessionOwner(o.Env, o.SessionID)
+	if pid == 0 {
+		return nil
+	}
+	if owner, _ := liveOwner(o.Spools, o.SessionID); owner != "" {
+		return nil
+	}
+	return &ResumeError{SessionID: o.SessionID, Why: fmt.Sprintf("another Claude Code has it open (pid %d)", pid)}
+}
+
 // attend starts the goroutines that read the output and wait for the exit.
 func (p *Process) attend() {
 	p.reading.unfollow = p.o.Follower.add(p.spool.path(".out"), p.wake)
@@ -131,16 +175,19 @@ func (p *Process) attend() {
 	p.wg.Go(p.follow)
 }
 
-func newProcess(o *Options, s *spool) *Process {
+// newProcess returns the Process of the program at path, which is empty if the agent
+// runs already.
+func newProcess(o *Options, s *spool, path string) *Process {
 	p := &Process{
-		o: *o, log: o.Log, spool: s, started: time.Now(), watched: watch(o.Watch, o.Stamp.Then),
-		timing: timing{ownTurn, stuckAfter, lookEvery, [rungKill]time.Duration{o.Grace, o.Grace, o.Grace}},
+		o: *o, log: o.Log, spool: s, started: time.Now(), watched: watch(o, path),
+		timing: timing{ownTurn, stuckAfter, lookEvery, keptWait, [rungKill]time.Duration{o.Grace, o.Grace, o.Grace}},
 		exited: make(chan struct{}), done: make(chan struct{}), grown: make(chan struct{}, 1),
 		reading: reading{token: make(chan struct{}, 1), lines: lineReader{f: s.out, max: maxLine}, notes: turnNotes{spool: s.out}},
 		status:  status{session: o.SessionID, progress: time.Now()},
 		marks:   marks{streams: map[*Stream]struct{}{}},
 		first:   firstTurn{begun: make(chan struct{})},
 	}
+	p.freezer.init(o.FreezeAfter)
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -158,23 +205,23 @@ func (p *Process) exec(path string, stdout, stderr *os.File) error {
 	defer r.Close()
 	attr := &os.ProcAttr{
 		Dir: p.o.Dir, Env: p.o.environ(), Files: []*os.File{r, stdout, stderr},
-		Sys: &syscall.SysProcAttr{Setsid: true},
+		Sys: session(),
 	}
 	argv := p.o.argv()
 	p.proc, err = p.o.Reaper.Start(func() (*os.Process, error) { return os.StartProcess(path, argv, attr) })
 	if err != nil {
 		w.Close()
-		return fmt.Errorf("program %s: %w", path, explain(path, sys.Cause(err)))
+		return programError{fmt.Errorf("program %s: %w", path, explain(path, sys.Cause(err)))}
 	}
 	p.input.pipe, p.ident = w, procs.Identify(p.proc.Pid)
 	p.reading.below = procs.NewTree(p.ident.PID, p.ident, p.status.session)
-	p.identified(configDir(p.o.Env))
+	p.identified(ConfigDir(p.o.Env))
 	p.o.Env, p.o.Prefix, p.o.Watch = nil, nil, nil
 	return nil
 }
 
-// identified records the identity of the process. Without it a later daemon still
-// sees that the process lives, but cannot signal it.
+// identified records the identity of the process. Without it a later daemon sees that the
+// process lives, and looks for it among all processes.
 func (p *Process) identified(config string) {
 	none := int64(-1)
 	err := p.spool.save(func(r *record) {
@@ -198,10 +245,10 @@ func notRunnable(err error) bool {
 		errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// ready waits for the answer to initialize. Earlier output of the agent (the phantom
-// result of a resumed session) does not count.
+// ready waits for the answer to initialize, and asks for the settings. Earlier output of
+// the agent (the phantom result of a resumed session) does not count.
 func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
-	cause := fmt.Errorf("the agent is not ready after %v", p.o.StartTimeout)
+	cause := fmt.Errorf("the agent is not ready after %v (start_timeout)", p.o.StartTimeout)
 	if p.o.StartTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, p.o.StartTimeout, cause)
@@ -210,24 +257,43 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 	r, err := p.request(ctx, p.o.initialize())
 	p.o.Args = nil
 	if err == nil {
-		return false, p.introduced(r.Body)
+		if err = p.introduced(r.Body); err == nil {
+			err = p.settingsRead(ctx)
+		}
+		_, permanent = errors.AsType[*UnparsedError](err)
+		return permanent, err
 	}
-	if r.Subtype == "error" {
+	switch {
+	case r.Subtype == "error":
 		return false, err
-	}
-	if ctx.Err() != nil {
-		return false, p.withStderr(context.Cause(ctx))
+	case r.Subtype == "spoiled":
+		return true, p.withOutput(err)
+	case ctx.Err() != nil:
+		return false, p.withStderr(p.late(ctx, cause))
 	}
 	select {
 	case <-p.done:
-		err = p.withStderr(fmt.Errorf("the agent exited before it was ready (%s)", p.exit))
+		err = fmt.Errorf("the agent exited before it was ready (%s)", p.exit)
+		if p.lastStderr == "" && len(p.firstOutput) > 0 {
+			err = p.withOutput(err)
+		}
+		err = p.withStderr(err)
 		if p.o.resume && strings.Contains(err.Error(), noConversation) {
-			err = &ResumeError{p.o.SessionID, err.Error()}
+			err = &ResumeError{SessionID: p.o.SessionID, Why: err.Error(), Missing: true}
 		}
 		return isPermanent(err.Error()), err
 	case <-ctx.Done():
-		return false, p.withStderr(context.Cause(ctx))
+		return false, p.withStderr(p.late(ctx, cause))
 	}
+}
+
+// late is why an agent is not ready. If its own time has passed, which is cause, the error
+// also says what it has written.
+func (p *Process) late(ctx context.Context, cause error) error {
+	if err := context.Cause(ctx); err != cause {
+		return err
+	}
+	return p.withOutput(cause)
 }
 
 // withStderr adds the agent's last line on stderr.

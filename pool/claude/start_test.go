@@ -127,6 +127,9 @@ func TestStartErrors(t *testing.T) {
 		permanent bool
 	}{
 		{"missing", func(o *Options) { o.Command = "no-such-claude" }, `program "no-such-claude" is not on the agents' PATH (`, true},
+		{"no directory on the path", func(o *Options) {
+			o.Command, o.Env = "no-such-claude", append(o.Env, "PATH="+file+":/bin")
+		}, `program "no-such-claude" is not on the agents' PATH (`, true},
 		{"missing path", func(o *Options) { o.Command = "/no/such/claude" }, "program /no/such/claude does not exist", true},
 		{"relative", func(o *Options) { o.Command = "bin/claude" }, "/bin/claude does not exist", true},
 		{"not executable", func(o *Options) { o.Command = file }, "is not executable", true},
@@ -154,11 +157,21 @@ func TestStartErrors(t *testing.T) {
 	}
 }
 
+// sameAs returns a Stamp of what now is, which a test may change later.
+func sameAs(now *string) Stamp {
+	return Stamp{*now, func(then string) string {
+		if then != *now {
+			return "configuration changed"
+		}
+		return ""
+	}}
+}
+
 func TestStale(t *testing.T) {
 	r := fakeRig(t)
 	md, settings, stamp := filepath.Join(r.o.Dir, "CLAUDE.md"), filepath.Join(r.o.Dir, "settings.json"), "a"
 	os.WriteFile(settings, []byte("{}"), 0o644)
-	r.o.Watch, r.o.Stamp = []string{md, settings}, Stamp{stamp, func() string { return stamp }}
+	r.o.Watch, r.o.Stamp = []Source{{Path: md}, {Path: settings}}, sameAs(&stamp)
 	p := r.start()
 	r.o.SessionID = NewSessionID()
 	want := func(want string) {

@@ -62,6 +62,7 @@ func (p *Process) stepOn(rung int, tree procs.Tree) bool {
 		}
 	case rungTerm:
 		p.proc.Signal(syscall.SIGTERM)
+		p.proc.Signal(syscall.SIGCONT) // if it is frozen and could not be written to
 	case rungKill:
 		if p.endsIn(p.unsettled(), tree) {
 			return true

@@ -2,6 +2,7 @@ package claude
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"sync/atomic"
 
@@ -13,10 +14,15 @@ const (
 	partSize = 48 << 10 // of a line that is longer than a chunk
 )
 
+// ErrLeftOut is what the reader of a stream returns for a line that it leaves out; then it
+// gets no more pieces of it.
+var ErrLeftOut = errors.New("the line is left out")
+
 // A Stream reads the agent's output in one turn, at its reader's own pace and with
-// its own descriptor. Between two reads it keeps only its position. Its unread part
-// is not given back to the disk, up to maxLag; a slower reader misses lines, and gets
-// a gap. Nothing waits for a stream. One goroutine uses it and closes it.
+// its own descriptor. Between two reads it keeps only its position. What follows the
+// last line passed on is not given back to the disk, up to maxLag; a slower reader
+// misses lines, and gets a gap. Nothing waits for a stream. One goroutine uses it and
+// closes it.
 type Stream struct {
 	f    *os.File
 	base int64    // where the output of the turn begins
@@ -24,7 +30,8 @@ type Stream struct {
 	stop func()   // ends Follower.add of the file, without p
 
 	more chan struct{} // has one element if there may be something to read
-	off  atomic.Int64  // start of the first line not yet passed on
+	off  int64         // start of the first line neither passed on nor left out
+	last atomic.Int64  // end of the last line passed on: another stream may begin there
 	end  atomic.Int64  // where the output of the turn ends, 0 while unknown
 
 	r    lineReader
@@ -92,6 +99,7 @@ func newStream(f *os.File, base int64, uuid string, after int64) *Stream {
 	}
 	s.r = lineReader{f: upTo{s}, max: maxLine, holed: before[0] != '\n'}
 	s.startAt(base + after)
+	s.last.Store(s.off)
 	s.wake()
 	return s
 }
@@ -140,7 +148,7 @@ func (s *Stream) Close() {
 }
 
 // Seq is the Seq of the last line passed on.
-func (s *Stream) Seq() int64 { return s.off.Load() - s.base }
+func (s *Stream) Seq() int64 { return s.last.Load() - s.base }
 
 // More receives when there may be more to read. It does not report the end of the
 // turn: the owner of the turn knows that.
@@ -162,20 +170,19 @@ func (s *Stream) endLocked(at int64) {
 
 // startAt sets the position of the reading.
 func (s *Stream) startAt(off int64) {
-	s.off.Store(off)
-	s.r.off, s.r.seen = off, off
+	s.off, s.r.off, s.r.seen = off, off, off
 }
 
 // Read passes on the new complete lines. Lines that are no message of the agent's are
-// left out. It ends with the error of emit, and begins with the same piece the next
-// time.
+// left out. It ends with the error of emit, other than ErrLeftOut, and begins with the
+// same piece the next time.
 func (s *Stream) Read(emit func(Piece) error) error {
 	if !s.find(false) {
 		return nil
 	}
 	if s.emit = emit; s.err != nil {
 		s.err = nil
-		s.startAt(s.off.Load())
+		s.startAt(s.off)
 	}
 	out := sink{line: s.line, long: s.long, over: func(_, _ []byte, _ int64) { s.pass(s.gap) }}
 	for more := true; more && s.err == nil; {
@@ -210,8 +217,14 @@ func (s *Stream) pass(piece func() error) {
 	if s.err != nil {
 		return
 	}
-	if s.err = piece(); s.err == nil {
-		s.off.Store(s.r.next)
+	switch err := piece(); err {
+	case nil:
+		s.off = s.r.next
+		s.last.Store(s.off)
+	case ErrLeftOut:
+		s.off = s.r.next
+	default:
+		s.err = err
 	}
 }
 
@@ -227,7 +240,7 @@ func (s *Stream) line(line []byte) {
 		case s.r.holed:
 			return s.gap()
 		case !ok || isReplay(line, s.uuid):
-			return nil
+			return ErrLeftOut
 		}
 		return s.emit(Piece{Seq: s.seq(), Type: typ, Subtype: sub, Data: line})
 	})
@@ -241,7 +254,7 @@ func (s *Stream) long(head, tail []byte, _ int64) bool {
 		case s.r.holed:
 			return s.gap()
 		case typ == "" && !bytes.HasPrefix(bytes.TrimLeft(head, " \t"), []byte("{")) || isReplay(tail, s.uuid):
-			return nil
+			return ErrLeftOut
 		}
 		return s.parts(Piece{Type: typ, Subtype: sub})
 	})

@@ -168,6 +168,38 @@ func TestSlowStreamIsToldWhatItMissed(t *testing.T) {
 	ask(t, p, "echo:after", "after")
 }
 
+// What a reader has left out since the last line that it has taken is kept: who goes on there
+// does not know of it, and would take it for a gap.
+func TestStreamKeepsWhatItsReaderLeavesOut(t *testing.T) {
+	p := fakeRig(t).start()
+	for taken := range 2 {
+		want, base := whole(t, p, "size:100000")
+		s := mustStream(t, p, base, 0)
+		var g got
+		err := s.Finish(func(p Piece) error {
+			if len(g.lines) == taken {
+				return ErrLeftOut
+			}
+			return g.emit(p)
+		})
+		if err != nil || !slices.Equal(g.lines, want[:taken]) {
+			t.Fatalf("got %d lines, %v", len(g.lines), err)
+		}
+		p.ResultRecorded()
+		rest(t, p)
+		next, err := s.Again(s.Seq())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g = got{}
+		if err := next.Finish(g.emit); err != nil || g.gaps != 0 || !slices.Equal(g.lines, want[taken:]) {
+			t.Errorf("after %d lines: got %d lines and %d gaps, %v, want %d lines", taken, len(g.lines), g.gaps, err, len(want)-taken)
+		}
+		next.Close()
+		s.Close()
+	}
+}
+
 // An agent that is killed leaves its output, including the last line without its end,
 // and a reader may read it late.
 func TestStreamOfAnAgentThatDied(t *testing.T) {

@@ -46,6 +46,8 @@ type Notes struct {
 	Totals    totals    // of the last result
 	Resets    time.Time // of a limit that was reached; zero if there is none or it is unknown
 	Tasks     map[string]Task
+	Resumed   string // transcript of before the start, in which a schedule may be; empty if it has been read
+	Scheduled bool   // the agent has begun a turn at a time of its own, or is to begin one
 
 	// Of the running turn, or of the last one.
 	InTurn      bool
@@ -130,6 +132,7 @@ func (a *turnNotes) long(typ string, head, tail []byte, at, length int64) {
 	case "user":
 		a.user(head, tail)
 	case "assistant":
+		a.Scheduled = a.Scheduled || schedules(head)
 		if !ofSubagent(head) && !ofSubagent(tail) && !isSynthetic(head) {
 			a.Said = append(a.Said, spoken{At: at, Len: length})
 		}
@@ -168,6 +171,7 @@ func ofSubagent(line []byte) bool { return bytes.Contains(line, []byte(`"parent_
 func isSynthetic(line []byte) bool { return bytes.Contains(line, []byte(`"model":"<synthetic>"`)) }
 
 func (a *turnNotes) assistant(line []byte, at int64) {
+	a.Scheduled = a.Scheduled || schedules(line)
 	switch {
 	case ofSubagent(line):
 	case isSynthetic(line):
@@ -324,6 +328,7 @@ func (a *turnNotes) ended(res *turn.Result, r *resultLine, f *found) {
 		m.Held = (*handedResult)(res)
 	case res.Turns > 0 || res.CostUSD > 0: // otherwise an earlier process has left it
 		f.own = newOwnTurn(res, cmp.Or(r.origin(), wakeup, a.unnamed()))
+		a.Scheduled = a.Scheduled || f.own.Origin == OriginScheduler
 	}
 }
 

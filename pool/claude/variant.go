@@ -65,6 +65,11 @@ func (p *Process) DefaultModel(ctx context.Context) (string, error) {
 
 // settings has what the agent says of its settings.
 type settings struct {
+	Errors []struct {
+		File    string `json:"file"`
+		Path    string `json:"path"` // of the field
+		Message string `json:"message"`
+	} `json:"errors"`
 	Effective struct {
 		Model string `json:"model"`
 	} `json:"effective"`

@@ -12,7 +12,7 @@ import (
 	"iris/config/sys"
 )
 
-const help = `usage: iris echo [flags of Claude Code]
+const help = `usage: iris agent echo [flags of Claude Code]
 
 The built-in agent. It reads Claude Code's stream-json from standard input and
 answers each message with its own text. All flags but -h are accepted and most

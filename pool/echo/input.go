@@ -217,12 +217,27 @@ func (s *Server) respond(subtype string, in *input) map[string]any {
 	case "get_usage":
 		response["response"] = map[string]any{"session": map[string]float64{"total_cost_usd": s.Sum().Cost}}
 	case "get_settings":
-		response["response"] = map[string]any{"effective": map[string]any{}, "applied": map[string]any{"model": s.model(), "effort": nil}}
+		response["response"] = s.settings()
 	case "interrupt", "end_session", "apply_flag_settings":
+	case "reload_plugins":
+		if s.Reload != nil {
+			s.Reload()
+			break
+		}
+		fallthrough
 	default:
 		refuse("unsupported_request", "Unsupported control request subtype: "+subtype)
 	}
 	return map[string]any{"response": response}
+}
+
+// settings is the answer to get_settings.
+func (s *Server) settings() map[string]any {
+	all := map[string]any{"effective": map[string]any{}, "applied": map[string]any{"model": s.model(), "effort": nil}}
+	if s.Refused != "" {
+		all["errors"] = []any{map[string]string{"file": s.Refused, "path": "permissions.deny", "message": "Expected array, but received string"}}
+	}
+	return all
 }
 
 // interruptAndAnswer ends the turn and all subagents and answers the request. The

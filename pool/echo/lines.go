@@ -49,9 +49,12 @@ func (s *Server) delta(text string) {
 type Reply struct {
 	Text   string  // the answer
 	Result *Result // instead of a plain success
-	Silent bool    // the assistant line and the result are written already
 	Busy   bool    // leave out the state line after the result
 	After  func()  // runs between the result and that state line; may be nil
+
+	// Ending runs before the lines that end the turn, when an interrupt comes too late.
+	// It is told whether one came in time: these lines then say so. It may be nil.
+	Ending func(interrupted bool)
 }
 
 // Assistant writes the answer, after the lines that must come before it.

@@ -38,10 +38,14 @@ type Server struct {
 	// for it; if it returns false, the message is dropped without a trace. Control is
 	// called with each control request; if it returns false, the request has no
 	// answer and no effect. Response is called with each line that answers a request
-	// of the agent. All may be nil. They run on the goroutine that reads.
+	// of the agent. Reload has commands, agents and skills read again; without it the
+	// server does not know that request. All may be nil. They run on the goroutine that reads.
 	Accept   func(Message) bool
 	Control  func(subtype string) bool
 	Response func(line []byte)
+	Reload   func()
+
+	Refused string // a settings file that the answer to get_settings calls wrong; empty for none
 
 	mu    sync.Mutex // protects the fields below
 	queue []Message  // read and not yet begun
@@ -192,12 +196,13 @@ func (s *Server) turn(ctx context.Context, t *Turn) {
 // finish writes the lines that end a turn.
 func (s *Server) finish(t *Turn, reply Reply, interrupted bool) {
 	end := lifeCompleted
-	switch {
-	case interrupted:
+	if reply.Ending != nil {
+		reply.Ending(interrupted)
+	}
+	if interrupted {
 		s.aborted(t)
 		end = lifeCancelled
-	case reply.Silent:
-	default:
+	} else {
 		r := reply.Result
 		if reply.Text != "" || r == nil {
 			t.Assistant(reply.Text)

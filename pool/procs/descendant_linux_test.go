@@ -6,13 +6,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"iris/config/sys/systest"
 )
 
 // kin starts a shell in a session of its own that carries the mark, and returns
 // when it says that it is ready.
 func kin(t *testing.T, state, team, script string) ID {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", script+"; echo ready; while :; do sleep 0.1; done")
+	cmd := exec.Command(systest.Needs(t, "sh"), "-c", script+"; echo ready; while :; do sleep 0.1; done")
 	cmd.Env = []string{"PATH=/usr/bin:/bin", EnvProcess + "=gone", EnvState + "=" + state, EnvTeam + "=" + team, EnvSession + "="}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	out, err := cmd.StdoutPipe()
@@ -57,5 +59,26 @@ func TestAncestorsEndAtTheTop(t *testing.T) {
 	above := Ancestors(p.PID)
 	if len(above) < 2 || above[0] != p.PID || above[len(above)-1] < 0 {
 		t.Errorf("got %v", above)
+	}
+}
+
+// A number that now belongs to another process means a process that is gone: that other
+// process gets no signal, and what it has started is not counted as the agent's.
+func TestNumberOfAnotherProcess(t *testing.T) {
+	now := kin(t, "", "", "sleep 1000 & true")
+	gone := ID{now.PID, now.Start - 1}
+	if gone.Alive() {
+		t.Error("it is taken for alive")
+	}
+	if err := gone.Signal(syscall.SIGKILL); err == nil || !now.Alive() {
+		t.Errorf("signalled: %v, the other lives: %v", err, now.Alive())
+	}
+	gone.Await(t.Context())
+	tree := NewTree(now.PID, Latest(), "")
+	if tree.Collect(gone); len(tree.procs) > 0 {
+		t.Errorf("got %v", tree.procs)
+	}
+	if tree.Collect(now); len(tree.procs) == 0 {
+		t.Error("its child was not found")
 	}
 }

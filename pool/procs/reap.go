@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"syscall"
 )
 
 // Reaper tells the children that iris started from those that the system gave it:
@@ -91,7 +92,21 @@ func (r *Reaper) Children() []int {
 }
 
 // Run is cmd.Run for other children of the daemon.
-func (r *Reaper) Run(cmd *exec.Cmd) error {
+func (r *Reaper) Run(cmd *exec.Cmd) error { return r.run(cmd, func(int) {}) }
+
+// RunSession is Run for a child with a session of its own, which ends with the child: what
+// the child leaves running there is killed. A daemon, which has left the session, is not.
+func (r *Reaper) RunSession(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	return r.run(cmd, func(pid int) {
+		if awaitExit(pid) { // no other session has its number before it is waited for
+			killSession(pid)
+		}
+	})
+}
+
+func (r *Reaper) run(cmd *exec.Cmd, beforeWait func(pid int)) error {
 	_, err := r.Start(func() (*os.Process, error) {
 		err := cmd.Start()
 		return cmd.Process, err
@@ -99,6 +114,7 @@ func (r *Reaper) Run(cmd *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
+	beforeWait(cmd.Process.Pid)
 	err = cmd.Wait()
 	if r != nil {
 		r.note(cmd.Process.Pid, -1)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -155,6 +156,20 @@ func (t Tree) Kill(id string, r *Reaper) {
 	}
 }
 
+// killSession ends the processes of a session, within some two seconds.
+func killSession(sid int) {
+	for range 20 {
+		left := slices.DeleteFunc(processes(), func(s stat) bool { return s.sid != sid || s.gone() })
+		if len(left) == 0 {
+			return
+		}
+		for _, s := range left {
+			s.Signal(syscall.SIGKILL)
+		}
+		left[0].wait(100 * time.Millisecond)
+	}
+}
+
 // reparented returns the processes that may have lost their parent: our children that
 // we did not start, if orphans come to us, or else all processes.
 func reparented(r *Reaper) []stat {
@@ -230,6 +245,22 @@ func (p ID) wait(d time.Duration) {
 func Identify(pid int) ID {
 	s, _ := readStat(pid)
 	return ID{pid, s.Start}
+}
+
+// WritingTo returns the session leader whose standard output is that file; the zero ID if
+// there is none.
+func WritingTo(path string) ID {
+	file, err := os.Stat(path)
+	if err != nil {
+		return ID{}
+	}
+	for _, s := range processes() {
+		out, err := os.Stat(fmt.Sprintf("/proc/%d/fd/1", s.PID))
+		if err == nil && s.sid == s.PID && os.SameFile(file, out) {
+			return s.ID
+		}
+	}
+	return ID{}
 }
 
 // Latest stands for the youngest process that there is now: its pid, and the time in

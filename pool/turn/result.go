@@ -67,6 +67,10 @@ const (
 	// RefusedAgain, of an API error, says that the message before it in the same
 	// conversation had the same error: its cause may be in the conversation.
 	RefusedAgain = "refused-again"
+
+	// HelperFailed, of a turn without a login, says that the user's command that was
+	// to print the key has failed.
+	HelperFailed = "helper-failed"
 )
 
 // For returns r as the end of a message that asked for v: plain text is no answer to

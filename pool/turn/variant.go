@@ -14,7 +14,7 @@ var (
 type Variant struct {
 	Model              string `json:"model,omitempty"`
 	PermissionMode     string `json:"permission_mode,omitempty"` // default, acceptEdits, auto, dontAsk, plan, bypassPermissions
-	MaxTurns           int    `json:"max_turns,omitempty"`       // model calls in a turn; 0 for no limit from the message
+	MaxTurns           int    `json:"max_turns,omitempty"`       // model calls in a turn; 0: the limit of the team
 	AppendSystemPrompt string `json:"append_system_prompt,omitempty"`
 	JSONSchema         string `json:"json_schema,omitempty"`   // a JSON Schema, an object as text: the answer is JSON that follows it
 	Effort             string `json:"effort,omitempty"`        // low, medium, high, xhigh, max

@@ -157,10 +157,12 @@ func hook(event, command string) []string {
 }
 
 // resultOfNewer waits for the result of a turn that leaves something in the
-// background. With an older version, which waits for it, nothing comes yet.
+// background, and for the end of its message. With an older version, which waits for
+// what is there, nothing comes yet.
 func (a *agent) resultOfNewer() {
 	a.t.Helper()
 	if strings.Contains(a.seen[len(a.seen)-1].raw, `"is_backgrounded"`) {
 		a.result()
+		a.until("the end of its message", func(l line) bool { return l.Type == "command_lifecycle" && strings.Contains(l.raw, `"completed"`) })
 	}
 }

@@ -25,7 +25,7 @@ var readMembers = map[string][]string{
 	"system permission_denied":        {"tool_name", "tool_use_id"},
 	"command_lifecycle":               {"command_uuid", "state", "wakeup_source"},
 	"conversation_reset":              {"new_conversation_id"},
-	"control_request":                 {"request_id", "request.subtype", "request.tool_name", "request.input", "request.description", "request.blocked_path", "request.tool_use_id"},
+	"control_request":                 {"request_id", "request.subtype", "request.tool_name", "request.input", "request.description", "request.blocked_path", "request.permission_suggestions", "request.tool_use_id"},
 	"control_cancel_request":          {"request_id"},
 	"control_response":                {"response.subtype", "response.request_id", "response.response.mode", "response.response.still_queued"},
 	"assistant":                       {"message.content", "parent_tool_use_id"},

@@ -71,7 +71,9 @@
 //	noidle                         no idle line after the result
 //	garbage[:KIND]                 text nul utf8 badutf8 crlf blank unknown array scalar torn deep fields escape; all
 //	split:DURATION                 the result in two writes
-//	flood:MB[:line|:text|:stderr]  that much before the answer
+//	flood:MB[:line|:text|:stderr|:stay|:endless]
+//	                               that much before the answer; on stderr, and then no answer until interrupted;
+//	                               a line without an end
 //	fork:KIND[:DURATION]           a child that sleeps; plain group session tied daemon hold, or tool, which
 //	                               the turn waits for; the answer is its process id
 //	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec
@@ -89,7 +91,7 @@
 //	anything else                  "ok: TEXT"
 //
 // Arguments of its own, of the form --fake-x=v, also taken from
-// $FAKECLAUDE_ARGS: ledger=FILE, max=N, broken=FILE (exit 1 while it exists),
+// $FAKECLAUDE_ARGS: ledger=FILE, max=N or @FILE, broken=FILE (exit 1 while it exists),
 // slow-start=DELAY, latency=DELAY (before each answer), late=D (transcript on
 // disk so long after the result, as the real program's 100 ms), mute, phantom,
 // deaf=WHAT,... All other arguments are accepted.

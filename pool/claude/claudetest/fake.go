@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -71,8 +72,10 @@ type fake struct {
 	hoard     []byte // memory held by memory:N
 	limitTold bool   // a rate_limit_event is out
 	own       map[string]ownTurn
+	reloaded  int          // requests to read commands, agents and skills again
 	tools     map[int]bool // process groups of tools that run
 	asked     map[string]chan verdict
+	granted   map[string]bool // tools that are not asked for any more
 }
 
 // runFake runs the fake from start to end; it returns the exit status.
@@ -89,7 +92,7 @@ func runFake(args []string) int {
 		return 1
 	}
 	f := &fake{
-		flags: flags, fds: fds, over: make(chan struct{}), deaf: map[string]bool{}, status: -1, asked: map[string]chan verdict{},
+		flags: flags, fds: fds, over: make(chan struct{}), deaf: map[string]bool{}, status: -1, asked: map[string]chan verdict{}, granted: map[string]bool{},
 		own: map[string]ownTurn{}, tools: map[int]bool{},
 	}
 	for _, d := range flags.deaf {
@@ -102,6 +105,10 @@ func runFake(args []string) int {
 		Model:   "claude-fake", Version: flags.version(),
 		Stdin: f, Stdout: &f.output, Stderr: os.Stderr,
 		Begin: f.begin, Answer: f.answer, Accept: f.accept, Control: f.control, Response: f.answered,
+	}
+	f.server.Refused = flags.refused
+	if !flags.noReload {
+		f.server.Reload = f.reload
 	}
 	f.watchSignals()
 	f.ledger = openLedger(flags.ledger, flags.max, f.server.Options.SessionID)
@@ -204,6 +211,19 @@ func (f *fake) control(subtype string) bool {
 		return !f.isDeaf("interrupt")
 	}
 	return !f.isDeaf("ping")
+}
+
+func (f *fake) reload() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reloaded++
+}
+
+// reloads is how often the fake was asked to read commands, agents and skills again.
+func (f *fake) reloads(string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strconv.Itoa(f.reloaded)
 }
 
 // signalled reports whether SIGINT ends the process.

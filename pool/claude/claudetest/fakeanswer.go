@@ -70,6 +70,7 @@ var tells = map[string]func(f *fake, arg string) string{
 	"nice":    func(*fake, string) string { return strconv.Itoa(nice()) },
 	"limits":  func(*fake, string) string { return toJSON(limits()) },
 	"inherit": func(*fake, string) string { return toJSON(inherited()) },
+	"reloads": (*fake).reloads,
 }
 
 func say(text string) echo.Reply { return echo.Reply{Text: text} }
@@ -96,7 +97,13 @@ func (f *fake) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 		f.session.cost(f.server.Sum(), reply.Result)
 	}
 	f.save()
-	f.ledger.write("E", m.UUID, outcome(ctx, reply))
+	word := outcome(reply)
+	reply.Ending = func(interrupted bool) {
+		if interrupted {
+			word = "interrupted"
+		}
+		f.ledger.write("E", m.UUID, word)
+	}
 	after := reply.After
 	reply.After = func() {
 		f.ledger.write("W", m.UUID, "")
@@ -143,9 +150,6 @@ func (f *fake) do(ctx context.Context, t *echo.Turn, text string) echo.Reply {
 
 // charge adds cost and tokens to the result.
 func (f *fake) charge(t *echo.Turn, reply *echo.Reply) {
-	if reply.Silent {
-		return
-	}
 	if reply.Result == nil {
 		reply.Result = echo.Success(reply.Text)
 	}
@@ -169,12 +173,9 @@ func (f *fake) save() {
 	time.AfterFunc(f.flags.late, f.session.flush)
 }
 
-// outcome is the ledger's word for how a turn ends.
-func outcome(ctx context.Context, reply echo.Reply) string {
-	switch {
-	case ctx.Err() != nil:
-		return "interrupted"
-	case reply.Result != nil && reply.Result.IsError:
+// outcome is the ledger's word for how a turn ends that nobody interrupts.
+func outcome(reply echo.Reply) string {
+	if reply.Result != nil && reply.Result.IsError {
 		return "error"
 	}
 	return "success"

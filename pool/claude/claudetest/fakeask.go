@@ -15,6 +15,18 @@ type verdict struct {
 	Behavior string          `json:"behavior"`
 	Input    json.RawMessage `json:"updatedInput"`
 	Message  string          `json:"message"`
+	Always   []grant         `json:"updatedPermissions"`
+}
+
+// A grant is a permission from now on. The fake offers one for Bash as a whole, and
+// accepts only those for the session.
+type grant struct {
+	Rules       []grantRule `json:"rules"`
+	Destination string      `json:"destination"`
+}
+
+type grantRule struct {
+	Tool string `json:"toolName"`
 }
 
 // unasked are the texts for a tool call that nobody could be asked about, and for one
@@ -70,6 +82,13 @@ func (f *fake) ask(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
 // request asks for permission if somebody can be asked, else it denies the call.
 func (f *fake) request(id, name, call string, input json.RawMessage) chan verdict {
 	answer := make(chan verdict, 1)
+	f.mu.Lock()
+	granted := f.granted[name]
+	f.mu.Unlock()
+	if granted {
+		answer <- verdict{Behavior: "allow", Input: input}
+		return answer
+	}
 	if !slices.Contains(f.server.Options.Args, "--permission-prompt-tool=stdio") {
 		f.deny(name, call, unasked)
 		answer <- verdict{Message: unasked}
@@ -79,8 +98,12 @@ func (f *fake) request(id, name, call string, input json.RawMessage) chan verdic
 	f.asked[id] = answer
 	f.mu.Unlock()
 	f.state("requires_action")
-	line := fmt.Appendf(nil, `{"type":"control_request","request_id":%q,"request":{"subtype":"can_use_tool","tool_name":%q,"display_name":%q,"input":%s,"description":"d","blocked_path":"/elsewhere","tool_use_id":%q}}`+"\n",
-		id, name, name, input, call)
+	offers := "[]"
+	if name == "Bash" {
+		offers = `[{"type":"addRules","rules":[{"toolName":"Bash"}],"behavior":"allow","destination":"localSettings"}]`
+	}
+	line := fmt.Appendf(nil, `{"type":"control_request","request_id":%q,"request":{"subtype":"can_use_tool","tool_name":%q,"display_name":%q,"input":%s,"description":"d","permission_suggestions":%s,"blocked_path":"/elsewhere","tool_use_id":%q}}`+"\n",
+		id, name, name, input, offers, call)
 	f.server.Raw(line)
 	return answer
 }
@@ -132,6 +155,11 @@ func (f *fake) answered(line []byte) {
 	defer f.mu.Unlock()
 	if answer := f.asked[m.Response.ID]; answer != nil {
 		delete(f.asked, m.Response.ID)
+		for _, g := range m.Response.Response.Always {
+			for _, r := range g.Rules {
+				f.granted[r.Tool] = g.Destination == "session"
+			}
+		}
 		answer <- m.Response.Response
 	}
 }

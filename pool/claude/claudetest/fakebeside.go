@@ -172,7 +172,7 @@ func (f *fake) run(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 	for _, m := range t.Inject() {
 		f.heard(m)
 		reply = f.do(ctx, t, m.Text)
-		f.ledger.write("E", m.UUID, outcome(ctx, reply))
+		f.ledger.write("E", m.UUID, outcome(reply))
 	}
 	return withTool(reply)
 }

@@ -161,22 +161,14 @@ func (f *fake) garbage(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	return say("after garbage")
 }
 
-// split writes the result in two halves with a pause between them. By then the ledger
-// has its end, and no interrupt comes between, so the ledger is right.
-func (f *fake) split(_ context.Context, t *echo.Turn, arg string) echo.Reply {
+// split writes the result in two halves with a pause between them.
+func (f *fake) split(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	d, err := time.ParseDuration(arg)
 	if err != nil {
 		return say("bad split:DURATION")
 	}
-	text := "in two halves, ü"
-	t.Assistant(text)
-	r := echo.Success(text)
-	f.price(t, r, text)
-	return echo.Reply{Text: text, Silent: true, After: func() {
-		line := echo.Encode(f.server.Complete(t, r))
-		f.output.halve(line, d)
-		f.server.Raw(line)
-	}}
+	f.output.halve(d)
+	return say("in two halves, ü")
 }
 
 // lose writes half of an answer, and nothing more until it is asked something, as on
@@ -190,10 +182,9 @@ func (f *fake) lose(_ context.Context, t *echo.Turn, _ string) echo.Reply {
 // output is the fake's standard output. The server writes one line at a time to
 // it, so that nothing comes between two halves.
 type output struct {
-	mu    sync.Mutex // protects the fields below
-	line  []byte     // to be written in two writes
-	pause time.Duration
-	full  int // 1: tear the next line, 2: lose all later ones
+	mu    sync.Mutex    // protects the fields below
+	pause time.Duration // between two halves of the next result; 0 to write it whole
+	full  int           // 1: tear the next line, 2: lose all later ones
 }
 
 // lose tears the next line, and loses all later ones.
@@ -219,18 +210,26 @@ func (o *output) fits(line []byte) []byte {
 	return line
 }
 
-// halve writes this line in two writes when it comes.
-func (o *output) halve(line []byte, pause time.Duration) {
+// halve writes the next result in two writes.
+func (o *output) halve(pause time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.line, o.pause = line, pause
+	o.pause = pause
+}
+
+// halved returns the pause in the middle of a line, 0 for none.
+func (o *output) halved(line []byte) (pause time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if bytes.Contains(line, []byte(`"type":"result"`)) {
+		pause, o.pause = o.pause, 0
+	}
+	return pause
 }
 
 func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	halved, pause := bytes.Equal(p, o.line), o.pause
-	o.mu.Unlock()
-	if !halved {
+	pause := o.halved(p)
+	if pause == 0 {
 		os.Stdout.Write(o.fits(p))
 		return len(p), nil
 	}
@@ -242,9 +241,10 @@ func (o *output) Write(p []byte) (int, error) {
 	return os.Stdout.Write(p[n:])
 }
 
-// flood writes N MB before the answer: of good lines, of one line, of plain
-// text, or to standard error.
-func (f *fake) flood(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+// flood writes N MB before the answer: of good lines, of one line, of plain text, or
+// to standard error; "stay" then waits for an interrupt, and "endless" is a line
+// without an end.
+func (f *fake) flood(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
 	number, kind, _ := strings.Cut(arg, ":")
 	n := atoi(number)
 	data := strings.Repeat("0123456789abcdef", 4<<10)
@@ -255,13 +255,20 @@ func (f *fake) flood(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 		return say("flooded")
 	case "text":
 		line = []byte(data + "\n")
+	case "endless":
+		for ctx.Err() == nil {
+			f.server.Raw([]byte(data))
+		}
 	}
 	for range 16 * n {
-		if kind == "stderr" {
+		if kind == "stderr" || kind == "stay" {
 			os.Stderr.WriteString(data + "\n")
 		} else {
 			f.server.Raw(line)
 		}
+	}
+	if kind == "stay" {
+		<-ctx.Done()
 	}
 	return say("flooded")
 }

@@ -12,7 +12,7 @@ import (
 // read together.
 type flags struct {
 	ledger    string
-	max       int
+	max       string
 	broken    string
 	slowStart pause
 	latency   pause
@@ -20,6 +20,8 @@ type flags struct {
 	mute      bool
 	phantom   bool
 	old       bool
+	noReload  bool
+	refused   string
 	deaf      []string
 }
 
@@ -43,7 +45,7 @@ func parseFlags(args []string) (flags, error) {
 	fs := flag.NewFlagSet(fakeName, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&f.ledger, "fake-ledger", "", "append what happens to this file")
-	fs.IntVar(&f.max, "fake-max", 0, "live fakes of this ledger that are too many when exceeded")
+	fs.StringVar(&f.max, "fake-max", "", "live fakes of this ledger that are too many when exceeded: a number, or @FILE that has it")
 	fs.StringVar(&f.broken, "fake-broken", "", "exit 1 at once while this file exists")
 	fs.Var(&f.slowStart, "fake-slow-start", "do nothing for so long first")
 	fs.Var(&f.latency, "fake-latency", "wait before each answer")
@@ -51,6 +53,8 @@ func parseFlags(args []string) (flags, error) {
 	fs.BoolVar(&f.mute, "fake-mute", false, "never answer anything")
 	fs.BoolVar(&f.phantom, "fake-phantom", false, "write a result of no turn first")
 	fs.BoolVar(&f.old, "fake-old", false, "speak as Claude Code 2.1.197 does")
+	fs.BoolVar(&f.noReload, "fake-no-reload", false, "do not know the request reload_plugins")
+	fs.StringVar(&f.refused, "fake-refused", "", "find this settings file wrong")
 	fs.Func("fake-deaf", "what to be deaf to: term,eof,end,interrupt,ping,stdin", func(s string) error {
 		f.deaf = strings.Split(s, ",")
 		return nil

@@ -2,13 +2,16 @@ package claudetest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Entry is one line of a ledger: an event that a fake saw, on disk before the fake
@@ -16,8 +19,10 @@ import (
 //
 //	S  a process has started
 //	B  a message has begun: the model would be called now
-//	E  a message is about to end by the agent's own word; Text is success, error or interrupted
-//	W  and that has been written, so that whoever reads its output can know
+//	E  a message is about to end by the agent's own word, and no interrupt changes it any
+//	   more; Text is success, error or interrupted
+//	W  and that has been written, so that a reader of its output can know; not of an
+//	   interrupted one
 //	X  a process leaves by itself; Text is its exit status
 //	V  VIOLATION: a promise is broken; Text says which: two live processes on one session, or too many
 type Entry struct {
@@ -39,8 +44,9 @@ type ledger struct {
 
 // openLedger opens the ledger and claims the session and a place among the
 // living. Claims are locks on single bytes of two files beside the ledger; they
-// last as long as the process and leave nothing to clean up.
-func openLedger(path string, max int, session string) *ledger {
+// last as long as the process and leave nothing to clean up. most is how many may live: a
+// number, "@" and the path of a file that has it, or empty for any.
+func openLedger(path, most, session string) *ledger {
 	if path == "" {
 		return nil
 	}
@@ -48,15 +54,46 @@ func openLedger(path string, max int, session string) *ledger {
 	if err != nil {
 		panic(fmt.Sprintf("claudetest: %v", err))
 	}
+	noLimit()
 	l := &ledger{file: file, session: session, process: os.Getenv("IRIS_PROCESS")}
 	if !lockByte(path+".sessions", sessionByte(session)) {
 		l.write("V", "-", "session is held by another process")
 	}
 	lockByte(path+".living", int64(os.Getpid()))
-	if n := Living(path); max > 0 && n > max {
+	if n, max := Living(path), bound(most); n > max {
 		l.write("V", "-", fmt.Sprintf("%d processes live, %d allowed", n, max))
 	}
 	return l
+}
+
+// noLimit lets this process write files of any size that it may: its daemon has perhaps
+// lost that for a while, and with it what it starts meanwhile.
+func noLimit() {
+	var size syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_FSIZE, &size) == nil {
+		size.Cur = size.Max
+		syscall.Setrlimit(syscall.RLIMIT_FSIZE, &size)
+	}
+}
+
+// bound reads how many fakes may live. A file is read after they are counted: a test that
+// raises the number does so before it allows one more.
+func bound(most string) int {
+	if most == "" {
+		return math.MaxInt
+	}
+	if path, ok := strings.CutPrefix(most, "@"); ok {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			panic(fmt.Sprintf("claudetest: %v", err))
+		}
+		most = strings.TrimSpace(string(data))
+	}
+	n, err := strconv.Atoi(most)
+	if err != nil {
+		panic(fmt.Sprintf("claudetest: --fake-max: %v", err))
+	}
+	return n
 }
 
 // write appends one line and syncs it.
@@ -66,8 +103,8 @@ func (l *ledger) write(kind, uuid, text string) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintf(l.file, "%s %s %d %s %s %q\n", kind, orDash(uuid), os.Getpid(), orDash(l.session), orDash(l.process), text)
-	if err := l.file.Sync(); err != nil {
+	_, err := fmt.Fprintf(l.file, "%s %s %d %s %s %q\n", kind, orDash(uuid), os.Getpid(), orDash(l.session), orDash(l.process), text)
+	if err = errors.Join(err, l.file.Sync()); err != nil {
 		panic(fmt.Sprintf("claudetest: %v", err))
 	}
 }

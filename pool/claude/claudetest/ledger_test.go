@@ -1,9 +1,15 @@
 package claudetest
 
 import (
+	"bytes"
+	"context"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"iris/pool/echo"
 )
 
 func kinds(entries []Entry) string {
@@ -62,13 +68,19 @@ func TestLedgerSeesTwoProcessesOnOneSession(t *testing.T) {
 
 func TestLedgerCountsTheLiving(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
+	most := filepath.Join(t.TempDir(), "most")
+	if err := os.WriteFile(most, []byte("4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var all []*agent
-	for range 4 {
-		all = append(all, startFake(t, "--fake-ledger="+path, "--fake-max=3").ready())
+	for _, max := range []string{"3", "3", "3", "@" + most, "@" + most} {
+		all = append(all, startFake(t, "--fake-ledger="+path, "--fake-max="+max).ready())
 	}
-	if got := kinds(mustReadLedger(t, path)); got != "SSSVS" {
-		t.Errorf("got %s, want SSSVS", got)
+	if got := kinds(mustReadLedger(t, path)); got != "SSSSVS" {
+		t.Errorf("got %s, want SSSSVS", got)
 	}
+	all[4].cmd.Process.Kill()
+	all[4].exit()
 	if n := Living(path); n != 4 {
 		t.Errorf("got %d living, want 4", n)
 	}
@@ -77,5 +89,25 @@ func TestLedgerCountsTheLiving(t *testing.T) {
 	all[1].eof()
 	if n := Living(path); n != 2 {
 		t.Errorf("got %d living, want 2", n)
+	}
+}
+
+// An interrupt that comes when the answer is there, and before it is written, still
+// interrupts the turn: the ledger says what its reader is told.
+func TestLedgerSaysHowATurnEndsThatIsInterruptedLate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	setVerbs()
+	var out bytes.Buffer
+	f := &fake{session: &transcript{path: filepath.Join(t.TempDir(), "t"), uuids: map[string]bool{}}, ledger: openLedger(path, "", "session")}
+	f.server = &echo.Server{Stdin: strings.NewReader(""), Stdout: &out, Stderr: io.Discard}
+	f.server.Answer = func(ctx context.Context, turn *echo.Turn) echo.Reply {
+		defer f.server.Interrupt()
+		return f.answer(ctx, turn)
+	}
+	f.server.Enqueue(echo.Message{Text: "echo:late", UUID: "u1"})
+	f.server.Run(t.Context())
+	got := mustReadLedger(t, path)
+	if kinds(got) != "BE" || got[1].Text != "interrupted" || !strings.Contains(out.String(), "aborted_streaming") {
+		t.Errorf("got %+v\n%s", got, out.String())
 	}
 }

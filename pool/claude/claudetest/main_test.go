@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"iris/config/sys/systest"
 	"iris/pool/echo"
 
 	"go.uber.org/goleak"
@@ -20,5 +21,6 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == echoName {
 		syscall.Exit(echo.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
+	systest.Begin()
 	goleak.VerifyTestMain(m)
 }

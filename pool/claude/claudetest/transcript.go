@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"syscall"
 	"time"
 
 	"iris/pool/echo"
@@ -25,6 +26,7 @@ type transcript struct {
 	path    string
 	id      string
 	users   []string // texts of the user
+	said    bool     // there are records of a user
 	uuids   map[string]bool
 	pending []byte // not on disk yet
 }
@@ -101,7 +103,7 @@ func openTranscript(o echo.Options) (*transcript, error) {
 	switch {
 	case err == nil && !o.Resume:
 		return nil, refuse("Error: Session ID %s is already in use.", o.SessionID)
-	case errors.Is(err, fs.ErrNotExist) && o.Resume:
+	case errors.Is(err, fs.ErrNotExist) && o.Resume, err == nil && !t.said:
 		return nil, refuse("No conversation found with session ID: %s", o.SessionID)
 	case errors.Is(err, fs.ErrNotExist):
 		return t, nil
@@ -112,6 +114,9 @@ func openTranscript(o echo.Options) (*transcript, error) {
 // load reads the file.
 func (t *transcript) load() error {
 	f, err := os.Open(t.path)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fs.ErrNotExist
+	}
 	if err != nil {
 		return err
 	}
@@ -128,7 +133,10 @@ func (t *transcript) load() error {
 		if json.Unmarshal(line, &c) == nil && c.Type == "cost-state" {
 			t.sum = c.Sum
 		}
-		if json.Unmarshal(line, &r) == nil && r.Type == "user" && json.Unmarshal(r.Message.Content, &text) == nil {
+		if json.Unmarshal(line, &r) != nil || r.Type != "user" {
+			continue
+		}
+		if t.said = true; json.Unmarshal(r.Message.Content, &text) == nil {
 			t.users = append(t.users, text)
 			t.uuids[r.UUID] = true
 		}
@@ -174,12 +182,18 @@ func (t *transcript) cost(sum echo.Sum, r *echo.Result) {
 	t.pending = append(t.pending, toJSON(costRecord{"cost-state", sum})+"\n"...)
 }
 
-// clear continues in the file of another session, which is empty.
+// clear continues in the file of another session. As in the real program, the file has
+// no message at first, so that it cannot be resumed, and then that of the command.
 func (t *transcript) clear(id string) {
 	t.flush()
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.path, t.id, t.users = filepath.Join(filepath.Dir(t.path), id+".jsonl"), id, nil
+	t.pending = []byte(toJSON(map[string]string{"type": "mode", "mode": "normal", "sessionId": id}) + "\n")
+	t.mu.Unlock()
+	t.flush()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.addLocked("user", echo.NewUUID(), toJSON([]any{map[string]string{"type": "text", "text": "/clear"}}))
 }
 
 // addLocked appends a record to the pending bytes. The caller must hold t.mu.

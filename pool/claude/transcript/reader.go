@@ -68,6 +68,31 @@ func (r *Reader) Close() {
 	}
 }
 
+// Tail moves an open reader to the first line that begins in the last n bytes of the file,
+// and reports whether that is its first line.
+func (r *Reader) Tail(n int64) (whole bool, err error) {
+	if r.file == nil {
+		return true, nil
+	}
+	size, err := r.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return false, err
+	}
+	r.at = max(0, size-n-1) // with the end of the line before
+	r.buf, r.skip = nil, false
+	if _, err := r.file.Seek(r.at, io.SeekStart); err != nil {
+		return false, err
+	}
+	if size <= n {
+		return true, nil
+	}
+	var long *LongLineError
+	if _, err := r.Next(); err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &long) {
+		return false, err
+	}
+	return false, nil
+}
+
 // Next returns the next complete line without its end; it is valid until the next
 // call. io.EOF means that there is none now, a *LongLineError that a line was left
 // out.

@@ -11,20 +11,12 @@ import (
 	"testing"
 
 	"iris/config"
+	"iris/config/sys/systest"
 )
 
-// needs returns a program of the system's. Without it the test is skipped, or
-// fails where IRIS_REQUIRE_CLAUDE is 1, as it is in CI.
-func needs(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil && os.Getenv("IRIS_REQUIRE_CLAUDE") == "1" {
-		t.Fatal(err)
-	}
-	if err != nil {
-		t.Skip("SKIPPED: install " + program + " to run this")
-	}
-	return path
+func TestMain(m *testing.M) {
+	systest.Begin()
+	os.Exit(m.Run())
 }
 
 // mustResolve gives the test a home of its own and returns its paths.
@@ -62,7 +54,7 @@ func mustMkdir(t *testing.T, dir string) {
 // verify has systemd read units; whatever it says is wrong with them.
 func verify(t *testing.T, paths ...string) {
 	t.Helper()
-	cmd := exec.Command(needs(t, "systemd-analyze"), append([]string{"--user", "verify"}, paths...)...)
+	cmd := exec.Command(systest.Needs(t, "systemd-analyze"), append([]string{"--user", "verify"}, paths...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("%v\n%s", err, out)
@@ -121,7 +113,7 @@ func TestSystemdRefusesAnotherUnit(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Replace(string(text), "WatchdogSec", "WatchdogSecs", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, _ := exec.Command(needs(t, "systemd-analyze"), "--user", "verify", path).CombinedOutput()
+	out, _ := exec.Command(systest.Needs(t, "systemd-analyze"), "--user", "verify", path).CombinedOutput()
 	if !strings.Contains(string(out), "WatchdogSecs") {
 		t.Errorf("got %q", out)
 	}

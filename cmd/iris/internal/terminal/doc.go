@@ -4,6 +4,7 @@
 //	Table, Fields, JSON      whole values, escaped
 //	Printer                  text or lines as they come, escaped on a terminal only
 //	StatusLine, Watch        a line and a page that are overwritten
+//	Done                     a line about a success that prints no data
 //	Input                    lines that a person types
 //	Cells, Clip, Wrap        the width of text
 //
