@@ -174,7 +174,8 @@ func (a *agent) until(what string, match func(line) bool) line {
 		select {
 		case l, ok := <-a.lines:
 			if !ok {
-				a.t.Fatalf("output ended before %s; stderr: %s", what, a.stderr.String())
+				a.exit()
+				a.t.Fatalf("output ended before %s; %v (%v); stderr: %s", what, a.cmd.ProcessState, a.err, a.stderr.String())
 			}
 			a.bytes += len(l.raw) + 1
 			a.seen = append(a.seen, l)

@@ -35,6 +35,7 @@ var newerCases = []conformanceCase{
 		run: func(a *agent, text string) {
 			gate, open := a.gate()
 			a.ask(strings.ReplaceAll(text, "GATE", gate))
+			a.until("the end of the turn", func(l line) bool { return strings.Contains(l.raw, `"state":"completed"`) })
 			a.stdin.Close()
 			open()
 			a.exit()

@@ -162,6 +162,7 @@ func (f *fake) run(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 	if err := cmd.Start(); err != nil {
 		return echo.Reply{Result: echo.Failure(err.Error())}
 	}
+	f.keepTool(cmd)
 	f.server.Blocks(map[string]any{"type": "tool_use", "id": id, "name": "Bash", "input": map[string]string{"command": arg}})
 	f.waitTool(ctx, cmd)
 	if ctx.Err() != nil {
@@ -177,12 +178,16 @@ func (f *fake) run(ctx context.Context, t *echo.Turn, arg string) echo.Reply {
 	return withTool(reply)
 }
 
-// waitTool waits for a tool, which an interrupt kills.
+// keepTool has a tool that runs end with the process.
+func (f *fake) keepTool(cmd *exec.Cmd) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tools[cmd.Process.Pid] = true
+}
+
+// waitTool waits for a tool that is kept, which an interrupt kills.
 func (f *fake) waitTool(ctx context.Context, cmd *exec.Cmd) {
 	pid := cmd.Process.Pid
-	f.mu.Lock()
-	f.tools[pid] = true
-	f.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { syscall.Kill(-pid, syscall.SIGKILL) })
 	defer stop()
 	cmd.Wait()
@@ -192,10 +197,9 @@ func (f *fake) waitTool(ctx context.Context, cmd *exec.Cmd) {
 }
 
 // killTools kills the running tools; the old style leaves them alone when it is told
-// to end.
+// to end. The process ends next: it keeps the lock, so that no turn goes on until then.
 func (f *fake) killTools() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	for pid := range f.tools {
 		if !f.flags.old {
 			syscall.Kill(-pid, syscall.SIGKILL)

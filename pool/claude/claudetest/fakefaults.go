@@ -291,6 +291,7 @@ func (f *fake) fork(ctx context.Context, _ *echo.Turn, arg string) echo.Reply {
 		return echo.Reply{Result: echo.Failure(err.Error())}
 	}
 	if tool {
+		f.keepTool(cmd)
 		f.waitTool(ctx, cmd)
 	}
 	return say(strconv.Itoa(pid))
