@@ -48,6 +48,7 @@ type agent struct {
 	stderr buffer
 	wg     sync.WaitGroup
 	err    error // of Wait, valid after exit
+	ended  error // why lines has ended, valid after that
 	bytes  int   // taken from lines so far
 	seen   []line
 	sent   []string // ids of the messages
@@ -117,6 +118,7 @@ func (a *agent) read(r *os.File) {
 			a.lines <- l
 		}
 		if err != nil {
+			a.ended = err
 			return
 		}
 	}
@@ -175,7 +177,7 @@ func (a *agent) until(what string, match func(line) bool) line {
 		case l, ok := <-a.lines:
 			if !ok {
 				a.exit()
-				a.t.Fatalf("output ended before %s; %v (%v); stderr: %s", what, a.cmd.ProcessState, a.err, a.stderr.String())
+				a.t.Fatalf("output ended (%v) before %s; %v (%v); stderr: %s", a.ended, what, a.cmd.ProcessState, a.err, a.stderr.String())
 			}
 			a.bytes += len(l.raw) + 1
 			a.seen = append(a.seen, l)
