@@ -155,6 +155,7 @@ func (j *Journal) attempt(group []*change) (bad int, err error) {
 		tx.Rollback()
 		return -1, j.stop(err)
 	}
+	keepList(btx)
 	if err := tx.Commit(); err != nil {
 		return -1, j.stop(err)
 	}

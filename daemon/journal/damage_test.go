@@ -126,16 +126,21 @@ const metaPages = 2 * 4096
 func TestFlippedBitsAreNoticed(t *testing.T) {
 	dir := t.TempDir()
 	file, want := damageable(t, dir)
+	t.Run("listed", func(t *testing.T) { flipBits(t, dir, file, want) })
+	t.Run("unlisted", func(t *testing.T) { flipBits(t, dir, withoutList(t, file), want) })
+}
+
+func flipBits(t *testing.T, dir string, file []byte, want map[string]string) {
 	used := len(bytes.TrimRight(file, "\x00"))
 	var sum [3]int
-	flips := 100
+	flips, bits := 100, rand.New(rand.NewPCG(1, 1))
 	if n, err := strconv.Atoi(os.Getenv("IRIS_FLIPS")); err == nil {
-		flips = n
+		flips, bits = n, rand.New(rand.NewPCG(rand.Uint64(), 1))
 	}
 	for range flips {
 		// Not in the two meta pages: where the newer one cannot be read, bbolt goes on from the
 		// transaction before.
-		at, bit := metaPages+rand.N(used-metaPages), rand.N(8)
+		at, bit := metaPages+bits.IntN(used-metaPages), bits.IntN(8)
 		damaged := slices.Clone(file)
 		damaged[at] ^= 1 << bit
 		a, b, c := judge(t, dir, damaged, want, fmt.Sprintf("bit %d of byte %d (page %d, offset %d)", bit, at, at/4096, at%4096))
@@ -150,6 +155,11 @@ func TestFlippedBitsAreNoticed(t *testing.T) {
 func TestATruncatedJournalIsNoticed(t *testing.T) {
 	dir := t.TempDir()
 	file, want := damageable(t, dir)
+	t.Run("listed", func(t *testing.T) { truncateFile(t, dir, file, want) })
+	t.Run("unlisted", func(t *testing.T) { truncateFile(t, dir, withoutList(t, file), want) })
+}
+
+func truncateFile(t *testing.T, dir string, file []byte, want map[string]string) {
 	used := len(bytes.TrimRight(file, "\x00"))
 	for n := 1; n < used; n += 1 + rand.N(4000) {
 		if refused, _, _ := judge(t, dir, file[:n], want, fmt.Sprintf("cut to %d of %d bytes", n, used)); refused == 0 {

@@ -51,8 +51,9 @@
 //
 // # Space
 //
-// bbolt reuses free pages, but never makes its file smaller, and writes the list of
-// them with each transaction: after a backlog each message would cost more for ever.
+// bbolt reuses free pages, but never makes its file smaller. It would write the list of
+// them with each transaction; while it is long only Close writes it, and after a kill the
+// next Open reads everything to find them. Such a file is refused if it is damaged.
 // Compact copies the values to a new file in short read transactions, while changes go
 // on. Each transaction meanwhile notes the keys that it changes; at the end all calls
 // wait while these are copied again and the new file is renamed to the journal.

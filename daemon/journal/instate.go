@@ -78,7 +78,7 @@ func (j *Journal) readIndexed(s State, places []place) (found []hit, err error) 
 	err = j.viewMany(func(tx *txn) error {
 		found = nil
 		for _, p := range places {
-			if tx.Bucket(bucketStates).Get(stateKey(s, p.id)) == nil {
+			if p.err == nil && tx.Bucket(bucketStates).Get(stateKey(s, p.id)) == nil {
 				continue
 			}
 			h := hit{id: p.id, err: p.err}

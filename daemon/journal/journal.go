@@ -91,11 +91,15 @@ func (j *Journal) open() (err error) {
 			err = &DamageError{Path: j.path, What: fmt.Sprint(p)}
 		}
 	}()
+	path := cmp.Or(j.unnamed, j.path)
+	if err := inspect(path); err != nil {
+		return j.notOpened(err)
+	}
 	j.db, err = bolt.Open(j.path, 0o600, &bolt.Options{
 		Timeout: 2 * time.Second, InitialMmapSize: mapSize, FreelistType: bolt.FreelistMapType,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		OpenFile: func(_ string, flag int, mode os.FileMode) (*os.File, error) {
 			var err error
-			j.raw, err = os.OpenFile(cmp.Or(j.unnamed, name), flag, mode)
+			j.raw, err = os.OpenFile(path, flag, mode)
 			return j.raw, err
 		},
 	})
@@ -106,15 +110,13 @@ func (j *Journal) open() (err error) {
 	if j.file, err = j.raw.Stat(); err != nil {
 		return err
 	}
-	return j.db.View(func(tx *bolt.Tx) error {
-		if have := j.file.Size(); have < tx.Size() {
-			return &DamageError{Path: j.path, What: fmt.Sprintf("%d of its %d bytes are missing", tx.Size()-have, tx.Size())}
-		}
-		return nil
-	})
+	return j.db.View(func(tx *bolt.Tx) error { return whole(path, tx) })
 }
 
 func (j *Journal) notOpened(err error) error {
+	if _, damaged := errors.AsType[*DamageError](err); damaged {
+		return err
+	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return fmt.Errorf("journal %s is held by another process", j.path)
@@ -146,6 +148,7 @@ func (j *Journal) release() error {
 	if j.unnamed != "" { // nothing in it was acknowledged
 		os.Remove(j.unnamed)
 	}
+	err := j.list()
 	db := j.db
 	j.db, j.over = nil, true
 	if j.wrecked.Load() {
@@ -159,5 +162,5 @@ func (j *Journal) release() error {
 	if db == nil {
 		return nil
 	}
-	return db.Close()
+	return errors.Join(err, db.Close())
 }
