@@ -31,6 +31,19 @@ type Info struct {
 	Why       string    // why it stays or goes, for people
 }
 
+// Gone is the life of an agent that is gone.
+type Gone struct {
+	ID       string
+	Key      Key
+	PID      int
+	Started  time.Time // when it took its place
+	Ready    time.Time // for its first turn
+	Ended    time.Time // when its place was free
+	Messages int       // turns ended
+	Own      int       // ended turns that nobody has sent
+	Why      string    // why it was stopped, or how it ended by itself
+}
+
 // State is the state of a slot. In every state the slot counts against the limit.
 type State string
 
@@ -106,6 +119,14 @@ func (t *table) broken() (all []Broken) {
 	}
 	slices.SortFunc(all, func(a, b Broken) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
 	return all
+}
+
+// end is the life of a slot that ends now.
+func (s *slot) end(now time.Time) Gone {
+	return Gone{
+		ID: s.id, Key: s.queue.key, PID: s.pid, Started: s.since, Ready: s.readyAt, Ended: now,
+		Messages: s.ended, Own: s.own, Why: s.why,
+	}
 }
 
 func (t *table) info(s *slot) Info {
