@@ -21,6 +21,7 @@ const (
 	MethodShow      = "message.show"     // MessageRef -> Message, with its history
 	MethodUsage     = "usage.sum"        // UsageQuery -> UsageSums
 	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
+	MethodWhy       = "why"              // WhyQuery -> Why
 	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, or of the unknown message under its old id, once that is on disk
 	MethodResolve   = "message.resolve"  // Resolve -> MessageState
 	MethodApprovals = "approval.list"    // ApprovalFilter -> ApprovalList

@@ -74,6 +74,11 @@ func (v Verbs) Usage(ctx context.Context, q UsageQuery) (UsageSums, error) {
 	return ask[UsageSums](ctx, v, MethodUsage, &q)
 }
 
+// Why returns what a message waits or waited for, or why the agents of a team went.
+func (v Verbs) Why(ctx context.Context, q WhyQuery) (Why, error) {
+	return ask[Why](ctx, v, MethodWhy, &q)
+}
+
 // Cancel takes a message out of the queue, or interrupts its turn.
 func (v Verbs) Cancel(ctx context.Context, id string) (MessageState, error) {
 	return ask[MessageState](ctx, v, MethodCancel, &MessageID{ID: id})
@@ -208,7 +213,7 @@ func (v Verbs) Replace(ctx context.Context, r Restart) error {
 func Idempotent(method string) bool {
 	return slices.Contains([]string{
 		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodFind, MethodShow, MethodResult,
-		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree,
+		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree, MethodWhy,
 	}, method)
 }
 

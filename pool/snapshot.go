@@ -25,6 +25,7 @@ type Info struct {
 	Messages  int       // turns ended
 	Queue     int       // messages waiting for this key
 	Started   time.Time // when it took its place
+	Ready     time.Time // for its first turn; zero while it starts
 	LastUsed  time.Time // end of the last turn, zero before the first
 	Until     time.Time // when its idle timeout ends it; zero if never or not now
 	Memory    int64     // bytes at the last health check
@@ -131,7 +132,7 @@ func (s *slot) end(now time.Time) Gone {
 
 func (t *table) info(s *slot) Info {
 	p := Info{
-		ID: s.id, Key: s.queue.key, PID: s.pid, State: s.state,
+		ID: s.id, Key: s.queue.key, PID: s.pid, State: s.state, Ready: s.readyAt,
 		Works: s.works, Own: s.own, Messages: s.ended, Queue: s.queue.messages, Started: s.since, Memory: s.memory,
 	}
 	if s.ended > 0 {

@@ -97,3 +97,11 @@ func (s *Supervisor) RecordGone() {
 		s.o.Log.Error("agents that are gone not recorded", "agents", len(ends), "err", err)
 	}
 }
+
+// GoneView returns an agent that is gone in the form that clients see.
+func GoneView(e *journal.AgentEnd) ipc.GoneAgent {
+	return ipc.GoneAgent{
+		ID: e.Process, PID: e.PID, Team: e.Team, Session: e.Session, Started: e.Started,
+		Start: max(0, e.Ready.Sub(e.Started).Milliseconds()), Ended: e.Ended, Messages: e.Turns, Own: e.Own, Why: e.Why,
+	}
+}

@@ -18,12 +18,12 @@ func (s *Supervisor) List(_ context.Context, c *ipc.Call) (any, error) {
 		return nil, err
 	}
 	st := s.Pool.Snapshot()
-	list := ipc.ProcessList{Processes: s.views(st.Processes), Total: len(st.Processes), Max: st.Max, Queued: st.Queued}
+	list := ipc.ProcessList{Processes: s.Views(st.Processes), Total: len(st.Processes), Max: st.Max, Queued: st.Queued}
 	return list, nil
 }
 
-// views returns the agents in the form that clients see.
-func (s *Supervisor) views(ps []Info) []ipc.Process {
+// Views returns the agents in the form that clients see.
+func (s *Supervisor) Views(ps []Info) []ipc.Process {
 	now := time.Now()
 	list := make([]ipc.Process, 0, len(ps))
 	for _, p := range ps {
@@ -53,6 +53,22 @@ func (s *Supervisor) view(p Info, now time.Time) ipc.Process {
 	}
 	s.annotate(&v, p)
 	return v
+}
+
+// TurnWaits says what the turn of an agent waits for, in words; nil for nothing.
+func (s *Supervisor) TurnWaits(process string) (on []string) {
+	for _, a := range s.o.Approvals(process) {
+		on = append(on, fmt.Sprintf("approval %s: %s", a.ID, a.Tool))
+	}
+	for _, p := range s.Live() {
+		if p.ID != process {
+			continue
+		}
+		if server := p.Agent.WaitsFor(); server != "" {
+			on = append(on, server)
+		}
+	}
+	return on
 }
 
 // annotate adds what the turn of an agent waits for, a settings file that does not
