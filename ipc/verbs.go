@@ -110,9 +110,9 @@ func (v Verbs) Caller(ctx context.Context) (Caller, error) {
 	return ask[Caller](ctx, v, MethodCaller, nil)
 }
 
-// Processes returns the live agents.
-func (v Verbs) Processes(ctx context.Context) (ProcessList, error) {
-	return ask[ProcessList](ctx, v, MethodList, nil)
+// Processes returns the live agents, and if q says so those that went.
+func (v Verbs) Processes(ctx context.Context, q ProcessQuery) (ProcessList, error) {
+	return ask[ProcessList](ctx, v, MethodList, &q)
 }
 
 // Trees returns the live agents with the processes that they have started.

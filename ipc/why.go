@@ -109,3 +109,9 @@ type Return struct {
 	CacheWrite int64   `json:"cache_write_tokens"` // by the first turn after
 	CostUSD    float64 `json:"cost_usd"`           // of that turn
 }
+
+// ProcessQuery asks for the live agents; with GoneSince also for those that went since
+// then.
+type ProcessQuery struct {
+	GoneSince time.Time `json:"gone_since,omitzero"`
+}

@@ -3,10 +3,12 @@ package agents
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"iris/daemon/conversation"
+	"iris/daemon/fault"
 	"iris/daemon/journal"
 	"iris/ipc"
 	"iris/pool"
@@ -104,4 +106,25 @@ func GoneView(e *journal.AgentEnd) ipc.GoneAgent {
 		ID: e.Process, PID: e.PID, Team: e.Team, Session: e.Session, Started: e.Started,
 		Start: max(0, e.Ready.Sub(e.Started).Milliseconds()), Ended: e.Ended, Messages: e.Turns, Own: e.Own, Why: e.Why,
 	}
+}
+
+// goneSince returns the agents that went since then, the last first, and the names of
+// damaged records.
+func (s *Supervisor) goneSince(ctx context.Context, since time.Time) (gone []ipc.GoneAgent, damaged []string, err error) {
+	s.RecordGone()
+	for e, err := range s.o.Store.AgentEnds(journal.Filter{Since: since}) {
+		if damage, ok := errors.AsType[*journal.DamageError](err); ok {
+			damaged = append(damaged, damage.Error())
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, nil, fault.New(ipc.CodeFailed, "journal", s.o.Store.Heed(err))
+		}
+		gone = append(gone, GoneView(&e))
+	}
+	slices.SortStableFunc(gone, func(a, b ipc.GoneAgent) int { return b.Ended.Compare(a.Ended) })
+	return gone, damaged, nil
 }

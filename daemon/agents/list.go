@@ -13,13 +13,19 @@ import (
 )
 
 // List answers process.list.
-func (s *Supervisor) List(_ context.Context, c *ipc.Call) (any, error) {
-	if err := c.Bind(&struct{}{}); err != nil {
+func (s *Supervisor) List(ctx context.Context, c *ipc.Call) (any, error) {
+	var q ipc.ProcessQuery
+	if err := c.Bind(&q); err != nil {
 		return nil, err
 	}
 	st := s.Pool.Snapshot()
 	list := ipc.ProcessList{Processes: s.Views(st.Processes), Total: len(st.Processes), Max: st.Max, Queued: st.Queued}
-	return list, nil
+	if q.GoneSince.IsZero() {
+		return list, nil
+	}
+	var err error
+	list.Gone, list.Damaged, err = s.goneSince(ctx, q.GoneSince)
+	return list, err
 }
 
 // Views returns the agents in the form that clients see.
