@@ -216,6 +216,7 @@ func (d *Daemon) openJournal() (wait func() error) {
 		if d.store.Journal != nil {
 			if d.agents != nil {
 				d.agents.RecordOwn()
+				d.agents.RecordGone()
 			}
 			d.store.Close()
 		}
@@ -269,6 +270,7 @@ func (d *Daemon) openSocket() error {
 func (d *Daemon) run(ctx context.Context) {
 	close(d.life.opened)
 	d.openAcceptor(ctx, d.socket.listener)
+	d.life.wg.Go(func() { d.agents.KeepGone(d.life.serving) })
 	d.life.wg.Go(func() { d.watchSignals(d.life.serving) })
 	d.life.wg.Go(func() { d.delivery.AwaitTeams(d.life.serving) })
 	d.life.wg.Go(func() { d.logEvents(d.life.serving) })

@@ -29,6 +29,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodFind, d.delivery.Find)
 	s.Handle(ipc.MethodShow, d.delivery.Show)
 	s.Handle(ipc.MethodUsage, d.delivery.SumUsage)
+	s.Handle(ipc.MethodWhy, d.delivery.Why)
 	s.Handle(ipc.MethodCancel, d.delivery.Cancel)
 	s.Handle(ipc.MethodTree, d.agents.Tree)
 	s.Handle(ipc.MethodRetry, d.agents.DenyAgents("send messages again", d.delivery.Retry))

@@ -32,13 +32,13 @@ func TestBadParametersAreRefused(t *testing.T) {
 	for _, name := range []string{"~", "~x", "~\x1b[2J", "~../../x", "~" + long, "~" + strings.ToUpper(id) + "U", "a/b", "\x00", long, " "} {
 		for _, method := range []string{
 			ipc.MethodSend, ipc.MethodSubmit, ipc.MethodKill, ipc.MethodEvict, ipc.MethodRestart, ipc.MethodWake,
-			ipc.MethodReset, ipc.MethodRewind, ipc.MethodLocate, ipc.MethodResult, ipc.MethodShow, ipc.MethodMessages, ipc.MethodUsage,
+			ipc.MethodReset, ipc.MethodRewind, ipc.MethodLocate, ipc.MethodResult, ipc.MethodShow, ipc.MethodMessages, ipc.MethodUsage, ipc.MethodWhy,
 		} {
 			p := object{"team": "echo", "session": name}
 			switch method {
 			case ipc.MethodSend, ipc.MethodSubmit:
 				p["text"] = "x"
-			case ipc.MethodMessages, ipc.MethodUsage:
+			case ipc.MethodMessages, ipc.MethodUsage, ipc.MethodWhy:
 				if name == "~" { // the sum of all single messages
 					continue
 				}

@@ -140,6 +140,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	d.log.Info("replaced", "program", r.program.path, "agents", len(h.Agents), "took", time.Since(begun).String())
 	h.Socket = socket
 	d.agents.RecordOwn()
+	d.agents.RecordGone()
 	if err = d.store.Close(); err == nil {
 		h.Quit = ctx.Err() != nil
 		err = execute(r.program, d.opts.Args, h)

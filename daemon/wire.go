@@ -26,6 +26,7 @@ func (d *Daemon) openAgents() error {
 	d.pool = pool.New(pool.Config[*claude.Process]{
 		Limits:   limits(d.config.Load()),
 		Settings: d.settings,
+		Gone:     d.agents.Gone,
 		Start:    d.agents.Start,
 		Prefix:   d.program.prefix,
 	})

@@ -21,12 +21,13 @@ const (
 	MethodShow      = "message.show"     // MessageRef -> Message, with its history
 	MethodUsage     = "usage.sum"        // UsageQuery -> UsageSums
 	MethodCancel    = "message.cancel"   // MessageID -> MessageState: cancelled or interrupting
+	MethodWhy       = "why"              // WhyQuery -> Why
 	MethodRetry     = "message.retry"    // Retry -> MessageState of the new message, or of the unknown message under its old id, once that is on disk
 	MethodResolve   = "message.resolve"  // Resolve -> MessageState
 	MethodApprovals = "approval.list"    // ApprovalFilter -> ApprovalList
 	MethodDecide    = "approval.decide"  // Decide -> Approval
 	MethodCaller    = "caller"           // {} -> Caller
-	MethodList      = "process.list"     // {} -> ProcessList
+	MethodList      = "process.list"     // ProcessQuery -> ProcessList
 	MethodTree      = "process.tree"     // {} -> ProcessTree
 	MethodKill      = "process.kill"     // Target -> Stopped
 	MethodEvict     = "process.evict"    // Target -> Stopped
@@ -150,10 +151,12 @@ type ConversationList struct {
 
 // ProcessList is the state of the pool.
 type ProcessList struct {
-	Processes []Process `json:"processes"`
-	Total     int       `json:"total_processes"`
-	Max       int       `json:"max_processes"`
-	Queued    int       `json:"queued"`
+	Processes []Process   `json:"processes"`
+	Total     int         `json:"total_processes"`
+	Max       int         `json:"max_processes"`
+	Queued    int         `json:"queued"`
+	Gone      []GoneAgent `json:"gone,omitempty"`    // the last that went comes first
+	Damaged   []string    `json:"damaged,omitempty"` // records of agents that are gone
 }
 
 // Status is the state of the daemon and its pool.

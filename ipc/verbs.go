@@ -74,6 +74,11 @@ func (v Verbs) Usage(ctx context.Context, q UsageQuery) (UsageSums, error) {
 	return ask[UsageSums](ctx, v, MethodUsage, &q)
 }
 
+// Why returns what a message waits or waited for, or why the agents of a team went.
+func (v Verbs) Why(ctx context.Context, q WhyQuery) (Why, error) {
+	return ask[Why](ctx, v, MethodWhy, &q)
+}
+
 // Cancel takes a message out of the queue, or interrupts its turn.
 func (v Verbs) Cancel(ctx context.Context, id string) (MessageState, error) {
 	return ask[MessageState](ctx, v, MethodCancel, &MessageID{ID: id})
@@ -105,9 +110,9 @@ func (v Verbs) Caller(ctx context.Context) (Caller, error) {
 	return ask[Caller](ctx, v, MethodCaller, nil)
 }
 
-// Processes returns the live agents.
-func (v Verbs) Processes(ctx context.Context) (ProcessList, error) {
-	return ask[ProcessList](ctx, v, MethodList, nil)
+// Processes returns the live agents, and if q says so those that went.
+func (v Verbs) Processes(ctx context.Context, q ProcessQuery) (ProcessList, error) {
+	return ask[ProcessList](ctx, v, MethodList, &q)
 }
 
 // Trees returns the live agents with the processes that they have started.
@@ -208,7 +213,7 @@ func (v Verbs) Replace(ctx context.Context, r Restart) error {
 func Idempotent(method string) bool {
 	return slices.Contains([]string{
 		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodFind, MethodShow, MethodResult,
-		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree,
+		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree, MethodWhy,
 	}, method)
 }
 

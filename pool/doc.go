@@ -126,6 +126,9 @@
 // not wake up. Every goroutine belongs to the pool's WaitGroup; Close returns when
 // all have ended, which relies on the promises of [Agent].
 //
+// Settings and Gone are called with the lock held. They must be quick, and must not
+// call the pool.
+//
 // Run and Start may call Submit, Cancel, Detach, Hold, Unhold, Position, Snapshot
 // and Events, but must not wait for the pool: not Wake, Kill, Evict, EvictOldest,
 // Restart, Freeze, Drain or Close.

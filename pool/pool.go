@@ -19,6 +19,11 @@ type Config[A Agent] struct {
 	// is zero.
 	Settings func(team string) Settings
 
+	// Gone is called once for each agent that has started and is gone, before Kill,
+	// Evict and Close return. It is called with the pool's lock held, as Settings is.
+	// Nil means that nobody wants to know.
+	Gone func(Gone)
+
 	// Start starts the agent of a key and returns it when it is ready for its first
 	// turn. id is its process id in the pool; fresh asks for a new conversation, v
 	// says how to start the agent. When ctx ends, the agent is no longer wanted. A
@@ -91,6 +96,9 @@ func New[A Agent](cfg Config[A]) *Pool[A] {
 	}
 	if cfg.Settings == nil {
 		cfg.Settings = func(string) Settings { return Settings{} }
+	}
+	if cfg.Gone == nil {
+		cfg.Gone = func(Gone) {}
 	}
 	p := &Pool[A]{cfg: cfg, drained: make(chan struct{}), agents: map[*slot]A{}, runs: map[*entry]Run[A]{}}
 	p.ctx, p.quit = context.WithCancel(context.Background())
@@ -170,6 +178,9 @@ func (p *Pool[A]) launch(st step) {
 		p.wg.Go(a.Stop)
 	case stepGone:
 		delete(p.agents, s)
+		if !s.readyAt.IsZero() {
+			p.cfg.Gone(s.end(p.table.now))
+		}
 		close(s.gone)
 	case stepAnswer:
 		proc, run := p.process(s), p.runs[e]

@@ -218,6 +218,9 @@ func (t *table) exited(s *slot, how string) {
 	s.exited = true
 	if !s.stopped {
 		s.notified = true
+		if !s.orphan {
+			s.why = "ended by itself: " + how
+		}
 		t.emit(s.event(ProcessExited, how))
 	}
 	if s.state == Idle || s.working() {

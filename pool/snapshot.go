@@ -25,10 +25,24 @@ type Info struct {
 	Messages  int       // turns ended
 	Queue     int       // messages waiting for this key
 	Started   time.Time // when it took its place
+	Ready     time.Time // for its first turn; zero while it starts
 	LastUsed  time.Time // end of the last turn, zero before the first
 	Until     time.Time // when its idle timeout ends it; zero if never or not now
 	Memory    int64     // bytes at the last health check
 	Why       string    // why it stays or goes, for people
+}
+
+// Gone is the life of an agent that is gone.
+type Gone struct {
+	ID       string
+	Key      Key
+	PID      int
+	Started  time.Time // when it took its place
+	Ready    time.Time // for its first turn
+	Ended    time.Time // when its place was free
+	Messages int       // turns ended
+	Own      int       // ended turns that nobody has sent
+	Why      string    // why it was stopped, or how it ended by itself
 }
 
 // State is the state of a slot. In every state the slot counts against the limit.
@@ -108,9 +122,17 @@ func (t *table) broken() (all []Broken) {
 	return all
 }
 
+// end is the life of a slot that ends now.
+func (s *slot) end(now time.Time) Gone {
+	return Gone{
+		ID: s.id, Key: s.queue.key, PID: s.pid, Started: s.since, Ready: s.readyAt, Ended: now,
+		Messages: s.ended, Own: s.own, Why: s.why,
+	}
+}
+
 func (t *table) info(s *slot) Info {
 	p := Info{
-		ID: s.id, Key: s.queue.key, PID: s.pid, State: s.state,
+		ID: s.id, Key: s.queue.key, PID: s.pid, State: s.state, Ready: s.readyAt,
 		Works: s.works, Own: s.own, Messages: s.ended, Queue: s.queue.messages, Started: s.since, Memory: s.memory,
 	}
 	if s.ended > 0 {

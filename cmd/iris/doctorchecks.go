@@ -79,7 +79,7 @@ func (d *doctor) journal(j *ipc.Journal) {
 
 // orphans reports agents of earlier daemons, which take places.
 func (d *doctor) orphans(ctx context.Context) {
-	list, err := d.verbs().Processes(ctx)
+	list, err := d.verbs().Processes(ctx, ipc.ProcessQuery{})
 	if err != nil {
 		return
 	}

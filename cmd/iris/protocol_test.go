@@ -38,6 +38,7 @@ var methodTexts = map[string]string{
 	ipc.MethodCaller:    "Returns who the daemon takes the caller for: a person or program, or a tool of an agent.",
 	ipc.MethodFind:      "Returns the id of a message from its beginning, or of the newest message. The calls that take an id and no MessageRef need all of it.",
 	ipc.MethodShow:      "Returns the whole record of one message, without its text and answer.",
+	ipc.MethodWhy:       "Returns what a message waits or waited for, or why the agents of a team went and what it cost to come back.",
 	ipc.MethodUsage:     "Returns sums of the messages, tokens and costs on record.",
 	ipc.MethodCancel:    "Takes a message out of the queue, or interrupts its turn. The agent and its conversation stay.",
 	ipc.MethodRetry:     "Gives an unknown message another attempt. Sends the text of any other ended message again, as a new message.",

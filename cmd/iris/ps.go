@@ -23,6 +23,7 @@ import (
 
 type psOptions struct {
 	*globals
+	all   bool
 	quiet bool
 	json  bool
 	tree  bool
@@ -30,8 +31,9 @@ type psOptions struct {
 }
 
 func (o *psOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVarP(&o.all, "all", "a", false, "also list the agents that went in the last day, and why")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print TEAM[@SESSION] only, as other commands take it")
-	f.BoolVar(&o.json, "json", false, "print a JSON array")
+	f.BoolVar(&o.json, "json", false, "print a JSON array; with -a an object")
 	f.BoolVar(&o.tree, "tree", false, "show the processes that agents have started")
 	f.BoolVar(&o.watch, "watch", false, "show the list each second until Ctrl-C; on a terminal only")
 }
@@ -57,6 +59,10 @@ it goes, which approval its turn waits for, which MCP server its first turn
 waits for, a permission mode other than its team's, and whether the permission
 checks of Claude Code are turned off.
 
+With -a a second list has the agents that went in the last day, the last first:
+WENT is when, LIVED how long after its start, and WHY is the reason. "iris why"
+says more about a team. Agents of single messages (--fresh) are not in it.
+
 With --tree each agent is followed by the processes below it and by the
 processes that it started and that made themselves daemons (a dev server, tmux).
 These outlive the agent, and "iris kill --tree" ends them. An agent that is gone
@@ -73,12 +79,16 @@ JSON
   agent changed it);
   last_used is null before the first turn, until and idle_remaining_ms are null
   for never; with --tree: id, pid (0 when the agent is gone), team, session,
-  state, memory_bytes, processes (pid, parent, command, memory_bytes, daemon)
+  state, memory_bytes, processes (pid, parent, command, memory_bytes, daemon);
+  with -a an object: agents (that array) and gone, an array of id, pid, team,
+  session, started, start_ms (until it was ready), ended, messages_processed,
+  own_turns, why
 
 EXIT STATUS
-0 2 3`,
+0 1 2 3`,
 		Example: `  iris ps
   iris ps -q | xargs -I{} iris evict {}
+  iris ps -a
   iris ps --watch
   iris ps --json | jq -r '.[] | select(.state == "busy") | .team'`,
 		Args: between(0, 0, ""),
@@ -88,7 +98,7 @@ EXIT STATUS
 
 func runPs(ctx context.Context, opts *psOptions, _ []string, s streams) error {
 	switch {
-	case opts.quiet && opts.tree, opts.watch && (opts.quiet || opts.json):
+	case (opts.quiet || opts.all) && opts.tree, opts.all && opts.quiet, opts.watch && (opts.quiet || opts.json):
 		return usagef("leave one of them out", "these flags of ps do not go together")
 	case opts.watch:
 		return opts.watchOn(ctx, s.out)
@@ -100,17 +110,28 @@ func runPs(ctx context.Context, opts *psOptions, _ []string, s streams) error {
 		return err
 	}
 	switch {
+	case opts.json && opts.all:
+		err = terminal.JSON(s.out, allAgents{orEmpty(list.Processes), orEmpty(list.Gone)})
 	case opts.json:
-		return terminal.JSON(s.out, orEmpty(list.Processes))
+		err = terminal.JSON(s.out, orEmpty(list.Processes))
 	case opts.quiet:
-		return printNames(s.out, list.Processes)
+		err = printNames(s.out, list.Processes)
+	default:
+		err = opts.print(s.out, &list)
 	}
-	return printProcesses(s.out, &list)
+	if err != nil {
+		return err
+	}
+	return reportDamage(s.err, list.Damaged)
 }
 
-// list returns the live agents in the order of the table.
+// list returns the live agents in the order of the table, and with -a those that went.
 func (o *psOptions) list(ctx context.Context) (ipc.ProcessList, error) {
-	list, err := o.verbs().Processes(ctx)
+	var q ipc.ProcessQuery
+	if o.all {
+		q.GoneSince = time.Now().Add(-goneSpan)
+	}
+	list, err := o.verbs().Processes(ctx, q)
 	slices.SortStableFunc(list.Processes, byUse)
 	return list, err
 }
@@ -304,7 +325,7 @@ func (o *psOptions) page(ctx context.Context, width int) (string, error) {
 	}
 	fmt.Fprintf(&b, "%d of %d agents, %d queued, %s\n\n", list.Total, list.Max, list.Queued, time.Now().Format(time.TimeOnly))
 	if !o.tree {
-		err = printProcesses(&b, &list)
+		err = o.print(&b, &list)
 		return b.String(), err
 	}
 	agents, err := o.verbs().Trees(ctx)

@@ -94,6 +94,7 @@ var commandGroups = []commandGroup{
 	}},
 	{"The pool", []constructor{
 		{"status", newStatusCmd},
+		{"why", newWhyCmd},
 		{"events", newEventsCmd},
 		{"usage", newUsageCmd},
 	}},

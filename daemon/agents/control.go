@@ -103,7 +103,7 @@ func (s *Supervisor) Restart(_ context.Context, c *ipc.Call) (any, error) {
 }
 
 func (s *Supervisor) stoppedReply(now, later []Info) ipc.Stopped {
-	return ipc.Stopped{Stopped: s.views(now), Later: s.views(later)}
+	return ipc.Stopped{Stopped: s.Views(now), Later: s.Views(later)}
 }
 
 // Wake answers process.wake.

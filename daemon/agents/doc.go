@@ -17,11 +17,13 @@
 //	profile       what the login shell answers: asked at the start of the daemon, after a
 //	              failure at the next start of an agent, and by Refresh
 //	Examine       whether the programs of the teams are there and logged in
+//	KeepGone      records the agents that are gone, and why, beside everything else
 //	AwaitOrphans  waits for the orphans when no other daemon follows
 //	CheckCaller   whether a command was started by an agent
 //
 // A Supervisor owns the reaper, the follower and the environment; Close ends them. It runs
-// one goroutine for each orphan and for each run of the login shell, all in Options.Goroutines. It
+// one goroutine for each orphan and for each run of the login shell, all in Options.Goroutines; its
+// owner runs KeepGone. It
 // reaches messages and approvals through functions in its Options: this package does not
 // import delivery or approval.
 package agents

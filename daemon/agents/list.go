@@ -13,17 +13,23 @@ import (
 )
 
 // List answers process.list.
-func (s *Supervisor) List(_ context.Context, c *ipc.Call) (any, error) {
-	if err := c.Bind(&struct{}{}); err != nil {
+func (s *Supervisor) List(ctx context.Context, c *ipc.Call) (any, error) {
+	var q ipc.ProcessQuery
+	if err := c.Bind(&q); err != nil {
 		return nil, err
 	}
 	st := s.Pool.Snapshot()
-	list := ipc.ProcessList{Processes: s.views(st.Processes), Total: len(st.Processes), Max: st.Max, Queued: st.Queued}
-	return list, nil
+	list := ipc.ProcessList{Processes: s.Views(st.Processes), Total: len(st.Processes), Max: st.Max, Queued: st.Queued}
+	if q.GoneSince.IsZero() {
+		return list, nil
+	}
+	var err error
+	list.Gone, list.Damaged, err = s.goneSince(ctx, q.GoneSince)
+	return list, err
 }
 
-// views returns the agents in the form that clients see.
-func (s *Supervisor) views(ps []Info) []ipc.Process {
+// Views returns the agents in the form that clients see.
+func (s *Supervisor) Views(ps []Info) []ipc.Process {
 	now := time.Now()
 	list := make([]ipc.Process, 0, len(ps))
 	for _, p := range ps {
@@ -53,6 +59,22 @@ func (s *Supervisor) view(p Info, now time.Time) ipc.Process {
 	}
 	s.annotate(&v, p)
 	return v
+}
+
+// TurnWaits says what the turn of an agent waits for, in words; nil for nothing.
+func (s *Supervisor) TurnWaits(process string) (on []string) {
+	for _, a := range s.o.Approvals(process) {
+		on = append(on, fmt.Sprintf("approval %s: %s", a.ID, a.Tool))
+	}
+	for _, p := range s.Live() {
+		if p.ID != process {
+			continue
+		}
+		if server := p.Agent.WaitsFor(); server != "" {
+			on = append(on, server)
+		}
+	}
+	return on
 }
 
 // annotate adds what the turn of an agent waits for, a settings file that does not

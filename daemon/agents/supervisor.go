@@ -67,6 +67,7 @@ type Supervisor struct {
 
 	o       Options
 	own     ownWork
+	gone    goneAgents
 	ran     sync.Map          // commands of teams that have started an agent
 	orphans []Orphan          // not changed after the start
 	adopted map[string]string // the message that each adopted process runs; empty for none
@@ -75,7 +76,7 @@ type Supervisor struct {
 // New returns a Supervisor without its pool. Its owner closes it. If FromShell is set, it
 // asks the login shell in the background.
 func New(o Options) (*Supervisor, error) {
-	s := &Supervisor{o: o, adopted: map[string]string{}}
+	s := &Supervisor{o: o, adopted: map[string]string{}, gone: goneAgents{news: make(chan struct{}, 1)}}
 	s.own.turns.Store(o.OwnTurns)
 	s.own.costs.Store(o.OwnCosts)
 	var err error

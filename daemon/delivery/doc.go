@@ -15,6 +15,8 @@
 //	          ones are settled from the spools of their agents, or go on in an adopted agent
 //	hold      stops a conversation until a person acts: a message is unknown, or the team is
 //	          not in the configuration
+//	Why       what a message waits or waited for, and why the agents of a team went: from
+//	          the journal, and from the pool what is so now
 //
 // A Dispatcher owns the queued and running messages, the message ids, and the output that
 // is kept for clients that may reconnect. Turns run on goroutines of the pool, and

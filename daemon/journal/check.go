@@ -21,8 +21,10 @@ func (j *Journal) Check() error {
 		for _, name := range buckets[1:] {
 			checkBucket(tx, name, note)
 		}
-		if tx.Bucket(bucketOwn) != nil {
-			checkBucket(tx, bucketOwn, note)
+		for _, name := range lateBuckets {
+			if tx.Bucket(name) != nil {
+				checkBucket(tx, name, note)
+			}
 		}
 		ids = checkMessages(tx, note)
 		checkStates(tx, note)

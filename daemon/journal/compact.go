@@ -158,7 +158,7 @@ func (j *Journal) abandon(c *duplicate) {
 
 // copyAll copies every bucket, in short transactions.
 func (j *Journal) copyAll(ctx context.Context, c *duplicate) error {
-	for _, name := range slices.Concat(buckets, [][]byte{bucketOwn}) {
+	for _, name := range slices.Concat(buckets, lateBuckets) {
 		for at, more := []byte(nil), true; more; {
 			began := time.Now()
 			var group []pair
@@ -187,7 +187,7 @@ func (j *Journal) pairs(name, at []byte) (group []pair, more bool, err error) {
 	err = j.viewMany(func(tx *txn) error {
 		group, more = nil, false
 		b := tx.Bucket(name)
-		if b == nil { // bucketOwn
+		if b == nil { // of lateBuckets
 			return nil
 		}
 		c := b.Cursor()

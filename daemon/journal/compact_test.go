@@ -131,6 +131,7 @@ func changes(t *testing.T, j *Journal, i int) {
 	for _, err := range []error{
 		j.SetSession(n.ID, Session{ID: "s", Dir: "/d", Created: at(i)}),
 		j.RecordOwn(Own{At: at(i), Team: "api", Process: "p"}),
+		j.RecordAgentEnds(agentEnd(i, "api", "")),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +148,7 @@ func changes(t *testing.T, j *Journal, i int) {
 // everything is every value of a journal, with its bucket and key.
 func everything(t *testing.T, j *Journal) (all []string) {
 	t.Helper()
-	for _, name := range slices.Concat(buckets, [][]byte{bucketOwn}) {
+	for _, name := range slices.Concat(buckets, lateBuckets) {
 		for at, more := []byte(nil), true; more; {
 			var group []pair
 			var err error

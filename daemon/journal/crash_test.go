@@ -100,6 +100,10 @@ func script(path string, acks io.Writer) {
 		m, err := step()
 		say(acks, j, m, err)
 	}
+	if err := j.RecordAgentEnds(agentEnd(1, "api", "")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
 	pruneEnded(j, acks)
 	if err := j.Close(); err != nil {
 		os.Exit(3)

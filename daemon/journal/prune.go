@@ -21,10 +21,11 @@ type Pruned struct {
 	Messages int
 	Keys     int
 	Owns     int
+	Agents   int
 }
 
 // Prune removes the messages that ended before ended, with their bodies and results,
-// the own turns that ended before it, and the keys of ended messages that were
+// the own turns and agents that ended before it, and the keys of ended messages that were
 // accepted before keys. It works in short transactions with pauses, and may run beside
 // everything else. It keeps unreadable records, and messages that hold their
 // conversation: without such a message nobody could release the conversation. When ctx
@@ -48,6 +49,10 @@ func (j *Journal) Prune(ctx context.Context, ended, keys time.Time) (Pruned, err
 			&p.Owns,
 			func(at []byte) ([][]byte, []byte, bool, error) { return j.oldOwns(ended, at) },
 			j.pruneOwns,
+		}, {
+			&p.Agents,
+			func(at []byte) ([][]byte, []byte, bool, error) { return j.oldAgents(ended, at) },
+			j.pruneAgents,
 		},
 	} {
 		for at, more := []byte(nil), true; more; {
@@ -111,7 +116,7 @@ func (j *Journal) walk(bucket, at []byte, want func(k, v []byte) bool) (found []
 	err = j.viewMany(func(tx *txn) error {
 		found, last, more = nil, append([]byte(nil), at...), false
 		b := tx.Bucket(bucket)
-		if b == nil { // bucketOwn
+		if b == nil { // of lateBuckets
 			return nil
 		}
 		c := b.Cursor()

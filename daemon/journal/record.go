@@ -18,9 +18,12 @@ var (
 	bucketStates   = []byte("states")   // state, message id -> sequence number; of messages that are not done
 	bucketKeys     = []byte("keys")     // idempotency key -> keyRecord
 	bucketSums     = []byte("sums")     // level, time, team, session -> tally
-	// also bucketOwn, once it is needed
+	// also those of lateBuckets, once they are needed
 
 	buckets = [][]byte{bucketMeta, bucketSessions, bucketMessages, bucketBodies, bucketResults, bucketStates, bucketKeys, bucketSums}
+
+	// lateBuckets are missing until something is put into them.
+	lateBuckets = [][]byte{bucketOwn, bucketAgents}
 
 	keyVersion = []byte("version")
 	keyCounts  = []byte("counts")

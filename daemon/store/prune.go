@@ -68,7 +68,7 @@ func (s *Store) prune(ctx context.Context, now time.Time, step, keep time.Durati
 	before := now.Add(-keep)
 	p, err := s.Journal.Prune(ctx, before, before)
 	if p != (journal.Pruned{}) {
-		s.Log.Info("journal pruned", "messages", p.Messages, "keys", p.Keys, "own_turns", p.Owns)
+		s.Log.Info("journal pruned", "messages", p.Messages, "keys", p.Keys, "own_turns", p.Owns, "agents", p.Agents)
 	}
 	if err != nil {
 		return err
