@@ -79,7 +79,7 @@ func (d *Daemon) logEvents(ctx context.Context) {
 		d.logged.Store(e.Seq)
 		level := slog.LevelInfo
 		switch e.Type {
-		case pool.HealthCheck, pool.MessageQueued, pool.MessageSent, pool.MessageResponse:
+		case pool.HealthCheck, pool.MessageQueued, pool.MessageSent, pool.MessageResponse, pool.MessageEnded:
 			level = slog.LevelDebug
 		case pool.ProcessError, pool.ProcessStalled:
 			level = slog.LevelWarn
