@@ -40,7 +40,7 @@ func checkSettings(s *Settings, set origins, agent string) (ps Problems) {
 		}
 	}
 	check("env_file", func() error { return checkEnvFile(s.EnvFile) })
-	check("approval_notify", func() error { return checkNotify(s.ApprovalNotify) })
+	check("notify", func() error { return checkNotify(s.Notify) })
 	if agent == agentClaude {
 		check("command", func() error { return checkCommand(s.Command) })
 	}
@@ -70,7 +70,7 @@ func checkNotify(command []string) error {
 		return nil
 	}
 	if err := checkCommand(command[0]); err != nil {
-		return fmt.Errorf("approval_notify: %w", err)
+		return fmt.Errorf("notify: %w", err)
 	}
 	return nil
 }

@@ -60,7 +60,8 @@ type Settings struct {
 	BackgroundWait  bool          `toml:"background_wait"`
 	Approvals       string        `toml:"approvals"`        // deny or ask
 	ApprovalTimeout time.Duration `toml:"approval_timeout"` // 0 for never
-	ApprovalNotify  []string      `toml:"approval_notify"`  // a program, absolute or a name for PATH, and its arguments; empty for none
+	Notify          []string      `toml:"notify"`           // a program, absolute or a name for PATH, and its arguments; empty for none
+	NotifyOn        []string      `toml:"notify_on"`        // approval, failed, unknown, limited, done
 
 	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
 	Inbound         string `toml:"inbound"`           // refuse or accept

@@ -103,15 +103,14 @@ func (k *key) toml(words []string) (string, error) {
 		}
 	}
 	one := strings.Join(words, " ")
-	list := k.kind == kindArgs || k.kind == kindProgram || k.kind == kindNames
 	switch {
 	case k.kind == kindEnv && (len(words) != 1 || !strings.HasPrefix(one, "{")):
 		return "", notWhole(k.name)
-	case k.kind == kindEnv, list && len(words) == 1 && strings.HasPrefix(one, "["):
+	case k.kind == kindEnv, k.list() && len(words) == 1 && strings.HasPrefix(one, "["):
 		return one, nil
-	case list && one == "":
+	case k.list() && one == "":
 		return "[]", nil
-	case list:
+	case k.list():
 		return k.format(slices.Clone(words)), nil
 	case len(words) != 1:
 		return "", fmt.Errorf("%s has one value, and there are %d; put quotes around it", k.name, len(words))

@@ -107,7 +107,10 @@ func TestSetWritesAValidSetting(t *testing.T) {
 		{"api", "env", []string{`{ PORT = "1" }`}, ""},
 		{"api", "description", []string{`the "API"`}, ""},
 		{"api", "pass_env", []string{""}, ""},
-		{"api", "approval_notify", []string{""}, ""},
+		{"api", "notify", []string{""}, ""},
+		{"api", "notify_on", []string{"done", "failed"}, ""},
+		{"api", "notify_on", []string{"never"}, `~/.config/iris/conf.d/api.toml:8:14: notify_on[0] = "never": must be "approval", "failed", "unknown", "limited" or "done"`},
+		{"api", "approval_notify", []string{"x"}, `"approval_notify" is now "notify": write notify in its place, with notify_on = ["approval"] beside it; the program gets an event on its standard input (iris-config(5))`},
 		{"", "max_processes", []string{"many"}, `~/.config/iris/config.toml:2:17: max_processes = "many": must be a whole number, 1 to 1000`},
 		{"", "max_processes", []string{"4", "5"}, "max_processes has one value, and there are 2; put quotes around it"},
 		{"", "env", []string{"A=b"}, `env is a table; write it as one word, such as '{ NAME = "value" }', or use "iris config edit"`},
@@ -136,7 +139,7 @@ func TestSetWritesAValidSetting(t *testing.T) {
 	if fi, err := os.Stat(p.Config); err != nil || fi.Mode().Perm() != 0o644 {
 		t.Errorf("mode %v, %v", fi.Mode(), err)
 	}
-	if got := mustRead(t, p.Confd+"/api.toml"); !strings.HasSuffix(got, "/api\"\nargs = [\"--model\", \"opus\"]\nenv = { PORT = \"1\" }\ndescription = \"the \\\"API\\\"\"\npass_env = []\napproval_notify = []\n") {
+	if got := mustRead(t, p.Confd+"/api.toml"); !strings.HasSuffix(got, "/api\"\nargs = [\"--model\", \"opus\"]\nenv = { PORT = \"1\" }\ndescription = \"the \\\"API\\\"\"\npass_env = []\nnotify = []\nnotify_on = [\"done\", \"failed\"]\n") {
 		t.Errorf("api.toml:\n%s", got)
 	}
 }
@@ -152,7 +155,7 @@ func TestSetRefusesWhatCheckReports(t *testing.T) {
 		{"web", "dir", "~/gone", "~/.config/iris/config.toml:4:7: directory ~/gone does not exist"},
 		{"web", "env_file", "~/none", "~/.config/iris/config.toml:5:12: env_file: ~/none does not exist"},
 		{"web", "command", "/none", "~/.config/iris/config.toml:5:11: command /none does not exist"},
-		{"web", "approval_notify", "/none", "~/.config/iris/config.toml:5:1: approval_notify: command /none does not exist"},
+		{"web", "notify", "/none", "~/.config/iris/config.toml:5:1: notify: command /none does not exist"},
 		{"", "env_file", "~/none", "~/.config/iris/config.toml:1:12: env_file: ~/none does not exist"},
 		{"web", "env_file", "~/env", "<nil>"},
 		{"web", "command", "none", "<nil>"},

@@ -89,7 +89,7 @@ func checkConfig(t failer, cfg *Config) {
 		within("idle_timeout", int64(s.IdleTimeout), 0, year)
 		within("freeze_after", int64(s.FreezeAfter), 0, year)
 		within("approval_timeout", int64(s.ApprovalTimeout), 0, year)
-		if s.Approvals != "deny" && s.Approvals != "ask" || len(s.ApprovalNotify) > 0 && s.ApprovalNotify[0] == "" {
+		if s.Approvals != "deny" && s.Approvals != "ask" || len(s.Notify) > 0 && s.Notify[0] == "" {
 			t.Errorf("got %+v", s)
 		}
 		within("stall_timeout", int64(s.StallTimeout), 0, year)

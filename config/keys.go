@@ -38,7 +38,7 @@ type key struct {
 	min   int64    // smallest value other than zero: number, bytes or nanoseconds
 	max   int64    // largest value
 	zero  string   // meaning of 0; empty if 0 is not allowed
-	words []string // of kindWord
+	words []string // of kindWord and kindWords
 	doc   string
 }
 
@@ -57,6 +57,7 @@ const (
 	kindFile          // an absolute file, "" for none
 	kindArgs          // strings
 	kindProgram       // strings: a program and its arguments, none for no program
+	kindWords         // strings, each one of words
 	kindNames         // names of environment variables
 	kindEnv           // a table of strings
 )
@@ -148,8 +149,10 @@ var keys = []key{
 		doc: "What happens when an agent wants to use a tool that needs permission: it is denied at once, or the turn waits until somebody has decided (iris approvals, iris approve, iris deny)."},
 	{name: "approval_timeout", kind: kindDuration, def: `"10m"`, min: 1, max: year, zero: "never",
 		doc: "If nobody decides about a tool call within this time, the tool is denied."},
-	{name: "approval_notify", kind: kindProgram,
-		doc: "A program and its arguments that the daemon runs once for each tool call that waits: IRIS_APPROVAL, IRIS_TEAM, IRIS_SESSION, IRIS_MESSAGE, IRIS_TOOL and IRIS_SUBAGENT (the kind of the subagent that asks, if one does) are in its environment, and a JSON object on its standard input has all of the call. The program is ended after 30 seconds."},
+	{name: "notify", kind: kindProgram,
+		doc: "A program and its arguments that the daemon runs once for each event that notify_on names. Its standard input is the event, one JSON object as of iris events --json, without any text of a message. Its environment has IRIS_NOTIFY (the word of notify_on), IRIS_TEAM, IRIS_SESSION, IRIS_MESSAGE, IRIS_APPROVAL (the id of the approval) and IRIS_DETAIL. It is killed after 30 seconds, and nothing waits for it: iris-config(5) has the rest."},
+	{name: "notify_on", kind: kindWords, def: `["approval", "failed", "unknown"]`, words: []string{"approval", "failed", "unknown", "limited", "done"},
+		doc: "The events that notify is run for: a tool call waits for permission, a message has failed or expired, nobody knows how a message ended, a limit of the account is reached, a message is done. A team's list replaces the top-level one."},
 	{name: "on_resume_failure", kind: kindWord, def: `"stop"`, words: []string{"stop", "fresh"},
 		doc: "What happens when a conversation cannot be resumed, because its transcript is gone or cannot be read, or its directory has moved and the version of Claude Code does not find it from the new one: the message fails and says so, or begins a new conversation."},
 	{name: "inbound", kind: kindWord, def: `"refuse"`, words: []string{"refuse", "accept"},
@@ -180,7 +183,12 @@ func keyNames(at scope) []string {
 
 // scalar reports whether an environment variable can hold the value.
 func (k *key) scalar() bool {
-	return k.kind != kindArgs && k.kind != kindProgram && k.kind != kindNames && k.kind != kindEnv
+	return !k.list() && k.kind != kindEnv
+}
+
+// list reports whether the value is a list of strings.
+func (k *key) list() bool {
+	return k.kind == kindArgs || k.kind == kindProgram || k.kind == kindNames || k.kind == kindWords
 }
 
 // choices are the values of a key that allows only a few.
@@ -222,6 +230,8 @@ func (k *key) describe() string {
 		return "file"
 	case kindArgs, kindProgram, kindNames:
 		return "list of strings"
+	case kindWords:
+		return "list of the words " + listed(k.words, "and")
 	case kindEnv:
 		return "table of strings"
 	}

@@ -57,6 +57,8 @@ func TestKeyDescriptions(t *testing.T) {
 		"max_memory":             {Type: `size, or "0" for no limit`, Default: `"0"`, Top: true, Team: true, Env: "IRIS_MAX_MEMORY"},
 		"env":                    {Type: "table of strings", Top: true, Team: true},
 		"dir":                    {Type: "directory", Team: true},
+		"notify":                 {Type: "list of strings", Top: true, Team: true},
+		"notify_on":              {Type: `list of the words "approval", "failed", "unknown", "limited" and "done"`, Default: `["approval", "failed", "unknown"]`, Top: true, Team: true, Words: []string{"approval", "failed", "unknown", "limited", "done"}},
 	} {
 		for _, k := range Keys() {
 			if k.Name == name {
@@ -114,7 +116,7 @@ func TestSampleLoadsAsItIsAndWithEveryKeyTaken(t *testing.T) {
 	}
 	got, want := cfg.Settings, bare.Settings
 	for _, s := range []*Settings{&got, &want} {
-		s.Args, s.Env, s.PassEnv, s.ApprovalNotify = nil, nil, nil, nil // empty in one, nil in the other
+		s.Args, s.Env, s.PassEnv, s.Notify = nil, nil, nil, nil // empty in one, nil in the other
 	}
 	if !reflect.DeepEqual(got, want) || cfg.MaxProcesses != bare.MaxProcesses {
 		t.Errorf("got %+v, want the defaults %+v", got, want)

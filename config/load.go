@@ -195,8 +195,7 @@ func (l *loader) defaults() {
 		if k.def == "" || k.where == team {
 			continue
 		}
-		v := k.textValue(strings.Trim(k.def, `"`))
-		assign(l.cfg, k.name, k.read(v, l.home, func(_ position, msg string) { panic("bug: default of " + msg) }))
+		assign(l.cfg, k.name, k.read(k.defaultValue(), l.home, func(_ position, msg string) { panic("bug: default of " + msg) }))
 	}
 }
 
@@ -315,6 +314,9 @@ func (l *loader) builtIn() {
 }
 
 func unknownKey(name string, allowed []string, where string) string {
+	if name == "approval_notify" {
+		return `"approval_notify"` + where + ` is now "notify": write notify in its place, with notify_on = ["approval"] beside it; the program gets an event on its standard input (iris-config(5))`
+	}
 	if n := nearest(name, allowed); n != "" {
 		return fmt.Sprintf("unknown key %q%s; did you mean %q?", name, where, n)
 	}

@@ -19,7 +19,7 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 		Umask: 0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
 		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, FreezeAfter: time.Minute, StartTimeout: time.Minute,
 			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
-			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, Inbound: "refuse"},
+			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, NotifyOn: []string{"approval", "failed", "unknown"}, Inbound: "refuse"},
 		paths: p,
 	}
 	want.Teams = map[string]*Team{"echo": {Name: "echo", Agent: "echo", Dir: p.Home,
@@ -64,7 +64,8 @@ on_resume_failure = "fresh"
 inbound = "accept"
 approvals = "ask"
 approval_timeout = 0
-approval_notify = ["~/bin/notify", "~"]
+notify = ["~/bin/notify", "~"]
+notify_on = ["done", "limited"]
 
 [teams."api.v2"]
 dir = "/srv//api/../api"
@@ -88,7 +89,8 @@ on_resume_failure = "stop"
 inbound = "refuse"
 approvals = "deny"
 approval_timeout = "1m"
-approval_notify = []
+notify = []
+notify_on = []
 [teams."api.v2".env]
 B = "three"
 C = "x\ny"
@@ -100,7 +102,7 @@ dir = "~"
 		Command: cfg.paths.Home + "/bin/claude", Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
 		PassEnv: []string{"SSH_AUTH_SOCK", "AWS_*"}, EnvFile: cfg.paths.Home + "/secrets",
 		StartTimeout: 90 * time.Second, OnStall: "interrupt", QueueLimit: 1, MaxTurns: 12, MaxMessagesPerAgent: 13, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
-		OnResumeFailure: "fresh", Inbound: "accept", Approvals: "ask", ApprovalNotify: []string{cfg.paths.Home + "/bin/notify", "~"},
+		OnResumeFailure: "fresh", Inbound: "accept", Approvals: "ask", Notify: []string{cfg.paths.Home + "/bin/notify", "~"}, NotifyOn: []string{"done", "limited"},
 	}
 	if !reflect.DeepEqual(cfg.Settings, want) {
 		t.Errorf("top level\n got %+v\nwant %+v", cfg.Settings, want)
@@ -113,11 +115,11 @@ dir = "~"
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 37,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", File: cfg.paths.Config, Line: 38,
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, FreezeAfter: 2 * time.Minute, StartTimeout: time.Second, StallTimeout: time.Minute,
 			OnStall: "report", QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",
-			Approvals: "deny", ApprovalTimeout: time.Minute, ApprovalNotify: []string{}}}); !reflect.DeepEqual(api, want) {
+			Approvals: "deny", ApprovalTimeout: time.Minute, Notify: []string{}, NotifyOn: []string{}}}); !reflect.DeepEqual(api, want) {
 		t.Errorf("team api.v2\n got %+v\nwant %+v", api, want)
 	}
 	web := cfg.Teams["web"]
@@ -192,6 +194,10 @@ func TestProblems(t *testing.T) {
 		{"swapped letters", "\n  \"when_fulll\" = 1", c + `2:3: unknown key "when_fulll"; did you mean "when_full"?`},
 		{"singular", "[team.a]\ndir='/'", c + `1:2: unknown key "team"; did you mean "teams"?`},
 		{"no idea", "colour = 'red'", c + `1:1: unknown key "colour"; iris-config(5) lists all keys`},
+		{"the name of before", "approval_notify = ['x']", c + `1:1: "approval_notify" is now "notify": write notify in its place, with notify_on = ["approval"] beside it; the program gets an event on its standard input (iris-config(5))`},
+		{"of a team", "[teams.a]\ndir='/'\napproval_notify = ['x']", c + `3:1: "approval_notify" in team "a" is now "notify": write notify in its place, with notify_on = ["approval"] beside it; the program gets an event on its standard input (iris-config(5))`},
+		{"word of a list", "notify_on = ['approval', 'budget']", c + `1:26: notify_on[1] = 'budget': must be "approval", "failed", "unknown", "limited" or "done"`},
+		{"no list of words", "notify_on = 'approval'", c + `1:13: notify_on = 'approval': must be a list of strings, such as ["a", "b"]`},
 		{"unknown in team", "[teams.a]\ndir='/'\nidel_timeout='1s'", c + `3:1: unknown key "idel_timeout" in team "a"; did you mean "idle_timeout"?`},
 		{"top-level key in team", "[teams.a]\ndir='/'\nmax_processes = 3", c + `3:1: "max_processes" is no setting of a team; it belongs at the top of config.toml, before the first [table]`},
 		{"team key at top", "dir = '/'", c + `1:1: "dir" belongs in a [teams.NAME] table`},

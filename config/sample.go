@@ -63,7 +63,7 @@ func (k *key) example() string {
 		return k.def
 	case k.kind == kindDir:
 		return `"~/src/api"`
-	case k.kind == kindArgs || k.kind == kindProgram || k.kind == kindNames:
+	case k.list():
 		return "[]"
 	case k.kind == kindEnv:
 		return "{}"

@@ -117,7 +117,7 @@ func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
 		seen[team.Stamp()] = name
 	}
 	same := base()
-	same.ApprovalTimeout, same.ApprovalNotify = 1, []string{"n"}
+	same.ApprovalTimeout, same.Notify, same.NotifyOn = 1, []string{"n"}, []string{"done"}
 	same.Description, same.IdleTimeout, same.QueueLimit, same.File, same.Line = "d", 1, 2, "/f", 3
 	for range 20 { // a map has another order each time
 		if seen[same.Stamp()] == "base" {
@@ -177,7 +177,7 @@ env_file = "~/none"
 func TestCheckDoesNotDependOnThePathOfTheCaller(t *testing.T) {
 	p := newHome(t)
 	t.Setenv("PATH", p.Home+"/bin")
-	mustWrite(t, p.Config, "command = \"no-such\"\napproval_notify = [\"no-such\"]\n[teams.a]\ndir = \"~\"\n[teams.b]\ndir = \"~\"\ncommand = \"none\"\n")
+	mustWrite(t, p.Config, "command = \"no-such\"\nnotify = [\"no-such\"]\n[teams.a]\ndir = \"~\"\n[teams.b]\ndir = \"~\"\ncommand = \"none\"\n")
 	cfg, err := Load(p)
 	mustDo(t, err)
 	if ps := cfg.Check(); ps != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ func (k *key) read(v *value, home string, report func(position, string)) any {
 	var out any
 	var rule string
 	switch k.kind {
-	case kindArgs, kindNames:
+	case kindArgs, kindNames, kindWords:
 		out, rule = k.readList(v, report)
 	case kindProgram:
 		out, rule = k.readProgram(v, home, report)
@@ -178,6 +179,8 @@ func (k *key) readList(v *value, report func(position, string)) (any, string) {
 		if e.kind == unstable.String {
 			rule = wordRule(e.str)
 			switch {
+			case k.kind == kindWords && !slices.Contains(k.words, e.str):
+				rule = "must be " + choice(k.words)
 			case k.kind == kindNames:
 				rule = envNameRule(passPrefix(e.str))
 			case rule == "" && k.name == "args":
@@ -291,6 +294,15 @@ func (k *key) textValue(s string) *value {
 		}
 	}
 	return v
+}
+
+// defaultValue returns the value that the default would be in a file.
+func (k *key) defaultValue() *value {
+	if k.list() {
+		root, _, _ := parseTOML("", []byte(k.name+" = "+k.def))
+		return root.table[k.name]
+	}
+	return k.textValue(strings.Trim(k.def, `"`))
 }
 
 var units = []struct {

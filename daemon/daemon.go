@@ -9,7 +9,8 @@
 //	  │    └─ approval       tool calls that wait for permission
 //	  ├─ conversation   the session and model of each conversation
 //	  ├─ store          the journal, and the wait for space on its disk
-//	  └─ fault          error -> code, word, hint
+//	  ├─ fault          error -> code, word, hint
+//	  └─ notify         the commands that the events of messages and approvals run
 //
 // A part imports only parts that come after it in the order delivery, agents, conversation,
 // store, fault. wire.go gives it functions to reach the parts before it.
@@ -44,6 +45,7 @@ import (
 	"iris/daemon/delivery"
 	"iris/daemon/fault"
 	"iris/daemon/journal"
+	"iris/daemon/notify"
 	"iris/daemon/store"
 	"iris/ipc"
 	"iris/pool"
@@ -80,13 +82,14 @@ type Daemon struct {
 	swap    swap
 	lock    *lock
 	log     *slog.Logger
-	logged  atomic.Uint64 // Seq of the last event in the log
+	logged  atomic.Uint64 // Seq of the last event that followEvents has seen
 	config  configuration
 	socket  socket
 
 	store         *store.Store
 	conversations *conversation.Registry
 	approvals     *approval.Registry
+	notify        *notify.Notifier
 	agents        *agents.Supervisor
 	pool          *pool.Pool[*claude.Process]
 	notices       notices
@@ -273,7 +276,8 @@ func (d *Daemon) run(ctx context.Context) {
 	d.life.wg.Go(func() { d.agents.KeepGone(d.life.serving) })
 	d.life.wg.Go(func() { d.watchSignals(d.life.serving) })
 	d.life.wg.Go(func() { d.delivery.AwaitTeams(d.life.serving) })
-	d.life.wg.Go(func() { d.logEvents(d.life.serving) })
+	d.life.wg.Go(func() { d.followEvents(d.life.serving) })
+	d.notify.Resume()
 	d.life.wg.Go(func() { d.store.Maintain(d.life.serving, d.retention, d.tidy) })
 	d.log.Info("ready", "socket", d.socket.listener.Path())
 	reportReady(d.opts.Ready, "ok\n")

@@ -67,26 +67,52 @@ func (d *Daemon) hasEventsOf(team string) bool {
 	return slices.ContainsFunc(events, func(e pool.Event) bool { return e.Key.Team == team })
 }
 
-// logEvents writes the events of the pool to the log.
-func (d *Daemon) logEvents(ctx context.Context) {
-	sub := d.pool.Subscribe(d.logged.Load())
-	defer sub.Close()
+// followEvents writes the events of the pool to the log, and has notify commands run for
+// them, until ctx ends.
+func (d *Daemon) followEvents(ctx context.Context) {
+	for {
+		sub := d.pool.Subscribe(d.logged.Load())
+		if sub.Missed > 0 {
+			d.log.Warn("events came too fast, so they are not in the log, and notify is not run", "events", sub.Missed)
+		}
+		err := d.follow(ctx, sub)
+		sub.Close()
+		if !errors.Is(err, pool.ErrSlow) {
+			return
+		}
+	}
+}
+
+// follow is followEvents until a subscription ends.
+func (d *Daemon) follow(ctx context.Context, sub *pool.Subscription) error {
 	for {
 		e, err := sub.Next(ctx)
 		if err != nil {
-			return
+			return err
 		}
+		d.notify.Take(wireEvent(e))
+		d.logEvent(ctx, &e)
 		d.logged.Store(e.Seq)
-		level := slog.LevelInfo
-		switch e.Type {
-		case pool.HealthCheck, pool.MessageQueued, pool.MessageSent, pool.MessageResponse:
-			level = slog.LevelDebug
-		case pool.ProcessError, pool.ProcessStalled:
-			level = slog.LevelWarn
-		}
-		d.log.Log(ctx, level, string(e.Type), "seq", e.Seq, "team", e.Key.Team, "session", e.Key.Session,
-			"process", e.Process, "pid", e.PID, "message", e.Message, "detail", e.Detail)
 	}
+}
+
+// takeEvents has notify commands run for events that followEvents may not have read yet.
+func (d *Daemon) takeEvents(events []pool.Event) {
+	for _, e := range events {
+		d.notify.Take(wireEvent(e))
+	}
+}
+
+func (d *Daemon) logEvent(ctx context.Context, e *pool.Event) {
+	level := slog.LevelInfo
+	switch e.Type {
+	case pool.HealthCheck, pool.MessageQueued, pool.MessageSent, pool.MessageResponse, pool.MessageEnded:
+		level = slog.LevelDebug
+	case pool.ProcessError, pool.ProcessStalled:
+		level = slog.LevelWarn
+	}
+	d.log.Log(ctx, level, string(e.Type), "seq", e.Seq, "team", e.Key.Team, "session", e.Key.Session,
+		"process", e.Process, "pid", e.PID, "message", e.Message, "detail", e.Detail)
 }
 
 // subscribe streams events until the client goes. If the client reads too slowly, it ends

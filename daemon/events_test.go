@@ -6,7 +6,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"iris/ipc"
+	"iris/pool/turn"
 )
 
 // A subscription begins with the name of the stream. The daemon applies the filter. A Seq
@@ -70,4 +73,42 @@ func subscribed(d *testDaemon, want ipc.EventQuery, n int) (begin ipc.Begin, eve
 		d.t.Fatalf("got %d events, want %d", len(events), n)
 	}
 	return begin, events
+}
+
+// Each message has one event of its end, which says how it ended, also if it was never sent
+// or has two attempts.
+func TestEveryMessageHasOneEventOfItsEnd(t *testing.T) {
+	toml, ledger := ledgerTeam(t, "api")
+	d := startDaemon(t, toml)
+	want := map[string]string{}
+	send := func(p ipc.Send, end string) string {
+		p.Team = "api"
+		id := submit(d, p).ID
+		want[id] = end
+		return id
+	}
+	for text, end := range map[string]string{
+		"echo:x": "done", "fail:denied": "done: denied", "fail:429": "failed: rate-limited", "crash:mid": "unknown",
+	} {
+		awaitEnd(d, send(ipc.Send{Text: text}, end))
+	}
+	awaitEnd(d, send(ipc.Send{Text: "echo:words", Options: turn.Variant{JSONSchema: `{"type":"object"}`}}, "failed"))
+
+	again := send(ipc.Send{Text: "hang", OnUnknown: "retry"}, "cancelled: interrupted")
+	cancelled := send(ipc.Send{Text: "echo:cancelled"}, "cancelled")
+	expired := send(ipc.Send{Text: "echo:late", TTL: 1}, "expired")
+	killAgent(d, ledger, "hang")
+	eventually(t, "the second attempt", func() bool { return show(d, again).Attempts == 2 })
+	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: cancelled})
+	awaitEnd(d, cancelled)
+	awaitEnd(d, expired)
+	mustCall[ipc.MessageState](d, ipc.MethodCancel, ipc.MessageID{ID: again})
+	awaitEnd(d, again)
+	got := map[string]string{}
+	for _, e := range mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.EventQuery{Types: []string{"message-ended"}}).Events {
+		got[e.Message] += e.Detail
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ends (-want +got):\n%s", diff)
+	}
 }

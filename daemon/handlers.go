@@ -73,7 +73,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
 		Messages: messages, CostUSD: float64(costs) / 1e6,
 		OwnTurns: ownTurns, OwnCostUSD: float64(ownCosts) / 1e6,
-		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Warnings(), d.approvals.Warnings(), d.store.AgentWarnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
+		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Warnings(), d.notify.Warnings(), d.store.AgentWarnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	reply.Journal = d.journalStatus()
 	if why := d.config.refused.Load(); why != nil {

@@ -37,10 +37,11 @@ type Handoff struct {
 	Costs      int64
 	OwnTurns   int64
 	OwnCosts   int64
-	Logged     uint64 // Seq of the last event in the log
+	Logged     uint64 // Seq of the last event that followEvents has seen
 	Notices    []conversation.Notice
 	Approvals  []approval.Handed
 	Decided    []ipc.Approval // the last ones, to answer late decisions
+	ToNotify   []ipc.Event    // no notify command was started for them
 	Pool       pool.Handoff
 	Agents     []claude.Handed
 

@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"iris/ipc"
+	"iris/pool"
 )
 
-// notifier writes a script for approval_notify and returns the key.
+// notifier writes a script for notify and returns the key.
 func notifier(t *testing.T, script string) (key, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -19,7 +21,7 @@ func notifier(t *testing.T, script string) (key, dir string) {
 	if err := os.WriteFile(path, []byte("#!/bin/sh\ncd \"$(dirname \"$0\")\"\n"+script+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("approval_notify = [%q, %q]", path, "an argument"), dir
+	return fmt.Sprintf("notify = [%q]", path), dir
 }
 
 // pendingIn begins a turn that waits for an approval.
@@ -41,8 +43,10 @@ func warnings(d *testDaemon) string {
 	return strings.Join(mustCall[ipc.Status](d, ipc.MethodStatus, nil).Warnings, "|")
 }
 
-func TestNotifyCommandIsRunOnce(t *testing.T) {
-	key, dir := notifier(t, `cat > stdin; echo "$1|$IRIS_APPROVAL|$IRIS_TEAM|$IRIS_SESSION|$IRIS_MESSAGE|$IRIS_TOOL|$IRIS_SOCKET|$HOME" >> facts`)
+// The command gets the event as clients do, once, and the environment in which a person
+// would run iris.
+func TestNotifyCommandGetsTheEventOfAnApproval(t *testing.T) {
+	key, dir := notifier(t, `cat > stdin; echo "$IRIS_NOTIFY|$IRIS_APPROVAL|$IRIS_PROCESS|$IRIS_SOCKET|$HOME" >> facts`)
 	d := asking(t, key)
 	a := pendingIn(d)
 	var facts []byte
@@ -50,16 +54,17 @@ func TestNotifyCommandIsRunOnce(t *testing.T) {
 		facts, _ = os.ReadFile(filepath.Join(dir, "facts"))
 		return len(facts) > 0
 	})
-	want := strings.Join([]string{"an argument", a.ID, "api", "s", a.Message, "Bash", d.paths.Socket, d.paths.Home}, "|") + "\n"
+	want := strings.Join([]string{"approval", a.ID, "", d.paths.Socket, d.paths.Home}, "|") + "\n"
 	if string(facts) != want {
 		t.Errorf("got %q\nwant %q", facts, want)
 	}
-	var got ipc.Approval
+	var got ipc.Event
 	stdin, _ := os.ReadFile(filepath.Join(dir, "stdin"))
-	if err := json.Unmarshal(stdin, &got); err != nil || got.ID != a.ID || string(got.Input) != `{"command":"x y"}` || got.Deadline == nil {
-		t.Errorf("stdin %q: %v", stdin, err)
+	asked := mustCall[ipc.EventList](d, ipc.MethodEvents, ipc.EventQuery{Types: []string{"approval-asked"}}).Events
+	if err := json.Unmarshal(stdin, &got); err != nil || len(asked) != 1 || got != asked[0] {
+		t.Errorf("stdin %q, want %+v", stdin, asked)
 	}
-	allow(d, a)
+	allow(d, a) // done is not among the words by default
 	if again, _ := os.ReadFile(filepath.Join(dir, "facts")); string(again) != want {
 		t.Errorf("it ran again: %q", again)
 	}
@@ -68,22 +73,8 @@ func TestNotifyCommandIsRunOnce(t *testing.T) {
 	}
 }
 
-func TestNotifyCommandThatFailsIsReported(t *testing.T) {
-	key, _ := notifier(t, "test -e ok && exit 0; touch ok; head -c 10000000 /dev/zero | tr '\\0' x >&2; exit 3")
-	d := asking(t, key)
-	a := pendingIn(d)
-	eventually(t, "a warning", func() bool {
-		w := warnings(d)
-		return strings.Contains(w, "exit status 3: xxx") && strings.Contains(w, "team api: approval_notify failed for "+a.ID) && len(w) < 1000
-	})
-	allow(d, a)
-	a = pendingIn(d) // and this time it does not fail
-	eventually(t, "no warning", func() bool { return warnings(d) == "" })
-	allow(d, a)
-}
-
 func TestNotifyCommandThatIsNotThereIsReported(t *testing.T) {
-	d := asking(t, `approval_notify = ["no-such-program"]`)
+	d := asking(t, `notify = ["no-such-program"]`)
 	a := pendingIn(d)
 	eventually(t, "a warning", func() bool { return strings.Contains(warnings(d), `program "no-such-program"`) })
 	allow(d, a)
@@ -92,6 +83,42 @@ func TestNotifyCommandThatIsNotThereIsReported(t *testing.T) {
 	if w := warnings(d); w != "" {
 		t.Errorf("it is fixed, and the warning stays: %s", w)
 	}
+}
+
+// A stallingLog writes to nowhere, and waits after the first event.
+type stallingLog struct {
+	stalled, goOn chan struct{}
+	first         sync.Once
+}
+
+func (l *stallingLog) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "process-spawned") {
+		l.first.Do(func() {
+			close(l.stalled)
+			<-l.goOn
+		})
+	}
+	return len(p), nil
+}
+
+// When events come faster than they are logged, some are passed over, and later ones are
+// logged and notified of again.
+func TestEventsGoOnAfterAFlood(t *testing.T) {
+	key, dir := notifier(t, `echo "$IRIS_MESSAGE" > told.new; mv told.new told`)
+	t.Setenv("JOURNAL_STREAM", "1") // the log is stderr
+	log := &stallingLog{stalled: make(chan struct{}), goOn: make(chan struct{})}
+	_, dm, d := startInsideTo(t, key+"\nnotify_on = [\"done\"]\n", log)
+	mustCall[ipc.Reply](d, ipc.MethodSend, ipc.Send{Team: "echo", Text: "a"})
+	<-log.stalled
+	for range 2000 {
+		dm.pool.Reconfigure(pool.Limits{MaxProcesses: 2})
+	}
+	close(log.goOn)
+	last := submit(d, ipc.Send{Team: "echo", Text: "b"}).ID
+	eventually(t, "the command", func() bool {
+		told, _ := os.ReadFile(filepath.Join(dir, "told"))
+		return string(told) == last+"\n"
+	})
 }
 
 // A notify command that hangs delays neither the turn nor the end of the daemon. It is ended

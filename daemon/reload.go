@@ -47,7 +47,7 @@ func (d *Daemon) reloaders() []reloader {
 		{"log", func(c *config.Config) { d.config.level.Set(logLevel(c)) }},
 		{"umask", func(c *config.Config) { syscall.Umask(int(c.Umask)) }},
 		{"pool", func(c *config.Config) { d.pool.Reconfigure(limits(c)) }},
-		{"approvals", func(*config.Config) { d.approvals.ClearWarnings() }},
+		{"notify", func(*config.Config) { d.notify.ClearWarnings() }},
 		{"agents", d.retireUnnamed},
 		{"held conversations", func(*config.Config) { d.delivery.ReleaseTeams() }},
 	}

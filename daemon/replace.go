@@ -110,6 +110,7 @@ func (d *Daemon) notTried(err error) error {
 func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	defer r.program.close()
 	begun := time.Now()
+	d.notify.Pause() // the next program would not know of a command that runs
 	err := r.program.check()
 	if err == nil {
 		err = d.quiesce(ctx)
@@ -118,7 +119,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 		err = d.canPause(ctx)
 	}
 	if err != nil {
-		d.pool.Thaw()
+		d.unfreeze()
 		r.refused <- err
 		return nil
 	}
@@ -133,7 +134,7 @@ func (d *Daemon) replace(ctx context.Context, r replacement) error {
 	if err != nil {
 		d.log.Error("not restarted", "err", err)
 		d.reopenAcceptor(ctx, socket)
-		d.pool.Thaw()
+		d.unfreeze()
 		r.refused <- err // if the client was not cut off
 		return nil
 	}
@@ -160,6 +161,12 @@ func (d *Daemon) quiesce(ctx context.Context) error {
 		return err
 	}
 	return d.delivery.PersistQueued(ctx, d.pool.Snapshot().Waiting)
+}
+
+// unfreeze undoes quiesce, and the pause of notify commands.
+func (d *Daemon) unfreeze() {
+	d.pool.Thaw()
+	d.notify.Resume()
 }
 
 // acceptor serves the socket. It ends before the rest of the daemon.
@@ -295,6 +302,8 @@ func (d *Daemon) pauseOnce(ctx context.Context) (*Handoff, error) {
 	if h.Pool, quiescent = d.pool.Handoff(); !quiescent || !h.consistent() {
 		return undo(errNotQuiescent)
 	}
+	d.takeEvents(h.Pool.Events)
+	h.ToNotify = d.notify.HandOver()
 	return h, nil
 }
 

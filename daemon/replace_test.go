@@ -29,6 +29,12 @@ func TestDaemonThatIsNotStartedForItCannotBeReplaced(t *testing.T) {
 // context.
 func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaemon) {
 	t.Helper()
+	return startInsideTo(t, toml, io.Discard)
+}
+
+// startInsideTo is startInside with another stderr.
+func startInsideTo(t *testing.T, toml string, stderr io.Writer) (context.Context, *Daemon, *testDaemon) {
+	t.Helper()
 	d := startDaemon(t, toml)
 	d.stop()
 	r, w, err := os.Pipe()
@@ -36,7 +42,7 @@ func startInside(t *testing.T, toml string) (context.Context, *Daemon, *testDaem
 		t.Fatal(err)
 	}
 	defer r.Close()
-	dm := newDaemon(Options{Paths: d.paths, Version: "test", Stderr: io.Discard, Ready: w})
+	dm := newDaemon(Options{Paths: d.paths, Version: "test", Stderr: stderr, Ready: w})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	t.Cleanup(wg.Wait)

@@ -7,6 +7,7 @@ import (
 	"iris/daemon/agents"
 	"iris/daemon/approval"
 	"iris/daemon/delivery"
+	"iris/daemon/notify"
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
@@ -22,6 +23,7 @@ func (d *Daemon) openAgents() error {
 	d.atEnd(func() { d.delivery.DropOutputs() })
 	d.atEnd(d.life.wg.Wait)
 	d.openApprovals() // closed after the pool
+	d.openNotify()
 	d.config.log, d.config.reloaders = d.log, d.reloaders()
 	d.pool = pool.New(pool.Config[*claude.Process]{
 		Limits:   limits(d.config.Load()),
@@ -79,7 +81,7 @@ func (d *Daemon) deliveryOptions() delivery.Options {
 func (d *Daemon) openApprovals() {
 	o := approval.Options{
 		Team: func(k pool.Key) *config.Team { return agents.TeamSettings(d.config.Load(), k.Team) },
-		Key:  d.key, Env: d.notifyEnv, Run: d.agents.Reaper.Run, Log: d.log,
+		Key:  d.key, Log: d.log,
 		Report: func(process, message string, typ pool.EventType, detail string) string {
 			proc, _ := d.pool.Report(process, message, typ, detail)
 			return proc.Turn
@@ -90,6 +92,19 @@ func (d *Daemon) openApprovals() {
 	}
 	d.approvals = approval.New(o)
 	d.atEnd(d.approvals.Close)
+}
+
+// openNotify makes the Notifier, with the events that waited in the program before this one.
+func (d *Daemon) openNotify() {
+	o := notify.Options{
+		Settings: func(team string) *config.Settings { return &agents.TeamSettings(d.config.Load(), team).Settings },
+		Env:      d.notifyEnv, Run: d.agents.Reaper.Run, Log: d.log,
+	}
+	if h := d.opts.Handoff; h != nil {
+		o.Last, o.Waiting = h.Pool.Last, h.ToNotify
+	}
+	d.notify = notify.New(o)
+	d.atEnd(d.notify.Close)
 }
 
 // notifyEnv is the environment of a notify command. It is not that of an agent.

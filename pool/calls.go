@@ -240,6 +240,11 @@ func (p *Pool[A]) Report(process, message string, typ EventType, detail string) 
 	return proc, ok
 }
 
+// ReportEnd adds an event about the end of a message, which need not have been in the pool.
+func (p *Pool[A]) ReportEnd(k Key, message, detail string) {
+	p.update(func(t *table) { t.emit(Event{Type: MessageEnded, Key: k, Message: message, Detail: detail}) })
+}
+
 // Busy reports whether a turn is running or an agent works by itself.
 func (p *Pool[A]) Busy() bool {
 	p.mu.Lock()

@@ -35,6 +35,7 @@ const (
 	MessageSent       EventType = "message-sent"
 	MessageResponse   EventType = "message-response" // one for each MessageSent; Detail is the outcome or the reason
 	MessageDropped    EventType = "message-dropped"  // left the queue unsent; Detail is the reason
+	MessageEnded      EventType = "message-ended"    // its end is on record; Detail is its state and, where there is one, a word more
 	MessageWaits      EventType = "message-waits"    // its agent has the message and does not begin; Detail says what the agent waits for
 	ApprovalAsked     EventType = "approval-asked"   // a turn waits for a decision; Detail names the approval and the tool
 	ApprovalDecided   EventType = "approval-decided" // the approval waits no longer; Detail adds the decision

@@ -76,9 +76,8 @@ message says "approval lost".
 
 At a terminal "iris send" and "iris wait" ask you directly: "y" or "yes" allows
 the call, "a" or "always" is "iris approve --always", and any other answer
-denies it. approval_notify of the configuration runs a command for each call
-that waits: ["notify-send", "iris wants you"], for example. iris-config(5) lists
-the variables that the command gets.
+denies it. notify of the configuration runs a program for each call that waits:
+iris-config(5) says what it gets, and iris-recipes(7) has one for the desktop.
 
 An id may be shortened to its first 3 letters or more, as long as no other
 approval begins with them.

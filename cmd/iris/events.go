@@ -22,7 +22,7 @@ import (
 var eventTypes = []string{
 	"process-spawned", "process-terminated", "process-exited", "process-error", "process-stalled", "process-fenced",
 	"process-lingers",
-	"message-queued", "message-sent", "message-response", "message-dropped", "message-waits", "own-turn", "approval-asked", "approval-decided",
+	"message-queued", "message-sent", "message-response", "message-dropped", "message-ended", "message-waits", "own-turn", "approval-asked", "approval-decided",
 	"health-check", "config-changed",
 }
 
@@ -78,6 +78,7 @@ TYPES
   message-sent         its turn began
   message-response     its turn ended; detail is the outcome or the reason
   message-dropped      it left the queue unsent; detail is the reason
+  message-ended        its end is on record; detail is its state and a word more
   message-waits        its agent has it, but waits before it begins; detail says
                        for what (an MCP server)
   own-turn             an agent has ended a turn that nobody sent; detail is its

@@ -143,7 +143,34 @@ such as a string for the list permissions.deny. An agent that starts is asked fo
 that; the message then fails (status 8) and names the file and the value.
 
 While an update replaces the program, agents that run go on, and a start waits ten
-seconds for a program that has run before.`
+seconds for a program that has run before.
+
+NOTIFY
+The words of notify_on, and the events of iris-events(1) that they name:
+
+  approval   approval-asked: a tool call waits for your permission
+  failed     message-ended: the message has failed or expired
+  unknown    message-ended: nobody knows how the message ended
+  limited    limited: a limit of the account is reached
+  done       message-ended: the message is done, even if a tool was denied
+
+A message that was cancelled is none of these, and neither is an attempt that another
+attempt follows. The program runs in HOME, in a session of its own, with the variables
+of your login shell, IRIS_SOCKET and those of the event. Commands of iris in it are
+yours, not those of an agent: it may decide about the approval.
+
+No turn, no answer and no stop of the daemon waits for the program. Four run at a time.
+After 30 seconds a program is killed with its process group; what has to run longer
+goes into the background, with its output elsewhere. When 100 events wait, the oldest
+is dropped: the log names it, and "iris status" counts them. If a program fails, "iris
+status" says so until one succeeds or the configuration is reloaded, and the log has
+the end of its standard error.
+
+"iris daemon restart" waits ten seconds for programs that run, and is refused if one
+still runs. The events that wait go to the next daemon: for each the program runs once. When the daemon stops, it kills
+the programs that run and drops the events that wait. When it is killed, programs that
+run go on, and the events that wait are lost; the end of a message that was running has
+its event when the next daemon knows of it. No event comes twice.`
 
 const configExample = `  max_processes = 6        # agents at a time
   idle_timeout = "15m"     # an idle agent ends after this; "0" for never

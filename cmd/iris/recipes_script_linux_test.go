@@ -86,7 +86,7 @@ func TestRecipesCanBePasted(t *testing.T) {
 	cmd := exec.Command(systest.Needs(t, "man", "groff"), page)
 	cmd.Env = append(os.Environ(), "MANWIDTH=80", "MANPAGER=cat", "LC_ALL=C.UTF-8", "GROFF_NO_SGR=1")
 	shown := run(t, cmd)
-	for _, heading := range []string{"A SCRIPT", "CRON", "SYSTEMD"} {
+	for _, heading := range []string{"A SCRIPT", "CRON", "SYSTEMD", "NOTIFY"} {
 		for _, code := range recipes(t, heading) {
 			if !strings.Contains(shown, "\n"+code) {
 				t.Errorf("man does not show\n%s", code)

@@ -175,21 +175,33 @@ func TestReplacementIsRefusedWhileAnAgentStarts(t *testing.T) {
 }
 
 // A command that the daemon has started ends before its program is replaced: the next
-// one would not know of it, and let it stay for ever.
+// one would not know of it, and let it stay for ever. The next one starts the commands of the
+// events that wait.
 func TestReplacementWaitsForTheDaemonsOwnCommands(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	notifier := filepath.Join(dir, "notify")
-	if err := writeProgram(notifier, "#!/bin/sh\necho >"+dir+"/begun; sleep 4; echo >"+dir+"/ended\n", 0o700); err != nil {
+	script := fmt.Sprintf("#!/bin/sh\necho >%s/$IRIS_MESSAGE.begun; sleep 3; echo >>%[1]s/$IRIS_MESSAGE.ended\n", dir)
+	if err := writeProgram(notifier, script, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	there := func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }
-	i := newInn(t, fmt.Sprintf("approvals = \"ask\"\napproval_notify = [%q]", notifier), "a")
-	i.submit("a", `ask:Bash:{"command":"x"}`)
-	i.eventually("the command", func() bool { return there("begun") })
+	count := func(which string) int { names, _ := filepath.Glob(filepath.Join(dir, which)); return len(names) }
+	i := newInn(t, fmt.Sprintf("notify = [%q]\nnotify_on = [\"done\"]", notifier), "a")
+	var ids []string
+	for n := range 6 {
+		ids = append(ids, i.submit("a", "echo:x"))
+		i.eventually("the command", func() bool { return count("*.begun") >= min(n+1, 4) })
+	}
+	begun := count("*.begun")
 	i.mustReplace()
-	if !there("ended") {
-		t.Error("the program was replaced while its command ran")
+	if ended := count("*.ended"); ended < begun {
+		t.Errorf("the program was replaced while its commands ran: %d of %d have ended", ended, begun)
+	}
+	i.eventually("the other commands", func() bool { return count("*.ended") == 6 })
+	for _, id := range ids {
+		if ended, _ := os.ReadFile(filepath.Join(dir, id+".ended")); string(ended) != "\n" {
+			t.Errorf("the command for %s has ended %d times", id, len(ended))
+		}
 	}
 }
 

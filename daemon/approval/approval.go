@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os/exec"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"iris/config"
@@ -33,8 +31,6 @@ type Options struct {
 	Team   func(pool.Key) *config.Team                                             // returns the settings of a conversation's agents
 	Key    func(team, session string) (pool.Key, error)                            // checks the names, and returns the key of the conversation
 	Report func(process, message string, typ pool.EventType, detail string) string // reports an event of an approval, and returns the message that the agent runs
-	Env    func() map[string]string                                                // returns a copy of the notify command's environment
-	Run    func(*exec.Cmd) error                                                   // runs a command as exec.Cmd.Run does
 	Log    *slog.Logger
 
 	Handed  []Handed       // waiting approvals of the program before this one
@@ -46,10 +42,9 @@ type Options struct {
 // the first of a person, its deadline, and the agent that withdraws it. Any goroutine
 // may call its methods.
 type Registry struct {
-	o         Options
-	notifyErr atomic.Pointer[string] // why the last notification failed
+	o Options
 
-	wg     sync.WaitGroup  // one goroutine for each deadline, and one for each notifying command
+	wg     sync.WaitGroup  // one goroutine for each deadline
 	ending context.Context // ends those goroutines
 	end    context.CancelFunc
 
@@ -112,8 +107,7 @@ func (s *Registry) Asked(k pool.Key, process string, p *claude.Process, r claude
 		return
 	}
 	a := &approval{proc: p, request: r.ID, done: make(chan struct{})}
-	known := s.takeHanded(process, r.ID, &a.view)
-	if !known {
+	if !s.takeHanded(process, r.ID, &a.view) {
 		a.view = ipc.Approval{ID: s.newID(), Process: process, Team: k.Team, Session: k.Session, Tool: r.Tool, Asked: time.Now()}
 		if t.ApprovalTimeout > 0 {
 			deadline := a.view.Asked.Add(t.ApprovalTimeout)
@@ -126,10 +120,6 @@ func (s *Registry) Asked(k pool.Key, process string, p *claude.Process, r claude
 	s.tell(ipc.NotifyAsked, a.view)
 	if a.view.Deadline != nil {
 		s.wg.Go(func() { s.expireAt(a, *a.view.Deadline) })
-	}
-	if !known && len(t.ApprovalNotify) > 0 {
-		view := a.view
-		s.wg.Go(func() { s.notifyOf(t, view) })
 	}
 }
 

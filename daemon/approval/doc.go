@@ -2,11 +2,9 @@
 //
 //	Asked ── pending ──▶ Decide (a person), the deadline, Withdrawn (the agent) ──▶ past
 //	            │                     whoever comes first decides, once
-//	            ├──▶ watchers         the senders that wait for the message
-//	            └──▶ notifyOf         the command of the team, approval_notify
+//	            └──▶ watchers         the senders that wait for the message
 //
-// A Registry owns them. It starts one goroutine for each deadline and one for each
-// notifying command; Close ends them and waits. mu protects the approvals and is
-// taken before the pool's lock; it is not held while an agent is told or a command
-// runs.
+// A Registry owns them. It starts one goroutine for each deadline; Close ends them and
+// waits. mu protects the approvals and is taken before the pool's lock; it is not held
+// while an agent is told.
 package approval

@@ -81,6 +81,7 @@ func (m *delivery) take(err error) {
 func (m *delivery) expired(err error) error {
 	m.over = true
 	m.end = outcome{state: journal.Expired, err: fault.Expired(m.key(), m.new.ID)}
+	m.reportEnd()
 	return err
 }
 

@@ -330,6 +330,7 @@ func (m *delivery) record(e journal.End) (again bool, err error) {
 		return true, nil
 	}
 	m.over = true
+	m.reportEnd()
 	if e.State == journal.Unknown && m.new.Options.OnUnknown == "hold" {
 		m.d.holdUnknown(m)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -88,7 +87,7 @@ func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 	approvals := approval.New(approval.Options{
 		Team:   func(k pool.Key) *config.Team { return agents.TeamSettings(cfg, k.Team) },
 		Report: func(string, string, pool.EventType, string) string { return "" },
-		Env:    func() map[string]string { return nil }, Run: (*exec.Cmd).Run, Log: log,
+		Log:    log,
 	})
 	conversations := conversation.New(s)
 	starter, err := agents.New(agents.Options{

@@ -14,7 +14,8 @@ import (
 	"iris/pool"
 )
 
-// Each message that was running when the daemon ended is settled, whatever the others are.
+// Each message that was running when the daemon ended is settled, whatever the others are, and
+// has an event of its end.
 func TestEveryRunningMessageIsSettled(t *testing.T) {
 	d := newDispatcher(t, fakeTeam(t, "api"))
 	ids := []string{"m1", "m2", "m3"}
@@ -32,6 +33,15 @@ func TestEveryRunningMessageIsSettled(t *testing.T) {
 		if m, err := d.o.Store.Message(id); err != nil || m.State != journal.Unknown {
 			t.Errorf("%s is %s (%v), want unknown: the output of its agent is gone", id, m.State, err)
 		}
+	}
+	events, _, _ := d.o.Pool.Events(0)
+	for i, e := range events {
+		if e.Type != pool.MessageEnded || e.Message != ids[i] || e.Detail != "unknown" || e.Key != (pool.Key{Team: "api", Session: ids[i]}) {
+			t.Errorf("event %+v", e)
+		}
+	}
+	if len(events) != len(ids) {
+		t.Errorf("%d events", len(events))
 	}
 }
 

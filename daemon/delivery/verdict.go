@@ -49,6 +49,28 @@ func (e outcome) result() *journal.Result {
 	return r
 }
 
+// reportEnd reports the end of the message, which is on record, as an event. The caller
+// holds mu.
+func (m *delivery) reportEnd() {
+	m.d.o.Pool.ReportEnd(m.key(), m.new.ID, m.end.detail())
+}
+
+// detail is the outcome for an event: the state and, if there is one, a word more. It has
+// no text of a message or of an agent.
+func (e outcome) detail() string {
+	state, more := string(e.state), ""
+	switch {
+	case e.res != nil:
+		more = string(e.res.Outcome)
+	case e.err != nil && e.err.Data != nil:
+		more = e.err.Data.Reason
+	}
+	if more == "" || more == state || more == string(turn.Success) {
+		return state
+	}
+	return state + ": " + more
+}
+
 // ownModel is the model that answered, empty if the message named a model. The caller
 // holds mu.
 func (m *delivery) ownModel() string {
