@@ -57,7 +57,7 @@ func (t *table) full(q *queue) bool {
 			free++
 		}
 	}
-	return free <= 0
+	return free <= 0 || t.hopeless(q.key.Team)
 }
 
 // submit takes a turn in. The position is its place in the queue of its key, from 1;
