@@ -27,6 +27,7 @@ func (d *Daemon) openAgents() error {
 		Limits:   limits(d.config.Load()),
 		Settings: d.settings,
 		Start:    d.agents.Start,
+		Memory:   memory,
 		Prefix:   d.program.prefix,
 	})
 	d.agents.Pool = d.pool
