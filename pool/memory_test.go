@@ -145,6 +145,8 @@ func TestStartingAgentsCountWithTheUsualSizeOfTheirTeam(t *testing.T) {
 					submit(p, k, "1m")
 				}
 				time.Sleep(500 * time.Millisecond)
+				h.mu.Lock()
+				defer h.mu.Unlock()
 				if started := len(h.starts); started != test.starts {
 					t.Errorf("%d agents started, want %d", started, test.starts)
 				}

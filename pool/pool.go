@@ -48,7 +48,7 @@ type WhenFull string
 // The values of WhenFull.
 const (
 	WhenFullWait  WhenFull = "wait"  // it waits; also the meaning of ""
-	WhenFullFail  WhenFull = "fail"  // it is refused with ErrFull
+	WhenFullFail  WhenFull = "fail"  // it is refused with ErrFull or ErrNoMemory
 	WhenFullEvict WhenFull = "evict" // the oldest running turn ends with ErrEvicted
 )
 

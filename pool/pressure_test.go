@@ -104,7 +104,7 @@ func TestWhenFullFailRefusesWhatWouldWaitForMemory(t *testing.T) {
 		p := h.pool(l, pool.Settings{Size: 100})
 		a := submit(p, "a", "1m")
 		time.Sleep(2 * time.Second)
-		submit(p, "b", "1s").mustErr(t, pool.ErrFull)
+		submit(p, "b", "1s").mustErr(t, pool.ErrNoMemory)
 		a.wait()
 		submit(p, "b", "1s").mustText(t, "b:1s")
 	})
