@@ -35,7 +35,7 @@ type memory struct {
 // load is the memory of one or more slots in bytes.
 type load struct {
 	used    int64 // as measured
-	planned int64 // used, or the usual size while an agent has not had its first turn
+	planned int64 // used, or the usual size until an agent has ended its first turn
 }
 
 func (l *load) add(o load)      { l.used += o.used; l.planned += o.planned }
@@ -51,7 +51,7 @@ func (t *table) weigh(s *slot, used int64) {
 		return
 	}
 	l := load{used, used}
-	if used == 0 || s.turns == 0 {
+	if used == 0 || s.ended == 0 {
 		l.planned = max(used, t.size(s.queue.key.Team))
 	}
 	t.shift(s, l.plus(s.load.minus()))
@@ -68,7 +68,7 @@ func (t *table) shift(s *slot, by load) {
 
 // learn takes the size of an agent that has had a turn into the usual size of its team.
 func (t *table) learn(s *slot, used int64) {
-	if used <= 0 || s.turns == 0 {
+	if used <= 0 || s.ended == 0 {
 		return
 	}
 	team := s.queue.key.Team
@@ -97,11 +97,15 @@ func (t *table) size(team string) int64 {
 // room is how much memory new agents could take if that load were gone.
 func (t *table) room(gone load) int64 {
 	stay := t.mem.all.plus(gone.minus())
-	spare := int64(UnknownSpare)
-	if !t.mem.at.IsZero() {
-		spare = t.mem.Spare
+	return min(t.MaxMemoryTotal-stay.planned, t.spare()+gone.used-(stay.planned-stay.used))
+}
+
+// spare is what the machine had left at the last sample.
+func (t *table) spare() int64 {
+	if t.mem.at.IsZero() {
+		return UnknownSpare
 	}
-	return min(t.MaxMemoryTotal-stay.planned, spare+gone.used-(stay.planned-stay.used))
+	return t.mem.Spare
 }
 
 // lack is how much memory is missing for an agent of a team if that load were gone; 0

@@ -139,6 +139,7 @@ func TestStartingAgentsCountWithTheUsualSizeOfTheirTeam(t *testing.T) {
 				h.size = sizes(map[string]int64{"a": 100})
 				h.memory = func() pool.Memory { return pool.Memory{Spare: test.spare} }
 				p := h.pool(within(test.limit), pool.Settings{Size: 100000})
+				submit(p, "a@0", "1s").wait()
 				submit(p, "a@0", "5m")
 				time.Sleep(time.Minute) // measured: the size of the team is known
 				for _, k := range []string{"a@1", "a@2", "a@3"} {
@@ -201,5 +202,43 @@ func TestWhatIsOverTheLimitGoesAndNoMore(t *testing.T) {
 		mustEnds(t, p, map[string]string{"b": "over max_memory_total"})
 		mustState(t, p, "a", pool.Idle)
 		c.mustText(t, "c:10m")
+	})
+}
+
+func TestRestoredAgentsKeepTheirMemory(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.size = func(*fake) int64 { return 100 }
+		p := h.pool(within(450), pool.Settings{Size: 100})
+		hd, live := handed(t, h, &message{Turn: pool.Turn{ID: "old"}, Text: "1m"})
+		for i := range hd.Agents {
+			hd.Agents[i].Memory = 100
+		}
+		p.Restore(hd, live)
+		if st := p.Snapshot(); st.Memory != 400 {
+			t.Errorf("the agents use %d bytes, want 400", st.Memory)
+		}
+		p.Thaw()
+		submit(p, "e", "1s").mustText(t, "e:1s")
+		mustEnds(t, p, map[string]string{"b": "made room for e: memory"})
+	})
+}
+
+func TestAgentInItsFirstTurnCountsWithTheUsualSize(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.size = func(*fake) int64 { return 10 } // and grows later
+		p := h.pool(within(250), pool.Settings{Size: 100})
+		a := submit(p, "a", "3m")
+		submit(p, "b", "5m")
+		time.Sleep(2 * time.Minute)
+		c := submit(p, "c", "1s")
+		time.Sleep(time.Second)
+		if _, why := p.Position(c.id); why != "memory" {
+			t.Errorf("c waits for %q", why)
+		}
+		a.wait()
+		c.mustText(t, "c:1s")
+		mustEnds(t, p, nil) // after its turn the size of a is known
 	})
 }

@@ -50,6 +50,7 @@ type Status[A Agent] struct {
 	Max       int
 	Memory    int64 // bytes that the agents use together, as last measured
 	MaxMemory int64 // their limit; 0 for none
+	Spare     int64 // bytes that the machine had left for agents at the last sample; UnknownSpare if unknown
 	Queued    int   // messages in all queues
 	Closed    bool
 }
@@ -70,7 +71,7 @@ func (p *Pool[A]) Snapshot() Status[A] {
 	t := &p.table
 	t.now = time.Now()
 	st := Status[A]{Waiting: t.waitingIDs(), Broken: t.broken(), Max: t.MaxProcesses, Queued: t.messages, Closed: t.closed}
-	st.Memory, st.MaxMemory = t.mem.all.used, t.MaxMemoryTotal
+	st.Memory, st.MaxMemory, st.Spare = t.mem.all.used, t.MaxMemoryTotal, t.spare()
 	st.Processes = make([]Process[A], 0, len(t.slots))
 	for _, s := range t.sortedSlots() {
 		st.Processes = append(st.Processes, p.process(s))
