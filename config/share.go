@@ -38,7 +38,7 @@ func (k *key) readShare(v *value) (any, string) {
 	if v.kind == unstable.String && percent {
 		n, err := strconv.ParseUint(digits, 10, 8)
 		if err != nil || n < 1 || n > 100 {
-			return nil, `must be from "1%" to "100%"` + k.orZero()
+			return nil, `must be a whole percentage from "1%" to "100%"` + k.orZero()
 		}
 		return Share{Percent: int(n)}, ""
 	}
