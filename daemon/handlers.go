@@ -74,6 +74,9 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		OwnTurns: ownTurns, OwnCostUSD: float64(ownCosts) / 1e6,
 		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Warnings(), d.approvals.Warnings(), d.store.AgentWarnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
+	if st.Spare != pool.UnknownSpare {
+		reply.FreeMemory = &st.Spare
+	}
 	reply.Journal = d.journalStatus()
 	if why := d.config.refused.Load(); why != nil {
 		reply.ConfigError = *why
