@@ -24,6 +24,7 @@ type Config struct {
 	OrphanTimeout       time.Duration `toml:"orphan_timeout"`
 	OrphanGrace         time.Duration `toml:"orphan_grace"`
 	Retention           time.Duration `toml:"retention"`
+	MaxMemoryTotal      Share         `toml:"max_memory_total"`
 	Umask               fs.FileMode   `toml:"umask"`
 	LogLevel            string        `toml:"log_level"`    // debug, info, warn or error
 	LogMaxSize          int64         `toml:"log_max_size"` // bytes

@@ -51,6 +51,7 @@ const (
 	kindText          // any one line
 	kindDuration      // "5m", or 0
 	kindSize          // "2GiB", or 0; bytes
+	kindShare         // "8GiB", or "60%", or 0
 	kindUmask         // "022"
 	kindCommand       // a name to be found on PATH, or an absolute file
 	kindDir           // an absolute directory
@@ -79,6 +80,8 @@ const (
 var keys = []key{
 	{name: "max_processes", kind: kindInt, where: top, def: "10", min: 1, max: 1000,
 		doc: "The number of slots: the most agents at any moment, including agents that are starting or stopping."},
+	{name: "max_memory_total", kind: kindShare, where: top, def: `"75%"`, min: mega, max: 1 << 50, zero: "no limit",
+		doc: "The most memory of all agents together, with their tools: a size, or a part of the memory of the machine or of the daemon's cgroup, whichever has less. An agent starts only if this and the free memory allow it. Otherwise the least recently used idle agents are stopped, or the message waits for memory; with when_full = \"fail\" it fails. The only agent may always start. If the machine is short of memory, idle agents are stopped too, the largest for its idleness first. No turn is ended for memory; see max_memory. A part has an effect only on Linux."},
 	{name: "when_full", kind: kindWord, where: top, def: `"wait"`, words: []string{"wait", "fail", "evict"},
 		doc: "What happens to a message when every agent is busy and no slot is free: it waits, it fails at once (exit status 75), or the oldest busy agent is evicted and its caller told so."},
 	{name: "fair_wait", kind: kindDuration, where: top, def: `"30s"`, min: 1, max: year, zero: "no wait",
@@ -222,6 +225,8 @@ func (k *key) describe() string {
 		return "duration" + k.orZero()
 	case kindSize:
 		return "size" + k.orZero()
+	case kindShare:
+		return "size or percentage" + k.orZero()
 	case kindUmask:
 		return "octal number as a string"
 	case kindDir:

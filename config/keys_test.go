@@ -49,6 +49,7 @@ func TestEveryFieldHasAKeyAndEveryKeyAField(t *testing.T) {
 func TestKeyDescriptions(t *testing.T) {
 	for name, want := range map[string]Key{
 		"max_processes":          {Type: "whole number, 1 to 1000", Default: "10", Top: true, Env: "IRIS_MAX_PROCESSES"},
+		"max_memory_total":       {Type: `size or percentage, or "0" for no limit`, Default: `"75%"`, Top: true, Env: "IRIS_MAX_MEMORY_TOTAL"},
 		"max_turns":              {Type: "whole number, 1 to 1000000, or 0 for no limit", Default: "0", Top: true, Team: true, Env: "IRIS_MAX_TURNS"},
 		"max_messages_per_agent": {Type: "whole number, 1 to 1000000, or 0 for no limit", Default: "0", Top: true, Team: true, Env: "IRIS_MAX_MESSAGES_PER_AGENT"},
 		"when_full":              {Type: `"wait", "fail" or "evict"`, Default: `"wait"`, Top: true, Env: "IRIS_WHEN_FULL", Words: []string{"wait", "fail", "evict"}},

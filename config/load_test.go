@@ -16,7 +16,8 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 	want := &Config{
 		MaxProcesses: 10, WhenFull: "wait", FairWait: 30 * time.Second, HealthCheckInterval: 30 * time.Second,
 		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute, OrphanGrace: 10 * time.Second, Retention: 35 * 24 * time.Hour,
-		Umask: 0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
+		MaxMemoryTotal: Share{Percent: 75},
+		Umask:          0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
 		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, FreezeAfter: time.Minute, StartTimeout: time.Minute,
 			StallTimeout: 10 * time.Minute, OnStall: "report", QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
 			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, NotifyOn: []string{"approval", "failed", "unknown"}, Inbound: "refuse"},
@@ -31,6 +32,7 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 
 func TestLoadReadsEveryKey(t *testing.T) {
 	cfg := mustLoad(t, "\ufeff"+strings.ReplaceAll(`
+max_memory_total = "8GiB"
 max_processes = 3
 when_full = "evict"
 fair_wait = "0"
@@ -110,7 +112,7 @@ dir = "~"
 	got := *cfg
 	got.Settings, got.Teams, got.Files, got.paths, got.origin = Settings{}, nil, nil, Paths{}, nil
 	if top := (Config{MaxProcesses: 3, WhenFull: "evict", HealthCheckInterval: time.Second, StopGrace: 90 * time.Second,
-		LeaveTurns: true, OrphanTimeout: time.Hour, OrphanGrace: time.Minute, Retention: 48 * time.Hour, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
+		LeaveTurns: true, OrphanTimeout: time.Hour, OrphanGrace: time.Minute, Retention: 48 * time.Hour, MaxMemoryTotal: Share{Bytes: 8 << 30}, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
 		t.Errorf("top level\n got %+v\nwant %+v", got, top)
 	}
 	api := *cfg.Teams["api.v2"]
@@ -231,6 +233,12 @@ func TestProblems(t *testing.T) {
 		{"size without unit", "max_memory = 800", c + `1:14: max_memory = 800: must be a size such as "800MB" or "2GiB", or "0" for no limit`},
 		{"size with a bad unit", "max_memory = '2gigs'", c + `1:14: max_memory = '2gigs': must be a size such as "800MB" or "2GiB", or "0" for no limit`},
 		{"size of two points", "max_memory = '1.2.3GB'", c + `1:14: max_memory = '1.2.3GB': must be a size such as "800MB" or "2GiB", or "0" for no limit`},
+		{"share above all", "max_memory_total = '101%'", c + `1:20: max_memory_total = '101%': must be a whole percentage from "1%" to "100%", or "0" for no limit`},
+		{"share with a fraction", "max_memory_total = '7.5%'", c + `1:20: max_memory_total = '7.5%': must be a whole percentage from "1%" to "100%", or "0" for no limit`},
+		{"share of nothing", "max_memory_total = '0%'", c + `1:20: max_memory_total = '0%': must be a whole percentage from "1%" to "100%", or "0" for no limit`},
+		{"share that is a number", "max_memory_total = 60", c + `1:20: max_memory_total = 60: must be a size such as "8GiB", a percentage such as "60%", or "0" for no limit`},
+		{"small total", "max_memory_total = '9KB'", c + `1:20: max_memory_total = '9KB': must be at least 1MB, or "0" for no limit`},
+		{"total of a team", "[teams.a]\ndir = '/a'\nmax_memory_total = '1GB'", c + `3:1: "max_memory_total" is no setting of a team; it belongs at the top of config.toml, before the first [table]`},
 		{"small size", "max_memory = '1KB'", c + `1:14: max_memory = '1KB': must be at least 1MB, or "0" for no limit`},
 		{"large size", "log_max_size = '9999999TiB'", c + `1:16: log_max_size = '9999999TiB': must be at most 1GB`},
 		{"umask", "umask = '888'", c + `1:9: umask = '888': must be an octal number from "0" to "777", such as "022"`},

@@ -135,6 +135,8 @@ func (k *key) format(x any) string {
 		return strconv.Quote(shortDuration(x))
 	case int64:
 		return strconv.Quote(shortSize(x))
+	case Share:
+		return strconv.Quote(x.String())
 	case []string:
 		quoted := make([]string, len(x))
 		for i, s := range x {

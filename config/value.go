@@ -48,6 +48,8 @@ func (k *key) readScalar(v *value, home string) (any, string) {
 		return k.readDuration(v)
 	case kindSize:
 		return k.readSize(v)
+	case kindShare:
+		return k.readShare(v)
 	}
 	if v.kind != unstable.String {
 		return nil, "must be a string, in quotes"
@@ -284,7 +286,7 @@ func (v *value) shown() string {
 func (k *key) textValue(s string) *value {
 	v := &value{kind: unstable.String, str: s}
 	switch k.kind {
-	case kindInt, kindDuration, kindSize:
+	case kindInt, kindDuration, kindSize, kindShare:
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 			v.kind, v.num = unstable.Integer, n
 		}

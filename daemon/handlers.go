@@ -70,10 +70,13 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		PID: os.Getpid(), Version: d.opts.Version, Protocol: ipc.Version,
 		Socket: *d.socket.path.Load(), Since: d.program.since, Uptime: time.Since(d.program.since).Milliseconds(), Generation: d.program.generation,
 		Config: d.opts.Paths.Config, Log: d.opts.Paths.Log,
-		Total: len(st.Processes), Max: st.Max, Busy: busy, Queued: st.Queued,
+		Total: len(st.Processes), Max: st.Max, Memory: st.Memory, MaxMemory: st.MaxMemory, Busy: busy, Queued: st.Queued,
 		Messages: messages, CostUSD: float64(costs) / 1e6,
 		OwnTurns: ownTurns, OwnCostUSD: float64(ownCosts) / 1e6,
 		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Warnings(), d.notify.Warnings(), d.store.AgentWarnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
+	}
+	if st.Spare != pool.UnknownSpare {
+		reply.FreeMemory = &st.Spare
 	}
 	reply.Journal = d.journalStatus()
 	if why := d.config.refused.Load(); why != nil {

@@ -31,7 +31,8 @@ func (d *Daemon) key(team, session string) (pool.Key, error) {
 func (d *Daemon) settings(team string) pool.Settings {
 	cfg := d.config.Load()
 	t := &cfg.Settings
-	if named, ok := cfg.Teams[team]; ok {
+	named, ok := cfg.Teams[team]
+	if ok {
 		t = &named.Settings
 	}
 	return pool.Settings{
@@ -41,6 +42,7 @@ func (d *Daemon) settings(team string) pool.Settings {
 		QueueLimit:     t.QueueLimit,
 		MaxMessages:    t.MaxMessagesPerAgent,
 		MaxMemory:      t.MaxMemory,
+		Size:           usualSize(named),
 	}
 }
 
@@ -50,5 +52,6 @@ func limits(cfg *config.Config) pool.Limits {
 		WhenFull:            pool.WhenFull(cfg.WhenFull),
 		FairWait:            cfg.FairWait,
 		HealthCheckInterval: cfg.HealthCheckInterval,
+		MaxMemoryTotal:      memoryLimit(cfg),
 	}
 }

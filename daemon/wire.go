@@ -30,6 +30,7 @@ func (d *Daemon) openAgents() error {
 		Settings: d.settings,
 		Gone:     d.agents.Gone,
 		Start:    d.agents.Start,
+		Memory:   memory,
 		Prefix:   d.program.prefix,
 	})
 	d.agents.Pool = d.pool

@@ -172,6 +172,9 @@ type Status struct {
 	Log         string    `json:"log"`
 	Total       int       `json:"total_processes"`
 	Max         int       `json:"max_processes"`
+	Memory      int64     `json:"memory_bytes"`      // of all agents, as last measured
+	MaxMemory   int64     `json:"max_memory_bytes"`  // their limit; 0 for none
+	FreeMemory  *int64    `json:"free_memory_bytes"` // what the machine had left for agents, without its reserve, when one was last started or checked; null if unknown
 	Busy        int       `json:"busy"`
 	Queued      int       `json:"queued"`
 	Messages    int64     `json:"messages_processed"`

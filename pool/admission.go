@@ -30,8 +30,8 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 			return ErrQueueFull
 		}
 	}
-	if t.WhenFull == WhenFullFail && t.full(q) {
-		return ErrFull
+	if t.WhenFull == WhenFullFail {
+		return t.full(q)
 	}
 	return nil
 }
@@ -45,11 +45,11 @@ func (t *table) immediate(q *queue, turn Turn) bool {
 	return s.state == Idle && s.fresh == turn.Fresh || s.working() && q.recording == nil && t.takes(s, &entry{turn: turn})
 }
 
-// full reports whether a queue without an agent would get a place only when somebody
-// else's turn ends. A held queue waits for something else.
-func (t *table) full(q *queue) bool {
+// full returns ErrFull or ErrNoMemory if a queue without an agent would get one only
+// when somebody else's turn ends. A held queue waits for something else.
+func (t *table) full(q *queue) error {
 	if q.slot != nil && q.slot.state != Stopping || q.orphans > 0 || len(q.entries) > 0 || q.held != "" {
-		return false
+		return nil
 	}
 	free := t.MaxProcesses - len(t.slots) + t.stopping - t.waiting.len() - t.returning
 	for e := t.idle.Front(); e != nil && free <= 0; e = e.Next() {
@@ -57,7 +57,13 @@ func (t *table) full(q *queue) bool {
 			free++
 		}
 	}
-	return free <= 0
+	switch {
+	case free <= 0:
+		return ErrFull
+	case t.hopeless(q.key.Team):
+		return ErrNoMemory
+	}
+	return nil
 }
 
 // submit takes a turn in. The position is its place in the queue of its key, from 1;

@@ -61,6 +61,21 @@
 // no place. A message that an earlier daemon accepted (AcceptedSeq) is never refused
 // when the pool or queue is full; it waits.
 //
+// # Memory
+//
+// With [Limits].MaxMemoryTotal an agent starts only if three things allow it: what all
+// agents use, what young agents will still take (the usual size of their team), and
+// what the machine has left ([Memory].Spare). If not, the least recently used idle
+// agents are stopped, as many as are needed; or else the key waits for memory. The only
+// agent may always start. If the agents use more than the limit, or under pressure, the
+// idle agents go that are the largest for their idleness. Where idle agents together do
+// not have the memory that is wanted, none is stopped: it would be in vain. No turn is
+// ever ended for memory; an agent that is larger than its team's MaxMemory is replaced
+// at the end of its turn.
+//
+// Memory is measured with the health check, and before an agent starts if the last
+// sample is older than five seconds.
+//
 // # Work that agents begin by themselves
 //
 // An agent may work between two turns, or beside one: its own scheduler has begun a

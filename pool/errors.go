@@ -12,6 +12,7 @@ var (
 	ErrClosed        = errors.New("the pool is shutting down")
 	ErrQueueFull     = errors.New("queue is full")
 	ErrFull          = errors.New("every agent is busy and no place is free")
+	ErrNoMemory      = errors.New("busy agents have the memory that another one needs")
 	ErrKilled        = errors.New("killed")
 	ErrEvicted       = errors.New("evicted")
 	ErrCancelled     = errors.New("cancelled")

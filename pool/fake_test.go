@@ -30,6 +30,9 @@ type house struct {
 	late  bool          // Start returns an agent although its context has ended
 	grow  int64         // memory that each turn adds
 
+	memory func() pool.Memory  // of the machine
+	size   func(a *fake) int64 // memory of an agent, in place of grow
+
 	background []string // what each turn leaves behind beside it
 
 	startErr func(k pool.Key, nth int) error // of the nth start of a key, from 1
@@ -125,7 +128,7 @@ func newHouse(t testing.TB) *house {
 func (h *house) pool(l pool.Limits, s pool.Settings) *testPool {
 	h.max = l.MaxProcesses
 	p := pool.New(pool.Config[*fake]{
-		Limits: l, Settings: func(string) pool.Settings { return s }, Start: h.Start, Prefix: "p", Starts: 100,
+		Limits: l, Settings: func(string) pool.Settings { return s }, Start: h.Start, Memory: h.memory, Prefix: "p", Starts: 100,
 	})
 	h.t.Cleanup(p.Close)
 	return p
@@ -314,6 +317,9 @@ func (a *fake) Check(ctx context.Context, ping bool) (pool.Health, error) {
 		a.pings.Add(1)
 	}
 	mem := a.sends.Load() * a.h.grow
+	if a.h.size != nil {
+		mem = a.h.size(a)
+	}
 	if a.h.check != nil {
 		if err := a.h.check(ctx, a, ping); err != nil {
 			return pool.Health{}, err

@@ -72,6 +72,9 @@ func (t *table) underWay() string {
 			return fmt.Sprintf("a turn of team %s is beginning", k)
 		}
 	}
+	if t.mem.sampling {
+		return "the memory of the agents is being measured"
+	}
 	for _, q := range t.queues {
 		if q.finishing > 0 {
 			return fmt.Sprintf("the end of a turn of team %s is being recorded", q.key)

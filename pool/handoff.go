@@ -82,7 +82,7 @@ func (p *Pool[A]) Handoff() (h Handoff, quiescent bool) {
 func (s *slot) handoff() HandoffAgent {
 	h := HandoffAgent{
 		ID: s.id, Key: s.queue.key, Fresh: s.fresh, Variant: handedVariant(s.variant), Number: s.nr, Started: s.since, Ready: s.readyAt, Used: s.used,
-		Turns: s.ended, Memory: s.memory, Replaced: s.replaced, Retire: s.retire, Again: s.again,
+		Turns: s.ended, Memory: s.load.used, Replaced: s.replaced, Retire: s.retire, Again: s.again,
 		Own: s.own, Works: s.works,
 	}
 	if s.work != nil {
@@ -130,7 +130,9 @@ func (t *table) restore(h *HandoffAgent, pid int, setsMode bool) *slot {
 	s := t.newSlot(h.Key, h.ID)
 	s.nr, s.fresh, s.variant, s.pid, s.modes = h.Number, h.Fresh, turn.Variant(h.Variant), pid, setsMode
 	s.since, s.readyAt, s.used, s.turnAt = h.Started, h.Ready, h.Used, h.TurnSince
-	s.turns, s.ended, s.memory = h.Turns, h.Turns, h.Memory
+	s.turns, s.ended = h.Turns, h.Turns
+	t.learn(s, h.Memory)
+	t.weigh(s, h.Memory)
 	s.replaced, s.retire, s.again, s.own = h.Replaced, h.Retire, h.Again, h.Own
 	s.queue.slot = s
 	s.state = Idle

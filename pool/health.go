@@ -22,6 +22,9 @@ func (t *table) armTick() {
 func (t *table) checkAll() {
 	t.armTick()
 	t.emit(Event{Type: HealthCheck})
+	if t.MaxMemoryTotal > 0 && len(t.slots) > 0 && !t.mem.sampling {
+		t.takeSample(nil)
+	}
 	for _, s := range t.sortedSlots() {
 		if s.checking || s.exited || s.state != Idle && s.state != Busy {
 			continue
@@ -53,15 +56,7 @@ func (t *table) measured(s *slot, h Health, err error) {
 		}
 		return
 	}
-	s.memory = h.Memory
-	limit := t.settings(s.queue.key.Team).MaxMemory
-	switch {
-	case limit <= 0 || h.Memory <= limit:
-	case s.state == Idle:
-		t.stop(s, overMemory)
-	case s.state == Busy:
-		s.retire = overMemory
-	}
+	t.sized(s, h.Memory)
 }
 
 const overMemory = "memory over max_memory"

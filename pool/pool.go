@@ -30,6 +30,10 @@ type Config[A Agent] struct {
 	// *StartError with Permanent set is not tried again.
 	Start func(ctx context.Context, k Key, id string, fresh bool, v turn.Variant) (A, error)
 
+	// Memory returns what the machine has left. It is called at each health check, and
+	// before an agent starts, unless MaxMemoryTotal is 0. Nil means that it is unknown.
+	Memory func() Memory
+
 	Prefix string // process ids are Prefix, "-" and a counter
 	Starts int    // starts at a time; 0 means as many as there are cores
 }
@@ -40,6 +44,7 @@ type Limits struct {
 	WhenFull            WhenFull
 	FairWait            time.Duration // 0: an agent never gives way to another team's messages
 	HealthCheckInterval time.Duration // 0: no checks
+	MaxMemoryTotal      int64         // of all agents together, in bytes; 0: no limit, whatever the machine has left
 }
 
 // WhenFull says what happens to a message that needs an agent while all are busy.
@@ -48,7 +53,7 @@ type WhenFull string
 // The values of WhenFull.
 const (
 	WhenFullWait  WhenFull = "wait"  // it waits; also the meaning of ""
-	WhenFullFail  WhenFull = "fail"  // it is refused with ErrFull
+	WhenFullFail  WhenFull = "fail"  // it is refused with ErrFull or ErrNoMemory
 	WhenFullEvict WhenFull = "evict" // the oldest running turn ends with ErrEvicted
 )
 
@@ -60,6 +65,7 @@ type Settings struct {
 	QueueLimit     int   // messages of all keys of the team; 0: no limit
 	MaxMessages    int   // of one agent; 0: no limit
 	MaxMemory      int64 // of one agent, in bytes; 0: no limit
+	Size           int64 // of one agent in bytes, as long as none of the team has been measured
 }
 
 // checkTimeout is how long an idle agent may take to answer a health check.
@@ -189,6 +195,12 @@ func (p *Pool[A]) launch(st step) {
 		p.wg.Go(func() { p.probe(s, e, a) })
 	case stepCheck:
 		p.wg.Go(func() { p.check(s, a, st.ping) })
+	case stepSample:
+		agents := make([]A, 0, len(st.slots))
+		for _, s := range st.slots {
+			agents = append(agents, p.agents[s])
+		}
+		p.wg.Go(func() { p.sample(st.slots, agents) })
 	}
 }
 

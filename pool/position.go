@@ -21,6 +21,8 @@ func (t *table) waitsFor(q *queue) string {
 		return "the only agent there may be"
 	case q.slot == nil && len(t.slots) >= t.MaxProcesses:
 		return fmt.Sprintf("one of %d agents", t.MaxProcesses)
+	case q.slot == nil && q.waiting > 0 && t.lack(t.waiting.first().key.Team, load{}) > 0:
+		return "memory"
 	case q.slot != nil && q.slot.state == Stopping:
 		return "its old agent to leave"
 	}

@@ -52,10 +52,11 @@ type slot struct {
 
 // checks holds the results of a slot's health checks.
 type checks struct {
-	memory   int64
+	load     load
 	checking bool // a check is under way
 	checked  int  // turns at the last check
 	skipped  int  // checks passed over since
+	sampled  int  // turns at the last sample, -1 if it was taken during a turn
 }
 
 // ending says how and why a slot ends, or will end.
@@ -72,9 +73,10 @@ type ending struct {
 func (t *table) newSlot(k Key, id string) *slot {
 	q := t.queue(k)
 	s := &slot{id: id, nr: t.number(), queue: q, since: t.now, gone: make(chan struct{})}
-	s.checked = -1
+	s.checked, s.sampled = -1, -1
 	s.alarm.slot = s
 	t.slots[id] = s
+	t.weigh(s, 0)
 	t.armTick()
 	return s
 }
@@ -207,6 +209,7 @@ func (t *table) withdraw(s *slot) {
 	t.alarms.remove(&s.alarm)
 	s.state = Stopping
 	t.stopping++
+	t.mem.leaving.add(s.load)
 }
 
 // exited is called when an agent's process is gone, whether or not the pool stopped
@@ -234,6 +237,7 @@ func (t *table) goneIfDone(s *slot) {
 	if s.state != Stopping || !s.exited || s.entry != nil || t.slots[s.id] != s {
 		return
 	}
+	t.shift(s, s.load.minus())
 	delete(t.slots, s.id)
 	if s.orphan {
 		s.queue.orphans--

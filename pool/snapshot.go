@@ -62,7 +62,10 @@ type Status[A Agent] struct {
 	Waiting   []string     // ids of the waiting messages; the key that waits longest comes first
 	Broken    []Broken     // by name
 	Max       int
-	Queued    int // messages in all queues
+	Memory    int64 // bytes that the agents use together, as last measured
+	MaxMemory int64 // their limit; 0 for none
+	Spare     int64 // bytes that the machine had left for agents at the last sample; UnknownSpare if unknown
+	Queued    int   // messages in all queues
 	Closed    bool
 }
 
@@ -82,6 +85,7 @@ func (p *Pool[A]) Snapshot() Status[A] {
 	t := &p.table
 	t.now = time.Now()
 	st := Status[A]{Waiting: t.waitingIDs(), Broken: t.broken(), Max: t.MaxProcesses, Queued: t.messages, Closed: t.closed}
+	st.Memory, st.MaxMemory, st.Spare = t.mem.all.used, t.MaxMemoryTotal, t.spare()
 	st.Processes = make([]Process[A], 0, len(t.slots))
 	for _, s := range t.sortedSlots() {
 		st.Processes = append(st.Processes, p.process(s))
@@ -133,7 +137,7 @@ func (s *slot) end(now time.Time) Gone {
 func (t *table) info(s *slot) Info {
 	p := Info{
 		ID: s.id, Key: s.queue.key, PID: s.pid, State: s.state, Ready: s.readyAt,
-		Works: s.works, Own: s.own, Messages: s.ended, Queue: s.queue.messages, Started: s.since, Memory: s.memory,
+		Works: s.works, Own: s.own, Messages: s.ended, Queue: s.queue.messages, Started: s.since, Memory: s.load.used,
 	}
 	if s.ended > 0 {
 		p.LastUsed = s.used

@@ -40,6 +40,7 @@ type table struct {
 	seq    uint64 // the last number
 	serial uint64 // of processes
 	tick   alarm  // the next health check
+	mem    memory
 	closed bool
 	frozen bool // it decides nothing: see Pool.Freeze
 	events feed
@@ -49,6 +50,7 @@ type table struct {
 type step struct {
 	kind  stepKind
 	slot  *slot
+	slots []*slot
 	entry *entry
 	err   error
 	ping  bool
@@ -66,6 +68,7 @@ const (
 	stepAnswer                    // call entry's Run, if it has one, with err; answer a wake with slot
 	stepProbe                     // read Agent.Progress
 	stepCheck                     // Agent.Check
+	stepSample                    // measure the memory of the machine and of slots
 )
 
 // number returns the next number in the order of events: of entries, of slots, and of
@@ -93,13 +96,13 @@ func (t *table) next() (step, bool) {
 }
 
 // decide takes one decision, in this order: an idle agent goes to its next message
-// before anything can end it; agents over the limit stop; then the keys that need a
+// before anything can end it; agents over a limit stop; then the keys that need a
 // slot get a place, or one is freed for them.
 func (t *table) decide() bool {
 	if t.frozen {
 		return false
 	}
-	return t.grant() || t.ring() || t.shrink() || t.start() || t.makeRoom()
+	return t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
 }
 
 // grant takes the head of a queue to its slot.
@@ -205,10 +208,13 @@ func (t *table) surplus() string {
 // start gives a slot to the queue that waits longest. The slot takes its place here,
 // before Start is called, so that the limit cannot be exceeded.
 func (t *table) start() bool {
-	if t.waiting.len() == 0 || len(t.slots) >= t.MaxProcesses || t.starting >= t.starts {
+	if t.waiting.len() == 0 || len(t.slots) >= t.MaxProcesses || t.starting >= t.starts || t.mem.sampling {
 		return false
 	}
 	q := t.waiting.first()
+	if t.lack(q.key.Team, load{}) > 0 {
+		return false
+	}
 	t.serial++
 	s := t.newSlot(q.key, t.prefix+"-"+strconv.FormatUint(t.serial, 10))
 	s.fresh, s.variant = q.entries[0].turn.Fresh, cold(q.entries[0].turn.Variant.Value(), false)
@@ -228,10 +234,16 @@ func (t *table) short() bool {
 	return wanted > 0 && wanted > t.MaxProcesses-len(t.slots)+t.stopping
 }
 
-// makeRoom stops the least recently used idle agent. A busy agent is stopped only if
-// the configuration says so, and never if it waits for the message itself or works by
-// itself.
+// makeRoom stops the least recently used idle agent; for memory, as many as are needed.
+// A busy agent is stopped only if the configuration says so, and never for memory, if
+// it waits for the message itself or if it works by itself.
 func (t *table) makeRoom() bool {
+	if t.mem.sampling {
+		return false
+	}
+	if need := t.starved(); need > 0 {
+		return t.makeMemory(need)
+	}
 	if !t.short() {
 		return false
 	}
@@ -279,7 +291,7 @@ func (t *table) yields(s *slot) bool {
 	if t.now.Sub(s.readyAt) < t.FairWait || t.now.Sub(t.waiting.first().since()) <= t.FairWait {
 		return false
 	}
-	return t.short() && t.victim() == nil
+	return (t.short() || t.starved() > 0) && t.victim() == nil
 }
 
 // reconfigure takes over new limits and sets the timers anew, since the settings of

@@ -223,11 +223,14 @@ func (w *world) operator() {
 func (w *world) reconfigure() {
 	l := w.t.Limits
 	l.MaxProcesses = rapid.IntRange(1, 4).Draw(w.T, "max")
+	l.MaxMemoryTotal = rapid.SampledFrom(limitsOfMemory).Draw(w.T, "max memory total")
 	l.WhenFull = rapid.SampledFrom([]WhenFull{WhenFullWait, WhenFullWait, WhenFullFail, WhenFullEvict}).Draw(w.T, "when full")
 	w.settings = Settings{
 		IdleTimeout: time.Duration(rapid.IntRange(0, 1).Draw(w.T, "idle")) * time.Minute,
 		MaxMessages: rapid.IntRange(0, 3).Draw(w.T, "turns"),
 		QueueLimit:  rapid.IntRange(0, 4).Draw(w.T, "limit"),
+		MaxMemory:   rapid.SampledFrom([]int64{0, 250}).Draw(w.T, "max memory"),
+		Size:        rapid.SampledFrom([]int64{0, 100}).Draw(w.T, "size"),
 	}
 	w.lowered = w.lowered || l.MaxProcesses < w.t.MaxProcesses
 	w.update(func(t *table) { t.reconfigure(l) })
@@ -272,6 +275,9 @@ func (w *world) settle() {
 		for len(w.finishes) > 0 {
 			w.finished()
 		}
+		for len(w.samples) > 0 {
+			w.sampled()
+		}
 		for len(w.starts) > 0 {
 			w.started()
 		}
@@ -313,6 +319,8 @@ func TestTableModel(t *testing.T) {
 			"hold":        func(rt *rapid.T) { w.T = rt; w.hold() },
 			"release":     func(rt *rapid.T) { w.T = rt; w.release(w.key()) },
 			"reconfigure": func(rt *rapid.T) { w.T = rt; w.reconfigure() },
+			"measured":    func(rt *rapid.T) { w.T = rt; w.measured() },
+			"sampled":     func(rt *rapid.T) { w.T = rt; w.sampled() },
 			"orphan":      func(rt *rapid.T) { w.T = rt; w.orphan() },
 			"orphan goes": func(rt *rapid.T) { w.T = rt; w.exits(&w.orphans) },
 			"time passes": func(rt *rapid.T) { w.T = rt; w.pass() },

@@ -22,6 +22,7 @@ type world struct {
 	turns    []step  // granted and not ended
 	finishes []step
 	orphans  []*slot
+	samples  []step
 	working  map[*slot]bool // by themselves
 	closing  bool
 
@@ -37,6 +38,7 @@ type world struct {
 	lowered  bool           // the bound is below what it was
 	oldest   *slot          // what the next victim has to be
 	seen     uint64
+	memory   memoryModel // before the next step
 }
 
 func newWorld(rt *rapid.T, max, starts int) *world {
@@ -45,7 +47,7 @@ func newWorld(rt *rapid.T, max, starts int) *world {
 		working: map[*slot]bool{}, held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{},
 	}
 	w.t = &table{
-		Limits: Limits{MaxProcesses: max, FairWait: 3 * time.Second, HealthCheckInterval: 20 * time.Second},
+		Limits: Limits{MaxMemoryTotal: rapid.SampledFrom(limitsOfMemory).Draw(rt, "max memory total"), MaxProcesses: max, FairWait: 3 * time.Second, HealthCheckInterval: 20 * time.Second},
 		starts: starts, prefix: "p", jitter: func(d time.Duration) time.Duration { return d },
 		settings: func(string) Settings { return w.settings },
 		queues:   map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
@@ -59,7 +61,7 @@ func (w *world) update(f func(*table)) {
 	w.t.now = w.t.now.Add(time.Millisecond)
 	f(w.t)
 	for {
-		w.oldest = w.victim()
+		w.oldest, w.memory = w.victim(), w.memoryNow()
 		s, ok := w.t.next()
 		if !ok {
 			break
@@ -91,6 +93,7 @@ func (w *world) launch(st step) {
 	}
 	switch st.kind {
 	case stepStart:
+		w.mayStart(s)
 		w.starts = append(w.starts, s)
 		if len(w.starts) > w.t.starts {
 			w.Fatalf("%d starts at a time", len(w.starts))
@@ -111,13 +114,18 @@ func (w *world) launch(st step) {
 		if slices.Contains(w.stops, s) {
 			w.Fatalf("%s is stopped twice", s.id)
 		}
-		if len(s.why) > 9 && s.why[:9] == "made room" && s.entry == nil && s != w.oldest {
+		w.mayStopForMemory(s)
+		if strings.HasPrefix(s.why, "made room") && !strings.HasSuffix(s.why, forMemory) && s.entry == nil && s != w.oldest {
 			w.Fatalf("%s was the victim, not the oldest, %v", s.id, w.oldest)
 		}
 		w.mayStop(s)
 		w.stops = append(w.stops, s)
 	case stepAnswer:
 		w.over(st)
+	case stepSample:
+		if w.samples = append(w.samples, st); len(w.samples) > 1 {
+			w.Fatalf("two samples at a time")
+		}
 	}
 }
 
@@ -235,10 +243,11 @@ func (w *world) check() {
 	if len(t.slots)-held > t.MaxProcesses && !w.lowered {
 		w.Fatalf("%d slots, more than %d", len(t.slots), t.MaxProcesses)
 	}
-	if v := w.victim(); v != nil && (t.short() || t.overfull()) {
+	w.checkMemory()
+	if v := w.victim(); v != nil && (t.short() && !w.waitsForMemory() || t.overfull()) {
 		w.Fatalf("%s is idle while room is needed that is not on its way", v.id)
 	}
-	if waiting > 0 && len(t.slots) < t.MaxProcesses && t.starting < t.starts {
+	if waiting > 0 && len(t.slots) < t.MaxProcesses && t.starting < t.starts && !w.waitsForMemory() {
 		w.Fatalf("room is free and %v waits", t.waiting.first().key)
 	}
 	checkHeap(w, &t.waiting)

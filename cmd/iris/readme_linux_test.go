@@ -107,7 +107,7 @@ func TestSessionOfTheReadme(t *testing.T) {
 
 // alike removes the parts of a session that differ each time.
 func alike(session string) string {
-	for pattern, by := range map[string]string{`\b01[0-9a-z]{14}\b`: "ID", `\b\d+s( ago)?|\bnow\b`: "then", `\b\d+\b`: "N", ` +`: " "} {
+	for pattern, by := range map[string]string{`\b01[0-9a-z]{14}\b`: "ID", `\b\d+s( ago)?|\bnow\b`: "then", `\b\d+\b`: "N", `[\dN]+(\.[\dN]+)? MiB`: "size", ` +`: " "} {
 		session = regexp.MustCompile(pattern).ReplaceAllString(session, by)
 	}
 	return session

@@ -20,7 +20,9 @@ const statusJSON = `
 
 JSON
   pid, version, protocol, socket, since, uptime_ms, config, config_error, log,
-  total_processes, max_processes, busy, queued, messages_processed, cost_usd,
+  total_processes, max_processes, memory_bytes and max_memory_bytes (of all
+  agents together; 0 for no limit), free_memory_bytes (what the machine had left
+  for agents when last measured), busy, queued, messages_processed, cost_usd,
   own_turns and own_cost_usd (of turns that nobody sent), clients,
   generation, journal (path, bytes, messages, queued, running, unknown, error:
   why nothing is accepted), stopping, broken (team, session, failures, error,
@@ -69,6 +71,7 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 		{"config", s.Config},
 		{"log", s.Log},
 		{"agents", fmt.Sprintf("%d of %d, %d busy", s.Total, s.Max, s.Busy)},
+		{"memory", memoryText(s)},
 		{"queued", strconv.Itoa(s.Queued)},
 		{"messages", fmt.Sprintf("%d since then, $%.2f", s.Messages, s.CostUSD)},
 		{"own turns", fmt.Sprintf("%d since then, $%.2f", s.OwnTurns, s.OwnCostUSD)},
@@ -93,6 +96,18 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 
 // oneLine joins several lines into one.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
+
+// memoryText says how much of their memory the agents use, and what the machine has left.
+func memoryText(s *ipc.Status) string {
+	used := cmp.Or(size(s.Memory), "0 B")
+	switch {
+	case s.MaxMemory == 0:
+		return used + ", no limit"
+	case s.FreeMemory == nil:
+		return used + " of " + size(s.MaxMemory)
+	}
+	return used + " of " + size(s.MaxMemory) + ", " + cmp.Or(size(*s.FreeMemory), "0 B") + " free"
+}
 
 // journalText describes the journal in one line.
 func journalText(j *ipc.Journal) string {

@@ -1,8 +1,8 @@
 // Package sys has the functions of the operating system that iris needs beyond
 // package os: errors without the file's name, file locks, files and names that
 // survive a power failure, the free space of a disk, the longest path of a socket,
-// characters that control a terminal, and a sleep that can be ended. Every package may
-// import it. It has no goroutine and no state.
+// characters that control a terminal, the memory that is left, and a sleep that can be
+// ended. Every package may import it. It has no goroutine and no state.
 package sys
 
 import (

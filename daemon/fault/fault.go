@@ -92,6 +92,8 @@ func classify(k pool.Key, err error) *ipc.Error {
 		return hint(about(ipc.CodeFull, "busy", "the conversation is busy"), "without --if-busy the message waits for its turn")
 	case errors.Is(err, pool.ErrFull):
 		return hint(about(ipc.CodeFull, "pool-full", "%v", err), "try again later, or raise max_processes")
+	case errors.Is(err, pool.ErrNoMemory):
+		return hint(about(ipc.CodeFull, "no-memory", "%v", err), "try again later, or raise max_memory_total")
 	case errors.Is(err, pool.ErrClosed):
 		return hint(New(ipc.CodeFull, "stopping", errors.New("the daemon is stopping")),
 			"try again when its running turns have ended, after drain_timeout at the latest")
