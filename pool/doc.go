@@ -61,6 +61,20 @@
 // no place. A message that an earlier daemon accepted (AcceptedSeq) is never refused
 // when the pool or queue is full; it waits.
 //
+// # Limited accounts
+//
+// Teams may share an account ([Pool.SetAccount]). A turn that ends with a Limit closes
+// the gate of its account: the messages of all its teams wait, as if their keys were
+// held, until the reset by the wall clock, or for a back-off. Then one message goes
+// first, the oldest. If the agent ends that turn by its own word, and without a limit,
+// the gate opens:
+//
+//	       Limit                    the reset
+//	open ─────────▶ limited ─────────────────────▶ one message goes first
+//	 ▲                 ▲ │ Open                         │          │
+//	 │                 └─┼──────────── Limit ───────────┘          │
+//	 └───────────────────┴─────────── ended without one ◀──────────┘
+//
 // # Work that agents begin by themselves
 //
 // An agent may work between two turns, or beside one: its own scheduler has begun a
