@@ -63,6 +63,7 @@ type Settings struct {
 	ApprovalNotify  []string      `toml:"approval_notify"`  // a program, absolute or a name for PATH, and its arguments; empty for none
 
 	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
+	OnLimit         string `toml:"on_limit"`          // wait or fail
 	Inbound         string `toml:"inbound"`           // refuse or accept
 }
 

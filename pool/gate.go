@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -65,6 +66,21 @@ func clock(at, now time.Time) string {
 // while that account is limited. A team without an account is never limited.
 func (p *Pool[A]) SetAccount(team, account string) {
 	p.update(func(t *table) { t.setAccount(team, account) })
+}
+
+// Account returns the account of a team; false if nobody has set it.
+func (p *Pool[A]) Account(team string) (account string, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	account, known = p.table.accounts[team]
+	return account, known
+}
+
+// AccountTeams returns the teams whose account is known, sorted.
+func (p *Pool[A]) AccountTeams() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.table.accounts))
 }
 
 // Limit closes the gate of an account. Turns that run go on.
@@ -162,10 +178,11 @@ func (t *table) gate(g *gate) Gate {
 }
 
 func (t *table) setAccount(team, account string) {
-	if t.accounts[team] == account {
+	was := t.accounts[team]
+	t.accounts[team] = account
+	if was == account {
 		return
 	}
-	t.accounts[team] = account
 	t.regate(func(q *queue) bool { return q.key.Team == team })
 }
 
