@@ -46,6 +46,8 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodMove, d.agents.DenyAgents("move sessions", d.moveCall))
 	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.agents.ShowEnv)
+	s.Handle(ipc.MethodAccounts, d.delivery.Accounts)
+	s.Handle(ipc.MethodOpen, d.agents.DenyAgents("open accounts", d.delivery.OpenAccount))
 	s.Handle(ipc.MethodExamine, d.agents.ExamineCall)
 	d.socket.server.Handle(ipc.MethodReload, d.agents.DenyAgents("reload the configuration", d.reloadCall))
 	s.Handle(ipc.MethodStop, d.agents.DenyAgents("stop the daemon", d.stopCall))
@@ -75,6 +77,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Warnings(), d.approvals.Warnings(), d.store.AgentWarnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	reply.Journal = d.journalStatus()
+	reply.Limited = d.delivery.LimitedAccounts()
 	if why := d.config.refused.Load(); why != nil {
 		reply.ConfigError = *why
 	}

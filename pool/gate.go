@@ -28,15 +28,15 @@ type Limit struct {
 
 // Gate is an account that is limited.
 type Gate struct {
-	Account string    `json:"account"`
-	Until   time.Time `json:"until"` // no message begins before
-	Why     string    `json:"why,omitempty"`
-	Tries   int       `json:"tries,omitempty"` // limits in a row without a known reset
-	Teams   []string  `json:"teams,omitempty"` // the known teams of the account, sorted
+	Account string
+	Until   time.Time // no message begins before
+	Why     string
+	Tries   int      // limits in a row without a known reset
+	Teams   []string // the known teams of the account, sorted
 
-	Trying  bool   `json:"-"` // the reset has passed, and one message goes first
-	Message string `json:"-"` // the message that goes first, empty if none waits
-	Waiting int    `json:"-"` // messages that wait for the account
+	Trying  bool   // the reset has passed, and one message goes first
+	Message string // the message that goes first, empty if none waits
+	Waiting int    // messages that wait for the account
 }
 
 // String says how long the account is limited, and why.
@@ -98,6 +98,13 @@ func (p *Pool[A]) Open(account string) (was bool) {
 		}
 	})
 	return was
+}
+
+// Limits reports whether an account is limited.
+func (p *Pool[A]) Limits() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.table.gates) > 0
 }
 
 // Gates returns the accounts that are limited, by name.
