@@ -22,7 +22,7 @@ import (
 var eventTypes = []string{
 	"process-spawned", "process-terminated", "process-exited", "process-error", "process-stalled", "process-fenced",
 	"process-lingers",
-	"message-queued", "message-sent", "message-response", "message-dropped", "message-waits", "own-turn", "approval-asked", "approval-decided",
+	"message-queued", "message-sent", "message-response", "message-dropped", "message-waits", "limited", "opened", "own-turn", "approval-asked", "approval-decided",
 	"health-check", "config-changed",
 }
 
@@ -80,6 +80,8 @@ TYPES
   message-dropped      it left the queue unsent; detail is the reason
   message-waits        its agent has it, but waits before it begins; detail says
                        for what (an MCP server)
+  limited              an account is limited; detail says until when, and why
+  opened               it is not limited any more; detail says why
   own-turn             an agent has ended a turn that nobody sent; detail is its
                        cause and its cost
   approval-asked       its turn waits for permission; detail is the approval and
@@ -90,9 +92,10 @@ TYPES
 
 JSON
   one object a line: seq, time, type, team, session, process, pid, message,
-  detail, total, max; members that do not apply are left out. Where events are
-  missing: type (gap), after and next, the numbers on both sides of it; where
-  they begin anew, renumbered (true) as well
+  detail, total, max, account and until (of limited and opened); members that do
+  not apply are left out. Where events are missing: type (gap), after and next,
+  the numbers on both sides of it; where they begin anew, renumbered (true) as
+  well
 
 EXIT STATUS
 0 1 2 3 4`,

@@ -94,6 +94,7 @@ var commandGroups = []commandGroup{
 	}},
 	{"The pool", []constructor{
 		{"status", newStatusCmd},
+		{"account", newAccountCmd},
 		{"events", newEventsCmd},
 		{"usage", newUsageCmd},
 	}},
