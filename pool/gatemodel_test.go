@@ -2,6 +2,7 @@ package pool
 
 import (
 	"slices"
+	"testing"
 	"time"
 
 	"pgregory.net/rapid"
@@ -141,6 +142,34 @@ func (w *world) checkGates() {
 		}
 		if g.due == slices.Contains(w.t.alarms.items, &g.alarm) {
 			w.Fatalf("%s: due %v, with an alarm: %v", g.account, g.due, !g.due)
+		}
+	}
+}
+
+// A gate follows the wall clock: the clock may be set, or the machine may sleep, and a
+// timer would notice neither.
+func TestGateFollowsTheWallClock(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		step time.Duration // by which the clock is set ahead
+		open bool          // a minute later
+	}{{"ahead", 3 * time.Hour, true}, {"not at all", 0, false}, {"back", -3 * time.Hour, false}} {
+		now := time.Now()
+		table := table{
+			now: now, queues: map[Key]*queue{}, accounts: map[string]string{}, gates: map[string]*gate{},
+			jitter: func(d time.Duration) time.Duration { return d }, starts: 1, Limits: Limits{MaxProcesses: 1},
+		}
+		table.limit("x", Limit{Until: now.Add(2 * time.Hour)})
+		g := table.gates["x"]
+		if due := table.due(); due.Sub(now) > gateLook {
+			t.Errorf("%s: it looks again after %v", c.name, due.Sub(now))
+		}
+		g.until = g.until.Add(-c.step) // as if the clock had been set
+		table.now = now.Add(gateLook)
+		for _, more := table.next(); more; _, more = table.next() {
+		}
+		if g.due != c.open {
+			t.Errorf("%s: the reset has passed: %v, want %v", c.name, g.due, c.open)
 		}
 	}
 }

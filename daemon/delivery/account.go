@@ -10,6 +10,7 @@ import (
 	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/turn"
 )
 
 // Accounts answers accounts: those of the configured teams, and those that are limited.
@@ -73,9 +74,9 @@ func (d *Dispatcher) wireAccount(g *pool.Gate) ipc.Account {
 
 // used is how much of its limits an account has used, as last reported.
 func (d *Dispatcher) used(account string) (all []ipc.Window) {
-	d.gates.mu.Lock()
-	defer d.gates.mu.Unlock()
-	for _, w := range d.gates.windows[account] {
+	last, _ := d.gates.windows.Load(account)
+	windows, _ := last.([]turn.Window)
+	for _, w := range windows {
 		all = append(all, ipc.Window{Name: w.Name, Utilization: w.Utilization, Resets: ipc.Moment(w.Resets)})
 	}
 	return all

@@ -14,10 +14,10 @@ import (
 
 // gates keeps the accounts that are limited in the journal.
 type gates struct {
-	mu       sync.Mutex     // held while they are recorded
+	mu       sync.Mutex     // held while they are recorded, which may take until the disk has room
 	recorded []journal.Gate // as the journal has them; protected by mu
 
-	windows map[string][]turn.Window // how much of its limits an account has used, as last reported; protected by mu
+	windows sync.Map // account -> []turn.Window: how much of its limits it has used, as last reported
 }
 
 // restoreGates closes the gates that an earlier daemon has recorded.
@@ -68,12 +68,7 @@ func (d *Dispatcher) heedTurn(team string, res *turn.Result) {
 		d.tellLimited()
 	}
 	if account, _ := d.o.Pool.Account(team); account != "" && res.Windows != nil {
-		d.gates.mu.Lock()
-		defer d.gates.mu.Unlock()
-		if d.gates.windows == nil {
-			d.gates.windows = map[string][]turn.Window{}
-		}
-		d.gates.windows[account] = res.Windows
+		d.gates.windows.Store(account, res.Windows)
 	}
 }
 

@@ -252,7 +252,7 @@ func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	send := ipc.Send{
 		ID: p.NewID, Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh, NoWait: old.Options.NoWait,
-		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: old.Options.Variant.Value(),
+		Key: p.Key, OnUnknown: old.Options.OnUnknown, OnLimit: old.Options.OnLimit, Origin: old.Options.Origin, Options: old.Options.Variant.Value(),
 	}
 	if old.Options.Blocks {
 		send.Text, send.Content = "", body
