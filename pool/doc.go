@@ -140,7 +140,7 @@
 // not wake up. Every goroutine belongs to the pool's WaitGroup; Close returns when
 // all have ended, which relies on the promises of [Agent].
 //
-// Run and Start may call Submit, Cancel, Detach, Hold, Unhold, Position, Snapshot
-// and Events, but must not wait for the pool: not Wake, Kill, Evict, EvictOldest,
+// Run and Start may call Submit, Cancel, Detach, Hold, Unhold, SetAccount, Limit,
+// Open, Gates, Position, Snapshot and Events, but must not wait for the pool: not Wake, Kill, Evict, EvictOldest,
 // Restart, Freeze, Drain or Close.
 package pool
