@@ -65,6 +65,7 @@ type Settings struct {
 	NotifyOn        []string      `toml:"notify_on"`        // approval, failed, unknown, limited, done
 
 	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
+	OnLimit         string `toml:"on_limit"`          // wait or fail
 	Inbound         string `toml:"inbound"`           // refuse or accept
 }
 

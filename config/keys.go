@@ -116,6 +116,9 @@ var keys = []key{
 	{name: "agent", kind: kindWord, where: team, def: `"claude"`, words: []string{"claude", "echo"},
 		doc: "Which agent serves the team: Claude Code, or the built-in agent, which repeats each message."},
 
+	{name: "account", kind: kindText, where: team,
+		doc: "The account of the team, by any name. Teams with the same account wait together when a usage limit is reached. Without the key the agents' API key, token, apiKeyHelper or CLAUDE_CONFIG_DIR, base URL and provider decide (iris account)."},
+
 	{name: "command", kind: kindCommand, def: `"claude"`,
 		doc: "The Claude Code program: a name that is looked up on the PATH of agents, or an absolute file."},
 	{name: "args", kind: kindArgs,
@@ -136,6 +139,8 @@ var keys = []key{
 		doc: "A turn during which the agent has written nothing for this long counts as stalled."},
 	{name: "on_stall", kind: kindWord, def: `"report"`, words: []string{"report", "interrupt"},
 		doc: "What the daemon does about a stalled turn."},
+	{name: "on_limit", kind: kindWord, def: `"wait"`, words: []string{"wait", "fail"},
+		doc: "What happens to a message whose account has reached a usage limit before its turn begins: it waits until the reset, or it ends at once with exit status 10."},
 	{name: "queue_limit", kind: kindInt, def: "1000", min: 1, max: 1000 * 1000,
 		doc: "How many messages of one team may wait."},
 	{name: "max_turns", kind: kindInt, def: "0", min: 1, max: 1000 * 1000, zero: "no limit",

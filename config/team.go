@@ -28,7 +28,8 @@ type Team struct {
 	Name        string // or the directory of a team that is not configured
 	Dir         string `toml:"dir"` // absolute and clean, links as written
 	Description string `toml:"description"`
-	Agent       string `toml:"agent"` // claude or echo
+	Agent       string `toml:"agent"`   // claude or echo
+	Account     string `toml:"account"` // empty if the credentials of the agents decide
 
 	Settings
 

@@ -48,14 +48,14 @@ func TestAgentKilledFromOutsideIsKnownByItsEnd(t *testing.T) {
 }
 
 func TestOutcomesOfTheAgentReachTheClient(t *testing.T) {
-	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "lax", "denied_ok = true"))
+	d := startDaemon(t, fakeTeam(t, "api")+fakeTeam(t, "lax", "denied_ok = true")+fakeTeam(t, "limited", `account = "limited"`, `on_limit = "fail"`))
 	for _, c := range []struct{ team, msg, outcome string }{
 		{"api", "echo:x", "success"},
 		{"api", "fail:denied", "denied"},
 		{"lax", "fail:denied", "success"},
 		{"api", "fail:login", "not-logged-in"},
 		{"api", "fail:turns", "limit"},
-		{"api", "fail:429", "rate-limited"},
+		{"limited", "fail:429", "rate-limited"},
 		{"api", "fail:500", "api-error"},
 		{"api", "phantom", "success"},
 	} {

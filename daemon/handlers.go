@@ -47,6 +47,8 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodMove, d.agents.DenyAgents("move sessions", d.moveCall))
 	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.agents.ShowEnv)
+	s.Handle(ipc.MethodAccounts, d.delivery.Accounts)
+	s.Handle(ipc.MethodOpen, d.agents.DenyAgents("open accounts", d.delivery.OpenAccount))
 	s.Handle(ipc.MethodExamine, d.agents.ExamineCall)
 	d.socket.server.Handle(ipc.MethodReload, d.agents.DenyAgents("reload the configuration", d.reloadCall))
 	s.Handle(ipc.MethodStop, d.agents.DenyAgents("stop the daemon", d.stopCall))
@@ -79,6 +81,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		reply.FreeMemory = &st.Spare
 	}
 	reply.Journal = d.journalStatus()
+	reply.Limited = d.delivery.LimitedAccounts()
 	if why := d.config.refused.Load(); why != nil {
 		reply.ConfigError = *why
 	}

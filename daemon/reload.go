@@ -48,6 +48,7 @@ func (d *Daemon) reloaders() []reloader {
 		{"umask", func(c *config.Config) { syscall.Umask(int(c.Umask)) }},
 		{"pool", func(c *config.Config) { d.pool.Reconfigure(limits(c)) }},
 		{"notify", func(*config.Config) { d.notify.ClearWarnings() }},
+		{"accounts", func(*config.Config) { d.agents.RenewAccounts() }},
 		{"agents", d.retireUnnamed},
 		{"held conversations", func(*config.Config) { d.delivery.ReleaseTeams() }},
 	}
@@ -87,6 +88,7 @@ func (c *configuration) look() {
 func (d *Daemon) reload() (changes []string, err error) {
 	d.agents.Env.Refresh()
 	changes, err = d.config.reload()
+	d.agents.RenewAccounts()
 	d.pool.Forgive()
 	return changes, err
 }

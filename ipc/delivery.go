@@ -26,6 +26,7 @@ type Send struct {
 	Key       string       `json:"key,omitempty"`        // idempotency key: the same key and message is accepted once
 	TTL       int64        `json:"ttl_ms,omitempty"`     // the message expires if its turn has not begun by then
 	IfBusy    string       `json:"if_busy,omitempty"`    // "fail": refuse with CodeFull, reason "busy", if its conversation has a turn or a queue
+	OnLimit   string       `json:"on_limit,omitempty"`   // what to do if its account is limited before its turn begins: wait, fail; empty for on_limit of the team
 	OnUnknown string       `json:"on_unknown,omitempty"` // what to do if nobody can prove how the turn ended: continue (default), hold, retry
 	Origin    string       `json:"origin,omitempty"`     // who sends, as shown to people; it has no other effect
 	Options   turn.Variant `json:"options,omitzero"`
@@ -41,13 +42,14 @@ type Send struct {
 
 // MessageState tells a sender or a waiter how far a message is.
 type MessageState struct {
-	ID       string `json:"id"`
-	State    string `json:"state"`               // as in Message
-	Position int    `json:"position,omitempty"`  // place in its queue, from 1
-	WaitsFor string `json:"waits_for,omitempty"` // in words, if Place was set or it is held; of a running message, what its agent waits for before it begins
-	Process  string `json:"process,omitempty"`
-	Existing bool   `json:"existing,omitempty"` // the key was known: nothing new was accepted
-	Retried  bool   `json:"retried,omitempty"`  // an attempt ended, and nobody knows how
+	ID       string     `json:"id"`
+	State    string     `json:"state"`               // as in Message
+	Position int        `json:"position,omitempty"`  // place in its queue, from 1
+	WaitsFor string     `json:"waits_for,omitempty"` // in words, if Place was set or it is held; of a running message, what its agent waits for before it begins
+	Resets   *time.Time `json:"resets,omitempty"`    // of a queued message whose account is limited: when that ends
+	Process  string     `json:"process,omitempty"`
+	Existing bool       `json:"existing,omitempty"` // the key was known: nothing new was accepted
+	Retried  bool       `json:"retried,omitempty"`  // an attempt ended, and nobody knows how
 }
 
 // Wait waits until one of some messages has ended. If one has ended already, the
@@ -118,6 +120,7 @@ type Message struct {
 	Key      string     `json:"key,omitempty"`
 	Deadline *time.Time `json:"deadline,omitempty"`
 	RetryOf  string     `json:"retry_of,omitempty"`
+	Resets   *time.Time `json:"resets,omitempty"` // of a queued message whose account is limited: when that ends; Error says why
 	Attempts int        `json:"attempts,omitempty"`
 	Bytes    int64      `json:"bytes"` // of its text
 
@@ -129,6 +132,7 @@ type Message struct {
 	Position   int           `json:"position,omitempty"`   // while it is queued
 	Fresh      bool          `json:"fresh,omitempty"`
 	OnUnknown  string        `json:"on_unknown,omitempty"`
+	OnLimit    string        `json:"on_limit,omitempty"`
 	Origin     string        `json:"origin,omitempty"`
 	Options    *turn.Variant `json:"options,omitempty"`
 	Blocks     bool          `json:"blocks,omitempty"` // it contains files

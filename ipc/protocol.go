@@ -41,6 +41,8 @@ const (
 	MethodMove      = "session.move"     // Move -> ConversationList, those of the team that gets them
 	MethodLocate    = "session.locate"   // MessageRef -> Transcript, of a message, or with an empty id of a conversation
 	MethodEnv       = "config.env"       // EnvQuery -> Env
+	MethodAccounts  = "accounts"         // {} -> AccountList
+	MethodOpen      = "account.open"     // AccountName -> Account, as it was
 	MethodExamine   = "team.examine"     // {} -> Examination, of all teams
 	MethodReload    = "daemon.reload"    // {} -> Reloaded
 	MethodStop      = "daemon.stop"      // StopParams -> {} once the daemon is about to exit
@@ -186,6 +188,7 @@ type Status struct {
 	Journal     Journal   `json:"journal"`
 	Stopping    bool      `json:"stopping,omitempty"`
 	Broken      []Broken  `json:"broken"`
+	Limited     []Account `json:"limited,omitempty"`
 	Warnings    []string  `json:"warnings,omitempty"`
 }
 
@@ -223,6 +226,10 @@ type Event struct {
 	Detail  string    `json:"detail,omitempty"`
 	Total   int       `json:"total,omitempty"`
 	Max     int       `json:"max,omitempty"`
+
+	// Of an account that is limited, or is not any more.
+	Account string     `json:"account,omitempty"`
+	Until   *time.Time `json:"until,omitempty"`
 }
 
 // EnvQuery asks for the environment of a team's agents.

@@ -188,6 +188,17 @@ func (v Verbs) Examine(ctx context.Context) (Examination, error) {
 	return ask[Examination](ctx, v, MethodExamine, nil)
 }
 
+// Accounts returns the accounts of all teams, by name.
+func (v Verbs) Accounts(ctx context.Context) ([]Account, error) {
+	list, err := ask[AccountList](ctx, v, MethodAccounts, nil)
+	return list.Accounts, err
+}
+
+// Open has the messages of an account that is limited go on, and returns it as it was.
+func (v Verbs) Open(ctx context.Context, name string) (Account, error) {
+	return ask[Account](ctx, v, MethodOpen, &AccountName{Name: name})
+}
+
 // Status returns the state of the daemon and its pool.
 func (v Verbs) Status(ctx context.Context) (Status, error) {
 	return ask[Status](ctx, v, MethodStatus, nil)
@@ -213,7 +224,7 @@ func (v Verbs) Replace(ctx context.Context, r Restart) error {
 func Idempotent(method string) bool {
 	return slices.Contains([]string{
 		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodFind, MethodShow, MethodResult,
-		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree, MethodWhy,
+		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree, MethodWhy, MethodAccounts,
 	}, method)
 }
 

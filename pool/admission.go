@@ -39,16 +39,16 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 // immediate reports whether the agent of the queue takes the turn at once.
 func (t *table) immediate(q *queue, turn Turn) bool {
 	s := q.slot
-	if t.frozen || s == nil || len(q.entries) > 0 || q.held != "" {
+	if t.frozen || s == nil || len(q.entries) > 0 || q.stopped() {
 		return false
 	}
 	return s.state == Idle && s.fresh == turn.Fresh || s.working() && q.recording == nil && t.takes(s, &entry{turn: turn})
 }
 
 // full returns ErrFull or ErrNoMemory if a queue without an agent would get one only
-// when somebody else's turn ends. A held queue waits for something else.
+// when somebody else's turn ends. A held or limited queue waits for something else.
 func (t *table) full(q *queue) error {
-	if q.slot != nil && q.slot.state != Stopping || q.orphans > 0 || len(q.entries) > 0 || q.held != "" {
+	if q.slot != nil && q.slot.state != Stopping || q.orphans > 0 || len(q.entries) > 0 || q.stopped() {
 		return nil
 	}
 	free := t.MaxProcesses - len(t.slots) + t.stopping - t.waiting.len() - t.returning
@@ -81,6 +81,7 @@ func (t *table) submit(turn Turn, wake bool) (*entry, int, error) {
 		t.entries[turn.ID] = e
 	}
 	t.attach(e, t.parent(turn))
+	t.passed(e.parent)
 	t.push(e, false)
 	t.reindex(q)
 	if now {

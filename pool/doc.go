@@ -76,6 +76,20 @@
 // Memory is measured with the health check, and before an agent starts if the last
 // sample is older than five seconds.
 //
+// # Limited accounts
+//
+// Teams may share an account ([Pool.SetAccount]). A turn that ends with a Limit closes
+// the gate of its account: the messages of all its teams wait, as if their keys were
+// held, until the reset by the wall clock, or for a back-off. Then one message goes
+// first, the oldest. If the agent ends that turn by its own word, and without a limit,
+// the gate opens:
+//
+//	       Limit                    the reset
+//	open ─────────▶ limited ─────────────────────▶ one message goes first
+//	 ▲                 ▲ │ Open                         │          │
+//	 │                 └─┼──────────── Limit ───────────┘          │
+//	 └───────────────────┴─────────── ended without one ◀──────────┘
+//
 // # Work that agents begin by themselves
 //
 // An agent may work between two turns, or beside one: its own scheduler has begun a
@@ -144,7 +158,7 @@
 // Settings and Gone are called with the lock held. They must be quick, and must not
 // call the pool.
 //
-// Run and Start may call Submit, Cancel, Detach, Hold, Unhold, Position, Snapshot
-// and Events, but must not wait for the pool: not Wake, Kill, Evict, EvictOldest,
-// Restart, Freeze, Drain or Close.
+// Run and Start may call Submit, Cancel, Detach, Hold, Unhold, SetAccount, Limit, Open,
+// Gates, Position, Snapshot and Events, but must not wait for the pool: not Wake, Kill,
+// Evict, EvictOldest, Restart, Freeze, Drain or Close.
 package pool

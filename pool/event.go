@@ -15,6 +15,9 @@ type Event struct {
 	Detail  string
 	Total   int // places taken at that time
 	Max     int
+
+	Account string    // of AccountLimited and AccountOpened
+	Until   time.Time // the reset of the account
 }
 
 // EventType names what happened.
@@ -39,6 +42,8 @@ const (
 	MessageWaits      EventType = "message-waits"    // its agent has the message and does not begin; Detail says what the agent waits for
 	ApprovalAsked     EventType = "approval-asked"   // a turn waits for a decision; Detail names the approval and the tool
 	ApprovalDecided   EventType = "approval-decided" // the approval waits no longer; Detail adds the decision
+	AccountLimited    EventType = "limited"          // no message of the account begins before Until; Detail says why
+	AccountOpened     EventType = "opened"           // the messages of the account go on; Detail says why
 	HealthCheck       EventType = "health-check"
 	ConfigChanged     EventType = "config-changed"
 )

@@ -65,6 +65,7 @@ type message struct {
 	Text   string
 	Begin  func(context.Context, proc) error // before the first byte; its error gives the turn up
 	Finish func(*result, error)              // exactly once
+	Limit  *pool.Limit                       // what the turn reports of its account
 }
 
 // result is the word of a fake.
@@ -109,7 +110,7 @@ func (m *message) send(ctx context.Context, g *pool.Grant[*fake]) (*result, erro
 func (m *message) release(g *pool.Grant[*fake], res **result, err *error) (again bool) {
 	end := pool.End{Err: *err, NoRoom: errors.Is(*err, syscall.ENOSPC)}
 	if r := *res; r != nil {
-		end = pool.End{Outcome: r.Outcome, Retire: r.Retire, Running: len(r.Background) > 0}
+		end = pool.End{Outcome: r.Outcome, Retire: r.Retire, Running: len(r.Background) > 0, Limit: m.Limit}
 	}
 	r := g.Release(end)
 	if *err = r.Err; r.Err != nil {

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,7 +17,9 @@ type Handoff struct {
 	Serial uint64 // last number given to process ids
 	Last   uint64 // Seq of the last event
 	Events []Event
-	Agents []HandoffAgent // idle ones, least recently used first, then busy ones by the start of their turn
+
+	Accounts map[string]string // of teams; the caller keeps the gates
+	Agents   []HandoffAgent    // idle ones, least recently used first, then busy ones by the start of their turn
 }
 
 // handedVariant is a Variant with the field names of the handoff format.
@@ -66,7 +69,7 @@ func (p *Pool[A]) Handoff() (h Handoff, quiescent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := &p.table
-	h = Handoff{Seq: t.seq, Serial: t.serial, Last: t.events.last}
+	h = Handoff{Seq: t.seq, Serial: t.serial, Last: t.events.last, Accounts: maps.Clone(t.accounts)}
 	for e, ok := t.events.after(t.events.kept()); ok; e, ok = t.events.after(e.Seq) {
 		h.Events = append(h.Events, e)
 	}
@@ -104,6 +107,7 @@ func (p *Pool[A]) Restore(h *Handoff, live map[string]Adopted[A]) {
 		t.frozen = true
 		t.seq, t.serial = h.Seq, h.Serial
 		t.events.restore(h.Events, h.Last)
+		maps.Copy(t.accounts, h.Accounts)
 		for i := range h.Agents {
 			if a, ok := live[h.Agents[i].ID]; ok {
 				p.adopt(&h.Agents[i], a)

@@ -112,6 +112,7 @@ func New[A Agent](cfg Config[A]) *Pool[A] {
 		Limits: cfg.Limits, settings: cfg.Settings, prefix: cfg.Prefix, starts: cfg.Starts,
 		jitter: func(d time.Duration) time.Duration { return rand.N(d + 1) },
 		queues: map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
+		accounts: map[string]string{}, gates: map[string]*gate{},
 	}
 	return p
 }

@@ -7,6 +7,8 @@ func (t *table) waitsFor(q *queue) string {
 	switch {
 	case q.held != "":
 		return q.held
+	case q.limited():
+		return "account " + q.gate.account + ", " + q.gate.state().text(t.now)
 	case t.lingering(q):
 		return "an agent of an earlier daemon to end its background work"
 	case q.orphans > 0:

@@ -27,6 +27,7 @@ type queue struct {
 	messages int // in entries, without the wakes
 
 	held      string // what its messages wait for until Unhold; empty if they are not held
+	gate      *gate  // of its account; nil if the account is open
 	orphans   int    // processes of an earlier daemon that hold this conversation
 	recording *entry // ended, but its Run has not returned: the next entry must not start before
 	finishing int    // ended messages whose Run has not returned, including messages that never ran
@@ -64,7 +65,10 @@ func (q *queue) since() time.Time {
 func (q *queue) open(now time.Time) bool { return q.fails >= breakAfter && now.Before(q.retryAt) }
 
 // wants reports whether entries wait here for an agent.
-func (q *queue) wants() bool { return len(q.entries) > 0 && q.held == "" }
+func (q *queue) wants() bool { return len(q.entries) > 0 && !q.stopped() }
+
+// stopped reports whether the queue is held, or its account is limited.
+func (q *queue) stopped() bool { return q.held != "" || q.limited() }
 
 // busy reports whether the conversation has a turn or a message, or the end of one
 // has not been recorded.
@@ -120,13 +124,14 @@ func (e *entry) descends(a *entry) bool {
 	return false
 }
 
-// alarm is a time at which the table must be updated, for a slot or a queue; for
-// neither, it is the health check.
+// alarm is a time at which the table must be updated, for a slot, a queue or a gate;
+// for none of them, it is the health check.
 type alarm struct {
 	at    time.Time
 	i     int
 	slot  *slot
 	queue *queue
+	gate  *gate
 }
 
 func (a *alarm) index() *int          { return &a.i }
@@ -147,6 +152,9 @@ func (t *table) reindex(q *queue) {
 	if free && !q.ready && q.slot != nil && t.takes(q.slot, q.entries[0]) {
 		q.ready = true
 		t.ready = append(t.ready, q)
+	}
+	if g := q.gate; g != nil && (g.first == nil || g.first == q) {
+		g.look = true
 	}
 	if r := wants && q.slot != nil && q.slot.state == Stopping; r != q.returning {
 		q.returning = r
@@ -174,7 +182,7 @@ func (t *table) reindex(q *queue) {
 func (t *table) queue(k Key) *queue {
 	q := t.queues[k]
 	if q == nil {
-		q = &queue{key: k}
+		q = &queue{key: k, gate: t.gates[t.accounts[k.Team]]}
 		q.alarm.queue = q
 		t.queues[k] = q
 	}

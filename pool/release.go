@@ -81,6 +81,7 @@ func (t *table) release(s *slot, e *entry, end End) (r Released) {
 		t.restOrStop(s, why)
 	}
 	t.goneIfDone(s)
+	t.note(s.queue, &end)
 	t.reindex(s.queue)
 	return r
 }

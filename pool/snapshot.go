@@ -153,6 +153,8 @@ func (t *table) info(s *slot) Info {
 		p.Why = s.why
 	case s.state != Idle:
 		p.Why = s.retire
+	case s.queue.limited() && s.queue.messages > 0:
+		p.Why = s.queue.gate.state().text(t.now)
 	case s.alarm.i != 0:
 		p.Until = s.alarm.at
 	case s.replaced == "":

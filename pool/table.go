@@ -23,6 +23,9 @@ type table struct {
 	slots   map[string]*slot  // by process id; the places taken
 	entries map[string]*entry // by message id, until they end
 
+	accounts map[string]string // of teams
+	gates    map[string]*gate  // by account
+
 	idle    list.List // of *slot, by end of last use: the front is stopped first
 	busy    list.List // of *slot, by start of their turn or own work
 	ready   []*queue  // each has an idle slot and a message for it
@@ -102,7 +105,7 @@ func (t *table) decide() bool {
 	if t.frozen {
 		return false
 	}
-	return t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
+	return t.elect() || t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
 }
 
 // grant takes the head of a queue to its slot.
@@ -152,6 +155,8 @@ func (t *table) ring() bool {
 		t.do(step{kind: stepProbe, slot: a.slot, entry: a.slot.entry})
 	case a.queue != nil:
 		t.retry(a.queue)
+	case a.gate != nil:
+		t.awaitReset(a.gate)
 	default:
 		t.checkAll()
 	}
@@ -270,7 +275,8 @@ func (t *table) makeRoom() bool {
 }
 
 // victim is the least recently used idle slot. A slot whose next message only waits
-// for the Run of the last counts as busy; a slot whose messages are held does not.
+// for the Run of the last counts as busy; a slot whose messages are held,
+// or whose account is limited, does not.
 func (t *table) victim() *slot {
 	for e := t.idle.Front(); e != nil; e = e.Next() {
 		if s := e.Value.(*slot); !s.queue.wants() {

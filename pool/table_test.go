@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,8 +42,11 @@ func (w *world) submit() {
 	w.owe(msg)
 	var err error
 	w.update(func(t *table) {
+		passes := w.passes(msg.Parent)
 		if _, _, err = t.submit(msg, false); err != nil {
 			w.owed[msg.Key] = owed
+		} else if passes != "" {
+			delete(w.limits, passes)
 		}
 	})
 	if msg.AcceptedSeq > 0 && err != nil || errors.Is(err, ErrBusy) != (msg.IfIdle && busy) {
@@ -115,8 +119,8 @@ func (w *world) startFails() {
 func (w *world) turnEnds() {
 	st := take(w.T, &w.turns)
 	s, e := st.slot, st.entry
-	how := rapid.SampledFrom([]string{"ok", "ok", "ok", "stale", "begin", "refused", "broken", "retire"}).Draw(w.T, "how")
-	if len(e.children) > 0 && (how == "ok" || how == "retire") && e.cause == nil {
+	how := rapid.SampledFrom([]string{"ok", "ok", "ok", "stale", "begin", "refused", "broken", "retire", "limited", "limited until", "interrupted"}).Draw(w.T, "how")
+	if len(e.children) > 0 && (how == "ok" || how == "retire" || strings.HasPrefix(how, "limited")) && e.cause == nil {
 		w.turns = append(w.turns, st)
 		w.Skip("waits for another")
 	}
@@ -127,7 +131,10 @@ func (w *world) endTurn(s *slot, e *entry, how string) {
 	k := s.queue.key
 	w.running[k] = ""
 	w.update(func(t *table) {
-		back := func() { w.owed[k] = slices.Insert(w.owed[k], 0, e.turn.ID) }
+		back := func() {
+			w.owed[k] = slices.Insert(w.owed[k], 0, e.turn.ID)
+			w.returns(k.Team, e.turn.ID)
+		}
 		var end End
 		switch {
 		case how == "stale" && t.giveBack(s, e, "stale"):
@@ -141,10 +148,15 @@ func (w *world) endTurn(s *slot, e *entry, how string) {
 			end.Err = ErrUnknown
 		case how == "retire":
 			end.Retire = "used up"
+		case how == "interrupted":
+			end.Outcome = turn.Interrupted
+		case how == "limited" || how == "limited until":
+			end.Outcome, end.Limit = turn.RateLimited, w.limit(how == "limited until")
 		}
 		if t.release(s, e, end).Again {
 			back()
 		} else {
+			w.learn(k.Team, e.turn.ID, &end)
 			w.over(step{entry: e})
 		}
 	})
@@ -321,6 +333,7 @@ func TestTableModel(t *testing.T) {
 			"reconfigure": func(rt *rapid.T) { w.T = rt; w.reconfigure() },
 			"measured":    func(rt *rapid.T) { w.T = rt; w.measured() },
 			"sampled":     func(rt *rapid.T) { w.T = rt; w.sampled() },
+			"account":     func(rt *rapid.T) { w.T = rt; w.account() },
 			"orphan":      func(rt *rapid.T) { w.T = rt; w.orphan() },
 			"orphan goes": func(rt *rapid.T) { w.T = rt; w.exits(&w.orphans) },
 			"time passes": func(rt *rapid.T) { w.T = rt; w.pass() },

@@ -34,9 +34,10 @@ type world struct {
 	held     map[Key]bool
 	ended    map[string]int
 	spawned  map[string]int
-	parted   map[string]int // terminated or exited
-	lowered  bool           // the bound is below what it was
-	oldest   *slot          // what the next victim has to be
+	parted   map[string]int      // terminated or exited
+	lowered  bool                // the bound is below what it was
+	oldest   *slot               // what the next victim has to be
+	limits   map[string]*limited // the model: accounts that are limited
 	seen     uint64
 	memory   memoryModel // before the next step
 }
@@ -44,13 +45,14 @@ type world struct {
 func newWorld(rt *rapid.T, max, starts int) *world {
 	w := &world{
 		T: rt, aborted: map[*slot]bool{}, owed: map[Key][]string{}, kept: map[string]uint64{}, running: map[Key]string{},
-		working: map[*slot]bool{}, held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{},
+		working: map[*slot]bool{}, held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{}, limits: map[string]*limited{},
 	}
 	w.t = &table{
 		Limits: Limits{MaxMemoryTotal: rapid.SampledFrom(limitsOfMemory).Draw(rt, "max memory total"), MaxProcesses: max, FairWait: 3 * time.Second, HealthCheckInterval: 20 * time.Second},
 		starts: starts, prefix: "p", jitter: func(d time.Duration) time.Duration { return d },
 		settings: func(string) Settings { return w.settings },
 		queues:   map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
+		accounts: map[string]string{"a": "x", "b": "x", "c": "x", "d": "y"}, gates: map[string]*gate{},
 		now: time.Unix(1e9, 0),
 	}
 	return w
@@ -76,7 +78,7 @@ func (w *world) update(f func(*table)) {
 // on the one whose last use ended first.
 func (w *world) victim() (oldest *slot) {
 	for _, s := range w.t.slots {
-		if s.state != Idle || len(s.queue.entries) > 0 && !w.held[s.queue.key] {
+		if s.state != Idle || len(s.queue.entries) > 0 && !s.queue.stopped() {
 			continue
 		}
 		if oldest == nil || s.used.Before(oldest.used) {
@@ -90,6 +92,9 @@ func (w *world) launch(st step) {
 	s := st.slot
 	if s != nil && w.held[s.queue.key] && (st.kind == stepStart || st.kind == stepGrant || st.kind == stepAnswer) {
 		w.Fatalf("%v is held and gets %+v", s.queue.key, st)
+	}
+	if s != nil {
+		w.mayBegin(st)
 	}
 	switch st.kind {
 	case stepStart:
@@ -207,14 +212,14 @@ func (w *world) check() {
 		if (q.held != "") != w.held[q.key] {
 			w.Fatalf("%v: held: %v, want %v", q.key, q.held, w.held[q.key])
 		}
-		need := len(q.entries) > 0 && q.held == "" && q.slot == nil && q.orphans == 0 && q.recording == nil && !t.now.Before(q.retryAt)
+		need := len(q.entries) > 0 && !q.stopped() && q.slot == nil && q.orphans == 0 && q.recording == nil && !t.now.Before(q.retryAt)
 		if need {
 			waiting++
 		}
 		if need != (q.waiting > 0) {
 			w.Fatalf("%v: needs a slot: %v, stands in the heap: %v", q.key, need, q.waiting > 0)
 		}
-		if len(q.entries) > 0 && q.held == "" && q.slot != nil && q.slot.state == Stopping {
+		if len(q.entries) > 0 && !q.stopped() && q.slot != nil && q.slot.state == Stopping {
 			returning++
 		}
 		if q.wants() && q.recording == nil && q.slot != nil && t.takes(q.slot, q.entries[0]) {
@@ -224,6 +229,7 @@ func (w *world) check() {
 			w.Fatalf("%v is kept for nothing", q.key)
 		}
 	}
+	w.checkGates()
 	for k, ids := range w.owed {
 		for i, id := range ids {
 			if n := t.position(t.entries[id]); n != i+1 {

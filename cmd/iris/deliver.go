@@ -221,7 +221,10 @@ func (d *delivery) hearHeld(state ipc.MessageState) {
 	if s := d.streaming; s != nil && s.place || state.State != "queued" || state.WaitsFor == d.held[state.ID] {
 		return
 	}
-	if state.WaitsFor != "" {
+	switch {
+	case state.Resets != nil:
+		say(d.stderr(), "message %s waits for %s", state.ID, state.WaitsFor)
+	case state.WaitsFor != "":
 		say(d.stderr(), "message %s is held: it waits for %s", state.ID, state.WaitsFor)
 	}
 	if d.held == nil {

@@ -22,7 +22,7 @@ import (
 var eventTypes = []string{
 	"process-spawned", "process-terminated", "process-exited", "process-error", "process-stalled", "process-fenced",
 	"process-lingers",
-	"message-queued", "message-sent", "message-response", "message-dropped", "message-ended", "message-waits", "own-turn", "approval-asked", "approval-decided",
+	"message-queued", "message-sent", "message-response", "message-dropped", "message-ended", "message-waits", "limited", "opened", "own-turn", "approval-asked", "approval-decided",
 	"health-check", "config-changed",
 }
 
@@ -81,6 +81,8 @@ TYPES
   message-ended        its end is on record; detail is its state and a word more
   message-waits        its agent has it, but waits before it begins; detail says
                        for what (an MCP server)
+  limited              an account is limited; detail says until when, and why
+  opened               it is not limited any more; detail says why
   own-turn             an agent has ended a turn that nobody sent; detail is its
                        cause and its cost
   approval-asked       its turn waits for permission; detail is the approval and
@@ -91,9 +93,10 @@ TYPES
 
 JSON
   one object a line: seq, time, type, team, session, process, pid, message,
-  detail, total, max; members that do not apply are left out. Where events are
-  missing: type (gap), after and next, the numbers on both sides of it; where
-  they begin anew, renumbered (true) as well
+  detail, total, max, account and until (of limited and opened); members that do
+  not apply are left out. Where events are missing: type (gap), after and next,
+  the numbers on both sides of it; where they begin anew, renumbered (true) as
+  well
 
 EXIT STATUS
 0 1 2 3 4`,

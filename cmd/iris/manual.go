@@ -144,8 +144,9 @@ func allCommands(cmd *cobra.Command) []*cobra.Command {
 const rootSections = `GLOSSARY
   message   a text that was sent to a session; it has an id
   turn      the work of an agent on a message, up to its answer
-  attempt   one try of a message; only you repeat a turn that has begun
+  attempt   one try of a message; only you repeat a turn that did something
   agent     a live process that serves one session, such as Claude Code
+  account   the credentials that some teams share, and their usage limit
   slot      room for one agent; max_processes is the number of slots
   queue     the messages of a session that wait for their turn, in order
   session   a conversation of a team with one agent at a time: TEAM@SESSION

@@ -66,8 +66,9 @@ show" prints the history of a message.
 
 JSON
   one object a line: id, team, session, state, accepted, started, ended,
-  outcome, error, cost_usd, key, deadline, retry_of, attempts, bytes (of its
-  text); members that do not apply are left out
+  outcome, error, cost_usd, key, deadline, retry_of, resets (of a queued message
+  whose account is limited), attempts, bytes (of its text); members that do not
+  apply are left out
 
 EXIT STATUS
 0 1 2 3 4`,

@@ -55,7 +55,7 @@ func TestScriptOfTheRecipes(t *testing.T) {
 	// Each status has its line.
 	toml := "env = { GORACE = \"atexit_sleep_ms=0\" }\n"
 	for name, args := range map[string]string{"denied": "denied", "limited": "429", "failed": "500"} {
-		toml += fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nargs = [\"--append-system-prompt\", %q]\n", name, t.TempDir(), claudetest.Install(t.TempDir()), args)
+		toml += fmt.Sprintf("[teams.%s]\ndir = %q\ncommand = %q\nargs = [\"--append-system-prompt\", %q]\naccount = %[1]q\non_limit = \"fail\"\n", name, t.TempDir(), claudetest.Install(t.TempDir()), args)
 	}
 	h.configure(toml)
 	h.run("daemon", "reload")

@@ -95,6 +95,7 @@ var commandGroups = []commandGroup{
 	{"The pool", []constructor{
 		{"status", newStatusCmd},
 		{"why", newWhyCmd},
+		{"account", newAccountCmd},
 		{"events", newEventsCmd},
 		{"usage", newUsageCmd},
 	}},

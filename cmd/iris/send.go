@@ -26,6 +26,7 @@ type sendOptions struct {
 	key       string
 	ttl       seconds
 	ifBusy    string
+	onLimit   string
 	onUnknown string
 	cancels   bool
 	variant   variantFlags
@@ -35,6 +36,7 @@ type sendOptions struct {
 
 var (
 	busyWords    = []string{"wait", "skip", "fail"}
+	limitWords   = []string{"wait", "fail"}
 	unknownWords = []string{"hold", "continue", "retry"}
 )
 
@@ -47,6 +49,7 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(keyFlag(&o.key), "key", "accept the message once for this key; each sender gets its answer")
 	f.Var(&o.ttl, "ttl", "drop it if its turn has not begun by then; write it like 10m or 4h")
 	f.Var(wordFlag(&o.ifBusy, busyWords), "if-busy", "if the session is busy: wait, skip or fail; wait is the default, skip ends with status 0 and fail with 75")
+	f.Var(wordFlag(&o.onLimit, limitWords), "on-limit", "if its account is limited: wait or fail; fail ends with status 10, and on_limit of the team is the default")
 	f.Var(wordFlag(&o.onUnknown, unknownWords), "on-unknown", "if unknown: continue, hold or retry; continue is the default, a message is unknown when nobody can prove how its turn ended")
 	f.BoolVar(&o.fresh, "fresh", false, "in a session of its own; it ends with the answer")
 	f.BoolVar(&o.noWait, "no-background-wait", false, "end with the first answer; subagents that still work for the message are not waited for")
@@ -98,6 +101,7 @@ func newSendCmd(g *globals) *cobra.Command {
 	opts.addFlags(cmd.Flags())
 	completeWords(cmd, "output", outputWords)
 	completeWords(cmd, "if-busy", busyWords)
+	completeWords(cmd, "on-limit", limitWords)
 	completeWords(cmd, "on-unknown", unknownWords)
 	completeVariant(cmd)
 	return message.addTo(cmd)
@@ -197,6 +201,12 @@ first attempt succeeded: the same message with the same key is accepted once,
 and each sender gets its answer; another message with that key is refused. A key
 is remembered as long as its message, 35 days unless the configuration says
 otherwise.
+
+Teams with the same credentials share an account ("iris account"). While it is
+limited, no turn of it begins: a message waits for the reset, and stderr says
+until when. If a turn hits the limit before anything was done in it, its message
+waits too, and gets a second attempt. With --on-limit fail a message ends at
+once (10). --ttl and --timeout count on.
 
 When nobody can prove how the turn ended (7), it is never run again by itself,
 unless --on-unknown is retry. Then the message gets one more attempt, before the
@@ -304,7 +314,7 @@ func runSend(ctx context.Context, opts *sendOptions, args []string, s streams) e
 func (o *sendOptions) params(team, session, text string) ipc.Send {
 	p := ipc.Send{
 		Team: team, Session: session, Text: text, Fresh: o.fresh, NoWait: o.noWait, EnvKeys: credentialKeys(os.Environ()),
-		Key: o.key, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
+		Key: o.key, OnLimit: o.onLimit, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
 		Options: o.variant.Variant,
 	}
 	if o.ttl > 0 {

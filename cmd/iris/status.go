@@ -26,7 +26,8 @@ JSON
   own_turns and own_cost_usd (of turns that nobody sent), clients,
   generation, journal (path, bytes, messages, queued, running, unknown, error:
   why nothing is accepted), stopping, broken (team, session, failures, error,
-  retry_ms: agents that do not start) and warnings. generation is 1 and grows by
+  retry_ms: agents that do not start), limited (accounts, as "iris account
+  --json" prints them) and warnings. generation is 1 and grows by
   1 when the daemon's program is replaced while it runs.`
 
 func newStatusCmd(g *globals) *cobra.Command {
@@ -87,6 +88,10 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 	for _, b := range s.Broken {
 		fields = append(fields, [2]string{"broken", fmt.Sprintf("%s: %s (%s, next try in %s)",
 			name(b.Team, b.Session), b.Error, plural(b.Failures, "failure"), span(time.Duration(b.Retry)*time.Millisecond))})
+	}
+	for i := range s.Limited {
+		a := &s.Limited[i]
+		fields = append(fields, [2]string{"account", fmt.Sprintf("%s is %s, %s", a.Name, a.Text, waitingText(a.Waiting))})
 	}
 	for _, w := range s.Warnings {
 		fields = append(fields, [2]string{"warning", w})

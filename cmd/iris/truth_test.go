@@ -60,18 +60,18 @@ var truths = []truth{
 		status: 13, stderr: `API Error: 500 .*`, outcome: "api-error", fields: `"api_status":500`,
 	},
 	{ // retry-after is obeyed if it is short, and told nobody
-		name: "rate limited by key", real: "status:429:0:1", fake: "fail:429",
+		name: "rate limited by key", real: "status:429:0:1", fake: "fail:429", team: "on_limit = \"fail\"\naccount = \"truth\"",
 		status: 10, stderr: `API Error: Request rejected \(429\).*`, outcome: "rate-limited", fields: `"api_status":429`,
 	},
 	{ // rate_limit_event with resetsAt, told once for each limit
 		name: "rate limited subscription", real: "limit:7200", fake: "fail:limit",
-		team: `env.CLAUDE_CODE_OAUTH_TOKEN = "sk-ant-oat01-dummy"`, drop: "ANTHROPIC_API_KEY",
+		team: "on_limit = \"fail\"\naccount = \"truth\"\n" + `env.CLAUDE_CODE_OAUTH_TOKEN = "sk-ant-oat01-dummy"`, drop: "ANTHROPIC_API_KEY",
 		status: 10, stderr: `You've hit your (session|5-hour) limit · resets .*`, outcome: "rate-limited",
 		fields: `"hint":"try again at 20\d\d-\d\d-\d\d \d\d:\d\d \w+; .*"resets":"20\d\d-`,
 	},
 	{ // the event does not come again
 		name: "the same limit again", real: "limit:7200", fake: "fail:limit", first: true,
-		team: `env.CLAUDE_CODE_OAUTH_TOKEN = "sk-ant-oat01-dummy"`, drop: "ANTHROPIC_API_KEY",
+		team: "on_limit = \"fail\"\naccount = \"truth\"\n" + `env.CLAUDE_CODE_OAUTH_TOKEN = "sk-ant-oat01-dummy"`, drop: "ANTHROPIC_API_KEY",
 		status: 10, stderr: `You've hit your (session|5-hour) limit · resets .*`, outcome: "rate-limited", fields: `"resets":"20\d\d-`,
 	},
 	{ // subtype success, is_error, no api_error_status
@@ -169,6 +169,7 @@ func (c *truth) check(t *testing.T, h *house, message string) {
 	for _, target := range []string{"it", "it@json"} {
 		if c.first {
 			h.command("send", target, message).Run()
+			w.open()
 		}
 	}
 	code, stdout, stderr := w.send(c, "it", message)
@@ -184,6 +185,7 @@ func (c *truth) check(t *testing.T, h *house, message string) {
 	if !whole(c.stdout, stdout) {
 		t.Errorf("stdout: %q, want %s", stdout, c.stdout)
 	}
+	w.open()
 	code, stdout, _ = w.send(c, "it@json", message, "--json")
 	var reply struct {
 		Outcome, Error string
@@ -204,6 +206,9 @@ func (c *truth) check(t *testing.T, h *house, message string) {
 func whole(pattern, text string) bool {
 	return regexp.MustCompile(`^(?s:` + pattern + `)$`).MatchString(text)
 }
+
+// open has the next message of an account that is limited begin.
+func (w *witness) open() { w.command("account", "open", "truth").Run() }
 
 // A witness sees a message sent.
 type witness struct {

@@ -80,6 +80,7 @@ func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh 
 	if err != nil {
 		return nil, &pool.StartError{Team: k.Team, Permanent: ctx.Err() == nil, Err: err}
 	}
+	s.Pool.SetAccount(k.Team, account(t, env)) // the first message waits if the account is limited
 	o := s.agentOptions(k, t, id, env)
 	o.Variant = v
 	if t.Agent == "claude" {

@@ -33,6 +33,8 @@ func checkOptions(p *ipc.Send) error {
 		return fault.BadOption("if_busy is %q: it must be wait or fail", ipc.Clip(p.IfBusy, 64))
 	case !slices.Contains([]string{"", "continue", "hold", "retry"}, p.OnUnknown):
 		return fault.BadOption("on_unknown is %q: it must be continue, hold or retry", ipc.Clip(p.OnUnknown, 64))
+	case !slices.Contains([]string{"", "wait", "fail"}, p.OnLimit):
+		return fault.BadOption("on_limit is %q: it must be wait or fail", ipc.Clip(p.OnLimit, 64))
 	case len(p.Origin) > maxOrigin || !utf8.ValidString(p.Origin):
 		return fault.BadOption("origin has %d bytes: it must be valid UTF-8 of at most %d", len(p.Origin), maxOrigin)
 	}

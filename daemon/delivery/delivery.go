@@ -96,12 +96,21 @@ func (m *delivery) run(ctx context.Context, g *grant, err error) {
 		return
 	}
 	res, err := m.send(ctx, g)
-	switch r := g.Release(endOf(res, err)); {
+	if res != nil && res.Outcome == turn.RateLimited { // the agent may be of an iris that knew no accounts
+		m.d.o.Agents.KnowAccount(m.new.Team)
+	}
+	r := g.Release(endOf(res, err))
+	m.d.heedTurn(m.new.Team, res)
+	switch {
 	case r.Again: // with another agent
 	case r.CutOff:
 		m.finish(res.CutOff(), nil)
 	case r.Err != nil:
 		m.finish(nil, r.Err)
+	case res.NothingDone && ctx.Err() != nil: // nobody wants a second attempt
+		ended := *res
+		ended.NothingDone = false
+		m.finish(&ended, nil)
 	default:
 		m.finish(res, nil)
 	}
@@ -115,7 +124,11 @@ func endOf(res *turn.Result, err error) pool.End {
 	if err != nil {
 		return pool.End{Err: err, NoRoom: claude.LacksRoom(err)}
 	}
-	return pool.End{Outcome: res.Outcome, Running: len(res.Background) > 0, Retire: res.Retire}
+	end := pool.End{Outcome: res.Outcome, Running: len(res.Background) > 0, Retire: res.Retire}
+	if res.Outcome == turn.RateLimited {
+		end.Limit = limitOf(res)
+	}
+	return end
 }
 
 // send records that the turn begins, sends the text to the agent, and waits for the end.
@@ -287,6 +300,13 @@ func (m *delivery) putBack() *ipc.Error {
 // conclude records the end of an accepted message, and reports whether the message is
 // queued again. The caller holds mu.
 func (m *delivery) conclude(res *turn.Result, err error) (again bool) {
+	if m.putsOff(res) {
+		if err := m.putOff(); err != nil {
+			m.end = outcome{err: fault.Lost(m.key(), m.new.ID)}
+			return false
+		}
+		return true
+	}
 	m.d.o.Approvals.Explain(m.new.ID, res)
 	m.d.o.Conversations.NoteRefusal(m.key(), res)
 	m.end = m.verdict(res, err)
@@ -341,11 +361,16 @@ func (m *delivery) record(e journal.End) (again bool, err error) {
 // holds mu.
 func (m *delivery) requeued(now *journal.Message) {
 	m.d.o.Log.Info("message sent again", "message", m.new.ID)
+	m.retried.Store(true)
+	m.anew(now)
+}
+
+// anew forgets the attempt that has ended. The caller holds mu.
+func (m *delivery) anew(now *journal.Message) {
 	m.release()
 	m.needSpool("")
 	m.d.o.Conversations.PutNotice(m.key(), m.end.notice)
 	m.order, m.new.Options = now.Seq, now.Options
-	m.retried.Store(true)
 	m.running, m.agent, m.end = false, nil, outcome{}
 	m.orphan.Store(nil)
 	m.d.inflight.outputs.forget(m.new.ID)
@@ -358,6 +383,7 @@ func (m *delivery) rerun() {
 	}
 	if m.d.resume(m) {
 		m.d.inflight.live.notifyWatchers(m)
+		m.heedLimit()
 	}
 }
 

@@ -42,6 +42,7 @@ type Dispatcher struct {
 	o        Options
 	inflight inflight
 	holds    holds
+	gates    gates
 }
 
 // New returns a Dispatcher without messages.

@@ -15,6 +15,8 @@
 //	          ones are settled from the spools of their agents, or go on in an adopted agent
 //	hold      stops a conversation until a person acts: a message is unknown, or the team is
 //	          not in the configuration
+//	limit     records the accounts that are limited, and puts a message whose turn hit a limit
+//	          before anything was done back to the head of its queue, or ends it
 //	Why       what a message waits or waited for, and why the agents of a team went: from
 //	          the journal, and from the pool what is so now
 //

@@ -41,6 +41,9 @@ func (m *delivery) tellHeld() {
 
 // heldFor says what a queued message is held for; empty if it is not held.
 func (d *Dispatcher) heldFor(id string) string {
+	if g, limited := d.o.Pool.Limited(id); limited {
+		return g.String()
+	}
 	reason := d.o.Pool.Held(id)
 	if reason == "" {
 		return ""

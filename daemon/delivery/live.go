@@ -1,6 +1,9 @@
 package delivery
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -102,6 +105,15 @@ func (l *live) addSpoolNeed(process string, n int) {
 	if l.spools[process] += n; l.spools[process] <= 0 {
 		delete(l.spools, process)
 	}
+}
+
+// all returns the queued and running messages, in the order of their ids.
+func (l *live) all() []*delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := slices.Collect(maps.Values(l.byID))
+	slices.SortFunc(all, func(a, b *delivery) int { return strings.Compare(a.new.ID, b.new.ID) })
+	return all
 }
 
 // of returns the queued and running messages of a conversation.

@@ -36,7 +36,8 @@ func (d *Dispatcher) stateOf(m *delivery) ipc.MessageState {
 // it does not wait any more.
 func (d *Dispatcher) queuedState(id string) ipc.MessageState {
 	position, _ := d.o.Pool.Position(id)
-	return ipc.MessageState{ID: id, State: string(journal.Queued), Position: position, WaitsFor: d.o.Pool.Held(id)}
+	on, resets := d.waitsFor(id)
+	return ipc.MessageState{ID: id, State: string(journal.Queued), Position: position, WaitsFor: on, Resets: ipc.Moment(resets)}
 }
 
 // endedState answers for a message that is not live: it has ended, or waits for the next
@@ -131,6 +132,8 @@ func (d *Dispatcher) wireMessage(m *journal.Message) ipc.Message {
 	}
 	if m.State == journal.Queued {
 		w.Error = d.heldFor(m.ID)
+		_, resets := d.waitsFor(m.ID)
+		w.Resets = ipc.Moment(resets)
 	}
 	return w
 }
@@ -150,7 +153,7 @@ func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
 	if v := m.Options.Variant.Value(); v != (turn.Variant{}) {
 		w.Options = &v
 	}
-	w.Blocks = m.Options.Blocks
+	w.Blocks, w.OnLimit = m.Options.Blocks, m.Options.OnLimit
 	w.Position, _ = d.o.Pool.Position(id)
 	attempts := m.Attempts
 	for _, step := range m.History {
@@ -249,7 +252,7 @@ func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	send := ipc.Send{
 		ID: p.NewID, Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh, NoWait: old.Options.NoWait,
-		Key: p.Key, OnUnknown: old.Options.OnUnknown, Origin: old.Options.Origin, Options: old.Options.Variant.Value(),
+		Key: p.Key, OnUnknown: old.Options.OnUnknown, OnLimit: old.Options.OnLimit, Origin: old.Options.Origin, Options: old.Options.Variant.Value(),
 	}
 	if old.Options.Blocks {
 		send.Text, send.Content = "", body

@@ -14,6 +14,7 @@ import (
 	"iris/daemon/store"
 	"iris/pool"
 	"iris/pool/claude"
+	"iris/pool/turn"
 )
 
 // Recover takes up the agents and messages of an earlier daemon: agents that finish their
@@ -31,6 +32,9 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 		return err
 	}
 	if err := d.takeUp(h, handed, ended); err != nil {
+		return err
+	}
+	if err := d.restoreGates(); err != nil {
 		return err
 	}
 	left, err := d.o.Agents.FindOrphans()
@@ -203,6 +207,12 @@ func (m *delivery) settle(a journal.Attempt) error {
 		}
 		m.d.o.Log.Info("message put back", "message", m.new.ID)
 		return nil
+	}
+	if e.res != nil && e.res.Outcome == turn.RateLimited {
+		m.d.limited(m.new.Team, e.res)
+		if m.putsOff(e.res) {
+			return m.putOff()
+		}
 	}
 	m.end = e
 	end := journal.End{State: e.state, Result: e.result(), At: time.Now(), By: "recovery", Note: "the daemon ended during its turn"}

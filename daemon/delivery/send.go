@@ -123,14 +123,18 @@ func (d *Dispatcher) accept(c *ipc.Call, n journal.New, o acceptOptions) (*deliv
 		t.Parent = d.o.Agents.Parent(c.Peer.PID)
 		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
 	}
+	if d.o.Pool.Limits() { // it may be the first message of a team since the start
+		d.o.Agents.KnowAccount(n.Team)
+	}
 	place, err := m.submit(t)
 	if err != nil {
 		return nil, ipc.MessageState{}, d.refusal(m, err)
 	}
-	st := ipc.MessageState{ID: n.ID, State: string(journal.Queued), Position: place, WaitsFor: d.o.Pool.Held(n.ID)}
-	if place > 0 {
+	st := d.queuedState(n.ID)
+	if st.Position = place; place > 0 {
 		m.notify(st)
 	}
+	m.heedLimit()
 	return m, st, nil
 }
 
@@ -210,7 +214,7 @@ func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
 	n = journal.New{
 		ID: p.ID, Team: k.Team, Session: k.Session, Body: body, At: now,
 		Options: journal.Options{
-			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin, Blocks: len(p.Content) > 0, NoWait: p.NoWait,
+			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin, Blocks: len(p.Content) > 0, NoWait: p.NoWait, OnLimit: p.OnLimit,
 		},
 	}
 	if p.ID == "" {

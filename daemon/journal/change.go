@@ -84,7 +84,7 @@ func (m *Message) reattempt(tx *txn, c Change, count *counts) error {
 }
 
 // Requeue puts a running message back at its place in the queue. The caller has proof
-// that its turn never began; why names the proof.
+// that its turn never began, or that nothing was done in it; why names the proof.
 func (j *Journal) Requeue(id, why string, at time.Time) (Message, error) {
 	m, err := j.move(id, func(_ *txn, m *Message, _ *counts) error {
 		if m.State != Running {

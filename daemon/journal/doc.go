@@ -10,7 +10,7 @@
 //	queued  -> running                 Dispatch, AcceptAndDispatch
 //	queued  -> failed cancelled expired        End; expired also by Dispatch
 //	running -> done failed cancelled unknown   End
-//	running -> queued                  Requeue, with proof that the turn never began
+//	running -> queued                  Requeue, with proof that the turn never began or did nothing
 //	unknown -> done failed cancelled   Resolve, by evidence or by a person, who is named
 //	unknown -> queued                  End with Retry, Reattempt: another attempt of the same message
 //

@@ -10,7 +10,7 @@ import (
 
 // The buckets of version 4. Every value but the version is sealed.
 var (
-	bucketMeta     = []byte("meta")     // version, counts, PruneTimes
+	bucketMeta     = []byte("meta")     // version, counts, PruneTimes, Gates
 	bucketSessions = []byte("sessions") // key -> Session
 	bucketMessages = []byte("messages") // message id -> head, Message
 	bucketBodies   = []byte("bodies")   // message id -> body
@@ -28,6 +28,7 @@ var (
 	keyVersion = []byte("version")
 	keyCounts  = []byte("counts")
 	keyPrune   = []byte("prune") // PruneTimes, once recorded
+	keyGates   = []byte("gates") // list of Gate, once recorded
 )
 
 var (

@@ -33,10 +33,12 @@ var endings = []Ending{
 		func(r *resultLine) bool { return r.Interrupted && r.hookStopped() }, "interrupted"},
 	{"not logged in", "is_error, and status 401 or 403 or words about a login", turn.NotLoggedIn,
 		func(r *resultLine) bool {
-			return r.IsError && (r.Status == 401 || r.Status == 403 || saysLogin(r.said()))
+			return r.IsError && !saysCredit(r.said()) && (r.Status == 401 || r.Status == 403 || saysLogin(r.said()))
 		}, ""},
-	{"rate limit", "is_error, and status 429 or words about a limit", turn.RateLimited,
-		func(r *resultLine) bool { return r.IsError && (r.Status == 429 || saysRate(r.said())) }, ""},
+	{"rate limit", "is_error, and status 429 or words about a limit or an exhausted credit", turn.RateLimited,
+		func(r *resultLine) bool {
+			return r.IsError && (r.Status == 429 || saysRate(r.said()) || saysCredit(r.said()))
+		}, ""},
 	{"API error", "is_error, and a status of 400 or more", turn.APIError,
 		func(r *resultLine) bool { return r.IsError && r.Status >= 400 }, ""},
 	{"connection lost", "is_error, and words about an answer that was cut off", turn.Incomplete,
@@ -96,7 +98,7 @@ func (r *resultLine) notAsked() bool {
 // complete is the result, with what earlier lines say about the turn.
 func (a *turnNotes) complete(r *resultLine, base totals) *turn.Result {
 	out := r.result(base)
-	out.Model = a.Model
+	out.Model, out.Windows = a.Model, a.Windows
 	e := r.ending()
 	out.Outcome = e.Outcome
 	switch {
@@ -114,7 +116,7 @@ func (a *turnNotes) complete(r *resultLine, base totals) *turn.Result {
 	}
 	switch out.Outcome {
 	case turn.RateLimited:
-		out.Resets = a.Resets
+		out.Resets, out.Limit, out.NothingDone = a.Resets, a.limit(r), !a.Acted
 	case turn.NotLoggedIn: // it may not see a login that comes later
 		out.Retire = "not logged in"
 	}

@@ -69,11 +69,16 @@ type handedResult struct {
 	Usage      turn.Usage
 	Denials    []turn.Denial
 	Resets     time.Time
+	Limit      string
 	Structured bool
 	Model      string
 	Background []string
-	Reason     string
-	Retire     string
+
+	NothingDone bool
+	Windows     []turn.Window
+
+	Reason string
+	Retire string
 }
 
 // ErrUnready says that a process cannot be handed over just now, but can be soon.

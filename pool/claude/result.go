@@ -183,7 +183,8 @@ func overLimit(limit int64) *turn.Result {
 // Texts of failed turns, in the program's own words. API errors come as subtype
 // "success".
 var (
-	saysLogin   = says(`not logged in|please run /login|failed to authenticate|invalid api key|oauth token (has )?expired|credit balance is too low`)
+	saysLogin   = says(`not logged in|please run /login|failed to authenticate|invalid api key|oauth token (has )?expired`)
+	saysCredit  = says(`credit balance is too low`)
 	saysRate    = says(`rate.?limit|(usage|session|weekly|5-hour) limit reached|hit your .*limit|too many requests`)
 	saysPartial = says(`stream (idle|stalled|timed? ?out)|partial response|connection to the api was lost|connection closed (mid|while)|stream ended|incomplete`)
 	saysAPI     = says(`^api error|request timed out|request too large|overloaded|selected model`)

@@ -45,6 +45,8 @@ type Notes struct {
 	Model     string    // as the last init line names it
 	Totals    totals    // of the last result
 	Resets    time.Time // of a limit that was reached; zero if there is none or it is unknown
+	Limit     string    // which limit that is, in words
+	Windows   []turn.Window
 	Tasks     map[string]Task
 	Resumed   string // transcript of before the start, in which a schedule may be; empty if it has been read
 	Scheduled bool   // the agent has begun a turn at a time of its own, or is to begin one
@@ -53,6 +55,7 @@ type Notes struct {
 	InTurn      bool
 	Wakeup      string // why the agent has begun it by itself, if it says so
 	Said        []spoken
+	Acted       bool   // the model has said or called something
 	Anew        int    // how many of Said came before the model was last asked anew
 	Interrupted bool   // on request
 	Local       bool   // the program itself has answered a command
@@ -104,6 +107,7 @@ func (a *turnNotes) note(typ, subtype string, line []byte, at int64, stopping bo
 	case "assistant":
 		a.assistant(line, at)
 	case "stream_event":
+		a.Acted = true
 		if n := len(a.Said); n > 0 && bytes.Contains(line, []byte(`"stop_reason":"max_tokens"`)) {
 			a.Said[n-1].Cut = true
 		}
@@ -133,6 +137,7 @@ func (a *turnNotes) long(typ string, head, tail []byte, at, length int64) {
 		a.user(head, tail)
 	case "assistant":
 		a.Scheduled = a.Scheduled || schedules(head)
+		a.Acted = a.Acted || !isSynthetic(head)
 		if !ofSubagent(head) && !ofSubagent(tail) && !isSynthetic(head) {
 			a.Said = append(a.Said, spoken{At: at, Len: length})
 		}
@@ -172,6 +177,7 @@ func isSynthetic(line []byte) bool { return bytes.Contains(line, []byte(`"model"
 
 func (a *turnNotes) assistant(line []byte, at int64) {
 	a.Scheduled = a.Scheduled || schedules(line)
+	a.Acted = a.Acted || !isSynthetic(line)
 	switch {
 	case ofSubagent(line):
 	case isSynthetic(line):
@@ -218,7 +224,7 @@ func (a *turnNotes) lifecycle(line []byte, f *found) {
 func (a *turnNotes) begin() {
 	a.InTurn = true
 	a.Said, a.Anew = nil, 0
-	a.Wakeup, a.Interrupted, a.Local, a.Failed = "", false, false, ""
+	a.Wakeup, a.Interrupted, a.Local, a.Failed, a.Acted = "", false, false, "", false
 }
 
 // system handles the lines in which the agent reports about itself.
@@ -275,21 +281,6 @@ func (a *turnNotes) stateIs(line []byte, f *found) {
 		if m := a.Message; m != nil && (m.First != nil && (m.NoWait || len(a.working()) == 0) || m.Held != nil) {
 			f.over = a.finish((*turn.Result)(cmp.Or(m.First, m.Held)))
 		}
-	}
-}
-
-// limited records when a limit resets. The agent says so once, and not with each turn
-// that the same limit ends.
-func (a *turnNotes) limited(line []byte) {
-	var m struct {
-		Info struct {
-			Status   string `json:"status"`
-			ResetsAt int64  `json:"resetsAt"` // seconds since 1970
-		} `json:"rate_limit_info"`
-	}
-	a.Resets = time.Time{}
-	if decode(line, &m); m.Info.Status == "rejected" && m.Info.ResetsAt > 0 {
-		a.Resets = time.Unix(m.Info.ResetsAt, 0)
 	}
 }
 

@@ -43,12 +43,16 @@ type Result struct {
 	Usage      Usage         `json:"usage,omitzero"`
 	Denials    []Denial      `json:"denials,omitempty"`
 	Resets     time.Time     `json:"resets,omitzero"`      // of a rate limit: when it ends; zero if unknown
+	Limit      string        `json:"limit,omitempty"`      // which one, in words such as "five-hour limit"
 	Structured bool          `json:"structured,omitempty"` // Text is JSON that follows the schema of the Variant
 	Model      string        `json:"model,omitempty"`      // the model that answered, as the agent names it
 
 	// Background describes the work that this turn began and left running. If the
 	// agent is stopped right after the turn, the result is CutOff.
 	Background []string `json:"background,omitempty"`
+
+	NothingDone bool     `json:"-"` // neither text of the model nor a tool call in this turn
+	Windows     []Window `json:"-"` // of the account, as the agent last reported them
 
 	Reason string `json:"reason,omitempty"` // a word more on the outcome, such as ApprovalLost; usually empty
 	Retire string `json:"retire,omitempty"` // why the agent cannot be used again, empty if it can
@@ -100,6 +104,13 @@ func (r *Result) CutOff() *Result {
 // for an unreadable picture; neither time nor a login changes that.
 func (r *Result) Refused() bool {
 	return r.Outcome == APIError && (r.Status == 400 || r.Status == 413 || r.Status == 422)
+}
+
+// Window is how much of a usage limit an account has used.
+type Window struct {
+	Name        string    // such as "five-hour limit"
+	Utilization float64   // from 0 to 1
+	Resets      time.Time // zero if unknown
 }
 
 // Usage counts tokens.

@@ -78,6 +78,8 @@
 //	                               the turn waits for; the answer is its process id
 //	fail:KIND                      an error result: an HTTP status, login timeout turns budget exec
 //	                               limit partial open; denied
+//	limit:FILE:TEXT                a usage limit until the time in the file, in seconds since 1970, or until the
+//	                               file is gone; if it is empty, a 429 that names no reset; otherwise TEXT
 //	background:[DELAY:]WHAT        answers, with something beside the turn that never ends, or begins a turn when it does
 //	subagent:DELAY:TEXT            answers, and begins a turn that says TEXT when a subagent has found it
 //	cron:DELAY:TEXT[:DELAY]        answers, then begins a turn that says TEXT, as the real program's scheduler does

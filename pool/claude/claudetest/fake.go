@@ -68,9 +68,9 @@ type fake struct {
 
 	mu        sync.Mutex // protects the fields below
 	deaf      map[string]bool
-	status    int    // exit status when not the server's own, -1 for that
-	hoard     []byte // memory held by memory:N
-	limitTold bool   // a rate_limit_event is out
+	status    int       // exit status when not the server's own, -1 for that
+	hoard     []byte    // memory held by memory:N
+	limitTold time.Time // reset of the limit that the last rate_limit_event tells
 	own       map[string]ownTurn
 	reloaded  int          // requests to read commands, agents and skills again
 	tools     map[int]bool // process groups of tools that run

@@ -28,6 +28,7 @@ var faults = map[string]verb{
 	"flood":       (*fake).flood,
 	"fork":        (*fake).fork,
 	"fail":        (*fake).fail,
+	"limit":       (*fake).limit,
 	"phantom":     (*fake).phantom,
 	"two":         (*fake).two,
 	"background":  (*fake).background,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (f *fake) fail(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 		r.StopReason = nil
 		return echo.Reply{Text: "partial ", Result: r}
 	case "limit":
-		return f.limited()
+		return f.limited(time.Now().Add(2 * time.Hour))
 	case "partial":
 		return f.partial()
 	}
@@ -101,13 +102,28 @@ func (f *fake) denied() echo.Reply {
 	return echo.Reply{Text: "tool said: " + why, Result: r}
 }
 
-// limited ends as for a subscription whose limit is reached for two hours. The
-// event comes once.
-func (f *fake) limited() echo.Reply {
-	resets := time.Now().Add(2 * time.Hour)
+// limit is "limit:FILE:TEXT": while the file is there and the time in it (seconds since
+// 1970) has not passed, the limit of a subscription is reached. A file without a time is
+// of a limit that names no reset. Otherwise it answers TEXT.
+func (f *fake) limit(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	file, text, _ := strings.Cut(arg, ":")
+	data, err := os.ReadFile(file)
+	resets := time.Unix(int64(atoi(strings.TrimSpace(string(data)))), 0)
+	switch {
+	case err == nil && len(data) == 0:
+		return f.apiFailure(429, apiErrors[429][0], apiErrors[429][1])
+	case err == nil && time.Now().Before(resets):
+		return f.limited(resets)
+	}
+	return say(text)
+}
+
+// limited ends as for a subscription whose limit is reached. The event comes once for
+// each reset.
+func (f *fake) limited(resets time.Time) echo.Reply {
 	f.mu.Lock()
-	told := f.limitTold
-	f.limitTold = true
+	told := f.limitTold.After(time.Now())
+	f.limitTold = resets
 	f.mu.Unlock()
 	if !told {
 		f.server.Line(map[string]any{

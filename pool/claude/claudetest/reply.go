@@ -100,7 +100,7 @@ func (p *reply) do(text string) {
 	case "hang":
 		p.wait()
 	case "limit":
-		p.limit(arg)
+		p.limit(time.Now().Add(time.Duration(atoi(arg)) * time.Second))
 	case "stall", "cut", "short", "open":
 		p.broken(verb)
 	default:
@@ -201,11 +201,10 @@ func (p *reply) status(arg, text string) {
 }
 
 // limit answers as to a subscription that has used up its five hours.
-func (p *reply) limit(seconds string) {
-	reset := time.Now().Add(time.Duration(atoi(seconds)) * time.Second).Unix()
+func (p *reply) limit(reset time.Time) {
 	const prefix = "Anthropic-Ratelimit-Unified-"
 	for name, value := range map[string]string{
-		"Status": "rejected", "Reset": strconv.FormatInt(reset, 10), "Representative-Claim": "five_hour",
+		"Status": "rejected", "Reset": strconv.FormatInt(reset.Unix(), 10), "Representative-Claim": "five_hour",
 	} {
 		p.w.Header().Set(prefix+name, value)
 	}

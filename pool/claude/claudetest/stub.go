@@ -32,6 +32,7 @@ type Stub struct {
 	log    []Request
 	number int            // of the last request
 	tries  map[string]int // of status:CODE:N, by session and text
+	limit  time.Time      // see LimitUntil
 }
 
 // Request is one request as the stub saw it.
@@ -100,6 +101,20 @@ func (s *Stub) Env(home string) []string {
 	}
 }
 
+// LimitUntil has the stub answer every message until then as to a subscription that has
+// used up its five hours.
+func (s *Stub) LimitUntil(reset time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = reset
+}
+
+func (s *Stub) limited() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limit
+}
+
 // Requests returns the log, oldest first. The newest 10,000 are kept.
 func (s *Stub) Requests() []Request {
 	s.mu.Lock()
@@ -150,6 +165,8 @@ func (s *Stub) route(w http.ResponseWriter, r *http.Request, p *reply) {
 		writeError(w, http.StatusNotFound, "no such resource")
 	case strings.HasSuffix(r.URL.Path, "/count_tokens"):
 		writeJSON(w, http.StatusOK, map[string]int{"input_tokens": p.size/4 + 1})
+	case r.URL.Path == "/v1/messages" && time.Now().Before(s.limited()):
+		p.limit(s.limited())
 	case r.URL.Path == "/v1/messages":
 		p.answer()
 	default:

@@ -75,6 +75,16 @@ func IsSetting(name string) bool {
 // IsCredential reports whether Claude Code may need the variable to reach its model.
 func IsCredential(name string) bool { return Match(credentials, name) }
 
+// Providers names the variables that make Claude Code use a cloud.
+func Providers() (names []string) {
+	for _, s := range switches {
+		if strings.HasPrefix(s.name, "CLAUDE_CODE_USE_") {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
 // SwitchedOn returns a function that reports whether Claude Code reads a variable because
 // of a switch among vars, such as AWS_REGION because of CLAUDE_CODE_USE_BEDROCK.
 func SwitchedOn(vars func(name string) string) func(name string) bool {

@@ -1,0 +1,27 @@
+package journal
+
+import "time"
+
+// Gate records that an account is limited: none of its messages begins before Until.
+type Gate struct {
+	Account string    `json:"account"`
+	Until   time.Time `json:"until"`
+	Why     string    `json:"why,omitempty"`
+	Tries   int       `json:"tries,omitempty"` // limits in a row without a known reset
+	Teams   []string  `json:"teams,omitempty"` // the known teams of the account
+}
+
+// Gates returns what SetGates has recorded.
+func (j *Journal) Gates() (gates []Gate, err error) {
+	err = j.view(func(tx *txn) error {
+		gates = nil
+		_, err := getJSON(tx, bucketMeta, keyGates, &gates)
+		return err
+	})
+	return gates, err
+}
+
+// SetGates records the accounts that are limited, in place of those before.
+func (j *Journal) SetGates(gates []Gate) error {
+	return j.update(func(tx *txn) error { return putJSON(tx, bucketMeta, keyGates, gates) })
+}
