@@ -120,7 +120,7 @@ dir = "~"
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", File: cfg.paths.Config, Line: 39,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", File: cfg.paths.Config, Line: 40,
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, FreezeAfter: 2 * time.Minute, StartTimeout: time.Second, StallTimeout: time.Minute,
 			OnStall: "report", OnLimit: "wait", QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",

@@ -88,7 +88,7 @@ func TestEveryMessageHasOneEventOfItsEnd(t *testing.T) {
 		return id
 	}
 	for text, end := range map[string]string{
-		"echo:x": "done", "fail:denied": "done: denied", "fail:429": "failed: rate-limited", "crash:mid": "unknown",
+		"echo:x": "done", "fail:denied": "done: denied", "fail:400": "failed: api-error", "crash:mid": "unknown",
 	} {
 		awaitEnd(d, send(ipc.Send{Text: text}, end))
 	}

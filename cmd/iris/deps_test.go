@@ -88,7 +88,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"iris/daemon/conversation":        {"iris/config", "iris/daemon/fault", "iris/daemon/journal", "iris/daemon/store", "iris/ipc", "iris/pool", "iris/pool/claude", "iris/pool/turn"},
 		"iris/daemon/fault":               {"iris/config", "iris/ipc", "iris/pool", "iris/pool/claude"},
 		"iris/daemon/store":               {"iris/daemon/fault", "iris/daemon/journal", "iris/ipc"},
-		"iris/pool/claude":                {"iris/pool", "iris/pool/turn", "iris/pool/procs"},
+		"iris/pool/claude":                {"iris/pool", "iris/pool/claude/variables", "iris/pool/turn", "iris/pool/procs"},
 		"iris/pool/claude/transcript":     {},
 		"iris/pool/claude/variables":      {},
 		"iris/config":                     {},

@@ -9,15 +9,15 @@ import (
 	"iris/pool/turn"
 )
 
-// limitNames are the words for limits whose name in the agent's output does not tell.
-var limitNames = map[string]string{
-	"five_hour": "five-hour limit", "seven_day": "seven-day limit", "overage": "limit of extra usage",
-}
-
 // limitName returns the words for a limit as the agent's output names it.
 func limitName(kind string) string {
-	if kind == "" || limitNames[kind] != "" {
-		return limitNames[kind]
+	switch kind {
+	case "":
+		return ""
+	case "five_hour":
+		return "five-hour limit"
+	case "overage":
+		return "limit of extra usage"
 	}
 	return strings.ReplaceAll(strings.Replace(kind, "seven_day", "seven-day", 1), "_", " ") + " limit"
 }

@@ -184,7 +184,6 @@ func overLimit(limit int64) *turn.Result {
 // "success".
 var (
 	saysLogin   = says(`not logged in|please run /login|failed to authenticate|invalid api key|oauth token (has )?expired`)
-	saysCredit  = says(`credit balance is too low`)
 	saysRate    = says(`rate.?limit|(usage|session|weekly|5-hour) limit reached|hit your .*limit|too many requests`)
 	saysPartial = says(`stream (idle|stalled|timed? ?out)|partial response|connection to the api was lost|connection closed (mid|while)|stream ended|incomplete`)
 	saysAPI     = says(`^api error|request timed out|request too large|overloaded|selected model`)
@@ -195,6 +194,10 @@ var (
 func says(pattern string) func(text string) bool {
 	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("(?i)" + pattern) })
 	return func(text string) bool { return compiled().MatchString(text) }
+}
+
+func saysCredit(text string) bool {
+	return strings.Contains(strings.ToLower(text), "credit balance is too low")
 }
 
 // said is the agent's own text about the failure.
