@@ -392,10 +392,3 @@ func (m *delivery) close() {
 	m.d.inflight.live.remove(m)
 	close(m.done)
 }
-
-// TurnWaits tells the sender of a message why the turn does not begin.
-func (d *Dispatcher) TurnWaits(message, process, on string) {
-	if m := d.inflight.live.get(message); m != nil {
-		m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: process, WaitsFor: on})
-	}
-}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"iris/daemon/journal"
+	"iris/ipc"
 	"iris/pool"
 )
 
@@ -172,5 +174,12 @@ func (k *keyLocks) lock(key string) (unlock func()) {
 		if l.users--; l.users == 0 {
 			delete(k.held, key)
 		}
+	}
+}
+
+// TurnWaits tells the sender of a message why the turn does not begin.
+func (d *Dispatcher) TurnWaits(message, process, on string) {
+	if m := d.inflight.live.get(message); m != nil {
+		m.notify(ipc.MessageState{ID: m.new.ID, State: string(journal.Running), Process: process, WaitsFor: on})
 	}
 }
