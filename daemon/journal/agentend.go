@@ -3,7 +3,6 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"math"
@@ -95,46 +94,23 @@ func splitAgentKey(k []byte) (team string, ended time.Time, ok bool) {
 // *DamageError and does not end the list. No lock is held while the caller handles an
 // end.
 func (j *Journal) AgentEnds(f Filter) iter.Seq2[AgentEnd, error] {
-	return func(yield func(AgentEnd, error) bool) {
-		at := []byte(nil)
-		if f.Team != "" {
-			at = agentKey(f.Team, f.Since)
-		}
-		for more := true; more; {
-			var found []agentHit
-			var err error
-			if found, at, err = j.agentsFrom(&f, at); err != nil {
-				yield(AgentEnd{}, err)
-				return
-			}
-			more = at != nil
-			for _, h := range found {
-				if h.err == nil && f.Session != nil && h.end.Session != *f.Session {
-					continue
-				}
-				if !yield(h.end, h.err) {
-					return
-				}
-			}
-		}
+	at := []byte(nil)
+	if f.Team != "" {
+		at = agentKey(f.Team, f.Since)
 	}
-}
-
-type agentHit struct {
-	end AgentEnd
-	err error
+	return inChunks(at, func(at []byte) ([]finding[AgentEnd], []byte, error) { return j.agentsFrom(&f, at) })
 }
 
 // agentsFrom reads a chunk of records, and returns the key to continue from; nil at the
 // end. Of each team it begins with the time of the filter.
-func (j *Journal) agentsFrom(f *Filter, at []byte) (found []agentHit, next []byte, err error) {
+func (j *Journal) agentsFrom(f *Filter, at []byte) (found []finding[AgentEnd], next []byte, err error) {
 	err = j.view(func(tx *txn) error {
 		found, next = nil, nil
 		b := tx.Bucket(bucketAgents)
 		if b == nil {
 			return nil
 		}
-		c, last := b.Cursor(), ""
+		c, last, n := b.Cursor(), "", 0
 		for k, v := c.Seek(at); k != nil; {
 			if string(k) <= last {
 				return disorder(j.path, bucketAgents, k)
@@ -147,28 +123,23 @@ func (j *Journal) agentsFrom(f *Filter, at []byte) (found []agentHit, next []byt
 			case ok && ended.Before(f.Since):
 				k, v = c.Seek(agentKey(team, f.Since))
 				continue
-			case len(found) == chunk:
+			case n == chunk:
 				next = []byte(last)
 				return nil
 			}
-			found = append(found, j.openAgent(k, v))
+			n++
+			var e AgentEnd
+			switch err := openJSON(bucketAgents, k, v, &e); {
+			case err != nil:
+				found = append(found, finding[AgentEnd]{err: damagedRecord(j.path, bucketAgents, k, err)})
+			case f.Session == nil || e.Session == *f.Session:
+				found = append(found, finding[AgentEnd]{record: e})
+			}
 			k, v = c.Next()
 		}
 		return nil
 	})
 	return found, next, err
-}
-
-// openAgent reads the record of an end.
-func (j *Journal) openAgent(k, v []byte) (h agentHit) {
-	b, err := unseal(bucketAgents, k, v)
-	if err == nil {
-		err = json.Unmarshal(b, &h.end)
-	}
-	if err != nil {
-		return agentHit{err: &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucketAgents, k, err)}}
-	}
-	return h
 }
 
 // oldAgents returns some of the agents that ended before a time.
@@ -179,21 +150,4 @@ func (j *Journal) oldAgents(before time.Time, at []byte) (keys [][]byte, last []
 	})
 }
 
-// pruneAgents removes ends of agents.
-func (j *Journal) pruneAgents(keys [][]byte) (n int, err error) {
-	if len(keys) == 0 {
-		return 0, nil
-	}
-	err = j.update(func(tx *txn) error {
-		for _, k := range keys {
-			if err := del(tx, bucketAgents, k); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return len(keys), nil
-}
+func removeAgent(tx *txn, k []byte) error { return del(tx, bucketAgents, k) }

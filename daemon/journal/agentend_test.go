@@ -1,10 +1,8 @@
 package journal
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -129,34 +127,13 @@ func TestTeamThatCrashesDoesNotFillTheJournal(t *testing.T) {
 	}
 }
 
-// A journal in which there are none is as it was before there could be any.
-func TestJournalWithoutEndsOfAgentsHasNoBucketOfThem(t *testing.T) {
-	j, _ := tempJournal(t)
-	mustAccept(t, j, message(1))
-	if p, err := j.Prune(context.Background(), at(5), at(5)); err != nil || p.Agents != 0 {
-		t.Errorf("pruned %+v, %v", p, err)
-	}
-	err := j.view(func(tx *txn) error {
-		if tx.Bucket(bucketAgents) != nil {
-			t.Error("there is one")
-		}
-		return j.complete(tx)
-	})
-	if err != nil {
-		t.Error(err)
-	}
-}
-
 func TestDamagedEndOfAnAgentIsNamed(t *testing.T) {
 	j, path := tempJournal(t)
 	for n := range 3 {
 		mustRecordEnds(t, j, agentEnd(n, "api", ""))
 	}
 	j.Close()
-	b := must1(os.ReadFile(path))(t)
-	if err := os.WriteFile(path, bytes.ReplaceAll(b, []byte(`"process":"p-1"`), []byte(`"process":"p-x"`)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	overwrite(t, path, []byte(`"process":"p-1"`), []byte(`"process":"p-x"`))
 	j = mustOpen(t, path)
 	var damage *DamageError
 	var got []string

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // Check reads everything and returns all damage, joined; nil if there is none. It may
@@ -60,12 +62,18 @@ func checkBucket(tx *txn, name []byte, note func(error)) {
 		if _, err := unseal(name, k, v); err != nil {
 			note(&DamageError{Path: tx.DB().Path(), ID: messageOf(name, k), What: fmt.Sprintf("%s %q: %v", name, k, err)})
 		}
-		if last != nil && string(k) <= string(last) || string(b.Get(k)) != string(v) {
+		if misplaced(b, last, k, v) {
 			note(disorder(tx.DB().Path(), name, k))
 		}
 		last = k
 		return nil
 	})
+}
+
+// misplaced reports whether a pair does not come after the key before it, or is not found
+// from the root.
+func misplaced(b *bolt.Bucket, last, k, v []byte) bool {
+	return last != nil && string(k) <= string(last) || string(b.Get(k)) != string(v)
 }
 
 func messageOf(bucket, k []byte) string {

@@ -1,10 +1,8 @@
 package journal
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -86,17 +84,11 @@ func disordered(t *testing.T, bucket []byte, keys [2]string, twice bool) *Journa
 		t.Fatal(err)
 	}
 	j.Close()
-	file := must1(os.ReadFile(path))(t)
 	right, wrong := slices.Concat(pairs[0], pairs[1]), slices.Concat(pairs[1], pairs[0])
 	if twice {
 		wrong = slices.Concat(pairs[0], pairs[0])
 	}
-	if !bytes.Contains(file, right) {
-		t.Fatal("they are no neighbours")
-	}
-	if err := os.WriteFile(path, bytes.ReplaceAll(file, right, wrong), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	overwrite(t, path, right, wrong) // they are neighbours
 	return mustOpen(t, path)
 }
 

@@ -121,6 +121,18 @@ func judge(t *testing.T, dir string, file []byte, want map[string]string, what s
 	return 0, 1, 0
 }
 
+// overwrite puts bytes of the same length in the place of others in a file that has those.
+func overwrite(t *testing.T, path string, right, wrong []byte) {
+	t.Helper()
+	file := must1(os.ReadFile(path))(t)
+	if !bytes.Contains(file, right) {
+		t.Fatalf("%s has no %q", path, right)
+	}
+	if err := os.WriteFile(path, bytes.ReplaceAll(file, right, wrong), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 const metaPages = 2 * 4096
 
 func TestFlippedBitsAreNoticed(t *testing.T) {

@@ -83,7 +83,7 @@ func inspect(path string) error {
 			var last []byte
 			return b.ForEach(func(k, v []byte) error {
 				inner := v == nil // of no bucket that iris makes
-				if inner || last != nil && string(k) <= string(last) || string(b.Get(k)) != string(v) {
+				if inner || misplaced(b, last, k, v) {
 					return disorder(path, name, k)
 				}
 				last = k

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"time"
@@ -57,95 +56,45 @@ func ownKey(at time.Time) []byte {
 // filter; its other fields are ignored. A damaged record is yielded as a *DamageError
 // and does not end the list. No lock is held while the caller handles a turn.
 func (j *Journal) Owns(f Filter) iter.Seq2[Own, error] {
-	return func(yield func(Own, error) bool) {
-		at := []byte(nil)
-		if !f.Since.IsZero() {
-			at = ownKey(f.Since)
-		}
-		for more := true; more; {
-			var found []ownHit
-			var err error
-			if found, at, err = j.ownsFrom(at); err != nil {
-				yield(Own{}, err)
-				return
-			}
-			more = at != nil
-			for _, h := range found {
-				if h.err == nil && (f.Team != "" && h.own.Team != f.Team || f.Session != nil && h.own.Session != *f.Session) {
-					continue
-				}
-				if !yield(h.own, h.err) {
-					return
-				}
-			}
-		}
+	at := []byte(nil)
+	if !f.Since.IsZero() {
+		at = ownKey(f.Since)
 	}
-}
-
-type ownHit struct {
-	own Own
-	err error
+	return inChunks(at, func(at []byte) ([]finding[Own], []byte, error) { return j.ownsFrom(&f, at) })
 }
 
 // ownsFrom reads a chunk of records, and returns the key to continue from; nil at the
 // end.
-func (j *Journal) ownsFrom(at []byte) (found []ownHit, next []byte, err error) {
+func (j *Journal) ownsFrom(f *Filter, at []byte) (found []finding[Own], next []byte, err error) {
 	err = j.view(func(tx *txn) error {
 		found, next = nil, nil
 		b := tx.Bucket(bucketOwn)
 		if b == nil {
 			return nil
 		}
-		c := b.Cursor()
+		c, n := b.Cursor(), 0
 		for k, v := c.Seek(at); k != nil; k, v = c.Next() {
-			if len(found) == chunk {
+			if n++; n > chunk {
 				next = append([]byte(nil), k...)
 				return nil
 			}
-			var h ownHit
-			var err error
-			if h.own, err = openOwn(k, v); err != nil {
-				h.err = &DamageError{Path: j.path, What: fmt.Sprintf("%s %x: %v", bucketOwn, k, err)}
+			var o Own
+			switch err := openJSON(bucketOwn, k, v, &o); {
+			case err != nil:
+				found = append(found, finding[Own]{err: &DamageError{Path: j.path, What: fmt.Sprintf("%s %x: %v", bucketOwn, k, err)}})
+			case (f.Team == "" || o.Team == f.Team) && (f.Session == nil || o.Session == *f.Session):
+				found = append(found, finding[Own]{record: o})
 			}
-			found = append(found, h)
 		}
 		return nil
 	})
 	return found, next, err
 }
 
-// openOwn reads the record of an own turn.
-func openOwn(k, v []byte) (o Own, err error) {
-	b, err := unseal(bucketOwn, k, v)
-	if err == nil {
-		err = json.Unmarshal(b, &o)
-	}
-	return o, err
-}
-
 // oldOwns returns some of the own turns that ended before a time.
 func (j *Journal) oldOwns(before time.Time, at []byte) (keys [][]byte, last []byte, more bool, err error) {
 	end := string(ownKey(before))
 	return j.walk(bucketOwn, at, func(k, _ []byte) bool { return string(k) < end })
-}
-
-// pruneOwns removes own turns.
-func (j *Journal) pruneOwns(keys [][]byte) (n int, err error) {
-	if len(keys) == 0 {
-		return 0, nil
-	}
-	err = j.update(func(tx *txn) error {
-		for _, k := range keys {
-			if err := removeOwn(tx, k); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return len(keys), nil
 }
 
 // removeOwn removes an own turn, from its sum too.

@@ -1,10 +1,8 @@
 package journal
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"testing"
 
@@ -101,16 +99,18 @@ func TestManyOwnTurns(t *testing.T) {
 	}
 }
 
-// A journal in which there are none is as it was before there could be any.
-func TestJournalWithoutOwnTurnsHasNoBucketOfThem(t *testing.T) {
+// A journal without own turns and ends of agents is as it was before there could be any.
+func TestJournalHasNoBucketThatItDoesNotNeed(t *testing.T) {
 	j, _ := tempJournal(t)
 	mustAccept(t, j, message(1))
-	if p, err := j.Prune(context.Background(), at(5), at(5)); err != nil || p.Owns != 0 {
+	if p, err := j.Prune(context.Background(), at(5), at(5)); err != nil || p.Owns != 0 || p.Agents != 0 {
 		t.Errorf("pruned %+v, %v", p, err)
 	}
 	err := j.view(func(tx *txn) error {
-		if tx.Bucket(bucketOwn) != nil {
-			t.Error("there is one")
+		for _, name := range [][]byte{bucketOwn, bucketAgents} {
+			if tx.Bucket(name) != nil {
+				t.Errorf("there is one of %s", name)
+			}
 		}
 		return j.complete(tx)
 	})
@@ -127,11 +127,7 @@ func TestDamagedOwnTurnIsNamed(t *testing.T) {
 		}
 	}
 	j.Close()
-	b := must1(os.ReadFile(path))(t)
-	broken := bytes.ReplaceAll(b, []byte(`"origin":"b"`), []byte(`"origin":"x"`))
-	if err := os.WriteFile(path, broken, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	overwrite(t, path, []byte(`"origin":"b"`), []byte(`"origin":"x"`))
 	j = mustOpen(t, path)
 	var damage *DamageError
 	var got []string

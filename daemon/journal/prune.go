@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"time"
@@ -48,11 +47,11 @@ func (j *Journal) Prune(ctx context.Context, ended, keys time.Time) (Pruned, err
 		}, {
 			&p.Owns,
 			func(at []byte) ([][]byte, []byte, bool, error) { return j.oldOwns(ended, at) },
-			j.pruneOwns,
+			func(keys [][]byte) (int, error) { return j.removeEach(keys, removeOwn) },
 		}, {
 			&p.Agents,
 			func(at []byte) ([][]byte, []byte, bool, error) { return j.oldAgents(ended, at) },
-			j.pruneAgents,
+			func(keys [][]byte) (int, error) { return j.removeEach(keys, removeAgent) },
 		},
 	} {
 		for at, more := []byte(nil), true; more; {
@@ -229,9 +228,8 @@ func (m *Message) remove(tx *txn, c *counts) error {
 
 func (j *Journal) oldKeys(before time.Time, at []byte) ([][]byte, []byte, bool, error) {
 	return j.walk(bucketKeys, at, func(k, v []byte) bool {
-		b, err := unseal(bucketKeys, k, v)
 		var r keyRecord
-		return err == nil && json.Unmarshal(b, &r) == nil && r.At.Before(before)
+		return openJSON(bucketKeys, k, v, &r) == nil && r.At.Before(before)
 	})
 }
 

@@ -3,7 +3,6 @@ package journal
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -154,15 +153,12 @@ func (j *Journal) Sessions(f func(key string, s Session) error) error {
 	var damage error
 	err := j.view(func(tx *txn) error {
 		return tx.Bucket(bucketSessions).ForEach(func(k, v []byte) error {
-			b, err := unseal(bucketSessions, k, v)
 			var x Session
-			if err == nil {
-				err = json.Unmarshal(b, &x)
-			}
+			err := openJSON(bucketSessions, k, v, &x)
 			if err == nil {
 				keys, sessions = append(keys, string(k)), append(sessions, x)
 			} else if damage == nil {
-				damage = &DamageError{Path: j.path, What: fmt.Sprintf("%s %q: %v", bucketSessions, k, err)}
+				damage = damagedRecord(j.path, bucketSessions, k, err)
 			}
 			return nil
 		})

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -66,36 +65,19 @@ func (j *Journal) sums(f Filter, l level) iter.Seq2[Sum, error] {
 		case !f.Since.IsZero():
 			at = l.key(f.Since, "", "")
 		}
-		j.recorded(f, l, at, yield)
+		j.recorded(f, l, at)(yield)
 	}
 }
 
 // recorded yields the sums on record from a key on.
-func (j *Journal) recorded(f Filter, l level, at []byte, yield func(Sum, error) bool) {
-	for at != nil {
-		var found []sumHit
-		var err error
-		if found, at, err = j.sumsFrom(&f, l, at); err != nil {
-			yield(Sum{}, err)
-			return
-		}
-		for _, h := range found {
-			if !yield(h.sum, h.err) {
-				return
-			}
-		}
-	}
-}
-
-type sumHit struct {
-	sum Sum
-	err error
+func (j *Journal) recorded(f Filter, l level, at []byte) iter.Seq2[Sum, error] {
+	return inChunks(at, func(at []byte) ([]finding[Sum], []byte, error) { return j.sumsFrom(&f, l, at) })
 }
 
 // sumsFrom reads a chunk of sums, and returns the key to continue from; nil at the end.
-func (j *Journal) sumsFrom(f *Filter, l level, at []byte) (found []sumHit, next []byte, err error) {
+func (j *Journal) sumsFrom(f *Filter, l level, at []byte) (found []finding[Sum], next []byte, err error) {
 	err = j.view(func(tx *txn) error {
-		found, next = make([]sumHit, 0, chunk), nil
+		found, next = make([]finding[Sum], 0, chunk), nil
 		c := tx.Bucket(bucketSums).Cursor()
 		n := 0
 		for k, v := c.Seek(at); k != nil && k[0] == l.code; k, v = c.Next() {
@@ -106,9 +88,9 @@ func (j *Journal) sumsFrom(f *Filter, l level, at []byte) (found []sumHit, next 
 			t, err := readTally(k, v)
 			switch {
 			case err != nil:
-				found = append(found, sumHit{err: damagedSum(tx, k, err)})
+				found = append(found, finding[Sum]{err: damagedSum(tx, k, err)})
 			case (f.Team == "" || t.team == f.Team) && (f.Session == nil || t.session == *f.Session):
-				found = append(found, sumHit{sum: t.sum()})
+				found = append(found, finding[Sum]{record: t.sum()})
 			}
 		}
 		return nil
@@ -117,7 +99,7 @@ func (j *Journal) sumsFrom(f *Filter, l level, at []byte) (found []sumHit, next 
 }
 
 func damagedSum(tx *txn, k []byte, err error) error {
-	return &DamageError{Path: tx.DB().Path(), What: fmt.Sprintf("%s %q: %v", bucketSums, k, err)}
+	return damagedRecord(tx.DB().Path(), bucketSums, k, err)
 }
 
 // A span is where the messages accepted in a time are: before end, with ids from first to

@@ -242,8 +242,8 @@ func (all tallies) addOwns(tx *txn) (bad error) {
 		return nil
 	}
 	b.ForEach(func(k, v []byte) error {
-		o, err := openOwn(k, v)
-		if err != nil {
+		var o Own
+		if err := openJSON(bucketOwn, k, v, &o); err != nil {
 			bad = err
 			return nil
 		}

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -148,11 +147,7 @@ func TestVersion2IsMigrated(t *testing.T) {
 // A message that cannot be read may be the repetition of an unknown one.
 func TestMigrationSendsNothingAgainBesideADamagedMessage(t *testing.T) {
 	path := version2(t)
-	file := must1(os.ReadFile(path))(t)
-	file = bytes.ReplaceAll(file, []byte(`"retry_of":"01m0000000000002"`), []byte(`"retry_of":"01m0000000000004"`))
-	if err := os.WriteFile(path, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	overwrite(t, path, []byte(`"retry_of":"01m0000000000002"`), []byte(`"retry_of":"01m0000000000004"`))
 	j := mustOpen(t, path)
 	defer j.Close()
 	for _, id := range []string{"01m0000000000002", "01m0000000000004"} {
