@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"iris/daemon/agents"
 	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool"
@@ -86,10 +87,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		reply.ConfigError = *why
 	}
 	for _, b := range st.Broken {
-		reply.Broken = append(reply.Broken, ipc.Broken{
-			Team: b.Key.Team, Session: b.Key.Session, Failures: b.Failures,
-			Error: b.Err.Error(), Retry: b.Retry.Milliseconds(),
-		})
+		reply.Broken = append(reply.Broken, agents.BrokenView(b))
 	}
 	return reply, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"iris/config"
 	"iris/ipc"
+	"iris/pool"
 	"iris/pool/claude"
 )
 
@@ -59,6 +60,13 @@ func (s *Supervisor) view(p Info, now time.Time) ipc.Process {
 	}
 	s.annotate(&v, p)
 	return v
+}
+
+// BrokenView returns a conversation whose agents do not start in the form that clients see.
+func BrokenView(b pool.Broken) ipc.Broken {
+	return ipc.Broken{
+		Team: b.Key.Team, Session: b.Key.Session, Failures: b.Failures, Error: b.Err.Error(), Retry: b.Retry.Milliseconds(),
+	}
 }
 
 // TurnWaits says what the turn of an agent waits for, in words; nil for nothing.

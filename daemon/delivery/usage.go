@@ -39,23 +39,29 @@ func (d *Dispatcher) SumUsage(ctx context.Context, c *ipc.Call) (any, error) {
 		sums = d.o.Store.Slots
 	}
 	for s, err := range sums(f) {
-		if damage, ok := errors.AsType[*journal.DamageError](err); ok {
-			u.reply.Damaged = append(u.reply.Damaged, damage.Error())
-			continue
+		if ok, err := d.checkRecord(ctx, err, &u.reply.Damaged); err != nil {
+			return nil, err
+		} else if ok {
+			u.add(&s)
 		}
-		if err = cmp.Or(err, ctx.Err()); err != nil {
-			return nil, d.notSummed(ctx, err)
-		}
-		u.add(&s)
 	}
 	return u.answer(), nil
 }
 
-func (d *Dispatcher) notSummed(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
+// checkRecord reports whether a record of a list could be read. A damaged one is added to
+// damaged. An error, also that the caller has gone, ends the call.
+func (d *Dispatcher) checkRecord(ctx context.Context, err error, damaged *[]string) (bool, error) {
+	if damage, ok := errors.AsType[*journal.DamageError](err); ok {
+		*damaged = append(*damaged, damage.Error())
+		return false, nil
 	}
-	return fault.New(ipc.CodeFailed, "journal", d.o.Store.Heed(err))
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		return false, fault.New(ipc.CodeFailed, "journal", d.o.Store.Heed(err))
+	}
+	return true, nil
 }
 
 // usageSums are the sums so far.

@@ -51,11 +51,11 @@ func TestSumOfACallerThatIsGoneIsNoFailure(t *testing.T) {
 	d := newDispatcher(t, "")
 	ctx, hangUp := context.WithCancel(t.Context())
 	broken := errors.New("broken")
-	if err := d.notSummed(ctx, broken); err == nil || !strings.Contains(err.Error(), "broken") {
+	if _, err := d.checkRecord(ctx, broken, nil); err == nil || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("got %v", err)
 	}
 	hangUp()
-	if err := d.notSummed(ctx, broken); err != context.Canceled {
+	if _, err := d.checkRecord(ctx, broken, nil); err != context.Canceled {
 		t.Errorf("after the caller went: %v", err)
 	}
 }

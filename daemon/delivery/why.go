@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"iris/daemon/agents"
 	"iris/daemon/conversation"
 	"iris/daemon/journal"
 	"iris/ipc"
@@ -102,9 +103,7 @@ func (d *Dispatcher) waiting(w *ipc.WhyMessage, k pool.Key, broken []pool.Broken
 func brokenOf(broken []pool.Broken, match func(pool.Key) bool) (all []ipc.Broken) {
 	for _, b := range broken {
 		if match(b.Key) {
-			all = append(all, ipc.Broken{
-				Team: b.Key.Team, Session: b.Key.Session, Failures: b.Failures, Error: b.Err.Error(), Retry: b.Retry.Milliseconds(),
-			})
+			all = append(all, agents.BrokenView(b))
 		}
 	}
 	return all

@@ -3,7 +3,6 @@ package delivery
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -95,7 +94,7 @@ func (d *Dispatcher) lives(ctx context.Context, f journal.Filter, live []agents.
 		all[p.ID] = &life{id: p.ID, key: p.Key, started: p.Started, ready: p.Ready}
 	}
 	for e, err := range d.o.Store.AgentEnds(f) {
-		if ok, err := d.checkRecord(ctx, err, why); err != nil {
+		if ok, err := d.checkRecord(ctx, err, &why.Damaged); err != nil {
 			return nil, nil, err
 		} else if ok {
 			gone = append(gone, e)
@@ -105,24 +104,11 @@ func (d *Dispatcher) lives(ctx context.Context, f journal.Filter, live []agents.
 	return all, gone, nil
 }
 
-// checkRecord reports whether a record could be read. A damaged one is named in the answer.
-// An error ends the call.
-func (d *Dispatcher) checkRecord(ctx context.Context, err error, why *ipc.Why) (bool, error) {
-	if damage, ok := errors.AsType[*journal.DamageError](err); ok {
-		why.Damaged = append(why.Damaged, damage.Error())
-		return false, nil
-	}
-	if err = cmp.Or(err, ctx.Err()); err != nil {
-		return false, d.notSummed(ctx, err)
-	}
-	return true, nil
-}
-
 // addTurns adds to agents what their first and last turns took.
 func (d *Dispatcher) addTurns(ctx context.Context, f journal.Filter, lives map[string]*life, why *ipc.Why) error {
 	f.Limit = 0
 	for m, err := range d.o.Store.List(f) {
-		ok, err := d.checkRecord(ctx, err, why)
+		ok, err := d.checkRecord(ctx, err, &why.Damaged)
 		if err != nil {
 			return err
 		}

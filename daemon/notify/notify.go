@@ -175,7 +175,7 @@ func wordOf(e *ipc.Event) string {
 	switch pool.EventType(e.Type) {
 	case pool.ApprovalAsked:
 		return "approval"
-	case "limited":
+	case pool.AccountLimited:
 		return "limited"
 	case pool.MessageEnded:
 		switch state, _, _ := strings.Cut(e.Detail, ":"); state {

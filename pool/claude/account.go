@@ -106,13 +106,9 @@ func readCredentials(dir string, env, args []string) *credentials {
 	for _, s := range l.found {
 		c.readFile(s.Path)
 	}
-	for i, arg := range args {
-		value, joined := strings.CutPrefix(arg, "--settings=")
-		if arg == "--settings" && i+1 < len(args) {
-			value, joined = args[i+1], true
-		}
+	for name, value := range options(args) {
 		switch {
-		case !joined:
+		case name != "--settings" || value == "":
 		case strings.HasPrefix(strings.TrimSpace(value), "{"):
 			c.read([]byte(value))
 		case filepath.IsAbs(value):

@@ -3,6 +3,7 @@ package claude
 import (
 	"bytes"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -138,11 +139,7 @@ type origins struct {
 }
 
 func readFrom(args []string) (o origins) {
-	for i, arg := range args {
-		name, value, joined := strings.Cut(arg, "=")
-		if !joined && i+1 < len(args) {
-			value = args[i+1]
-		}
+	for name, value := range options(args) {
 		switch name {
 		case "--setting-sources":
 			o.settings = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
@@ -156,6 +153,22 @@ func readFrom(args []string) (o origins) {
 		}
 	}
 	return o
+}
+
+// options yields each argument as an option with its value: what follows its "=", or else
+// the next argument.
+func options(args []string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for i, arg := range args {
+			name, value, joined := strings.Cut(arg, "=")
+			if !joined && i+1 < len(args) {
+				value = args[i+1]
+			}
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
 }
 
 // importRef finds the imports of a CLAUDE.md: @path, where spaces are escaped. It also
