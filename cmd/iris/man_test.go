@@ -154,8 +154,8 @@ The words of notify_on, and the events of iris-events(1) that they name:
   limited    limited: a limit of the account is reached
   done       message-ended: the message is done, even if a tool was denied
 
-A message that was cancelled is none of these, and neither is an attempt that another
-attempt follows. The program runs in HOME, in a session of its own, with the variables
+A limit belongs to no team: it is an event for notify of the top level. A message that
+was cancelled is none of these, and neither is an attempt that another attempt follows. The program runs in HOME, in a session of its own, with the variables
 of your login shell, IRIS_SOCKET and those of the event. Commands of iris in it are
 yours, not those of an agent: it may decide about the approval.
 
