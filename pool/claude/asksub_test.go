@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -49,11 +50,13 @@ func TestSubagentsRequestOutlivesTheResult(t *testing.T) {
 	if want := (Subagent{ID: "a1", Kind: "Explore", Task: "look around"}); sub.Subagent != want || sub.ToolUse != "toolu_sub" || q.Subagent != (Subagent{}) {
 		t.Errorf("got %+v, then %+v", q, sub)
 	}
+	syscall.Kill(p.PID(), syscall.SIGSTOP) // or it ends the turn before we look
 	p.closeRequests()
 	a.gone(q.ID)
 	if left := p.waitingAsks(); len(left) != 1 || left[0].ID != "sub" || len(a.withdrawn) != 0 {
 		t.Errorf("left %+v", left)
 	}
+	syscall.Kill(p.PID(), syscall.SIGCONT)
 	u.wait(t) // its end is written, and an idle line after it
 	a.gone("sub")
 	if err := p.Answer("sub", true, ""); !errors.Is(err, ErrWithdrawn) {
