@@ -30,6 +30,9 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 			return ErrQueueFull
 		}
 	}
+	if err := t.refusal(q, turn, wake); err != nil {
+		return err
+	}
 	if t.WhenFull == WhenFullFail {
 		return t.full(q)
 	}
@@ -40,6 +43,9 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 func (t *table) immediate(q *queue, turn Turn) bool {
 	s := q.slot
 	if t.frozen || s == nil || len(q.entries) > 0 || q.stopped() {
+		return false
+	}
+	if t.shortage(q, &entry{turn: turn, queue: q}) != nil {
 		return false
 	}
 	return s.state == Idle && s.fresh == turn.Fresh || s.working() && q.recording == nil && t.takes(s, &entry{turn: turn})

@@ -17,7 +17,7 @@ type Event struct {
 	Max     int
 
 	Account string    // of AccountLimited and AccountOpened
-	Until   time.Time // the reset of the account
+	Until   time.Time // the reset of the account; the end of the day or month of a budget
 }
 
 // EventType names what happened.
@@ -44,6 +44,8 @@ const (
 	ApprovalDecided   EventType = "approval-decided" // the approval waits no longer; Detail adds the decision
 	AccountLimited    EventType = "limited"          // no message of the account begins before Until; Detail says why
 	AccountOpened     EventType = "opened"           // the messages of the account go on; Detail says why
+	BudgetLow         EventType = "budget-low"       // four fifths of a budget are spent; once a day or month
+	BudgetSpent       EventType = "budget-spent"     // a budget does not allow a message; once a day or month
 	HealthCheck       EventType = "health-check"
 	ConfigChanged     EventType = "config-changed"
 )

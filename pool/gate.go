@@ -312,7 +312,7 @@ func (q *queue) turn() *entry {
 // mayGo reports whether the head of a queue waits for nothing but its account and an
 // agent, which may have to wait for the next try to start it.
 func (q *queue) mayGo() bool {
-	return len(q.entries) > 0 && q.held == "" && q.orphans == 0 && q.recording == nil
+	return len(q.entries) > 0 && q.held == "" && q.short == nil && q.orphans == 0 && q.recording == nil
 }
 
 // note draws the conclusion from the end of a turn: the account is limited, or it is not

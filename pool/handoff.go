@@ -26,6 +26,7 @@ type Handoff struct {
 type handedVariant struct {
 	Model, PermissionMode          string
 	MaxTurns                       int
+	MaxCost                        float64
 	AppendSystemPrompt, JSONSchema string
 	Effort, AllowedTools           string
 }

@@ -32,9 +32,17 @@ func (t *table) addOrphan(k Key, id string, pid int) *slot {
 	s.orphan, s.state, s.pid = true, Stopping, pid
 	s.why = orphanWhy
 	s.queue.orphans++
+	likely, _ := t.price(&entry{queue: s.queue})
+	t.commit(s.queue, &s.reserved, likely)
 	t.emit(s.event(ProcessFenced, s.why))
 	t.reindex(s.queue)
 	return s
+}
+
+// unreserve ends what is reserved for the turn of an orphan, which is over.
+func (t *table) unreserve(s *slot) {
+	t.commit(s.queue, &s.reserved, 0)
+	t.reconsider(false)
 }
 
 // linger records that the turn of an orphan is over.
@@ -42,6 +50,7 @@ func (t *table) linger(s *slot) {
 	if s == nil || !s.orphan || s.lingers {
 		return
 	}
+	t.unreserve(s)
 	s.lingers, s.why = true, orphanWhy+", its turn is over"
 	t.emit(s.event(ProcessLingers, ""))
 }

@@ -44,6 +44,7 @@ type Limits struct {
 	WhenFull            WhenFull
 	FairWait            time.Duration // 0: an agent never gives way to another team's messages
 	HealthCheckInterval time.Duration // 0: no checks
+	Budget              Budget        // of all teams together
 	MaxMemoryTotal      int64         // of all agents together, in bytes; 0: no limit, whatever the machine has left
 }
 
@@ -65,6 +66,8 @@ type Settings struct {
 	QueueLimit     int   // messages of all keys of the team; 0: no limit
 	MaxMessages    int   // of one agent; 0: no limit
 	MaxMemory      int64 // of one agent, in bytes; 0: no limit
+	Budget         Budget
+	BudgetFail     bool  // a message that a budget does not allow fails; otherwise it waits
 	Size           int64 // of one agent in bytes, as long as none of the team has been measured
 }
 
@@ -113,6 +116,7 @@ func New[A Agent](cfg Config[A]) *Pool[A] {
 		jitter: func(d time.Duration) time.Duration { return rand.N(d + 1) },
 		queues: map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
 		accounts: map[string]string{}, gates: map[string]*gate{},
+		money: newMoney(time.Local),
 	}
 	return p
 }

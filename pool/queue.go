@@ -26,11 +26,12 @@ type queue struct {
 
 	messages int // in entries, without the wakes
 
-	held      string // what its messages wait for until Unhold; empty if they are not held
-	gate      *gate  // of its account; nil if the account is open
-	orphans   int    // processes of an earlier daemon that hold this conversation
-	recording *entry // ended, but its Run has not returned: the next entry must not start before
-	finishing int    // ended messages whose Run has not returned, including messages that never ran
+	held      string    // what its messages wait for until Unhold; empty if they are not held
+	gate      *gate     // of its account; nil if the account is open
+	short     *shortage // a budget does not allow its head; nil if all do
+	orphans   int       // processes of an earlier daemon that hold this conversation
+	recording *entry    // ended, but its Run has not returned: the next entry must not start before
+	finishing int       // ended messages whose Run has not returned, including messages that never ran
 
 	yieldSeq uint64 // set when its agent gave its place up: its age counts from there
 	yieldAt  time.Time
@@ -67,8 +68,9 @@ func (q *queue) open(now time.Time) bool { return q.fails >= breakAfter && now.B
 // wants reports whether entries wait here for an agent.
 func (q *queue) wants() bool { return len(q.entries) > 0 && !q.stopped() }
 
-// stopped reports whether the queue is held, or its account is limited.
-func (q *queue) stopped() bool { return q.held != "" || q.limited() }
+// stopped reports whether the queue is held, its account is limited, or a budget does not
+// allow its head.
+func (q *queue) stopped() bool { return q.held != "" || q.limited() || q.short != nil }
 
 // busy reports whether the conversation has a turn or a message, or the end of one
 // has not been recorded.
@@ -87,17 +89,18 @@ func (q *queue) refusal(now time.Time) *StartError {
 
 // entry is a turn in the pool, or a wake: a request for an idle agent.
 type entry struct {
-	turn    Turn
-	queue   *queue
-	phase   phase
-	slot    *slot // while running
-	seq     uint64
-	since   time.Time
-	tries   int  // agents that did not take it
-	wake    bool // no message
-	adopted bool // sent by an earlier image of this program
-	sent    bool
-	cause   error // why the pool ended it; the first cause stays
+	turn     Turn
+	queue    *queue
+	phase    phase
+	slot     *slot // while running
+	seq      uint64
+	since    time.Time
+	tries    int  // agents that did not take it
+	wake     bool // no message
+	adopted  bool // sent by an earlier image of this program
+	sent     bool
+	reserved turn.Cost // while it runs
+	cause    error     // why the pool ended it; the first cause stays
 
 	parent   *entry // the running turn that waits for this one
 	children []*entry
@@ -125,7 +128,7 @@ func (e *entry) descends(a *entry) bool {
 }
 
 // alarm is a time at which the table must be updated, for a slot, a queue or a gate;
-// for none of them, it is the health check.
+// for none of them, it is the health check, or that of the budgets.
 type alarm struct {
 	at    time.Time
 	i     int
@@ -141,6 +144,7 @@ func (a *alarm) before(o *alarm) bool { return a.at.Before(o.at) }
 // granted, that need a slot, or that wait for a time, or out of the table. It is
 // called after every change of a queue or its slot.
 func (t *table) reindex(q *queue) {
+	t.fund(q)
 	wants := q.wants()
 	free := wants && q.recording == nil
 	back := free && q.slot == nil && q.orphans == 0 && t.now.Before(q.retryAt)

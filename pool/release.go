@@ -32,6 +32,7 @@ func (t *table) giveBack(s *slot, e *entry, why string) bool {
 		t.about(s, e, MessageResponse, why)
 	}
 	s.entry = nil
+	t.commit(s.queue, &e.reserved, 0)
 	t.dropChildren(e)
 	t.push(e, true)
 	if stale && s.work != nil && s.state == Busy && !s.exited {
@@ -43,6 +44,7 @@ func (t *table) giveBack(s *slot, e *entry, why string) bool {
 		t.goneIfDone(s)
 	}
 	t.reindex(s.queue)
+	t.reconsider(false)
 	if e.parent != nil {
 		t.failDeadlocked()
 	}
@@ -63,6 +65,7 @@ func (t *table) release(s *slot, e *entry, end End) (r Released) {
 		s.ended++
 		s.used = t.now
 	}
+	t.settle(e, &end)
 	s.entry = nil
 	s.queue.recording = e
 	why := ""

@@ -30,6 +30,8 @@ func (t *table) spent(s *slot) string {
 		return s.retire
 	case s.fresh && s.turns > 0:
 		return "its conversation was for one message"
+	case s.variant.MaxCost > 0 && s.turns > 0:
+		return "its cost limit was of one message"
 	case set.MaxMessages > 0 && s.ended >= set.MaxMessages:
 		return "max_messages_per_agent reached"
 	}

@@ -28,13 +28,14 @@ type slot struct {
 	readyAt time.Time
 
 	// Its state.
-	state   State
-	lingers bool   // an orphan whose turn is over
-	entry   *entry // its turn
-	work    *entry // its own work; nil for none
-	works   string
-	elem    *list.Element // in table.idle or table.busy
-	alarm   alarm         // idle: its timeout; busy: when to look for progress
+	state    State
+	lingers  bool      // an orphan whose turn is over
+	reserved turn.Cost // for the turn of an orphan
+	entry    *entry    // its turn
+	work     *entry    // its own work; nil for none
+	works    string
+	elem     *list.Element // in table.idle or table.busy
+	alarm    alarm         // idle: its timeout; busy: when to look for progress
 
 	// Its use so far.
 	used    time.Time // end of the last turn, or readyAt
@@ -151,6 +152,7 @@ func (t *table) run(s *slot, e *entry) {
 	s.elem = t.busy.PushBack(s)
 	s.entry, s.turns, s.stalled = e, s.turns+1, time.Time{}
 	e.phase, e.slot = running, s
+	t.reserve(e)
 	if !e.adopted {
 		s.turnAt = t.now
 	}
@@ -241,6 +243,7 @@ func (t *table) goneIfDone(s *slot) {
 	delete(t.slots, s.id)
 	if s.orphan {
 		s.queue.orphans--
+		t.unreserve(s)
 	} else {
 		t.stopping--
 		s.queue.slot = nil

@@ -44,6 +44,7 @@ type table struct {
 	serial uint64 // of processes
 	tick   alarm  // the next health check
 	mem    memory
+	money  money
 	closed bool
 	frozen bool // it decides nothing: see Pool.Freeze
 	events feed
@@ -105,7 +106,7 @@ func (t *table) decide() bool {
 	if t.frozen {
 		return false
 	}
-	return t.elect() || t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
+	return t.elect() || t.unpaid() || t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
 }
 
 // grant takes the head of a queue to its slot.
@@ -118,6 +119,10 @@ func (t *table) grant() bool {
 		t.ready = nil
 	}
 	q.ready = false
+	if t.fund(q); q.short != nil {
+		t.reindex(q)
+		return true
+	}
 	s := q.slot
 	if s == nil || !q.wants() || q.recording != nil || !t.takes(s, q.entries[0]) {
 		return true // its state has changed since it was put there
@@ -157,6 +162,8 @@ func (t *table) ring() bool {
 		t.retry(a.queue)
 	case a.gate != nil:
 		t.awaitReset(a.gate)
+	case a == &t.money.look:
+		t.nextPeriod()
 	default:
 		t.checkAll()
 	}
@@ -309,6 +316,7 @@ func (t *table) reconfigure(l Limits) {
 		t.reindex(s.queue)
 	}
 	t.forgive()
+	t.reconsider(true)
 	t.alarms.remove(&t.tick)
 	t.armTick()
 	t.failDeadlocked()

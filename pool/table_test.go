@@ -23,6 +23,7 @@ func (w *world) submit() {
 	w.serial++
 	msg := Turn{ID: fmt.Sprint("m", w.serial), Key: w.key(), Fresh: rapid.IntRange(0, 5).Draw(w.T, "fresh") == 0}
 	msg.Variant = &turn.Variant{
+		MaxCost:        rapid.SampledFrom([]float64{0, 0, 0, 0, 0, 0.4, 9}).Draw(w.T, "max cost"),
 		MaxTurns:       max(0, rapid.IntRange(-4, 2).Draw(w.T, "variant")),
 		PermissionMode: rapid.SampledFrom([]string{"", "", "", "plan"}).Draw(w.T, "mode"),
 		Effort:         rapid.SampledFrom([]string{"", "", "low"}).Draw(w.T, "effort"),
@@ -134,6 +135,7 @@ func (w *world) endTurn(s *slot, e *entry, how string) {
 		back := func() {
 			w.owed[k] = slices.Insert(w.owed[k], 0, e.turn.ID)
 			w.returns(k.Team, e.turn.ID)
+			w.refund(e)
 		}
 		var end End
 		switch {
@@ -153,6 +155,8 @@ func (w *world) endTurn(s *slot, e *entry, how string) {
 		case how == "limited" || how == "limited until":
 			end.Outcome, end.Limit = turn.RateLimited, w.limit(how == "limited until")
 		}
+		end.Cost = rapid.SampledFrom([]turn.Cost{0, 1e8, 2e8, 3e8, 9e8}).Draw(w.T, "cost")
+		w.pays(e, &end)
 		if t.release(s, e, end).Again {
 			back()
 		} else {
@@ -202,6 +206,7 @@ func (w *world) restsNow(s *slot) {
 func (w *world) exits(list *[]*slot) {
 	s := take(w.T, list)
 	w.agents = slices.DeleteFunc(w.agents, func(a *slot) bool { return a == s })
+	delete(w.purse.orphans, s)
 	w.update(func(t *table) { t.exited(s, "exit status 1") })
 }
 
@@ -236,12 +241,15 @@ func (w *world) reconfigure() {
 	l := w.t.Limits
 	l.MaxProcesses = rapid.IntRange(1, 4).Draw(w.T, "max")
 	l.MaxMemoryTotal = rapid.SampledFrom(limitsOfMemory).Draw(w.T, "max memory total")
+	l.Budget = w.budget("all")
 	l.WhenFull = rapid.SampledFrom([]WhenFull{WhenFullWait, WhenFullWait, WhenFullFail, WhenFullEvict}).Draw(w.T, "when full")
 	w.settings = Settings{
 		IdleTimeout: time.Duration(rapid.IntRange(0, 1).Draw(w.T, "idle")) * time.Minute,
 		MaxMessages: rapid.IntRange(0, 3).Draw(w.T, "turns"),
 		QueueLimit:  rapid.IntRange(0, 4).Draw(w.T, "limit"),
 		MaxMemory:   rapid.SampledFrom([]int64{0, 250}).Draw(w.T, "max memory"),
+		Budget:      w.budget("team"),
+		BudgetFail:  rapid.Bool().Draw(w.T, "budget fail"),
 		Size:        rapid.SampledFrom([]int64{0, 100}).Draw(w.T, "size"),
 	}
 	w.lowered = w.lowered || l.MaxProcesses < w.t.MaxProcesses
@@ -255,11 +263,15 @@ func (w *world) orphan() {
 		w.Skip("only before it has an agent")
 	}
 	w.lowered = true // it takes a place, whatever the bound
-	w.update(func(t *table) { w.orphans = append(w.orphans, t.addOrphan(k, id, 1)) })
+	w.update(func(t *table) {
+		s := t.addOrphan(k, id, 1)
+		w.orphans = append(w.orphans, s)
+		w.purse.orphans[s], _ = w.purse.need(&entry{queue: s.queue})
+	})
 }
 
 func (w *world) pass() {
-	d := rapid.SampledFrom([]time.Duration{time.Second, 5 * time.Second, time.Minute, 20 * time.Minute}).Draw(w.T, "time")
+	d := rapid.SampledFrom([]time.Duration{time.Second, 5 * time.Second, time.Minute, 20 * time.Minute, 10 * time.Hour}).Draw(w.T, "time")
 	w.t.now = w.t.now.Add(d)
 	w.update(func(*table) {})
 }
@@ -301,6 +313,9 @@ func (w *world) settle() {
 			w.endTurn(st.slot, st.entry, "ok")
 		}
 		w.t.now = w.t.now.Add(time.Second)
+		if len(w.t.money.short) > 0 {
+			w.t.now = w.t.now.Add(8 * time.Hour)
+		}
 		w.update(func(*table) {})
 	}
 	for k, owed := range w.owed {
@@ -334,6 +349,7 @@ func TestTableModel(t *testing.T) {
 			"measured":    func(rt *rapid.T) { w.T = rt; w.measured() },
 			"sampled":     func(rt *rapid.T) { w.T = rt; w.sampled() },
 			"account":     func(rt *rapid.T) { w.T = rt; w.account() },
+			"spend":       func(rt *rapid.T) { w.T = rt; w.spend() },
 			"orphan":      func(rt *rapid.T) { w.T = rt; w.orphan() },
 			"orphan goes": func(rt *rapid.T) { w.T = rt; w.exits(&w.orphans) },
 			"time passes": func(rt *rapid.T) { w.T = rt; w.pass() },

@@ -70,6 +70,7 @@ type End struct {
 	NoRoom bool
 
 	Outcome turn.Outcome // by the agent's own word; ignored if Err is set
+	Cost    turn.Cost    // of the turn, as far as it is known
 	Limit   *Limit       // the turn reported that the account of its team is limited; nil if not
 	Running bool         // the turn has left work running, which ends with the agent
 	Retire  string       // why the agent cannot be used again, empty if it can

@@ -27,6 +27,7 @@ func differs(v, old turn.Variant) string {
 		{"--model", v.Model != "", v.Model == old.Model},
 		{"--permission-mode", v.PermissionMode != "", v.PermissionMode == old.PermissionMode},
 		{"--max-turns", v.MaxTurns != 0, v.MaxTurns == old.MaxTurns},
+		{"--max-cost", v.MaxCost != 0, v.MaxCost == old.MaxCost},
 		{"--append-system-prompt", v.AppendSystemPrompt != "", v.AppendSystemPrompt == old.AppendSystemPrompt},
 		{"--json-schema", v.JSONSchema != "", v.JSONSchema == old.JSONSchema},
 	} {

@@ -38,6 +38,7 @@ type world struct {
 	lowered  bool                // the bound is below what it was
 	oldest   *slot               // what the next victim has to be
 	limits   map[string]*limited // the model: accounts that are limited
+	purse    purse               // the model: what was spent
 	seen     uint64
 	memory   memoryModel // before the next step
 }
@@ -46,6 +47,7 @@ func newWorld(rt *rapid.T, max, starts int) *world {
 	w := &world{
 		T: rt, aborted: map[*slot]bool{}, owed: map[Key][]string{}, kept: map[string]uint64{}, running: map[Key]string{},
 		working: map[*slot]bool{}, held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{}, limits: map[string]*limited{},
+		purse: newPurse(),
 	}
 	w.t = &table{
 		Limits: Limits{MaxMemoryTotal: rapid.SampledFrom(limitsOfMemory).Draw(rt, "max memory total"), MaxProcesses: max, FairWait: 3 * time.Second, HealthCheckInterval: 20 * time.Second},
@@ -53,7 +55,8 @@ func newWorld(rt *rapid.T, max, starts int) *world {
 		settings: func(string) Settings { return w.settings },
 		queues:   map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
 		accounts: map[string]string{"a": "x", "b": "x", "c": "x", "d": "y"}, gates: map[string]*gate{},
-		now: time.Unix(1e9, 0),
+		money: newMoney(time.UTC),
+		now:   time.Unix(1e9, 0),
 	}
 	return w
 }
@@ -113,6 +116,7 @@ func (w *world) launch(st step) {
 		if w.running[k] != "" || st.entry.turn.Fresh != s.fresh || cold(st.entry.turn.Variant.Value(), s.modes) != s.variant {
 			w.Fatalf("%v: wrong grant of %s", k, st.entry.turn.ID)
 		}
+		w.mayPay(st.entry)
 		w.owed[k], w.running[k] = w.owed[k][1:], st.entry.turn.ID
 		w.turns = append(w.turns, st)
 	case stepStop:
@@ -230,6 +234,7 @@ func (w *world) check() {
 		}
 	}
 	w.checkGates()
+	w.checkBudgets()
 	for k, ids := range w.owed {
 		for i, id := range ids {
 			if n := t.position(t.entries[id]); n != i+1 {

@@ -12,13 +12,14 @@ var (
 // applies to this message alone: the next message of the conversation has its own
 // Variant, or none. The zero value is the usual agent.
 type Variant struct {
-	Model              string `json:"model,omitempty"`
-	PermissionMode     string `json:"permission_mode,omitempty"` // default, acceptEdits, auto, dontAsk, plan, bypassPermissions
-	MaxTurns           int    `json:"max_turns,omitempty"`       // model calls in a turn; 0: the limit of the team
-	AppendSystemPrompt string `json:"append_system_prompt,omitempty"`
-	JSONSchema         string `json:"json_schema,omitempty"`   // a JSON Schema, an object as text: the answer is JSON that follows it
-	Effort             string `json:"effort,omitempty"`        // low, medium, high, xhigh, max
-	AllowedTools       string `json:"allowed_tools,omitempty"` // rules, separated by commas or spaces
+	Model              string  `json:"model,omitempty"`
+	PermissionMode     string  `json:"permission_mode,omitempty"` // default, acceptEdits, auto, dontAsk, plan, bypassPermissions
+	MaxTurns           int     `json:"max_turns,omitempty"`       // model calls in a turn; 0: the limit of the team
+	MaxCost            float64 `json:"max_cost,omitempty"`        // dollars; 0: no limit of its own
+	AppendSystemPrompt string  `json:"append_system_prompt,omitempty"`
+	JSONSchema         string  `json:"json_schema,omitempty"`   // a JSON Schema, an object as text: the answer is JSON that follows it
+	Effort             string  `json:"effort,omitempty"`        // low, medium, high, xhigh, max
+	AllowedTools       string  `json:"allowed_tools,omitempty"` // rules, separated by commas or spaces
 }
 
 // Value returns the Variant that v points to, and the zero Variant for nil. A message
