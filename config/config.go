@@ -25,6 +25,7 @@ type Config struct {
 	OrphanGrace         time.Duration `toml:"orphan_grace"`
 	Retention           time.Duration `toml:"retention"`
 	MaxMemoryTotal      Share         `toml:"max_memory_total"`
+	Budget              Budget        `toml:"budget"` // of all teams together
 	Umask               fs.FileMode   `toml:"umask"`
 	LogLevel            string        `toml:"log_level"`    // debug, info, warn or error
 	LogMaxSize          int64         `toml:"log_max_size"` // bytes
@@ -62,10 +63,11 @@ type Settings struct {
 	Approvals       string        `toml:"approvals"`        // deny or ask
 	ApprovalTimeout time.Duration `toml:"approval_timeout"` // 0 for never
 	Notify          []string      `toml:"notify"`           // a program, absolute or a name for PATH, and its arguments; empty for none
-	NotifyOn        []string      `toml:"notify_on"`        // approval, failed, unknown, limited, done
+	NotifyOn        []string      `toml:"notify_on"`        // approval, failed, unknown, limited, budget, done
 
 	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
 	OnLimit         string `toml:"on_limit"`          // wait or fail
+	OnBudget        string `toml:"on_budget"`         // wait or fail
 	Inbound         string `toml:"inbound"`           // refuse or accept
 }
 

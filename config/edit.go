@@ -77,8 +77,8 @@ func settable(name, of string) (*key, error) {
 	}
 	table, _, _ := strings.Cut(name, ".")
 	switch k := keyNamed(name); {
-	case k == nil && table != name && keyNamed(table) != nil && keyNamed(table).kind == kindEnv:
-		return nil, notWhole(table)
+	case k == nil && table != name && keyNamed(table) != nil && keyNamed(table).table():
+		return nil, keyNamed(table).notWhole()
 	case k == nil:
 		return nil, errors.New(unknownKey(name, keyNames(where), ""))
 	case k.where != not:
@@ -90,8 +90,12 @@ func settable(name, of string) (*key, error) {
 }
 
 // notWhole is the error for a part of a table: it is set as a whole.
-func notWhole(table string) error {
-	return fmt.Errorf("%s is a table; write it as one word, such as '{ NAME = \"value\" }', or use \"iris config edit\"", table)
+func (k *key) notWhole() error {
+	form := `{ NAME = "value" }`
+	if k.kind == kindBudget {
+		form = "{ day = 20 }"
+	}
+	return fmt.Errorf("%s is a table; write it as one word, such as '%s', or use \"iris config edit\"", k.name, form)
 }
 
 // toml writes a value of the key. A wrong value is written all the same: loading it
@@ -104,9 +108,9 @@ func (k *key) toml(words []string) (string, error) {
 	}
 	one := strings.Join(words, " ")
 	switch {
-	case k.kind == kindEnv && (len(words) != 1 || !strings.HasPrefix(one, "{")):
-		return "", notWhole(k.name)
-	case k.kind == kindEnv, k.list() && len(words) == 1 && strings.HasPrefix(one, "["):
+	case k.table() && (len(words) != 1 || !strings.HasPrefix(one, "{")):
+		return "", k.notWhole()
+	case k.table(), k.list() && len(words) == 1 && strings.HasPrefix(one, "["):
 		return one, nil
 	case k.list() && one == "":
 		return "[]", nil

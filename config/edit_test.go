@@ -109,7 +109,7 @@ func TestSetWritesAValidSetting(t *testing.T) {
 		{"api", "pass_env", []string{""}, ""},
 		{"api", "notify", []string{""}, ""},
 		{"api", "notify_on", []string{"done", "failed"}, ""},
-		{"api", "notify_on", []string{"never"}, `~/.config/iris/conf.d/api.toml:8:14: notify_on[0] = "never": must be "approval", "failed", "unknown", "limited" or "done"`},
+		{"api", "notify_on", []string{"never"}, `~/.config/iris/conf.d/api.toml:8:14: notify_on[0] = "never": must be "approval", "failed", "unknown", "limited", "budget" or "done"`},
 		{"api", "approval_notify", []string{"x"}, `"approval_notify" is now "notify": write notify in its place, with notify_on = ["approval"] beside it; the program gets an event on its standard input (iris-config(5))`},
 		{"", "max_processes", []string{"many"}, `~/.config/iris/config.toml:2:17: max_processes = "many": must be a whole number, 1 to 1000`},
 		{"", "max_processes", []string{"4", "5"}, "max_processes has one value, and there are 2; put quotes around it"},

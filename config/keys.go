@@ -61,6 +61,7 @@ const (
 	kindWords         // strings, each one of words
 	kindNames         // names of environment variables
 	kindEnv           // a table of strings
+	kindBudget        // a table of dollars
 )
 
 type scope int
@@ -141,6 +142,10 @@ var keys = []key{
 		doc: "What the daemon does about a stalled turn."},
 	{name: "on_limit", kind: kindWord, def: `"wait"`, words: []string{"wait", "fail"},
 		doc: "What happens to a message whose account has reached a usage limit before its turn begins: it waits until the reset, or it ends at once with exit status 10."},
+	{name: "budget", kind: kindBudget,
+		doc: "The most that turns may cost in a day and in a month, in dollars: day = 20.0 and month = 300.0, or one of them. Days and months are those of the daemon's time zone. The budget at the top level is that of all teams together, a team's own counts beside it. Before a turn begins, what nine of ten of the last turns of its team cost at most is reserved (with --max-cost that limit), so that turns side by side do not exceed the budget together; a turn that costs more than that may. What an agent does not name a price for costs nothing here."},
+	{name: "on_budget", kind: kindWord, def: `"fail"`, words: []string{"wait", "fail"},
+		doc: "What happens to a message that the budget does not allow: it ends with exit status 11, or it waits until the day or month is over. A message that may cost more than the whole budget fails in any case."},
 	{name: "queue_limit", kind: kindInt, def: "1000", min: 1, max: 1000 * 1000,
 		doc: "How many messages of one team may wait."},
 	{name: "max_turns", kind: kindInt, def: "0", min: 1, max: 1000 * 1000, zero: "no limit",
@@ -159,8 +164,8 @@ var keys = []key{
 		doc: "If nobody decides about a tool call within this time, the tool is denied."},
 	{name: "notify", kind: kindProgram,
 		doc: "A program and its arguments that the daemon runs once for each event that notify_on names. Its standard input is the event, one JSON object as of iris events --json, without any text of a message. Its environment has IRIS_NOTIFY (the word of notify_on), IRIS_TEAM, IRIS_SESSION, IRIS_MESSAGE, IRIS_APPROVAL (the id of the approval) and IRIS_DETAIL. It is killed after 30 seconds, and nothing waits for it: iris-config(5) has the rest."},
-	{name: "notify_on", kind: kindWords, def: `["approval", "failed", "unknown"]`, words: []string{"approval", "failed", "unknown", "limited", "done"},
-		doc: "The events that notify is run for: a tool call waits for permission, a message has failed or expired, nobody knows how a message ended, a limit of the account is reached, a message is done. A team's list replaces the top-level one."},
+	{name: "notify_on", kind: kindWords, def: `["approval", "failed", "unknown"]`, words: []string{"approval", "failed", "unknown", "limited", "budget", "done"},
+		doc: "The events that notify is run for: a tool call waits for permission, a message has failed or expired, nobody knows how a message ended, a limit of the account is reached, four fifths of a budget are spent or it does not allow a message, a message is done. A team's list replaces the top-level one."},
 	{name: "on_resume_failure", kind: kindWord, def: `"stop"`, words: []string{"stop", "fresh"},
 		doc: "What happens when a conversation cannot be resumed, because its transcript is gone or cannot be read, or its directory has moved and the version of Claude Code does not find it from the new one: the message fails and says so, or begins a new conversation."},
 	{name: "inbound", kind: kindWord, def: `"refuse"`, words: []string{"refuse", "accept"},
@@ -191,8 +196,11 @@ func keyNames(at scope) []string {
 
 // scalar reports whether an environment variable can hold the value.
 func (k *key) scalar() bool {
-	return !k.list() && k.kind != kindEnv
+	return !k.list() && !k.table()
 }
+
+// table reports whether the value is a table.
+func (k *key) table() bool { return k.kind == kindEnv || k.kind == kindBudget }
 
 // list reports whether the value is a list of strings.
 func (k *key) list() bool {
@@ -244,6 +252,8 @@ func (k *key) describe() string {
 		return "list of the words " + listed(k.words, "and")
 	case kindEnv:
 		return "table of strings"
+	case kindBudget:
+		return "table of dollars"
 	}
 	return "string"
 }

@@ -58,8 +58,9 @@ func TestKeyDescriptions(t *testing.T) {
 		"max_memory":             {Type: `size, or "0" for no limit`, Default: `"0"`, Top: true, Team: true, Env: "IRIS_MAX_MEMORY"},
 		"env":                    {Type: "table of strings", Top: true, Team: true},
 		"dir":                    {Type: "directory", Team: true},
+		"budget":                 {Type: "table of dollars", Top: true, Team: true},
 		"notify":                 {Type: "list of strings", Top: true, Team: true},
-		"notify_on":              {Type: `list of the words "approval", "failed", "unknown", "limited" and "done"`, Default: `["approval", "failed", "unknown"]`, Top: true, Team: true, Words: []string{"approval", "failed", "unknown", "limited", "done"}},
+		"notify_on":              {Type: `list of the words "approval", "failed", "unknown", "limited", "budget" and "done"`, Default: `["approval", "failed", "unknown"]`, Top: true, Team: true, Words: []string{"approval", "failed", "unknown", "limited", "budget", "done"}},
 	} {
 		for _, k := range Keys() {
 			if k.Name == name {

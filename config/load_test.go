@@ -19,7 +19,7 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 		MaxMemoryTotal: Share{Percent: 75},
 		Umask:          0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
 		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, FreezeAfter: time.Minute, StartTimeout: time.Minute,
-			StallTimeout: 10 * time.Minute, OnStall: "report", OnLimit: "wait", QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
+			StallTimeout: 10 * time.Minute, OnStall: "report", OnLimit: "wait", OnBudget: "fail", QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
 			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, NotifyOn: []string{"approval", "failed", "unknown"}, Inbound: "refuse"},
 		paths: p,
 	}
@@ -58,6 +58,8 @@ start_timeout = "90s"
 stall_timeout = 0
 on_stall = "interrupt"
 on_limit = "fail"
+on_budget = "wait"
+budget = { day = 20, month = 300.5 }
 queue_limit = 1
 max_turns = 12
 max_messages_per_agent = 13
@@ -84,6 +86,8 @@ start_timeout = "1s"
 stall_timeout = "1m"
 on_stall = "report"
 on_limit = "wait"
+on_budget = "fail"
+budget.day = 1_0.25
 account = "shared"
 queue_limit = 2
 max_turns = 0
@@ -106,7 +110,7 @@ dir = "~"
 	want := Settings{
 		Command: cfg.paths.Home + "/bin/claude", Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
 		PassEnv: []string{"SSH_AUTH_SOCK", "AWS_*"}, EnvFile: cfg.paths.Home + "/secrets",
-		StartTimeout: 90 * time.Second, OnStall: "interrupt", OnLimit: "fail", QueueLimit: 1, MaxTurns: 12, MaxMessagesPerAgent: 13, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
+		StartTimeout: 90 * time.Second, OnStall: "interrupt", OnLimit: "fail", OnBudget: "wait", QueueLimit: 1, MaxTurns: 12, MaxMessagesPerAgent: 13, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
 		OnResumeFailure: "fresh", Inbound: "accept", Approvals: "ask", Notify: []string{cfg.paths.Home + "/bin/notify", "~"}, NotifyOn: []string{"done", "limited"},
 	}
 	if !reflect.DeepEqual(cfg.Settings, want) {
@@ -115,15 +119,15 @@ dir = "~"
 	got := *cfg
 	got.Settings, got.Teams, got.Files, got.paths, got.origin = Settings{}, nil, nil, Paths{}, nil
 	if top := (Config{MaxProcesses: 3, WhenFull: "evict", HealthCheckInterval: time.Second, StopGrace: 90 * time.Second,
-		LeaveTurns: true, OrphanTimeout: time.Hour, OrphanGrace: time.Minute, Retention: 48 * time.Hour, MaxMemoryTotal: Share{Bytes: 8 << 30}, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
+		LeaveTurns: true, OrphanTimeout: time.Hour, OrphanGrace: time.Minute, Retention: 48 * time.Hour, MaxMemoryTotal: Share{Bytes: 8 << 30}, Budget: Budget{20, 300.5}, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
 		t.Errorf("top level\n got %+v\nwant %+v", got, top)
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", File: cfg.paths.Config, Line: 40,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", Budget: Budget{Day: 10.25}, File: cfg.paths.Config, Line: 42,
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, FreezeAfter: 2 * time.Minute, StartTimeout: time.Second, StallTimeout: time.Minute,
-			OnStall: "report", OnLimit: "wait", QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",
+			OnStall: "report", OnLimit: "wait", OnBudget: "fail", QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",
 			Approvals: "deny", ApprovalTimeout: time.Minute, Notify: []string{}, NotifyOn: []string{}}}); !reflect.DeepEqual(api, want) {
 		t.Errorf("team api.v2\n got %+v\nwant %+v", api, want)
 	}
@@ -201,7 +205,12 @@ func TestProblems(t *testing.T) {
 		{"no idea", "colour = 'red'", c + `1:1: unknown key "colour"; iris-config(5) lists all keys`},
 		{"the name of before", "approval_notify = ['x']", c + `1:1: "approval_notify" is now "notify": write notify in its place, with notify_on = ["approval"] beside it; the program gets an event on its standard input (iris-config(5))`},
 		{"of a team", "[teams.a]\ndir='/'\napproval_notify = ['x']", c + `3:1: "approval_notify" in team "a" is now "notify": write notify in its place, with notify_on = ["approval"] beside it; the program gets an event on its standard input (iris-config(5))`},
-		{"word of a list", "notify_on = ['approval', 'budget']", c + `1:26: notify_on[1] = 'budget': must be "approval", "failed", "unknown", "limited" or "done"`},
+		{"word of a list", "notify_on = ['approval', 'bill']", c + `1:26: notify_on[1] = 'bill': must be "approval", "failed", "unknown", "limited", "budget" or "done"`},
+		{"no budget", "budget = 20", c + `1:10: budget = 20: must be a table of dollars, such as { day = 20, month = 300 }`},
+		{"period of a budget", "[budget]\nweek = 20", c + `2:1: budget: unknown key "week"; it has day and month`},
+		{"negative budget", "[budget]\nday = -1", c + `2:7: budget.day = -1: must be dollars from 0.0001 to 1000000, such as 2.50, or 0 for no limit`},
+		{"budget without an end", "budget.month = inf", c + `1:16: budget.month = inf: must be dollars from 0.0001 to 1000000, such as 2.50, or 0 for no limit`},
+		{"budget in quotes", "budget.day = '20'", c + `1:14: budget.day = '20': must be dollars from 0.0001 to 1000000, such as 2.50, or 0 for no limit`},
 		{"no list of words", "notify_on = 'approval'", c + `1:13: notify_on = 'approval': must be a list of strings, such as ["a", "b"]`},
 		{"unknown in team", "[teams.a]\ndir='/'\nidel_timeout='1s'", c + `3:1: unknown key "idel_timeout" in team "a"; did you mean "idle_timeout"?`},
 		{"top-level key in team", "[teams.a]\ndir='/'\nmax_processes = 3", c + `3:1: "max_processes" is no setting of a team; it belongs at the top of config.toml, before the first [table]`},

@@ -65,7 +65,7 @@ func (k *key) example() string {
 		return `"~/src/api"`
 	case k.list():
 		return "[]"
-	case k.kind == kindEnv:
+	case k.table():
 		return "{}"
 	}
 	return `""`

@@ -114,7 +114,7 @@ func (c *Config) ShowTeam(t *Team) []Setting {
 		case k.where == team && t.File == "":
 			at.name = "built in"
 		default:
-			if at, ok = c.origin.of(k.name); !ok || k.where == team {
+			if at, ok = c.origin.of(k.name); !ok || k.where == team || k.kind == kindBudget {
 				at = origin{name: "default"}
 			}
 		}
@@ -137,6 +137,8 @@ func (k *key) format(x any) string {
 		return strconv.Quote(shortSize(x))
 	case Share:
 		return strconv.Quote(x.String())
+	case Budget:
+		return x.String()
 	case []string:
 		quoted := make([]string, len(x))
 		for i, s := range x {

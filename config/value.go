@@ -24,6 +24,8 @@ func (k *key) read(v *value, home string, report func(position, string)) any {
 		out, rule = k.readProgram(v, home, report)
 	case kindEnv:
 		out, rule = k.readEnv(v, report)
+	case kindBudget:
+		out, rule = k.readBudget(v, report)
 	default:
 		out, rule = k.readScalar(v, home)
 	}

@@ -49,6 +49,7 @@ func (d *Daemon) handlers() {
 	s.Handle(ipc.MethodLocate, d.locateCall)
 	s.Handle(ipc.MethodEnv, d.agents.ShowEnv)
 	s.Handle(ipc.MethodAccounts, d.delivery.Accounts)
+	s.Handle(ipc.MethodBudgets, d.delivery.Budgets)
 	s.Handle(ipc.MethodOpen, d.agents.DenyAgents("open accounts", d.delivery.OpenAccount))
 	s.Handle(ipc.MethodExamine, d.agents.ExamineCall)
 	d.socket.server.Handle(ipc.MethodReload, d.agents.DenyAgents("reload the configuration", d.reloadCall))
@@ -76,7 +77,7 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 		Total: len(st.Processes), Max: st.Max, Memory: st.Memory, MaxMemory: st.MaxMemory, Busy: busy, Queued: st.Queued,
 		Messages: messages, CostUSD: float64(costs) / 1e6,
 		OwnTurns: ownTurns, OwnCostUSD: float64(ownCosts) / 1e6,
-		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.agents.Warnings(), d.notify.Warnings(), d.store.AgentWarnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
+		Clients: d.socket.server.Clients(), Warnings: slices.Concat(d.problems(), d.delivery.BudgetWarnings(), d.agents.Warnings(), d.notify.Warnings(), d.store.AgentWarnings(), d.store.PruneWarnings(time.Now())), Stopping: st.Closed, Broken: []ipc.Broken{},
 	}
 	if st.Spare != pool.UnknownSpare {
 		reply.FreeMemory = &st.Spare

@@ -6,6 +6,7 @@ import (
 
 	"iris/config"
 	"iris/daemon/conversation"
+	"iris/daemon/delivery"
 	"iris/pool"
 )
 
@@ -30,10 +31,10 @@ func (d *Daemon) key(team, session string) (pool.Key, error) {
 // has the settings of the top level.
 func (d *Daemon) settings(team string) pool.Settings {
 	cfg := d.config.Load()
-	t := &cfg.Settings
+	t, budget := &cfg.Settings, config.Budget{}
 	named, ok := cfg.Teams[team]
 	if ok {
-		t = &named.Settings
+		t, budget = &named.Settings, named.Budget
 	}
 	return pool.Settings{
 		IdleTimeout:    t.IdleTimeout,
@@ -42,6 +43,8 @@ func (d *Daemon) settings(team string) pool.Settings {
 		QueueLimit:     t.QueueLimit,
 		MaxMessages:    t.MaxMessagesPerAgent,
 		MaxMemory:      t.MaxMemory,
+		Budget:         delivery.BudgetOf(budget),
+		BudgetFail:     t.OnBudget == "fail",
 		Size:           usualSize(named),
 	}
 }
@@ -53,5 +56,6 @@ func limits(cfg *config.Config) pool.Limits {
 		FairWait:            cfg.FairWait,
 		HealthCheckInterval: cfg.HealthCheckInterval,
 		MaxMemoryTotal:      memoryLimit(cfg),
+		Budget:              delivery.BudgetOf(cfg.Budget),
 	}
 }

@@ -26,6 +26,7 @@ const (
 	CodeExpired   = 6  // the turn had not begun in time
 	CodeUnknown   = 7  // nobody can prove how the turn ended, or whether the message was accepted
 	CodeCannotRun = 8  // the agent cannot run
+	CodeLimit     = 11 // a turn or cost limit, or a budget
 	CodeStalled   = 12 // the turn stalled and was interrupted
 	CodeConflict  = 65 // the key belongs to another message
 	CodeFull      = 75 // full, or would wait for itself: try again later

@@ -42,6 +42,7 @@ const (
 	MethodLocate    = "session.locate"   // MessageRef -> Transcript, of a message, or with an empty id of a conversation
 	MethodEnv       = "config.env"       // EnvQuery -> Env
 	MethodAccounts  = "accounts"         // {} -> AccountList
+	MethodBudgets   = "budgets"          // {} -> BudgetList
 	MethodOpen      = "account.open"     // AccountName -> Account, as it was
 	MethodExamine   = "team.examine"     // {} -> Examination, of all teams
 	MethodReload    = "daemon.reload"    // {} -> Reloaded

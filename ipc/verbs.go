@@ -194,6 +194,12 @@ func (v Verbs) Accounts(ctx context.Context) ([]Account, error) {
 	return list.Accounts, err
 }
 
+// Budgets returns the budgets of all teams.
+func (v Verbs) Budgets(ctx context.Context) ([]Budget, error) {
+	list, err := ask[BudgetList](ctx, v, MethodBudgets, nil)
+	return list.Budgets, err
+}
+
 // Open has the messages of an account that is limited go on, and returns it as it was.
 func (v Verbs) Open(ctx context.Context, name string) (Account, error) {
 	return ask[Account](ctx, v, MethodOpen, &AccountName{Name: name})
@@ -224,7 +230,7 @@ func (v Verbs) Replace(ctx context.Context, r Restart) error {
 func Idempotent(method string) bool {
 	return slices.Contains([]string{
 		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodFind, MethodShow, MethodResult,
-		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree, MethodWhy, MethodAccounts,
+		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree, MethodWhy, MethodAccounts, MethodBudgets,
 	}, method)
 }
 

@@ -45,7 +45,7 @@ func (t *table) immediate(q *queue, turn Turn) bool {
 	if t.frozen || s == nil || len(q.entries) > 0 || q.stopped() {
 		return false
 	}
-	if t.shortage(q, &entry{turn: turn, queue: q}) != nil {
+	if t.shortage(q, &entry{turn: turn, queue: q, parent: t.parent(turn)}) != nil {
 		return false
 	}
 	return s.state == Idle && s.fresh == turn.Fresh || s.working() && q.recording == nil && t.takes(s, &entry{turn: turn})

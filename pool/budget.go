@@ -140,6 +140,9 @@ func (t *table) fund(q *queue) {
 		return
 	}
 	t.money.short[q] = q.short.settles
+	if t.money.look.i == 0 {
+		t.awaitPeriod()
+	}
 	if q.short.settles {
 		return
 	}
@@ -148,9 +151,6 @@ func (t *table) fund(q *queue) {
 	}
 	if q.short.fails {
 		t.money.failing = append(t.money.failing, q)
-	}
-	if t.money.look.i == 0 {
-		t.awaitPeriod()
 	}
 }
 
@@ -165,7 +165,7 @@ func (t *table) shortage(q *queue, head *entry) (found *shortage) {
 			need = max(1, left)
 		}
 		settles := need <= left
-		if need <= left-l.reserved || settles && (found != nil || t.awaited(q, head)) || found != nil && !found.settles {
+		if need <= left-l.reserved || settles && (found != nil || awaited(q, head)) || found != nil && !found.settles {
 			return
 		}
 		e.Need = need
@@ -176,8 +176,8 @@ func (t *table) shortage(q *queue, head *entry) (found *shortage) {
 }
 
 // awaited reports whether a running turn waits for an entry or for one in its queue.
-func (t *table) awaited(q *queue, head *entry) bool {
-	return t.parent(head.turn) != nil || slices.ContainsFunc(q.entries, func(e *entry) bool { return e.parent != nil })
+func awaited(q *queue, head *entry) bool {
+	return head.parent != nil || slices.ContainsFunc(q.entries, func(e *entry) bool { return e.parent != nil })
 }
 
 // refusal is why a message is refused that would fail at once; nil if it would not.
@@ -185,7 +185,7 @@ func (t *table) refusal(q *queue, turn Turn, wake bool) error {
 	if wake || len(q.entries) > 0 || q.held != "" {
 		return nil
 	}
-	s := t.shortage(q, &entry{turn: turn, queue: q})
+	s := t.shortage(q, &entry{turn: turn, queue: q, parent: t.parent(turn)})
 	if s == nil || !s.fails {
 		return nil
 	}

@@ -93,7 +93,7 @@ func (w *world) each(team string, f func(limit, left, reserved turn.Cost)) {
 // waits until the "period" ends, or "fails".
 func (w *world) verdict(e *entry, entries []*entry) string {
 	need, known := w.purse.need(e)
-	awaited := w.t.parent(e.turn) != nil || slices.ContainsFunc(entries, func(e *entry) bool { return e.parent != nil })
+	awaited := e.parent != nil || slices.ContainsFunc(entries, func(e *entry) bool { return e.parent != nil })
 	verdict := "goes"
 	worse := func(v string) {
 		order := []string{"goes", "waits", "period", "fails"}

@@ -11,6 +11,7 @@ import (
 // crowd returns a table with one busy agent and n keys that wait for its place.
 func crowd(n int) *table {
 	t := &table{
+		money:  newMoney(time.UTC),
 		Limits: Limits{MaxProcesses: 1}, starts: 1, prefix: "p", now: time.Unix(1e9, 0),
 		jitter:   func(d time.Duration) time.Duration { return d },
 		settings: func(string) Settings { return Settings{} },

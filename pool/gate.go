@@ -310,8 +310,12 @@ func (q *queue) turn() *entry {
 }
 
 // mayGo reports whether the head of a queue waits for nothing but its account and an
-// agent, which may have to wait for the next try to start it.
+// agent, which may have to wait for the next try to start it. What an agent does by itself
+// may wait for another message of the account.
 func (q *queue) mayGo() bool {
+	if q.slot != nil && q.slot.work != nil {
+		return false
+	}
 	return len(q.entries) > 0 && q.held == "" && q.short == nil && q.orphans == 0 && q.recording == nil
 }
 

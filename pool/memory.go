@@ -109,12 +109,30 @@ func (t *table) spare() int64 {
 }
 
 // lack is how much memory is missing for an agent of a team if that load were gone; 0
-// if none is. The only agent always has enough, whatever its size.
+// if none is. The only agent always has enough, whatever its size, and so has one without
+// which no other would ever give its memory back.
 func (t *table) lack(team string, gone load) int64 {
-	if t.MaxMemoryTotal == 0 || len(t.slots) == 0 {
+	if t.MaxMemoryTotal == 0 {
 		return 0
 	}
-	return max(0, t.size(team)-t.room(gone))
+	need := max(0, t.size(team)-t.room(gone))
+	if need > 0 && t.allWait() {
+		return 0
+	}
+	return need
+}
+
+// allWait reports whether every agent waits for a message that it has sent.
+func (t *table) allWait() bool { return t.waitingAgents() == len(t.slots) }
+
+// waitingAgents is the number of agents that wait for messages which they have sent.
+func (t *table) waitingAgents() (n int) {
+	for e := t.busy.Front(); e != nil; e = e.Next() {
+		if len(e.Value.(*slot).children()) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // starved returns how much memory the first waiting queue lacks that is not becoming
@@ -144,12 +162,12 @@ func (t *table) hopeless(team string) bool {
 }
 
 // givers returns the idle agents that are to stop, least recently used first, so that
-// this much memory becomes free; nil if all together do not have so much, unless no
-// other agent is left then.
+// this much memory becomes free; nil if all together do not have so much, unless the agents
+// that are left then only wait for messages.
 func (t *table) givers(need int64) []*slot {
 	idle := t.stoppable()
 	found := enough(idle, need)
-	if found == nil && len(idle) == len(t.slots)-t.stopping {
+	if found == nil && len(idle) == len(t.slots)-t.stopping-t.waitingAgents() {
 		return idle
 	}
 	return found

@@ -27,6 +27,7 @@ func (w *world) memoryNow() (m memoryModel) {
 			continue
 		case s.state == Idle && (len(s.queue.entries) == 0 || s.queue.stopped()):
 			m.idle += s.load.used
+		case s.entry != nil && len(s.entry.children) > 0 || s.work != nil && len(s.work.children) > 0:
 		default:
 			m.others++
 		}
@@ -54,12 +55,14 @@ func (w *world) lack(m memoryModel) int64 {
 // machine has left, counting what young agents will still take.
 func (w *world) mayStart(s *slot) {
 	t := w.t
-	if t.MaxMemoryTotal == 0 || len(t.slots) == 1 {
-		return
-	}
 	var all load
+	needed := true // by all others
 	for _, o := range t.slots {
 		all.add(o.load)
+		needed = needed && (o == s || o.entry != nil && len(o.entry.children) > 0 || o.work != nil && len(o.work.children) > 0)
+	}
+	if t.MaxMemoryTotal == 0 || needed {
+		return
 	}
 	if all.planned > t.MaxMemoryTotal && s.load.planned > 0 {
 		w.Fatalf("%s starts, and the agents need %d bytes of %d", s.id, all.planned, t.MaxMemoryTotal)

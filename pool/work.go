@@ -76,11 +76,10 @@ func (t *table) endWork(s *slot) {
 func (t *table) rests(s *slot) {
 	alone := s.working()
 	t.endWork(s)
-	if !alone {
-		return
+	if alone {
+		s.used = t.now
+		t.restOrStop(s, t.retirement(s, nil, new(End)))
 	}
-	s.used = t.now
-	t.restOrStop(s, t.retirement(s, nil, new(End)))
 	t.reindex(s.queue)
 }
 

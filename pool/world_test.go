@@ -36,7 +36,6 @@ type world struct {
 	spawned  map[string]int
 	parted   map[string]int      // terminated or exited
 	lowered  bool                // the bound is below what it was
-	oldest   *slot               // what the next victim has to be
 	limits   map[string]*limited // the model: accounts that are limited
 	purse    purse               // the model: what was spent
 	seen     uint64
@@ -66,7 +65,7 @@ func (w *world) update(f func(*table)) {
 	w.t.now = w.t.now.Add(time.Millisecond)
 	f(w.t)
 	for {
-		w.oldest, w.memory = w.victim(), w.memoryNow()
+		w.memory = w.memoryNow()
 		s, ok := w.t.next()
 		if !ok {
 			break
@@ -124,8 +123,8 @@ func (w *world) launch(st step) {
 			w.Fatalf("%s is stopped twice", s.id)
 		}
 		w.mayStopForMemory(s)
-		if strings.HasPrefix(s.why, "made room") && !strings.HasSuffix(s.why, forMemory) && s.entry == nil && s != w.oldest {
-			w.Fatalf("%s was the victim, not the oldest, %v", s.id, w.oldest)
+		if older := w.victim(); strings.HasPrefix(s.why, "made room") && !strings.HasSuffix(s.why, forMemory) && s.entry == nil && older != nil && older.used.Before(s.used) {
+			w.Fatalf("%s was the victim, not the oldest, %s", s.id, older.id)
 		}
 		w.mayStop(s)
 		w.stops = append(w.stops, s)

@@ -32,7 +32,6 @@ const (
 	exitOK          = 0
 	exitDenied      = 9
 	exitRateLimited = 10
-	exitLimit       = 11
 	exitAPI         = 13
 	exitTimeout     = 124
 	exitInterrupted = 130
@@ -52,7 +51,7 @@ var exitTexts = map[int]string{
 	ipc.CodeCannotRun: "the agent cannot run: not found, not logged in, bad directory",
 	exitDenied:        "answered, but a tool was denied",
 	exitRateLimited:   "rate limited",
-	exitLimit:         "turn or budget limit reached",
+	ipc.CodeLimit:     "turn limit, cost limit or budget reached",
 	ipc.CodeStalled:   "incomplete: stalled, cut off, or background work ended with the agent",
 	exitAPI:           "the API answered with an error",
 	ipc.CodeConflict:  "the key belongs to another message",
@@ -186,7 +185,7 @@ var outcomeStatuses = map[string]int{
 	"incomplete":    ipc.CodeStalled,
 	"not-logged-in": ipc.CodeCannotRun,
 	"rate-limited":  exitRateLimited,
-	"limit":         exitLimit,
+	"limit":         ipc.CodeLimit,
 	"api-error":     exitAPI,
 }
 
@@ -235,7 +234,7 @@ func outcomeHint(e *outcomeError) string {
 	case e.outcome == "rate-limited":
 		return "try again later; the conversation is kept"
 	case e.outcome == "limit":
-		return "the next message goes on where this one ended; --max-turns and max_turns of the team set the limit of turns, args of the team that of the budget"
+		return "the next message goes on where this one ended; --max-turns and max_turns of the team limit the turns, --max-cost the cost"
 	}
 	return ""
 }

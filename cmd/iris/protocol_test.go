@@ -56,6 +56,7 @@ var methodTexts = map[string]string{
 	ipc.MethodRewind:    "Takes back the last turns of a conversation. Their changes to files stay.",
 	ipc.MethodMove:      "Gives all conversations of one team, or of a directory that has become one, to another. Idle agents of the first are stopped.",
 	ipc.MethodLocate:    "Returns where Claude Code keeps the transcript of a conversation or message.",
+	ipc.MethodBudgets:   "Returns the budgets of the configuration, and how much of them is spent.",
 	ipc.MethodAccounts:  "Returns the accounts of the configured teams, and those that are limited.",
 	ipc.MethodOpen:      "Opens an account that is limited: its messages go on. Refused to agents.",
 	ipc.MethodExamine:   "Returns what the daemon finds of each team: its directory, its program and its login.",

@@ -70,8 +70,8 @@ func newSendCmd(g *globals) *cobra.Command {
 		Example: `  iris send api "why does the build fail?"
   git diff | iris send api@review "look at this"
   iris send . -f question.md --timeout 10m
-  iris send api "what is wrong here?" @screenshot.png
 
+  iris send api "what is wrong here?" @screenshot.png
   iris send --output stream-json api "fix it" | jq -r .type
   id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
@@ -136,18 +136,20 @@ the team.
 
 --model, --permission-mode, --effort, --allowed-tools, --max-turns,
 --append-system-prompt and --json-schema are those of "claude -p", for this
-message alone. --allowed-tools adds to the tools that the team allows; the
-others replace the team's args. --effort, --allowed-tools and, where the version
-of Claude Code can take it back, --permission-mode are set in the live agent and
-taken back after the turn. Each of the others needs a process that was started
-with it. Another process is replaced first: this takes as long as a start of
-Claude Code, ends its background work, and keeps the session ("iris events" says
-why a process went). Messages with the same flags that follow are answered at
-once. The next message without the flags has an agent without them again.
-bypassPermissions is refused unless the team's args allow it; --allowed-tools
-and every mode but plan are refused to commands run by an agent. With
---json-schema the answer is the JSON; an answer in words is a failure (1). The
-schema is JSON, or @FILE for that of a file.
+message alone, and --max-cost is its --max-budget-usd: Claude Code ends the turn
+after the call of the model with which it has cost that much (11).
+--allowed-tools adds to the tools that the team allows; the others replace the
+team's args. --effort, --allowed-tools and, where the version of Claude Code can
+take it back, --permission-mode are set in the live agent and taken back after
+the turn. Each of the others needs a process that was started with it. Another
+process is replaced first: this takes as long as a start of Claude Code, ends
+its background work, and keeps the session ("iris events" says why a process
+went). Messages with the same flags that follow are answered at once. The next
+message without the flags has an agent without them again. bypassPermissions is
+refused unless the team's args allow it; --allowed-tools and every mode but plan
+are refused to commands run by an agent. With --json-schema the answer is the
+JSON; an answer in words is a failure (1). The schema is JSON, or @FILE for that
+of a file.
 
 A message runs in the permission mode of its team, or in its own. If the agent
 changes its mode during a turn (EnterPlanMode), the change ends with the turn.
@@ -208,6 +210,10 @@ until when. If a turn hits the limit before anything was done in it, its message
 waits too, and gets a second attempt. With --on-limit fail a message ends at
 once (10). --ttl and --timeout count on.
 
+A message that a budget of the configuration does not allow ends with 11, or
+waits until the day or month is over, as on_budget says. Before a turn begins,
+what such a turn of its team is likely to cost is reserved, or its --max-cost.
+
 When nobody can prove how the turn ended (7), it is never run again by itself,
 unless --on-unknown is retry. Then the message gets one more attempt, before the
 other messages of its session: every command that waits for it gets the answer
@@ -248,8 +254,8 @@ JSON
   outcome "none", error, hint, reason and status. Empty members are left out.
   reason is one word: no-such-team, bad-name, bad-option, cannot-start,
   not-dispatched, pool-full, no-memory, queue-full, busy, deadlock, disk-full,
-  journal, conflict, expired, cancelled, killed, evicted, stalled, stopping,
-  unknown, not-running, no-such-message, ambiguous, not-ended, pruned,
+  budget, journal, conflict, expired, cancelled, killed, evicted, stalled,
+  stopping, unknown, not-running, no-such-message, ambiguous, not-ended, pruned,
   maybe-accepted (nobody knows) or failed; other-configuration or protocol when
   the running daemon is another. There is no reason when the wait has ended or
   no daemon could be reached.

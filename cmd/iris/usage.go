@@ -23,12 +23,15 @@ type usageOptions struct {
 	by    string
 	since moment
 	json  bool
+
+	budget bool
 }
 
 func (o *usageOptions) addFlags(f *pflag.FlagSet) {
 	o.by = usageBy[0]
 	f.Var(wordFlag(&o.by, usageBy), "by", "by team, session or day; by default by team")
 	f.Var(&o.since, "since", "only messages accepted since then: 90m, 7d; or 2026-11-23, or 2026-11-23T18:00:00Z")
+	f.BoolVar(&o.budget, "budget", false, "show the budgets instead: spent, reserved and left")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 }
 
@@ -56,17 +59,25 @@ The sums cover messages on record: not messages that wait or run, and not old
 messages that were removed, after 35 days unless the configuration says
 otherwise. A damaged record is named on stderr and the status is 1.
 
+--budget shows the limits that "budget" of the configuration sets for all teams
+together and for single ones. There a turn counts for the day on which it ended,
+also after its message was removed. RESERVED is what the running turns are
+likely to cost.
+
 JSON
   sums, an array of objects: team, session, day (as --by says), messages,
   cost_usd, usage (input_tokens, output_tokens, cache_read_tokens,
   cache_write_tokens), own (turns, cost_usd, usage: of turns that nobody sent);
-  and total, an object of the last four
+  and total, an object of the last four. With --budget: an array of objects:
+  team (unless it is of all teams), period (day, month), limit_usd, spent_usd,
+  reserved_usd, left_usd, ends
 
 EXIT STATUS
 0 1 2 3 4`,
 		Example: `  iris usage --since 7d --by day
   iris usage api --by session
-  iris usage --since 2026-11-01 --json | jq .total.cost_usd`,
+  iris usage --since 2026-11-01 --json | jq .total.cost_usd
+  iris usage --budget`,
 		Args:              between(0, 1, "[TEAM[@SESSION]]"),
 		ValidArgsFunction: completeTeams(g),
 		RunE:              runs(&opts, runUsage),
@@ -102,6 +113,9 @@ func runUsage(ctx context.Context, opts *usageOptions, args []string, s streams)
 	var err error
 	if query.Team, query.Session, err = parseFilter(args); err != nil {
 		return err
+	}
+	if opts.budget {
+		return printBudgets(ctx, opts, query.Team, s)
 	}
 	found, err := opts.verbs().Usage(ctx, query)
 	if err != nil {

@@ -24,6 +24,7 @@ func (v *variantFlags) addFlags(f *pflag.FlagSet) {
 	f.Var(filledFlag(&v.Model, "MODEL", teamsOwn), "model", "have this model answer; an alias or a full name")
 	f.Var(wordFlag(&v.PermissionMode, turn.PermissionModes), "permission-mode", "the permission mode, such as plan; "+oneOf(turn.PermissionModes))
 	f.Var(turnsFlag(&v.MaxTurns), "max-turns", "end the turn after this many model calls")
+	f.Var(costFlag(&v.MaxCost), "max-cost", "end the turn at this cost in dollars; such as 2.50, the agent is replaced for it")
 	f.Var(wordFlag(&v.Effort, turn.Efforts), "effort", oneOf(turn.Efforts)+"; how hard the model thinks")
 	f.Var(filledFlag(&v.AllowedTools, "LIST", teamsOwn), "allowed-tools", "also allow these: \"Edit,Bash(git log *)\"")
 	f.Var(filledFlag(&v.AppendSystemPrompt, "TEXT", teamsOwn), "append-system-prompt", "add this to the system prompt")
@@ -76,14 +77,32 @@ func turnsFlag(value *int) flagValue {
 	})
 }
 
+// costFlag is an amount in dollars.
+func costFlag(value *float64) flagValue {
+	return newFlag("DOLLARS", func(text string) (err error) {
+		if *value, err = strconv.ParseFloat(strings.TrimPrefix(text, "$"), 64); err != nil || !(*value > 0) {
+			return errors.New("it must be an amount in dollars, such as 2.50")
+		}
+		return nil
+	})
+}
+
 // variantFields are the lines about the Variant of a message.
 func variantFields(v *turn.Variant) [][2]string {
 	if v == nil {
 		return nil
 	}
 	return [][2]string{
-		{"model", v.Model}, {"permission mode", v.PermissionMode}, {"max turns", number(v.MaxTurns)},
+		{"model", v.Model}, {"permission mode", v.PermissionMode}, {"max turns", number(v.MaxTurns)}, {"max cost", maxCost(v.MaxCost)},
 		{"effort", v.Effort}, {"allowed tools", v.AllowedTools},
 		{"system prompt", v.AppendSystemPrompt}, {"json schema", v.JSONSchema},
 	}
+}
+
+// maxCost is a limit of a message; empty for none.
+func maxCost(usd float64) string {
+	if usd == 0 {
+		return ""
+	}
+	return turn.Dollars(usd).String()
 }

@@ -12,6 +12,7 @@ import (
 	"iris/ipc"
 	"iris/pool"
 	"iris/pool/claude"
+	"iris/pool/turn"
 )
 
 // ownWork is what the daemon knows about turns that nobody sent.
@@ -71,6 +72,7 @@ func (s *Supervisor) OwnTurn(k pool.Key, process string, t *claude.OwnTurn) {
 	}
 	s.own.turns.Add(1)
 	s.own.costs.Add(int64(t.CostUSD*1e6 + 0.5))
+	s.Pool.Spend(k.Team, turn.Dollars(t.CostUSD))
 	s.Pool.OwnTurn(process, fmt.Sprintf("%s: %s$%.4f", origin, outcome, t.CostUSD))
 	s.RecordOwn(journal.Own{
 		At: t.At, Team: k.Team, Session: k.Session, Process: process, Origin: origin, Model: t.Model,

@@ -18,6 +18,12 @@ import (
 // MaxMessage is the size of the largest message, in bytes.
 const MaxMessage = 10 << 20
 
+// minCost and maxCost bound the cost limit of a message, in dollars.
+const (
+	minCost = 0.0001
+	maxCost = 1e6
+)
+
 // maxTools is the size of the longest list of allowed tools.
 const maxTools = 16 << 10
 
@@ -30,7 +36,7 @@ func CheckVariant(t *config.Team, o turn.Variant) error {
 	bad := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError }
 	switch {
 	case t.Agent != "claude":
-		return fmt.Errorf("team %s has the built-in %s agent: it takes no model, permission_mode, max_turns, append_system_prompt, json_schema, effort or allowed_tools", t.Name, t.Agent)
+		return fmt.Errorf("team %s has the built-in %s agent: it takes no model, permission_mode, max_turns, max_cost, append_system_prompt, json_schema, effort or allowed_tools", t.Name, t.Agent)
 	case len(o.Model) > 256 || strings.HasPrefix(o.Model, "-") || strings.ContainsFunc(o.Model, bad):
 		return fmt.Errorf("model is %q: it must be one word of at most 256 bytes", ipc.Clip(o.Model, 64))
 	case o.PermissionMode != "" && !slices.Contains(turn.PermissionModes, o.PermissionMode):
@@ -41,6 +47,8 @@ func CheckVariant(t *config.Team, o turn.Variant) error {
 		return fmt.Errorf("effort is %q: it must be one of %s", ipc.Clip(o.Effort, 64), strings.Join(turn.Efforts, ", "))
 	case o.MaxTurns < 0 || o.MaxTurns > 1e6:
 		return fmt.Errorf("max_turns is %d: it must be between 1 and 1000000", o.MaxTurns)
+	case o.MaxCost != 0 && !(o.MaxCost >= minCost && o.MaxCost <= maxCost):
+		return fmt.Errorf("max_cost is %v: it must be dollars from %v to %d", o.MaxCost, minCost, int(maxCost))
 	case !utf8.ValidString(o.AppendSystemPrompt):
 		return errors.New("append_system_prompt is not valid UTF-8")
 	case len(o.AppendSystemPrompt)+len(o.JSONSchema) > MaxMessage:

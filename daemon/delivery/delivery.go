@@ -124,7 +124,7 @@ func endOf(res *turn.Result, err error) pool.End {
 	if err != nil {
 		return pool.End{Err: err, NoRoom: claude.LacksRoom(err)}
 	}
-	end := pool.End{Outcome: res.Outcome, Running: len(res.Background) > 0, Retire: res.Retire}
+	end := pool.End{Outcome: res.Outcome, Cost: turn.Dollars(res.CostUSD), Running: len(res.Background) > 0, Retire: res.Retire}
 	if res.Outcome == turn.RateLimited {
 		end.Limit = limitOf(res)
 	}

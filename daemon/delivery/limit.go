@@ -162,14 +162,18 @@ func (m *delivery) putOff() error {
 	return err
 }
 
-// waitsFor says what a queued message waits for because its conversation is held or its
-// account is limited, and until when; empty if it is neither.
+// waitsFor says what a queued message waits for because its conversation is held, its
+// account is limited or a budget does not allow it, and until when; empty for none of them.
 func (d *Dispatcher) waitsFor(id string) (on string, resets time.Time) {
 	if on := d.o.Pool.Held(id); on != "" {
 		return on, time.Time{}
 	}
 	if g, limited := d.o.Pool.Limited(id); limited {
 		return "account " + g.Account + ", " + g.String(), g.Until
+	}
+	if b := d.o.Pool.Unpaid(id); b != nil {
+		_, on = d.o.Pool.Position(id)
+		return on, b.Ends
 	}
 	return "", time.Time{}
 }

@@ -31,6 +31,9 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 	if err != nil {
 		return err
 	}
+	if err := d.restoreBudgets(); err != nil {
+		return err
+	}
 	if err := d.takeUp(h, handed, ended); err != nil {
 		return err
 	}
@@ -219,6 +222,9 @@ func (m *delivery) settle(a journal.Attempt) error {
 	again, err = m.record(end)
 	if err != nil {
 		return err
+	}
+	if e.res != nil {
+		m.d.o.Pool.Spend(m.new.Team, turn.Dollars(e.res.CostUSD))
 	}
 	for i := range e.own {
 		m.d.o.Agents.OwnTurn(m.key(), a.Process, &e.own[i])

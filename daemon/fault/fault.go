@@ -68,6 +68,7 @@ func classify(k pool.Key, err error) *ipc.Error {
 	}
 	var start *pool.StartError
 	var unknown *config.UnknownTeamError
+	var budget *pool.BudgetError
 	switch {
 	case errors.As(err, &unknown): // the team was removed while the message waited
 		return Team(unknown)
@@ -94,6 +95,8 @@ func classify(k pool.Key, err error) *ipc.Error {
 		return hint(about(ipc.CodeFull, "pool-full", "%v", err), "try again later, or raise max_processes")
 	case errors.Is(err, pool.ErrNoMemory):
 		return hint(about(ipc.CodeFull, "no-memory", "%v", err), "try again later, or raise max_memory_total")
+	case errors.As(err, &budget):
+		return hint(about(ipc.CodeLimit, "budget", "%v", err), budgetHint(budget))
 	case errors.Is(err, pool.ErrClosed):
 		return hint(New(ipc.CodeFull, "stopping", errors.New("the daemon is stopping")),
 			"try again when its running turns have ended, after drain_timeout at the latest")
@@ -105,6 +108,15 @@ func classify(k pool.Key, err error) *ipc.Error {
 		return about(ipc.CodeNotFound, "not-running", "no agent is running")
 	}
 	return about(ipc.CodeFailed, "failed", "%v", err)
+}
+
+// budgetHint says what to do about a budget that does not allow a message.
+func budgetHint(e *pool.BudgetError) string {
+	if e.Need > e.Limit {
+		return fmt.Sprintf(`--max-cost %v has the message end when it has cost that much; "iris usage --budget" shows the budgets`, e.Limit.USD())
+	}
+	return fmt.Sprintf(`try again after %s, or raise the budget; on_budget = "wait" has messages wait; "iris usage --budget" shows the budgets`,
+		e.Ends.Local().Format("2006-01-02 15:04"))
 }
 
 // startReason says why no agent could be started, and when the next try will be.

@@ -240,7 +240,7 @@ func (j *Journal) move(id string, f func(*txn, *Message, *counts) error) (Messag
 		if err != nil {
 			return err
 		}
-		was, before, steps := m.State, m.spent(), len(m.History)
+		was, before, steps, cost := m.State, m.spent(), len(m.History), m.CostUSD
 		if err := f(tx, m, c); err != nil {
 			return err
 		}
@@ -252,6 +252,10 @@ func (j *Journal) move(id string, f func(*txn, *Message, *counts) error) (Messag
 			return err
 		}
 		if err := addMessage(tx, m, m.spent().minus(before)); err != nil {
+			return err
+		}
+		more := turn.Dollars(m.CostUSD) - turn.Dollars(cost)
+		if err := spend(tx, m.History[len(m.History)-1].At, m.Team, more); err != nil {
 			return err
 		}
 		return c.put(tx)

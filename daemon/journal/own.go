@@ -39,7 +39,10 @@ func (j *Journal) RecordOwn(o Own) error {
 		if err := putJSON(tx, bucketOwn, k, o); err != nil {
 			return err
 		}
-		return addOwn(tx, &o, o.spent())
+		if err := addOwn(tx, &o, o.spent()); err != nil {
+			return err
+		}
+		return spend(tx, o.At, o.Team, turn.Dollars(o.CostUSD))
 	})
 	if err != nil {
 		return fmt.Errorf("record a turn of team %s that nobody has sent: %w", o.Team, err)

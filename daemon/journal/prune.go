@@ -21,11 +21,12 @@ type Pruned struct {
 	Keys     int
 	Owns     int
 	Agents   int
+	Spent    int
 }
 
 // Prune removes the messages that ended before ended, with their bodies and results,
-// the own turns and agents that ended before it, and the keys of ended messages that were
-// accepted before keys. It works in short transactions with pauses, and may run beside
+// the own turns and agents that ended before it, the keys of ended messages that were
+// accepted before keys, and what was spent long before the last turn. It works in short transactions with pauses, and may run beside
 // everything else. It keeps unreadable records, and messages that hold their
 // conversation: without such a message nobody could release the conversation. When ctx
 // ends it stops, and the error is the cause.
@@ -52,6 +53,9 @@ func (j *Journal) Prune(ctx context.Context, ended, keys time.Time) (Pruned, err
 			&p.Agents,
 			func(at []byte) ([][]byte, []byte, bool, error) { return j.oldAgents(ended, at) },
 			func(keys [][]byte) (int, error) { return j.removeEach(keys, removeAgent) },
+		}, {
+			&p.Spent, j.oldSpent,
+			func(keys [][]byte) (int, error) { return j.removeEach(keys, removeSpent) },
 		},
 	} {
 		for at, more := []byte(nil), true; more; {

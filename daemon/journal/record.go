@@ -23,7 +23,7 @@ var (
 	buckets = [][]byte{bucketMeta, bucketSessions, bucketMessages, bucketBodies, bucketResults, bucketStates, bucketKeys, bucketSums}
 
 	// lateBuckets are missing until something is put into them.
-	lateBuckets = [][]byte{bucketOwn, bucketAgents}
+	lateBuckets = [][]byte{bucketOwn, bucketAgents, bucketSpent}
 
 	keyVersion = []byte("version")
 	keyCounts  = []byte("counts")

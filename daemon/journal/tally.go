@@ -3,7 +3,6 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 	"strings"
 	"time"
 
@@ -73,18 +72,16 @@ func (a amounts) minus(b amounts) amounts {
 	}
 }
 
-func nanos(usd float64) int64 { return int64(math.Round(usd * 1e9)) }
-
 // spent is the part of a message in its tally: nothing before its end.
 func (m *Message) spent() amounts {
 	if !m.State.Ended() {
 		return amounts{}
 	}
-	return amounts{messages: 1, cost: nanos(m.CostUSD), usage: m.Usage}
+	return amounts{messages: 1, cost: int64(turn.Dollars(m.CostUSD)), usage: m.Usage}
 }
 
 func (o *Own) spent() amounts {
-	return amounts{turns: 1, ownCost: nanos(o.CostUSD), own: o.Usage}
+	return amounts{turns: 1, ownCost: int64(turn.Dollars(o.CostUSD)), own: o.Usage}
 }
 
 // sumSession is the session in whose sum a session counts.

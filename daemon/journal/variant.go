@@ -14,5 +14,8 @@ func identityOf(v turn.Variant) string {
 	if v.Effort != "" || v.AllowedTools != "" {
 		text += fmt.Sprintf(" effort %q, allowed tools %q", v.Effort, v.AllowedTools)
 	}
+	if v.MaxCost != 0 {
+		text += fmt.Sprintf(" max cost %v", v.MaxCost)
+	}
 	return text
 }

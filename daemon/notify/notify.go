@@ -177,6 +177,8 @@ func wordOf(e *ipc.Event) string {
 		return "approval"
 	case pool.AccountLimited:
 		return "limited"
+	case pool.BudgetLow, pool.BudgetSpent:
+		return "budget"
 	case pool.MessageEnded:
 		switch state, _, _ := strings.Cut(e.Detail, ":"); state {
 		case "failed", "expired":

@@ -26,6 +26,8 @@ func TestWordsNameEvents(t *testing.T) {
 		{"message-ended", "cancelled", ""},
 		{"message-ended", "unknown", "unknown"},
 		{"limited", "until 18:00", "limited"},
+		{"budget-low", "", "budget"},
+		{"budget-spent", "", "budget"},
 		{"health-check", "", ""},
 	} {
 		if got := wordOf(&ipc.Event{Type: tt.typ, Detail: tt.detail}); got != tt.want {

@@ -24,6 +24,9 @@ func (o *Options) variantArgs() []string {
 	if v.MaxTurns > 0 {
 		args = append(args, "--max-turns="+strconv.Itoa(v.MaxTurns))
 	}
+	if v.MaxCost > 0 { // counts from the start of the process, which has this turn alone
+		args = append(args, "--max-budget-usd="+strconv.FormatFloat(v.MaxCost, 'f', -1, 64))
+	}
 	return args
 }
 
