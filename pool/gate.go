@@ -190,6 +190,11 @@ func (t *table) setAccount(team, account string) {
 	if was == account {
 		return
 	}
+	for _, q := range t.queues {
+		if q.key.Team == team {
+			t.setQuota(q, t.quota(account))
+		}
+	}
 	t.regate(func(q *queue) bool { return q.key.Team == team })
 }
 
@@ -311,7 +316,10 @@ func (q *queue) turn() *entry {
 
 // mayGo reports whether the head of a queue waits for nothing but its account and an
 // agent, which may have to wait for the next try to start it.
-func (q *queue) mayGo() bool {
+func (q *queue) mayGo() bool { return q.free() && !q.barred() }
+
+// free reports the same, or that a spare message waits for capacity.
+func (q *queue) free() bool {
 	return len(q.entries) > 0 && q.held == "" && q.orphans == 0 && q.recording == nil
 }
 

@@ -25,7 +25,7 @@ func (w *world) memoryNow() (m memoryModel) {
 		case s.state == Stopping && !s.orphan:
 			m.leaving += s.load.used
 			continue
-		case s.state == Idle && (len(s.queue.entries) == 0 || w.held[s.queue.key] || s.queue.limited()):
+		case s.state == Idle && (len(s.queue.entries) == 0 || s.queue.stopped()):
 			m.idle += s.load.used
 		default:
 			m.others++

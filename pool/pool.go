@@ -62,10 +62,11 @@ type Settings struct {
 	IdleTimeout    time.Duration // 0: never
 	StallTimeout   time.Duration // 0: never
 	StallInterrupt bool
-	QueueLimit     int   // messages of all keys of the team; 0: no limit
-	MaxMessages    int   // of one agent; 0: no limit
-	MaxMemory      int64 // of one agent, in bytes; 0: no limit
-	Size           int64 // of one agent in bytes, as long as none of the team has been measured
+	QueueLimit     int     // messages of all keys of the team; 0: no limit
+	MaxMessages    int     // of one agent; 0: no limit
+	MaxMemory      int64   // of one agent, in bytes; 0: no limit
+	SpareBelow     float64 // a spare message begins below this utilization of its account, from 0 to 1
+	Size           int64   // of one agent in bytes, as long as none of the team has been measured
 }
 
 // checkTimeout is how long an idle agent may take to answer a health check.
@@ -112,7 +113,7 @@ func New[A Agent](cfg Config[A]) *Pool[A] {
 		Limits: cfg.Limits, settings: cfg.Settings, prefix: cfg.Prefix, starts: cfg.Starts,
 		jitter: func(d time.Duration) time.Duration { return rand.N(d + 1) },
 		queues: map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
-		accounts: map[string]string{}, gates: map[string]*gate{},
+		accounts: map[string]string{}, gates: map[string]*gate{}, quotas: map[string]*quota{},
 	}
 	return p
 }

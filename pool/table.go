@@ -25,6 +25,8 @@ type table struct {
 
 	accounts map[string]string // of teams
 	gates    map[string]*gate  // by account
+	quotas   map[string]*quota // by account; empty for the teams without one
+	reviews  []*quota          // that have changed
 
 	idle    list.List // of *slot, by end of last use: the front is stopped first
 	busy    list.List // of *slot, by start of their turn or own work
@@ -105,7 +107,7 @@ func (t *table) decide() bool {
 	if t.frozen {
 		return false
 	}
-	return t.elect() || t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
+	return t.allot() || t.elect() || t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
 }
 
 // grant takes the head of a queue to its slot.
@@ -157,6 +159,8 @@ func (t *table) ring() bool {
 		t.retry(a.queue)
 	case a.gate != nil:
 		t.awaitReset(a.gate)
+	case a.quota != nil:
+		t.review(a.quota)
 	default:
 		t.checkAll()
 	}
@@ -260,7 +264,7 @@ func (t *table) makeRoom() bool {
 		t.stop(s, why)
 		return true
 	}
-	if t.WhenFull != WhenFullEvict || t.waiting.len() == 0 {
+	if t.WhenFull != WhenFullEvict || t.waiting.len() == 0 || t.waiting.first().spare() {
 		return false
 	}
 	for e := t.busy.Front(); e != nil; e = e.Next() {
@@ -291,7 +295,8 @@ func (t *table) victim() *slot {
 // have had FairWait itself, so that two busy teams change places at that pace and not
 // with every turn.
 func (t *table) yields(s *slot) bool {
-	if t.FairWait <= 0 || !s.queue.wants() || t.waiting.len() == 0 {
+	own := s.queue.spare()
+	if t.FairWait <= 0 || !own && !s.queue.wants() || t.waiting.len() == 0 || !own && t.waiting.first().spare() {
 		return false
 	}
 	if t.now.Sub(s.readyAt) < t.FairWait || t.now.Sub(t.waiting.first().since()) <= t.FairWait {
@@ -309,6 +314,11 @@ func (t *table) reconfigure(l Limits) {
 		t.reindex(s.queue)
 	}
 	t.forgive()
+	for _, q := range t.queues {
+		if q.candidate.i > 0 { // SpareBelow may have changed
+			t.reindex(q)
+		}
+	}
 	t.alarms.remove(&t.tick)
 	t.armTick()
 	t.failDeadlocked()

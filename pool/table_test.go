@@ -37,8 +37,10 @@ func (w *world) submit() {
 	case how == 3:
 		msg.IfIdle = true
 	}
+	msg.Spare = rapid.IntRange(0, 2).Draw(w.T, "spare") == 0
 	busy := w.busy(msg.Key)
 	owed := slices.Clone(w.owed[msg.Key])
+	w.spare[msg.ID] = msg.Spare && w.t.parent(msg) == nil
 	w.owe(msg)
 	var err error
 	w.update(func(t *table) {
@@ -60,7 +62,10 @@ func (w *world) owe(msg Turn) {
 	w.kept[msg.ID] = msg.AcceptedSeq
 	queue := w.owed[msg.Key]
 	at := len(queue)
-	for msg.AcceptedSeq > 0 && at > 0 && (w.kept[queue[at-1]] == 0 || w.kept[queue[at-1]] > msg.AcceptedSeq) {
+	for at > 0 && w.staysBehind(queue[at-1], msg.ID) {
+		at--
+	}
+	for msg.AcceptedSeq > 0 && at > 0 && !w.staysBehind(msg.ID, queue[at-1]) && (w.kept[queue[at-1]] == 0 || w.kept[queue[at-1]] > msg.AcceptedSeq) {
 		at--
 	}
 	w.owed[msg.Key] = slices.Insert(queue, at, msg.ID)
@@ -132,8 +137,7 @@ func (w *world) endTurn(s *slot, e *entry, how string) {
 	w.running[k] = ""
 	w.update(func(t *table) {
 		back := func() {
-			w.owed[k] = slices.Insert(w.owed[k], 0, e.turn.ID)
-			w.returns(k.Team, e.turn.ID)
+			w.oweAgain(k, e.turn.ID)
 		}
 		var end End
 		switch {
@@ -228,6 +232,7 @@ func (w *world) operator() {
 			t.stop(q.slot, what)
 		case q.slot.state != Stopping:
 			q.slot.retire, q.slot.again = what, what == "restart"
+			t.reindex(q)
 		}
 	})
 }
@@ -334,6 +339,7 @@ func TestTableModel(t *testing.T) {
 			"measured":    func(rt *rapid.T) { w.T = rt; w.measured() },
 			"sampled":     func(rt *rapid.T) { w.T = rt; w.sampled() },
 			"account":     func(rt *rapid.T) { w.T = rt; w.account() },
+			"utilize":     func(rt *rapid.T) { w.T = rt; w.utilize() },
 			"orphan":      func(rt *rapid.T) { w.T = rt; w.orphan() },
 			"orphan goes": func(rt *rapid.T) { w.T = rt; w.exits(&w.orphans) },
 			"time passes": func(rt *rapid.T) { w.T = rt; w.pass() },
