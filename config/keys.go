@@ -52,6 +52,7 @@ const (
 	kindDuration      // "5m", or 0
 	kindSize          // "2GiB", or 0; bytes
 	kindShare         // "8GiB", or "60%", or 0
+	kindPart          // 0.8
 	kindUmask         // "022"
 	kindCommand       // a name to be found on PATH, or an absolute file
 	kindDir           // an absolute directory
@@ -118,6 +119,8 @@ var keys = []key{
 
 	{name: "account", kind: kindText, where: team,
 		doc: "The account of the team, by any name. Teams with the same account wait together when a usage limit is reached. Without the key the agents' API key, token, apiKeyHelper or CLAUDE_CONFIG_DIR, base URL and provider decide (iris account)."},
+	{name: "spare", kind: kindBool, where: team, def: "false",
+		doc: "Whether the messages of the team run only when its account has capacity to spare: no other message of the account waits, and its limits are used less than spare_below. iris send --spare sets that for one message."},
 
 	{name: "command", kind: kindCommand, def: `"claude"`,
 		doc: "The Claude Code program: a name that is looked up on the PATH of agents, or an absolute file."},
@@ -141,6 +144,8 @@ var keys = []key{
 		doc: "What the daemon does about a stalled turn."},
 	{name: "on_limit", kind: kindWord, def: `"wait"`, words: []string{"wait", "fail"},
 		doc: "What happens to a message whose account has reached a usage limit before its turn begins: it waits until the reset, or it ends at once with exit status 10."},
+	{name: "spare_below", kind: kindPart, def: "0.8",
+		doc: "A spare message begins only while less than this part of each limit of its account is used, as an agent has last reported it (iris account), or until the limit is reset."},
 	{name: "queue_limit", kind: kindInt, def: "1000", min: 1, max: 1000 * 1000,
 		doc: "How many messages of one team may wait."},
 	{name: "max_turns", kind: kindInt, def: "0", min: 1, max: 1000 * 1000, zero: "no limit",
@@ -232,6 +237,8 @@ func (k *key) describe() string {
 		return "size" + k.orZero()
 	case kindShare:
 		return "size or percentage" + k.orZero()
+	case kindPart:
+		return "number from 0.01 to 1"
 	case kindUmask:
 		return "octal number as a string"
 	case kindDir:

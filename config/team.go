@@ -30,6 +30,7 @@ type Team struct {
 	Description string `toml:"description"`
 	Agent       string `toml:"agent"`   // claude or echo
 	Account     string `toml:"account"` // empty if the credentials of the agents decide
+	Spare       bool   `toml:"spare"`
 
 	Settings
 

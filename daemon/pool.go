@@ -42,6 +42,7 @@ func (d *Daemon) settings(team string) pool.Settings {
 		QueueLimit:     t.QueueLimit,
 		MaxMessages:    t.MaxMessagesPerAgent,
 		MaxMemory:      t.MaxMemory,
+		SpareBelow:     t.SpareBelow,
 		Size:           usualSize(named),
 	}
 }

@@ -12,7 +12,7 @@ type Account struct {
 	Message string     `json:"message,omitempty"` // id of the message that goes first
 	Waiting int        `json:"waiting"`           // messages that wait for it
 	Teams   []string   `json:"teams"`
-	Used    []Window   `json:"used,omitempty"` // as an agent has last reported it to this daemon
+	Used    []Window   `json:"used,omitempty"` // as an agent has last reported it; without limits that have been reset since
 }
 
 // Window is how much of a limit an account has used.

@@ -287,6 +287,9 @@ func (t *table) count(e *entry, n int) {
 	}
 	t.messages += n
 	e.queue.messages += n
+	if e.turn.Spare {
+		t.spares += n
+	}
 	team := e.queue.key.Team
 	if t.queued[team] += n; t.queued[team] == 0 {
 		delete(t.queued, team)

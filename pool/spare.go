@@ -65,6 +65,13 @@ func (p *Pool[A]) Utilization() map[string][]turn.Window {
 	return all
 }
 
+// Spares reports whether spare messages wait.
+func (p *Pool[A]) Spares() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.table.spares > 0
+}
+
 // SpareWaits returns what a message waits for because it is spare; empty if it does not
 // wait for that.
 func (p *Pool[A]) SpareWaits(id string) string {

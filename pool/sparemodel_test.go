@@ -97,7 +97,7 @@ func (w *world) checkSpare() {
 	if len(t.reviews) > 0 {
 		w.Fatalf("%d quotas are to be looked at", len(t.reviews))
 	}
-	usual := map[*quota]int{}
+	usual, waiting := map[*quota]int{}, 0
 	for _, q := range t.queues {
 		if q.quota != t.quotas[t.accounts[q.key.Team]] {
 			w.Fatalf("%v has the quota %+v", q.key, q.quota)
@@ -116,8 +116,13 @@ func (w *world) checkSpare() {
 			if spares && !e.turn.Spare {
 				w.Fatalf("%v: %s waits behind a spare message", q.key, e.turn.ID)
 			}
-			spares = e.turn.Spare
+			if spares = e.turn.Spare; spares {
+				waiting++
+			}
 		}
+	}
+	if t.spares != waiting {
+		w.Fatalf("%d spare messages wait, want %d", t.spares, waiting)
 	}
 	for account, u := range t.quotas {
 		checkHeap(w, &u.spare)

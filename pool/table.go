@@ -39,6 +39,7 @@ type table struct {
 	stopping  int // slots that are stopping, without the orphans, which may take their time
 	returning int // queues that wait until their own slot is gone
 	messages  int // messages in queues
+	spares    int // of these, spare ones
 	queued    map[string]int
 	active    int // entries whose Run has not returned, and slots whose agent does its own work
 

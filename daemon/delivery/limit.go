@@ -16,8 +16,7 @@ import (
 type gates struct {
 	mu       sync.Mutex     // held while they are recorded, which may take until the disk has room
 	recorded []journal.Gate // as the journal has them; protected by mu
-
-	windows sync.Map // account -> []turn.Window: how much of its limits it has used, as last reported
+	used     []journal.Used // how much of their limits accounts have used, as the journal has it; protected by mu
 }
 
 // restoreGates closes the gates that an earlier daemon has recorded.
@@ -32,7 +31,7 @@ func (d *Dispatcher) restoreGates() error {
 	}
 	d.gates.recorded = recorded
 	d.o.Pool.RestoreGates(all)
-	return nil
+	return d.restoreUsed()
 }
 
 // recordGates records the accounts that are limited now, if they have changed. It is called
@@ -68,7 +67,8 @@ func (d *Dispatcher) heedTurn(team string, res *turn.Result) {
 		d.tellLimited()
 	}
 	if account, _ := d.o.Pool.Account(team); account != "" && res.Windows != nil {
-		d.gates.windows.Store(account, res.Windows)
+		d.o.Pool.SetUtilization(account, res.Windows)
+		d.recordUsed()
 	}
 }
 
@@ -162,8 +162,8 @@ func (m *delivery) putOff() error {
 	return err
 }
 
-// waitsFor says what a queued message waits for because its conversation is held or its
-// account is limited, and until when; empty if it is neither.
+// waitsFor says what a queued message waits for because its conversation is held, its
+// account is limited, and until when, or it is spare; empty if it is none of that.
 func (d *Dispatcher) waitsFor(id string) (on string, resets time.Time) {
 	if on := d.o.Pool.Held(id); on != "" {
 		return on, time.Time{}
@@ -171,5 +171,5 @@ func (d *Dispatcher) waitsFor(id string) (on string, resets time.Time) {
 	if g, limited := d.o.Pool.Limited(id); limited {
 		return "account " + g.Account + ", " + g.String(), g.Until
 	}
-	return "", time.Time{}
+	return d.o.Pool.SpareWaits(id), time.Time{}
 }
