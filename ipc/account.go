@@ -22,6 +22,13 @@ type Window struct {
 	Resets      *time.Time `json:"resets,omitempty"`
 }
 
+// Lacking is an account whose spare messages wait.
+type Lacking struct {
+	Account  string `json:"account"`   // empty for the teams without an account
+	Waiting  int    `json:"waiting"`   // spare messages that wait for nothing else
+	WaitsFor string `json:"waits_for"` // in words
+}
+
 // AccountList is the answer to accounts, by name.
 type AccountList struct {
 	Accounts []Account `json:"accounts"`

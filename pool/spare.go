@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -95,6 +96,33 @@ func (t *table) utilize(account string, windows []turn.Window) {
 	}
 	u.windows = all
 	t.review(u)
+}
+
+// Lacking is an account whose spare messages wait.
+type Lacking struct {
+	Account  string // empty for the teams without an account
+	Waiting  int    // spare messages that wait for nothing else
+	WaitsFor string // what they wait for
+}
+
+// Lacking returns the accounts whose spare messages wait, by name.
+func (p *Pool[A]) Lacking() (all []Lacking) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := &p.table
+	t.now = time.Now()
+	for account, u := range t.quotas {
+		if u.spare.len() == 0 || u.next != nil {
+			continue
+		}
+		l := Lacking{Account: account, WaitsFor: t.lacks(u.spare.first().queue)}
+		for _, c := range u.spare.items {
+			l.Waiting += c.queue.messages
+		}
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b Lacking) int { return cmp.Compare(a.Account, b.Account) })
+	return all
 }
 
 // quota returns the quota of an account.

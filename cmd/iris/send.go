@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +27,8 @@ type sendOptions struct {
 	ttl       seconds
 	ifBusy    string
 	onLimit   string
-	spare     *bool
+	spare     bool
+	spareSet  bool
 	onUnknown string
 	cancels   bool
 	variant   variantFlags
@@ -52,11 +52,8 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(&o.ttl, "ttl", "drop it if its turn has not begun by then; write it like 10m or 4h")
 	f.Var(wordFlag(&o.ifBusy, busyWords), "if-busy", "if the session is busy: wait, skip or fail; wait is the default, skip ends with status 0 and fail with 75")
 	f.Var(wordFlag(&o.onLimit, limitWords), "on-limit", "if its account is limited: wait or fail; fail ends with status 10, and on_limit of the team is the default")
-	f.BoolFunc("spare", "run only while its account has capacity to spare; spare of the team is the default", func(text string) error {
-		spare, err := strconv.ParseBool(text)
-		o.spare = &spare
-		return err
-	})
+	f.Var(choiceFlag(&o.spare, &o.spareSet), "spare", "run only while its account has capacity to spare; spare of the team is the default")
+	f.Lookup("spare").NoOptDefVal = "true"
 	f.Var(wordFlag(&o.onUnknown, unknownWords), "on-unknown", "if unknown: continue, hold or retry; continue is the default, a message is unknown when nobody can prove how its turn ended")
 	f.BoolVar(&o.fresh, "fresh", false, "in a session of its own; it ends with the answer")
 	f.BoolVar(&o.noWait, "no-background-wait", false, "end with the first answer; subagents that still work for the message are not waited for")
@@ -327,8 +324,11 @@ func runSend(ctx context.Context, opts *sendOptions, args []string, s streams) e
 func (o *sendOptions) params(team, session, text string) ipc.Send {
 	p := ipc.Send{
 		Team: team, Session: session, Text: text, Fresh: o.fresh, NoWait: o.noWait, EnvKeys: credentialKeys(os.Environ()),
-		Key: o.key, OnLimit: o.onLimit, Spare: o.spare, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
+		Key: o.key, OnLimit: o.onLimit, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
 		Options: o.variant.Variant,
+	}
+	if o.spareSet {
+		p.Spare = &o.spare
 	}
 	if o.ttl > 0 {
 		p.TTL = max(1, time.Duration(o.ttl).Milliseconds())
