@@ -31,7 +31,7 @@ func (d *Dispatcher) restoreGates() error {
 	}
 	d.gates.recorded = recorded
 	d.o.Pool.RestoreGates(all)
-	return d.restoreUsed()
+	return nil
 }
 
 // recordGates records the accounts that are limited now, if they have changed. It is called
