@@ -9,7 +9,7 @@ func (t *table) waitsFor(q *queue) string {
 		return q.held
 	case q.limited():
 		return "account " + q.gate.account + ", " + q.gate.state().text(t.now)
-	case q.candidate.i > 0 && q.barred():
+	case q.lacking():
 		return t.lacks(q)
 	case t.lingering(q):
 		return "an agent of an earlier daemon to end its background work"

@@ -80,7 +80,7 @@ func (p *Pool[A]) SpareWaits(id string) string {
 	defer p.mu.Unlock()
 	t := &p.table
 	t.now = time.Now()
-	if e := t.entries[id]; t.position(e) > 0 && e.turn.Spare && e.queue.barred() {
+	if e := t.entries[id]; t.position(e) > 0 && e.turn.Spare && e.queue.lacking() {
 		return t.lacks(e.queue)
 	}
 	return ""
@@ -162,6 +162,9 @@ func (q *queue) spare() bool { return len(q.entries) > 0 && q.entries[0].turn.Sp
 
 // barred reports whether the first message of a queue is spare and may not begin now.
 func (q *queue) barred() bool { return q.spare() && q.quota.next != q }
+
+// lacking reports whether the first message of a queue waits for nothing but capacity.
+func (q *queue) lacking() bool { return q.candidate.i > 0 && q.barred() }
 
 // usual reports whether spare messages wait for the first message of a queue. A message
 // that is held or waits for an orphan may wait for a long time, and for no agent.

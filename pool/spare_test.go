@@ -123,9 +123,12 @@ func TestSpareMessagesGiveTheirPlaceUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
 		p := sparing(h, 1)
-		submit(p, "a", "1s", spare)
+		submit(p, "a", "9s", spare)
 		last := submit(p, "a", "1s", spare)
-		synctest.Wait()
+		time.Sleep(5 * time.Second)
+		if on := p.SpareWaits(last.id); on != "" {
+			t.Errorf("it waits for its turn, and for %q", on)
+		}
 		d := submit(p, "d", "1s")
 		d.mustText(t, "d:1s")
 		if last.ended() {
