@@ -43,8 +43,8 @@ configuration have messages fail instead of waiting.
 
 USED is how much of each limit is used, as an agent has last reported it. While
 it is spare_below (0.8) or more, spare messages wait (--spare of "iris send", or
-spare of the team). "iris account open" has the messages go on at once. Without a
-daemon, one is started.
+spare of the team). "iris account open" has the messages of a limited account go
+on at once. Without a daemon, one is started.
 
 JSON
   an array of objects: name, state (open, limited, or trying: one message goes

@@ -52,7 +52,7 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(&o.ttl, "ttl", "drop it if its turn has not begun by then; write it like 10m or 4h")
 	f.Var(wordFlag(&o.ifBusy, busyWords), "if-busy", "if the session is busy: wait, skip or fail; wait is the default, skip ends with status 0 and fail with 75")
 	f.Var(wordFlag(&o.onLimit, limitWords), "on-limit", "if its account is limited: wait or fail; fail ends with status 10, and on_limit of the team is the default")
-	f.Var(choiceFlag(&o.spare, &o.spareSet), "spare", "run only while its account has capacity to spare; spare of the team is the default")
+	f.Var(choiceFlag(&o.spare, &o.spareSet), "spare", "run only with capacity to spare; while another message of its account waits or spare_below is used, it waits, and spare of the team is the default")
 	f.Lookup("spare").NoOptDefVal = "true"
 	f.Var(wordFlag(&o.onUnknown, unknownWords), "on-unknown", "if unknown: continue, hold or retry; continue is the default, a message is unknown when nobody can prove how its turn ended")
 	f.BoolVar(&o.fresh, "fresh", false, "in a session of its own; it ends with the answer")
@@ -73,9 +73,9 @@ func newSendCmd(g *globals) *cobra.Command {
 		Long:       sendText,
 		Example: `  iris send api "why does the build fail?"
   git diff | iris send api@review "look at this"
-  iris send . -f question.md --timeout 10m
   iris send api "what is wrong here?" @screenshot.png
 
+  iris send . -f question.md --timeout 10m
   iris send --output stream-json api "fix it" | jq -r .type
   id=$(iris send -d api "run the long tests") && iris wait "$id"
   iris send nightly -f report.md --key "report-$(date +%F)" --ttl 2h
