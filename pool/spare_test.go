@@ -190,3 +190,24 @@ func TestUtilization(t *testing.T) {
 		}
 	})
 }
+
+// A team that gets another account takes its messages along, spare or not.
+func TestSpareMessageAndAnotherAccount(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := sparing(h, 1)
+		submit(p, "d", "1h")
+		time.Sleep(5 * time.Second)
+		a, b := submit(p, "a", "1s", spare), submit(p, "b", "1s")
+		for _, step := range []struct{ team, account, want string }{
+			{"a", "other", ""}, {"b", "other", "the other messages of account other"}, {"b", "shared", ""}, {"a", "shared", "the other messages of account shared"},
+		} {
+			p.SetAccount(step.team, step.account)
+			if on := p.SpareWaits(a.id); on != step.want {
+				t.Errorf("%s has now the account %s: the spare message waits for %q, want %q", step.team, step.account, on, step.want)
+			}
+		}
+		b.mustText(t, "b:1s")
+		a.mustText(t, "a:1s")
+	})
+}
