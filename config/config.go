@@ -65,10 +65,11 @@ type Settings struct {
 	Notify          []string      `toml:"notify"`           // a program, absolute or a name for PATH, and its arguments; empty for none
 	NotifyOn        []string      `toml:"notify_on"`        // approval, failed, unknown, limited, budget, done
 
-	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
-	OnLimit         string `toml:"on_limit"`          // wait or fail
-	OnBudget        string `toml:"on_budget"`         // wait or fail
-	Inbound         string `toml:"inbound"`           // refuse or accept
+	OnResumeFailure string  `toml:"on_resume_failure"` // stop or fresh
+	OnLimit         string  `toml:"on_limit"`          // wait or fail
+	OnBudget        string  `toml:"on_budget"`         // wait or fail
+	SpareBelow      float64 `toml:"spare_below"`       // from 0 to 1
+	Inbound         string  `toml:"inbound"`           // refuse or accept
 }
 
 // UnknownTeamError says that no team has that name.

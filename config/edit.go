@@ -122,6 +122,9 @@ func (k *key) toml(words []string) (string, error) {
 	if _, err := strconv.ParseInt(one, 10, 64); err == nil && k.kind == kindInt || k.kind == kindBool && slices.Contains(k.choices(), one) {
 		return one, nil
 	}
+	if f, err := strconv.ParseFloat(one, 64); err == nil && k.kind == kindPart {
+		return k.format(f), nil
+	}
 	return tomlString(one), nil
 }
 

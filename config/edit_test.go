@@ -101,6 +101,9 @@ func TestSetWritesAValidSetting(t *testing.T) {
 		{"", "max_processes", []string{"4"}, ""},
 		{"", "idle_timeout", []string{"10m"}, ""},
 		{"", "denied_ok", []string{"true"}, ""},
+		{"", "spare_below", []string{".9"}, ""},
+		{"api", "spare", []string{"true"}, ""},
+		{"", "spare_below", []string{"80%"}, `~/.config/iris/config.toml:5:15: spare_below = "80%": must be a number from 0.01 to 1, such as 0.8, without quotes`},
 		{"", "pass_env", []string{"A", "B_*"}, ""},
 		{"api", "args", []string{"--model", "a b"}, ""},
 		{"api", "args", []string{`["--model", "opus"]`}, ""},
@@ -109,7 +112,7 @@ func TestSetWritesAValidSetting(t *testing.T) {
 		{"api", "pass_env", []string{""}, ""},
 		{"api", "notify", []string{""}, ""},
 		{"api", "notify_on", []string{"done", "failed"}, ""},
-		{"api", "notify_on", []string{"never"}, `~/.config/iris/conf.d/api.toml:8:14: notify_on[0] = "never": must be "approval", "failed", "unknown", "limited", "budget" or "done"`},
+		{"api", "notify_on", []string{"never"}, `~/.config/iris/conf.d/api.toml:9:14: notify_on[0] = "never": must be "approval", "failed", "unknown", "limited", "budget" or "done"`},
 		{"api", "approval_notify", []string{"x"}, `"approval_notify" is now "notify": write notify in its place, with notify_on = ["approval"] beside it; the program gets an event on its standard input (iris-config(5))`},
 		{"", "max_processes", []string{"many"}, `~/.config/iris/config.toml:2:17: max_processes = "many": must be a whole number, 1 to 1000`},
 		{"", "max_processes", []string{"4", "5"}, "max_processes has one value, and there are 2; put quotes around it"},
@@ -130,7 +133,7 @@ func TestSetWritesAValidSetting(t *testing.T) {
 			wantErr(t, p.Home, err, tt.want)
 		}
 	}
-	if got := mustRead(t, p.Home+"/dotfiles.toml"); got != "# mine\nmax_processes = 4\nidle_timeout = \"10m\"\ndenied_ok = true\npass_env = [\"A\", \"B_*\"]\n" {
+	if got := mustRead(t, p.Home+"/dotfiles.toml"); got != "# mine\nmax_processes = 4\nidle_timeout = \"10m\"\ndenied_ok = true\nspare_below = 0.9\npass_env = [\"A\", \"B_*\"]\n" {
 		t.Errorf("config.toml:\n%s", got)
 	}
 	if fi, err := os.Lstat(p.Config); err != nil || fi.Mode()&os.ModeSymlink == 0 {
@@ -139,7 +142,7 @@ func TestSetWritesAValidSetting(t *testing.T) {
 	if fi, err := os.Stat(p.Config); err != nil || fi.Mode().Perm() != 0o644 {
 		t.Errorf("mode %v, %v", fi.Mode(), err)
 	}
-	if got := mustRead(t, p.Confd+"/api.toml"); !strings.HasSuffix(got, "/api\"\nargs = [\"--model\", \"opus\"]\nenv = { PORT = \"1\" }\ndescription = \"the \\\"API\\\"\"\npass_env = []\nnotify = []\nnotify_on = [\"done\", \"failed\"]\n") {
+	if got := mustRead(t, p.Confd+"/api.toml"); !strings.HasSuffix(got, "/api\"\nspare = true\nargs = [\"--model\", \"opus\"]\nenv = { PORT = \"1\" }\ndescription = \"the \\\"API\\\"\"\npass_env = []\nnotify = []\nnotify_on = [\"done\", \"failed\"]\n") {
 		t.Errorf("api.toml:\n%s", got)
 	}
 }

@@ -52,6 +52,7 @@ const (
 	kindDuration      // "5m", or 0
 	kindSize          // "2GiB", or 0; bytes
 	kindShare         // "8GiB", or "60%", or 0
+	kindPart          // 0.8
 	kindUmask         // "022"
 	kindCommand       // a name to be found on PATH, or an absolute file
 	kindDir           // an absolute directory
@@ -119,6 +120,8 @@ var keys = []key{
 
 	{name: "account", kind: kindText, where: team,
 		doc: "The account of the team, by any name. Teams with the same account wait together when a usage limit is reached. Without the key the agents' API key, token, apiKeyHelper or CLAUDE_CONFIG_DIR, base URL and provider decide (iris account)."},
+	{name: "spare", kind: kindBool, where: team, def: "false",
+		doc: "Whether the messages of the team run only when its account has capacity to spare: no other message of the account waits, and its limits are used less than spare_below. iris send --spare sets that for one message."},
 
 	{name: "command", kind: kindCommand, def: `"claude"`,
 		doc: "The Claude Code program: a name that is looked up on the PATH of agents, or an absolute file."},
@@ -146,6 +149,8 @@ var keys = []key{
 		doc: "The most that turns may cost in a day and in a month, in dollars: day = 20.0 and month = 300.0, or one of them. Days and months are those of the daemon's time zone. The budget at the top level is that of all teams together, a team's own counts beside it. Before a turn begins, what nine of ten of the last turns of its team cost at most is reserved (with --max-cost that limit), so that turns side by side do not exceed the budget together; a turn that costs more than that may. What an agent does not name a price for costs nothing here."},
 	{name: "on_budget", kind: kindWord, def: `"fail"`, words: []string{"wait", "fail"},
 		doc: "What happens to a message that the budget does not allow: it ends with exit status 11, or it waits until the day or month is over. A message that may cost more than the whole budget fails in any case."},
+	{name: "spare_below", kind: kindPart, def: "0.8",
+		doc: "A spare message begins only while less than this part of each limit of its account is used, as an agent has last reported it (iris account), or until the limit is reset."},
 	{name: "queue_limit", kind: kindInt, def: "1000", min: 1, max: 1000 * 1000,
 		doc: "How many messages of one team may wait."},
 	{name: "max_turns", kind: kindInt, def: "0", min: 1, max: 1000 * 1000, zero: "no limit",
@@ -240,6 +245,8 @@ func (k *key) describe() string {
 		return "size" + k.orZero()
 	case kindShare:
 		return "size or percentage" + k.orZero()
+	case kindPart:
+		return "number from 0.01 to 1"
 	case kindUmask:
 		return "octal number as a string"
 	case kindDir:

@@ -56,6 +56,7 @@ func TestKeyDescriptions(t *testing.T) {
 		"idle_timeout":           {Type: `duration, or "0" for never`, Default: `"5m"`, Top: true, Team: true, Env: "IRIS_IDLE_TIMEOUT"},
 		"stop_grace":             {Type: "duration", Default: `"5s"`, Top: true, Env: "IRIS_STOP_GRACE"},
 		"max_memory":             {Type: `size, or "0" for no limit`, Default: `"0"`, Top: true, Team: true, Env: "IRIS_MAX_MEMORY"},
+		"spare_below":            {Type: "number from 0.01 to 1", Default: "0.8", Top: true, Team: true, Env: "IRIS_SPARE_BELOW"},
 		"env":                    {Type: "table of strings", Top: true, Team: true},
 		"dir":                    {Type: "directory", Team: true},
 		"budget":                 {Type: "table of dollars", Top: true, Team: true},

@@ -19,7 +19,7 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 		MaxMemoryTotal: Share{Percent: 75},
 		Umask:          0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
 		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, FreezeAfter: time.Minute, StartTimeout: time.Minute,
-			StallTimeout: 10 * time.Minute, OnStall: "report", OnLimit: "wait", OnBudget: "fail", QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
+			StallTimeout: 10 * time.Minute, OnStall: "report", OnLimit: "wait", OnBudget: "fail", SpareBelow: 0.8, QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
 			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, NotifyOn: []string{"approval", "failed", "unknown"}, Inbound: "refuse"},
 		paths: p,
 	}
@@ -60,6 +60,7 @@ on_stall = "interrupt"
 on_limit = "fail"
 on_budget = "wait"
 budget = { day = 20, month = 300.5 }
+spare_below = 0.7
 queue_limit = 1
 max_turns = 12
 max_messages_per_agent = 13
@@ -88,7 +89,9 @@ on_stall = "report"
 on_limit = "wait"
 on_budget = "fail"
 budget.day = 1_0.25
+spare_below = 1
 account = "shared"
+spare = true
 queue_limit = 2
 max_turns = 0
 max_messages_per_agent = 0
@@ -110,7 +113,7 @@ dir = "~"
 	want := Settings{
 		Command: cfg.paths.Home + "/bin/claude", Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
 		PassEnv: []string{"SSH_AUTH_SOCK", "AWS_*"}, EnvFile: cfg.paths.Home + "/secrets",
-		StartTimeout: 90 * time.Second, OnStall: "interrupt", OnLimit: "fail", OnBudget: "wait", QueueLimit: 1, MaxTurns: 12, MaxMessagesPerAgent: 13, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
+		StartTimeout: 90 * time.Second, OnStall: "interrupt", OnLimit: "fail", OnBudget: "wait", SpareBelow: 0.7, QueueLimit: 1, MaxTurns: 12, MaxMessagesPerAgent: 13, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
 		OnResumeFailure: "fresh", Inbound: "accept", Approvals: "ask", Notify: []string{cfg.paths.Home + "/bin/notify", "~"}, NotifyOn: []string{"done", "limited"},
 	}
 	if !reflect.DeepEqual(cfg.Settings, want) {
@@ -124,10 +127,10 @@ dir = "~"
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", Budget: Budget{Day: 10.25}, File: cfg.paths.Config, Line: 42,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", Spare: true, Budget: Budget{Day: 10.25}, File: cfg.paths.Config, Line: 44,
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, FreezeAfter: 2 * time.Minute, StartTimeout: time.Second, StallTimeout: time.Minute,
-			OnStall: "report", OnLimit: "wait", OnBudget: "fail", QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",
+			OnStall: "report", OnLimit: "wait", OnBudget: "fail", SpareBelow: 1, QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",
 			Approvals: "deny", ApprovalTimeout: time.Minute, Notify: []string{}, NotifyOn: []string{}}}); !reflect.DeepEqual(api, want) {
 		t.Errorf("team api.v2\n got %+v\nwant %+v", api, want)
 	}

@@ -31,6 +31,7 @@ type Team struct {
 	Agent       string `toml:"agent"`   // claude or echo
 	Account     string `toml:"account"` // empty if the credentials of the agents decide
 	Budget      Budget `toml:"budget"`
+	Spare       bool   `toml:"spare"`
 
 	Settings
 

@@ -52,6 +52,8 @@ func (k *key) readScalar(v *value, home string) (any, string) {
 		return k.readSize(v)
 	case kindShare:
 		return k.readShare(v)
+	case kindPart:
+		return k.readPart(v)
 	}
 	if v.kind != unstable.String {
 		return nil, "must be a string, in quotes"
@@ -292,6 +294,8 @@ func (k *key) textValue(s string) *value {
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 			v.kind, v.num = unstable.Integer, n
 		}
+	case kindPart:
+		v.kind, v.raw = unstable.Float, s
 	case kindBool:
 		if s == "true" || s == "false" {
 			v.kind, v.flag = unstable.Bool, s == "true"

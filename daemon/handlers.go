@@ -84,6 +84,9 @@ func (d *Daemon) status(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	reply.Journal = d.journalStatus()
 	reply.Limited = d.delivery.LimitedAccounts()
+	for _, l := range d.pool.Lacking() {
+		reply.Lacking = append(reply.Lacking, ipc.Lacking(l))
+	}
 	if why := d.config.refused.Load(); why != nil {
 		reply.ConfigError = *why
 	}

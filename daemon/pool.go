@@ -45,6 +45,7 @@ func (d *Daemon) settings(team string) pool.Settings {
 		MaxMemory:      t.MaxMemory,
 		Budget:         delivery.BudgetOf(budget),
 		BudgetFail:     t.OnBudget == "fail",
+		SpareBelow:     t.SpareBelow,
 		Size:           usualSize(named),
 	}
 }

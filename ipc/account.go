@@ -12,7 +12,7 @@ type Account struct {
 	Message string     `json:"message,omitempty"` // id of the message that goes first
 	Waiting int        `json:"waiting"`           // messages that wait for it
 	Teams   []string   `json:"teams"`
-	Used    []Window   `json:"used,omitempty"` // as an agent has last reported it to this daemon
+	Used    []Window   `json:"used,omitempty"` // as an agent has last reported it; without limits that have been reset since
 }
 
 // Window is how much of a limit an account has used.
@@ -20,6 +20,13 @@ type Window struct {
 	Name        string     `json:"name"`
 	Utilization float64    `json:"utilization"` // from 0 to 1
 	Resets      *time.Time `json:"resets,omitempty"`
+}
+
+// Lacking is an account whose spare messages wait.
+type Lacking struct {
+	Account  string `json:"account"`   // empty for the teams without an account
+	Waiting  int    `json:"waiting"`   // spare messages that wait for nothing else
+	WaitsFor string `json:"waits_for"` // in words
 }
 
 // AccountList is the answer to accounts, by name.

@@ -27,6 +27,7 @@ type Send struct {
 	TTL       int64        `json:"ttl_ms,omitempty"`     // the message expires if its turn has not begun by then
 	IfBusy    string       `json:"if_busy,omitempty"`    // "fail": refuse with CodeFull, reason "busy", if its conversation has a turn or a queue
 	OnLimit   string       `json:"on_limit,omitempty"`   // what to do if its account is limited before its turn begins: wait, fail; empty for on_limit of the team
+	Spare     *bool        `json:"spare,omitempty"`      // run only while its account has capacity to spare; null for spare of the team
 	OnUnknown string       `json:"on_unknown,omitempty"` // what to do if nobody can prove how the turn ended: continue (default), hold, retry
 	Origin    string       `json:"origin,omitempty"`     // who sends, as shown to people; it has no other effect
 	Options   turn.Variant `json:"options,omitzero"`
@@ -45,7 +46,7 @@ type MessageState struct {
 	ID       string     `json:"id"`
 	State    string     `json:"state"`               // as in Message
 	Position int        `json:"position,omitempty"`  // place in its queue, from 1
-	WaitsFor string     `json:"waits_for,omitempty"` // in words, if Place was set or it is held; of a running message, what its agent waits for before it begins
+	WaitsFor string     `json:"waits_for,omitempty"` // in words, if Place was set, or if it is held, or waits for its account; of a running message, what its agent waits for before it begins
 	Resets   *time.Time `json:"resets,omitempty"`    // of a queued message whose account is limited: when that ends
 	Process  string     `json:"process,omitempty"`
 	Existing bool       `json:"existing,omitempty"` // the key was known: nothing new was accepted
@@ -133,6 +134,7 @@ type Message struct {
 	Fresh      bool          `json:"fresh,omitempty"`
 	OnUnknown  string        `json:"on_unknown,omitempty"`
 	OnLimit    string        `json:"on_limit,omitempty"`
+	Spare      *bool         `json:"spare,omitempty"`
 	Origin     string        `json:"origin,omitempty"`
 	Options    *turn.Variant `json:"options,omitempty"`
 	Blocks     bool          `json:"blocks,omitempty"` // it contains files

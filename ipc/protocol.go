@@ -190,6 +190,7 @@ type Status struct {
 	Stopping    bool      `json:"stopping,omitempty"`
 	Broken      []Broken  `json:"broken"`
 	Limited     []Account `json:"limited,omitempty"`
+	Lacking     []Lacking `json:"spare,omitempty"` // accounts whose spare messages wait
 	Warnings    []string  `json:"warnings,omitempty"`
 }
 

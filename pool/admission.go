@@ -33,7 +33,7 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 	if err := t.refusal(q, turn, wake); err != nil {
 		return err
 	}
-	if t.WhenFull == WhenFullFail {
+	if t.WhenFull == WhenFullFail && !turn.Spare {
 		return t.full(q)
 	}
 	return nil
@@ -42,7 +42,7 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 // immediate reports whether the agent of the queue takes the turn at once.
 func (t *table) immediate(q *queue, turn Turn) bool {
 	s := q.slot
-	if t.frozen || s == nil || len(q.entries) > 0 || q.stopped() {
+	if t.frozen || s == nil || turn.Spare || len(q.entries) > 0 || q.stopped() {
 		return false
 	}
 	if t.shortage(q, &entry{turn: turn, queue: q, parent: t.parent(turn)}) != nil {
@@ -75,6 +75,9 @@ func (t *table) full(q *queue) error {
 // submit takes a turn in. The position is its place in the queue of its key, from 1;
 // 0 if an idle agent takes it at once.
 func (t *table) submit(turn Turn, wake bool) (*entry, int, error) {
+	if t.parent(turn) != nil {
+		turn.Spare = false // another turn waits for it
+	}
 	q := t.queue(turn.Key)
 	if err := t.admit(q, turn, wake); err != nil {
 		t.reindex(q)
@@ -88,15 +91,15 @@ func (t *table) submit(turn Turn, wake bool) (*entry, int, error) {
 	}
 	t.attach(e, t.parent(turn))
 	t.passed(e.parent)
-	t.push(e, false)
+	position := t.push(e, false)
 	t.reindex(q)
 	if now {
 		return e, 0, nil
 	}
 	if !wake {
-		t.emit(Event{Type: MessageQueued, Key: q.key, Message: turn.ID, Detail: "position " + strconv.Itoa(q.messages)})
+		t.emit(Event{Type: MessageQueued, Key: q.key, Message: turn.ID, Detail: "position " + strconv.Itoa(position)})
 	}
-	return e, q.messages, nil
+	return e, position, nil
 }
 
 // cancel ends an entry: at once if it waits; if it runs, its turn is interrupted.

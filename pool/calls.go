@@ -168,6 +168,7 @@ func (p *Pool[A]) stopMatching(match func(Key) bool, why string, again bool) (st
 		later = p.processes(rest)
 		for i, s := range rest {
 			s.retire, s.again = why, again
+			t.reindex(s.queue)
 			later[i].Why = why
 		}
 	})

@@ -15,7 +15,7 @@ func crowd(n int) *table {
 		Limits: Limits{MaxProcesses: 1}, starts: 1, prefix: "p", now: time.Unix(1e9, 0),
 		jitter:   func(d time.Duration) time.Duration { return d },
 		settings: func(string) Settings { return Settings{} },
-		queues:   map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
+		queues:   map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{}, quotas: map[string]*quota{},
 	}
 	for i := range n + 1 {
 		t.submit(Turn{ID: fmt.Sprint(i), Key: Key{Team: fmt.Sprint("team", i)}}, false)

@@ -90,6 +90,16 @@
 //	 │                 └─┼──────────── Limit ───────────┘          │
 //	 └───────────────────┴─────────── ended without one ◀──────────┘
 //
+// # Spare messages
+//
+// A message with Spare waits until no other message of its account waits, in whatever
+// queue, and of each limit of the account ([Pool.SetUtilization]) less than SpareBelow is
+// used. Messages that are held, or wait for an orphan, are not waited for. In its own
+// queue it stays behind the others, for a place it waits behind the others of all accounts,
+// and no turn is ended for it. Of the spare messages of an account that could begin, one at
+// a time asks for an agent: that of the team with the highest SpareBelow, and of these the
+// oldest. A message that another turn waits for is never spare.
+//
 // # Work that agents begin by themselves
 //
 // An agent may work between two turns, or beside one: its own scheduler has begun a
@@ -158,7 +168,7 @@
 // Settings and Gone are called with the lock held. They must be quick, and must not
 // call the pool.
 //
-// Run and Start may call Submit, Cancel, Detach, Hold, Unhold, SetAccount, Limit, Open,
-// Gates, Position, Snapshot and Events, but must not wait for the pool: not Wake, Kill,
-// Evict, EvictOldest, Restart, Freeze, Drain or Close.
+// Run and Start may call Submit, Cancel, Detach, Hold, Unhold, SetAccount, SetUtilization,
+// Limit, Open, Gates, Position, Snapshot and Events, but must not wait for the pool: not
+// Wake, Kill, Evict, EvictOldest, Restart, Freeze, Drain or Close.
 package pool

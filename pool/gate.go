@@ -190,6 +190,11 @@ func (t *table) setAccount(team, account string) {
 	if was == account {
 		return
 	}
+	for _, q := range t.queues {
+		if q.key.Team == team {
+			t.setQuota(q, t.quota(account))
+		}
+	}
 	t.regate(func(q *queue) bool { return q.key.Team == team })
 }
 
@@ -313,9 +318,11 @@ func (q *queue) turn() *entry {
 // agent, which may have to wait for the next try to start it. What an agent does by itself
 // may wait for another message of the account.
 func (q *queue) mayGo() bool {
-	if q.slot != nil && q.slot.work != nil {
-		return false
-	}
+	return q.free() && !q.barred() && (q.slot == nil || q.slot.work == nil)
+}
+
+// free reports the same, or that a spare message waits for capacity.
+func (q *queue) free() bool {
 	return len(q.entries) > 0 && q.held == "" && q.short == nil && q.orphans == 0 && q.recording == nil
 }
 

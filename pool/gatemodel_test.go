@@ -156,7 +156,7 @@ func TestGateFollowsTheWallClock(t *testing.T) {
 	}{{"ahead", 3 * time.Hour, true}, {"not at all", 0, false}, {"back", -3 * time.Hour, false}} {
 		now := time.Now()
 		table := table{
-			now: now, queues: map[Key]*queue{}, accounts: map[string]string{}, gates: map[string]*gate{}, money: newMoney(time.UTC),
+			now: now, queues: map[Key]*queue{}, accounts: map[string]string{}, gates: map[string]*gate{}, quotas: map[string]*quota{}, money: newMoney(time.UTC),
 			jitter: func(d time.Duration) time.Duration { return d }, starts: 1, Limits: Limits{MaxProcesses: 1},
 		}
 		table.limit("x", Limit{Until: now.Add(2 * time.Hour)})

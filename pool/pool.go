@@ -67,8 +67,9 @@ type Settings struct {
 	MaxMessages    int   // of one agent; 0: no limit
 	MaxMemory      int64 // of one agent, in bytes; 0: no limit
 	Budget         Budget
-	BudgetFail     bool  // a message that a budget does not allow fails; otherwise it waits
-	Size           int64 // of one agent in bytes, as long as none of the team has been measured
+	BudgetFail     bool    // a message that a budget does not allow fails; otherwise it waits
+	SpareBelow     float64 // a spare message begins below this utilization of its account, from 0 to 1
+	Size           int64   // of one agent in bytes, as long as none of the team has been measured
 }
 
 // checkTimeout is how long an idle agent may take to answer a health check.
@@ -115,7 +116,7 @@ func New[A Agent](cfg Config[A]) *Pool[A] {
 		Limits: cfg.Limits, settings: cfg.Settings, prefix: cfg.Prefix, starts: cfg.Starts,
 		jitter: func(d time.Duration) time.Duration { return rand.N(d + 1) },
 		queues: map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
-		accounts: map[string]string{}, gates: map[string]*gate{},
+		accounts: map[string]string{}, gates: map[string]*gate{}, quotas: map[string]*quota{},
 		money: newMoney(time.Local),
 	}
 	return p

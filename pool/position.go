@@ -11,6 +11,8 @@ func (t *table) waitsFor(q *queue) string {
 		return "account " + q.gate.account + ", " + q.gate.state().text(t.now)
 	case q.short != nil:
 		return q.short.text(t.now)
+	case q.lacking():
+		return t.lacks(q)
 	case t.lingering(q):
 		return "an agent of an earlier daemon to end its background work"
 	case q.orphans > 0:

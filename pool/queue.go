@@ -28,6 +28,7 @@ type queue struct {
 
 	held      string    // what its messages wait for until Unhold; empty if they are not held
 	gate      *gate     // of its account; nil if the account is open
+	quota     *quota    // of its account
 	short     *shortage // a budget does not allow its head; nil if all do
 	orphans   int       // processes of an earlier daemon that hold this conversation
 	recording *entry    // ended, but its Run has not returned: the next entry must not start before
@@ -43,15 +44,23 @@ type queue struct {
 	retryAt time.Time // no start before
 
 	alarm     alarm
-	waiting   int  // index in table.waiting
-	ready     bool // it is in table.ready
-	returning bool // counted in table.returning
+	candidate candidate // in quota.spare
+	counted   bool      // in quota.usual
+	waiting   int       // index in table.waiting
+	ready     bool      // it is in table.ready
+	returning bool      // counted in table.returning
 }
 
 func (q *queue) index() *int { return &q.waiting }
 
-// before orders the queues that need a slot by the age of their head.
-func (q *queue) before(o *queue) bool { return q.age() < o.age() }
+// before orders the queues that need a slot: those whose head is spare come last, and then
+// the age of the head counts.
+func (q *queue) before(o *queue) bool {
+	if q.spare() != o.spare() {
+		return o.spare()
+	}
+	return q.age() < o.age()
+}
 
 func (q *queue) age() uint64 { return max(q.entries[0].seq, q.yieldSeq) }
 
@@ -68,9 +77,11 @@ func (q *queue) open(now time.Time) bool { return q.fails >= breakAfter && now.B
 // wants reports whether entries wait here for an agent.
 func (q *queue) wants() bool { return len(q.entries) > 0 && !q.stopped() }
 
-// stopped reports whether the queue is held, its account is limited, or a budget does not
-// allow its head.
-func (q *queue) stopped() bool { return q.held != "" || q.limited() || q.short != nil }
+// stopped reports whether the queue is held, its account is limited, a budget does not allow
+// its head, or its head is spare and may not begin.
+func (q *queue) stopped() bool {
+	return q.held != "" || q.limited() || q.short != nil || q.barred()
+}
 
 // busy reports whether the conversation has a turn or a message, or the end of one
 // has not been recorded.
@@ -127,14 +138,15 @@ func (e *entry) descends(a *entry) bool {
 	return false
 }
 
-// alarm is a time at which the table must be updated, for a slot, a queue or a gate;
-// for none of them, it is the health check, or that of the budgets.
+// alarm is a time at which the table must be updated, for a slot, a queue, a gate or a
+// quota; for none of them, it is the health check, or that of the budgets.
 type alarm struct {
 	at    time.Time
 	i     int
 	slot  *slot
 	queue *queue
 	gate  *gate
+	quota *quota
 }
 
 func (a *alarm) index() *int          { return &a.i }
@@ -145,6 +157,7 @@ func (a *alarm) before(o *alarm) bool { return a.at.Before(o.at) }
 // called after every change of a queue or its slot.
 func (t *table) reindex(q *queue) {
 	t.fund(q)
+	t.rank(q)
 	wants := q.wants()
 	free := wants && q.recording == nil
 	back := free && q.slot == nil && q.orphans == 0 && t.now.Before(q.retryAt)
@@ -186,8 +199,9 @@ func (t *table) reindex(q *queue) {
 func (t *table) queue(k Key) *queue {
 	q := t.queues[k]
 	if q == nil {
-		q = &queue{key: k, gate: t.gates[t.accounts[k.Team]]}
-		q.alarm.queue = q
+		account := t.accounts[k.Team]
+		q = &queue{key: k, gate: t.gates[account], quota: t.quota(account)}
+		q.alarm.queue, q.candidate.queue = q, q
 		t.queues[k] = q
 	}
 	return q
@@ -226,30 +240,35 @@ func (t *table) position(e *entry) int {
 }
 
 // push adds an entry at the end of its queue, or at the head if an agent did not take
-// it. A message that an earlier daemon accepted goes before messages that were
-// accepted later, and is as old as the message whose place it takes.
-func (t *table) push(e *entry, head bool) {
+// it; spare messages stay behind all others. A message that an earlier daemon accepted
+// goes before messages that were accepted later, and is as old as the message whose place
+// it takes. The position counts from 1.
+func (t *table) push(e *entry, head bool) (position int) {
 	q := e.queue
 	e.phase, e.slot = queued, nil
-	at := len(q.entries)
-	switch {
-	case head:
-		at = 0
-	case e.turn.AcceptedSeq > 0:
-		for at > 0 && !q.entries[at-1].precedes(e) {
-			at--
+	at, position := len(q.entries), q.messages+1
+	for at > 0 && !q.entries[at-1].precedes(e, head) {
+		if at--; !q.entries[at].wake {
+			position--
 		}
-		if at < len(q.entries) {
-			e.seq, e.since = q.entries[at].seq, q.entries[at].since
-		}
+	}
+	if !head && at < len(q.entries) && q.entries[at].turn.Spare == e.turn.Spare {
+		e.seq, e.since = q.entries[at].seq, q.entries[at].since
 	}
 	q.entries = slices.Insert(q.entries, at, e)
 	t.count(e, 1)
+	return position
 }
 
-// precedes reports whether the waiting entry e was accepted before k, which an
-// earlier daemon accepted.
-func (e *entry) precedes(k *entry) bool {
+// precedes reports whether the waiting entry e stays before k, which is added at the end or
+// at the head.
+func (e *entry) precedes(k *entry, head bool) bool {
+	switch {
+	case e.turn.Spare != k.turn.Spare:
+		return k.turn.Spare
+	case head || k.turn.AcceptedSeq == 0:
+		return !head
+	}
 	return e.turn.AcceptedSeq > 0 && e.turn.AcceptedSeq <= k.turn.AcceptedSeq
 }
 
@@ -273,6 +292,9 @@ func (t *table) count(e *entry, n int) {
 	}
 	t.messages += n
 	e.queue.messages += n
+	if e.turn.Spare {
+		t.spares += n
+	}
 	team := e.queue.key.Team
 	if t.queued[team] += n; t.queued[team] == 0 {
 		delete(t.queued, team)

@@ -14,6 +14,8 @@ func (t *table) retirement(s *slot, e *entry, end *End) string {
 		return t.spent(s)
 	case t.closed || t.overfull():
 		return t.surplus()
+	case t.givesWay(s):
+		return "spare: gave way to " + t.waiting.first().key.String()
 	case t.yields(s):
 		s.queue.yieldSeq, s.queue.yieldAt = t.number(), t.now
 		return "fair_wait: gave way to " + t.waiting.first().key.String()

@@ -66,6 +66,7 @@ func (t *table) sized(s *slot, memory int64) {
 		t.stop(s, overMemory)
 	case s.state == Busy:
 		s.retire = overMemory
+		t.reindex(s.queue)
 	}
 }
 

@@ -25,6 +25,8 @@ type table struct {
 
 	accounts map[string]string // of teams
 	gates    map[string]*gate  // by account
+	quotas   map[string]*quota // by account; empty for the teams without one
+	reviews  []*quota          // that have changed
 
 	idle    list.List // of *slot, by end of last use: the front is stopped first
 	busy    list.List // of *slot, by start of their turn or own work
@@ -37,6 +39,7 @@ type table struct {
 	stopping  int // slots that are stopping, without the orphans, which may take their time
 	returning int // queues that wait until their own slot is gone
 	messages  int // messages in queues
+	spares    int // of these, spare ones
 	queued    map[string]int
 	active    int // entries whose Run has not returned, and slots whose agent does its own work
 
@@ -106,7 +109,7 @@ func (t *table) decide() bool {
 	if t.frozen {
 		return false
 	}
-	return t.elect() || t.unpaid() || t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
+	return t.allot() || t.elect() || t.unpaid() || t.grant() || t.ring() || t.shrink() || t.relieve() || t.sample() || t.start() || t.makeRoom()
 }
 
 // grant takes the head of a queue to its slot.
@@ -164,6 +167,8 @@ func (t *table) ring() bool {
 		t.awaitReset(a.gate)
 	case a == &t.money.look:
 		t.nextPeriod()
+	case a.quota != nil:
+		t.review(a.quota)
 	default:
 		t.checkAll()
 	}
@@ -267,7 +272,7 @@ func (t *table) makeRoom() bool {
 		t.stop(s, why)
 		return true
 	}
-	if t.WhenFull != WhenFullEvict || t.waiting.len() == 0 {
+	if t.WhenFull != WhenFullEvict || t.waiting.len() == 0 || t.waiting.first().spare() {
 		return false
 	}
 	for e := t.busy.Front(); e != nil; e = e.Next() {
@@ -298,7 +303,8 @@ func (t *table) victim() *slot {
 // have had FairWait itself, so that two busy teams change places at that pace and not
 // with every turn.
 func (t *table) yields(s *slot) bool {
-	if t.FairWait <= 0 || !s.queue.wants() || t.waiting.len() == 0 {
+	own := s.queue.spare()
+	if t.FairWait <= 0 || !own && !s.queue.wants() || t.waiting.len() == 0 || !own && t.waiting.first().spare() {
 		return false
 	}
 	if t.now.Sub(s.readyAt) < t.FairWait || t.now.Sub(t.waiting.first().since()) <= t.FairWait {
@@ -317,6 +323,11 @@ func (t *table) reconfigure(l Limits) {
 	}
 	t.forgive()
 	t.reconsider(true)
+	for _, q := range t.queues {
+		if q.candidate.i > 0 { // SpareBelow may have changed
+			t.reindex(q)
+		}
+	}
 	t.alarms.remove(&t.tick)
 	t.armTick()
 	t.failDeadlocked()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -38,8 +37,10 @@ func (w *world) submit() {
 	case how == 3:
 		msg.IfIdle = true
 	}
+	msg.Spare = rapid.IntRange(0, 2).Draw(w.T, "spare") == 0
 	busy := w.busy(msg.Key)
 	owed := slices.Clone(w.owed[msg.Key])
+	w.spare[msg.ID] = msg.Spare && w.t.parent(msg) == nil
 	w.owe(msg)
 	var err error
 	w.update(func(t *table) {
@@ -61,7 +62,10 @@ func (w *world) owe(msg Turn) {
 	w.kept[msg.ID] = msg.AcceptedSeq
 	queue := w.owed[msg.Key]
 	at := len(queue)
-	for msg.AcceptedSeq > 0 && at > 0 && (w.kept[queue[at-1]] == 0 || w.kept[queue[at-1]] > msg.AcceptedSeq) {
+	for at > 0 && w.staysBehind(queue[at-1], msg.ID) {
+		at--
+	}
+	for msg.AcceptedSeq > 0 && at > 0 && !w.staysBehind(msg.ID, queue[at-1]) && (w.kept[queue[at-1]] == 0 || w.kept[queue[at-1]] > msg.AcceptedSeq) {
 		at--
 	}
 	w.owed[msg.Key] = slices.Insert(queue, at, msg.ID)
@@ -133,8 +137,7 @@ func (w *world) endTurn(s *slot, e *entry, how string) {
 	w.running[k] = ""
 	w.update(func(t *table) {
 		back := func() {
-			w.owed[k] = slices.Insert(w.owed[k], 0, e.turn.ID)
-			w.returns(k.Team, e.turn.ID)
+			w.oweAgain(k, e.turn.ID)
 			w.refund(e)
 		}
 		var end End
@@ -233,6 +236,7 @@ func (w *world) operator() {
 			t.stop(q.slot, what)
 		case q.slot.state != Stopping:
 			q.slot.retire, q.slot.again = what, what == "restart"
+			t.reindex(q)
 		}
 	})
 }
@@ -350,6 +354,7 @@ func TestTableModel(t *testing.T) {
 			"sampled":     func(rt *rapid.T) { w.T = rt; w.sampled() },
 			"account":     func(rt *rapid.T) { w.T = rt; w.account() },
 			"spend":       func(rt *rapid.T) { w.T = rt; w.spend() },
+			"utilize":     func(rt *rapid.T) { w.T = rt; w.utilize() },
 			"orphan":      func(rt *rapid.T) { w.T = rt; w.orphan() },
 			"orphan goes": func(rt *rapid.T) { w.T = rt; w.exits(&w.orphans) },
 			"time passes": func(rt *rapid.T) { w.T = rt; w.pass() },
@@ -379,32 +384,4 @@ func (w *world) crash() {
 	s := take(w.T, &w.agents)
 	w.stops = slices.DeleteFunc(w.stops, func(o *slot) bool { return o == s })
 	w.update(func(t *table) { t.exited(s, "signal: killed") })
-}
-
-func TestHeap(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
-		w := &world{T: rt}
-		var h heap[*alarm]
-		in := map[*alarm]bool{}
-		all := make([]*alarm, 60)
-		for i := range all {
-			all[i] = &alarm{}
-		}
-		for range 300 {
-			a := all[r.IntN(len(all))]
-			if r.IntN(3) == 0 {
-				h.remove(a)
-				delete(in, a)
-			} else {
-				a.at = time.Unix(r.Int64N(1000), 0)
-				h.put(a)
-				in[a] = true
-			}
-			checkHeap(w, &h)
-			if len(in) != h.len() {
-				rt.Fatalf("%d items, want %d", h.len(), len(in))
-			}
-		}
-	})
 }

@@ -19,6 +19,11 @@ type Turn struct {
 	// orphan is still in a turn of an earlier daemon.
 	IfIdle bool
 
+	// Spare makes the message wait while its account has nothing to spare: another message
+	// of it waits, or SpareBelow of one of its limits is used. It stays behind all other
+	// messages of its key. It is ignored if Parent waits for the message.
+	Spare bool
+
 	// Variant says what the message asks of its agent; nil means the usual one. An
 	// idle agent that was started differently is replaced first; Run sets the rest.
 	Variant *turn.Variant

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"iris/pool/turn"
 )
 
 // world drives a table without goroutines or time: every step that the table
@@ -38,6 +40,8 @@ type world struct {
 	lowered  bool                // the bound is below what it was
 	limits   map[string]*limited // the model: accounts that are limited
 	purse    purse               // the model: what was spent
+	spare    map[string]bool     // and spare messages
+	windows  map[string]map[string]turn.Window
 	seen     uint64
 	memory   memoryModel // before the next step
 }
@@ -47,13 +51,18 @@ func newWorld(rt *rapid.T, max, starts int) *world {
 		T: rt, aborted: map[*slot]bool{}, owed: map[Key][]string{}, kept: map[string]uint64{}, running: map[Key]string{},
 		working: map[*slot]bool{}, held: map[Key]bool{}, ended: map[string]int{}, spawned: map[string]int{}, parted: map[string]int{}, limits: map[string]*limited{},
 		purse: newPurse(),
+		spare: map[string]bool{}, windows: map[string]map[string]turn.Window{},
 	}
 	w.t = &table{
 		Limits: Limits{MaxMemoryTotal: rapid.SampledFrom(limitsOfMemory).Draw(rt, "max memory total"), MaxProcesses: max, FairWait: 3 * time.Second, HealthCheckInterval: 20 * time.Second},
 		starts: starts, prefix: "p", jitter: func(d time.Duration) time.Duration { return d },
-		settings: func(string) Settings { return w.settings },
-		queues:   map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
-		accounts: map[string]string{"a": "x", "b": "x", "c": "x", "d": "y"}, gates: map[string]*gate{},
+		settings: func(team string) Settings {
+			set := w.settings
+			set.SpareBelow = below(team)
+			return set
+		},
+		queues: map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
+		accounts: map[string]string{"a": "x", "b": "x", "c": "x", "d": "y"}, gates: map[string]*gate{}, quotas: map[string]*quota{},
 		money: newMoney(time.UTC),
 		now:   time.Unix(1e9, 0),
 	}
@@ -65,6 +74,8 @@ func (w *world) update(f func(*table)) {
 	w.t.now = w.t.now.Add(time.Millisecond)
 	f(w.t)
 	for {
+		for len(w.t.out) == 0 && w.t.allot() { // before the decision that the model looks at
+		}
 		w.memory = w.memoryNow()
 		s, ok := w.t.next()
 		if !ok {
@@ -97,6 +108,7 @@ func (w *world) launch(st step) {
 	}
 	if s != nil {
 		w.mayBegin(st)
+		w.mayBeginSpare(st)
 	}
 	switch st.kind {
 	case stepStart:
@@ -234,6 +246,7 @@ func (w *world) check() {
 	}
 	w.checkGates()
 	w.checkBudgets()
+	w.checkSpare()
 	for k, ids := range w.owed {
 		for i, id := range ids {
 			if n := t.position(t.entries[id]); n != i+1 {

@@ -216,16 +216,13 @@ func (d *delivery) hear(state ipc.MessageState) {
 	d.hearHeld(state)
 }
 
-// hearHeld reports that a message is held, unless the status line shows what it waits for.
+// hearHeld reports that a message is held or waits for its account, unless the status line shows what it waits for.
 func (d *delivery) hearHeld(state ipc.MessageState) {
 	if s := d.streaming; s != nil && s.place || state.State != "queued" || state.WaitsFor == d.held[state.ID] {
 		return
 	}
-	switch {
-	case state.Resets != nil:
+	if state.WaitsFor != "" {
 		say(d.stderr(), "message %s waits for %s", state.ID, state.WaitsFor)
-	case state.WaitsFor != "":
-		say(d.stderr(), "message %s is held: it waits for %s", state.ID, state.WaitsFor)
 	}
 	if d.held == nil {
 		d.held = make(map[string]string)

@@ -45,6 +45,40 @@ func TestRealLimitOfAnAccount(t *testing.T) {
 	}
 }
 
+// A spare message waits while the subscription is used too much, as Claude Code has told it,
+// also after the daemon was killed. Others go on. When the limit is reset, it runs.
+func TestRealSpareMessage(t *testing.T) {
+	t.Parallel()
+	l := newLimitedHouse(t, "a", "b")
+	reset := time.Now().Add(25 * time.Second).Truncate(time.Second)
+	l.stub.Used(0.85, reset)
+	l.run("send", "-n", "a", "echo:first")
+	if a := l.account(); len(a.Used) != 1 || a.Used[0].Utilization != 0.85 || !a.Used[0].Resets.Equal(reset) {
+		t.Fatalf("the account is %+v, want 85%% until %v", a, reset)
+	}
+	id := strings.TrimSpace(l.run("send", "-d", "-n", "--spare", "b", "echo:spare"))
+	want := "spare capacity: account " + l.account().Name + " has used 85% of its five-hour limit, and spare_below is 0.8"
+	for range 2 {
+		l.run("send", "-n", "a", "echo:usual")
+		if why := l.run("why", id); !strings.Contains(why, want) {
+			t.Errorf("iris why prints %s, want %q", why, want)
+		}
+		syscall.Kill(l.house.daemon(), syscall.SIGKILL)
+	}
+	if left := time.Until(reset); left < 0 {
+		t.Fatalf("the machine is too slow: the reset was %v ago", -left)
+	}
+	l.stub.Used(0.01, reset.Add(5*time.Hour))
+	if got := l.run("wait", id); strings.TrimSpace(got) != "spare" {
+		t.Errorf("the spare message got %q", got)
+	}
+	for _, r := range l.stub.Turns() {
+		if r.User == "echo:spare" && r.Time.Before(reset) {
+			t.Errorf("it began %v before the reset", reset.Sub(r.Time))
+		}
+	}
+}
+
 // limitedHouse is a house whose teams use one subscription of a stub.
 type limitedHouse struct {
 	*testing.T

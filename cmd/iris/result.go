@@ -103,7 +103,7 @@ Its text and its answer are not shown; "iris result" prints the answer.
 JSON
   what "iris messages --json" prints, and session_id, dir, transcript, process
   (of the last attempt), position (while it is queued), fresh, on_limit,
-  on_unknown, origin, blocks (it has files in it), options (model,
+  spare, on_unknown, origin, blocks (it has files in it), options (model,
   permission_mode, max_turns, append_system_prompt, json_schema, effort,
   allowed_tools), usage
   (input_tokens, output_tokens, cache_read_tokens, cache_write_tokens) and
@@ -185,12 +185,15 @@ func stateText(m *ipc.Message) string {
 
 // settings are the options of the sender.
 func settings(m *ipc.Message) [][2]string {
-	fresh := ""
+	fresh, spare := "", ""
 	if m.Fresh {
 		fresh = "in a conversation of its own"
 	}
+	if m.Spare != nil {
+		spare = strconv.FormatBool(*m.Spare)
+	}
 	return [][2]string{
-		{"key", m.Key}, {"deadline", stamp(m.Deadline)}, {"on limit", m.OnLimit}, {"on unknown", m.OnUnknown}, {"fresh", fresh},
+		{"key", m.Key}, {"deadline", stamp(m.Deadline)}, {"on limit", m.OnLimit}, {"spare", spare}, {"on unknown", m.OnUnknown}, {"fresh", fresh},
 		{"origin", m.Origin}, {"retry of", m.RetryOf},
 	}
 }

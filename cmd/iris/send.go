@@ -27,6 +27,8 @@ type sendOptions struct {
 	ttl       seconds
 	ifBusy    string
 	onLimit   string
+	spare     bool
+	spareSet  bool
 	onUnknown string
 	cancels   bool
 	variant   variantFlags
@@ -50,6 +52,8 @@ func (o *sendOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(&o.ttl, "ttl", "drop it if its turn has not begun by then; write it like 10m or 4h")
 	f.Var(wordFlag(&o.ifBusy, busyWords), "if-busy", "if the session is busy: wait, skip or fail; wait is the default, skip ends with status 0 and fail with 75")
 	f.Var(wordFlag(&o.onLimit, limitWords), "on-limit", "if its account is limited: wait or fail; fail ends with status 10, and on_limit of the team is the default")
+	f.Var(choiceFlag(&o.spare, &o.spareSet), "spare", "run only with capacity to spare; while another message of its account waits or spare_below is used, it waits, and spare of the team is the default")
+	f.Lookup("spare").NoOptDefVal = "true"
 	f.Var(wordFlag(&o.onUnknown, unknownWords), "on-unknown", "if unknown: continue, hold or retry; continue is the default, a message is unknown when nobody can prove how its turn ended")
 	f.BoolVar(&o.fresh, "fresh", false, "in a session of its own; it ends with the answer")
 	f.BoolVar(&o.noWait, "no-background-wait", false, "end with the first answer; subagents that still work for the message are not waited for")
@@ -214,6 +218,12 @@ A message that a budget of the configuration does not allow ends with 11, or
 waits until the day or month is over, as on_budget says. Before a turn begins,
 what such a turn of its team is likely to cost is reserved, or its --max-cost.
 
+With --spare a message is not urgent: its turn begins only while no other
+message of its account waits, and less than spare_below of each limit of the
+account is used. In its session it stays behind the others, also those that come
+later. A message that a turn waits for is never spare, and --spare=false
+overrides spare of the team.
+
 When nobody can prove how the turn ended (7), it is never run again by itself,
 unless --on-unknown is retry. Then the message gets one more attempt, before the
 other messages of its session: every command that waits for it gets the answer
@@ -322,6 +332,9 @@ func (o *sendOptions) params(team, session, text string) ipc.Send {
 		Team: team, Session: session, Text: text, Fresh: o.fresh, NoWait: o.noWait, EnvKeys: credentialKeys(os.Environ()),
 		Key: o.key, OnLimit: o.onLimit, OnUnknown: o.onUnknown, Origin: os.Getenv("IRIS_ORIGIN"),
 		Options: o.variant.Variant,
+	}
+	if o.spareSet {
+		p.Spare = &o.spare
 	}
 	if o.ttl > 0 {
 		p.TTL = max(1, time.Duration(o.ttl).Milliseconds())

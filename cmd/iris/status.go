@@ -27,8 +27,9 @@ JSON
   generation, journal (path, bytes, messages, queued, running, unknown, error:
   why nothing is accepted), stopping, broken (team, session, failures, error,
   retry_ms: agents that do not start), limited (accounts, as "iris account
-  --json" prints them) and warnings. generation is 1 and grows by
-  1 when the daemon's program is replaced while it runs.`
+  --json" prints them), spare (account, waiting, waits_for: accounts whose spare
+  messages wait) and warnings. generation is 1 and grows by 1 when the daemon's
+  program is replaced while it runs.`
 
 func newStatusCmd(g *globals) *cobra.Command {
 	opts := jsonOptions{globals: g}
@@ -92,6 +93,9 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 	for i := range s.Limited {
 		a := &s.Limited[i]
 		fields = append(fields, [2]string{"account", fmt.Sprintf("%s is %s, %s", a.Name, a.Text, waitingText(a.Waiting))})
+	}
+	for _, l := range s.Lacking {
+		fields = append(fields, [2]string{"spare", plural(l.Waiting, "message") + ", waiting for " + l.WaitsFor})
 	}
 	for _, w := range s.Warnings {
 		fields = append(fields, [2]string{"warning", w})

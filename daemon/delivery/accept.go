@@ -19,7 +19,9 @@ const acceptWithin = 100 * time.Millisecond
 // the queue, 0 if an idle agent takes the message.
 func (m *delivery) submit(t pool.Turn) (position int, err error) {
 	m.d.inflight.live.add(m)
-	position, err = m.d.o.Pool.Submit(m.turn(t), m.run)
+	t = m.turn(t)
+	m.d.knowAccounts(t)
+	position, err = m.d.o.Pool.Submit(t, m.run)
 	if err != nil {
 		m.d.inflight.live.remove(m)
 		return 0, err
@@ -43,7 +45,7 @@ func (m *delivery) submit(t pool.Turn) (position int, err error) {
 // turn fills in what the pool must know about the message.
 func (m *delivery) turn(t pool.Turn) pool.Turn {
 	t.ID, t.Key, t.Fresh = m.new.ID, m.key(), m.new.Options.Fresh
-	t.Variant = m.new.Options.Variant
+	t.Variant, t.Spare = m.new.Options.Variant, m.spare()
 	m.noWait = m.new.Options.NoWait || !agents.TeamSettings(m.d.o.Config(), t.Key.Team).BackgroundWait
 	return t
 }

@@ -10,7 +10,6 @@ import (
 	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool"
-	"iris/pool/turn"
 )
 
 // Accounts answers accounts: those of the configured teams, and those that are limited.
@@ -74,9 +73,7 @@ func (d *Dispatcher) wireAccount(g *pool.Gate) ipc.Account {
 
 // used is how much of its limits an account has used, as last reported.
 func (d *Dispatcher) used(account string) (all []ipc.Window) {
-	last, _ := d.gates.windows.Load(account)
-	windows, _ := last.([]turn.Window)
-	for _, w := range windows {
+	for _, w := range d.o.Pool.Utilization()[account] {
 		all = append(all, ipc.Window{Name: w.Name, Utilization: w.Utilization, Resets: ipc.Moment(w.Resets)})
 	}
 	return all

@@ -39,16 +39,19 @@ func (m *delivery) tellHeld() {
 	}
 }
 
-// heldFor says what a queued message is held for; empty if it is not held.
+// heldFor says what a queued message is held for, or what it waits for in its account; empty
+// if it does neither.
 func (d *Dispatcher) heldFor(id string) string {
 	if g, limited := d.o.Pool.Limited(id); limited {
 		return g.String()
 	}
-	reason := d.o.Pool.Held(id)
-	if reason == "" {
-		return ""
+	if reason := d.o.Pool.Held(id); reason != "" {
+		return "held: it waits for " + reason
 	}
-	return "held: it waits for " + reason
+	if reason := d.o.Pool.SpareWaits(id); reason != "" {
+		return "waits for " + reason
+	}
+	return ""
 }
 
 // holdUnknown holds the conversation of an unknown message until somebody resolves the

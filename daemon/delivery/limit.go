@@ -16,8 +16,7 @@ import (
 type gates struct {
 	mu       sync.Mutex     // held while they are recorded, which may take until the disk has room
 	recorded []journal.Gate // as the journal has them; protected by mu
-
-	windows sync.Map // account -> []turn.Window: how much of its limits it has used, as last reported
+	used     []journal.Used // how much of their limits accounts have used, as the journal has it; protected by mu
 }
 
 // restoreGates closes the gates that an earlier daemon has recorded.
@@ -68,7 +67,8 @@ func (d *Dispatcher) heedTurn(team string, res *turn.Result) {
 		d.tellLimited()
 	}
 	if account, _ := d.o.Pool.Account(team); account != "" && res.Windows != nil {
-		d.gates.windows.Store(account, res.Windows)
+		d.o.Pool.SetUtilization(account, res.Windows)
+		d.recordUsed()
 	}
 }
 
@@ -163,7 +163,8 @@ func (m *delivery) putOff() error {
 }
 
 // waitsFor says what a queued message waits for because its conversation is held, its
-// account is limited or a budget does not allow it, and until when; empty for none of them.
+// account is limited or a budget does not allow it, and until when, or it is spare; empty if
+// it is none of that.
 func (d *Dispatcher) waitsFor(id string) (on string, resets time.Time) {
 	if on := d.o.Pool.Held(id); on != "" {
 		return on, time.Time{}
@@ -175,5 +176,5 @@ func (d *Dispatcher) waitsFor(id string) (on string, resets time.Time) {
 		_, on = d.o.Pool.Position(id)
 		return on, b.Ends
 	}
-	return "", time.Time{}
+	return d.o.Pool.SpareWaits(id), time.Time{}
 }

@@ -153,7 +153,7 @@ func (d *Dispatcher) Show(_ context.Context, c *ipc.Call) (any, error) {
 	if v := m.Options.Variant.Value(); v != (turn.Variant{}) {
 		w.Options = &v
 	}
-	w.Blocks, w.OnLimit = m.Options.Blocks, m.Options.OnLimit
+	w.Blocks, w.OnLimit, w.Spare = m.Options.Blocks, m.Options.OnLimit, m.Options.Spare
 	w.Position, _ = d.o.Pool.Position(id)
 	attempts := m.Attempts
 	for _, step := range m.History {
@@ -252,7 +252,8 @@ func (d *Dispatcher) Retry(_ context.Context, c *ipc.Call) (any, error) {
 	}
 	send := ipc.Send{
 		ID: p.NewID, Team: old.Team, Session: old.Session, Text: string(body), Fresh: old.Options.Fresh, NoWait: old.Options.NoWait,
-		Key: p.Key, OnUnknown: old.Options.OnUnknown, OnLimit: old.Options.OnLimit, Origin: old.Options.Origin, Options: old.Options.Variant.Value(),
+		Key: p.Key, OnUnknown: old.Options.OnUnknown, OnLimit: old.Options.OnLimit, Spare: old.Options.Spare,
+		Origin: old.Options.Origin, Options: old.Options.Variant.Value(),
 	}
 	if old.Options.Blocks {
 		send.Text, send.Content = "", body

@@ -40,6 +40,9 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 	if err := d.restoreGates(); err != nil {
 		return err
 	}
+	if err := d.restoreUsed(); err != nil {
+		return err
+	}
 	left, err := d.o.Agents.FindOrphans()
 	if err != nil {
 		return err

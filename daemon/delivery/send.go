@@ -123,9 +123,6 @@ func (d *Dispatcher) accept(c *ipc.Call, n journal.New, o acceptOptions) (*deliv
 		t.Parent = d.o.Agents.Parent(c.Peer.PID)
 		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
 	}
-	if d.o.Pool.Limits() { // it may be the first message of a team since the start
-		d.o.Agents.KnowAccount(n.Team)
-	}
 	place, err := m.submit(t)
 	if err != nil {
 		return nil, ipc.MessageState{}, d.refusal(m, err)
@@ -215,6 +212,7 @@ func (d *Dispatcher) newMessage(p *ipc.Send) (journal.New, error) {
 		ID: p.ID, Team: k.Team, Session: k.Session, Body: body, At: now,
 		Options: journal.Options{
 			Key: p.Key, Fresh: p.Fresh, OnUnknown: p.OnUnknown, Origin: p.Origin, Blocks: len(p.Content) > 0, NoWait: p.NoWait, OnLimit: p.OnLimit,
+			Spare: p.Spare,
 		},
 	}
 	if p.ID == "" {

@@ -68,6 +68,7 @@ type Options struct {
 	Fresh     bool          `json:"fresh,omitempty"`      // in a conversation of its own
 	OnUnknown string        `json:"on_unknown,omitempty"` // hold, continue, retry
 	OnLimit   string        `json:"on_limit,omitempty"`   // wait, fail; empty for that of the team
+	Spare     *bool         `json:"spare,omitempty"`      // only with capacity to spare; nil for that of the team
 	RetryOf   string        `json:"retry_of,omitempty"`   // id of the message that this one repeats
 	Origin    string        `json:"origin,omitempty"`     // who sent it, for people
 	Variant   *turn.Variant `json:"variant,omitempty"`

@@ -29,6 +29,7 @@ var (
 	keyCounts  = []byte("counts")
 	keyPrune   = []byte("prune") // PruneTimes, once recorded
 	keyGates   = []byte("gates") // list of Gate, once recorded
+	keyUsed    = []byte("used")  // list of Used, once recorded
 )
 
 var (

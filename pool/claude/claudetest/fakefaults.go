@@ -29,6 +29,7 @@ var faults = map[string]verb{
 	"fork":        (*fake).fork,
 	"fail":        (*fake).fail,
 	"limit":       (*fake).limit,
+	"used":        (*fake).used,
 	"phantom":     (*fake).phantom,
 	"two":         (*fake).two,
 	"background":  (*fake).background,

@@ -118,6 +118,20 @@ func (f *fake) limit(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
 	return say(text)
 }
 
+// used is "used:PERCENT:TEXT": a subscription has used so much of its five hours, which
+// end in two hours. It answers TEXT.
+func (f *fake) used(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+	percent, text, _ := strings.Cut(arg, ":")
+	f.server.Line(map[string]any{
+		"type": "rate_limit_event", "session_id": f.server.SessionID(), "uuid": echo.NewUUID(),
+		"rate_limit_info": map[string]any{
+			"status": "allowed_warning", "resetsAt": time.Now().Add(2 * time.Hour).Unix(), "rateLimitType": "five_hour",
+			"utilization": float64(atoi(percent)) / 100, "isUsingOverage": false,
+		},
+	})
+	return say(text)
+}
+
 // limited ends as for a subscription whose limit is reached. The event comes once for
 // each reset.
 func (f *fake) limited(resets time.Time) echo.Reply {

@@ -202,11 +202,10 @@ func (p *reply) status(arg, text string) {
 
 // limit answers as to a subscription that has used up its five hours.
 func (p *reply) limit(reset time.Time) {
-	const prefix = "Anthropic-Ratelimit-Unified-"
 	for name, value := range map[string]string{
 		"Status": "rejected", "Reset": strconv.FormatInt(reset.Unix(), 10), "Representative-Claim": "five_hour",
 	} {
-		p.w.Header().Set(prefix+name, value)
+		p.w.Header().Set(limitHeader+name, value)
 	}
 	writeError(p.w, http.StatusTooManyRequests, "stub error 429")
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,8 @@ import (
 const (
 	maxBody = 64 << 20 // bytes of one request
 	maxLog  = 10_000   // requests kept in the log
+
+	limitHeader = "Anthropic-Ratelimit-Unified-"
 )
 
 // Stub is a loopback stub of the Messages API. Its methods may be called at
@@ -33,6 +36,8 @@ type Stub struct {
 	number int            // of the last request
 	tries  map[string]int // of status:CODE:N, by session and text
 	limit  time.Time      // see LimitUntil
+	used   float64        // see Used
+	resets time.Time      // of used
 }
 
 // Request is one request as the stub saw it.
@@ -109,6 +114,34 @@ func (s *Stub) LimitUntil(reset time.Time) {
 	s.limit = reset
 }
 
+// Used has the stub tell with each answer that a subscription has used this part of its
+// five hours, which end at that time, and warn from 75% on.
+func (s *Stub) Used(part float64, reset time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used, s.resets = part, reset
+}
+
+// tellUsed adds that to the header of an answer.
+func (s *Stub) tellUsed(h http.Header) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.used == 0 {
+		return
+	}
+	status, reset := "allowed", strconv.FormatInt(s.resets.Unix(), 10)
+	if s.used >= 0.75 {
+		status = "allowed_warning"
+		h.Set(limitHeader+"5h-Surpassed-Threshold", "0.75")
+	}
+	for name, value := range map[string]string{
+		"Status": status, "Reset": reset, "Representative-Claim": "five_hour",
+		"5h-Status": status, "5h-Reset": reset, "5h-Utilization": strconv.FormatFloat(s.used, 'f', -1, 64),
+	} {
+		h.Set(limitHeader+name, value)
+	}
+}
+
 func (s *Stub) limited() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,6 +201,7 @@ func (s *Stub) route(w http.ResponseWriter, r *http.Request, p *reply) {
 	case r.URL.Path == "/v1/messages" && time.Now().Before(s.limited()):
 		p.limit(s.limited())
 	case r.URL.Path == "/v1/messages":
+		s.tellUsed(w.Header())
 		p.answer()
 	default:
 		writeError(w, http.StatusNotFound, "no such resource")
