@@ -73,8 +73,8 @@ func newSendCmd(g *globals) *cobra.Command {
 		Long:       sendText,
 		Example: `  iris send api "why does the build fail?"
   git diff | iris send api@review "look at this"
-  iris send . -f question.md --timeout 10m
 
+  iris send . -f question.md --timeout 10m
   iris send api "what is wrong here?" @screenshot.png
   iris send --output stream-json api "fix it" | jq -r .type
   id=$(iris send -d api "run the long tests") && iris wait "$id"

@@ -39,8 +39,10 @@ func AwaitOrphans(ctx context.Context, o AwaitOptions) (left int, err error) {
 		}
 		select {
 		case <-ctx.Done():
-			return s.left, nil
 		case <-tick.C:
+		}
+		if ctx.Err() != nil { // both may be due
+			return s.left, nil
 		}
 	}
 }
