@@ -68,11 +68,11 @@ func BenchmarkFreeze(b *testing.B) {
 		publish(b, map[string]float64{
 			"percent-awake": percent[0], "percent-frozen": percent[1],
 			"ms-awake": ms(first[0].median()), "ms-frozen": ms(first[1].median()),
-			"ms-frozen-warm": ms(warm[1].median()), "ms-later": ms(later(first[1], warm[1])),
-		}, "%d agents idle for %v take %.2f %% of a processor, frozen %.2f %%; then iris send takes %.1f and %.1f ms, p50, "+
-			"and once more %.1f and %.1f ms; the first answer of a frozen agent is %.1f ms later than its next, p50",
+			"ms-later-awake": ms(later(first[0], warm[0])), "ms-later-frozen": ms(later(first[1], warm[1])),
+		}, "%d agents idle for %v take %.2f %% of a processor, frozen %.2f %%; then iris send takes %.1f and %.1f ms, "+
+			"and the next one %.1f and %.1f ms; the first answer of an agent is %.1f and %.1f ms later than its next; all p50",
 			n, idle, percent[0], percent[1], ms(first[0].median()), ms(first[1].median()),
-			ms(warm[0].median()), ms(warm[1].median()), ms(later(first[1], warm[1])))
+			ms(warm[0].median()), ms(warm[1].median()), ms(later(first[0], warm[0])), ms(later(first[1], warm[1])))
 	}
 }
 
