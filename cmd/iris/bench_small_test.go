@@ -15,13 +15,21 @@ import (
 )
 
 // BenchmarkSmallMachine gives 200 messages to 30 teams, whose agents of Claude Code may use
-// 4 GB together. It measures their memory all the time, as the system counts it, and then
-// what the idle agents and the daemon take of a processor.
+// 4 GB together, which is enough for all at once, or 2 GB, which is not. It measures their
+// memory all the time, as the system counts it, and then what the idle agents and the daemon
+// take of a processor.
 func BenchmarkSmallMachine(b *testing.B) {
+	for _, limit := range []int{few(4000, 600), few(2000, 400)} {
+		b.Run(fmt.Sprintf("MB=%d", limit), func(b *testing.B) { smallMachine(b, limit) })
+	}
+}
+
+// smallMachine measures with a max_memory_total of so many MB.
+func smallMachine(b *testing.B, limit int) {
 	r := newReal(b)
 	h := newHouse(b, buildIris(b), "")
-	teams, messages, limit := few(30, 3), few(200, 9), few(4000, 600)
-	toml := fmt.Sprintf("max_processes = %d\nmax_memory_total = \"%dMB\"\nidle_timeout = \"0\"\nhealth_check_interval = \"1s\"\nfreeze_after = \"2s\"\n", teams, limit)
+	teams, messages := few(30, 3), few(200, 9)
+	toml := fmt.Sprintf("max_processes = %d\nmax_memory_total = \"%dMB\"\nidle_timeout = \"0\"\nfreeze_after = \"2s\"\n", teams, limit)
 	var names []string
 	for i := range teams {
 		names = append(names, fmt.Sprint("t", i))
