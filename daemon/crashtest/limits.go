@@ -144,14 +144,16 @@ func (o *oracle) nothingBegan(limited *record, from, until time.Time) {
 			until = at
 		}
 	}
-	from = from.Add(onItsWay)
 	for i := range o.records {
-		r := &o.records[i]
+		r, after := &o.records[i], from
 		if account(r.Team) != name {
 			continue
 		}
+		if r.ID != limited.ID {
+			after = from.Add(onItsWay)
+		}
 		for _, step := range r.History {
-			if step.State == "running" && step.At.After(from) && step.At.Before(until) {
+			if step.State == "running" && step.At.After(after) && step.At.Before(until) {
 				o.report.broken(&o.report.unlimited, "message %s began at %v, and %s was limited from %v until %v, as %s says", r.ID, step.At, name, from, until, limited.ID)
 			}
 		}
