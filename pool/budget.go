@@ -158,19 +158,19 @@ func (t *table) fund(q *queue) {
 // do. If a running turn waits for the queue, only what is spent counts: the other running
 // turns may in the end wait for that one.
 func (t *table) shortage(q *queue, head *entry) (found *shortage) {
-	t.eachLimit(q.key.Team, func(l *ledger, e *BudgetError) {
-		left := e.Limit - e.Spent
-		need, known := t.price(head)
+	price, known := t.price(head)
+	t.eachLimit(q.key.Team, func(l limit) {
+		need, left := price, l.most-l.spent
 		if !known {
 			need = max(1, left)
 		}
 		settles := need <= left
-		if need <= left-l.reserved || settles && (found != nil || awaited(q, head)) || found != nil && !found.settles {
+		if need <= left-l.of.reserved || settles && (found != nil || awaited(q, head)) || found != nil && !found.settles {
 			return
 		}
-		e.Need = need
-		fails := need > e.Limit || t.settings(q.key.Team).BudgetFail
-		found = &shortage{*e, settles, fails && !settles}
+		fails := need > l.most || t.settings(q.key.Team).BudgetFail
+		found = &shortage{t.budgetError(l), settles, fails && !settles}
+		found.Need = need
 	})
 	return found
 }
@@ -193,9 +193,21 @@ func (t *table) refusal(q *queue, turn Turn, wake bool) error {
 	return &s.BudgetError
 }
 
-// eachLimit calls f for each limit that applies to a team, its own and that of all teams,
-// with what has been spent of it.
-func (t *table) eachLimit(team string, f func(*ledger, *BudgetError)) {
+// limit is the limit of a budget in this day or month.
+type limit struct {
+	of          *ledger
+	team        string // empty for all teams
+	month       bool
+	most, spent turn.Cost
+}
+
+// budgetError says how much of a limit is spent.
+func (t *table) budgetError(l limit) BudgetError {
+	return BudgetError{Team: l.team, Month: l.month, Limit: l.most, Spent: l.spent, Ends: t.ends(t.now, l.month)}
+}
+
+// eachLimit calls f for each limit that applies to a team, its own and that of all teams.
+func (t *table) eachLimit(team string, f func(limit)) {
 	own := Budget{}
 	if team != "" {
 		own = t.settings(team).Budget
@@ -204,16 +216,19 @@ func (t *table) eachLimit(team string, f func(*ledger, *BudgetError)) {
 		return
 	}
 	day := t.day(t.now)
-	for _, b := range []struct {
+	for _, b := range [...]struct {
 		team string
 		Budget
 	}{{"", t.Budget}, {team, own}} {
-		l := t.ledger(b.team)
+		if b.Budget == (Budget{}) {
+			continue
+		}
+		of := t.ledger(b.team)
 		if b.Day > 0 {
-			f(l, &BudgetError{Team: b.team, Limit: b.Day, Spent: l.spent[day], Ends: t.ends(t.now, false)})
+			f(limit{of, b.team, false, b.Day, of.spent[day]})
 		}
 		if b.Month > 0 {
-			f(l, &BudgetError{Team: b.team, Month: true, Limit: b.Month, Spent: l.spent[day.month()], Ends: t.ends(t.now, true)})
+			f(limit{of, b.team, true, b.Month, of.spent[day.month()]})
 		}
 	}
 }
@@ -237,8 +252,8 @@ func (t *table) reserve(e *entry) {
 	c, known := t.price(e)
 	if !known {
 		least := turn.Cost(-1)
-		t.eachLimit(e.queue.key.Team, func(l *ledger, b *BudgetError) {
-			if left := max(0, b.Limit-b.Spent-l.reserved); least < 0 || left < least {
+		t.eachLimit(e.queue.key.Team, func(l limit) {
+			if left := max(0, l.most-l.spent-l.of.reserved); least < 0 || left < least {
 				least = left
 			}
 		})
@@ -325,9 +340,10 @@ func (t *table) nextPeriod() {
 
 // warn reports each limit of a team, and of all teams, of which four fifths are spent.
 func (t *table) warn(team string) {
-	t.eachLimit(team, func(_ *ledger, e *BudgetError) {
-		if e.Spent >= e.Limit-e.Limit/5 {
-			t.tell(e, 80)
+	t.eachLimit(team, func(l limit) {
+		if l.spent >= l.most-l.most/5 {
+			e := t.budgetError(l)
+			t.tell(&e, 80)
 		}
 	})
 }

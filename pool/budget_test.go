@@ -11,7 +11,7 @@ import (
 func budgetTable(zone *time.Location, now time.Time, b Budget) *table {
 	return &table{
 		now: now, queues: map[Key]*queue{}, slots: map[string]*slot{}, entries: map[string]*entry{}, queued: map[string]int{},
-		accounts: map[string]string{}, gates: map[string]*gate{}, money: newMoney(zone), starts: 1,
+		accounts: map[string]string{}, gates: map[string]*gate{}, quotas: map[string]*quota{}, money: newMoney(zone), starts: 1,
 		jitter: func(d time.Duration) time.Duration { return d }, Limits: Limits{MaxProcesses: 9, Budget: b},
 		settings: func(string) Settings { return Settings{} },
 	}

@@ -150,7 +150,7 @@ func (w *world) checkSpare() {
 
 // crowdOfSpares is a crowd with spare messages, one of which may begin.
 func crowdOfSpares(n int) *table {
-	t := crowd(1)
+	t := crowd(1, nil)
 	for i := range n {
 		t.submit(Turn{ID: fmt.Sprint("s", i), Key: Key{Team: fmt.Sprint("spare", i)}, Spare: true}, false)
 	}

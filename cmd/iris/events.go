@@ -22,7 +22,7 @@ import (
 var eventTypes = []string{
 	"process-spawned", "process-terminated", "process-exited", "process-error", "process-stalled", "process-fenced",
 	"process-lingers",
-	"message-queued", "message-sent", "message-response", "message-dropped", "message-ended", "message-waits", "limited", "opened", "own-turn", "approval-asked", "approval-decided",
+	"message-queued", "message-sent", "message-response", "message-dropped", "message-ended", "message-waits", "limited", "opened", "budget-low", "budget-spent", "own-turn", "approval-asked", "approval-decided",
 	"health-check", "config-changed",
 }
 

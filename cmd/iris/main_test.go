@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 		"iris":             truthful,
 		"fakeclaude":       claudetest.Main,
 		"fakeclaude-child": claudetest.Main,
+		"counter":          claudetest.Counter,
 		"exits":            exits,
 		"terminal":         onTty,
 	}

@@ -132,6 +132,9 @@ func (d *driver) oneRound(ctx context.Context) error {
 		return err
 	}
 	d.lowerBound(ctx)
+	if err := d.limitAccounts(); err != nil {
+		return err
+	}
 	things, err := d.quota(ctx)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func (o *oracle) record(m *message, s *story, rec *record) {
 		}
 	case "expired":
 		r.expired++
-		if len(s.begun) > 0 {
+		if len(s.begun) > putOffs(rec) {
 			r.broken(&r.afterEnd, "%s: message %s had expired, and has run in %s", m.text.token, rec.ID, places(s.begun))
 		}
 	case "unknown":
@@ -59,10 +59,13 @@ func (o *oracle) done(m *message, s *story, rec *record) {
 	}
 }
 
-// failed reports whether that is proven: its answer was given, and the work beside it was
+// failed reports whether that is proven: its account was limited; its answer was given, and the work beside it was
 // ended with its agent; or its turn had not begun, and the agent for it was killed as it
 // started.
 func (o *oracle) failed(m *message, s *story, rec *record) bool {
+	if o.endedByLimit(s, rec) {
+		return true
+	}
 	if strings.HasPrefix(rec.Error, "background work was ended with the agent") {
 		return slices.Contains(s.ended, "success") && m.text.fitsCut(rec.answer)
 	}

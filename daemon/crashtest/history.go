@@ -28,6 +28,7 @@ func (o *oracle) history(m *message, rec *record) {
 			o.resolved(rec, i)
 		}
 		switch {
+		case putOff(step): // see limits
 		case step.By == "recovery":
 			o.report.settled++
 		case last == "running" && step.State == "queued":

@@ -132,7 +132,7 @@ env = { GORACE = "atexit_sleep_ms=0", FAKECLAUDE_ARGS = "--fake-ledger=%s --fake
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "[teams.%s]\ndir = %q\n", team(i), dir)
+		fmt.Fprintf(&b, "[teams.%s]\ndir = %q\naccount = %q\n", team(i), dir, account(team(i)))
 		if i == 0 {
 			b.WriteString("idle_timeout = \"30ms\"\n")
 		} else {

@@ -5,7 +5,8 @@
 // during its recovery, has the program replaced, and goes on with the same state.
 // Persons send again, resolve, kill, evict and restart meanwhile; and some rounds
 // have another max_processes, a full disk, no descriptors left, or a daemon that
-// stands still.
+// stands still. Accounts that teams share reach a limit, until a reset or until a
+// person opens them, and idle agents are frozen.
 //
 //	go run ./daemon/crashtest -rounds 200
 //
@@ -18,7 +19,7 @@
 //     have one conversation;
 //   - iris: message.list, message.show and message.result.
 //
-// What must hold is in oracle.go, history.go and ends.go. The summary is one line on standard output;
+// What must hold is in oracle.go, history.go, ends.go and limits.go. The summary is one line on standard output;
 // what is broken follows on standard error, the exit status is then 1 and the
 // directory of the run is kept.
 //

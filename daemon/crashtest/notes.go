@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"iris/ipc"
 )
@@ -53,14 +54,15 @@ type notes struct {
 // people is what persons have asked for, noted before they ask. The mutex of the notes
 // protects it.
 type people struct {
-	retries  map[string]string // by the request, the id of the message to send again
-	resolved map[string]bool   // id and end of messages to resolve
+	retries  map[string]string      // by the request, the id of the message to send again
+	resolved map[string]bool        // id and end of messages to resolve
+	opens    map[string][]time.Time // of accounts that were limited
 }
 
 func newNotes() *notes {
 	return &notes{
 		all: map[string]*message{}, byID: map[string]*message{}, told: map[string][]string{}, killed: map[string]string{},
-		people: people{retries: map[string]string{}, resolved: map[string]bool{}}, events: make(chan string, 64),
+		people: people{retries: map[string]string{}, resolved: map[string]bool{}, opens: map[string][]time.Time{}}, events: make(chan string, 64),
 	}
 }
 
@@ -204,6 +206,13 @@ func (n *notes) resolve(id, state string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.resolved[id+" "+state] = true
+}
+
+// open notes that a person opens an account.
+func (n *notes) open(account string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.opens[account] = append(n.opens[account], time.Now())
 }
 
 // message returns the one of an id that a client was given, nil for none.

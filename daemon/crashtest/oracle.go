@@ -30,6 +30,8 @@ type oracle struct {
 	byID   map[string]*record
 	tokens map[string]*story
 	worked map[string]bool // processes in which a turn has begun
+
+	limited map[string]bool // accounts that have reached a limit, by the word of an agent
 }
 
 // story is all that is known of one message, by its token.
@@ -40,6 +42,7 @@ type story struct {
 	ended   []string           // how, by the agent's own word
 	told    bool               // the agent has written that out
 	killed  bool               // an agent that the driver has harmed had it
+	limits  []limit            // that its turns have hit
 }
 
 // judge finds every broken promise.
@@ -56,7 +59,11 @@ func (o *oracle) judge() {
 	}
 	o.order()
 	o.holds()
+	o.limits()
 	o.report.refused, o.report.stopped = o.notes.full, o.notes.stops
+	for _, opens := range o.notes.opens {
+		o.report.opened += len(opens)
+	}
 	if o.report.atKill == 0 || o.report.settled == 0 {
 		o.report.problem("no turn ran at a kill and was settled later: this proves nothing")
 	}
@@ -64,7 +71,7 @@ func (o *oracle) judge() {
 
 // gather sorts records and ledger by message.
 func (o *oracle) gather() {
-	o.byID, o.tokens, o.worked = map[string]*record{}, map[string]*story{}, map[string]bool{}
+	o.byID, o.tokens, o.worked, o.limited = map[string]*record{}, map[string]*story{}, map[string]bool{}, map[string]bool{}
 	for i := range o.records {
 		r := &o.records[i]
 		o.byID[r.ID] = r
@@ -86,6 +93,13 @@ func (o *oracle) gather() {
 		case "E":
 			if s := begun[e.UUID]; s != nil {
 				s.ended = append(s.ended, e.Text)
+			}
+		case "L":
+			if s := begun[e.UUID]; s != nil {
+				s.limits = append(s.limits, limitOf(e))
+				for _, rec := range s.records {
+					o.limited[account(rec.Team)] = true
+				}
 			}
 		case "W":
 			if s := begun[e.UUID]; s != nil {
@@ -177,7 +191,7 @@ func (o *oracle) runs(m *message, s *story) {
 		if again > 0 && rec.OnUnknown != "retry" || again > 1 {
 			r.broken(&r.twice, "%s: %s was sent again %d times without need", token, rec.ID, again)
 		}
-		may += 1 + again + wanted
+		may += 1 + again + wanted + putOffs(rec)
 		r.retried += again
 		r.wanted += wanted
 	}

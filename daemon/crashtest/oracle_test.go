@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +64,45 @@ func TestOracleIsContentWithWhatIsRight(t *testing.T) {
 	}
 }
 
+// putOff has the first message hit a limit of five seconds and run again when it is over, or
+// so much earlier.
+func (s *scene) putOff(early time.Duration) {
+	r, at := &s.records[0], time.Unix(1e9, 0)
+	for i := range s.records {
+		s.records[i].Team = "t1"
+	}
+	running := r.History[1]
+	running.At = at.Add(5*time.Second - early)
+	r.History = slices.Insert(r.History, 2, ipc.Change{State: "queued", Note: putOffNote, At: at}, running)
+	begun := s.entries[0]
+	begun.UUID += "-limited"
+	limited := begun
+	limited.Kind, limited.Text = "L", fmt.Sprint(at.Add(5*time.Second).Unix())
+	s.entries = slices.Insert(s.entries, 0, begun, limited)
+}
+
+func TestOracleAllowsWhatFollowsFromALimit(t *testing.T) {
+	s := newScene()
+	s.putOff(0)
+	if r := s.judge(); len(r.problems) > 0 || r.putOff != 1 {
+		t.Errorf("after the reset: got %q\n%s", r.problems, r.summary())
+	}
+	s = newScene()
+	s.putOff(2 * time.Second)
+	s.notes.opens["account-1"] = []time.Time{s.records[0].History[3].At}
+	if r := s.judge(); len(r.problems) > 0 || r.opened != 1 {
+		t.Errorf("after a person has opened the account: got %q\n%s", r.problems, r.summary())
+	}
+	s = newScene()
+	s.putOff(0)
+	r := s.end("failed")
+	r.OnLimit, r.History = "fail", []ipc.Change{r.History[0], r.History[1], {State: "failed"}}
+	s.entries = slices.Delete(s.entries, 2, 5)
+	if got := s.judge(); len(got.problems) != 1 || got.noProof > 0 { // nothing was settled
+		t.Errorf("failed as its sender wanted: got %q\n%s", got.problems, got.summary())
+	}
+}
+
 func TestOracleSeesEachBrokenPromise(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -93,6 +134,23 @@ func TestOracleSeesEachBrokenPromise(t *testing.T) {
 			s.records[0].OnUnknown = ""
 			s.notes.kill("p-1", "t1")
 		}, "started twice 1"},
+		{"put off without a limit", func(s *scene) {
+			s.putOff(0)
+			s.entries = slices.DeleteFunc(s.entries, func(e claudetest.Entry) bool { return e.Kind == "L" })
+		}, "ends without proof 1"},
+		{"put off once and run three times", func(s *scene) {
+			s.putOff(0)
+			s.entries = append(s.entries, s.entries[0])
+		}, "started twice 1"},
+		{"a turn of a limited account", func(s *scene) { s.putOff(2 * time.Second) }, "ran while limited 1"},
+		{"a turn of another team of a limited account", func(s *scene) {
+			s.putOff(0)
+			s.records[1].Team = "t3"
+			s.records[1].History[1].At = s.records[0].History[2].At.Add(time.Second)
+		}, "ran while limited 1"},
+		{"failed since its account was limited, which it was not", func(s *scene) {
+			s.end("failed").OnLimit = "fail"
+		}, "ends without proof 1"},
 		{"sent again without a kill", func(s *scene) { s.sendAgain() }, "unknown without a kill 1"},
 		{"not sent again", func(s *scene) {
 			s.end("unknown").OnUnknown = "retry"

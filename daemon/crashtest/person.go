@@ -59,6 +59,17 @@ func (s *sender) resolve(ctx context.Context, id, state string) error {
 	return err
 }
 
+// open has the messages of limited accounts go on: of all, or sometimes of one.
+func (s *sender) open(ctx context.Context, all bool) {
+	list, _ := call[ipc.AccountList](ctx, s.h, ipc.MethodAccounts, struct{}{})
+	for _, a := range list.Accounts {
+		if a.State != "open" && (all || s.r.IntN(8) == 0) {
+			s.notes.open(a.Name)
+			call[ipc.Account](ctx, s.h, ipc.MethodOpen, ipc.AccountName{Name: a.Name})
+		}
+	}
+}
+
 // stopAgents kills, evicts or restarts an agent, or all of its team, as commands do. A kill
 // takes the turn with it, and is noted before: the daemon may be gone when it would answer.
 func (s *sender) stopAgents(ctx context.Context) error {

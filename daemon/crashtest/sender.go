@@ -92,6 +92,8 @@ func (s *sender) fresh() *message {
 		p.IfBusy = "fail"
 	case x < 55:
 		p.OnUnknown = "hold"
+	case x < 60:
+		p.OnLimit = "fail"
 	}
 	if s.r.IntN(12) == 0 { // each of them costs an agent its place, and its successor too
 		p.Options = turn.Variant{Model: fmt.Sprintf("m%d", s.r.IntN(2))}
@@ -102,6 +104,9 @@ func (s *sender) fresh() *message {
 func (s *sender) newMessage(p ipc.Send) *message {
 	return s.notes.add(p, func(n int) text {
 		t := newText(s.r, n, p.Team)
+		if account := account(p.Team); account != "" && s.r.IntN(6) == 0 {
+			t = text{token: fmt.Sprintf("limit:%s:m%d", s.h.limitFile(account), n), answer: fmt.Sprintf("m%d", n)}
+		}
 		t.file = s.r.IntN(16) == 0
 		return t
 	})
@@ -273,12 +278,13 @@ func (s *sender) wait(ctx context.Context) error {
 
 // decide allows most of the tool calls that wait, denies a few and leaves others
 // to their deadline, until ctx ends or the daemon is gone. Now and then it decides about
-// a message that holds its conversation.
+// a message that holds its conversation, or opens an account.
 func (s *sender) decide(ctx context.Context) {
 	seen := map[string]bool{}
 	for n := 1; sys.Sleep(ctx, 20*time.Millisecond); n++ {
 		if n%8 == 0 {
 			s.judge(ctx, true)
+			s.open(ctx, false)
 		}
 		list, err := call[ipc.ApprovalList](ctx, s.h, ipc.MethodApprovals, ipc.ApprovalFilter{})
 		if err != nil {

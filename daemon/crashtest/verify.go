@@ -27,6 +27,9 @@ const page = 500
 // verify has a daemon that nobody disturbs bring everything to its end, stops
 // it, and hears the witnesses.
 func (d *driver) verify(ctx context.Context) error {
+	if err := d.unlimit(); err != nil {
+		return err
+	}
 	daemon, err := d.h.start(ctx)
 	if err != nil {
 		return err
@@ -80,6 +83,7 @@ func (d *driver) settle(ctx context.Context) error {
 		}
 		if time.Since(since) > time.Second {
 			person.release(ctx)
+			person.open(ctx, true)
 		}
 		if !sys.Sleep(ctx, 20*time.Millisecond) {
 			return fmt.Errorf("%d messages still wait and %d run: %w", j.Queued, j.Running, context.Cause(ctx))

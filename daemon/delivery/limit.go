@@ -77,9 +77,12 @@ func limitOf(res *turn.Result) *pool.Limit {
 	return &pool.Limit{Until: res.Resets, Why: cmp.Or(res.Limit, "rate limit")}
 }
 
-// limited closes the gate of an account because of a turn of an earlier daemon.
+// limited closes the gate of an account because of a turn of an earlier daemon, unless the
+// limit has been reset since.
 func (d *Dispatcher) limited(team string, res *turn.Result) {
-	if account := d.o.Agents.KnowAccount(team); account != "" {
+	account := d.o.Agents.KnowAccount(team)
+	reset := !res.Resets.IsZero() && !res.Resets.After(time.Now())
+	if account != "" && !reset {
 		d.o.Pool.Limit(account, *limitOf(res))
 		d.recordGates()
 	}

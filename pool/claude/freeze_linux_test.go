@@ -1,7 +1,6 @@
 package claude
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"iris/pool/claude/claudetest"
 )
 
 // runState is the state of a process in the letter of the system: T for stopped.
@@ -78,34 +79,7 @@ func TestRealIdleAgentIsFrozen(t *testing.T) {
 	}
 }
 
-func init() { roles["counter"] = playCounter }
-
-// playCounter is an MCP server whose one tool counts its calls.
-func playCounter() {
-	calls := 0
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		var m struct {
-			ID     json.RawMessage
-			Method string
-			Params struct{ ProtocolVersion string }
-		}
-		json.Unmarshal(in.Bytes(), &m)
-		var result string
-		switch m.Method {
-		case "initialize":
-			result = fmt.Sprintf(`{"protocolVersion":%q,"capabilities":{"tools":{}},"serverInfo":{"name":"counter","version":"1"}}`, m.Params.ProtocolVersion)
-		case "tools/list":
-			result = `{"tools":[{"name":"next","description":"counts","inputSchema":{"type":"object"}}]}`
-		case "tools/call":
-			calls++
-			result = fmt.Sprintf(`{"content":[{"type":"text","text":"%d"}]}`, calls)
-		}
-		if result != "" {
-			fmt.Printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n", m.ID, result)
-		}
-	}
-}
+func init() { roles["counter"] = claudetest.Counter }
 
 // An agent that has something to do, or that may begin something, is not frozen.
 func TestAgentWithWorkIsNotFrozen(t *testing.T) {

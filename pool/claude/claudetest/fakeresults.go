@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -105,14 +106,16 @@ func (f *fake) denied() echo.Reply {
 // limit is "limit:FILE:TEXT": while the file is there and the time in it (seconds since
 // 1970) has not passed, the limit of a subscription is reached. A file without a time is
 // of a limit that names no reset. Otherwise it answers TEXT.
-func (f *fake) limit(_ context.Context, _ *echo.Turn, arg string) echo.Reply {
+func (f *fake) limit(_ context.Context, t *echo.Turn, arg string) echo.Reply {
 	file, text, _ := strings.Cut(arg, ":")
 	data, err := os.ReadFile(file)
 	resets := time.Unix(int64(atoi(strings.TrimSpace(string(data)))), 0)
 	switch {
 	case err == nil && len(data) == 0:
+		f.ledger.write("L", t.Message.UUID, "0")
 		return f.apiFailure(429, apiErrors[429][0], apiErrors[429][1])
 	case err == nil && time.Now().Before(resets):
+		f.ledger.write("L", t.Message.UUID, strconv.FormatInt(resets.Unix(), 10))
 		return f.limited(resets)
 	}
 	return say(text)

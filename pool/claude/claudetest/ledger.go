@@ -21,6 +21,8 @@ import (
 //	B  a message has begun: the model would be called now
 //	E  a message is about to end by the agent's own word, and no interrupt changes it any
 //	   more; Text is success, error or interrupted
+//	L  a limit ends a message before anything is done; Text is the reset in seconds since
+//	   1970, 0 if none is named
 //	W  and that has been written, so that a reader of its output can know; not of an
 //	   interrupted one
 //	X  a process leaves by itself; Text is its exit status

@@ -1,6 +1,7 @@
 package claudetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,11 +34,11 @@ type Stub struct {
 	mu     sync.Mutex // protects the fields below
 	done   bool       // no more requests are accepted
 	log    []Request
-	number int            // of the last request
-	tries  map[string]int // of status:CODE:N, by session and text
-	limit  time.Time      // see LimitUntil
-	used   float64        // see Used
-	resets time.Time      // of used
+	number int                  // of the last request
+	tries  map[string]int       // of status:CODE:N, by session and text
+	limits map[string]time.Time // see LimitUntil
+	used   float64              // see Used
+	resets time.Time            // of used
 }
 
 // Request is one request as the stub saw it.
@@ -73,6 +74,7 @@ func NewStub() *Stub {
 		URL:    "http://" + l.Addr().String(),
 		closed: make(chan struct{}),
 		tries:  map[string]int{},
+		limits: map[string]time.Time{},
 	}
 	s.server = &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
 	s.wg.Go(func() { s.server.Serve(l) })
@@ -106,12 +108,12 @@ func (s *Stub) Env(home string) []string {
 	}
 }
 
-// LimitUntil has the stub answer every message until then as to a subscription that has
-// used up its five hours.
-func (s *Stub) LimitUntil(reset time.Time) {
+// LimitUntil has the stub answer every message with that key or token until then as to a
+// subscription that has used up its five hours.
+func (s *Stub) LimitUntil(key string, reset time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.limit = reset
+	s.limits[key] = reset
 }
 
 // Used has the stub tell with each answer that a subscription has used this part of its
@@ -142,10 +144,17 @@ func (s *Stub) tellUsed(h http.Header) {
 	}
 }
 
-func (s *Stub) limited() time.Time {
+// limited returns the reset of the limit of a request, and whether it is still to come.
+func (s *Stub) limited(r *http.Request) (reset time.Time, limited bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.limit
+	reset = s.limits[strings.TrimPrefix(keyOf(r), "Bearer ")]
+	return reset, time.Now().Before(reset)
+}
+
+// keyOf is the X-Api-Key of a request, or the Authorization header.
+func keyOf(r *http.Request) string {
+	return cmp.Or(r.Header.Get("X-Api-Key"), r.Header.Get("Authorization"))
 }
 
 // Requests returns the log, oldest first. The newest 10,000 are kept.
@@ -198,9 +207,11 @@ func (s *Stub) route(w http.ResponseWriter, r *http.Request, p *reply) {
 		writeError(w, http.StatusNotFound, "no such resource")
 	case strings.HasSuffix(r.URL.Path, "/count_tokens"):
 		writeJSON(w, http.StatusOK, map[string]int{"input_tokens": p.size/4 + 1})
-	case r.URL.Path == "/v1/messages" && time.Now().Before(s.limited()):
-		p.limit(s.limited())
 	case r.URL.Path == "/v1/messages":
+		if reset, limited := s.limited(r); limited {
+			p.limit(reset)
+			return
+		}
 		s.tellUsed(w.Header())
 		p.answer()
 	default:
@@ -221,16 +232,12 @@ func (s *Stub) enter() bool {
 
 // record appends to the log and returns the request's number.
 func (s *Stub) record(r *http.Request, req *request, size int) int {
-	key := r.Header.Get("X-Api-Key")
-	if key == "" {
-		key = r.Header.Get("Authorization")
-	}
 	entry := Request{
 		Time: time.Now(), Method: r.Method, Path: r.URL.Path,
 		Side: req.side() || strings.HasSuffix(r.URL.Path, "/count_tokens"), Stream: req.Stream, Model: req.Model,
 		Messages: len(req.Messages), User: req.lastText(), Tools: len(req.Tools), Bytes: size,
 		Session:   r.Header.Get("X-Claude-Code-Session-Id"),
-		UserAgent: r.UserAgent(), Key: key, Retry: r.Header.Get("X-Stainless-Retry-Count"),
+		UserAgent: r.UserAgent(), Key: keyOf(r), Retry: r.Header.Get("X-Stainless-Retry-Count"),
 	}
 	entry.Said, entry.Continues = req.toolResult()
 	entry.Continues = entry.Continues || req.resumes()
