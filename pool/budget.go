@@ -180,13 +180,14 @@ func awaited(q *queue, head *entry) bool {
 	return head.parent != nil || slices.ContainsFunc(q.entries, func(e *entry) bool { return e.parent != nil })
 }
 
-// refusal is why a message is refused that would fail at once; nil if it would not.
+// refusal is why a message is refused that would fail at once, or after those before it
+// since it may cost more than the whole budget; nil if it would not.
 func (t *table) refusal(q *queue, turn Turn, wake bool) error {
-	if wake || len(q.entries) > 0 || q.held != "" {
+	if wake || q.held != "" {
 		return nil
 	}
 	s := t.shortage(q, &entry{turn: turn, queue: q, parent: t.parent(turn)})
-	if s == nil || !s.fails {
+	if s == nil || !s.fails || len(q.entries) > 0 && s.Need <= s.Limit {
 		return nil
 	}
 	t.tell(&s.BudgetError, 100)

@@ -155,6 +155,8 @@ func (t *table) info(s *slot) Info {
 		p.Why = s.retire
 	case s.queue.limited() && s.queue.messages > 0:
 		p.Why = s.queue.gate.state().text(t.now)
+	case s.queue.short != nil:
+		p.Why = "its messages wait for " + s.queue.short.text(t.now)
 	case s.queue.lacking():
 		p.Why = "its messages wait for " + t.lacks(s.queue)
 	case s.alarm.i != 0:

@@ -39,8 +39,7 @@ func (m *delivery) tellHeld() {
 	}
 }
 
-// heldFor says what a queued message is held for, or what it waits for in its account; empty
-// if it does neither.
+// heldFor says, for a list, what waitsFor says.
 func (d *Dispatcher) heldFor(id string) string {
 	if g, limited := d.o.Pool.Limited(id); limited {
 		return g.String()
@@ -48,8 +47,8 @@ func (d *Dispatcher) heldFor(id string) string {
 	if reason := d.o.Pool.Held(id); reason != "" {
 		return "held: it waits for " + reason
 	}
-	if reason := d.o.Pool.SpareWaits(id); reason != "" {
-		return "waits for " + reason
+	if on, _ := d.waitsFor(id); on != "" {
+		return "waits for " + on
 	}
 	return ""
 }
