@@ -86,6 +86,9 @@ func TestRealVariants(t *testing.T) {
 	tool := `tool:Bash:{"command":"echo ran","description":"d"}`
 	w.sends(11, "", tool, "--max-turns=1")
 	w.sends(0, "ran", tool)
+	w.sends(11, "", tool, "--max-cost=0.0001")
+	w.sends(0, "ran", tool, "--max-cost=5")
+	w.sends(0, "ran", tool)
 
 	w.sends(0, "BE-POLITE", "ctx", "--append-system-prompt=BE-POLITE")
 	if argv, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", w.agent())); strings.Contains(string(argv), "POLITE") {

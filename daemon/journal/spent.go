@@ -28,7 +28,7 @@ func spentKey(at time.Time, team string) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(at.Truncate(Slot).Unix())), team...)
 }
 
-// spend adds what a team has spent at a time. A damaged record is left as it is: who reads
+// spend adds what a team has spent at a time, which is in no sum yet. A damaged record is left as it is: who reads
 // it is told.
 func spend(tx *txn, at time.Time, team string, cost turn.Cost) error {
 	if cost == 0 {
@@ -94,7 +94,11 @@ func (j *Journal) Spent(since time.Time) iter.Seq2[Spent, error] {
 			yield(Spent{}, err)
 			return
 		}
-		inChunks(spentKey(since, ""), j.spentFrom)(yield)
+		at := []byte{}
+		if since.Unix() > 0 {
+			at = spentKey(since, "")
+		}
+		inChunks(at, j.spentFrom)(yield)
 	}
 }
 
