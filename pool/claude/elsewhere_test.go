@@ -83,11 +83,14 @@ func TestConversationIsOpenByALiveProcess(t *testing.T) {
 	if got := OpenBy(config, id, 0); got != self.PID {
 		t.Errorf("got %d, want %d", got, self.PID)
 	}
+	if got := SessionOf(config, self.PID); got != id {
+		t.Errorf("got session %q", got)
+	}
 	if OpenBy(config, id, self.PID) != 0 || OpenBy(config, NewSessionID(), 0) != 0 {
 		t.Error("open by another process, or another conversation")
 	}
 	write(self.Start + 1) // of a process that had the number before
-	if OpenBy(config, id, 0) != 0 {
+	if OpenBy(config, id, 0) != 0 || SessionOf(config, self.PID) != "" {
 		t.Error("the file of a process that is gone counts")
 	}
 }
