@@ -74,6 +74,8 @@ func TestTerminalHoldsItsConversation(t *testing.T) {
 	if !slices.Contains(term.Env, procs.EnvProcess+"="+term.ID) || slices.ContainsFunc(term.Env, func(v string) bool { return strings.HasPrefix(v, procs.EnvState) }) {
 		t.Errorf("environment %q: want the mark, and not that of an agent's processes", term.Env)
 	}
+	_, err := call[ipc.Reply](s.testDaemon, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:no", IfBusy: "fail"})
+	wantCode(t, err, ipc.CodeFull, "busy")
 	id := submit(s.testDaemon, ipc.Send{Team: "api", Text: "echo:two"}).ID
 	if got := s.held(id); got != waitsForTerminal+strconv.Itoa(os.Getpid())+")" {
 		t.Errorf("got %q", got)
@@ -85,10 +87,8 @@ func TestTerminalHoldsItsConversation(t *testing.T) {
 		_, err := call[ipc.Conversation](s.testDaemon, m, ipc.Target{Team: "api"})
 		wantCode(t, err, ipc.CodeFull, "in a terminal")
 	}
-	_, err := call[ipc.ConversationList](s.testDaemon, ipc.MethodMove, ipc.Move{From: "api", To: "web"})
+	_, err = call[ipc.ConversationList](s.testDaemon, ipc.MethodMove, ipc.Move{From: "api", To: "web"})
 	wantCode(t, err, ipc.CodeFull, "in a terminal")
-	_, err = call[ipc.Reply](s.testDaemon, ipc.MethodSend, ipc.Send{Team: "api", Text: "echo:no", IfBusy: "fail"})
-	wantCode(t, err, ipc.CodeFull, "busy")
 	if end := mustCall[ipc.Reply](s.testDaemon, ipc.MethodSend, ipc.Send{Team: "api", Session: "other", Text: "echo:x"}); end.Text != "x" {
 		t.Errorf("another session: %+v", end)
 	}
