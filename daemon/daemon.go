@@ -4,6 +4,7 @@
 // claude talks to the agents, and each part below has a package.
 //
 //	daemon ── lifetime, wire.go, handlers.go
+//	  ├─ attach         conversations that persons have in terminals
 //	  ├─ delivery       messages, from acceptance to end
 //	  │    ├─ agents         starts agents, watches orphans, identifies callers
 //	  │    └─ approval       tool calls that wait for permission
@@ -12,7 +13,7 @@
 //	  ├─ fault          error -> code, word, hint
 //	  └─ notify         the commands that the events of messages and approvals run
 //
-// A part imports only parts that come after it in the order delivery, agents, conversation,
+// A part imports only parts that come after it in the order delivery, attach, agents, conversation,
 // store, fault. wire.go gives it functions to reach the parts before it.
 //
 // Run owns every goroutine; when it returns, all have ended. At the end the daemon refuses
@@ -41,6 +42,7 @@ import (
 	"iris/config"
 	"iris/daemon/agents"
 	"iris/daemon/approval"
+	"iris/daemon/attach"
 	"iris/daemon/conversation"
 	"iris/daemon/delivery"
 	"iris/daemon/fault"
@@ -94,6 +96,7 @@ type Daemon struct {
 	pool          *pool.Pool[*claude.Process]
 	notices       notices
 	delivery      *delivery.Dispatcher
+	attach        *attach.Registry
 }
 
 // program identifies this process and its program. It is not changed after the start.

@@ -46,6 +46,9 @@ func (d *Daemon) moveCall(_ context.Context, c *ipc.Call) (any, error) {
 // move moves conversations that are held, after it has stopped their idle agents.
 func (d *Daemon) move(p *ipc.Move, moved map[pool.Key]journal.Session) error {
 	for k := range moved {
+		if err := d.attach.Check(k); err != nil {
+			return err
+		}
 		_, there, err := d.conversations.Get(pool.Key{Team: p.To, Session: k.Session})
 		if err != nil || there {
 			return cmp.Or(err, taken(p, k))

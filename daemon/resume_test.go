@@ -181,7 +181,7 @@ func TestRealConversationThatAnotherProcessHasOpen(t *testing.T) {
 	eventually(t, "its note", func() bool { b, _ := os.ReadFile(file); return strings.Contains(string(b), first.SessionID) })
 
 	_, err = ask(d, "api", "count")
-	wantCode(t, err, ipc.CodeCannotRun, first.SessionID, fmt.Sprint(other.Process.Pid))
+	wantCode(t, err, ipc.CodeFull, first.SessionID, fmt.Sprint(other.Process.Pid))
 	in.Close()
 	other.Wait()
 	if r, err := ask(d, "api", "count"); err != nil || r.Text != "2" {

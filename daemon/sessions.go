@@ -27,7 +27,11 @@ func (d *Daemon) sessions(_ context.Context, c *ipc.Call) (any, error) {
 }
 
 func wireConversation(k pool.Key, s journal.Session) ipc.Conversation {
-	return ipc.Conversation{Team: k.Team, Session: k.Session, SessionID: s.ID, Dir: s.Dir, Created: s.Created}
+	c := ipc.Conversation{Team: k.Team, Session: k.Session, SessionID: s.ID, Dir: s.Dir, Created: s.Created}
+	if s.Attached != nil {
+		c.Attached = s.Attached.Client.PID
+	}
+	return c
 }
 
 // reset forgets a conversation, so that the next message begins a new one. It stops an idle
@@ -81,19 +85,31 @@ func (d *Daemon) closeSession(team, session string) (k pool.Key, s journal.Sessi
 	if k, err = d.recordedKey(team, session); err != nil {
 		return k, s, err
 	}
-	busy := fault.New(ipc.CodeFull, "busy", fmt.Errorf("team %s: its agent is in the middle of a turn", k))
-	if p, ok := d.agentOf(k); ok && (p.State == pool.Busy || p.State == pool.Starting) {
-		return k, s, busy // without evicting it
-	}
-	d.pool.Evict(func(o pool.Key) bool { return o == k })
-	if _, ok := d.agentOf(k); ok { // its turn has just begun, or it is an orphan
-		return k, s, busy
+	if err = d.stopIdle(k); err != nil {
+		return k, s, err
 	}
 	s, ok, err := d.conversations.Get(k)
 	if err == nil && !ok {
 		err = fault.New(ipc.CodeNotFound, "no-conversation", fmt.Errorf("team %s has no conversation", k))
 	}
 	return k, s, err
+}
+
+// stopIdle stops the idle agent of a conversation. It fails while the agent is busy or
+// starting, and while somebody has the conversation in a terminal.
+func (d *Daemon) stopIdle(k pool.Key) error {
+	if err := d.attach.Check(k); err != nil {
+		return err
+	}
+	busy := fault.New(ipc.CodeFull, "busy", fmt.Errorf("team %s: its agent is in the middle of a turn", k))
+	if p, ok := d.agentOf(k); ok && (p.State == pool.Busy || p.State == pool.Starting) {
+		return busy // without evicting it
+	}
+	d.pool.Evict(func(o pool.Key) bool { return o == k })
+	if _, ok := d.agentOf(k); ok { // its turn has just begun, or it is an orphan
+		return busy
+	}
+	return nil
 }
 
 // recordedKey is key, but also knows a conversation whose team is gone from the configuration.

@@ -6,6 +6,7 @@ import (
 	"iris/config"
 	"iris/daemon/agents"
 	"iris/daemon/approval"
+	"iris/daemon/attach"
 	"iris/daemon/delivery"
 	"iris/daemon/notify"
 	"iris/ipc"
@@ -34,6 +35,7 @@ func (d *Daemon) openAgents() error {
 		Prefix:   d.program.prefix,
 	})
 	d.agents.Pool = d.pool
+	d.attach = attach.New(d.attachOptions())
 	d.delivery = delivery.New(d.deliveryOptions())
 	d.atEnd(d.closeAgents(d.pool.Close))
 	return nil
@@ -63,13 +65,25 @@ func (d *Daemon) agentOptions() agents.Options {
 	return o
 }
 
+// attachOptions returns what package attach needs from the other parts.
+func (d *Daemon) attachOptions() attach.Options {
+	return attach.Options{
+		Boot: d.program.boot, Key: d.key, Agents: d.agents, Pool: d.pool, Conversations: d.conversations, Log: d.log,
+		Grace:      func() time.Duration { return d.config.Load().StopGrace },
+		Hold:       func(k pool.Key, reason string) { d.delivery.HoldAttached(k, reason) },
+		Release:    func(k pool.Key) { d.delivery.ReleaseAttached(k) },
+		Goroutines: &d.life.wg, Opened: d.life.opened, Serving: d.life.serving,
+	}
+}
+
 // deliveryOptions returns what package delivery needs from the other parts, which exist by
 // now.
 func (d *Daemon) deliveryOptions() delivery.Options {
 	o := delivery.Options{
 		Paths: d.opts.Paths, Boot: d.program.boot, Config: d.config.Load, Look: d.config.look, Tidy: d.tidy,
 		Store: d.store, Conversations: d.conversations, Approvals: d.approvals, Agents: d.agents, Pool: d.pool, Log: d.log,
-		Opened: d.life.opened, Serving: d.life.serving, TurnsLeft: d.life.turnsLeft, HasSuccessor: d.life.hasSuccessor.Load,
+		Attachments: d.attach.Restore,
+		Opened:      d.life.opened, Serving: d.life.serving, TurnsLeft: d.life.turnsLeft, HasSuccessor: d.life.hasSuccessor.Load,
 	}
 	if h := d.opts.Handoff; h != nil {
 		o.Messages, o.Costs = h.Messages, h.Costs

@@ -39,6 +39,9 @@ const (
 	MethodReset     = "session.reset"    // Target -> Conversation, the one forgotten
 	MethodRewind    = "session.rewind"   // Rewind -> Rewound
 	MethodMove      = "session.move"     // Move -> ConversationList, those of the team that gets them
+	MethodAttach    = "session.attach"   // Attach -> Terminal, once the agent is gone; notifies NotifyState with what it waits for
+	MethodAttached  = "session.attached" // Attached -> {}
+	MethodAdopt     = "session.adopt"    // Adopt -> Adopted
 	MethodLocate    = "session.locate"   // MessageRef -> Transcript, of a message, or with an empty id of a conversation
 	MethodEnv       = "config.env"       // EnvQuery -> Env
 	MethodAccounts  = "accounts"         // {} -> AccountList
@@ -128,6 +131,52 @@ type Conversation struct {
 	SessionID string    `json:"session_id"`
 	Dir       string    `json:"dir"`
 	Created   time.Time `json:"created"`
+	Attached  int       `json:"attached_pid,omitempty"` // the client of a person who has it in a terminal
+}
+
+// Attach asks for the program with which a person sits down in a conversation: when the
+// running turn has ended, or Now by interrupting it. From then on the messages of the
+// conversation wait, as long as the caller lives and has not said that the program has ended,
+// and as long as the program lives. With Fork the program works on a copy, and nothing waits.
+type Attach struct {
+	Team    string `json:"team"`
+	Session string `json:"session,omitempty"`
+	Now     bool   `json:"now,omitempty"`
+	Fork    bool   `json:"fork,omitempty"`
+}
+
+// Terminal is a program for the caller's terminal. Env lacks what belongs to the terminal,
+// such as TERM, and has the secrets of the team. ID is empty for a copy.
+type Terminal struct {
+	ID        string   `json:"id,omitempty"` // for Attached
+	Team      string   `json:"team"`
+	Session   string   `json:"session"`
+	SessionID string   `json:"session_id"`
+	Path      string   `json:"path"`
+	Args      []string `json:"args"` // the name of the program first
+	Env       []string `json:"env"`  // NAME=value
+	Dir       string   `json:"dir"`
+}
+
+// Attached says that the program of a Terminal runs with that process id, or with 0 that it
+// has ended.
+type Attached struct {
+	ID  string `json:"id"`
+	PID int    `json:"pid,omitempty"`
+}
+
+// Adopt makes a session of Claude Code the conversation of a team.
+type Adopt struct {
+	Team      string `json:"team"`
+	Session   string `json:"session,omitempty"`
+	SessionID string `json:"session_id"`
+}
+
+// Adopted is a conversation that was adopted. From is the directory of its last turn; empty
+// if its transcript does not tell.
+type Adopted struct {
+	Conversation
+	From string `json:"from,omitempty"`
 }
 
 // Rewind takes back the last turns of a conversation: that many; or, with 0, the last

@@ -167,6 +167,21 @@ func (v Verbs) Rewind(ctx context.Context, r Rewind) (Rewound, error) {
 	return ask[Rewound](ctx, v, MethodRewind, &r)
 }
 
+// Attach returns the program with which a person sits down in a conversation.
+func (v Verbs) Attach(ctx context.Context, a Attach) (Terminal, error) {
+	return ask[Terminal](ctx, v, MethodAttach, &a)
+}
+
+// Attached says which process the program of a Terminal is, or that it has ended.
+func (v Verbs) Attached(ctx context.Context, a Attached) error {
+	return v(ctx, MethodAttached, &a, nil)
+}
+
+// Adopt makes a session of Claude Code the conversation of a team.
+func (v Verbs) Adopt(ctx context.Context, a Adopt) (Adopted, error) {
+	return ask[Adopted](ctx, v, MethodAdopt, &a)
+}
+
 // Move gives the conversations of one team to another, and returns them.
 func (v Verbs) Move(ctx context.Context, m Move) ([]Conversation, error) {
 	list, err := ask[ConversationList](ctx, v, MethodMove, &m)
@@ -230,7 +245,7 @@ func (v Verbs) Replace(ctx context.Context, r Restart) error {
 func Idempotent(method string) bool {
 	return slices.Contains([]string{
 		MethodList, MethodStatus, MethodEvents, MethodEnv, MethodSessions, MethodMessages, MethodFind, MethodShow, MethodResult,
-		MethodApprovals, MethodCaller, MethodLocate, MethodExamine, MethodUsage, MethodTree, MethodWhy, MethodAccounts, MethodBudgets,
+		MethodApprovals, MethodCaller, MethodLocate, MethodAttached, MethodExamine, MethodUsage, MethodTree, MethodWhy, MethodAccounts, MethodBudgets,
 	}, method)
 }
 

@@ -16,7 +16,7 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 	if turn.AcceptedSeq > 0 {
 		return nil // it was admitted before, and its sender may be gone
 	}
-	if turn.IfIdle && q.busy() {
+	if turn.IfIdle && (q.busy() || q.held != "") {
 		return ErrBusy
 	}
 	if q.open(t.now) {

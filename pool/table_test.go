@@ -76,7 +76,7 @@ func (w *world) busy(k Key) bool {
 	open := func(st step) bool { return !st.entry.wake && st.entry.queue.key == k }
 	orphaned := func(s *slot) bool { return s.queue.key == k }
 	works := func(s *slot) bool { return s.queue.key == k }
-	return len(w.owed[k]) > 0 || w.running[k] != "" || slices.ContainsFunc(w.workers(), works) ||
+	return len(w.owed[k]) > 0 || w.running[k] != "" || w.held[k] || slices.ContainsFunc(w.workers(), works) ||
 		slices.ContainsFunc(w.finishes, open) || slices.ContainsFunc(w.orphans, orphaned)
 }
 

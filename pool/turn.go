@@ -15,8 +15,8 @@ type Turn struct {
 	Fresh  bool   // in a conversation of its own: the agent stops after this turn
 
 	// IfIdle makes Submit refuse the message with ErrBusy unless its conversation has
-	// nothing to do: no turn runs, no message waits, every Run has returned, and no
-	// orphan is still in a turn of an earlier daemon.
+	// nothing to do: no turn runs, no message waits, every Run has returned, it is not
+	// held, and no orphan is still in a turn of an earlier daemon.
 	IfIdle bool
 
 	// Spare makes the message wait while its account has nothing to spare: another message

@@ -165,7 +165,7 @@ func (g *globals) openEditor(ctx context.Context, file string, s streams) error 
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.in, s.out, s.err
 	g.leaveQuit()
 	defer func() { g.leaveQuit = endAtQuit() }()
-	if err := leavingKeys(cmd); err != nil {
+	if err := leavingKeys(cmd, func() {}); err != nil {
 		return fmt.Errorf("the editor %q: %w", editor, err)
 	}
 	return nil

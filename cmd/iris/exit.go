@@ -130,10 +130,16 @@ type silentError int
 
 func (e silentError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
+// A programStatus is the exit status of a program that ran in the place of iris.
+type programStatus int
+
+func (e programStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
 // status returns the exit status for err.
 func status(err error) int {
 	var (
 		quiet   silentError
+		program programStatus
 		usage   *usageError
 		skipped *skippedError
 		outcome *outcomeError
@@ -144,6 +150,8 @@ func status(err error) int {
 		return exitOK
 	case errors.As(err, &quiet):
 		return int(quiet)
+	case errors.As(err, &program):
+		return int(program)
 	case errors.As(err, &usage):
 		return ipc.CodeUsage
 	case errors.As(err, &outcome):
@@ -266,7 +274,8 @@ func reasonOf(err error) string {
 func report(stderr io.Writer, err error) int {
 	code := status(err)
 	var quiet silentError
-	if err == nil || code == exitPipe || errors.As(err, &quiet) {
+	var program programStatus
+	if err == nil || code == exitPipe || errors.As(err, &quiet) || errors.As(err, &program) {
 		return code
 	}
 	for _, line := range sentences(err) {

@@ -91,6 +91,8 @@ var commandGroups = []commandGroup{
 		{"restart", newRestartCmd},
 		{"kill", newKillCmd},
 		{"session", newSessionCmd},
+		{"attach", newAttachCmd},
+		{"adopt", newAdoptCmd},
 	}},
 	{"The pool", []constructor{
 		{"status", newStatusCmd},
@@ -260,7 +262,6 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 // otherWays say what to use instead of commands that iris does not have and that other
 // programs do, and instead of the pages of the manual that are about no command.
 var otherWays = map[string]string{
-	"attach":    "\"iris logs -f TEAM\" follows a session, and \"iris send TEAM MESSAGE\" talks to it",
 	"chat":      "\"iris send TEAM MESSAGE\" sends each message of a chat: its session remembers the others",
 	"clear":     "\"iris session reset TEAM\" begins a new conversation, \"iris send --fresh\" has one of its own",
 	"exec":      "\"iris send TEAM MESSAGE\" has an agent do something, in its own words or as /COMMAND of Claude Code",
@@ -269,7 +270,7 @@ var otherWays = map[string]string{
 	"new":       "\"iris team add NAME DIR\" makes a team, \"iris session reset TEAM\" begins a new conversation",
 	"protocol":  "\"man iris-protocol\" opens the page about the protocol of the socket",
 	"recipes":   "\"man iris-recipes\" opens the page about scripts, cron jobs and systemd units",
-	"resume":    "\"iris send TEAM MESSAGE\" goes on with the session of the team, whatever became of its agent",
+	"resume":    "\"iris send TEAM MESSAGE\" goes on with the session of the team, and \"iris attach TEAM\" in this terminal",
 	"rm":        "\"iris team rm TEAM\" removes a team, \"iris session reset TEAM\" forgets a conversation",
 	"start":     "\"iris wake TEAM\" starts an agent; any command starts the daemon",
 	"stop":      "\"iris kill TEAM\" stops an agent now, \"iris evict TEAM\" when it is idle, and \"iris daemon stop\" the daemon",

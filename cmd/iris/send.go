@@ -263,12 +263,12 @@ JSON
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty members are left out.
   reason is one word: no-such-team, bad-name, bad-option, cannot-start,
-  not-dispatched, pool-full, no-memory, queue-full, busy, deadlock, disk-full,
-  budget, journal, conflict, expired, cancelled, killed, evicted, stalled,
-  stopping, unknown, not-running, no-such-message, ambiguous, not-ended, pruned,
-  maybe-accepted (nobody knows) or failed; other-configuration or protocol when
-  the running daemon is another. There is no reason when the wait has ended or
-  no daemon could be reached.
+  not-dispatched, pool-full, no-memory, queue-full, busy, open-elsewhere,
+  deadlock, disk-full, budget, journal, conflict, expired, cancelled, killed,
+  evicted, stalled, stopping, unknown, not-running, no-such-message, ambiguous,
+  not-ended, pruned, maybe-accepted (nobody knows) or failed;
+  other-configuration or protocol when the running daemon is another. There is
+  no reason when the wait has ended or no daemon could be reached.
 
   With --detach: id, state, position in the queue, and existing when the key was
   known. Usage errors that are found before anything is sent print no JSON.

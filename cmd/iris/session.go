@@ -52,7 +52,8 @@ func newSessionLsCmd(g *globals) *cobra.Command {
 		Long: `List the sessions on record, by team and session.
 
 JSON
-  an array of objects: team, session, session_id, dir, created
+  an array of objects: team, session, session_id, dir, created and, while
+  somebody has the session in a terminal (iris attach), attached_pid
 
 EXIT STATUS
 0 1 2 3`,

@@ -32,14 +32,16 @@ func endAtQuit() (undo func() bool) {
 
 // leavingKeys runs a command that has the terminal: Ctrl-C and Ctrl-\ are for it alone,
 // although the terminal sends them to both. They are ignored rather than caught, because a
-// signal that is caught may be seen only after the command has ended of it.
-func leavingKeys(cmd *exec.Cmd) error {
+// signal that is caught may be seen only after the command has ended of it. It calls started
+// once the command runs.
+func leavingKeys(cmd *exec.Cmd, started func()) error {
 	keys := heeded(syscall.SIGQUIT, syscall.SIGINT)
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, keys...) // the command must not inherit that they are ignored
 	err := cmd.Start()
 	if err == nil {
 		signal.Ignore(keys...)
+		started()
 		err = cmd.Wait()
 		signal.Notify(caught, keys...) // Reset would leave them ignored
 	}

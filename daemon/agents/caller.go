@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"iris/daemon/fault"
 	"iris/ipc"
@@ -45,8 +47,18 @@ func (s *Supervisor) agentName(id string) string {
 			return "the agent of team " + p.Key.String()
 		}
 	}
+	if strings.HasPrefix(id, s.terminals()) {
+		return "the agent in a terminal"
+	}
 	return "an agent that is gone"
 }
+
+// TerminalMark returns a new mark for a program that a person runs in a terminal.
+func (s *Supervisor) TerminalMark() string {
+	return s.terminals() + strconv.FormatInt(time.Now().UnixNano(), 36)
+}
+
+func (s *Supervisor) terminals() string { return s.o.Prefix + "-terminal-" }
 
 // Caller answers caller: it identifies the agent that runs the calling command.
 func (s *Supervisor) Caller(_ context.Context, c *ipc.Call) (any, error) {

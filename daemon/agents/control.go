@@ -47,6 +47,11 @@ func notRunning(t ipc.Target) error {
 	return fault.New(ipc.CodeNotFound, "not-running", fmt.Errorf("no agent of team %s is running", k))
 }
 
+// EndNow stops agents, even busy ones and orphans. It returns them when they are gone.
+func (s *Supervisor) EndNow(ctx context.Context, match func(pool.Key) bool) []Info {
+	return append(s.Pool.Kill(match), s.killOrphans(ctx, match)...)
+}
+
 // Kill answers process.kill.
 func (s *Supervisor) Kill(ctx context.Context, c *ipc.Call) (any, error) {
 	t, match, err := s.target(c)
@@ -58,7 +63,7 @@ func (s *Supervisor) Kill(ctx context.Context, c *ipc.Call) (any, error) {
 			return nil, err
 		}
 	}
-	killed := append(s.Pool.Kill(match), s.killOrphans(ctx, match)...)
+	killed := s.EndNow(ctx, match)
 	reply := s.stoppedReply(killed, nil)
 	if t.Tree {
 		reply.Daemons = s.endDaemons(match)

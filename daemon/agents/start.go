@@ -61,24 +61,12 @@ func lack(err error) string {
 // tryAgent starts the program of a team, with the team's settings, environment and
 // conversation.
 func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh bool, v turn.Variant) (*claude.Process, error) {
-	s.o.Look()
-	t, err := s.team(k.Team)
+	t, env, err := s.workplace(ctx, k, v)
 	if _, unknown := errors.AsType[*config.UnknownTeamError](err); unknown {
 		s.o.Teamless(k)
-		return nil, &pool.StartError{Team: k.Team, Err: err}
-	}
-	if err == nil {
-		err = checkDir(t)
-	}
-	if err == nil { // the options may have been forbidden since the message was accepted
-		err = CheckVariant(t, v)
 	}
 	if err != nil {
-		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
-	}
-	env, err := s.environment(ctx, t)
-	if err != nil {
-		return nil, &pool.StartError{Team: k.Team, Permanent: ctx.Err() == nil, Err: err}
+		return nil, err
 	}
 	s.Pool.SetAccount(k.Team, account(t, env)) // the first message waits if the account is limited
 	o := s.agentOptions(k, t, id, env)
@@ -86,16 +74,8 @@ func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh 
 	if t.Agent == "claude" {
 		o.Variant.MaxTurns = cmp.Or(v.MaxTurns, t.MaxTurns)
 	}
-	err = s.o.Store.PersistUntil(ctx, func() (err error) {
-		if o.SessionID, o.RewindTo, err = s.o.Conversations.Find(k, t, o.Env, fresh); err == nil {
-			o.Model, err = s.o.Conversations.PinModel(k, fresh, v)
-		}
-		return err
-	})
-	if err != nil {
-		if err = s.o.Conversations.OrNew(ctx, &o, k, t, err); err != nil {
-			return nil, err
-		}
+	if err := s.converse(ctx, &o, k, t, fresh); err != nil {
+		return nil, err
 	}
 	p, err := claude.Start(ctx, o)
 	if lost, ok := errors.AsType[*claude.ResumeError](err); ok {
@@ -112,6 +92,45 @@ func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh 
 	s.o.Conversations.RecordDefaultModel(ctx, k, p.DefaultModel, v)
 	s.o.Conversations.MoveTo(k, t.Dir)
 	return p, nil
+}
+
+// workplace returns the team of a conversation, and the environment for a program in it. The
+// error is a *pool.StartError.
+func (s *Supervisor) workplace(ctx context.Context, k pool.Key, v turn.Variant) (*config.Team, *Built, error) {
+	s.o.Look()
+	t, err := s.team(k.Team)
+	if _, unknown := errors.AsType[*config.UnknownTeamError](err); unknown {
+		return nil, nil, &pool.StartError{Team: k.Team, Err: err}
+	}
+	if err == nil {
+		err = checkDir(t)
+	}
+	if err == nil { // the options may have been forbidden since the message was accepted
+		err = CheckVariant(t, v)
+	}
+	if err != nil {
+		return nil, nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
+	}
+	env, err := s.environment(ctx, t)
+	if err != nil {
+		return nil, nil, &pool.StartError{Team: k.Team, Permanent: ctx.Err() == nil, Err: err}
+	}
+	return t, env, nil
+}
+
+// converse adds the conversation to the options of a program. If it is lost, that is an
+// error, or a new one is begun.
+func (s *Supervisor) converse(ctx context.Context, o *claude.Options, k pool.Key, t *config.Team, fresh bool) error {
+	err := s.o.Store.PersistUntil(ctx, func() (err error) {
+		if o.SessionID, o.RewindTo, err = s.o.Conversations.Find(k, t, o.Env, fresh); err == nil {
+			o.Model, err = s.o.Conversations.PinModel(k, fresh, o.Variant)
+		}
+		return err
+	})
+	if err != nil {
+		return s.o.Conversations.OrNew(ctx, o, k, t, err)
+	}
+	return nil
 }
 
 // noteRan notes that the program of a team has run. The built-in agent is iris itself, and

@@ -106,7 +106,7 @@ func TestFindBeginsAConversation(t *testing.T) {
 func TestOrNewLosesNothingUnasked(t *testing.T) {
 	id := claude.NewSessionID()
 	missing := &claude.ResumeError{SessionID: id, Why: "gone", Missing: true}
-	busy := &claude.ResumeError{SessionID: id, Why: "another process has it open"}
+	refused := &claude.ResumeError{SessionID: id, Why: "the program does not take it"}
 	used := &journal.Session{ID: id, Used: true, Model: "opus", Rewound: "u"}
 	unused := &journal.Session{ID: id, Model: "opus", Lent: true}
 	for name, c := range map[string]struct {
@@ -119,8 +119,8 @@ func TestOrNewLosesNothingUnasked(t *testing.T) {
 	}{
 		"it is lost":                {s: used, policy: "stop", err: missing, permanent: true},
 		"it is lost, begin anew":    {s: used, policy: "fresh", err: missing, begins: true, notice: true},
-		"it is in use, begin anew":  {s: used, policy: "fresh", err: busy, begins: true, notice: true},
-		"it is in use":              {s: unused, policy: "stop", err: busy, permanent: true},
+		"it is refused, begin anew": {s: used, policy: "fresh", err: refused, begins: true, notice: true},
+		"it is refused":             {s: unused, policy: "stop", err: refused, permanent: true},
 		"the model was never asked": {s: unused, policy: "stop", err: missing, begins: true, model: "opus"},
 		"there is no record":        {policy: "stop", err: missing, permanent: true},
 		"another error":             {s: unused, policy: "fresh", err: errors.New("other")},

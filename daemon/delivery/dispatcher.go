@@ -26,6 +26,7 @@ type Options struct {
 	Agents        *agents.Supervisor
 	Pool          *pool.Pool[*claude.Process]
 	Log           *slog.Logger
+	Attachments   func() error // holds the conversations that persons have in terminals since earlier daemons
 
 	Messages, Costs int64 // totals of the program before this one; see Totals
 

@@ -13,8 +13,8 @@
 //
 //	Recover   takes up the messages of an earlier daemon: queued ones go to the pool, running
 //	          ones are settled from the spools of their agents, or go on in an adopted agent
-//	hold      stops a conversation until a person acts: a message is unknown, or the team is
-//	          not in the configuration
+//	hold      stops a conversation until a person acts: a message is unknown, the team is not
+//	          in the configuration, or somebody has the conversation in a terminal
 //	limit     records the accounts that are limited, and puts a message whose turn hit a limit
 //	          before anything was done back to the head of its queue, or ends it
 //	Why       what a message waits or waited for, and why the agents of a team went: from

@@ -32,12 +32,17 @@ func (d *Dispatcher) HoldTeamless(k pool.Key) {
 		d.holds.teamless = map[pool.Key]bool{}
 	}
 	d.holds.teamless[k] = true
-	d.holdFor(k, fmt.Sprintf("team %q to be in the configuration again", k.Team))
+	d.holdFor(k, toReturn(k.Team))
 	select {
 	case d.holds.teamGone <- struct{}{}:
 	default:
 	}
 	d.o.Log.Warn("messages held: their team is not in the configuration", "team", k.Team, "session", k.Session)
+}
+
+// toReturn is what the messages of a team wait for that is not in the configuration.
+func toReturn(team string) string {
+	return fmt.Sprintf("team %q to be in the configuration again", team)
 }
 
 // lacksTeams reports whether a conversation is held because its team is not in the

@@ -12,9 +12,29 @@ import (
 
 // holds knows which conversations wait for a person.
 type holds struct {
-	mu       sync.Mutex        // held while a conversation is held or released
-	teamless map[pool.Key]bool // held because the team is not in the configuration; protected by mu
-	teamGone chan struct{}     // gets a value when teamless grows; buffers one
+	mu       sync.Mutex          // held while a conversation is held or released
+	attached map[pool.Key]string // held while a person has it in a terminal, and the reason; protected by mu
+	teamless map[pool.Key]bool   // held because the team is not in the configuration; protected by mu
+	teamGone chan struct{}       // gets a value when teamless grows; buffers one
+}
+
+// HoldAttached holds a conversation that a person has in a terminal, until ReleaseAttached.
+func (d *Dispatcher) HoldAttached(k pool.Key, reason string) {
+	d.holds.mu.Lock()
+	defer d.holds.mu.Unlock()
+	if d.holds.attached == nil {
+		d.holds.attached = map[pool.Key]string{}
+	}
+	d.holds.attached[k] = reason
+	d.holdFor(k, reason)
+}
+
+// ReleaseAttached ends HoldAttached.
+func (d *Dispatcher) ReleaseAttached(k pool.Key) {
+	d.holds.mu.Lock()
+	delete(d.holds.attached, k)
+	d.holds.mu.Unlock()
+	d.Unhold(k)
 }
 
 // holdFor holds a conversation, and tells the senders of its messages what they wait for.
@@ -61,16 +81,24 @@ func (d *Dispatcher) holdUnknown(m *delivery) {
 	defer d.holds.mu.Unlock()
 	now, err := d.o.Store.Message(m.new.ID)
 	if !conversation.IsFresh(m.key()) && (err != nil || now.State == journal.Unknown) {
-		d.holdFor(m.key(), fmt.Sprintf("somebody to resolve message %s", m.new.ID))
+		d.holdFor(m.key(), toResolve(m.new.ID))
 	}
 }
 
-// Unhold releases a conversation, unless another unknown message holds it or its team is
-// not in the configuration.
+// toResolve is what the messages behind an unknown one wait for.
+func toResolve(id string) string { return fmt.Sprintf("somebody to resolve message %s", id) }
+
+// Unhold releases a conversation, unless a person has it in a terminal, its team is not in
+// the configuration, or another unknown message holds it.
 func (d *Dispatcher) Unhold(k pool.Key) {
 	d.holds.mu.Lock()
 	defer d.holds.mu.Unlock()
-	if d.holds.teamless[k] {
+	switch reason := d.holds.attached[k]; {
+	case reason != "":
+		d.holdFor(k, reason)
+		return
+	case d.holds.teamless[k]:
+		d.holdFor(k, toReturn(k.Team))
 		return
 	}
 	for m, err := range d.o.Store.Unresolved() {
@@ -79,6 +107,7 @@ func (d *Dispatcher) Unhold(k pool.Key) {
 			return
 		}
 		if err == nil && m.Holds() && conversation.Of(&m) == k {
+			d.holdFor(k, toResolve(m.ID))
 			return
 		}
 	}

@@ -118,6 +118,7 @@ func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 	return New(Options{
 		Paths: paths, Config: current, Look: func() {}, Tidy: func() {}, Store: s, Conversations: conversations,
 		Approvals: approvals, Agents: starter, Pool: starter.Pool, Log: log,
-		Opened: closed, Serving: serving, HasSuccessor: func() bool { return false },
+		Attachments: func() error { return nil },
+		Opened:      closed, Serving: serving, HasSuccessor: func() bool { return false },
 	})
 }

@@ -56,6 +56,9 @@ func (d *Dispatcher) Recover(h *pool.Handoff, handed func(process string) *claud
 	if err := d.recoverUnknown(); err != nil {
 		return err
 	}
+	if err := d.o.Attachments(); err != nil {
+		return err
+	}
 	if err := d.recoverQueued(); err != nil {
 		return err
 	}

@@ -69,9 +69,12 @@ func classify(k pool.Key, err error) *ipc.Error {
 	var start *pool.StartError
 	var unknown *config.UnknownTeamError
 	var budget *pool.BudgetError
+	var open *claude.OpenError
 	switch {
 	case errors.As(err, &unknown): // the team was removed while the message waited
 		return Team(unknown)
+	case errors.As(err, &open):
+		return hint(about(ipc.CodeFull, "open-elsewhere", "%v", open), openHint(open))
 	case errors.As(err, &start):
 		return hint(about(ipc.CodeCannotRun, "cannot-start", "%v", startReason(start)), startHint(k, start))
 	case errors.Is(err, pool.ErrShutdown):
@@ -125,6 +128,11 @@ func startReason(e *pool.StartError) string {
 		return fmt.Sprintf("%v (next try in %v)", e.Err, e.Retry.Round(time.Second))
 	}
 	return e.Err.Error()
+}
+
+// openHint says what to do about a conversation that somebody else has open.
+func openHint(e *claude.OpenError) string {
+	return fmt.Sprintf("leave it there (\"ps %d\" shows where), and try again", e.PID)
 }
 
 // startHint says what to do about a missing program or directory, a settings file that

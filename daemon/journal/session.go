@@ -19,6 +19,23 @@ type Session struct {
 	Lent    bool      `json:"lent,omitempty"`    // a message used another model, which the conversation would otherwise keep
 	Seen    time.Time `json:"seen,omitzero"`     // when somebody looked for its directory last and it was there
 	Missing time.Time `json:"missing,omitzero"`  // when its directory was first not there since
+
+	Attached *Attachment `json:"attached,omitempty"` // nil while nobody has it in a terminal
+}
+
+// An Attachment says where a person has a conversation in a terminal.
+type Attachment struct {
+	ID      string    `json:"id"` // the mark in the environment of the program
+	Boot    string    `json:"boot"`
+	Client  ProcessID `json:"client"`
+	Program ProcessID `json:"program,omitzero"` // zero until the client has started it
+	Config  string    `json:"config"`           // directory of Claude Code
+}
+
+// ProcessID names a process until the next boot, by its number and its start.
+type ProcessID struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"`
 }
 
 // Session returns the conversation of a key; false if it has none yet.

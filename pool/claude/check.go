@@ -28,6 +28,9 @@ func (p *Process) Stale() string {
 	if info, err := os.Stat(p.o.Dir); err != nil || !info.IsDir() {
 		return "directory gone"
 	}
+	if why := p.wentOn(); why != "" {
+		return why
+	}
 	w := p.startedWith()
 	if now := realPath(p.o.Dir); w.Dir != "" && now != w.Dir {
 		return "its directory is " + now + " now"

@@ -79,17 +79,18 @@ type status struct {
 	state     string // of the last state line; empty before the first
 	session   string
 	totals    totals
-	inTurn    bool // the agent is in a turn, sent or its own
-	besides   bool // subagents work
-	lifecycle bool // the agent reports by uuid what becomes of a message
-	gone      bool // the output has been read to the end
+	inTurn    bool   // the agent is in a turn, sent or its own
+	besides   bool   // subagents work
+	lifecycle bool   // the agent reports by uuid what becomes of a message
+	last      string // see Notes.Last
+	gone      bool   // the output has been read to the end
 	progress  time.Time
 	answered  time.Time // last result
 }
 
 // take copies the state from the notes.
 func (s *status) take(n *turnNotes) {
-	s.state, s.totals, s.inTurn, s.lifecycle = n.State, n.Totals, n.InTurn, n.Lifecycle
+	s.state, s.totals, s.inTurn, s.lifecycle, s.last = n.State, n.Totals, n.InTurn, n.Lifecycle, n.Last
 	s.besides = len(n.subagents()) > 0
 }
 

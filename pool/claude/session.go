@@ -92,20 +92,6 @@ func (e *ResumeError) Error() string {
 	return fmt.Sprintf("conversation %s cannot be resumed: %s", e.SessionID, e.Why)
 }
 
-// sessionOwner returns a live Claude Code process that has the conversation open, or
-// 0. Claude Code itself lets two processes use one conversation, each without the
-// other's changes. Each process has a file with its id and start time in sessions/; a
-// killed process leaves the file behind.
-func sessionOwner(env []string, sessionID string) int {
-	files, _ := filepath.Glob(filepath.Join(globQuote(ConfigDir(env)), "sessions", "*.json"))
-	for _, file := range files {
-		if s, p, err := readSessionFile(file); err == nil && s.Session == sessionID && p.Alive() {
-			return s.PID
-		}
-	}
-	return 0
-}
-
 // A sessionFile is the file in sessions/ of a Claude Code process.
 type sessionFile struct {
 	PID     int    `json:"pid"`
@@ -116,11 +102,15 @@ type sessionFile struct {
 
 // readSessionFile reads a sessionFile, and the identity of the process that wrote it.
 func readSessionFile(path string) (s sessionFile, p procs.ID, err error) {
-	b, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(b, &s)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return s, p, err
 	}
-	if err == nil {
+	return parseSessionFile(text)
+}
+
+func parseSessionFile(text []byte) (s sessionFile, p procs.ID, err error) {
+	if err = json.Unmarshal(text, &s); err == nil {
 		p.PID = s.PID
 		p.Start, err = strconv.ParseUint(s.Start, 10, 64)
 	}

@@ -137,6 +137,8 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 	}
 	p = newProcess(o, s, path)
 	p.reading.notes.Resumed = transcript
+	p.status.last = LastAnswer(transcript)
+	p.reading.notes.Last = p.status.last
 	// Otherwise it could not even report that it is ready, or be stopped when it is, for
 	// want of room for its first turn.
 	if err = s.room(intro); err == nil {
@@ -150,22 +152,6 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 	}
 	p.attend()
 	return p, false, nil
-}
-
-// elsewhere says that a process that is no agent has the conversation open. Of an agent
-// createSpool says it.
-func (o *Options) elsewhere() error {
-	if !o.resume {
-		return nil
-	}
-	pid := sessionOwner(o.Env, o.SessionID)
-	if pid == 0 {
-		return nil
-	}
-	if owner, _ := liveOwner(o.Spools, o.SessionID); owner != "" {
-		return nil
-	}
-	return &ResumeError{SessionID: o.SessionID, Why: fmt.Sprintf("another Claude Code has it open (pid %d)", pid)}
 }
 
 // attend starts the goroutines that read the output and wait for the exit.

@@ -50,6 +50,7 @@ type Notes struct {
 	Tasks     map[string]Task
 	Resumed   string // transcript of before the start, in which a schedule may be; empty if it has been read
 	Scheduled bool   // the agent has begun a turn at a time of its own, or is to begin one
+	Last      string // id of the last answer in the conversation, as the agent knows it; empty if unknown
 
 	// Of the running turn, or of the last one.
 	InTurn      bool
@@ -139,6 +140,7 @@ func (a *turnNotes) long(typ string, head, tail []byte, at, length int64) {
 		a.Scheduled = a.Scheduled || schedules(head)
 		a.Acted = a.Acted || !isSynthetic(head)
 		if !ofSubagent(head) && !ofSubagent(tail) && !isSynthetic(head) {
+			a.Last = lineID(tail)
 			a.Said = append(a.Said, spoken{At: at, Len: length})
 		}
 	}
@@ -175,6 +177,17 @@ func ofSubagent(line []byte) bool { return bytes.Contains(line, []byte(`"parent_
 // model.
 func isSynthetic(line []byte) bool { return bytes.Contains(line, []byte(`"model":"<synthetic>"`)) }
 
+// lineID returns the id of a line of the agent, which comes after the message in it; empty
+// if it has none.
+func lineID(line []byte) string {
+	const member = `"uuid":"`
+	at := bytes.LastIndex(line, []byte(member)) + len(member)
+	if at < len(member) || len(line) < at+36 {
+		return ""
+	}
+	return string(line[at : at+36])
+}
+
 func (a *turnNotes) assistant(line []byte, at int64) {
 	a.Scheduled = a.Scheduled || schedules(line)
 	a.Acted = a.Acted || !isSynthetic(line)
@@ -186,6 +199,7 @@ func (a *turnNotes) assistant(line []byte, at int64) {
 			a.Failed = oneLine(why)
 		}
 	default:
+		a.Last = lineID(line)
 		if s := (spoken{At: at, Len: int64(len(line))}); a.kept()+len(line) <= maxKept {
 			if s.Text = textOf(line); s.Text != "" {
 				a.Said = append(a.Said, s)
