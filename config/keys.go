@@ -100,6 +100,10 @@ var keys = []key{
 		doc: "How long an orphan whose turn is over, and which only its background work keeps (a dev server), may go on before it is stopped. Its answer does not wait for this, the next message of its session does."},
 	{name: "retention", kind: kindDuration, where: top, def: `"840h"`, min: 3600 * second, max: year,
 		doc: "How long ended messages are kept, with their texts, answers and keys. 840h are 35 days. Older ones are removed once a day; a day later if the clock was set ahead or nothing was removed for three days, since the clock may be wrong."},
+	{name: "mcp_max_depth", kind: kindInt, where: top, def: "3", min: 1, max: 1000, zero: "no limit",
+		doc: "How long a chain of agents may be, each of which sends the next one a message during its turn: the message of a person has the depth 0, the one that its agent sends the depth 1. It bounds what agents of teams with mcp = true send."},
+	{name: "mcp_max_messages", kind: kindInt, where: top, def: "100", min: 1, max: 1000 * 1000, zero: "no limit",
+		doc: "How many messages an agent of a team with mcp = true may send during one turn."},
 	{name: "umask", kind: kindUmask, where: top, def: `"022"`, max: 0o777,
 		doc: "The file mode creation mask of agents."},
 	{name: "log_level", kind: kindWord, where: top, def: `"info"`, words: []string{"debug", "info", "warn", "error"},
@@ -118,6 +122,13 @@ var keys = []key{
 
 	{name: "account", kind: kindText, where: team,
 		doc: "The account of the team, by any name. Teams with the same account wait together when a usage limit is reached. Without the key the agents' API key, token, apiKeyHelper or CLAUDE_CONFIG_DIR, base URL and provider decide (iris account)."},
+
+	{name: "mcp", kind: kindBool, where: team, def: "false",
+		doc: "Whether agents of the team may write to other teams by themselves: they get the MCP server iris-mcp(1) and the permission for its tools. Only Claude Code does."},
+	{name: "mcp_teams", kind: kindArgs, where: team,
+		doc: "The teams that agents of a team with mcp = true may send messages to, by MCP or with iris send. Without the key, every team that has mcp = true itself."},
+	{name: "mcp_allow", kind: kindWords, where: team, words: []string{"reset_session"},
+		doc: "More tools of the MCP server for agents of the team: reset_session, which has another team's session forget its conversation."},
 
 	{name: "command", kind: kindCommand, def: `"claude"`,
 		doc: "The Claude Code program: a name that is looked up on the PATH of agents, or an absolute file."},

@@ -247,7 +247,8 @@ JSON
   When the agent did not end the turn by its own word: id, team, session,
   outcome "none", error, hint, reason and status. Empty members are left out.
   reason is one word: no-such-team, bad-name, bad-option, cannot-start,
-  not-dispatched, pool-full, no-memory, queue-full, busy, deadlock, disk-full,
+  not-dispatched, pool-full, no-memory, queue-full, busy, deadlock,
+  not-allowed, too-deep, too-many (of messages that an agent sends), disk-full,
   journal, conflict, expired, cancelled, killed, evicted, stalled, stopping,
   unknown, not-running, no-such-message, ambiguous, not-ended, pruned,
   maybe-accepted (nobody knows) or failed; other-configuration or protocol when
