@@ -163,3 +163,26 @@ func TestAgentsDoNotWaitForEachOtherForEver(t *testing.T) {
 		t.Errorf("the message is not lost: got %s", got)
 	}
 }
+
+// mcp = true gives the agents of that team the server and the permission for its tools,
+// beside what the arguments of the team say; its change replaces them between two turns.
+func TestTeamsGetTheServerThatTheyWant(t *testing.T) {
+	t.Parallel()
+	d := writingTeams(t, "", "api mcp = true\nargs = [\"--allowedTools=Bash\"]", "web")
+	args := func(team string) string { return strings.ReplaceAll(d.ask(team, "args:"), `\`, "") }
+	server := fmt.Sprintf(`--mcp-config={"mcpServers":{"iris":{"command":%q,"args":["mcp"]}}}","--allowedTools=mcp__iris","--allowedTools=Bash"`, d.iris)
+	if got := args("api"); !strings.Contains(got, server) {
+		t.Errorf("got %s, want %s", got, server)
+	}
+	if got := args("web"); strings.Contains(got, "mcp") {
+		t.Errorf("got %s", got)
+	}
+	d.run("config", "set", "--team", "web", "mcp", "true")
+	if got := args("web"); !strings.Contains(got, "mcp__iris") {
+		t.Errorf("got %s", got)
+	}
+	d.run("config", "set", "--team", "api", "mcp", "false")
+	if got := args("api"); strings.Contains(got, "mcp") {
+		t.Errorf("got %s", got)
+	}
+}
