@@ -254,3 +254,34 @@ func TestToolsOfTheCaller(t *testing.T) {
 		}
 	}
 }
+
+// The manual names every tool with its arguments.
+func TestManualHasEveryTool(t *testing.T) {
+	page, err := os.ReadFile("../../man/iris-mcp.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s := newDaemon(t, nil)
+	list, err := s.session(t, nil).ListTools(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range list.Tools {
+		line := ""
+		for l := range strings.Lines(string(page)) {
+			if strings.HasPrefix(l, tool.Name+" ") {
+				line = l
+			}
+		}
+		schema, _ := tool.InputSchema.(map[string]any)
+		properties, _ := schema["properties"].(map[string]any)
+		for name := range properties {
+			if !strings.Contains(line, name) {
+				t.Errorf("%s: the page does not name %s: %q", tool.Name, name, line)
+			}
+		}
+		if line == "" || schema == nil {
+			t.Errorf("the page has no %s", tool.Name)
+		}
+	}
+}
