@@ -71,7 +71,11 @@ func iris() (string, error) {
 			return path, nil
 		}
 	}
-	return exec.LookPath("iris")
+	path, err := exec.LookPath("iris")
+	if err != nil {
+		err = fmt.Errorf("%w, and iris, which starts one, is not in PATH%w", ipc.ErrNoDaemon, sys.Silent(err))
+	}
+	return path, err
 }
 
 // call makes one call that waits for no turn. Use it as ipc.Verbs.

@@ -362,23 +362,37 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 func TestDaemonThatDoesNotStart(t *testing.T) {
 	d, s := newDaemon(t, nil)
 	d.kill()
-	for program, want := range map[string]string{
-		"#!/bin/sh\necho 'iris: umask = 3: must be a string' >&2; exit 2\n": "no daemon is running: umask = 3: must be a string",
-		"": `"iris": executable file not found`,
+	for _, c := range []struct{ program, want string }{
+		{"", "no daemon is running, and iris, which starts one, is not in PATH"},
+		{"#!/bin/sh\necho 'iris: umask = 3: must be a string' >&2; exit 2\n", "no daemon is running: umask = 3: must be a string"},
 	} {
-		if program != "" {
-			if err := os.MkdirAll(os.Getenv("PATH"), 0o700); err != nil {
+		if c.program != "" {
+			dir := t.TempDir()
+			if err := os.WriteFile(dir+"/iris", []byte(c.program), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(os.Getenv("PATH")+"/iris", []byte(program), 0o700); err != nil {
-				t.Fatal(err)
-			}
-		} else {
-			t.Setenv("PATH", "/nowhere")
+			t.Setenv("PATH", dir)
 		}
 		_, failed := s.use(t, "list_messages", map[string]any{})
-		if !strings.Contains(failed, want) {
-			t.Errorf("got %s, want %s", failed, want)
+		if !strings.Contains(failed, c.want) || !strings.Contains(failed, `"iris doctor"`) {
+			t.Errorf("got %s, want %s", failed, c.want)
 		}
 	}
+}
+
+// A call that waits keeps no other one from its answer.
+func TestCallsAtTheSameTime(t *testing.T) {
+	_, s := newDaemon(t, map[string]ipc.Handler{
+		ipc.MethodSend: never("running"), ipc.MethodCaller: says(ipc.Caller{}), ipc.MethodMessages: says(ipc.MessageList{}),
+	})
+	session := s.session(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		session.CallTool(ctx, &mcp.CallToolParams{Name: "send_message", Arguments: map[string]any{"to": "api", "message": "x"}})
+	})
+	out, failed := called(t, session, &mcp.CallToolParams{Name: "list_messages", Arguments: map[string]any{}})
+	has(t, out, failed, `{"messages":[]}`)
+	cancel()
+	wg.Wait()
 }

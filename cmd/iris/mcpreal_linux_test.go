@@ -153,6 +153,7 @@ func TestRealAgentsAreToldWhatTheyMayNotAsk(t *testing.T) {
 // Twenty agents that each ask every other one come to an end: each question has its answer,
 // or a word why it was not asked.
 func TestRealAgentsAllAskEachOther(t *testing.T) {
+	t.Parallel()
 	var teams []string
 	for i := range 20 {
 		teams = append(teams, fmt.Sprintf("t%02d", i))
@@ -222,4 +223,12 @@ func TestRealClaudeCodeOfAPersonAsks(t *testing.T) {
 	if m := d.lastOf("a", ""); m.Depth != 0 || m.From != "" || m.Origin != "mcp" {
 		t.Errorf("got %+v", m)
 	}
+}
+
+// Claude Code ends a call that has been silent for too long, by default after 30 minutes. The
+// server is not silent.
+func TestRealCallOutlivesTheLimitOfSilence(t *testing.T) {
+	t.Parallel()
+	d := newAsking(t, "env = { CLAUDE_CODE_MCP_TOOL_IDLE_TIMEOUT = \"30000\" }", "a", "b")
+	d.said(d.ask("a", asks("b", "after:50s:echo:the answer of b")), `"answer":"the answer of b"`)
 }
