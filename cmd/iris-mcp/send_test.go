@@ -88,19 +88,17 @@ func TestProgressWhileItWaits(t *testing.T) {
 	}})
 	var mu sync.Mutex
 	var all []*mcp.ProgressNotificationParams
+	answer := sync.OnceFunc(func() { close(enough) })
 	session := s.session(t, func(p *mcp.ProgressNotificationParams) {
 		mu.Lock()
 		defer mu.Unlock()
-		if all = append(all, p); p.Message == "m1 queued, number 2" && len(all) > 2 && enough != nil {
-			close(enough)
-			enough = nil
+		if all = append(all, p); p.Message == "m1 queued, number 2" && len(all) > 2 {
+			answer()
 		}
 	})
-	wait := enough
 	p := &mcp.CallToolParams{Name: "send_message", Arguments: map[string]any{"to": "api", "message": "x", "wait": "10m"}}
 	p.SetProgressToken("t")
 	out, failed := called(t, session, p)
-	<-wait
 	if out["answer"] != "yes" {
 		t.Errorf("got %v %s", out, failed)
 	}

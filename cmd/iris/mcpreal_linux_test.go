@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -90,25 +91,34 @@ func TestRealAgentsAskEachOther(t *testing.T) {
 	}
 }
 
-// The death of the daemon loses no answer: the server waits on with the next one.
-func TestRealAgentsAskOverTheDeathOfTheDaemon(t *testing.T) {
-	t.Parallel()
-	d := newAsking(t, "", "a", "b", "c")
-	id := d.submit("a", asks("b", asks("c", "after:3s:echo:the answer of c")))
-	d.eventually("the turn of c", func() bool {
-		return mustTell[ipc.ProcessList](d.inn, ipc.MethodList, nil).Total == 3 && d.status().Journal.Running == 3
-	})
-	if err := syscall.Kill(d.status().PID, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	// The servers have another daemon started: nobody else does here.
-	d.eventually("the next daemon", func() bool {
-		_, err := tell[ipc.Status](d.inn, ipc.MethodStatus, nil)
-		return err == nil
-	})
-	d.said(d.answer(id), "the answer of c")
-	if d.lastOf("c", "").Attempts != 1 || d.lastOf("b", "").Attempts != 1 {
-		t.Error("a turn was run twice")
+// The end of the daemon loses no answer: the servers wait on with the next one.
+func TestRealAgentsAskOverTheEndOfTheDaemon(t *testing.T) {
+	for how, end := range map[string]func(d *deciding){
+		"killed": func(d *deciding) {
+			if err := syscall.Kill(d.status().PID, syscall.SIGKILL); err != nil {
+				d.t.Fatal(err)
+			}
+		},
+		"replaced": func(d *deciding) { d.run("daemon", "restart") },
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			d := newAsking(t, "", "a", "b", "c")
+			ran := filepath.Join(d.mkdir("elsewhere"), "ran")
+			tool := fmt.Sprintf(`tool:Bash:{"command":"echo >> %s; sleep 3; echo the answer of c","description":"d"}`, ran)
+			id := d.submit("a", asks("b", asks("c", tool)))
+			d.eventually("the tool of c", func() bool { _, err := os.Stat(ran); return err == nil })
+			end(d)
+			// The servers have another daemon started: nobody else does here.
+			d.eventually("the next daemon", func() bool {
+				_, err := tell[ipc.Status](d.inn, ipc.MethodStatus, nil)
+				return err == nil
+			})
+			d.said(d.answer(id), "the answer of c")
+			if text, err := os.ReadFile(ran); string(text) != "\n" {
+				t.Errorf("the tool has run %d times, %v", len(text), err)
+			}
+		})
 	}
 }
 
@@ -184,18 +194,47 @@ func TestRealAgentsAllAskEachOther(t *testing.T) {
 	}
 }
 
-// An interrupt of the turn ends only the wait: the message goes on, and its id finds the answer.
-func TestRealInterruptLeavesTheMessage(t *testing.T) {
-	t.Parallel()
-	d := newAsking(t, "", "a", "b")
-	id := d.submit("a", asks("b", "after:3s:echo:the answer of b"))
-	d.eventually("the turn of b", func() bool { return d.status().Journal.Running == 2 })
-	d.run("cancel", id)
-	b := d.lastOf("b", "")
-	if b.State != "running" {
-		t.Errorf("got %+v", b)
+// An interrupt of the turn or the death of the server ends only the wait: the message goes on,
+// and its id finds the answer.
+func TestRealEndOfTheWaitLeavesTheMessage(t *testing.T) {
+	for how, end := range map[string]func(d *deciding, id string){
+		"interrupt": func(d *deciding, id string) { d.run("cancel", id) },
+		"server killed": func(d *deciding, id string) {
+			for _, pid := range d.servers() {
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					d.t.Fatal(err)
+				}
+			}
+			d.answer(id)
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			d := newAsking(t, "", "a", "b")
+			id := d.submit("a", asks("b", "after:3s:echo:the answer of b"))
+			d.eventually("the turn of b", func() bool { return d.status().Journal.Running == 2 })
+			end(d, id)
+			b := d.lastOf("b", "")
+			if b.State != "running" {
+				t.Errorf("got %+v", b)
+			}
+			d.run("restart", "a") // with another server
+			d.said(d.ask("a", calls("wait_message", map[string][]string{"ids": {b.ID}})), "the answer of b")
+		})
 	}
-	d.said(d.ask("a", calls("wait_message", map[string][]string{"ids": {b.ID}})), "the answer of b")
+}
+
+// servers are the processes of the MCP servers of all agents.
+func (d *deciding) servers() (pids []int) {
+	d.t.Helper()
+	for _, a := range mustTell[ipc.ProcessTree](d.inn, ipc.MethodTree, nil).Agents {
+		for _, p := range a.Processes {
+			if strings.HasSuffix(p.Command[0], "iris-mcp") {
+				pids = append(pids, p.PID)
+			}
+		}
+	}
+	return pids
 }
 
 // A Claude Code that a person has started gets the server by one command, and writes to every
