@@ -15,6 +15,7 @@ var nextSteps = map[string]string{
 	"not-allowed":     "list_teams lists the teams that you may write to",
 	"blank":           "Say in message what the team is to do",
 	"too-large":       "Write the text to a file, and send the path of the file",
+	"frame":           "Write the text to a file, and send the path of the file",
 	"deadlock":        "Do not wait for it: do that work yourself, or send it with wait \"0\" and end your turn",
 	"too-deep":        "Answer with what you know, instead of asking on",
 	"too-many":        "End your turn with what you know",

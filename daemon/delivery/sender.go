@@ -46,7 +46,8 @@ func (d *Dispatcher) turnOf(a *pool.Info) *delivery {
 }
 
 // maySend refuses a message of an agent whose team has mcp = true, if it goes to a team that
-// this team may not write to, is one of too many in the turn of, or is too deep.
+// this team may not write to, is too deep, or is one too many of the turn, which is that of
+// the message of.
 func (d *Dispatcher) maySend(a *pool.Info, n *journal.New, of *delivery) error {
 	cfg := d.o.Config()
 	t := cfg.Teams[a.Key.Team]
