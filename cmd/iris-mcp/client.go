@@ -101,28 +101,30 @@ func (c *client) verbs() ipc.Verbs { return c.call }
 // follow lets talk make a call that may be repeated, on a connection, and again on another
 // one if the daemon was lost.
 func (c *client) follow(ctx context.Context, talk func(*ipc.Client) error) error {
-	for {
-		conn, err := c.redial(ctx)
-		if err != nil {
-			return err
-		}
+	conn, err := c.dial(ctx)
+	for err == nil {
 		err = talk(conn)
 		conn.Close()
 		if !cutOff(err) || ctx.Err() != nil {
 			return err
 		}
-		sys.Sleep(ctx, pause)
+		conn, err = c.redial(ctx)
 	}
+	return err
 }
 
-// redial is dial that tries again while a daemon ends or starts.
+// redial is dial that tries again while a daemon ends or starts. The end of ctx is an error of
+// its own: it may have cut a start short.
 func (c *client) redial(ctx context.Context) (*ipc.Client, error) {
 	for begun := time.Now(); ; {
-		conn, err := c.dial(ctx)
-		if err == nil || ctx.Err() != nil || time.Since(begun) > startedBy {
-			return conn, err
-		}
 		sys.Sleep(ctx, pause)
+		conn, err := c.dial(ctx)
+		switch {
+		case err == nil, time.Since(begun) > startedBy:
+			return conn, err
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
 	}
 }
 

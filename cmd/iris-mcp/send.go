@@ -194,6 +194,7 @@ type watch struct {
 	long context.Context // ends with the wait, too
 	end  context.CancelFunc
 	wg   sync.WaitGroup
+	sent bool // the daemon may have got a call
 
 	mu     sync.Mutex
 	states map[string]ipc.MessageState // by id
@@ -280,6 +281,7 @@ func (w *watch) follow(talk func(*ipc.Client) error) error {
 	return w.s.client.follow(w.long, func(c *ipc.Client) error {
 		heard := ipc.Handlers{State: w.hear}
 		c.OnNotify = heard.Notify
+		w.sent = true
 		return talk(c)
 	})
 }
@@ -320,7 +322,7 @@ func (w *watch) result(id string, reply *ipc.Reply, err error, offset, most int)
 		shown, err := w.s.client.verbs().Show(w.ctx, ipc.MessageRef{ID: id})
 		m.State = shown.State
 		return m, err
-	case wire:
+	case wire, !w.sent:
 		return m, err
 	}
 	return m, fmt.Errorf("message %s: %w; get_result tells what became of it", id, err)

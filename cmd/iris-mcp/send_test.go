@@ -375,7 +375,31 @@ func TestDaemonThatDoesNotStart(t *testing.T) {
 		if !strings.Contains(failed, c.want) || !strings.Contains(failed, `"iris doctor"`) {
 			t.Errorf("got %s, want %s", failed, c.want)
 		}
+		_, unsent := s.use(t, "send_message", map[string]any{"to": "api", "message": "x"})
+		if unsent != failed { // of a message that nobody has got there is nothing to find
+			t.Errorf("got %s", unsent)
+		}
 	}
+}
+
+// If no daemon comes back, the id is what the wait ends with.
+func TestDaemonIsLostForGood(t *testing.T) {
+	sent := make(chan bool)
+	d, s := newDaemon(t, map[string]ipc.Handler{ipc.MethodSend: func(ctx context.Context, c *ipc.Call) (any, error) {
+		c.NotifyWait(ipc.NotifyState, ipc.MessageState{ID: "m1", State: "running"})
+		close(sent)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		<-sent
+		time.Sleep(50 * time.Millisecond)
+		d.kill()
+	})
+	out, failed := s.use(t, "send_message", map[string]any{"to": "api", "message": "x", "wait": "500ms"})
+	wg.Wait()
+	has(t, out, failed, `{"id":"m1","note":"wait_message with this id gets the answer","state":"running"}`)
 }
 
 // A call that waits keeps no other one from its answer.
