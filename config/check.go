@@ -18,6 +18,11 @@ func (c *Config) Check() Problems {
 	ps := checkSettings(&c.Settings, c.origin, agentClaude)
 	for _, t := range c.Teams {
 		ps = append(ps, checkSettings(&t.Settings, t.origin, t.Agent)...)
+		if at, ok := t.origin.of("mcp_teams"); ok {
+			if err := c.checkMCPTeams(t); err != nil {
+				ps = append(ps, at.problem(err))
+			}
+		}
 		if at, ok := t.origin.of("dir"); ok {
 			if err := t.CheckDir(); err != nil {
 				ps = append(ps, at.problem(err))
@@ -45,6 +50,16 @@ func checkSettings(s *Settings, set origins, agent string) (ps Problems) {
 		check("command", func() error { return checkCommand(s.Command) })
 	}
 	return ps
+}
+
+// checkMCPTeams says which of the teams that agents of a team may write to are none.
+func (c *Config) checkMCPTeams(t *Team) error {
+	for _, name := range t.MCPTeams {
+		if c.Teams[name] == nil {
+			return fmt.Errorf("mcp_teams: %w", &UnknownTeamError{Name: name})
+		}
+	}
+	return nil
 }
 
 // problem places an error at the origin of the value.

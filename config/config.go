@@ -25,7 +25,9 @@ type Config struct {
 	OrphanGrace         time.Duration `toml:"orphan_grace"`
 	Retention           time.Duration `toml:"retention"`
 	MaxMemoryTotal      Share         `toml:"max_memory_total"`
-	Budget              Budget        `toml:"budget"` // of all teams together
+	Budget              Budget        `toml:"budget"`           // of all teams together
+	MCPMaxDepth         int           `toml:"mcp_max_depth"`    // 0 for no limit
+	MCPMaxMessages      int           `toml:"mcp_max_messages"` // of one turn, 0 for no limit
 	Umask               fs.FileMode   `toml:"umask"`
 	LogLevel            string        `toml:"log_level"`    // debug, info, warn or error
 	LogMaxSize          int64         `toml:"log_max_size"` // bytes

@@ -19,6 +19,7 @@ import (
 type TeamOptions struct {
 	Description string
 	Command     string // the program, as an absolute path; empty for the one of the configuration
+	MCP         bool   // its agents may write to other teams
 	Force       bool   // replace a drop-in of AddTeam, or the built-in team
 
 	// Before, if it is not nil, gets the configuration as it is, before anything is
@@ -62,7 +63,7 @@ func AddTeam(p Paths, name, dir string, opts TeamOptions) (file string, err erro
 	if err := cfg.mayAdd(name, file, sources, opts.Force); err != nil {
 		return "", err
 	}
-	data := teamTOML(name, dir, opts.Description, opts.Command)
+	data := teamTOML(name, dir, opts)
 	if err := cfg.mayHave(source{file, true, data}); err != nil {
 		return "", err
 	}
@@ -171,13 +172,14 @@ func untouched(file, name string, data []byte) error {
 		return err
 	}
 	root, _, _ := parseTOML(file, data)
-	var words [3]string
-	for i, key := range []string{"dir", "description", "command"} {
+	have := func(key string) value {
 		if v := root.table["teams"].table[name].table[key]; v != nil {
-			words[i] = v.str
+			return *v
 		}
+		return value{}
 	}
-	if !bytes.Equal(data, teamTOML(name, words[0], words[1], words[2])) {
+	same := TeamOptions{Description: have("description").str, Command: have("command").str, MCP: have("mcp").flag}
+	if !bytes.Equal(data, teamTOML(name, have("dir").str, same)) {
 		return errors.New(`holds more than "iris team add" has written, which would be lost; change it with "iris team edit"`)
 	}
 	return nil
@@ -234,13 +236,16 @@ func elsewhere(p Paths, name string) error {
 	return fmt.Errorf("team %q is defined at %s:%d; remove it there", name, t.File, t.Line)
 }
 
-func teamTOML(name, dir, description, command string) []byte {
+func teamTOML(name, dir string, opts TeamOptions) []byte {
 	s := fmt.Sprintf("[teams.%s]\ndir = %s\n", tomlKey(name), tomlString(dir))
-	if description != "" {
-		s += fmt.Sprintf("description = %s\n", tomlString(description))
+	if opts.Description != "" {
+		s += fmt.Sprintf("description = %s\n", tomlString(opts.Description))
 	}
-	if command != "" {
-		s += fmt.Sprintf("command = %s\n", tomlString(command))
+	if opts.Command != "" {
+		s += fmt.Sprintf("command = %s\n", tomlString(opts.Command))
+	}
+	if opts.MCP {
+		s += "mcp = true\n"
 	}
 	return []byte(s)
 }

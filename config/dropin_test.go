@@ -16,7 +16,7 @@ func TestAddTeamAndRemoveTeam(t *testing.T) {
 	p := newHome(t)
 	dir := filepath.Join(p.Home, `src/it's "a" \ dir`)
 	mustMkdir(t, dir)
-	file, err := AddTeam(p, "a.b", dir, TeamOptions{Description: "tab\u00a0and \"quotes\""})
+	file, err := AddTeam(p, "a.b", dir, TeamOptions{Description: "tab\u00a0and \"quotes\"", MCP: true})
 	mustDo(t, err)
 	if want := p.Confd + "/a.b.toml"; file != want {
 		t.Errorf("got %s, want %s", file, want)
@@ -28,7 +28,7 @@ func TestAddTeamAndRemoveTeam(t *testing.T) {
 	}
 	cfg, err := Load(p)
 	mustDo(t, err)
-	if a := cfg.Teams["a.b"]; a == nil || a.Dir != dir || a.Description != "tab\u00a0and \"quotes\"" || a.File != file || a.Line != 1 {
+	if a := cfg.Teams["a.b"]; a == nil || a.Dir != dir || a.Description != "tab\u00a0and \"quotes\"" || a.File != file || a.Line != 1 || !a.MCP {
 		t.Errorf("got %+v", a)
 	}
 
@@ -38,7 +38,7 @@ func TestAddTeamAndRemoveTeam(t *testing.T) {
 	mustDo(t, err)
 	cfg, err = Load(p)
 	mustDo(t, err)
-	if a := cfg.Teams["a.b"]; a.Dir != p.Home || a.Description != "" {
+	if a := cfg.Teams["a.b"]; a.Dir != p.Home || a.Description != "" || a.MCP {
 		t.Errorf("after force: got %+v", a)
 	}
 	wantOnly(t, p.Confd, "a.b.toml")

@@ -60,6 +60,11 @@ func TestKeyDescriptions(t *testing.T) {
 		"env":                    {Type: "table of strings", Top: true, Team: true},
 		"dir":                    {Type: "directory", Team: true},
 		"budget":                 {Type: "table of dollars", Top: true, Team: true},
+		"mcp":                    {Type: "true or false", Default: "false", Team: true, Words: []string{"true", "false"}},
+		"mcp_teams":              {Type: "list of strings", Team: true},
+		"mcp_allow":              {Type: `list of the words "reset_session"`, Team: true, Words: []string{"reset_session"}},
+		"mcp_max_depth":          {Type: "whole number, 1 to 1000, or 0 for no limit", Default: "3", Top: true, Env: "IRIS_MCP_MAX_DEPTH"},
+		"mcp_max_messages":       {Type: "whole number, 1 to 1000000, or 0 for no limit", Default: "100", Top: true, Env: "IRIS_MCP_MAX_MESSAGES"},
 		"notify":                 {Type: "list of strings", Top: true, Team: true},
 		"notify_on":              {Type: `list of the words "approval", "failed", "unknown", "limited", "budget" and "done"`, Default: `["approval", "failed", "unknown"]`, Top: true, Team: true, Words: []string{"approval", "failed", "unknown", "limited", "budget", "done"}},
 	} {

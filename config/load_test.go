@@ -16,8 +16,8 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 	want := &Config{
 		MaxProcesses: 10, WhenFull: "wait", FairWait: 30 * time.Second, HealthCheckInterval: 30 * time.Second,
 		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute, OrphanGrace: 10 * time.Second, Retention: 35 * 24 * time.Hour,
-		MaxMemoryTotal: Share{Percent: 75},
-		Umask:          0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
+		MaxMemoryTotal: Share{Percent: 75}, MCPMaxDepth: 3, MCPMaxMessages: 100,
+		Umask: 0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
 		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, FreezeAfter: time.Minute, StartTimeout: time.Minute,
 			StallTimeout: 10 * time.Minute, OnStall: "report", OnLimit: "wait", OnBudget: "fail", SpareBelow: 0.8, QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
 			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, NotifyOn: []string{"approval", "failed", "unknown"}, Inbound: "refuse"},
@@ -42,6 +42,8 @@ drain_timeout = 0
 orphan_timeout = "1h"
 orphan_grace = "1m"
 leave_turns = true
+mcp_max_depth = 0
+mcp_max_messages = 9
 retention = "2d"
 umask = "077"
 log_level = "debug"
@@ -92,6 +94,9 @@ budget.day = 1_0.25
 spare_below = 1
 account = "shared"
 spare = true
+mcp = true
+mcp_teams = []
+mcp_allow = ["reset_session"]
 queue_limit = 2
 max_turns = 0
 max_messages_per_agent = 0
@@ -122,12 +127,13 @@ dir = "~"
 	got := *cfg
 	got.Settings, got.Teams, got.Files, got.paths, got.origin = Settings{}, nil, nil, Paths{}, nil
 	if top := (Config{MaxProcesses: 3, WhenFull: "evict", HealthCheckInterval: time.Second, StopGrace: 90 * time.Second,
-		LeaveTurns: true, OrphanTimeout: time.Hour, OrphanGrace: time.Minute, Retention: 48 * time.Hour, MaxMemoryTotal: Share{Bytes: 8 << 30}, Budget: Budget{20, 300.5}, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
+		LeaveTurns: true, OrphanTimeout: time.Hour, OrphanGrace: time.Minute, Retention: 48 * time.Hour, MaxMemoryTotal: Share{Bytes: 8 << 30}, Budget: Budget{20, 300.5}, MCPMaxMessages: 9, Umask: 0o077, LogLevel: "debug", LogMaxSize: 1_500_000, LogMaxFiles: 7}); !reflect.DeepEqual(got, top) {
 		t.Errorf("top level\n got %+v\nwant %+v", got, top)
 	}
 	api := *cfg.Teams["api.v2"]
 	api.origin = nil
-	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", Spare: true, Budget: Budget{Day: 10.25}, File: cfg.paths.Config, Line: 44,
+	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", Spare: true, Budget: Budget{Day: 10.25}, File: cfg.paths.Config, Line: 45,
+		MCP: true, MCPTeams: []string{}, MCPAllow: []string{"reset_session"},
 		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, FreezeAfter: 2 * time.Minute, StartTimeout: time.Second, StallTimeout: time.Minute,
 			OnStall: "report", OnLimit: "wait", OnBudget: "fail", SpareBelow: 1, QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",

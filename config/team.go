@@ -33,6 +33,10 @@ type Team struct {
 	Budget      Budget `toml:"budget"`
 	Spare       bool   `toml:"spare"`
 
+	MCP      bool     `toml:"mcp"`
+	MCPTeams []string `toml:"mcp_teams"` // nil for those with MCP
+	MCPAllow []string `toml:"mcp_allow"` // reset_session
+
 	Settings
 
 	File string // the file that defines it; empty for a built-in or unconfigured team
@@ -61,7 +65,23 @@ func (t *Team) Stamp() string {
 	for _, name := range slices.Sorted(maps.Keys(t.Env)) {
 		put(name, t.Env[name])
 	}
+	if t.MCP { // otherwise it is that of an iris without the key
+		put(append([]string{"mcp"}, t.MCPAllow...)...)
+	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// MayWrite reports whether agents of a team may send messages to another, each given by its
+// name. Only a team with mcp = true is bound.
+func (c *Config) MayWrite(from, to string) bool {
+	t := c.Teams[from]
+	switch {
+	case t == nil || !t.MCP:
+		return true
+	case t.MCPTeams != nil:
+		return slices.Contains(t.MCPTeams, to)
+	}
+	return c.Teams[to] != nil && c.Teams[to].MCP
 }
 
 // CheckDir says why no agent can work in the team's directory. The error wraps

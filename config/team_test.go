@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"iris/config/sys/systest"
@@ -108,6 +109,7 @@ func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
 		"less env": func(t *Team) { delete(t.Env, "B") }, "pass_env": func(t *Team) { t.PassEnv = nil },
 		"env_file": func(t *Team) { t.EnvFile = "" }, "max_turns": func(t *Team) { t.MaxTurns = 0 },
 		"approvals": func(t *Team) { t.Approvals = "ask" }, "inbound": func(t *Team) { t.Inbound = "accept" },
+		"mcp": func(t *Team) { t.MCP = true }, "mcp_allow": func(t *Team) { t.MCP, t.MCPAllow = true, []string{"reset_session"} },
 	} {
 		team := base()
 		change(team)
@@ -117,6 +119,7 @@ func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
 		seen[team.Stamp()] = name
 	}
 	same := base()
+	same.MCPTeams, same.MCPAllow = []string{"b"}, []string{"reset_session"}
 	same.ApprovalTimeout, same.Notify, same.NotifyOn = 1, []string{"n"}, []string{"done"}
 	same.Description, same.IdleTimeout, same.QueueLimit, same.File, same.Line = "d", 1, 2, "/f", 3
 	for range 20 { // a map has another order each time
@@ -124,6 +127,25 @@ func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
 			continue
 		}
 		t.Fatal("the stamp changed although no agent would be started otherwise")
+	}
+}
+
+// Only a team with mcp = true is bound to some teams: to its list, even an empty one, or else
+// to the teams that have mcp = true, too.
+func TestMayWrite(t *testing.T) {
+	c := &Config{Teams: map[string]*Team{
+		"a": {MCP: true}, "b": {MCP: true}, "c": {}, "listed": {MCP: true, MCPTeams: []string{"c", "listed"}}, "none": {MCP: true, MCPTeams: []string{}},
+	}}
+	for from, want := range map[string]string{"a": "a b listed none", "c": "a b c listed none gone", "listed": "c listed", "none": "", "": "a b c listed none gone", "gone": "a b c listed none gone"} {
+		var may []string
+		for _, to := range []string{"a", "b", "c", "listed", "none", "gone"} {
+			if c.MayWrite(from, to) {
+				may = append(may, to)
+			}
+		}
+		if got := strings.Join(may, " "); got != want {
+			t.Errorf("%q may write to %q, want %q", from, got, want)
+		}
 	}
 }
 
@@ -142,6 +164,7 @@ command = "~/notexec"
 [teams.b]
 dir = "~/ok"
 env_file = "~/bad"
+mcp_teams = ["a", "aa"]
 [teams.c]
 dir = "~/ok"
 agent = "echo"
@@ -156,7 +179,8 @@ env_file = "~/none"
 ~/.config/iris/config.toml:4:7: directory ~/none does not exist
 ~/.config/iris/config.toml:5:11: command ~/notexec is not executable
 ~/.config/iris/config.toml:8:12: env_file: ~/bad:2: no "="; write NAME=value
-~/.config/iris/config.toml:13:12: env_file: ~/none does not exist
+~/.config/iris/config.toml:9:1: mcp_teams: no team "aa"
+~/.config/iris/config.toml:14:12: env_file: ~/none does not exist
 ~/.config/iris/conf.d/d.toml:2:7: directory ~/notexec is a file`)
 
 	mustWrite(t, p.Config, "")

@@ -17,6 +17,7 @@ func wireEvent(e pool.Event) ipc.Event {
 	return ipc.Event{
 		Seq: e.Seq, Time: e.Time, Type: string(e.Type), Team: e.Key.Team, Session: e.Key.Session,
 		Process: e.Process, PID: e.PID, Message: e.Message, Detail: e.Detail, Total: e.Total, Max: e.Max,
+		From: e.Sender.From, FromMessage: e.Sender.Message, Depth: e.Sender.Depth,
 		Account: e.Account, Until: ipc.Moment(e.Until),
 	}
 }

@@ -81,8 +81,12 @@ type Decide struct {
 
 // Caller says who the daemon takes the caller for. Agent is the process id of the
 // agent whose process tree holds the caller; "?" if it is an agent, but not known
-// which; empty for every other caller.
+// which; empty for every other caller. Team, Session and Message are those of the agent
+// and its running turn, as far as they are known.
 type Caller struct {
-	PID   int    `json:"pid"`
-	Agent string `json:"agent,omitempty"`
+	PID     int    `json:"pid"`
+	Agent   string `json:"agent,omitempty"`
+	Team    string `json:"team,omitempty"`
+	Session string `json:"session,omitempty"`
+	Message string `json:"message,omitempty"`
 }

@@ -125,6 +125,11 @@ type Message struct {
 	Attempts int        `json:"attempts,omitempty"`
 	Bytes    int64      `json:"bytes"` // of its text
 
+	// Of a message that an agent has sent.
+	From        string `json:"from,omitempty"`         // the conversation of the agent: TEAM or TEAM@SESSION
+	FromMessage string `json:"from_message,omitempty"` // the message during whose turn it was sent; absent between turns
+	Depth       int    `json:"depth,omitempty"`        // how many agents in a row have sent messages: 1 if a person sent that message
+
 	// Of message.show alone.
 	SessionID  string        `json:"session_id,omitempty"` // the agent's own id of the conversation
 	Dir        string        `json:"dir,omitempty"`

@@ -278,6 +278,11 @@ type Event struct {
 	Total   int       `json:"total,omitempty"`
 	Max     int       `json:"max,omitempty"`
 
+	// Of a message that an agent has sent, as in Message.
+	From        string `json:"from,omitempty"`
+	FromMessage string `json:"from_message,omitempty"`
+	Depth       int    `json:"depth,omitempty"`
+
 	// Of an account that is limited, or is not any more.
 	Account string     `json:"account,omitempty"`
 	Until   *time.Time `json:"until,omitempty"`

@@ -22,8 +22,8 @@ func (t *table) admit(q *queue, turn Turn, wake bool) error {
 	if q.open(t.now) {
 		return q.refusal(t.now)
 	}
-	if t.parent(turn) != nil && t.stuck(turn) {
-		return ErrDeadlock
+	if p := t.parent(turn); p != nil && t.stuck(turn) {
+		return t.deadlock(turn.Key, p)
 	}
 	if !wake && !t.immediate(q, turn) {
 		if limit := t.settings(turn.Key.Team).QueueLimit; limit > 0 && t.queued[turn.Key.Team] >= limit {
@@ -97,7 +97,7 @@ func (t *table) submit(turn Turn, wake bool) (*entry, int, error) {
 		return e, 0, nil
 	}
 	if !wake {
-		t.emit(Event{Type: MessageQueued, Key: q.key, Message: turn.ID, Detail: "position " + strconv.Itoa(position)})
+		t.emit(Event{Type: MessageQueued, Key: q.key, Message: turn.ID, Sender: turn.Sender, Detail: "position " + strconv.Itoa(position)})
 	}
 	return e, position, nil
 }

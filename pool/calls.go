@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"iris/pool/turn"
 )
 
 // Submit adds a turn to the queue of its key and returns at once. The position is its
@@ -37,6 +39,15 @@ func (p *Pool[A]) Detach(id string) {
 			t.detach(e)
 		}
 	})
+}
+
+// Await says that the running turn of an agent waits for a message that was submitted before;
+// Detach ends that. It does nothing and returns false if the message has ended, another turn
+// waits for it, or the agent has no turn. The error is a [DeadlockError] if the turn would
+// wait for ever.
+func (p *Pool[A]) Await(id, process string) (waits bool, err error) {
+	p.update(func(t *table) { waits, err = t.await(t.entries[id], process) })
+	return waits, err
 }
 
 // Hold makes the messages and wakes of a key wait until Unhold: none begins and none
@@ -242,8 +253,10 @@ func (p *Pool[A]) Report(process, message string, typ EventType, detail string) 
 }
 
 // ReportEnd adds an event about the end of a message, which need not have been in the pool.
-func (p *Pool[A]) ReportEnd(k Key, message, detail string) {
-	p.update(func(t *table) { t.emit(Event{Type: MessageEnded, Key: k, Message: message, Detail: detail}) })
+func (p *Pool[A]) ReportEnd(k Key, message string, from turn.Sender, detail string) {
+	p.update(func(t *table) {
+		t.emit(Event{Type: MessageEnded, Key: k, Message: message, Sender: from, Detail: detail})
+	})
 }
 
 // Busy reports whether a turn is running or an agent works by itself.

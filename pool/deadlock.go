@@ -2,8 +2,76 @@ package pool
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 )
+
+// DeadlockError says why a turn could run only after the turn that waits for it. It is an
+// ErrDeadlock.
+type DeadlockError struct {
+	// Ring are the conversations from that of the refused turn to that of the one that
+	// waits: each waits for the next. It is nil if turns that wait hold every place.
+	Ring []Key
+	Max  int // places
+}
+
+func (e *DeadlockError) Error() string { return ErrDeadlock.Error() + ": " + e.Why() }
+
+// Why says what waits for what.
+func (e *DeadlockError) Why() string {
+	switch len(e.Ring) {
+	case 0:
+		return fmt.Sprintf("turns that wait hold every slot (max_processes is %d)", e.Max)
+	case 1:
+		return "it is of the same session"
+	}
+	var names []string
+	for _, k := range e.Ring {
+		names = append(names, k.String())
+	}
+	return strings.Join(names, " waits for ")
+}
+
+func (e *DeadlockError) Unwrap() error { return ErrDeadlock }
+
+// deadlock is the error for a turn of k that would keep the turn of p waiting for ever.
+func (t *table) deadlock(k Key, p *entry) *DeadlockError {
+	return &DeadlockError{Ring: t.chain(k, p.queue.key, map[Key]bool{}), Max: t.MaxProcesses}
+}
+
+// chain returns the conversations from k to last, each of which waits for the next; nil if
+// there are none. It passes over those that it has seen.
+func (t *table) chain(k, last Key, seen map[Key]bool) []Key {
+	if k == last {
+		return []Key{k}
+	}
+	q := t.queues[k]
+	if seen[k] || q == nil || q.slot == nil {
+		return nil
+	}
+	seen[k] = true
+	for _, c := range q.slot.children() {
+		if rest := t.chain(c.queue.key, last, seen); rest != nil {
+			return append([]Key{k}, rest...)
+		}
+	}
+	return nil
+}
+
+// await is Pool.Await.
+func (t *table) await(e *entry, process string) (bool, error) {
+	p := t.parent(Turn{Parent: process})
+	if e == nil || p == nil || e.parent != nil {
+		return false, nil
+	}
+	t.attach(e, p)
+	if t.canEnd(e, t.live(nil)) {
+		return true, nil
+	}
+	t.detach(e)
+	return false, t.deadlock(e.queue.key, p)
+}
 
 // parent returns the entry of the agent that waits for a new turn: its running turn,
 // or the work that it does by itself.
@@ -59,7 +127,7 @@ func (t *table) live(next *Turn) map[*slot]bool {
 			return true // it is being ended
 		}
 		for _, c := range s.children() {
-			if c.slot != nil && c.slot.state == Busy && !live[c.slot] || c.slot == nil && !t.reachable(c.queue.key, live) {
+			if !t.canEnd(c, live) {
 				return false
 			}
 		}
@@ -74,6 +142,14 @@ func (t *table) live(next *Turn) map[*slot]bool {
 		}
 	}
 	return live
+}
+
+// canEnd reports whether a turn that runs or waits can end.
+func (t *table) canEnd(e *entry, live map[*slot]bool) bool {
+	if e.slot == nil {
+		return t.reachable(e.queue.key, live)
+	}
+	return e.slot.state != Busy || live[e.slot]
 }
 
 // reachable reports whether a key can get an agent: its own agent must not be stuck,

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,75 @@ func TestDeadlock(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The error says what waits for what, so that its reader can do something else.
+func TestDeadlockSaysWhy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
+		a, b, c := submit(p, "a", "1h"), submit(p, "b", "1h"), submit(p, "c", "1h")
+		time.Sleep(2 * time.Second)
+		submit(p, "b", "1h", from(a))
+		// The turn of b waits for a message behind that of c, not for the turn of c itself.
+		submit(p, "c", "1h", from(b))
+		for _, s := range []struct {
+			from *call
+			to   string
+			want string
+		}{
+			{a, "a", "would wait for its own turn: it is of the same session"},
+			{b, "a", "would wait for its own turn: a waits for b"},
+			{c, "a", "would wait for its own turn: a waits for b waits for c"},
+			{c, "d", "would wait for its own turn: turns that wait hold every slot (max_processes is 3)"},
+		} {
+			refused := submit(p, s.to, "1s", from(s.from))
+			refused.mustErr(t, pool.ErrDeadlock)
+			if got := refused.err.Error(); got != s.want {
+				t.Errorf("to %s: got %q, want %q", s.to, got, s.want)
+			}
+		}
+	})
+}
+
+// A turn may begin to wait for a message only after that was submitted. The same waits are
+// refused then, and nothing becomes of the message for it.
+func TestDeadlockOfALateWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 2}, pool.Settings{})
+		await := func(who *call, whom *call, want string) {
+			t.Helper()
+			refused := want == "refused"
+			process := &message{}
+			from(who)(process)
+			waits, err := p.Await(whom.id, process.Parent)
+			switch {
+			case refused && !errors.Is(err, pool.ErrDeadlock), !refused && err != nil, waits != (want == "waits"):
+				t.Errorf("got %v, %v, want %q", waits, err, want)
+			}
+		}
+		a, b := submit(p, "a", "1h"), submit(p, "b", "2h")
+		time.Sleep(2 * time.Second)
+		own, behind, other := submit(p, "a", "1s"), submit(p, "b", "1s"), submit(p, "c", "1s")
+		await(a, own, "refused")
+		await(a, a, "refused")
+		await(a, other, "waits")
+		await(b, other, "") // a waits for it already
+		await(a, behind, "waits")
+		submit(p, "a", "1s", from(b)).mustErr(t, pool.ErrDeadlock)
+		p.Detach(behind.id)
+		await(b, own, "refused") // a still waits for the other, which needs a place
+		p.Detach(other.id)
+		await(b, own, "waits")
+		await(b, b, "refused")
+		a.wait()
+		own.mustText(t, "a:1s")
+		await(b, a, "") // it has ended
+		b.wait()
+		behind.mustText(t, "b:1s")
+		other.mustText(t, "c:1s")
+	})
 }
 
 // A turn that no longer waits, or has ended, blocks no other turn.

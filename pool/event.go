@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"time"
+
+	"iris/pool/turn"
+)
 
 // Event is one thing that happened in the pool. It never holds the text of a
 // message or of an answer.
@@ -11,7 +15,8 @@ type Event struct {
 	Key     Key
 	Process string
 	PID     int
-	Message string // the message's id
+	Message string      // the message's id
+	Sender  turn.Sender // of the message
 	Detail  string
 	Total   int // places taken at that time
 	Max     int

@@ -258,7 +258,7 @@ func (t *table) goneIfDone(s *slot) {
 
 func (t *table) about(s *slot, e *entry, typ EventType, detail string) {
 	ev := s.event(typ, detail)
-	ev.Message = e.turn.ID
+	ev.Message, ev.Sender = e.turn.ID, e.turn.Sender
 	t.emit(ev)
 }
 

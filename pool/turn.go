@@ -11,8 +11,9 @@ import (
 type Turn struct {
 	ID     string // the message's id, for events and Cancel; unique among live turns
 	Key    Key
-	Parent string // process id of the agent whose turn waits for this one; empty for none
-	Fresh  bool   // in a conversation of its own: the agent stops after this turn
+	Parent string      // process id of the agent whose turn waits for this one; empty for none
+	Sender turn.Sender // for events
+	Fresh  bool        // in a conversation of its own: the agent stops after this turn
 
 	// IfIdle makes Submit refuse the message with ErrBusy unless its conversation has
 	// nothing to do: no turn runs, no message waits, every Run has returned, it is not

@@ -87,10 +87,11 @@ iris never adds a permission bypass by itself. A bypass that you configured
 "iris team ls". Commands run by an agent cannot approve, deny, kill, retry or
 resolve, stop, restart or reload the daemon, change teams or the configuration,
 reveal secrets, or use --allowed-tools or a --permission-mode other than plan
-(2). This is a guard rail, not a wall: an agent runs as you, so a hostile agent
-can hide its origin, write into your configuration or talk to other processes of
-yours. To rule something out, do it outside of iris: with a container, a virtual
-machine or another user.
+(2). Agents of a team with mcp = true may send messages to some teams only, and
+only so many: iris-mcp(1). This is a guard rail, not a wall: an agent runs as
+you, so a hostile agent can hide its origin, write into your configuration or
+talk to other processes of yours. To rule something out, do it outside of iris:
+with a container, a virtual machine or another user.
 
 JSON
   an array of objects: id, process, team, session, message, tool, input (as the

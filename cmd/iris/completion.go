@@ -69,6 +69,18 @@ func completeCommands(cmd *cobra.Command, args []string, _ string) ([]string, co
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeExternals completes the commands that are programs of their own.
+func completeExternals(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 { // the rest is the program's own
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var names []string
+	for _, row := range externals(cmd.Root()) {
+		names = append(names, row[0]+"\t"+row[1])
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 // completeAdded completes a team that "team rm" can remove.
 func completeAdded(g *globals) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

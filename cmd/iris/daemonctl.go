@@ -213,7 +213,7 @@ Commands run by an agent cannot do this (2).
 EXIT STATUS
 0 1 2 3 75`,
 		Example: `  iris daemon restart
-  go install ./cmd/iris && iris daemon restart`,
+  go install ./cmd/... && iris daemon restart`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if g.noStart {
 				return usagef("\"iris daemon stop\" only stops it", "restart starts a daemon, and --no-start forbids it")

@@ -78,6 +78,7 @@ func TestImportsGoOneWay(t *testing.T) {
 			"iris/cmd/iris/internal/systemd", "iris/cmd/iris/internal/terminal",
 			"iris/config", "iris/daemon", "iris/ipc", "iris/pool/claude/transcript", "iris/pool/claude/variables", "iris/pool/echo", "iris/pool/turn",
 		},
+		"iris/cmd/iris-mcp":               {"iris/config", "iris/ipc", "iris/pool/turn"},
 		"iris/cmd/iris/internal/systemd":  {"iris/config"},
 		"iris/cmd/iris/internal/terminal": {},
 		"iris/daemon":                     {"iris/config", "iris/daemon/agents", "iris/daemon/approval", "iris/daemon/attach", "iris/daemon/conversation", "iris/daemon/delivery", "iris/daemon/fault", "iris/daemon/journal", "iris/daemon/notify", "iris/daemon/store", "iris/ipc", "iris/pool", "iris/pool/claude", "iris/pool/claude/transcript", "iris/pool/procs"},

@@ -44,7 +44,8 @@ is changed, no daemon and no agent is started, and nothing is sent.
 The checks are: the configuration, the directories, the daemon and its systemd
 unit, if there is one; for each team its directory, its program as agents find
 it, its login, whether Claude Code can write its transcripts, and whether its
-settings files parse; and the MCP servers that a live agent does not reach.
+settings files parse; the MCP server of iris, where a team has it; and the MCP
+servers that a live agent does not reach.
 Where no team has Claude Code, the program that "iris send DIR" would run is
 checked. Claude Code is run to print its version and login.
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"iris/config"
 	"iris/config/sys/systest"
 	"iris/ipc"
 )
@@ -124,6 +125,27 @@ func TestDoctorNamesALoginShellOnce(t *testing.T) {
 		d.loginShell(&ipc.LoginShell{Path: "/bin/sh", Problems: []string{hangs}}, warnings)
 		if len(d.findings) != want {
 			t.Errorf("beside the warnings %q: got %v", warnings, d.findings)
+		}
+	}
+}
+
+// A team that is to have the MCP server of iris has none without its program.
+func TestDoctorLooksForTheServerOfTeams(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	for _, c := range []struct {
+		mcp, there bool
+		want       int
+	}{{false, false, 0}, {true, false, 1}, {true, true, 0}} {
+		if c.there {
+			if err := os.WriteFile(dir+"/iris-mcp", nil, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var d doctor
+		d.mcp(&config.Config{Teams: map[string]*config.Team{"a": {MCP: c.mcp}, "b": {MCP: c.mcp}}})
+		if len(d.findings) != c.want || c.want > 0 && (d.findings[0].Is != checkWarn || d.findings[0].Fix != "go install ./cmd/...") {
+			t.Errorf("%+v: got %+v", c, d.findings)
 		}
 	}
 }

@@ -37,7 +37,20 @@ func (d *doctor) configuration(p config.Paths) bool {
 			d.warn("configuration", editing(n), "%s", n)
 		}
 	}
+	if err == nil {
+		d.mcp(cfg)
+	}
 	return err == nil
+}
+
+// mcp checks that agents which are to have the MCP server of iris find its program.
+func (d *doctor) mcp(cfg *config.Config) {
+	for _, name := range cfg.TeamNames() {
+		if cfg.Teams[name].MCP && findExternal("mcp") == "" {
+			d.warn("mcp", "go install ./cmd/...", "team %s has mcp = true, and the program iris-mcp is neither beside iris nor in PATH", name)
+			return
+		}
+	}
 }
 
 // editing is the command that shows the mistake in an editor.

@@ -93,7 +93,8 @@ TYPES
 
 JSON
   one object a line: seq, time, type, team, session, process, pid, message,
-  detail, total, max, account and until (of limited and opened); members that do
+  detail, total, max, account and until (of limited and opened), from,
+  from_message and depth (of a message that an agent has sent); members that do
   not apply are left out. Where events are missing: type (gap), after and next,
   the numbers on both sides of it; where they begin anew, renumbered (true) as
   well
@@ -267,6 +268,9 @@ func eventLine(e *ipc.Event, now time.Time) string {
 	}
 	if e.Detail != "" {
 		words = append(words, terminal.Escape(e.Detail))
+	}
+	if e.From != "" && (e.Type == "message-queued" || e.Type == "message-sent") {
+		words = append(words, "from "+terminal.Escape(e.From))
 	}
 	return strings.Join(words, "  ") + "\n"
 }

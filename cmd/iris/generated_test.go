@@ -15,6 +15,7 @@ func TestGenerated(t *testing.T) {
 	pages["iris-protocol.7"] = protocolPage(t)
 	pages["iris-internals.7"] = internalsPage(t)
 	pages["iris-recipes.7"] = recipesPage(t)
+	pages["iris-mcp.1"] = mcpPage(t)
 	checkDir(t, "../../man", pages)
 }
 

@@ -81,3 +81,18 @@ func recipesPage(t *testing.T) []byte {
 	p.line("%s", roff("iris(1), iris-send(1), iris-approvals(1), iris-daemon-install(1), iris-config(5)"))
 	return p.Bytes()
 }
+
+// mcpPage is iris-mcp(1). The program has no commands to make it from; its own tests compare
+// its tools with the page.
+func mcpPage(t *testing.T) []byte {
+	t.Helper()
+	p := &page{}
+	p.head("iris-mcp", "1", "let agents send messages to teams")
+	p.section("SYNOPSIS")
+	p.line(".B iris mcp")
+	p.section("DESCRIPTION")
+	p.text(testText(t, "mcp.txt"))
+	p.section("SEE ALSO")
+	p.line("%s", roff("iris(1), iris-send(1), iris-team-add(1), iris-config(5)"))
+	return p.Bytes()
+}

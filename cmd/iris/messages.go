@@ -67,8 +67,10 @@ show" prints the history of a message.
 JSON
   one object a line: id, team, session, state, accepted, started, ended,
   outcome, error, cost_usd, key, deadline, retry_of, resets (of a queued message
-  whose account is limited), attempts, bytes (of its text); members that do not
-  apply are left out
+  whose account is limited), attempts, bytes (of its text); of a message that an
+  agent has sent: from (its TEAM or TEAM@SESSION), from_message (in whose turn)
+  and depth (1 if a person sent that one). Members that do not apply are left
+  out
 
 EXIT STATUS
 0 1 2 3 4`,

@@ -194,8 +194,19 @@ func settings(m *ipc.Message) [][2]string {
 	}
 	return [][2]string{
 		{"key", m.Key}, {"deadline", stamp(m.Deadline)}, {"on limit", m.OnLimit}, {"spare", spare}, {"on unknown", m.OnUnknown}, {"fresh", fresh},
-		{"origin", m.Origin}, {"retry of", m.RetryOf},
+		{"origin", m.Origin}, {"from", senderText(m)}, {"retry of", m.RetryOf},
 	}
+}
+
+// senderText says which agent sent a message; "" if none did.
+func senderText(m *ipc.Message) string {
+	switch {
+	case m.Depth == 0:
+		return ""
+	case m.FromMessage == "":
+		return "the agent of " + cmp.Or(m.From, "a team that is not known")
+	}
+	return fmt.Sprintf("the agent of %s, in the turn of message %s; depth %d", m.From, m.FromMessage, m.Depth)
 }
 
 // changeText is one step of a message.

@@ -125,7 +125,9 @@ The first command starts the daemon that owns the agents.
 "iris team add NAME DIR" makes a team, "iris daemon stop" ends the daemon. Every
 command prints data on stdout and messages for people on stderr, and its exit
 status says what happened. "iris COMMAND -h" explains a command on one screen,
-"iris help COMMAND" opens its manual.
+"iris help COMMAND" opens its manual, "iris help -a" lists all commands. A
+program iris-NAME beside iris or in PATH is the command NAME, unless iris has
+that itself.
 
 With --json the data is one value in one line: an object, or an array for a
 list. Only messages, events, cancel, wait and wake print an object a line,
@@ -142,6 +144,7 @@ EXIT STATUS
   git diff | iris send api "look at this"
   iris ps`,
 		Args:              unknownCommand,
+		ValidArgsFunction: completeExternals,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -174,49 +177,46 @@ func addCommands(root *cobra.Command, g *globals, args []string) {
 	for _, c := range commandGroups {
 		all = append(all, c.commands...)
 	}
-	name := commandName(root.PersistentFlags(), args)
-	if i := slices.IndexFunc(all, func(c constructor) bool { return c.name == name }); i >= 0 {
+	at := commandAt(root.PersistentFlags(), args)
+	i := slices.IndexFunc(all, func(c constructor) bool { return at >= 0 && c.name == args[at] })
+	if i >= 0 {
 		all = all[i : i+1]
 	}
 	for _, c := range all {
 		root.AddCommand(c.make(g))
 	}
-}
-
-// commandName returns the first argument that is neither one of the flags nor the value of
-// one; empty if there is another flag before it.
-func commandName(flags *pflag.FlagSet, args []string) string {
-	for i := 0; i < len(args); i++ {
-		name, isFlag := strings.CutPrefix(args[i], "--")
-		if !isFlag {
-			return args[i]
-		}
-		name, _, valued := strings.Cut(name, "=")
-		f := flags.Lookup(name)
-		if f == nil {
-			return ""
-		}
-		if !valued && f.NoOptDefVal == "" {
-			i++
-		}
+	if i < 0 {
+		addExternal(root, g, at)
 	}
-	return ""
 }
 
 // newHelpCmd is cobra's help command, but refuses unknown commands.
 func newHelpCmd() *cobra.Command {
-	return &cobra.Command{
+	var all bool
+	help := &cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "Open the manual of a command",
 		Long: `Open the manual of a command, without COMMAND that of iris. On a terminal man
 shows it, if it is installed; otherwise it is printed as plain text.
 "iris COMMAND -h" prints one screen of it.
 
+For a NAME that is no command of its own iris runs the program iris-NAME, from the
+directory of iris itself or else from PATH. "iris help -a" lists these, too, and
+"iris help NAME" has such a program explain itself.
+
 EXIT STATUS
 0 1 2`,
 		ValidArgsFunction: completeCommands,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if all {
+				return printAll(cmd, args)
+			}
 			of, rest, err := cmd.Root().Find(args)
+			if err == nil && of == cmd.Root() && len(rest) > 0 {
+				if found, err := helpExternal(cmd.Context(), rest[0], streamsOf(cmd)); found {
+					return err
+				}
+			}
 			switch {
 			case err != nil:
 				return err
@@ -234,6 +234,8 @@ EXIT STATUS
 			return nil
 		},
 	}
+	help.Flags().BoolVarP(&all, "all", "a", false, "list every command, and the programs that are commands")
+	return help
 }
 
 // group makes cmd a command that only has subcommands: alone it shows its help.

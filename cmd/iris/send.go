@@ -264,8 +264,9 @@ JSON
   outcome "none", error, hint, reason and status. Empty members are left out.
   reason is one word: no-such-team, bad-name, bad-option, cannot-start,
   not-dispatched, pool-full, no-memory, queue-full, busy, open-elsewhere,
-  deadlock, disk-full, budget, journal, conflict, expired, cancelled, killed,
-  evicted, stalled, stopping, unknown, not-running, no-such-message, ambiguous,
+  deadlock, not-allowed, too-deep, too-many (of messages that an agent sends),
+  disk-full, budget, journal, conflict, expired, cancelled, killed, evicted,
+  stalled, stopping, unknown, not-running, no-such-message, ambiguous,
   not-ended, pruned, maybe-accepted (nobody knows) or failed;
   other-configuration or protocol when the running daemon is another. There is
   no reason when the wait has ended or no daemon could be reached.

@@ -41,11 +41,13 @@ EXIT STATUS
 type teamAddOptions struct {
 	*globals
 	description string
+	mcp         bool
 	force       bool
 }
 
 func (o *teamAddOptions) addFlags(f *pflag.FlagSet) {
 	textVar(f, &o.description, "description", "TEXT", "what the team is for, shown in lists")
+	f.BoolVar(&o.mcp, "mcp", false, "its agents may write to other teams (mcp = true)")
 	f.BoolVar(&o.force, "force", false, "replace an added team or the built-in one")
 }
 
@@ -60,6 +62,10 @@ func newTeamAddCmd(g *globals) *cobra.Command {
 
 Where your PATH finds Claude Code and agents would not, its path is written into
 the file, too, as the command of the team.
+
+With --mcp the agents of the team get the MCP server of iris and the permission
+for its tools: they may send messages to the teams that have it, too, and wait
+for the answers. mcp_teams of iris-config(5) names others.
 
 --force replaces a team that was added before. A file with anything else in it,
 such as settings or comments of your own, is never replaced: edit it.
@@ -87,7 +93,7 @@ func runTeamAdd(ctx context.Context, opts *teamAddOptions, args []string, s stre
 	var before successor
 	var refused error
 	_, err = config.AddTeam(paths, args[0], args[1], config.TeamOptions{
-		Description: opts.description, Force: opts.force,
+		Description: opts.description, MCP: opts.mcp, Force: opts.force,
 		Before: func(cfg *config.Config) (command string, err error) {
 			before, command, refused = opts.prepare(ctx, cfg, args[0], args[1])
 			return command, refused

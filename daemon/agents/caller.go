@@ -12,6 +12,7 @@ import (
 
 	"iris/daemon/fault"
 	"iris/ipc"
+	"iris/pool"
 	"iris/pool/procs"
 )
 
@@ -30,27 +31,25 @@ func (s *Supervisor) DenyAgents(what string, h ipc.Handler) ipc.Handler {
 // CheckCaller refuses a call of a command that an agent runs. The parameter what names the
 // forbidden action.
 func (s *Supervisor) CheckCaller(c *ipc.Call, what string) error {
-	id := s.callerAgent(c.Peer.PID)
-	if id == "" {
+	a, ok := s.callerAgent(c.Peer.PID)
+	if !ok {
 		return nil
 	}
-	s.o.Log.Warn("refused to an agent", "method", c.Method, "peer", c.Peer.PID, "process", id)
-	e := fault.New(ipc.CodeUsage, "agent", fmt.Errorf("an agent may not %s, and this command was started by %s", what, s.agentName(id)))
+	s.o.Log.Warn("refused to an agent", "method", c.Method, "peer", c.Peer.PID, "process", a.ID)
+	e := fault.New(ipc.CodeUsage, "agent", fmt.Errorf("an agent may not %s, and this command was started by %s", what, s.agentName(&a)))
 	e.Data.Hint = "run it in a shell of your own"
 	return e
 }
 
-// agentName describes the agent with a process id.
-func (s *Supervisor) agentName(id string) string {
-	for _, p := range s.Pool.Snapshot().Processes {
-		if p.ID == id {
-			return "the agent of team " + p.Key.String()
-		}
-	}
-	if strings.HasPrefix(id, s.terminals()) {
+// agentName describes an agent.
+func (s *Supervisor) agentName(a *pool.Info) string {
+	if strings.HasPrefix(a.ID, s.terminals()) {
 		return "the agent in a terminal"
 	}
-	return "an agent that is gone"
+	if a.Key.Team == "" {
+		return "an agent that is gone"
+	}
+	return "the agent of team " + a.Key.String()
 }
 
 // TerminalMark returns a new mark for a program that a person runs in a terminal.
@@ -68,7 +67,54 @@ func (s *Supervisor) Caller(_ context.Context, c *ipc.Call) (any, error) {
 	if c.Peer.PID == 0 {
 		return nil, fault.New(ipc.CodeFailed, "failed", errors.New("the caller's process is not known"))
 	}
-	return ipc.Caller{PID: c.Peer.PID, Agent: s.callerAgent(c.Peer.PID)}, nil
+	a, _ := s.callerAgent(c.Peer.PID)
+	return ipc.Caller{PID: c.Peer.PID, Agent: a.ID, Team: a.Key.Team, Session: a.Key.Session, Message: a.Turn}, nil
+}
+
+// Sender returns the agent that sends a message, false if the peer is no command of one. It
+// is as callerAgent, but quicker while no turn runs: a command that has cleared its
+// environment is then taken for a person's.
+func (s *Supervisor) Sender(pid int) (a pool.Info, ok bool) {
+	id := s.marked(pid)
+	if id == "" && s.Pool.Busy() {
+		id = s.marked(belowUs(pid))
+	}
+	return s.agent(id), id != ""
+}
+
+// callerAgent returns the agent in whose process tree the peer is, false if it is in none. It
+// reads two marks: that of the peer, and that of its ancestor right below the daemon, which
+// counts if the peer's was cleared. An orphan is not below this daemon: only the peer's mark
+// shows it.
+func (s *Supervisor) callerAgent(pid int) (a pool.Info, ok bool) {
+	id := s.marked(pid)
+	if id == "" {
+		id = s.marked(belowUs(pid))
+	}
+	return s.agent(id), id != ""
+}
+
+// marked returns the process id in the mark of a process, empty if it has none. The mark of
+// another daemon's agent does not count.
+func (s *Supervisor) marked(pid int) string {
+	if id := procs.Mark(pid); id != "" && s.isOurAgent(id) {
+		return id
+	}
+	return ""
+}
+
+// agent returns the agent with a process id. Of an agent that is gone only the ID is known,
+// and of an orphan not its Turn.
+func (s *Supervisor) agent(id string) pool.Info {
+	if id == "" {
+		return pool.Info{}
+	}
+	for _, p := range s.Pool.Snapshot().Processes {
+		if p.ID == id {
+			return p.Info
+		}
+	}
+	return pool.Info{ID: id}
 }
 
 // isOurAgent reports whether a process id is that of an agent of this daemon or an orphan.
@@ -77,50 +123,11 @@ func (s *Supervisor) isOurAgent(id string) bool {
 		return true
 	}
 	for _, p := range s.Pool.Snapshot().Processes {
-		if id != "" && p.ID == id {
+		if p.ID == id {
 			return true
 		}
 	}
 	return false
-}
-
-// Parent returns the process id of the agent that runs the peer, empty for none. It reads
-// the mark in the peer's environment, which iris gives to agents; if that was cleared, it
-// looks at the peer's ancestors. The result shows only whose turn may be waiting: it grants
-// and forbids nothing.
-func (s *Supervisor) Parent(pid int) string {
-	if !s.Pool.Busy() { // no turn waits for anybody
-		return ""
-	}
-	if id := procs.Mark(pid); id != "" {
-		return id
-	}
-	return s.agentAbove(pid)
-}
-
-// callerAgent returns the process id of the agent in whose process tree the peer is, empty
-// for none. It reads two marks: that of the peer, and that of its ancestor right below the
-// daemon, which counts if the peer's was cleared. An orphan is not below this daemon: only
-// the peer's mark shows it. The mark of another daemon's agent does not count.
-func (s *Supervisor) callerAgent(pid int) string {
-	for _, p := range []int{pid, belowUs(pid)} {
-		if id := procs.Mark(p); s.isOurAgent(id) {
-			return id
-		}
-	}
-	return ""
-}
-
-// agentAbove returns the id of the agent that is an ancestor of a process, empty for none.
-func (s *Supervisor) agentAbove(pid int) string {
-	if child := belowUs(pid); child != 0 {
-		for _, p := range s.Pool.Snapshot().Processes {
-			if p.PID == child {
-				return p.ID
-			}
-		}
-	}
-	return ""
 }
 
 // belowUs returns the child of this process that is pid or an ancestor of it; 0 if there is

@@ -219,6 +219,7 @@ func (s *Supervisor) agentOptions(k pool.Key, t *config.Team, id string, env *Bu
 		o.Command, o.Prefix, o.Transcript = s.o.Program, []string{"agent", "echo"}, false
 	} else {
 		o.Ran = s.hasRun(t)
+		o.Args = append(s.mcpArgs(t), t.Args...)
 		o.Watch = claude.Sources(t.Dir, o.Env, t.Args)
 	}
 	return o

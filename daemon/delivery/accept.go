@@ -45,7 +45,7 @@ func (m *delivery) submit(t pool.Turn) (position int, err error) {
 // turn fills in what the pool must know about the message.
 func (m *delivery) turn(t pool.Turn) pool.Turn {
 	t.ID, t.Key, t.Fresh = m.new.ID, m.key(), m.new.Options.Fresh
-	t.Variant, t.Spare = m.new.Options.Variant, m.spare()
+	t.Variant, t.Spare, t.Sender = m.new.Options.Variant, m.spare(), m.new.Options.Sender
 	m.noWait = m.new.Options.NoWait || !agents.TeamSettings(m.d.o.Config(), t.Key.Team).BackgroundWait
 	return t
 }

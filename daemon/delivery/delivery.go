@@ -41,6 +41,7 @@ type delivery struct {
 	done     chan struct{} // closed when it has ended, or this daemon can do no more for it
 
 	orphan atomic.Pointer[journal.Attempt] // set while the message runs in an orphan
+	sent   atomic.Int64                    // messages that its turn has sent
 
 	mu       sync.Mutex // held for each step, including its commit
 	accepted bool

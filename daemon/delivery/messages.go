@@ -129,6 +129,7 @@ func (d *Dispatcher) wireMessage(m *journal.Message) ipc.Message {
 		Outcome: m.Outcome, Error: m.Error, CostUSD: ipc.Cost(m.CostUSD),
 		Key: m.Options.Key, Deadline: ipc.Moment(m.Options.Deadline), RetryOf: m.Options.RetryOf,
 		Attempts: len(m.Attempts), Bytes: m.Body.Size,
+		From: m.Options.Sender.From, FromMessage: m.Options.Sender.Message, Depth: m.Options.Sender.Depth,
 	}
 	if m.State == journal.Queued {
 		w.Error = d.heldFor(m.ID)

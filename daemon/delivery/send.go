@@ -112,6 +112,10 @@ func (d *Dispatcher) accept(c *ipc.Call, n journal.New, o acceptOptions) (*deliv
 	if err := d.checkSpace(); err != nil {
 		return nil, ipc.MessageState{}, err
 	}
+	process, err := d.noteSender(c, &n)
+	if err != nil {
+		return nil, ipc.MessageState{}, err
+	}
 	n.Gone = c.Gone
 	m := d.newDelivery(n)
 	t := pool.Turn{IfIdle: o.ifIdle}
@@ -120,7 +124,7 @@ func (d *Dispatcher) accept(c *ipc.Call, n journal.New, o acceptOptions) (*deliv
 		m.attach(o.opened, 0)
 	}
 	if o.waits {
-		t.Parent = d.o.Agents.Parent(c.Peer.PID)
+		t.Parent = process
 		m.notify = func(s ipc.MessageState) { c.Notify(ipc.NotifyState, s) }
 	}
 	place, err := m.submit(t)

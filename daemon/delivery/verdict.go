@@ -52,7 +52,7 @@ func (e outcome) result() *journal.Result {
 // reportEnd reports the end of the message, which is on record, as an event. The caller
 // holds mu.
 func (m *delivery) reportEnd() {
-	m.d.o.Pool.ReportEnd(m.key(), m.new.ID, m.end.detail())
+	m.d.o.Pool.ReportEnd(m.key(), m.new.ID, m.new.Options.Sender, m.end.detail())
 }
 
 // detail is the outcome for an event: the state and, if there is one, a word more. It has

@@ -17,6 +17,13 @@ func (d *Dispatcher) Wait(ctx context.Context, c *ipc.Call) (any, error) {
 	if len(p.IDs) == 0 || len(p.IDs) > maxPage {
 		return nil, fault.BadOption("%d ids to wait for: there must be 1 to %d", len(p.IDs), maxPage)
 	}
+	if len(p.IDs) == 1 { // of several, the others may end the wait
+		stop, err := d.await(c, p.IDs[0])
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+	}
 	defer d.o.Approvals.Watch(c, p.Approvals, p.IDs...)()
 	news := make(chan string, 2*len(p.IDs))
 	for _, id := range p.IDs {

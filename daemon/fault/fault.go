@@ -70,6 +70,7 @@ func classify(k pool.Key, err error) *ipc.Error {
 	var unknown *config.UnknownTeamError
 	var budget *pool.BudgetError
 	var open *claude.OpenError
+	var deadlock *pool.DeadlockError
 	switch {
 	case errors.As(err, &unknown): // the team was removed while the message waited
 		return Team(unknown)
@@ -87,6 +88,9 @@ func classify(k pool.Key, err error) *ipc.Error {
 		return about(ipc.CodeCancelled, "cancelled", "the message was cancelled")
 	case errors.Is(err, pool.ErrStalled):
 		return about(ipc.CodeStalled, "stalled", "the turn made no progress and was interrupted")
+	case errors.As(err, &deadlock):
+		return hint(about(ipc.CodeFull, "deadlock", "deadlock: the message could run only after the turn that is sending it: %s", deadlock.Why()),
+			"do not wait for it, or send it from outside the agent")
 	case errors.Is(err, pool.ErrDeadlock):
 		return hint(about(ipc.CodeFull, "deadlock", "deadlock: the message could run only after the turn that is sending it"),
 			"do not wait for it, or send it from outside the agent")

@@ -71,6 +71,7 @@ type Options struct {
 	Spare     *bool         `json:"spare,omitempty"`      // only with capacity to spare; nil for that of the team
 	RetryOf   string        `json:"retry_of,omitempty"`   // id of the message that this one repeats
 	Origin    string        `json:"origin,omitempty"`     // who sent it, for people
+	Sender    turn.Sender   `json:"sender,omitzero"`      // the agent that sent it
 	Variant   *turn.Variant `json:"variant,omitempty"`
 	Blocks    bool          `json:"blocks,omitempty"`  // the body is a JSON list of content blocks, and not text
 	NoWait    bool          `json:"no_wait,omitempty"` // do not wait for background work of the agent

@@ -1,0 +1,31 @@
+package agents
+
+import (
+	"encoding/json"
+
+	"iris/config"
+)
+
+// mcpServer is an MCP server in the configuration of Claude Code.
+type mcpServer struct {
+	Command string   `json:"command"`
+	Args    []string `json:"args"`
+}
+
+// mcpArgs returns the arguments that give agents of a team the MCP server of iris and the
+// permission for its tools; none for a team that does not want it. The server finds this
+// daemon by IRIS_SOCKET, and after its end starts one of the same configuration.
+func (s *Supervisor) mcpArgs(t *config.Team) []string {
+	if !t.MCP {
+		return nil
+	}
+	args := []string{"mcp"}
+	if file := s.o.Paths.Chosen(); file != "" {
+		args = []string{"--config", file, "mcp"}
+	}
+	servers, err := json.Marshal(map[string]any{"mcpServers": map[string]mcpServer{"iris": {s.o.Program, args}}})
+	if err != nil {
+		panic("bug: the configuration of an MCP server does not encode: " + err.Error())
+	}
+	return []string{"--mcp-config=" + string(servers), "--allowedTools=mcp__iris"}
+}
