@@ -114,8 +114,8 @@
 // Version 1 had sessions only. In version 2 an unknown message that was sent again
 // was another message; since version 3 it is another attempt. Since version 4 there are
 // sums, and the index has every state but done; a record from before stays as it is until
-// it changes. The ends of agents are in a bucket that an earlier iris does not read, and
-// that its Compact leaves out. Open migrates an older journal to version 4 in one transaction. A newer
+// it changes. The ends of agents, and what was spent, are in buckets that an earlier iris does
+// not read, and that its Compact leaves out. Open migrates an older journal to version 4 in one transaction. A newer
 // version is refused and not touched. Another program image is tried on a copy: Snapshot to a directory of its
 // own, where Open finds no bodies/.
 //
