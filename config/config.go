@@ -41,7 +41,7 @@ type Config struct {
 
 // Settings are the keys that may stand at the top level and in a team.
 type Settings struct {
-	Command      string            `toml:"command"` // a name for PATH, or an absolute file
+	Command      []string          `toml:"command"` // a name for PATH or an absolute file, and its arguments
 	Args         []string          `toml:"args"`
 	Env          map[string]string `toml:"env"`
 	PassEnv      []string          `toml:"pass_env"`
@@ -67,6 +67,14 @@ type Settings struct {
 	OnResumeFailure string `toml:"on_resume_failure"` // stop or fresh
 	OnLimit         string `toml:"on_limit"`          // wait or fail
 	Inbound         string `toml:"inbound"`           // refuse or accept
+}
+
+// Program is the program of agents, without its arguments.
+func (s *Settings) Program() string {
+	if len(s.Command) == 0 {
+		return ""
+	}
+	return s.Command[0]
 }
 
 // UnknownTeamError says that no team has that name.

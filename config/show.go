@@ -138,6 +138,9 @@ func (k *key) format(x any) string {
 	case Share:
 		return strconv.Quote(x.String())
 	case []string:
+		if k.kind == kindCommand && len(x) == 1 {
+			return tomlString(x[0])
+		}
 		quoted := make([]string, len(x))
 		for i, s := range x {
 			quoted[i] = tomlString(s)

@@ -158,7 +158,7 @@ func (o *logsOptions) missing(t *ipc.Transcript, id string) error {
 	waits := id != "" && t.Since == nil && t.Until == nil
 	switch {
 	case t.Agent != "claude":
-		return ipc.Errorf(ipc.CodeNotFound, "team %s: the built-in agent keeps no transcript", who)
+		return ipc.Errorf(ipc.CodeNotFound, "team %s: only Claude Code keeps a transcript that iris can read", who)
 	case waits && !o.follow:
 		return ipc.Errorf(ipc.CodeFull, "team %s: message %s is queued: its turn has not begun", who, id)
 	case id != "" && t.Since == nil && t.Until != nil:
