@@ -12,18 +12,44 @@ import (
 	"iris/pool/echo"
 )
 
-// newAgentCmd makes the commands that the daemon starts the agents with that are no Claude
-// Code.
+// newAgentCmd makes the commands about agents that are no Claude Code. The daemon starts
+// them with the hidden ones.
 func newAgentCmd(*globals) *cobra.Command {
 	return group(&cobra.Command{
-		Use:    "agent",
-		Short:  "Run an agent that is no Claude Code",
-		Hidden: true,
+		Use:   "agent",
+		Short: "Check a program that is to be an agent",
 	},
+		newAgentCheckCmd(),
 		agentCmd("echo", "Run the agent that repeats what it is told", echo.Run),
 		agentCmd("acp", "Run a program that speaks the Agent Client Protocol", speaking("acp")),
 		agentCmd("codex", "Run codex app-server", speaking("codex")),
 	)
+}
+
+func newAgentCheckCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check -- COMMAND [ARG...]",
+		Short: "Check whether a program can be an agent",
+		Long: `Start a program twice as iris starts an agent, and check that it speaks as
+iris-agent(7) says: requests, three short turns, an interrupt, and the end of
+its input in a turn. The model of the program is asked, and may cost something.
+The flags of an agent come before a -- in COMMAND, or at its end.
+
+It prints a line for each promise, "ok" or "FAIL" and why, and ends at the first
+failure.
+
+EXIT STATUS
+0 1 2`,
+		Example: `  iris agent check -- my-agent --its-flag
+  iris agent check -- iris agent acp -- opencode acp
+  iris agent check -- iris agent codex -- codex`,
+		Args: between(1, many, "-- COMMAND [ARG...]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), heeded(syscall.SIGTERM, syscall.SIGINT)...)
+			defer stop()
+			return adapter.Check(ctx, args, cmd.OutOrStdout())
+		},
+	}
 }
 
 // A runAgent is the whole of an agent: it returns the exit status.

@@ -23,6 +23,13 @@ import (
 
 func TestMain(m *testing.M) {
 	adaptertest.Main()
+	if len(os.Args) > 2 && os.Args[1] == "agent" {
+		run := func() int { return Run(context.Background(), os.Args[2], os.Args[3:], os.Stdin, os.Stdout, os.Stderr) }
+		if os.Args[2] == "echo" {
+			run = func() int { return echo.Run(context.Background(), os.Args[3:], os.Stdin, os.Stdout, os.Stderr) }
+		}
+		os.Exit(run())
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -26,8 +26,8 @@ func cutOff(why error) *echo.Result {
 	return failed("the answer is incomplete: "+why.Error(), 0)
 }
 
-// said finds a status in the words of a program about an error of the API.
-var said = sync.OnceValue(func() *regexp.Regexp {
+// apiStatus finds a status in the words of a program about an error of the API.
+var apiStatus = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)(?:status(?:[ _-]?code)?|error|code|http)\W{0,4}\s?([45]\d\d)\b|^([45]\d\d)\b`)
 })
 
@@ -42,7 +42,7 @@ func statusIn(text string) int {
 		}
 		return false
 	}
-	m := said().FindStringSubmatch(text)
+	m := apiStatus().FindStringSubmatch(text)
 	switch {
 	case has("quota", "usage limit", "rate limit", "too many requests"):
 		return 429

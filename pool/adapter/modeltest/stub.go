@@ -11,6 +11,7 @@
 package modeltest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -61,6 +62,13 @@ func (s *Stub) Turns(text string) (n int) {
 	return n
 }
 
+// words are those of real APIs.
+var words = map[int]string{
+	http.StatusBadRequest:      "Invalid value: 'stub'. Supported values are: 'none'.",
+	http.StatusUnauthorized:    "Incorrect API key provided: dummy. You can find your API key in your account.",
+	http.StatusTooManyRequests: "Rate limit reached for requests per minute (RPM): Limit 3, Used 3, Requested 1.",
+}
+
 // ask is a request in the words of no API.
 type ask struct {
 	text  string // the last of the user
@@ -104,7 +112,7 @@ func (s *Stub) answer(w http.ResponseWriter, r *http.Request, q ask, out form) {
 		s.stream(w, r, out, []string{"tool said: " + q.said}, 0)
 	case verb == "status":
 		code, _ := strconv.Atoi(arg)
-		fail(w, code, "stub_error", "the stub says "+arg)
+		fail(w, code, "stub_error", cmp.Or(words[code], "the stub says "+arg))
 	case q.text == "quota":
 		fail(w, http.StatusTooManyRequests, "insufficient_quota", "You exceeded your current quota, please check your plan and billing details.")
 	case verb == "slow":
