@@ -32,7 +32,7 @@ func shell(tools []string, command string) (name, arguments string) {
 	}
 	switch name {
 	case "exec_command":
-		input = object{"cmd": command}
+		input = object{"cmd": command, "sandbox_permissions": "require_escalated", "justification": "may I"}
 	case "shell":
 		input = object{"command": []string{"sh", "-c", command}}
 	}

@@ -28,10 +28,15 @@ func NewReal(t testing.TB, name string) *Real {
 	s := New()
 	t.Cleanup(s.Close)
 	home := t.TempDir()
-	r := &Real{Stub: s, Name: name, Agent: "codex", Command: []string{path}, Env: []string{"HOME=" + home, "STUB_KEY=dummy", "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"}}
+	r := &Real{Stub: s, Name: name, Agent: "codex", Command: []string{path}, Env: []string{
+		"HOME=" + home, "XDG_CONFIG_HOME=" + home + "/.config", "XDG_DATA_HOME=" + home + "/.data",
+		"XDG_STATE_HOME=" + home + "/.state", "XDG_CACHE_HOME=" + home + "/.cache",
+		"STUB_KEY=dummy", "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1",
+	}}
 	file, text := ".codex/config.toml", fmt.Sprintf(`model = "stub"
 model_provider = "stub"
-approval_policy = "untrusted"
+approval_policy = "on-request"
+sandbox_mode = "read-only"
 [model_providers.stub]
 name = "stub"
 base_url = "%s/v1"

@@ -4,7 +4,7 @@
 //
 //	status:CODE        the API fails with that status
 //	quota              it fails with 429, the quota being used up
-//	slow:N:DELAY       "d0 d1 ... ", with a pause before each piece
+//	slow:N:DELAY[:X]   "d0 d1 ... ", with a pause before each piece
 //	tool:COMMAND       a call of the shell; then "tool said: " and what that returned
 //	hang               no answer
 //	anything else      "ok: " and the text
@@ -117,6 +117,7 @@ func (s *Stub) answer(w http.ResponseWriter, r *http.Request, q ask, out form) {
 		fail(w, http.StatusTooManyRequests, "insufficient_quota", "You exceeded your current quota, please check your plan and billing details.")
 	case verb == "slow":
 		number, pause, _ := strings.Cut(arg, ":")
+		pause, _, _ = strings.Cut(pause, ":")
 		n, _ := strconv.Atoi(number)
 		d, _ := time.ParseDuration(pause)
 		var pieces []string
