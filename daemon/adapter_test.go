@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"iris/daemon/conversation"
 	"iris/ipc"
 	"iris/pool/adapter/adaptertest"
 )
@@ -40,7 +41,7 @@ func TestProgramBehindAnAdapter(t *testing.T) {
 	if awaitEnd(d, fresh.ID); answer(d, fresh.ID) != "alone" || conversationsIn(t, dir) != 2 {
 		t.Errorf("got %q, %d conversations", answer(d, fresh.ID), conversationsIn(t, dir))
 	}
-	if kept, _ := filepath.Glob(filepath.Join(d.paths.State, "adapters", "*")); len(kept) != 1 {
+	if kept, _ := filepath.Glob(filepath.Join(d.paths.State, conversation.Adapters, "*")); len(kept) != 1 {
 		t.Errorf("kept %v", kept)
 	}
 }
@@ -82,7 +83,7 @@ func TestRecordOfAnAdapterIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustCall[ipc.Stopped](d, ipc.MethodEvict, ipc.Target{Team: "api"})
-	if err := os.RemoveAll(filepath.Join(d.paths.State, "adapters")); err != nil {
+	if err := os.RemoveAll(filepath.Join(d.paths.State, conversation.Adapters)); err != nil {
 		t.Fatal(err)
 	}
 	_, err := ask(d, "api", "two")
@@ -161,6 +162,24 @@ func TestTurnBehindAnAdapterOutlivesItsDaemon(t *testing.T) {
 	}
 	if r, err := ask(d, "api", "next"); err != nil || r.Text != "next" || conversationsIn(t, dir) != 1 {
 		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+func TestStreamOfATurnBehindAnAdapter(t *testing.T) {
+	d := startDaemon(t, acpTeam(t, t.TempDir()))
+	for partial, want := range map[bool]string{
+		false: "system assistant assistant user assistant result",
+		true:  "system stream_event assistant assistant user stream_event assistant result",
+	} {
+		s, client := new(streamed), d.client()
+		client.OnNotify = s.notify
+		var r ipc.Reply
+		if err := client.Call(t.Context(), ipc.MethodSend, ipc.Send{Team: "api", Text: "first\ntool:ls\nlast", Stream: true, Partial: partial}, &r); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.types(); got != want || r.Text != "last" {
+			t.Errorf("got %s, %q", got, r.Text)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ type adapted struct {
 
 func startAdapted(t *testing.T, name string, more ...string) *adapted {
 	t.Helper()
-	real := modeltest.NewReal(t, name)
+	real := modeltest.NewReal(t, name, t.TempDir())
 	a := &adapted{real: real, dir: t.TempDir()}
 	var vars []string
 	for _, v := range real.Env {

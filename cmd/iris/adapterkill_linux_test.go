@@ -12,10 +12,11 @@ import (
 )
 
 // adaptedHouse is a house with a team "api" whose program is that one.
-func adaptedHouse(t testing.TB, name string) (*house, *modeltest.Real) {
+func adaptedHouse(t testing.TB, iris, name string) (*house, *modeltest.Real) {
 	t.Helper()
-	real := modeltest.NewReal(t, name)
-	h := newHouse(t, "iris", "")
+	modeltest.Program(t, name)
+	h := newHouse(t, iris, "")
+	real := modeltest.NewReal(t, name, h.dir)
 	env := ""
 	for _, v := range real.Env {
 		name, value, _ := strings.Cut(v, "=")
@@ -33,7 +34,7 @@ func TestRealTurnsBehindAnAdapterOutliveTheirDaemon(t *testing.T) {
 	seed := environNumber(t, "IRIS_REAL_SEED", uint64(time.Now().UnixNano()))
 	for _, name := range []string{"opencode", "codex"} {
 		t.Run(name, func(t *testing.T) {
-			h, real := adaptedHouse(t, name)
+			h, real := adaptedHouse(t, "iris", name)
 			t.Logf("IRIS_REAL_SEED=%d", seed)
 			rng := rand.New(rand.NewPCG(seed, 0))
 			h.run("send", "api", "hello")

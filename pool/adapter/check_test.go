@@ -52,7 +52,7 @@ func TestCheckOfWhatCannotBeAnAgent(t *testing.T) {
 func TestRealProgramsPassTheCheck(t *testing.T) {
 	for _, name := range []string{"opencode", "codex"} {
 		t.Run(name, func(t *testing.T) {
-			real := modeltest.NewReal(t, name)
+			real := modeltest.NewReal(t, name, t.TempDir())
 			for _, v := range real.Env {
 				name, value, _ := strings.Cut(v, "=")
 				t.Setenv(name, value)

@@ -16,18 +16,25 @@ type Real struct {
 	Env     []string // besides PATH
 }
 
-// NewReal returns the program, which the environment gives as IRIS_OPENCODE or IRIS_CODEX.
-// Without it the test is skipped. Commands of the shell need permission.
-func NewReal(t testing.TB, name string) *Real {
+// Program returns the path of the program, which the environment gives as IRIS_OPENCODE or
+// IRIS_CODEX. Without it the test is skipped.
+func Program(t testing.TB, name string) string {
 	t.Helper()
 	variable := map[string]string{"opencode": "IRIS_OPENCODE", "codex": "IRIS_CODEX"}[name]
 	path := os.Getenv(variable)
 	if path == "" {
 		t.Skipf("SKIPPED: needs %s: set %s to the path of the program", name, variable)
 	}
+	return path
+}
+
+// NewReal returns the program as Program does, with its configuration in a home directory.
+// Commands of the shell need permission.
+func NewReal(t testing.TB, name, home string) *Real {
+	t.Helper()
+	path := Program(t, name)
 	s := New()
 	t.Cleanup(s.Close)
-	home := t.TempDir()
 	r := &Real{Stub: s, Name: name, Agent: "codex", Command: []string{path}, Env: []string{
 		"HOME=" + home, "XDG_CONFIG_HOME=" + home + "/.config", "XDG_DATA_HOME=" + home + "/.data",
 		"XDG_STATE_HOME=" + home + "/.state", "XDG_CACHE_HOME=" + home + "/.cache",
