@@ -17,10 +17,8 @@ import (
 // own command for one message, against the same stub, and measures the memory of both
 // processes of the agent.
 func BenchmarkAdapter(b *testing.B) {
-	for name, once := range map[string][]string{
-		"codex":    {"exec", "--skip-git-repo-check", "hello"},
-		"opencode": {"run", "hello"},
-	} {
+	for _, c := range [][]string{{"codex", "exec", "--skip-git-repo-check", "hello"}, {"opencode", "run", "hello"}} {
+		name, once := c[0], c[1:]
 		b.Run(name, func(b *testing.B) {
 			h, real := adaptedHouse(b, buildIris(b), name)
 			for b.Loop() {
