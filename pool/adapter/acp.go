@@ -178,7 +178,9 @@ func (d *acp) cancel() {
 type acpUpdate struct {
 	Kind    string          `json:"sessionUpdate"`
 	Content json.RawMessage `json:"content"` // of a chunk one block, of a tool call a list
-	Cost    *struct {
+
+	MessageID string // of a chunk; some programs have none
+	Cost      *struct {
 		Amount   float64
 		Currency string
 	}
@@ -224,7 +226,7 @@ func (d *acp) heard(w *work, method string, params []byte) {
 	u := &m.Update
 	switch u.Kind {
 	case "agent_message_chunk":
-		w.text(blockText(u.Content))
+		w.chunk(u.MessageID, blockText(u.Content))
 	case "agent_thought_chunk":
 		w.thought(blockText(u.Content))
 	case "tool_call", "tool_call_update":

@@ -228,6 +228,14 @@ func TestAnAnswerCutOffAtTheLimitOfTokensIsNotWhole(t *testing.T) {
 	}
 }
 
+func TestAnswerIsTheLastMessageOfTheProgram(t *testing.T) {
+	r := launch(t, nil)
+	r.say("a notice", "message:1:first", "message:2:the-", "message:2:answer", "another notice")
+	if l := r.result(); l.Result != "the-answer" {
+		t.Errorf("got %s", l.raw)
+	}
+}
+
 func TestPermission(t *testing.T) {
 	for _, c := range []struct{ answer, option string }{
 		{`{"behavior":"allow","updatedInput":{}}`, `"optionId":"8"`},

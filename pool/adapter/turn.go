@@ -21,7 +21,8 @@ type work struct {
 
 	mu      sync.Mutex // protects the fields below
 	t       *echo.Turn // nil when the turn is over
-	answer  string     // the text since the last tool call
+	answer  string     // the text since the last tool call, or since another message began
+	message string     // the program's id of that message; empty if it has none
 	denials []echo.Denial
 	input   int64 // tokens
 	output  int64
@@ -145,6 +146,23 @@ func (w *work) text(piece string) {
 			t.Delta(piece)
 		}
 	})
+}
+
+// chunk adds a piece of a message. In a turn whose messages have ids, a piece without one
+// is a notice of the program.
+func (w *work) chunk(id, piece string) {
+	notice := false
+	w.do(func(t *echo.Turn) {
+		if notice = id == "" && w.message != ""; !notice && id != w.message {
+			w.flush(t)
+			w.message = id
+		}
+	})
+	if notice {
+		w.thought(piece)
+		return
+	}
+	w.text(piece)
 }
 
 // thought shows that the model thinks.

@@ -31,7 +31,7 @@ const name = "fake-acp"
 // A message is a list of acts, one a line; what is no act is part of the answer:
 //
 //	sleep:DURATION, exit:STATUS, big:MEGABYTES, noise, hang, ask:COMMAND, tool:TEXT,
-//	stop:REASON, error:CODE:TEXT, cost:USD, request, think, deaf
+//	message:ID:TEXT, stop:REASON, error:CODE:TEXT, cost:USD, request, think, deaf
 func Command(modes ...string) []string {
 	exe, err := os.Executable()
 	if err != nil {
@@ -249,6 +249,9 @@ func (f *fake) act(id json.RawMessage, act, reason string) (string, bool) {
 		}))
 	case "request":
 		f.text(f.ask("fs/read_text_file", object{"path": "/etc/passwd"}))
+	case "message":
+		of, text, _ := strings.Cut(arg, ":")
+		f.update(object{"sessionUpdate": "agent_message_chunk", "messageId": of, "content": object{"type": "text", "text": text}})
 	case "stop":
 		return arg, true
 	case "error":
