@@ -149,22 +149,6 @@ func TestApprovalBehindAnAdapter(t *testing.T) {
 	}
 }
 
-// The adapter finishes a turn whose daemon is gone, which the program would not do.
-func TestTurnBehindAnAdapterOutlivesItsDaemon(t *testing.T) {
-	dir := t.TempDir()
-	d := startDaemon(t, "drain_timeout = \"50ms\"\nleave_turns = true\n"+acpTeam(t, dir))
-	m := submit(d, ipc.Send{Team: "api", Text: "before\nsleep:3s\nafter"})
-	eventually(t, "the turn", func() bool { return conversationsIn(t, dir) == 1 })
-	d.stop()
-	d.run()
-	if r := replyTo(d, m.ID); r.Text != "beforeafter" || r.Outcome != "success" {
-		t.Errorf("got %+v", r)
-	}
-	if r, err := ask(d, "api", "next"); err != nil || r.Text != "next" || conversationsIn(t, dir) != 1 {
-		t.Errorf("got %+v, %v", r, err)
-	}
-}
-
 func TestStreamOfATurnBehindAnAdapter(t *testing.T) {
 	d := startDaemon(t, acpTeam(t, t.TempDir()))
 	for partial, want := range map[bool]string{

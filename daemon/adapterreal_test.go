@@ -28,7 +28,7 @@ func startAdapted(t *testing.T, name string, more ...string) *adapted {
 		name, value, _ := strings.Cut(v, "=")
 		vars = append(vars, fmt.Sprintf("%s = %q", name, value))
 	}
-	a.testDaemon = startDaemon(t, fmt.Sprintf("drain_timeout = \"50ms\"\nleave_turns = true\n[teams.api]\ndir = %q\nagent = %q\ncommand = %s\nstart_timeout = \"5m\"\nenv = { %s }\n%s\n",
+	a.testDaemon = startDaemon(t, fmt.Sprintf("[teams.api]\ndir = %q\nagent = %q\ncommand = %s\nstart_timeout = \"5m\"\nenv = { %s }\n%s\n",
 		a.dir, real.Agent, strings.ReplaceAll(fmt.Sprintf("%q", real.Command), `" "`, `", "`), strings.Join(vars, ", "), strings.Join(more, "\n")))
 	return a
 }

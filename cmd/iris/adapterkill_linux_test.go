@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"iris/pool/adapter/adaptertest"
 	"iris/pool/adapter/modeltest"
 )
 
@@ -59,6 +62,30 @@ func TestRealTurnsBehindAnAdapterOutliveTheirDaemon(t *testing.T) {
 			}
 			t.Logf("%d kills of the daemon, every turn was finished and ran once", kills)
 		})
+	}
+}
+
+// The adapter finishes a turn whose daemon is killed, which its program would not do.
+func TestTurnBehindAnAdapterOutlivesItsDaemon(t *testing.T) {
+	h := newHouse(t, "iris", "")
+	h.configure(fmt.Sprintf("[teams.api]\ndir = %q\nagent = \"acp\"\ncommand = %s\n",
+		h.mkdir("project"), strings.ReplaceAll(fmt.Sprintf("%q", adaptertest.Command()), `" "`, `", "`)))
+	h.run("send", "api", "hello")
+	for range 3 {
+		id := strings.TrimSpace(h.run("send", "--detach", "api", "part one, \nsleep:1s\npart two"))
+		h.until("the turn", func() bool { return strings.Contains(h.run("show", id), "running") })
+		syscall.Kill(h.daemon(), syscall.SIGKILL)
+		if got := strings.TrimSpace(h.run("wait", id)); got != "part one,part two" {
+			t.Errorf("got %q", got)
+		}
+	}
+	said, _ := filepath.Glob(h.mkdir("project") + "/fake_*")
+	if len(said) != 1 {
+		t.Fatalf("got the conversations %v, want one", said)
+	}
+	data, _ := os.ReadFile(said[0])
+	if n := strings.Count(string(data), "\n"); n != 4 {
+		t.Errorf("the program got %d messages, want 4", n)
 	}
 }
 

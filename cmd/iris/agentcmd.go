@@ -18,6 +18,12 @@ func newAgentCmd(*globals) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "agent",
 		Short: "Check a program that is to be an agent",
+		Long: `Agents are Claude Code, programs that speak the Agent Client Protocol, codex, or
+any program that speaks as iris-agent(7) says.
+
+EXIT STATUS
+0 1 2`,
+		Example: `  iris agent check -- my-agent`,
 	},
 		newAgentCheckCmd(),
 		agentCmd("echo", "Run the agent that repeats what it is told", echo.Run),
