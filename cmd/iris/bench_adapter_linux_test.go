@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -66,7 +65,7 @@ func (h *house) memoryBehindAdapter(b *testing.B) (adapter, program float64) {
 		}
 	}
 	if adapter == 0 || program == 0 {
-		b.Fatal(fmt.Sprintf("adapter %.0f, program %.0f bytes", adapter, program))
+		b.Fatalf("adapter %.0f, program %.0f bytes", adapter, program)
 	}
 	return adapter, program
 }

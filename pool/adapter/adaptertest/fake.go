@@ -57,7 +57,6 @@ type fake struct {
 	answers map[string]chan json.RawMessage
 	last    int
 	cancel  chan struct{}
-	cost    float64
 }
 
 type object = map[string]any
