@@ -284,11 +284,27 @@ func TestInterrupt(t *testing.T) {
 			}
 			continue
 		}
-		r.await("idle", func(l line) bool { return l.State == "idle" })
+		r.await("idle after "+act, func(l line) bool { return l.State == "idle" })
 		r.say("again")
 		if l := r.result(); !strings.Contains(l.Result, "again") {
 			t.Errorf("%s: got %s", act, l.raw)
 		}
+	}
+}
+
+func TestAnInterruptRightBehindAMessageIsNotLost(t *testing.T) {
+	r := launch(t, nil)
+	for range 20 {
+		r.say("hang")
+		r.write(`{"type":"control_request","request_id":"x","request":{"subtype":"interrupt"}}`)
+		if l := r.result(); !strings.HasPrefix(l.Terminal, "aborted") {
+			t.Fatalf("got %s", l.raw)
+		}
+		r.await("idle", func(l line) bool { return l.State == "idle" })
+	}
+	r.say("again")
+	if l := r.result(); l.Result != "again" {
+		t.Errorf("got %s", l.raw)
 	}
 }
 

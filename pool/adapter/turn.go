@@ -12,8 +12,10 @@ import (
 	"iris/pool/echo"
 )
 
-// cancelWait is how long a program may take to end a turn that is cancelled.
-const cancelWait = 3 * time.Second
+const (
+	cancelWait  = 3 * time.Second        // for a program to end a turn that is cancelled
+	cancelAgain = 300 * time.Millisecond // until it is told once more: it ignores that before the turn
+)
 
 // work is the turn that a program works on.
 type work struct {
@@ -51,7 +53,10 @@ func (a *adapter) answer(ctx context.Context, t *echo.Turn) echo.Reply {
 		text = "" // the program has said its error
 	}
 	r.PermissionDenials = w.denials
-	r.Spent = echo.Spent{Cost: a.charge(), Input: w.input, Output: w.output}
+	r.Input, r.Output = w.input, w.output
+	if ctx.Err() == nil { // else the result is not used, and the next one has the cost
+		r.Cost = a.charge()
+	}
 	return echo.Reply{Text: text, Result: r, Leave: dead}
 }
 
@@ -76,17 +81,22 @@ func (a *adapter) await(ctx context.Context, ended <-chan *echo.Result) *echo.Re
 		return r
 	case <-ctx.Done():
 	}
-	a.withdraw()
-	a.dialect.cancel()
-	timer := time.NewTimer(cancelWait)
-	defer timer.Stop()
-	select {
-	case r := <-ended:
-		return r
-	case <-timer.C:
+	limit := time.NewTimer(cancelWait)
+	defer limit.Stop()
+	again := time.NewTicker(cancelAgain)
+	defer again.Stop()
+	for {
+		a.withdraw()
+		a.dialect.cancel()
+		select {
+		case r := <-ended:
+			return r
+		case <-again.C:
+		case <-limit.C:
+			a.program.kill()
+			return <-ended
+		}
 	}
-	a.program.kill()
-	return <-ended
 }
 
 // prompt gives a message to the program and returns how its turn has ended, nil for a

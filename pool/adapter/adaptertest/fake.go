@@ -197,6 +197,10 @@ func (f *fake) prompt(id, params json.RawMessage) {
 	file, _ := os.OpenFile(filepath.Base(p.SessionID), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	fmt.Fprintf(file, "%q\n", p.Prompt[0].Text)
 	file.Close()
+	select { // one that came before the turn has no effect
+	case <-f.cancel:
+	default:
+	}
 	reason := "end_turn"
 	for act := range strings.Lines(p.Prompt[0].Text) {
 		var ended bool
