@@ -46,8 +46,8 @@ func checkSettings(s *Settings, set origins, agent string) (ps Problems) {
 	}
 	check("env_file", func() error { return checkEnvFile(s.EnvFile) })
 	check("notify", func() error { return checkNotify(s.Notify) })
-	if agent == agentClaude {
-		check("command", func() error { return checkCommand(s.Command) })
+	if agent != agentEcho {
+		check("command", func() error { return checkCommand(s.Program()) })
 	}
 	return ps
 }

@@ -44,7 +44,7 @@ type Config struct {
 
 // Settings are the keys that may stand at the top level and in a team.
 type Settings struct {
-	Command      string            `toml:"command"` // a name for PATH, or an absolute file
+	Command      []string          `toml:"command"` // a name for PATH or an absolute file, and its arguments
 	Args         []string          `toml:"args"`
 	Env          map[string]string `toml:"env"`
 	PassEnv      []string          `toml:"pass_env"`
@@ -72,6 +72,14 @@ type Settings struct {
 	OnBudget        string  `toml:"on_budget"`         // wait or fail
 	SpareBelow      float64 `toml:"spare_below"`       // from 0 to 1
 	Inbound         string  `toml:"inbound"`           // refuse or accept
+}
+
+// Program is the program of agents, without its arguments.
+func (s *Settings) Program() string {
+	if len(s.Command) == 0 {
+		return ""
+	}
+	return s.Command[0]
 }
 
 // UnknownTeamError says that no team has that name.

@@ -98,7 +98,7 @@ func checkConfig(t failer, cfg *Config) {
 		within("max_turns", int64(s.MaxTurns), 0, 1000*1000)
 		within("max_messages_per_agent", int64(s.MaxMessagesPerAgent), 0, 1000*1000)
 		within("max_memory", s.MaxMemory, 0, 1<<50)
-		if s.OnStall != "report" && s.OnStall != "interrupt" || s.Command == "" {
+		if s.OnStall != "report" && s.OnStall != "interrupt" || s.Program() == "" {
 			t.Errorf("got %+v", s)
 		}
 		if s.EnvFile != "" && !filepath.IsAbs(s.EnvFile) {

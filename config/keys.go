@@ -54,7 +54,7 @@ const (
 	kindShare         // "8GiB", or "60%", or 0
 	kindPart          // 0.8
 	kindUmask         // "022"
-	kindCommand       // a name to be found on PATH, or an absolute file
+	kindCommand       // a name to be found on PATH, or an absolute file; or a list with its arguments
 	kindDir           // an absolute directory
 	kindFile          // an absolute file, "" for none
 	kindArgs          // strings
@@ -119,8 +119,8 @@ var keys = []key{
 		doc: "The project directory: absolute, or beginning with ~/. Required."},
 	{name: "description", kind: kindText, where: team,
 		doc: "What the team is for, shown in lists."},
-	{name: "agent", kind: kindWord, where: team, def: `"claude"`, words: []string{"claude", "echo"},
-		doc: "Which agent serves the team: Claude Code, or the built-in agent, which repeats each message."},
+	{name: "agent", kind: kindWord, where: team, def: `"claude"`, words: []string{"claude", "acp", "codex", "echo"},
+		doc: "Which agent serves the team: Claude Code, a program that speaks the Agent Client Protocol, such as OpenCode (acp), codex, or the built-in agent, which repeats each message. iris-agent(7) says what the second and the third can do."},
 
 	{name: "account", kind: kindText, where: team,
 		doc: "The account of the team, by any name. Teams with the same account wait together when a usage limit is reached. Without the key the agents' API key, token, apiKeyHelper or CLAUDE_CONFIG_DIR, base URL and provider decide (iris account)."},
@@ -135,9 +135,9 @@ var keys = []key{
 		doc: "More tools of the MCP server for agents of the team: reset_session, which has another team's session forget its conversation."},
 
 	{name: "command", kind: kindCommand, def: `"claude"`,
-		doc: "The Claude Code program: a name that is looked up on the PATH of agents, or an absolute file."},
+		doc: "The program of agents: a name that is looked up on the PATH of agents, or an absolute file. At the top level it is Claude Code. A team with agent = \"acp\" has its own, with its arguments, such as [\"opencode\", \"acp\"]; with agent = \"codex\" it is codex unless the team has its own."},
 	{name: "args", kind: kindArgs,
-		doc: "More arguments for it, each flag and each value a string of its own, or \"--flag=value\". A team's list replaces the top-level one. Flags with which no agent can work (--resume, --output-format, --bg and the like) are refused."},
+		doc: "More arguments for Claude Code, each flag and each value a string of its own, or \"--flag=value\". A team's list replaces the top-level one. Flags with which no agent can work (--resume, --output-format, --bg and the like) are refused."},
 	{name: "env", kind: kindEnv,
 		doc: "Environment variables for agents. A team's table is added to the top-level one."},
 	{name: "pass_env", kind: kindNames,
@@ -272,6 +272,8 @@ func (k *key) describe() string {
 		return "table of strings"
 	case kindBudget:
 		return "table of dollars"
+	case kindCommand:
+		return "string or list of strings"
 	}
 	return "string"
 }

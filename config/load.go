@@ -302,7 +302,31 @@ func (l *loader) team(d pendingTeam) {
 		report(d.at.keyAt, fmt.Sprintf("team %q has no directory; write dir = %q", d.name, filepath.Join("~", "src", d.name)))
 	}
 	l.checkAsking(t)
+	l.setCommand(t, d.at.keyAt)
 	l.cfg.Teams[d.name] = t
+}
+
+// setCommand settles which program a team has, and reports one that its agent cannot be.
+func (l *loader) setCommand(t *Team, at position) {
+	own, has := t.origin.of("command")
+	args, hasArgs := t.origin.of("args")
+	problem := func(o origin, format string, a ...any) {
+		l.problems = append(l.problems, o.problem(fmt.Errorf(format, a...)))
+	}
+	switch {
+	case t.Adapter() == "":
+		if has && len(t.Command) > 1 {
+			problem(own, "command: team %q has agent = %q: args has the arguments of Claude Code", t.Name, t.Agent)
+		}
+		return
+	case hasArgs:
+		problem(args, "args: team %q has agent = %q: write command = [\"PROGRAM\", \"ARGUMENT\", ...]", t.Name, t.Agent)
+	case !has && t.Agent == agentACP:
+		problem(origin{file: t.File, pos: at}, "team %q has agent = \"acp\" and no program; write command = [\"opencode\", \"acp\"], or another one", t.Name)
+	case !has:
+		t.Command = []string{agentCodex}
+	}
+	t.Args = nil
 }
 
 // builtIn adds the team that needs no configuration.

@@ -18,7 +18,7 @@ func TestLoadWithoutAnyFileGivesTheDefaults(t *testing.T) {
 		StopGrace: 5 * time.Second, DrainTimeout: 30 * time.Second, OrphanTimeout: 10 * time.Minute, OrphanGrace: 10 * time.Second, Retention: 35 * 24 * time.Hour,
 		MaxMemoryTotal: Share{Percent: 75}, MCPMaxDepth: 3, MCPMaxMessages: 100,
 		Umask: 0o022, LogLevel: "info", LogMaxSize: 10_000_000, LogMaxFiles: 5,
-		Settings: Settings{Command: "claude", IdleTimeout: 5 * time.Minute, FreezeAfter: time.Minute, StartTimeout: time.Minute,
+		Settings: Settings{Command: []string{"claude"}, IdleTimeout: 5 * time.Minute, FreezeAfter: time.Minute, StartTimeout: time.Minute,
 			StallTimeout: 10 * time.Minute, OnStall: "report", OnLimit: "wait", OnBudget: "fail", SpareBelow: 0.8, QueueLimit: 1000, OnResumeFailure: "stop", BackgroundWait: true,
 			Approvals: "deny", ApprovalTimeout: 10 * time.Minute, NotifyOn: []string{"approval", "failed", "unknown"}, Inbound: "refuse"},
 		paths: p,
@@ -116,7 +116,7 @@ C = "x\ny"
 dir = "~"
 `, "\n", "\r\n"))
 	want := Settings{
-		Command: cfg.paths.Home + "/bin/claude", Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
+		Command: []string{cfg.paths.Home + "/bin/claude"}, Args: []string{"--model", "a b"}, Env: map[string]string{"A": "1", "B": "two"},
 		PassEnv: []string{"SSH_AUTH_SOCK", "AWS_*"}, EnvFile: cfg.paths.Home + "/secrets",
 		StartTimeout: 90 * time.Second, OnStall: "interrupt", OnLimit: "fail", OnBudget: "wait", SpareBelow: 0.7, QueueLimit: 1, MaxTurns: 12, MaxMessagesPerAgent: 13, MaxMemory: 2 << 30, DeniedOK: true, BackgroundWait: true,
 		OnResumeFailure: "fresh", Inbound: "accept", Approvals: "ask", Notify: []string{cfg.paths.Home + "/bin/notify", "~"}, NotifyOn: []string{"done", "limited"},
@@ -134,7 +134,7 @@ dir = "~"
 	api.origin = nil
 	if want := (Team{Name: "api.v2", Dir: "/srv/api", Description: `the "API"`, Agent: "echo", Account: "shared", Spare: true, Budget: Budget{Day: 10.25}, File: cfg.paths.Config, Line: 45,
 		MCP: true, MCPTeams: []string{}, MCPAllow: []string{"reset_session"},
-		Settings: Settings{Command: "other", Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
+		Settings: Settings{Command: []string{"other"}, Args: []string{}, Env: map[string]string{"A": "1", "B": "three", "C": "x\ny"},
 			PassEnv: []string{}, IdleTimeout: time.Hour, FreezeAfter: 2 * time.Minute, StartTimeout: time.Second, StallTimeout: time.Minute,
 			OnStall: "report", OnLimit: "wait", OnBudget: "fail", SpareBelow: 1, QueueLimit: 2, OnResumeFailure: "stop", BackgroundWait: true, Inbound: "refuse",
 			Approvals: "deny", ApprovalTimeout: time.Minute, Notify: []string{}, NotifyOn: []string{}}}); !reflect.DeepEqual(api, want) {

@@ -140,6 +140,9 @@ func (k *key) format(x any) string {
 	case Budget:
 		return x.String()
 	case []string:
+		if k.kind == kindCommand && len(x) == 1 {
+			return tomlString(x[0])
+		}
 		quoted := make([]string, len(x))
 		for i, s := range x {
 			quoted[i] = tomlString(s)

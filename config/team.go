@@ -21,6 +21,8 @@ import (
 const (
 	agentClaude = "claude"
 	agentEcho   = "echo"
+	agentACP    = "acp"
+	agentCodex  = "codex"
 )
 
 // Team is a named project directory with all its settings.
@@ -28,7 +30,7 @@ type Team struct {
 	Name        string // or the directory of a team that is not configured
 	Dir         string `toml:"dir"` // absolute and clean, links as written
 	Description string `toml:"description"`
-	Agent       string `toml:"agent"`   // claude or echo
+	Agent       string `toml:"agent"`   // claude, acp, codex or echo
 	Account     string `toml:"account"` // empty if the credentials of the agents decide
 	Budget      Budget `toml:"budget"`
 	Spare       bool   `toml:"spare"`
@@ -59,7 +61,8 @@ func (t *Team) Stamp() string {
 			h.Write([]byte(w))
 		}
 	}
-	put(t.Agent, t.Dir, t.Command, t.EnvFile, fmt.Sprint(t.MaxTurns), t.Approvals, t.Inbound)
+	put(t.Agent, t.Dir, t.EnvFile, fmt.Sprint(t.MaxTurns), t.Approvals, t.Inbound)
+	put(t.Command...)
 	put(t.Args...)
 	put(t.PassEnv...)
 	for _, name := range slices.Sorted(maps.Keys(t.Env)) {
@@ -82,6 +85,15 @@ func (c *Config) MayWrite(from, to string) bool {
 		return slices.Contains(t.MCPTeams, to)
 	}
 	return c.Teams[to] != nil && c.Teams[to].MCP
+}
+
+// Adapter is the adapter between iris and the program of the team, the name of a command
+// of "iris agent"; empty if the program needs none.
+func (t *Team) Adapter() string {
+	if t.Agent == agentACP || t.Agent == agentCodex {
+		return t.Agent
+	}
+	return ""
 }
 
 // CheckDir says why no agent can work in the team's directory. The error wraps

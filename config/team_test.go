@@ -97,12 +97,12 @@ func TestCheckDir(t *testing.T) {
 
 func TestStampChangesWithWhatTheAgentIsStartedWith(t *testing.T) {
 	base := func() *Team {
-		return &Team{Name: "a", Dir: "/a", Agent: "claude", Settings: Settings{Command: "c", Args: []string{"x", "y"},
+		return &Team{Name: "a", Dir: "/a", Agent: "claude", Settings: Settings{Command: []string{"c"}, Args: []string{"x", "y"},
 			Env: map[string]string{"A": "1", "B": "2"}, PassEnv: []string{"P"}, EnvFile: "/e", MaxTurns: 1}}
 	}
 	seen := map[string]string{base().Stamp(): "base"}
 	for name, change := range map[string]func(*Team){
-		"dir": func(t *Team) { t.Dir = "/b" }, "agent": func(t *Team) { t.Agent = "echo" }, "command": func(t *Team) { t.Command = "d" },
+		"dir": func(t *Team) { t.Dir = "/b" }, "agent": func(t *Team) { t.Agent = "echo" }, "command": func(t *Team) { t.Command = []string{"d"} },
 		"joined args": func(t *Team) { t.Args = []string{"xy"} }, "order": func(t *Team) { t.Args = []string{"y", "x"} },
 		"arg to pass_env": func(t *Team) { t.Args, t.PassEnv = []string{"x"}, []string{"y", "P"} },
 		"env value":       func(t *Team) { t.Env["A"] = "2" }, "env name": func(t *Team) { delete(t.Env, "A"); t.Env["AA"] = "1" },

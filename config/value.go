@@ -22,6 +22,8 @@ func (k *key) read(v *value, home string, report func(position, string)) any {
 		out, rule = k.readList(v, report)
 	case kindProgram:
 		out, rule = k.readProgram(v, home, report)
+	case kindCommand:
+		out, rule = k.readCommand(v, home, report)
 	case kindEnv:
 		out, rule = k.readEnv(v, report)
 	case kindBudget:
@@ -218,6 +220,21 @@ func (k *key) readProgram(v *value, home string, report func(position, string)) 
 	}
 	words[0] = path.(string)
 	return words, ""
+}
+
+// readCommand reads a program alone, or with its arguments.
+func (k *key) readCommand(v *value, home string, report func(position, string)) (any, string) {
+	if v.kind == unstable.Array {
+		if len(v.list) == 0 {
+			return nil, "must have the program"
+		}
+		return k.readProgram(v, home, report)
+	}
+	out, rule := k.readScalar(v, home)
+	if rule != "" {
+		return nil, rule
+	}
+	return []string{out.(string)}, ""
 }
 
 // readEnv reads a table of variables. It never shows a value: it may be a secret.

@@ -151,9 +151,11 @@ func newDaemon(o Options) *Daemon {
 	d.life.force, d.life.forceNow = context.WithCancel(context.Background())
 	d.store = store.New(store.Options{
 		Opened: d.life.opened, Go: d.life.wg.Go, OnFull: func() { d.delivery.DropOutputs() },
-		OnFatal:  func() { d.life.forceNow(); d.life.quit() },
-		OnPruned: func(now time.Time, keep time.Duration) error { return d.conversations.Prune(now, keep) },
-		IsLive:   func(id string) bool { return d.delivery.IsLive(id) },
+		OnFatal: func() { d.life.forceNow(); d.life.quit() },
+		OnPruned: func(now time.Time, keep time.Duration) error {
+			return errors.Join(d.conversations.Prune(now, keep), d.conversations.PruneAdapters(o.Paths.State))
+		},
+		IsLive: func(id string) bool { return d.delivery.IsLive(id) },
 	})
 	d.conversations = conversation.New(d.store)
 	d.program.prefix = newPrefix(d.program.since)

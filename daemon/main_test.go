@@ -17,6 +17,8 @@ import (
 	"iris/config/sys/systest"
 	"iris/daemon/agents"
 	"iris/ipc"
+	"iris/pool/adapter"
+	"iris/pool/adapter/adaptertest"
 	"iris/pool/claude/claudetest"
 	"iris/pool/echo"
 )
@@ -28,8 +30,9 @@ const patience = time.Minute
 // program that calls Isolate.
 func TestMain(m *testing.M) {
 	claudetest.Main()
-	if len(os.Args) > 2 && os.Args[1] == "agent" && os.Args[2] == "echo" {
-		os.Exit(echo.Run(context.Background(), os.Args[3:], os.Stdin, os.Stdout, os.Stderr))
+	adaptertest.Main()
+	if len(os.Args) > 2 && os.Args[1] == "agent" {
+		os.Exit(runAgent(os.Args[2], os.Args[3:]))
 	}
 	if len(os.Args) > 1 && os.Args[1] == "inherited" {
 		os.Exit(showInherited())
@@ -38,6 +41,14 @@ func TestMain(m *testing.M) {
 	systest.Begin()
 	// lumberjack never ends the goroutine that prunes its files.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
+}
+
+// runAgent is "iris agent" of that name.
+func runAgent(name string, args []string) int {
+	if name == "echo" {
+		return echo.Run(context.Background(), args, os.Stdin, os.Stdout, os.Stderr)
+	}
+	return adapter.Run(context.Background(), name, args, os.Stdin, os.Stdout, os.Stderr)
 }
 
 // testDaemon is a daemon in the test's process, with its own directories.

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 
@@ -16,7 +14,6 @@ import (
 	"iris/config"
 	"iris/daemon"
 	"iris/ipc"
-	"iris/pool/echo"
 )
 
 type daemonOptions struct {
@@ -195,30 +192,4 @@ func settle(ctx context.Context, p config.Paths) (left int, err error) {
 		return left, err
 	}
 	return left, ipc.Errorf(ipc.CodeDaemon, "%s", err)
-}
-
-// newAgentCmd makes the command that the daemon starts built-in agents with.
-func newAgentCmd(*globals) *cobra.Command {
-	return group(&cobra.Command{
-		Use:    "agent",
-		Short:  "Run a built-in agent",
-		Hidden: true,
-	}, &cobra.Command{
-		Use:                "echo",
-		Short:              "Run the agent that repeats what it is told",
-		Hidden:             true,
-		DisableFlagParsing: true, // the flags are Claude Code's
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runEcho(cmd.Context(), args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
-	})
-}
-
-func runEcho(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	ctx, stop := signal.NotifyContext(ctx, heeded(syscall.SIGTERM, syscall.SIGINT)...)
-	defer stop()
-	if code := echo.Run(ctx, args, stdin, stdout, stderr); code != 0 {
-		return silentError(code)
-	}
-	return nil
 }

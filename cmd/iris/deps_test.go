@@ -76,7 +76,7 @@ func TestImportsGoOneWay(t *testing.T) {
 	may := map[string][]string{
 		"iris/cmd/iris": {
 			"iris/cmd/iris/internal/systemd", "iris/cmd/iris/internal/terminal",
-			"iris/config", "iris/daemon", "iris/ipc", "iris/pool/claude/transcript", "iris/pool/claude/variables", "iris/pool/echo", "iris/pool/turn",
+			"iris/config", "iris/daemon", "iris/ipc", "iris/pool/claude/transcript", "iris/pool/adapter", "iris/pool/claude/variables", "iris/pool/echo", "iris/pool/turn",
 		},
 		"iris/cmd/iris-mcp":               {"iris/config", "iris/ipc", "iris/pool/turn"},
 		"iris/cmd/iris/internal/systemd":  {"iris/config"},
@@ -97,6 +97,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"iris/ipc":                        {"iris/pool/turn"},
 		"iris/pool":                       {"iris/pool/turn"},
 		"iris/pool/echo":                  {},
+		"iris/pool/adapter":               {"iris/pool/echo", "iris/pool/procs"},
 		"iris/daemon/journal":             {"iris/pool/turn"},
 		"iris/pool/procs":                 {},
 		"iris/config/sys":                 {}, // which all others but pool may import

@@ -262,8 +262,12 @@ func makingDir(dir string) string {
 
 // teamText describes a team without problems.
 func teamText(t *ipc.TeamCheck) string {
-	if t.Agent != "claude" {
+	switch t.Agent {
+	case "claude":
+	case "echo":
 		return "the built-in agent"
+	default:
+		return t.Dir + ", " + t.Program + " by the adapter " + t.Agent
 	}
 	where := t.Dir + ", "
 	if t.Team == "" {

@@ -14,6 +14,7 @@ func TestGenerated(t *testing.T) {
 	pages := manFiles(newRootCmd())
 	pages["iris-protocol.7"] = protocolPage(t)
 	pages["iris-internals.7"] = internalsPage(t)
+	pages["iris-agent.7"] = agentPage(t)
 	pages["iris-recipes.7"] = recipesPage(t)
 	pages["iris-mcp.1"] = mcpPage(t)
 	checkDir(t, "../../man", pages)

@@ -70,6 +70,18 @@ func testText(t *testing.T, name string) string {
 	return strings.TrimSpace(string(text))
 }
 
+// agentPage is iris-agent(7).
+func agentPage(t *testing.T) []byte {
+	t.Helper()
+	p := &page{}
+	p.head("iris-agent", "7", "agents other than Claude Code, and what an agent must speak")
+	p.section("DESCRIPTION")
+	p.text(testText(t, "agent.txt"))
+	p.section("SEE ALSO")
+	p.line("%s", roff("iris(1), iris-agent(1), iris-agent-check(1), iris-config(5), iris-internals(7)"))
+	return p.Bytes()
+}
+
 // recipesPage is iris-recipes(7).
 func recipesPage(t *testing.T) []byte {
 	t.Helper()

@@ -157,8 +157,10 @@ func (o *logsOptions) missing(t *ipc.Transcript, id string) error {
 	who := name(t.Team, t.Session)
 	waits := id != "" && t.Since == nil && t.Until == nil
 	switch {
-	case t.Agent != "claude":
+	case t.Agent == "echo":
 		return ipc.Errorf(ipc.CodeNotFound, "team %s: the built-in agent keeps no transcript", who)
+	case t.Agent != "claude":
+		return ipc.Errorf(ipc.CodeNotFound, "team %s: the transcript of its program (%s) has a form of its own", who, t.Agent)
 	case waits && !o.follow:
 		return ipc.Errorf(ipc.CodeFull, "team %s: message %s is queued: its turn has not begun", who, id)
 	case id != "" && t.Since == nil && t.Until != nil:

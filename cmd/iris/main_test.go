@@ -20,6 +20,7 @@ import (
 
 	"iris/config/sys/systest"
 	"iris/ipc"
+	"iris/pool/adapter/adaptertest"
 	"iris/pool/claude/claudetest"
 )
 
@@ -30,8 +31,9 @@ const longEnough = time.Minute
 
 // TestMain makes the test binary be iris too, as a command of the scripts, as
 // the daemon that it starts and as the agents of that one; and a Claude Code
-// that does as it is told.
+// and a program that speaks the Agent Client Protocol, which do as they are told.
 func TestMain(m *testing.M) {
+	adaptertest.Main()
 	beQuick()
 	startTimeout, reachTimeout, askLimit = longEnough, longEnough, longEnough
 	completionLimit, whoseLimit = longEnough, longEnough

@@ -124,7 +124,7 @@ func seeAlso(cmd *cobra.Command) string {
 	}
 	pages = append(pages, "iris-config(5)")
 	if !cmd.HasParent() {
-		pages = append(pages, "iris-mcp(1)", "iris-recipes(7)", "iris-internals(7)", "iris-protocol(7)")
+		pages = append(pages, "iris-mcp(1)", "iris-recipes(7)", "iris-agent(7)", "iris-internals(7)", "iris-protocol(7)")
 	}
 	return roff(strings.Join(pages, ", "))
 }

@@ -129,7 +129,7 @@ func (o *teamAddOptions) prepare(ctx context.Context, cfg *config.Config, team, 
 	if err := s.mayTake(ctx); err != nil {
 		return s, "", err
 	}
-	if command = callersProgram(ctx, cfg.Command); command != "" {
+	if command = callersProgram(ctx, cfg.Program()); command != "" {
 		s.notes = append(s.notes, fmt.Sprintf("agents of team %s run %s, which your login shell would not find", team, command))
 	}
 	return s, command, nil

@@ -7,10 +7,10 @@ import (
 	"iris/pool/claude"
 )
 
-// account returns the account of a team whose agents get the environment env. The built-in
-// agent needs none.
+// account returns the account of a team whose agents get the environment env. Of other
+// agents only the configuration says it.
 func account(t *config.Team, env *Built) string {
-	if t.Account == "" && t.Agent == "echo" {
+	if t.Account == "" && t.Agent != "claude" {
 		return ""
 	}
 	return cmp.Or(t.Account, claude.Account(t.Dir, env.Assignments(), t.Args))

@@ -149,11 +149,11 @@ func (e *Environment) base(ctx context.Context, t *config.Team, path string, sta
 	if b.vars == nil {
 		return base{identity(), fromGuess, true}
 	}
-	if t.Agent != "claude" || strings.Contains(t.Command, "/") || path != "" || finds(b.vars["PATH"], t.Command) {
+	if t.Agent == "echo" || strings.Contains(t.Program(), "/") || path != "" || finds(b.vars["PATH"], t.Program()) {
 		return b
 	}
 	more := e.interactive.get(ctx, start)
-	if finds(more["PATH"], t.Command) {
+	if finds(more["PATH"], t.Program()) {
 		return base{vars: more, source: fromInteractive}
 	}
 	b.guess = more == nil
@@ -240,7 +240,7 @@ func passed(t *config.Team, vars map[string]string, own func(name string) string
 			withheld = append(withheld, name)
 		}
 	}
-	given["PATH"] = withLastDirs(given["PATH"], vars["HOME"], t.Command)
+	given["PATH"] = withLastDirs(given["PATH"], vars["HOME"], t.Program())
 	return given, withheld
 }
 

@@ -152,11 +152,11 @@ func TestSearchPathEndsWhereClaudeCodeInstallsItself(t *testing.T) {
 		"claude":                 "/bin:/h/.local/bin:/h/.claude/local",
 		"/opt/node/v20/bin/this": "/bin:/h/.local/bin:/opt/node/v20/bin:/h/.claude/local",
 	} {
-		if got, _ := value(built(t, e, config.Settings{Command: command}), "PATH"); got != want {
+		if got, _ := value(built(t, e, config.Settings{Command: []string{command}}), "PATH"); got != want {
 			t.Errorf("%s: got %s, want %s", command, got, want)
 		}
 	}
-	b := built(t, e, config.Settings{Command: "claude", Env: map[string]string{"PATH": "/only"}})
+	b := built(t, e, config.Settings{Command: []string{"claude"}, Env: map[string]string{"PATH": "/only"}})
 	if got, _ := value(b, "PATH"); got != "/only" {
 		t.Errorf("got %s, want the team's own", got)
 	}
@@ -212,7 +212,7 @@ func TestChangedEnvironmentMakesAgentsStale(t *testing.T) {
 	}
 	write("A=1\n")
 	e := ownBase(map[string]string{"PATH": "/bin", "UNRELATED": "1", "ANTHROPIC_MODEL": "a"})
-	team := &config.Team{Name: "api", Agent: "claude", Settings: config.Settings{Command: "claude", EnvFile: file}}
+	team := &config.Team{Name: "api", Agent: "claude", Settings: config.Settings{Command: []string{"claude"}, EnvFile: file}}
 	s := supervised(e, team)
 	first, err := e.Build(t.Context(), team, "")
 	if err != nil {
@@ -247,7 +247,7 @@ func TestGuessMakesNoAgentStale(t *testing.T) {
 	home := shells(t, "exit 1")
 	e, wait := asked(t)
 	defer wait()
-	team := &config.Team{Name: "api", Agent: "claude", Settings: config.Settings{Command: "claude"}}
+	team := &config.Team{Name: "api", Agent: "claude", Settings: config.Settings{Command: []string{"claude"}}}
 	if got := supervised(e, team).changed("api", team.Stamp()+"."+digest(nil)+".other"); got != "" {
 		t.Errorf("got %q", got)
 	}

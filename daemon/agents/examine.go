@@ -34,7 +34,7 @@ func Finds(ctx context.Context, command string) bool {
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	env, err := shellEnvironment(ctx, nil, &wg).Build(ctx, &config.Team{Agent: "claude", Settings: config.Settings{Command: command}}, "")
+	env, err := shellEnvironment(ctx, nil, &wg).Build(ctx, &config.Team{Agent: "claude", Settings: config.Settings{Command: []string{command}}}, "")
 	if err != nil {
 		return false
 	}
@@ -83,17 +83,23 @@ func (x *examiner) team(ctx context.Context, t *config.Team) ipc.TeamCheck {
 	if err := t.CheckDir(); err != nil {
 		c.DirError = err.Error()
 	}
-	if t.Agent != "claude" {
+	if t.Agent == "echo" {
 		return c
 	}
-	c.Command = t.Command
+	c.Command = t.Program()
 	env, err := x.env.Build(ctx, t, x.socket)
 	if err != nil {
 		c.EnvError = err.Error()
 		return c
 	}
 	c.Withheld, c.Credentials = env.Withheld, env.credentials()
-	o := claude.Options{Team: t.Name, Command: t.Command, Dir: t.Dir, Env: env.Assignments(), Reaper: x.reaper}
+	o := claude.Options{Team: t.Name, Command: t.Program(), Dir: t.Dir, Env: env.Assignments(), Reaper: x.reaper}
+	if t.Adapter() != "" {
+		if c.Program, err = claude.Program(o); err != nil {
+			c.ProgramError = err.Error()
+		}
+		return c
+	}
 	if at, why := claude.Unkeepable(claude.ConfigDir(o.Env), t.Dir, "", leastForTranscripts); why != "" {
 		c.KeepPath, c.KeepError = at, why
 	}

@@ -79,7 +79,7 @@ func write(t *testing.T, dir string, files map[string]string) {
 // ofTeam builds the environment of a team whose program is called command.
 func ofTeam(t *testing.T, e *Environment, command string) *Built {
 	t.Helper()
-	return built(t, e, config.Settings{Command: command})
+	return built(t, e, config.Settings{Command: []string{command}})
 }
 
 func TestLoginShellDecidesThePathAndNotTheCaller(t *testing.T) {
@@ -155,8 +155,8 @@ func TestInteractiveShellIsNotAskedWithoutNeed(t *testing.T) {
 	defer wait()
 	ofTeam(t, e, "sh")
 	ofTeam(t, e, "/no/such/program")
-	built(t, e, config.Settings{Command: "no-such-program", Env: map[string]string{"PATH": "/own"}})
-	if _, err := e.Build(t.Context(), &config.Team{Agent: "echo", Settings: config.Settings{Command: "no-such-program"}}, ""); err != nil {
+	built(t, e, config.Settings{Command: []string{"no-such-program"}, Env: map[string]string{"PATH": "/own"}})
+	if _, err := e.Build(t.Context(), &config.Team{Agent: "echo", Settings: config.Settings{Command: []string{"no-such-program"}}}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if how, _ := os.ReadFile(filepath.Join(home, "asked")); string(how) != "-lc\n" {

@@ -77,13 +77,13 @@ func (s *Supervisor) tryAgent(ctx context.Context, k pool.Key, id string, fresh 
 	if err := s.converse(ctx, &o, k, t, fresh); err != nil {
 		return nil, err
 	}
-	p, err := claude.Start(ctx, o)
+	p, err := s.startProgram(ctx, k, t, o)
 	if lost, ok := errors.AsType[*claude.ResumeError](err); ok {
 		s.o.Conversations.Elsewhere(k, t, o.Env, lost)
 		if err = s.o.Conversations.OrNew(ctx, &o, k, t, lost); err != nil {
 			return nil, err
 		}
-		p, err = claude.Start(ctx, o)
+		p, err = s.startProgram(ctx, k, t, o)
 	}
 	if err != nil {
 		return nil, s.notFound(env, err)
@@ -133,17 +133,40 @@ func (s *Supervisor) converse(ctx context.Context, o *claude.Options, k pool.Key
 	return nil
 }
 
+// startProgram is claude.Start. An adapter is told which program it is to run, and that a
+// conversation is there.
+func (s *Supervisor) startProgram(ctx context.Context, k pool.Key, t *config.Team, o claude.Options) (*claude.Process, error) {
+	if t.Adapter() == "" {
+		return claude.Start(ctx, o)
+	}
+	program, err := claude.Program(claude.Options{Command: t.Program(), Dir: t.Dir, Env: o.Env})
+	if err != nil {
+		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
+	}
+	o.Args = []string{"--start-timeout=" + (o.StartTimeout * 9 / 10).String()} // it can say what it waits for
+	if conversation.IsFresh(k) {
+		o.Args = append(o.Args, "--no-session-persistence")
+	}
+	was, ok, err := s.o.Conversations.Get(k)
+	if err != nil {
+		return nil, &pool.StartError{Team: k.Team, Err: err}
+	}
+	o.Resume = ok && was.Used && was.ID == o.SessionID
+	o.Args = append(append(o.Args, "--", program), t.Command[1:]...)
+	return claude.Start(ctx, o)
+}
+
 // noteRan notes that the program of a team has run. The built-in agent is iris itself, and
 // says nothing about the command that its team has by default.
 func (s *Supervisor) noteRan(t *config.Team) {
 	if t.Agent != "echo" {
-		s.ran.Store(t.Command, true)
+		s.ran.Store(t.Program(), true)
 	}
 }
 
 // hasRun reports whether the program of a team has run, so that it was there once.
 func (s *Supervisor) hasRun(t *config.Team) bool {
-	_, ran := s.ran.Load(t.Command)
+	_, ran := s.ran.Load(t.Program())
 	return ran
 }
 
@@ -211,12 +234,12 @@ func (s *Supervisor) waitsFor(process, on string) {
 func (s *Supervisor) agentOptions(k pool.Key, t *config.Team, id string, env *Built) claude.Options {
 	o := s.baseOptions(k, id, t.Dir)
 	o.Stamp.Then = stamp(t, env) // of what it starts with, even if that has changed since
-	o.Command, o.Args, o.Transcript = t.Command, t.Args, true
+	o.Command, o.Args, o.Transcript = t.Program(), t.Args, true
 	o.Env = append(env.Assignments(), procs.EnvState+"="+s.o.Paths.State, procs.EnvTeam+"="+k.Team, procs.EnvSession+"="+k.Session)
 	o.StartTimeout, o.Ask = t.StartTimeout, t.Approvals == "ask"
 	o.RefuseInbound = t.Inbound != "accept"
-	if t.Agent == "echo" {
-		o.Command, o.Prefix, o.Transcript = s.o.Program, []string{"agent", "echo"}, false
+	if t.Agent != "claude" {
+		o.Command, o.Prefix, o.Transcript = s.o.Program, []string{"agent", t.Agent}, false
 	} else {
 		o.Ran = s.hasRun(t)
 		o.Args = append(s.mcpArgs(t), t.Args...)

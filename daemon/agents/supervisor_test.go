@@ -11,7 +11,7 @@ import (
 // Only of a program that was there once does a start wait for its return.
 func TestBuiltInAgentIsNoRunOfClaudeCode(t *testing.T) {
 	s, echo, api := new(Supervisor), &config.Team{Agent: "echo"}, &config.Team{Agent: "claude"}
-	echo.Command, api.Command = "claude", "claude"
+	echo.Command, api.Command = []string{"claude"}, []string{"claude"}
 	if s.noteRan(echo); s.hasRun(api) {
 		t.Error("a turn of the built-in agent counts as a run of Claude Code")
 	}

@@ -36,7 +36,7 @@ func CheckVariant(t *config.Team, o turn.Variant) error {
 	bad := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError }
 	switch {
 	case t.Agent != "claude":
-		return fmt.Errorf("team %s has the built-in %s agent: it takes no model, permission_mode, max_turns, max_cost, append_system_prompt, json_schema, effort or allowed_tools", t.Name, t.Agent)
+		return fmt.Errorf("team %s has the agent %s: it takes no model, permission_mode, max_turns, max_cost, append_system_prompt, json_schema, effort or allowed_tools", t.Name, t.Agent)
 	case len(o.Model) > 256 || strings.HasPrefix(o.Model, "-") || strings.ContainsFunc(o.Model, bad):
 		return fmt.Errorf("model is %q: it must be one word of at most 256 bytes", ipc.Clip(o.Model, 64))
 	case o.PermissionMode != "" && !slices.Contains(turn.PermissionModes, o.PermissionMode):

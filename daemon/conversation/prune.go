@@ -33,6 +33,34 @@ func (r *Registry) Prune(now time.Time, keep time.Duration) error {
 	return errors.Join(append(errs, err)...)
 }
 
+// Adapters is the directory in the state directory where adapters record, in a file for
+// each, which conversation of their program is which of iris.
+const Adapters = "adapters"
+
+// PruneAdapters removes the records of adapters about conversations that are forgotten.
+func (r *Registry) PruneAdapters(state string) error {
+	dir := filepath.Join(state, Adapters)
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	known := map[string]bool{}
+	err = errors.Join(err, r.List(func(_ pool.Key, s journal.Session) error {
+		known[s.ID+".json"] = true
+		return nil
+	}))
+	if err != nil { // then not all are known
+		return err
+	}
+	var errs []error
+	for _, f := range files { // read first: what came later is of a conversation in the list
+		if !known[f.Name()] {
+			errs = append(errs, os.Remove(filepath.Join(dir, f.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // look looks for the directory of a conversation, and records whether it is there.
 func (r *Registry) look(k pool.Key, id string, now time.Time) error {
 	_, err := os.Stat(k.Team)

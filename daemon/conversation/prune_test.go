@@ -75,3 +75,27 @@ func TestConversationsOfDirectoriesThatAreGoneAreForgotten(t *testing.T) {
 		t.Errorf("logged %s", &log)
 	}
 }
+
+func TestRecordsOfAdaptersGoWithTheirConversations(t *testing.T) {
+	s, _ := opened(t, store.Options{})
+	r, state := New(s), t.TempDir()
+	if err := r.PruneAdapters(state); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(state, Adapters)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a.json", "b.json", ".new-1"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.SetSession(Name(pool.Key{Team: "api"}), journal.Session{ID: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	err := r.PruneAdapters(state)
+	if left, _ := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "b.json" {
+		t.Errorf("got %v, %v", left, err)
+	}
+}

@@ -46,6 +46,8 @@ func (d *Dispatcher) reply(k pool.Key, id string, res *turn.Result, callerKeys [
 		r.Hint = "send it again to be asked anew"
 	case res.Reason == turn.Decided: // a person or the deadline denied it
 	case t.Approvals == "ask":
+	case t.Adapter() != "":
+		r.Hint = fmt.Sprintf("allow the tool in the configuration of %s; approvals = \"ask\" of team %s asks you", t.Program(), t.Name)
 	default:
 		r.Hint = fmt.Sprintf("allow the tool by args of team %s, or in %s/.claude/settings.json, which counts only where you have trusted "+
 			"the directory in Claude Code; approvals = \"ask\" asks you", t.Name, t.Dir)
@@ -66,11 +68,14 @@ func (d *Dispatcher) loginHint(t *config.Team, callerKeys []string) string {
 // credentialsHint names the variables that the caller's shell or the login shell has and the
 // agents do not have.
 func (d *Dispatcher) credentialsHint(t *config.Team, callerKeys []string) string {
+	if t.Adapter() != "" {
+		return fmt.Sprintf("log in with %s in a terminal, or give team %s an env_file with its key", t.Program(), t.Name)
+	}
 	env, err := d.o.Agents.Env.Known(t, d.o.Paths.Socket)
 	if err != nil {
 		return ""
 	}
-	login := config.ShellQuote(t.Command) + " auth login"
+	login := config.ShellQuote(t.Program()) + " auth login"
 	if len(env.Withheld) > 0 {
 		return fmt.Sprintf(`your login shell has %s, the agents of team %s have not: list what they need in pass_env of the team; or run "%s"`,
 			strings.Join(env.Withheld, ", "), t.Name, login)

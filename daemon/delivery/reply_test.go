@@ -20,7 +20,7 @@ func TestLoginHintNamesDirectoriesAsAShellTakesThem(t *testing.T) {
 			`your shell has NO_SUCH_KEY, the agents of team /$(x) have not: put it into an env_file of the team; "iris config show --env '/$(x)'" shows what they have`,
 		},
 		{
-			d.loginHint(&config.Team{Name: "api", Settings: config.Settings{Command: "/my bin/claude"}}, nil),
+			d.loginHint(&config.Team{Name: "api", Settings: config.Settings{Command: []string{"/my bin/claude"}}}, nil),
 			`run "'/my bin/claude' auth login", or give the team an env_file with ANTHROPIC_API_KEY`,
 		},
 	} {

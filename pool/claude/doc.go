@@ -1,8 +1,8 @@
 // Package claude drives one Claude Code process: it starts the process, sends it one
 // message at a time, reports how each turn ended, and ends the process with
 // everything it started. It is not a pool and does not decide which agents run. No
-// other package knows the program's protocol; the built-in echo agent and the tests'
-// fake speak it too.
+// other package knows the program's protocol; the built-in echo agent, the adapters of
+// other programs and the tests' fake speak it too.
 //
 // # Where to find it
 //

@@ -30,6 +30,7 @@ type Options struct {
 	SessionID  string   // UUID of the conversation
 	RewindTo   string   // the answer in the conversation to continue from, as transcript.FindRewind finds it; empty: its end
 	Transcript bool     // the program keeps transcripts: a known conversation is resumed
+	Resume     bool     // the conversation is known, of a program that keeps no transcripts
 
 	Variant turn.Variant // what a message asks for
 	Model   string       // of the conversation; if empty, a resumed one uses the model of its last answer
@@ -122,6 +123,7 @@ func launch(o *Options) (p *Process, permanent bool, err error) {
 		return nil, true, programError{err}
 	}
 	var transcript string
+	o.resume = o.Resume
 	if o.Transcript {
 		if transcript, err = Transcript(o.Env, o.SessionID); err != nil {
 			return nil, false, err
@@ -264,7 +266,7 @@ func (p *Process) ready(ctx context.Context) (permanent bool, err error) {
 			err = p.withOutput(err)
 		}
 		err = p.withStderr(err)
-		if p.o.resume && strings.Contains(err.Error(), noConversation) {
+		if strings.Contains(err.Error(), noConversation) {
 			err = &ResumeError{SessionID: p.o.SessionID, Why: err.Error(), Missing: true}
 		}
 		return isPermanent(err.Error()), err

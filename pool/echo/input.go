@@ -35,7 +35,7 @@ type input struct {
 func (s *Server) read() {
 	br := bufio.NewReaderSize(s.Stdin, 64<<10)
 	for {
-		line, err := readLine(br)
+		line, err := ReadLine(br, maxLine)
 		if errors.Is(err, bufio.ErrTooLong) {
 			s.die(fmt.Sprintf("Error parsing streaming input line: longer than %d bytes", maxLine))
 			return
@@ -50,8 +50,9 @@ func (s *Server) read() {
 	}
 }
 
-// readLine returns the next line without its end. The last line may lack one.
-func readLine(br *bufio.Reader) ([]byte, error) {
+// ReadLine returns the next line without its end. The last line may lack one. The error is
+// bufio.ErrTooLong for a line of more than limit bytes.
+func ReadLine(br *bufio.Reader, limit int) ([]byte, error) {
 	var long []byte
 	for {
 		part, err := br.ReadSlice('\n')
@@ -59,7 +60,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 			return bytes.TrimSuffix(part, []byte("\n")), err
 		}
 		long = append(long, part...)
-		if len(long) > maxLine {
+		if len(long) > limit {
 			return nil, bufio.ErrTooLong
 		}
 		if err != bufio.ErrBufferFull {

@@ -32,6 +32,13 @@ func (s *Server) lifeLocked(state string, messages ...Message) {
 	}
 }
 
+// Discard reports that a message which is in no queue never begins.
+func (s *Server) Discard(m Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lifeLocked(lifeDiscarded, m)
+}
+
 // ids returns the ids of the user's messages among these.
 func ids(messages []Message) []string {
 	var list []string

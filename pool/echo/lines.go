@@ -35,14 +35,28 @@ func (t *Turn) Delta(text string) {
 	t.server.delta(text)
 }
 
-func (s *Server) delta(text string) {
+func (s *Server) delta(text string) { s.event(map[string]string{"type": "text_delta", "text": text}) }
+
+// Thought writes a piece of what the model thinks, which is no part of the answer.
+func (s *Server) Thought(text string) {
+	if s.Options.Partial {
+		s.event(map[string]string{"type": "thinking_delta", "thinking": text})
+	}
+}
+
+func (s *Server) event(delta map[string]string) {
 	s.Line(map[string]any{
 		"type": "stream_event", "parent_tool_use_id": nil, "session_id": s.SessionID(), "uuid": NewUUID(),
-		"event": map[string]any{
-			"type": "content_block_delta", "index": 0,
-			"delta": map[string]string{"type": "text_delta", "text": text},
-		},
+		"event": map[string]any{"type": "content_block_delta", "index": 0, "delta": delta},
 	})
+}
+
+// Flush writes the pieces so far as a text of its own, which is not the answer: a tool
+// comes next.
+func (t *Turn) Flush() {
+	text := t.partial.String()
+	t.partial.Reset()
+	t.server.Blocks(map[string]string{"type": "text", "text": text})
 }
 
 // Reply is how a turn ends.
@@ -50,6 +64,7 @@ type Reply struct {
 	Text   string  // the answer
 	Result *Result // instead of a plain success
 	Busy   bool    // leave out the state line after the result
+	Leave  bool    // as Busy, and the session ends: no message must be written now
 	After  func()  // runs between the result and that state line; may be nil
 
 	// Ending runs before the lines that end the turn, when an interrupt comes too late.

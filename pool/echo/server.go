@@ -220,9 +220,10 @@ func (s *Server) finish(t *Turn, reply Reply, interrupted bool) {
 		reply.After()
 	}
 	s.change(func() {
+		s.ending = s.ending || reply.Leave
 		s.unopened = nil
 		s.lifeLocked(end, t.messages...)
-		if len(s.queue) > 0 && (!s.ending || s.Old) || reply.Busy {
+		if len(s.queue) > 0 && (!s.ending || s.Old) || reply.Busy || reply.Leave {
 			return
 		}
 		s.merge = false
