@@ -251,11 +251,11 @@ func (j *Journal) move(id string, f func(*txn, *Message, *counts) error) (Messag
 		if err := putMessage(tx, m, was, c); err != nil {
 			return err
 		}
-		if err := addMessage(tx, m, m.spent().minus(before)); err != nil {
-			return err
-		}
 		more := turn.Dollars(m.CostUSD) - turn.Dollars(cost)
 		if err := spend(tx, m.History[len(m.History)-1].At, m.Team, more); err != nil {
+			return err
+		}
+		if err := addMessage(tx, m, m.spent().minus(before)); err != nil {
 			return err
 		}
 		return c.put(tx)

@@ -39,10 +39,10 @@ func (j *Journal) RecordOwn(o Own) error {
 		if err := putJSON(tx, bucketOwn, k, o); err != nil {
 			return err
 		}
-		if err := addOwn(tx, &o, o.spent()); err != nil {
+		if err := spend(tx, o.At, o.Team, turn.Dollars(o.CostUSD)); err != nil {
 			return err
 		}
-		return spend(tx, o.At, o.Team, turn.Dollars(o.CostUSD))
+		return addOwn(tx, &o, o.spent())
 	})
 	if err != nil {
 		return fmt.Errorf("record a turn of team %s that nobody has sent: %w", o.Team, err)
