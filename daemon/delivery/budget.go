@@ -50,7 +50,7 @@ func (d *Dispatcher) lastTurns() (turns []pool.Spent, err error) {
 	for msg, err := range d.o.Store.List(ended) {
 		if ok, err := d.readable(err); err != nil {
 			return nil, err
-		} else if ok && len(msg.Attempts) > 0 && msg.Outcome != string(turn.RateLimited) {
+		} else if ok && len(msg.Attempts) > 0 && msg.Outcome != string(turn.RateLimited) && (msg.CostUSD > 0 || msg.State == journal.Done) {
 			turns = append(turns, pool.Spent{Team: msg.Team, At: msg.Ended(), Cost: turn.Dollars(msg.CostUSD)})
 		}
 	}

@@ -28,8 +28,8 @@ func spentKey(at time.Time, team string) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(at.Truncate(Slot).Unix())), team...)
 }
 
-// spend adds what a team has spent at a time, which is in no sum yet. A damaged record is left as it is: who reads
-// it is told.
+// spend adds what a team has spent at a time. Call it before the sums include that. A damaged
+// record is left as it is: who reads it is told.
 func spend(tx *txn, at time.Time, team string, cost turn.Cost) error {
 	if cost == 0 {
 		return nil
