@@ -66,11 +66,18 @@ func (t *table) await(e *entry, process string) (bool, error) {
 		return false, nil
 	}
 	t.attach(e, p)
-	if t.canEnd(e, t.live(nil)) {
-		return true, nil
+	if !t.canEnd(e, t.live(nil)) {
+		t.detach(e)
+		return false, t.deadlock(e.queue.key, p)
 	}
-	t.detach(e)
-	return false, t.deadlock(e.queue.key, p)
+	t.passed(p)
+	if e.phase == queued && e.turn.Spare { // as in submit
+		t.pull(e)
+		e.turn.Spare = false
+		t.push(e, false)
+	}
+	t.reindex(e.queue)
+	return true, nil
 }
 
 // parent returns the entry of the agent that waits for a new turn: its running turn,

@@ -88,6 +88,37 @@ func TestDeadlockSaysWhy(t *testing.T) {
 	})
 }
 
+// await has the turn of one message wait for another message.
+func await(t *testing.T, p *testPool, who, whom *call) {
+	t.Helper()
+	process := &message{}
+	from(who)(process)
+	if waits, err := p.Await(whom.id, process.Parent); !waits || err != nil {
+		t.Fatalf("waits %v, %v", waits, err)
+	}
+}
+
+// A turn may begin to wait for a message that waits for what running turns may cost.
+func TestALateWaitEndsThatForABudget(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := h.pool(pool.Limits{MaxProcesses: 3, Budget: pool.Budget{Day: 1e6}}, pool.Settings{})
+		outer := submit(p, "a", "1h")
+		time.Sleep(5 * time.Second)
+		inner := submit(p, "b", "1s")
+		time.Sleep(5 * time.Second)
+		if p.Unpaid(inner.id) == nil {
+			t.Fatal("it waits for no budget")
+		}
+		await(t, p, outer, inner)
+		time.Sleep(5 * time.Second)
+		if !inner.ended() {
+			t.Error("the message waits for the turn that waits for it")
+		}
+		outer.wait()
+	})
+}
+
 // A turn may begin to wait for a message only after that was submitted. The same waits are
 // refused then, and nothing becomes of the message for it.
 func TestDeadlockOfALateWait(t *testing.T) {

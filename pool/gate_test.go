@@ -168,6 +168,25 @@ func TestFirstTurnMaySendToItsOwnAccount(t *testing.T) {
 	})
 }
 
+// Nor does a message that it begins to wait for later.
+func TestFirstTurnMayWaitForItsOwnAccount(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := shared(h, 3)
+		p.Limit("shared", pool.Limit{Until: time.Now().Add(time.Minute)})
+		outer, inner := submit(p, "a", "1h"), submit(p, "b", "1s")
+		time.Sleep(time.Minute + 5*time.Second)
+		mustState(t, p, "b", "")
+		await(t, p, outer, inner)
+		inner.mustText(t, "b:1s")
+		if outer.ended() {
+			t.Error("the message waited for the turn that waits for it")
+		}
+		p.Cancel(outer.id)
+		outer.wait()
+	})
+}
+
 // The gates that a pool reports close those of the next pool, with the teams.
 func TestRestoredGates(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -97,6 +97,32 @@ func TestSpareMessageStaysBehindTheOthers(t *testing.T) {
 	})
 }
 
+// A message that a turn begins to wait for is spare no more: it might wait for a message
+// behind that turn.
+func TestSpareMessageThatATurnBeginsToWaitFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		p := sparing(h, 3)
+		first := submit(p, "b", "10s")
+		outer := submit(p, "a", "1h")
+		behind, inner := submit(p, "b", "1s", spare), submit(p, "b", "2s", spare)
+		last := submit(p, "a", "1s")
+		time.Sleep(5 * time.Second)
+		await(t, p, outer, inner)
+		first.wait()
+		inner.mustText(t, "b:2s")
+		if outer.ended() || behind.ended() || !p.Spares() {
+			t.Error("the message waited for others")
+		}
+		outer.wait()
+		last.wait()
+		behind.mustText(t, "b:1s")
+		if p.Spares() {
+			t.Error("spare messages are counted that are gone")
+		}
+	})
+}
+
 // A message that is held is not waited for, and no turn is ended or refused for a spare
 // message.
 func TestSpareMessageAndAFullPool(t *testing.T) {

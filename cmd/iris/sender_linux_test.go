@@ -152,6 +152,7 @@ func TestAgentsDoNotWaitForEachOtherForEver(t *testing.T) {
 		{send("api"), refused + "it is of the same session"},
 		{d.iris + " send web 'run:" + send("api") + "'", refused + "api waits for web"},
 		{d.iris + " send web 'run:" + send("echo") + "'", refused + "turns that wait hold every slot (max_processes is 2)"},
+		{d.iris + " send --detach --key k api once; " + d.iris + " send --key k api once 2>&1; echo status $?", refused + "it is of the same session"},
 		{d.iris + " wait $(" + d.iris + " send --detach api late) 2>&1; echo status $?", refused + "it is of the same session"},
 	} {
 		if got := d.ask("api", "run:"+c.command); !strings.Contains(got, c.want) || !strings.Contains(got, "status 75") {

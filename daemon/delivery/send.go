@@ -177,7 +177,8 @@ func (d *Dispatcher) refusal(m *delivery, err error) error {
 	return fault.Of(m.key(), "", err)
 }
 
-// existing answers for a message that find has found.
+// existing answers for a message that find has found. The end of the wait for it is noted by
+// answer.
 func (d *Dispatcher) existing(c *ipc.Call, found *journal.Accepted, waits bool) (*delivery, ipc.MessageState, error) {
 	st := ipc.MessageState{ID: found.ID, State: string(found.State), Existing: found.Options.Key != "" || found.Pruned}
 	if found.Pruned && waits {
@@ -186,6 +187,9 @@ func (d *Dispatcher) existing(c *ipc.Call, found *journal.Accepted, waits bool) 
 	}
 	m := d.inflight.live.get(found.ID)
 	if m != nil && waits {
+		if _, err := d.await(c, found.ID); err != nil {
+			return nil, st, err
+		}
 		c.Notify(ipc.NotifyState, st)
 	}
 	return m, st, nil
