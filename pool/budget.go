@@ -361,26 +361,23 @@ func (t *table) warnAll() {
 	}
 }
 
-// tell reports, once a period, that this percentage of a budget is used.
+// tell reports, once a period and limit, that this percentage of a budget is used.
 func (t *table) tell(e *BudgetError, percent int) {
 	period := t.day(t.now)
 	if e.Month {
 		period = period.month()
 	}
 	l := t.ledger(e.Team)
-	if l.told[period] >= percent {
+	if last := l.told[period]; last.limit == e.Limit && last.percent >= percent {
 		return
 	}
-	l.told[period] = percent
+	l.told[period] = report{e.Limit, percent}
 	if t.money.quiet {
 		return
 	}
-	typ, what := BudgetLow, "nearly spent"
+	typ, detail := BudgetLow, fmt.Sprintf("%s is nearly spent: %v of %v", e.name(), e.Spent, e.Limit)
 	if percent == 100 {
-		typ, what = BudgetSpent, "spent"
+		typ, detail = BudgetSpent, e.Error()
 	}
-	t.emit(Event{
-		Type: typ, Key: Key{Team: e.Team}, Until: e.Ends,
-		Detail: fmt.Sprintf("%s is %s: %v of %v", e.name(), what, e.Spent, e.Limit),
-	})
+	t.emit(Event{Type: typ, Key: Key{Team: e.Team}, Until: e.Ends, Detail: detail})
 }

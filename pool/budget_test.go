@@ -141,7 +141,7 @@ func TestNoEstimateClosesABudgetForEver(t *testing.T) {
 }
 
 // Each limit is reported once when four fifths of it are spent, and once when a message is
-// not allowed; not what an earlier daemon has reported.
+// not allowed; again when it was changed, and not what an earlier daemon has reported.
 func TestBudgetIsReportedOnce(t *testing.T) {
 	now := time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC)
 	tab := budgetTable(time.UTC, now, Budget{Day: 100, Month: 1000})
@@ -168,12 +168,16 @@ func TestBudgetIsReportedOnce(t *testing.T) {
 	}
 	n := 0
 	for _, e := range events() {
-		if e[:12] == "budget-spent" {
+		if e == "budget-spent  the day's budget does not allow a turn of $0.00000002: $0.00000009 of $0.0000001 spent" {
 			n++
 		}
 	}
 	if n != 1 {
 		t.Errorf("got %q", events())
+	}
+	tab.Budget.Day = 110
+	if spend(0); len(events()) != 5 || events()[4] != "budget-low  the day's budget is nearly spent: $0.00000009 of $0.00000011" {
+		t.Errorf("after the budget was raised: %q", events())
 	}
 	tab = budgetTable(time.UTC, now, Budget{Day: 100})
 	tab.book("a", now, 90)

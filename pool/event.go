@@ -49,8 +49,8 @@ const (
 	ApprovalDecided   EventType = "approval-decided" // the approval waits no longer; Detail adds the decision
 	AccountLimited    EventType = "limited"          // no message of the account begins before Until; Detail says why
 	AccountOpened     EventType = "opened"           // the messages of the account go on; Detail says why
-	BudgetLow         EventType = "budget-low"       // four fifths of a budget are spent; once a day or month
-	BudgetSpent       EventType = "budget-spent"     // a budget does not allow a message; once a day or month
+	BudgetLow         EventType = "budget-low"       // four fifths of a budget are spent; once a day or month, and again when it was changed
+	BudgetSpent       EventType = "budget-spent"     // a budget does not allow a message; once a day or month, and again when it was changed
 	HealthCheck       EventType = "health-check"
 	ConfigChanged     EventType = "config-changed"
 )

@@ -25,10 +25,16 @@ func newMoney(zone *time.Location) money {
 // ledger is what the turns of a team, or of all teams, cost.
 type ledger struct {
 	spent    map[period]turn.Cost
-	reserved turn.Cost      // for running turns
-	told     map[period]int // the percentage that was reported last
-	recent   []turn.Cost    // of the last turns, oldest first
-	likely   turn.Cost      // the 90th percentile of recent
+	reserved turn.Cost         // for running turns
+	told     map[period]report // what was reported last
+	recent   []turn.Cost       // of the last turns, oldest first
+	likely   turn.Cost         // the 90th percentile of recent
+}
+
+// report says that this percentage of a limit is used.
+type report struct {
+	limit   turn.Cost
+	percent int
 }
 
 // learnFrom is how many turns of a team say what the next one may cost.
@@ -62,7 +68,7 @@ func (t *table) ends(at time.Time, ofMonth bool) time.Time {
 func (t *table) ledger(team string) *ledger {
 	l := t.money.ledgers[team]
 	if l == nil {
-		l = &ledger{spent: map[period]turn.Cost{}, told: map[period]int{}}
+		l = &ledger{spent: map[period]turn.Cost{}, told: map[period]report{}}
 		t.money.ledgers[team] = l
 	}
 	return l
@@ -81,7 +87,7 @@ func (t *table) book(team string, at time.Time, cost turn.Cost) {
 		if len(l.spent) > keptPeriods {
 			old := func(p period) bool { return p < 1e6 && p < day.month()-1 || p >= 1e6 && p.month() < day.month()-1 }
 			maps.DeleteFunc(l.spent, func(p period, _ turn.Cost) bool { return old(p) })
-			maps.DeleteFunc(l.told, func(p period, _ int) bool { return old(p) })
+			maps.DeleteFunc(l.told, func(p period, _ report) bool { return old(p) })
 		}
 	}
 }

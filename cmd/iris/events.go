@@ -83,6 +83,8 @@ TYPES
                        for what (an MCP server)
   limited              an account is limited; detail says until when, and why
   opened               it is not limited any more; detail says why
+  budget-low           four fifths of a budget are spent
+  budget-spent         a budget does not allow a message
   own-turn             an agent has ended a turn that nobody sent; detail is its
                        cause and its cost
   approval-asked       its turn waits for permission; detail is the approval and
@@ -93,11 +95,11 @@ TYPES
 
 JSON
   one object a line: seq, time, type, team, session, process, pid, message,
-  detail, total, max, account and until (of limited and opened), from,
-  from_message and depth (of a message that an agent has sent); members that do
-  not apply are left out. Where events are missing: type (gap), after and next,
-  the numbers on both sides of it; where they begin anew, renumbered (true) as
-  well
+  detail, total, max, account and until (of limited and opened), until (when the
+  day or month of a budget is over), from, from_message and depth (of a message
+  that an agent has sent); members that do not apply are left out. Where events
+  are missing: type (gap), after and next, the numbers on both sides of it;
+  where they begin anew, renumbered (true) as well
 
 EXIT STATUS
 0 1 2 3 4`,

@@ -5,8 +5,10 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
+	"iris/config"
 	"iris/ipc"
 )
 
@@ -75,5 +77,22 @@ func TestEventTypesAreThoseOfThePool(t *testing.T) {
 	slices.Sort(want)
 	if len(want) == 0 || !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The manual explains each type of events, and each word of notify_on.
+func TestManualExplainsEveryEvent(t *testing.T) {
+	text := newEventsCmd(&globals{}).Long
+	for _, typ := range eventTypes {
+		if !strings.Contains(text, "\n  "+typ+" ") {
+			t.Errorf("iris-events(1) does not explain %s", typ)
+		}
+	}
+	for _, k := range config.Keys() {
+		for _, word := range k.Words {
+			if k.Name == "notify_on" && !strings.Contains(configText, "\n  "+word+" ") {
+				t.Errorf("iris-config(5) does not explain %q of notify_on", word)
+			}
+		}
 	}
 }

@@ -152,10 +152,14 @@ The words of notify_on, and the events of iris-events(1) that they name:
   failed     message-ended: the message has failed or expired
   unknown    message-ended: nobody knows how the message ended
   limited    limited: a limit of the account is reached
+  budget     budget-low, budget-spent: four fifths of a budget are spent, or it does
+             not allow a message
   done       message-ended: the message is done, even if a tool was denied
 
-A limit belongs to no team: it is an event for notify of the top level. A message that
-was cancelled is none of these, and neither is an attempt that another attempt follows. The program runs in HOME, in a session of its own, with the variables
+A limit, and the budget of all teams, belongs to no team: it is an event for notify of
+the top level. The events of a budget come once a day or month, and again when it was
+changed. A message that was cancelled is none of these, and neither is an attempt that
+another attempt follows. The program runs in HOME, in a session of its own, with the variables
 of your login shell, IRIS_SOCKET and those of the event. Commands of iris in it are
 yours, not those of an agent: it may decide about the approval.
 
