@@ -148,7 +148,7 @@ var keys = []key{
 	{name: "budget", kind: kindBudget,
 		doc: "The most that turns may cost in a day and in a month, in dollars: day = 20.0 and month = 300.0, or one of them. Days and months are those of the daemon's time zone. The budget at the top level is that of all teams together, a team's own counts beside it. Before a turn begins, what nine of ten of the last turns of its team cost at most is reserved (with --max-cost that limit), so that turns side by side do not exceed the budget together; a turn that costs more than that may. What an agent does not name a price for costs nothing here."},
 	{name: "on_budget", kind: kindWord, def: `"fail"`, words: []string{"wait", "fail"},
-		doc: "What happens to a message that the budget does not allow: it ends with exit status 11, or it waits until the day or month is over. A message that may cost more than the whole budget fails in any case."},
+		doc: "What happens to a message that the budget does not allow: it ends with exit status 11, or it waits until the day or month is over. A message with a --max-cost above the whole budget fails in any case."},
 	{name: "spare_below", kind: kindPart, def: "0.8",
 		doc: "A spare message begins only while less than this part of each limit of its account is used, as an agent has last reported it (iris account), or until the limit is reset."},
 	{name: "queue_limit", kind: kindInt, def: "1000", min: 1, max: 1000 * 1000,

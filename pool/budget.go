@@ -15,7 +15,9 @@ import (
 //
 // A message that the budget does not allow waits until the running turns have ended, if that
 // may help. Otherwise it waits until the day or month is over, or fails with a *BudgetError;
-// it fails in any case if it may cost more than the whole budget.
+// it fails in any case if its own limit is above the whole budget. Turns that are likely to
+// cost more than that begin when nothing is spent: otherwise none would ever again show what
+// they cost.
 
 // Budget is the most that turns may cost, in a day and in a month of the local time zone.
 // Zero is no limit.
@@ -159,10 +161,14 @@ func (t *table) fund(q *queue) {
 // turns may in the end wait for that one.
 func (t *table) shortage(q *queue, head *entry) (found *shortage) {
 	price, known := t.price(head)
+	estimated := head.turn.Variant.Value().MaxCost == 0
 	t.eachLimit(q.key.Team, func(l limit) {
 		need, left := price, l.most-l.spent
-		if !known {
+		switch {
+		case !known:
 			need = max(1, left)
+		case estimated:
+			need = min(need, l.most)
 		}
 		settles := need <= left
 		if need <= left-l.of.reserved || settles && (found != nil || awaited(q, head)) || found != nil && !found.settles {

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -113,6 +114,29 @@ func TestMessageGoesOnWhenTheDayIsOver(t *testing.T) {
 	run()
 	if len(tab.slots) != 1 {
 		t.Error("it does not go on")
+	}
+}
+
+// Turns that are likely to cost more than the whole budget still begin, one in each period:
+// nothing else shows what they cost now. A message with such a limit of its own fails.
+func TestNoEstimateClosesABudgetForEver(t *testing.T) {
+	now := time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC)
+	for _, spent := range []turn.Cost{0, 1} {
+		tab := budgetTable(time.UTC, now, Budget{Day: 10})
+		tab.settings = func(string) Settings { return Settings{BudgetFail: spent == 0} }
+		tab.learnCost("a", 11)
+		tab.book("a", now, spent)
+		e, _, err := tab.submit(Turn{ID: "m", Key: Key{Team: "a"}}, false)
+		if err != nil {
+			t.Fatalf("with %v spent: %v", spent, err)
+		}
+		if waits := e.queue.short != nil; waits != (spent > 0) {
+			t.Errorf("with %v spent: it waits for %+v", spent, e.queue.short)
+		}
+		_, _, err = tab.submit(Turn{ID: "n", Key: Key{Team: "a"}, Variant: &turn.Variant{MaxCost: 11e-9}}, false)
+		if _, ok := errors.AsType[*BudgetError](err); !ok {
+			t.Errorf("with a limit of its own: %v", err)
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ func (w *world) each(team string, f func(limit, left, reserved turn.Cost)) {
 // verdict says what the model does with a message: it "goes", "waits" for running turns,
 // waits until the "period" ends, or "fails".
 func (w *world) verdict(e *entry, entries []*entry) string {
-	need, known := w.purse.need(e)
+	price, known := w.purse.need(e)
 	awaited := e.parent != nil || slices.ContainsFunc(entries, func(e *entry) bool { return e.parent != nil })
 	verdict := "goes"
 	worse := func(v string) {
@@ -102,6 +102,10 @@ func (w *world) verdict(e *entry, entries []*entry) string {
 		}
 	}
 	w.each(e.queue.key.Team, func(limit, left, reserved turn.Cost) {
+		need := price
+		if e.turn.Variant.Value().MaxCost == 0 && need > limit {
+			need = limit
+		}
 		switch {
 		case !known && left <= 0 || need > left:
 			if need > limit || w.settings.BudgetFail {
