@@ -153,6 +153,9 @@ func (d *driver) oneRound(ctx context.Context) error {
 	if err := d.suffer(ctx, daemon, p.hard); err != nil {
 		return err
 	}
+	if err := d.changeBudgets(ctx); err != nil {
+		return err
+	}
 	sys.Sleep(ctx, p.after/2)
 	if p.anew {
 		d.replace(ctx)

@@ -27,7 +27,9 @@ func (o *oracle) record(m *message, s *story, rec *record) {
 		}
 	case "failed":
 		r.failed++
-		if !byPerson && !o.failed(m, s, rec) {
+		if refusedByBudget(rec) && !byPerson {
+			o.endedByBudget(m, s, rec)
+		} else if !byPerson && !o.failed(m, s, rec) {
 			r.broken(&r.noProof, "%s: message %s failed, and its agent had not: %s", m.text.token, rec.ID, rec.Error)
 		}
 	case "cancelled":

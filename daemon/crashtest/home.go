@@ -39,7 +39,9 @@ type home struct {
 	env    []string
 	tmpfs  bool // the state of iris is on a file system of its own
 
-	bound   int // max_processes in the configuration
+	bound   int                 // max_processes in the configuration
+	budgets map[string][]budget // of teams, oldest first
+
 	allowed int // how many agents may live, as they are told: more than bound while some start that were granted before
 }
 
@@ -52,7 +54,10 @@ func newHome(ctx context.Context, iris string) (*home, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
-	h := &home{dir: dir, iris: iris, ledger: filepath.Join(dir, "ledger"), bound: 3}
+	h := &home{dir: dir, iris: iris, ledger: filepath.Join(dir, "ledger"), bound: 3, budgets: map[string][]budget{}}
+	for of := range onBudget {
+		h.setBudget(of, mostTurns*turnUSD)
+	}
 	err = h.build(ctx)
 	if err == nil {
 		err = h.settle()
@@ -124,6 +129,7 @@ stop_grace = "2s"
 drain_timeout = "200ms"
 approvals = "ask"
 approval_timeout = %q
+budget = { day = 1000000 }
 command = %q
 env = { GORACE = "atexit_sleep_ms=0", FAKECLAUDE_ARGS = "--fake-ledger=%s --fake-max=@%s" }
 `, h.bound, approvalTimeout, claudetest.Install(h.dir), h.ledger, h.bounds())
@@ -133,6 +139,7 @@ env = { GORACE = "atexit_sleep_ms=0", FAKECLAUDE_ARGS = "--fake-ledger=%s --fake
 			return err
 		}
 		fmt.Fprintf(&b, "[teams.%s]\ndir = %q\naccount = %q\n", team(i), dir, account(team(i)))
+		h.writeBudget(&b, team(i))
 		if i == 0 {
 			b.WriteString("idle_timeout = \"30ms\"\n")
 		} else {

@@ -6,7 +6,8 @@
 // Persons send again, resolve, kill, evict and restart meanwhile; and some rounds
 // have another max_processes, a full disk, no descriptors left, or a daemon that
 // stands still. Accounts that teams share reach a limit, until a reset or until a
-// person opens them, and idle agents are frozen.
+// person opens them, idle agents are frozen, and teams spend their budgets until a person raises
+// them.
 //
 //	go run ./daemon/crashtest -rounds 200
 //
@@ -19,7 +20,7 @@
 //     have one conversation;
 //   - iris: message.list, message.show and message.result.
 //
-// What must hold is in oracle.go, history.go, ends.go and limits.go. The summary is one line on standard output;
+// What must hold is in oracle.go, history.go, ends.go, limits.go and budgets.go. The summary is one line on standard output;
 // what is broken follows on standard error, the exit status is then 1 and the
 // directory of the run is kept.
 //

@@ -26,6 +26,7 @@ type oracle struct {
 	entries []claudetest.Entry
 	report  *report
 	hung    *message
+	budgets map[string][]budget
 
 	byID   map[string]*record
 	tokens map[string]*story
@@ -60,6 +61,7 @@ func (o *oracle) judge() {
 	o.order()
 	o.holds()
 	o.limits()
+	o.spending()
 	o.report.refused, o.report.stopped = o.notes.full, o.notes.stops
 	for _, opens := range o.notes.opens {
 		o.report.opened += len(opens)

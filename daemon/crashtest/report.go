@@ -19,6 +19,7 @@ type deeds struct {
 	disk                                                    string // how it was made full
 	bounds, full, starved, still                            int    // and the hard days: see hard.go
 	wanted, resolved, held, stopped                         int    // of persons: sent again, resolved, held, stopped agents
+	budgets                                                 int    // that were changed
 	limits, opened                                          int    // of accounts, and how often a person asked to open one
 }
 
@@ -27,6 +28,7 @@ type fates struct {
 	atKill  int // turns that ran when a daemon was killed or left, as it had said a moment before
 	settled int // messages that a later daemon settled from the agents' output
 	back    int // or put back, since their turn had not begun
+	unpaid  int // messages that a budget did not allow
 	putOff  int // turns that hit a limit, whose message was queued again
 
 	accepted, recorded, begun, refused                       int
@@ -37,7 +39,7 @@ type fates struct {
 type faults struct {
 	lost, notEnded, twice, keyTwice, early, wrong, moved, outOf int
 	noProof, afterEnd, unexplained, breaches, shared, orphans   int
-	strays, late, unheld, unlimited                             int
+	strays, late, unheld, unlimited, overspent, wrongSums       int
 }
 
 func (r *report) problem(format string, args ...any) {
@@ -57,6 +59,7 @@ func (r *report) summary() string {
 	fmt.Fprintf(&b, "bounds changed %d, disk full by %s %d, without descriptors %d, stood still %d; ", r.bounds, r.disk, r.full, r.starved, r.still)
 	fmt.Fprintf(&b, "agents stopped %d, sessions held %d, sent again by a person %d, resolved %d; ", r.stopped, r.held, r.wanted, r.resolved)
 	fmt.Fprintf(&b, "accounts limited %d, opened by a person %d, messages put off %d; ", r.limits, r.opened, r.putOff)
+	fmt.Fprintf(&b, "budgets changed %d, messages not allowed by one %d; ", r.budgets, r.unpaid)
 	fmt.Fprintf(&b, "running at a kill %d, settled later %d, put back %d; ", r.atKill, r.settled, r.back)
 	fmt.Fprintf(&b, "accepted %d, on record %d, turns %d, done %d, failed %d, cancelled %d, expired %d, unknown %d, hung %d, sent again %d, refused %d; ",
 		r.accepted, r.recorded, r.begun, r.done, r.failed, r.cancelled, r.expired, r.unknown, r.hung, r.retried, r.refused)
@@ -69,6 +72,7 @@ func (r *report) summary() string {
 		{"unknown without a kill", r.unexplained}, {"ran after its end", r.afterEnd}, {"ends changed", r.moved},
 		{"out of order", r.outOf}, {"bound breaches", r.breaches}, {"conversations shared", r.shared},
 		{"orphans", r.orphans}, {"files left", r.strays}, {"deadlines moved", r.late}, {"ran while held", r.unheld}, {"ran while limited", r.unlimited},
+		{"ran over a budget", r.overspent}, {"wrong sums", r.wrongSums},
 	} {
 		fmt.Fprintf(&b, "%s %d, ", c.what, c.n)
 	}

@@ -98,6 +98,7 @@ func (s *sender) fresh() *message {
 	if s.r.IntN(12) == 0 { // each of them costs an agent its place, and its successor too
 		p.Options = turn.Variant{Model: fmt.Sprintf("m%d", s.r.IntN(2))}
 	}
+	s.dear(&p)
 	return s.newMessage(p)
 }
 
@@ -106,6 +107,9 @@ func (s *sender) newMessage(p ipc.Send) *message {
 		t := newText(s.r, n, p.Team)
 		if account := account(p.Team); account != "" && s.r.IntN(6) == 0 {
 			t = text{token: fmt.Sprintf("limit:%s:m%d", s.h.limitFile(account), n), answer: fmt.Sprintf("m%d", n)}
+		}
+		if p.Options.MaxCost > 0 {
+			t = text{token: fmt.Sprintf("echo:m%d", n)}
 		}
 		t.file = s.r.IntN(16) == 0
 		return t

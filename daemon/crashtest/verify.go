@@ -34,11 +34,17 @@ func (d *driver) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.enrich(ctx); err != nil {
+		return err
+	}
 	if err := d.settle(ctx); err != nil {
 		return err
 	}
 	records, err := d.records(ctx)
 	if err != nil {
+		return err
+	}
+	if daemon, err = d.checkSpent(ctx, daemon, records); err != nil {
 		return err
 	}
 	if err := d.stop(ctx, daemon); err != nil {
@@ -52,7 +58,7 @@ func (d *driver) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := oracle{notes: d.notes, records: records, entries: entries, report: d.report, hung: d.hung}
+	o := oracle{notes: d.notes, records: records, entries: entries, report: d.report, hung: d.hung, budgets: d.h.budgets}
 	o.judge()
 	return nil
 }
