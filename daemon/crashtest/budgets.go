@@ -96,14 +96,18 @@ func (d *driver) enrich(ctx context.Context) error {
 }
 
 // checkSpent kills the last daemon and compares what the next one says was spent with what
-// the messages and the agents' own turns cost. It returns the next one.
+// the messages and the agents' own turns cost. It returns the next one. The last one may
+// have said more: a turn whose cost nobody knows counts as what was reserved for it.
 func (d *driver) checkSpent(ctx context.Context, daemon process, records []record) (process, error) {
+	before, err := call[ipc.BudgetList](ctx, d.h, ipc.MethodBudgets, struct{}{})
+	if err != nil {
+		return daemon, err
+	}
 	d.h.kill(daemon)
 	if err := d.h.gone(ctx, daemon); err != nil {
 		return daemon, err
 	}
-	daemon, err := d.h.start(ctx)
-	if err != nil {
+	if daemon, err = d.h.start(ctx); err != nil {
 		return daemon, err
 	}
 	list, err := call[ipc.BudgetList](ctx, d.h, ipc.MethodBudgets, struct{}{})
@@ -114,10 +118,14 @@ func (d *driver) checkSpent(ctx context.Context, daemon process, records []recor
 	if err != nil || len(records) == 0 || records[0].Accepted.Local().Day() != time.Now().Day() {
 		return daemon, err // of another day is not in the budget
 	}
-	if len(list.Budgets) != 1+len(onBudget) {
-		d.report.broken(&d.report.wrongSums, "budgets: %+v", list.Budgets)
+	if n := 1 + len(onBudget); len(before.Budgets) != n || len(list.Budgets) != n {
+		d.report.broken(&d.report.wrongSums, "budgets: %+v, and then %+v", before.Budgets, list.Budgets)
+		return daemon, nil
 	}
-	for _, b := range list.Budgets {
+	for i, b := range list.Budgets {
+		if said := before.Budgets[i]; said.SpentUSD < b.SpentUSD-penniesUSD {
+			d.report.broken(&d.report.wrongSums, "team %q had spent %v, and %v after a kill", b.Team, said.SpentUSD, b.SpentUSD)
+		}
 		want := 0.0
 		for i := range records {
 			if b.Team == "" || records[i].Team == b.Team {
