@@ -53,6 +53,7 @@ func (d *Daemon) agentOptions() agents.Options {
 		},
 		Withdrawn: func(process, request string) { d.approvals.Withdrawn(process, request) },
 		Approvals: func(process string) []ipc.Approval { return d.approvals.Of(process) },
+		Terminal:  func(mark string) (pool.Key, bool) { return d.attach.KeyOf(mark) },
 
 		Waits:      func(message, process, on string) { d.delivery.TurnWaits(message, process, on) },
 		Teamless:   func(k pool.Key) { d.delivery.HoldTeamless(k) },

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -103,7 +102,7 @@ func (o *attachOptions) sitDown(ctx context.Context, a ipc.Attach, s streams) (t
 		c.OnNotify = func(method string, params json.RawMessage) { h.Notify(method, params) }
 		t, err = c.Attach(ctx, a)
 		return err
-	}, func(err error) bool { return errors.Is(err, ipc.ErrLost) })
+	}, cutOff)
 	if ctx.Err() != nil {
 		return t, &waitError{cause: context.Canceled, text: "not attached: the wait was interrupted"}
 	}

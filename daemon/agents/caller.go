@@ -43,7 +43,7 @@ func (s *Supervisor) CheckCaller(c *ipc.Call, what string) error {
 
 // agentName describes an agent.
 func (s *Supervisor) agentName(a *pool.Info) string {
-	if strings.HasPrefix(a.ID, s.terminals()) {
+	if strings.Contains(a.ID, terminalMark) {
 		return "the agent in a terminal"
 	}
 	if a.Key.Team == "" {
@@ -54,10 +54,11 @@ func (s *Supervisor) agentName(a *pool.Info) string {
 
 // TerminalMark returns a new mark for a program that a person runs in a terminal.
 func (s *Supervisor) TerminalMark() string {
-	return s.terminals() + strconv.FormatInt(time.Now().UnixNano(), 36)
+	return s.o.Prefix + terminalMark + strconv.FormatInt(time.Now().UnixNano(), 36)
 }
 
-func (s *Supervisor) terminals() string { return s.o.Prefix + "-terminal-" }
+// terminalMark follows the prefix of a daemon in such a mark.
+const terminalMark = "-terminal-"
 
 // Caller answers caller: it identifies the agent that runs the calling command.
 func (s *Supervisor) Caller(_ context.Context, c *ipc.Call) (any, error) {
@@ -104,7 +105,7 @@ func (s *Supervisor) marked(pid int) string {
 }
 
 // agent returns the agent with a process id. Of an agent that is gone only the ID is known,
-// and of an orphan not its Turn.
+// and of an orphan or a terminal not its Turn.
 func (s *Supervisor) agent(id string) pool.Info {
 	if id == "" {
 		return pool.Info{}
@@ -114,10 +115,12 @@ func (s *Supervisor) agent(id string) pool.Info {
 			return p.Info
 		}
 	}
-	return pool.Info{ID: id}
+	k, _ := s.o.Terminal(id)
+	return pool.Info{ID: id, Key: k}
 }
 
-// isOurAgent reports whether a process id is that of an agent of this daemon or an orphan.
+// isOurAgent reports whether a process id is that of an agent of this daemon, an orphan, or
+// the mark of a terminal.
 func (s *Supervisor) isOurAgent(id string) bool {
 	if strings.HasPrefix(id, s.o.Prefix+"-") {
 		return true
@@ -127,7 +130,8 @@ func (s *Supervisor) isOurAgent(id string) bool {
 			return true
 		}
 	}
-	return false
+	_, ok := s.o.Terminal(id)
+	return ok
 }
 
 // belowUs returns the child of this process that is pid or an ancestor of it; 0 if there is

@@ -50,6 +50,8 @@ type Options struct {
 	Withdrawn func(process, request string)                                         // reports that a tool call no longer waits
 	Approvals func(process string) []ipc.Approval                                   // lists the approvals that a process waits for
 
+	Terminal func(mark string) (k pool.Key, ok bool) // returns the conversation that a person has in the terminal with that mark
+
 	// Messages.
 	Waits      func(message, process, on string) // reports why the turn of a message does not begin
 	Teamless   func(pool.Key)                    // holds a conversation whose team is not in the configuration

@@ -46,6 +46,14 @@ func (r *Registry) Report(_ context.Context, c *ipc.Call) (any, error) {
 	return struct{}{}, nil
 }
 
+// KeyOf returns the conversation of the terminal with a mark; false if there is none.
+func (r *Registry) KeyOf(mark string) (k pool.Key, ok bool) {
+	if a := r.withID(mark); a != nil {
+		return a.key, true
+	}
+	return k, false
+}
+
 func (r *Registry) withID(id string) *attachment {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -94,6 +94,7 @@ func newDispatcher(t *testing.T, toml string) (d *Dispatcher) {
 		Paths: paths, Prefix: "test", Config: current, Look: func() {}, Store: s, Conversations: conversations, Log: log,
 		Goroutines: &wg, Opened: closed, Serving: serving, HasSuccessor: func() bool { return false },
 		Asked: approvals.Asked, Withdrawn: approvals.Withdrawn, Approvals: func(string) []ipc.Approval { return nil },
+		Terminal: func(string) (k pool.Key, ok bool) { return k, false },
 		Waits:    func(message, process, on string) { d.TurnWaits(message, process, on) },
 		Teamless: func(k pool.Key) { d.HoldTeamless(k) }, NeedsSpool: func(process string) bool { return d.NeedsSpool(process) },
 		FreeSpace: func() { d.DropOutputs() },
