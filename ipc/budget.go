@@ -13,6 +13,11 @@ type Budget struct {
 	Ends        time.Time `json:"ends"`         // when the day or month is over
 }
 
+// BudgetQuery asks for the budgets that limit a team; for all, if it is empty.
+type BudgetQuery struct {
+	Team string `json:"team,omitempty"`
+}
+
 // BudgetList is the answer to budgets: that of all teams, then the teams by name, each with
 // its day first.
 type BudgetList struct {

@@ -45,7 +45,7 @@ const (
 	MethodLocate    = "session.locate"   // MessageRef -> Transcript, of a message, or with an empty id of a conversation
 	MethodEnv       = "config.env"       // EnvQuery -> Env
 	MethodAccounts  = "accounts"         // {} -> AccountList
-	MethodBudgets   = "budgets"          // {} -> BudgetList
+	MethodBudgets   = "budgets"          // BudgetQuery -> BudgetList
 	MethodOpen      = "account.open"     // AccountName -> Account, as it was
 	MethodExamine   = "team.examine"     // {} -> Examination, of all teams
 	MethodReload    = "daemon.reload"    // {} -> Reloaded

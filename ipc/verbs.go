@@ -209,9 +209,9 @@ func (v Verbs) Accounts(ctx context.Context) ([]Account, error) {
 	return list.Accounts, err
 }
 
-// Budgets returns the budgets of all teams.
-func (v Verbs) Budgets(ctx context.Context) ([]Budget, error) {
-	list, err := ask[BudgetList](ctx, v, MethodBudgets, nil)
+// Budgets returns the budgets that limit a team; all, if its name is empty.
+func (v Verbs) Budgets(ctx context.Context, team string) ([]Budget, error) {
+	list, err := ask[BudgetList](ctx, v, MethodBudgets, &BudgetQuery{Team: team})
 	return list.Budgets, err
 }
 

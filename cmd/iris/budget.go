@@ -2,21 +2,23 @@ package main
 
 import (
 	"context"
-	"slices"
 
 	"iris/cmd/iris/internal/terminal"
 	"iris/ipc"
 	"iris/pool/turn"
 )
 
-// printBudgets prints the budgets of a team; all, if its name is empty.
-func printBudgets(ctx context.Context, opts *usageOptions, team string, s streams) error {
-	all, err := opts.verbs().Budgets(ctx)
-	if err != nil {
-		return err
+// printBudgets prints the budgets that limit a team; all, if its name is empty.
+func printBudgets(ctx context.Context, opts *usageOptions, q *ipc.UsageQuery, s streams) error {
+	switch {
+	case q.Session != nil:
+		return usagef("name the team alone", "a budget is that of a team, not of a session")
+	case q.By != usageBy[0] || !q.Since.IsZero():
+		return usagef("leave --by and --since out", "--budget shows the day and the month that it is now")
 	}
-	if team != "" {
-		all = slices.DeleteFunc(all, func(b ipc.Budget) bool { return b.Team != team })
+	all, err := opts.verbs().Budgets(ctx, q.Team)
+	if err != nil {
+		return orDirectory(q.Team, err)
 	}
 	switch {
 	case opts.json:

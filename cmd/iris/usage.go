@@ -31,8 +31,8 @@ func (o *usageOptions) addFlags(f *pflag.FlagSet) {
 	o.by = usageBy[0]
 	f.Var(wordFlag(&o.by, usageBy), "by", "by team, session or day; by default by team")
 	f.Var(&o.since, "since", "only messages accepted since then: 90m, 7d; or 2026-11-23, or 2026-11-23T18:00:00Z")
-	f.BoolVar(&o.budget, "budget", false, "show the budgets instead: spent, reserved and left")
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
+	f.BoolVar(&o.budget, "budget", false, "show the budgets instead: limit, spent, reserved, left")
+	f.BoolVar(&o.json, "json", false, "print one JSON object; with --budget an array")
 }
 
 func newUsageCmd(g *globals) *cobra.Command {
@@ -60,9 +60,9 @@ messages that were removed, after 35 days unless the configuration says
 otherwise. A damaged record is named on stderr and the status is 1.
 
 --budget shows the limits that "budget" of the configuration sets for all teams
-together and for single ones. There a turn counts for the day on which it ended,
-also after its message was removed. RESERVED is what the running turns are
-likely to cost.
+together and for single ones, with TEAM those that limit this team. There a turn
+counts for the day on which it ended, also after its message was removed.
+RESERVED is what the running turns are likely to cost.
 
 JSON
   sums, an array of objects: team, session, day (as --by says), messages,
@@ -115,7 +115,7 @@ func runUsage(ctx context.Context, opts *usageOptions, args []string, s streams)
 		return err
 	}
 	if opts.budget {
-		return printBudgets(ctx, opts, query.Team, s)
+		return printBudgets(ctx, opts, &query, s)
 	}
 	found, err := opts.verbs().Usage(ctx, query)
 	if err != nil {

@@ -70,10 +70,19 @@ func hasBudget(cfg *config.Config) bool {
 
 // Budgets answers budgets.
 func (d *Dispatcher) Budgets(_ context.Context, c *ipc.Call) (any, error) {
-	if err := c.Bind(&struct{}{}); err != nil {
+	var p ipc.BudgetQuery
+	if err := c.Bind(&p); err != nil {
 		return nil, err
 	}
-	return ipc.BudgetList{Budgets: d.budgets()}, nil
+	all := d.budgets()
+	if p.Team != "" {
+		k, err := d.key(p.Team, "")
+		if err != nil {
+			return nil, err
+		}
+		all = slices.DeleteFunc(all, func(b ipc.Budget) bool { return b.Team != "" && b.Team != k.Team })
+	}
+	return ipc.BudgetList{Budgets: all}, nil
 }
 
 func (d *Dispatcher) budgets() []ipc.Budget {
