@@ -253,6 +253,9 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	help := fmt.Sprintf("%q lists the commands", cmd.CommandPath()+" --help")
+	if !cmd.HasParent() {
+		help = `"iris help -a" lists the commands`
+	}
 	if way := otherWays[strings.ToLower(args[0])]; way != "" && !cmd.HasParent() {
 		help = way
 	} else if near := meant(cmd, args[0]); near != "" {
