@@ -68,6 +68,9 @@ func TestTerminalHoldsItsConversation(t *testing.T) {
 	if l := mustCall[ipc.ProcessList](s.testDaemon, ipc.MethodList, struct{}{}); l.Total > 0 {
 		t.Errorf("the agent is still there: %+v", l.Processes)
 	}
+	if g := why(s.testDaemon, ipc.WhyQuery{Team: "api"}).Team.Gone; len(g) != 1 || g[0].Why != "iris attach" {
+		t.Errorf("why the agent went: %+v", g)
+	}
 	if want := "--resume=" + term.SessionID; !slices.Contains(term.Args, want) || slices.Contains(term.Args, "-p") {
 		t.Errorf("arguments %q, want %s", term.Args, want)
 	}

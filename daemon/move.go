@@ -59,7 +59,7 @@ func (d *Daemon) move(p *ipc.Move, moved map[pool.Key]journal.Session) error {
 	}
 	of := func(k pool.Key) bool { return k.Team == p.From }
 	if !p.Check {
-		d.pool.Evict(of)
+		d.pool.Evict(of, "evicted")
 	}
 	for _, a := range d.pool.Snapshot().Processes {
 		goes := p.Check && (a.State == pool.Idle || a.State == pool.Stopping)
@@ -109,6 +109,6 @@ func (d *Daemon) retireUnnamed(cfg *config.Config) {
 		}
 	}
 	if len(gone) > 0 {
-		d.life.wg.Go(func() { d.pool.Evict(func(k pool.Key) bool { return gone[k] }) })
+		d.life.wg.Go(func() { d.pool.Evict(func(k pool.Key) bool { return gone[k] }, "evicted") })
 	}
 }

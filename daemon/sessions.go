@@ -105,7 +105,7 @@ func (d *Daemon) stopIdle(k pool.Key) error {
 	if p, ok := d.agentOf(k); ok && (p.State == pool.Busy || p.State == pool.Starting) {
 		return busy // without evicting it
 	}
-	d.pool.Evict(func(o pool.Key) bool { return o == k })
+	d.pool.Evict(func(o pool.Key) bool { return o == k }, "evicted")
 	if _, ok := d.agentOf(k); ok { // its turn has just begun, or it is an orphan
 		return busy
 	}

@@ -155,9 +155,10 @@ func (p *Pool[A]) dropRestart(t *table, q *queue) {
 }
 
 // Evict stops idle agents and waits until they are gone; busy and starting agents
-// will stop after their turn. Conversations stay: the pool does not own them.
-func (p *Pool[A]) Evict(match func(Key) bool) (stopped, later []Process[A]) {
-	return p.stopMatching(match, "evicted", false)
+// will stop after their turn. The reason is for people, as in "evicted". Conversations
+// stay: the pool does not own them.
+func (p *Pool[A]) Evict(match func(Key) bool, why string) (stopped, later []Process[A]) {
+	return p.stopMatching(match, why, false)
 }
 
 // Restart replaces agents: idle ones now, busy and starting ones after their turn. It

@@ -26,7 +26,7 @@ func TestD10_OneLastEventPerProcess(t *testing.T) {
 			agents[a.key.Team] = a
 		}
 		p.Kill(only("killed"))
-		p.Evict(only("evicted"))
+		p.Evict(only("evicted"), "evicted")
 		agents["crashed"].quit("signal: segmentation fault")
 		submit(p, "died", "die").mustErr(t, pool.ErrUnknown)
 		synctest.Wait()

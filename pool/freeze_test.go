@@ -350,7 +350,7 @@ func TestHandoffIsWhatRestoreTakes(t *testing.T) {
 		}
 		busy := submit(p, "c", "1h")
 		time.Sleep(5 * time.Second)
-		p.Evict(only("c"))
+		p.Evict(only("c"), "evicted")
 		p.Cancel(busy.id)
 		if _, quiescent := p.Handoff(); quiescent {
 			t.Error("quiescent without Freeze")

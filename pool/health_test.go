@@ -40,7 +40,7 @@ func TestHealthCheckMeasures(t *testing.T) {
 		if f := h.agents[1]; f.pings.Load() != 0 || f.measures.Load() < 8 {
 			t.Errorf("a busy agent was measured %d times and pinged %d times, want 8 or more and none", f.measures.Load(), f.pings.Load())
 		}
-		p.Evict(all)
+		p.Evict(all, "evicted")
 		time.Sleep(time.Minute) // of the last check
 		before := types(p, "")[pool.HealthCheck]
 		time.Sleep(time.Hour)

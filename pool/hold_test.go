@@ -114,7 +114,7 @@ func TestHoldOfOneThatStarts(t *testing.T) {
 		p := h.pool(pool.Limits{MaxProcesses: 3}, pool.Settings{})
 		plain, single, leaving := submit(p, "a", "1s"), submit(p, "b", "1s", fresh), submit(p, "c", "1s")
 		synctest.Wait()
-		p.Evict(only("c"))
+		p.Evict(only("c"), "evicted")
 		for _, k := range []string{"a", "b", "c"} {
 			p.Hold(key(k), "a person")
 		}

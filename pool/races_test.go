@@ -181,7 +181,7 @@ func TestRaceEvictTwice(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 2 {
 			wg.Go(func() {
-				if stopped, later := p.Evict(all); len(stopped) != 1 || len(later) != 0 {
+				if stopped, later := p.Evict(all, "evicted"); len(stopped) != 1 || len(later) != 0 {
 					t.Errorf("got %v, %v, want the one", stopped, later)
 				}
 				mustState(t, p, "a", "")
@@ -252,7 +252,7 @@ func anything(p *testPool, r *rand.Rand) {
 		case 0:
 			p.Kill(only(k))
 		case 1:
-			p.Evict(only(k))
+			p.Evict(only(k), "evicted")
 		case 2:
 			p.Restart(only(k))
 		case 3:

@@ -272,7 +272,8 @@ func (t *table) lacks(q *queue) string {
 	case u.usual > 0:
 		return "the other messages of " + of
 	case tooMuch:
-		return fmt.Sprintf("spare capacity: %s has used %.0f%% of its %s, and spare_below is %g", of, 100*most.Utilization, most.Name, below)
+		return fmt.Sprintf("spare capacity: %s has used %.0f%% of its %s, which resets at %s, and spare_below is %g",
+			of, 100*most.Utilization, most.Name, clock(most.Resets, t.now), below)
 	}
 	return "the spare messages before it of " + of
 }

@@ -83,7 +83,7 @@ func TestEvictLeavesBusyOnesTheirTurn(t *testing.T) {
 		starting.wait()
 		last := submit(p, "starting", "1s")
 		synctest.Wait()
-		stopped, later := p.Evict(func(k pool.Key) bool { return k.Session == "" })
+		stopped, later := p.Evict(func(k pool.Key) bool { return k.Session == "" }, "evicted")
 		if len(stopped) != 1 || stopped[0].Key != key("idle") || len(later) != 2 || later[0].Why != "evicted" {
 			t.Errorf("got %+v and %+v, want the idle one, and later two", stopped, later)
 		}
@@ -107,7 +107,7 @@ func TestEvictOfOneThatStartsForNobody(t *testing.T) {
 		c := submit(p, "a", "1s")
 		synctest.Wait()
 		p.Cancel(c.id)
-		if stopped, later := p.Evict(all); len(stopped) != 0 || len(later) != 1 {
+		if stopped, later := p.Evict(all, "evicted"); len(stopped) != 0 || len(later) != 1 {
 			t.Errorf("got %v and %v, want one that goes later", stopped, later)
 		}
 		if got := process(p, "a"); got.State != pool.Starting || got.Why != "evicted" {

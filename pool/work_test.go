@@ -92,7 +92,7 @@ func TestWorkIsNotEndedByWhatReplacesAgents(t *testing.T) {
 			submit(p, "b", "0s").wait()
 			p.Reconfigure(pool.Limits{MaxProcesses: 0})
 		},
-		"evict":   func(_ *house, p *testPool) { p.Evict(only("a")) },
+		"evict":   func(_ *house, p *testPool) { p.Evict(only("a"), "evicted") },
 		"restart": func(_ *house, p *testPool) { p.Restart(only("a")) },
 		"stale": func(h *house, p *testPool) {
 			submit(p, "a", "0s")

@@ -55,7 +55,7 @@ func (s *server) mcp() *mcp.Server {
 	}, reads)
 	add(m, s.wakeTeam, &mcp.Tool{
 		Name:        "wake_team",
-		Description: "Start the agent of a team, so that its next message need not wait for that. No message needs it.",
+		Description: "Start the agent of a team, so that its next message need not wait for that. A message starts it, too.",
 	}, changes)
 	add(m, s.evictTeam, &mcp.Tool{
 		Name:        "evict_team",

@@ -41,10 +41,11 @@ goes first, the oldest; when it is through, the others follow. A restart of the
 daemon changes nothing about that. --on-limit of "iris send" and on_limit of the
 configuration have messages fail instead of waiting.
 
-USED is how much of each limit is used, as an agent has last reported it. While
-it is spare_below (0.8) or more, spare messages wait (--spare of "iris send", or
-spare of the team). "iris account open" has the messages of a limited account go
-on at once. Without a daemon, one is started.
+WAIT counts the messages that wait for a limited account. USED is how much of
+each limit is used, as an agent has last reported it. While it is spare_below
+(0.8) or more, spare messages wait (--spare of "iris send", or spare of the
+team), which WAIT does not count. "iris account open" has the messages of a
+limited account go on at once. Without a daemon, one is started.
 
 JSON
   an array of objects: name, state (open, limited, or trying: one message goes

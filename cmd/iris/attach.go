@@ -28,7 +28,7 @@ type attachOptions struct {
 
 func (o *attachOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.now, "now", false, "interrupt the turn under way instead of waiting for its end")
-	f.BoolVar(&o.fork, "fork", false, "work on a copy of the conversation, while the agent goes on with it")
+	f.BoolVar(&o.fork, "fork", false, "work on a copy of the conversation; the agent goes on with it")
 }
 
 func newAttachCmd(g *globals) *cobra.Command {

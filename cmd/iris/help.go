@@ -27,7 +27,11 @@ func printHelp(cmd *cobra.Command) error {
 		b.WriteString("\nFlags of all commands: --config FILE, --no-start, --socket PATH")
 	}
 	help := strings.TrimSpace("iris help " + strings.Join(path(cmd), " "))
-	fmt.Fprintf(&b, "\nSee %s(1), which %q opens.\n", pageName(cmd), help)
+	fmt.Fprintf(&b, "\nSee %s(1), which %q opens.", pageName(cmd), help)
+	if !cmd.HasParent() {
+		b.WriteString(" \"iris help -a\" explains all commands.")
+	}
+	b.WriteString("\n")
 	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
 	return err
 }

@@ -162,6 +162,9 @@ func TestRealConversationGoesOnInATerminal(t *testing.T) {
 	p.house.run("send", "real", "echo:one")
 	tty := p.sitsDown("real")
 	p.says(tty, "two")
+	if list := p.house.run("session", "ls"); !strings.Contains(list, "ATTACHED") || !strings.Contains(list, "pid "+strconv.Itoa(tty.cmd.Process.Pid)) {
+		t.Errorf("the sessions do not say who has one: %s", list)
+	}
 	id := p.queued("three")
 	p.want(75, "is busy", "send", "--if-busy", "fail", "real", "echo:no")
 	p.want(75, "somebody has its conversation in a terminal", "session", "reset", "real")

@@ -50,7 +50,7 @@ func TestRealSpareMessage(t *testing.T) {
 		t.Fatalf("the account is %+v, want 85%% until %v", a, reset)
 	}
 	id := l.send("b", "echo:spare", "--spare")
-	want := "spare capacity: account " + l.account().Name + " has used 85% of its five-hour limit, and spare_below is 0.8"
+	want := "spare capacity: account " + l.account().Name + " has used 85% of its five-hour limit, which resets at "
 	for range 2 {
 		l.run("send", "-n", "a", "echo:usual")
 		if why := l.run("why", id); !strings.Contains(why, want) {

@@ -253,6 +253,9 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	help := fmt.Sprintf("%q lists the commands", cmd.CommandPath()+" --help")
+	if !cmd.HasParent() {
+		help = `"iris help -a" lists the commands`
+	}
 	if way := otherWays[strings.ToLower(args[0])]; way != "" && !cmd.HasParent() {
 		help = way
 	} else if near := meant(cmd, args[0]); near != "" {
@@ -262,13 +265,15 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 }
 
 // otherWays say what to use instead of commands that iris does not have and that other
-// programs do, and instead of the pages of the manual that are about no command.
+// programs do, and instead of the pages of the manual that are about no command; of
+// mcp, what to do when its program is missing.
 var otherWays = map[string]string{
 	"chat":      "\"iris send TEAM MESSAGE\" sends each message of a chat: its session remembers the others",
 	"clear":     "\"iris session reset TEAM\" begins a new conversation, \"iris send --fresh\" has one of its own",
 	"exec":      "\"iris send TEAM MESSAGE\" has an agent do something, in its own words or as /COMMAND of Claude Code",
 	"info":      "\"iris status\" is about the daemon, \"iris ps\" about agents, and \"iris show ID\" about a message",
 	"internals": "\"man iris-internals\" opens the page about how iris drives Claude Code",
+	"mcp":       "\"go install ./cmd/...\" installs the program iris-mcp, which is this command",
 	"new":       "\"iris team add NAME DIR\" makes a team, \"iris session reset TEAM\" begins a new conversation",
 	"protocol":  "\"man iris-protocol\" opens the page about the protocol of the socket",
 	"recipes":   "\"man iris-recipes\" opens the page about scripts, cron jobs and systemd units",

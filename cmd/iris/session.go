@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,8 @@ func newSessionLsCmd(g *globals) *cobra.Command {
 		Use:        "ls",
 		Short:      "List the sessions",
 		SuggestFor: []string{"list", "show"},
-		Long: `List the sessions on record, by team and session.
+		Long: `List the sessions on record, by team and session. ATTACHED is the process of
+"iris attach", where somebody has a session in a terminal.
 
 JSON
   an array of objects: team, session, session_id, dir, created and, while
@@ -75,14 +77,24 @@ func runSessionLs(ctx context.Context, opts *sessionLsOptions, _ []string, s str
 	if opts.quiet {
 		return printEach(s.out, list, func(c *ipc.Conversation) string { return name(c.Team, c.Session) })
 	}
+	header := []string{"TEAM", "SESSION", "ID", "CREATED", "DIR"}
+	attached := slices.ContainsFunc(list, func(c ipc.Conversation) bool { return c.Attached != 0 })
+	if attached {
+		header = append(header, "ATTACHED")
+	}
 	var rows [][]string
 	home := os.Getenv("HOME")
 	for _, c := range list {
-		rows = append(rows, []string{
-			tilde(c.Team, home), cmp.Or(c.Session, "-"), c.SessionID, c.Created.Local().Format(time.DateTime), tilde(c.Dir, home),
-		})
+		row := []string{tilde(c.Team, home), cmp.Or(c.Session, "-"), c.SessionID, c.Created.Local().Format(time.DateTime), tilde(c.Dir, home)}
+		switch {
+		case c.Attached != 0:
+			row = append(row, fmt.Sprintf("pid %d", c.Attached))
+		case attached:
+			row = append(row, "-")
+		}
+		rows = append(rows, row)
 	}
-	return terminal.Table(s.out, []string{"TEAM", "SESSION", "ID", "CREATED", "DIR"}, rows)
+	return terminal.Table(s.out, header, rows)
 }
 
 func newSessionResetCmd(g *globals) *cobra.Command {

@@ -80,8 +80,8 @@ func turnsFlag(value *int) flagValue {
 // costFlag is an amount in dollars.
 func costFlag(value *float64) flagValue {
 	return newFlag("DOLLARS", func(text string) (err error) {
-		if *value, err = strconv.ParseFloat(strings.TrimPrefix(text, "$"), 64); err != nil || !(*value > 0) {
-			return errors.New("it must be an amount in dollars, such as 2.50")
+		if *value, err = strconv.ParseFloat(strings.TrimPrefix(text, "$"), 64); err != nil || !(*value >= 0.0001 && *value <= 1e6) {
+			return errors.New("it must be an amount in dollars from 0.0001 to 1000000, such as 2.50")
 		}
 		return nil
 	})

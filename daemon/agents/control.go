@@ -87,7 +87,7 @@ func (s *Supervisor) Evict(_ context.Context, c *ipc.Call) (any, error) {
 		}
 		return s.stoppedReply([]Info{p}, nil), nil
 	}
-	now, later := s.Pool.Evict(match)
+	now, later := s.Pool.Evict(match, "evicted")
 	if len(now)+len(later) == 0 && !t.All {
 		return nil, notRunning(t)
 	}

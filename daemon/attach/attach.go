@@ -211,7 +211,7 @@ func (r *Registry) letGo(ctx context.Context, c *ipc.Call, k pool.Key, now bool)
 		case !lives:
 			return nil
 		case p.State == pool.Idle:
-			r.o.Pool.Evict(match)
+			r.o.Pool.Evict(match, "iris attach")
 		case now && p.State == pool.Busy && ended != p.Turn+p.ID:
 			ended = p.Turn + p.ID
 			if p.Turn == "" || p.Agent == nil || r.o.Pool.Cancel(p.Turn) != nil { // its own work, or an orphan
