@@ -175,7 +175,9 @@ func (m *delivery) begin(ctx context.Context, g *grant) (text []byte, err error)
 	case m.over:
 		return nil, errSettled
 	}
-	if text, err = m.text(); err != nil {
+	if text, err = m.text(); claude.LacksRoom(err) { // another agent gets it when there is room
+		return nil, fmt.Errorf("%w: %w", pool.ErrNotDispatched, err)
+	} else if err != nil {
 		return nil, m.notBegun(err)
 	}
 	if err := m.notTaken(m.d.o.Store.Waiting(), "the agent did not take it"); err != nil {
