@@ -12,7 +12,7 @@
 //	Run (run.go)           flags, the program, then an echo.Server
 //	  program (program.go) the process
 //	    conn (conn.go)     JSON-RPC over its streams
-//	  dialect              acp (acp.go) or codex (codex.go)
+//	  dialect              acp (acp.go, servers.go) or codex (codex.go)
 //	  answer (turn.go)     one turn: the prompt, what comes meanwhile, the result
 //	    ask (ask.go)       tool calls that wait for permission
 //	  sessions (session.go) which conversation of the program is which of iris

@@ -11,7 +11,7 @@ type form interface {
 	begin() []event
 	piece(text string) []event
 	end() []event
-	tool(tools []string, command string) []event // the whole answer
+	tool(name, arguments string) []event // the whole answer
 }
 
 // event is a server-sent event; data is a text or is written as JSON.
@@ -97,8 +97,7 @@ func (c chat) finish(reason string) []event {
 
 func (c chat) end() []event { return c.finish("stop") }
 
-func (c chat) tool(tools []string, command string) []event {
-	name, arguments := shell(tools, command)
+func (c chat) tool(name, arguments string) []event {
 	call := object{"index": 0, "id": "call_1", "type": "function", "function": object{"name": name, "arguments": arguments}}
 	return append([]event{{"", c.chunk(object{"role": "assistant", "tool_calls": []object{call}}, nil)}}, c.finish("tool_calls")...)
 }
@@ -156,8 +155,7 @@ func (r *responses) done(item object) []event {
 	}
 }
 
-func (r *responses) tool(tools []string, command string) []event {
-	name, arguments := shell(tools, command)
+func (r *responses) tool(name, arguments string) []event {
 	created := event{"response.created", object{"type": "response.created", "response": object{"id": "r1"}}}
 	return append([]event{created}, r.done(object{"type": "function_call", "call_id": "call_1", "name": name, "arguments": arguments})...)
 }
@@ -210,8 +208,7 @@ func (gemini) begin() []event              { return nil }
 func (g gemini) piece(text string) []event { return g.part(object{"text": text}, "") }
 func (g gemini) end() []event              { return g.part(object{"text": ""}, "STOP") }
 
-func (g gemini) tool(tools []string, command string) []event {
-	name, arguments := shell(tools, command)
+func (g gemini) tool(name, arguments string) []event {
 	var args any
 	json.Unmarshal([]byte(arguments), &args)
 	return g.part(object{"functionCall": object{"name": name, "args": args}}, "STOP")

@@ -6,6 +6,7 @@
 //	quota              it fails with 429, the quota being used up
 //	slow:N:DELAY[:X]   "d0 d1 ... ", with a pause before each piece
 //	tool:COMMAND       a call of the shell; then "tool said: " and what that returned
+//	call:NAME:INPUT    a call of that tool, likewise
 //	hang               no answer
 //	anything else      "ok: " and the text
 package modeltest
@@ -126,7 +127,10 @@ func (s *Stub) answer(w http.ResponseWriter, r *http.Request, q ask, out form) {
 		}
 		s.stream(w, r, out, pieces, d)
 	case verb == "tool":
-		send(w, out.tool(q.tools, arg))
+		send(w, out.tool(shell(q.tools, arg)))
+	case verb == "call":
+		name, input, _ := strings.Cut(arg, ":")
+		send(w, out.tool(name, input))
 	case q.text == "hang":
 		s.pause(r, time.Hour)
 	default:
