@@ -17,6 +17,7 @@
 //	    ask (ask.go)       tool calls that wait for permission
 //	  sessions (session.go) which conversation of the program is which of iris
 //	  failed (failure.go)  words of a program -> status of a failed turn
+//	Terminal (terminal.go) the command line of a person who goes on with a conversation
 //
 // A conversation of the program has an id of the program's own. The adapter keeps it in
 // a file of the state directory, under the id that iris has given, before the first

@@ -72,7 +72,7 @@ func readChat(body []byte) (q ask) {
 	for _, x := range m.Messages {
 		switch x.Role {
 		case "user":
-			q.text, q.after = strings.TrimSpace(texts(x.Content)), false
+			q.says(texts(x.Content))
 		case "tool":
 			q.said, q.after = strings.TrimSpace(texts(x.Content)), true
 		}
@@ -121,7 +121,7 @@ func readResponses(body []byte) (q ask) {
 	for _, x := range m.Input {
 		switch {
 		case x.Role == "user":
-			q.text, q.after = strings.TrimSpace(texts(x.Content)), false
+			q.says(texts(x.Content))
 		case strings.HasSuffix(x.Type, "_output"):
 			q.said, q.after = strings.TrimSpace(texts(x.Output)), true
 		}
@@ -188,7 +188,7 @@ func readGemini(body []byte) (q ask) {
 			case p.Response != nil:
 				q.said, q.after = string(p.Response.Response), true
 			case c.Role == "user" && p.Text != "":
-				q.text, q.after = strings.TrimSpace(p.Text), false
+				q.says(p.Text)
 			}
 		}
 	}
