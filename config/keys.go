@@ -128,7 +128,7 @@ var keys = []key{
 		doc: "Whether the messages of the team run only when its account has capacity to spare: no other message of the account waits, and its limits are used less than spare_below. iris send --spare sets that for one message."},
 
 	{name: "mcp", kind: kindBool, where: team, def: "false",
-		doc: "Whether agents of the team may write to other teams by themselves: they get the MCP server iris-mcp(1) and the permission for its tools. Only Claude Code does."},
+		doc: "Whether agents of the team may write to other teams by themselves: Claude Code and programs that speak the Agent Client Protocol get the MCP server iris-mcp(1), Claude Code with the permission for its tools; the permissions of other programs are those of their configuration (iris-agent(7)). codex gets none."},
 	{name: "mcp_teams", kind: kindArgs, where: team,
 		doc: "The teams that agents of a team with mcp = true may send messages to, by MCP or with iris send. Without the key, every team that has mcp = true itself."},
 	{name: "mcp_allow", kind: kindWords, where: team, words: []string{"reset_session"},

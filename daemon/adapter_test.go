@@ -184,3 +184,19 @@ func TestProgramThatIsNotReadyBehindAnAdapter(t *testing.T) {
 	_, err := ask(d, "api", "hello")
 	wantCode(t, err, ipc.CodeCannotRun, "program /no/such/codex does not exist")
 }
+
+func TestServerOfIrisForAProgramBehindAnAdapter(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, acpTeam(t, dir)+"mcp = true\n")
+	r, err := ask(d, "api", "servers")
+	for _, want := range []string{`[{"name":"iris","command":"/`, `"mcp"],"env":[`, `{"name":"IRIS_TEAM","value":"api"}`, `{"name":"IRIS_PROCESS","value":"`, `{"name":"IRIS_SOCKET","value":"` + d.paths.Socket} {
+		if err != nil || !strings.Contains(r.Text, want) {
+			t.Errorf("got %s, %v, want %s", r.Text, err, want)
+		}
+	}
+	d.configure(acpTeam(t, dir))
+	mustCall[ipc.Reloaded](d, ipc.MethodReload, struct{}{})
+	if r, err := ask(d, "api", "servers"); err != nil || r.Text != "[]" {
+		t.Errorf("got %s, %v: the team does not want it any more", r.Text, err)
+	}
+}

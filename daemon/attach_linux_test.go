@@ -13,6 +13,7 @@ import (
 
 	"iris/config/sys/systest"
 	"iris/ipc"
+	"iris/pool/adapter/adaptertest"
 	"iris/pool/claude/claudetest"
 	"iris/pool/procs"
 )
@@ -188,4 +189,43 @@ func TestTerminalOfAClientThatIsGone(t *testing.T) {
 	client.Process.Kill()
 	client.Wait()
 	s.goesOn(id)
+}
+
+func TestTerminalOfAProgramBehindAnAdapter(t *testing.T) {
+	_, err := call[ipc.Terminal](startDaemon(t, acpTeam(t, t.TempDir())), ipc.MethodAttach, ipc.Attach{Team: "api"})
+	wantCode(t, err, ipc.CodeUsage, "which has no program for a terminal")
+
+	dir, program := t.TempDir(), filepath.Join(t.TempDir(), "opencode")
+	command := adaptertest.Command()
+	if err := os.Symlink(command[0], program); err != nil {
+		t.Fatal(err)
+	}
+	s := &sitting{testDaemon: startDaemon(t, strings.Replace(acpTeam(t, dir), command[0], program, 1))}
+	_, err = call[ipc.Terminal](s.testDaemon, ipc.MethodAttach, ipc.Attach{Team: "api"})
+	wantCode(t, err, ipc.CodeNotFound, "team api has no conversation yet")
+	first, err := ask(s.testDaemon, "api", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, _ := filepath.Glob(filepath.Join(dir, "fake_*"))
+	term := s.sitsDown()
+	if want := []string{program, "--session", filepath.Base(own[0])}; !slices.Equal(term.Args, want) || term.Path != program || term.Dir != dir || term.SessionID != first.SessionID {
+		t.Errorf("got %+v, want %q", term, want)
+	}
+	if !slices.Contains(term.Env, procs.EnvProcess+"="+term.ID) {
+		t.Errorf("environment %q: want the mark", term.Env)
+	}
+	fork := mustCall[ipc.Terminal](s.testDaemon, ipc.MethodAttach, ipc.Attach{Team: "api", Fork: true})
+	if fork.ID != "" || !slices.Equal(fork.Args, append(slices.Clone(term.Args), "--fork")) {
+		t.Errorf("got %+v", fork)
+	}
+	id := submit(s.testDaemon, ipc.Send{Team: "api", Text: "two"}).ID
+	if got := s.held(id); !strings.HasPrefix(got, waitsForTerminal) {
+		t.Errorf("got %q", got)
+	}
+	s.leaves()
+	s.goesOn(id)
+	if r := replyTo(s.testDaemon, id); r.SessionID != first.SessionID || r.Text != "two" || r.Notice != "" || conversationsIn(t, dir) != 1 {
+		t.Errorf("got %+v", r)
+	}
 }

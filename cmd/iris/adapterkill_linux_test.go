@@ -14,8 +14,8 @@ import (
 	"iris/pool/adapter/modeltest"
 )
 
-// adaptedHouse is a house with a team "api" whose program is that one.
-func adaptedHouse(t testing.TB, iris, name string) (*house, *modeltest.Real) {
+// adaptedHouse is a house with a team "api" whose program is that one, with more keys.
+func adaptedHouse(t testing.TB, iris, name string, more ...string) (*house, *modeltest.Real) {
 	t.Helper()
 	modeltest.Program(t, name)
 	h := newHouse(t, iris, "")
@@ -26,7 +26,7 @@ func adaptedHouse(t testing.TB, iris, name string) (*house, *modeltest.Real) {
 		env += fmt.Sprintf("env.%s = %q\n", name, value)
 	}
 	h.configure(fmt.Sprintf("[teams.api]\ndir = %q\nagent = %q\ncommand = %s\nstart_timeout = \"5m\"\napprovals = \"ask\"\n%s",
-		h.mkdir("project"), real.Agent, strings.ReplaceAll(fmt.Sprintf("%q", real.Command), `" "`, `", "`), env))
+		h.mkdir("project"), real.Agent, strings.ReplaceAll(fmt.Sprintf("%q", real.Command), `" "`, `", "`), env+strings.Join(more, "\n")))
 	return h, real
 }
 

@@ -49,6 +49,9 @@ in which you leave, after /clear another one, is that of the team.
 
 With --fork it is a copy: nothing waits, and nothing of it belongs to the team.
 
+A team of codex or OpenCode has that program in the terminal, once it has a
+conversation; iris-agent(7) says more. Other agents have none (2).
+
 The status is that of Claude Code, once it has run. Without a terminal, or run
 by an agent, the command is refused (2).
 

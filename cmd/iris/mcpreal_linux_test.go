@@ -24,14 +24,20 @@ var buildMCP = sync.OnceValues(func() ([]byte, error) {
 	return exec.Command("go", "build", "-o", filepath.Join(filepath.Dir(iris), "iris-mcp"), "iris/cmd/iris-mcp").CombinedOutput()
 })
 
-// newAsking is an inn with real agents that may write to each other.
-func newAsking(t *testing.T, toml string, teams ...string) *deciding {
+// needMCP puts iris-mcp beside iris.
+func needMCP(t *testing.T) {
 	t.Helper()
-	r := newReal(t)
 	systest.Needs(t, "go")
 	if out, err := buildMCP(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+}
+
+// newAsking is an inn with real agents that may write to each other.
+func newAsking(t *testing.T, toml string, teams ...string) *deciding {
+	t.Helper()
+	r := newReal(t)
+	needMCP(t)
 	d := &deciding{inn: newInn(t, "")}
 	for _, name := range teams {
 		toml += "\n" + strings.Replace(r.team(d.house, name, d.mkdir(name)), "\n", "\nmcp = true\nargs = [\"--allowedTools=Bash\"]\n", 1)
@@ -270,4 +276,20 @@ func TestRealCallOutlivesTheLimitOfSilence(t *testing.T) {
 	t.Parallel()
 	d := newAsking(t, "env = { CLAUDE_CODE_MCP_TOOL_IDLE_TIMEOUT = \"30000\" }", "a", "b")
 	d.said(d.ask("a", asks("b", "after:50s:echo:the answer of b")), `"answer":"the answer of b"`)
+}
+
+// A program behind an adapter has the server, and is known to the daemon by it.
+func TestRealProgramBehindAnAdapterAsksAnotherTeam(t *testing.T) {
+	h, _ := adaptedHouse(t, irisPath(t), "opencode", "mcp = true", `mcp_teams = ["echo"]`)
+	needMCP(t)
+	for range 2 { // the second time in a session that goes on
+		if got := h.run("send", "api", `call:iris_send_message:{"to":"echo","message":"hello"}`); !strings.Contains(got, "tool said: ") || !strings.Contains(got, `"state":"done"`) {
+			t.Errorf("got %s", got)
+		}
+		h.run("evict", "api")
+	}
+	var m ipc.Message
+	if err := json.Unmarshal([]byte(h.run("messages", "--json", "-n", "1", "echo")), &m); err != nil || m.From != "api" || m.FromMessage == "" || m.Depth != 1 {
+		t.Errorf("got %+v, %v", m, err)
+	}
 }

@@ -12,11 +12,12 @@ type mcpServer struct {
 	Args    []string `json:"args"`
 }
 
-// mcpArgs returns the arguments that give agents of a team the MCP server of iris and the
-// permission for its tools; none for a team that does not want it. The server finds this
-// daemon by IRIS_SOCKET, and after its end starts one of the same configuration.
+// mcpArgs returns the arguments that give agents of a team the MCP server of iris, and
+// Claude Code the permission for its tools: only there a tool is known by its server. There
+// are none for a team that does not want it, and for codex. The server finds this daemon by
+// IRIS_SOCKET, and after its end starts one of the same configuration.
 func (s *Supervisor) mcpArgs(t *config.Team) []string {
-	if !t.MCP {
+	if !t.MCP || t.Agent == "codex" {
 		return nil
 	}
 	args := []string{"mcp"}
@@ -27,5 +28,9 @@ func (s *Supervisor) mcpArgs(t *config.Team) []string {
 	if err != nil {
 		panic("bug: the configuration of an MCP server does not encode: " + err.Error())
 	}
-	return []string{"--mcp-config=" + string(servers), "--allowedTools=mcp__iris"}
+	flags := []string{"--mcp-config=" + string(servers)}
+	if t.Agent == "claude" {
+		flags = append(flags, "--allowedTools=mcp__iris")
+	}
+	return flags
 }

@@ -143,7 +143,7 @@ func (s *Supervisor) startProgram(ctx context.Context, k pool.Key, t *config.Tea
 	if err != nil {
 		return nil, &pool.StartError{Team: k.Team, Permanent: true, Err: err}
 	}
-	o.Args = []string{"--start-timeout=" + (o.StartTimeout * 9 / 10).String()} // it can say what it waits for
+	o.Args = append(s.mcpArgs(t), "--start-timeout="+(o.StartTimeout*9/10).String()) // it can say what it waits for
 	if conversation.IsFresh(k) {
 		o.Args = append(o.Args, "--no-session-persistence")
 	}

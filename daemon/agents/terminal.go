@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"iris/config"
 	"iris/daemon/fault"
 	"iris/ipc"
 	"iris/pool"
+	"iris/pool/adapter"
 	"iris/pool/claude"
+	"iris/pool/procs"
 	"iris/pool/turn"
 )
 
@@ -36,7 +39,10 @@ func (s *Supervisor) terminal(ctx context.Context, k pool.Key, mark string, fork
 	if err != nil {
 		return nil, "", err
 	}
-	if t.Agent != "claude" {
+	switch {
+	case t.Adapter() != "":
+		return s.programTerminal(k, t, mark, env, fork)
+	case t.Agent != "claude":
 		return nil, "", noTerminal(k, t.Agent)
 	}
 	o := s.agentOptions(k, t, mark, env)
@@ -55,6 +61,35 @@ func (s *Supervisor) terminal(ctx context.Context, k pool.Key, mark string, fork
 	}
 	s.o.Conversations.MoveTo(k, t.Dir)
 	return p, o.SessionID, nil
+}
+
+// programTerminal is Terminal for a program behind an adapter. It keeps its conversations
+// under ids of its own.
+func (s *Supervisor) programTerminal(k pool.Key, t *config.Team, mark string, env *Built, fork bool) (*claude.Terminal, string, error) {
+	was, _, err := s.o.Conversations.Get(k)
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := adapter.Conversation(s.o.Paths.State, was.ID)
+	if err != nil {
+		return nil, "", err
+	}
+	argv := adapter.Terminal(t.Adapter(), t.Command, id, fork)
+	switch {
+	case argv == nil:
+		return nil, "", noTerminal(k, t.Program())
+	case id == "":
+		e := fault.New(ipc.CodeNotFound, "no-conversation", fmt.Errorf("team %s has no conversation yet", k))
+		e.Data.Hint = fmt.Sprintf("%q begins one", fault.Command("send", k)+" MESSAGE")
+		return nil, "", e
+	}
+	vars := append(env.Assignments(), procs.EnvProcess+"="+mark, "PWD="+t.Dir)
+	path, err := claude.Program(claude.Options{Command: argv[0], Dir: t.Dir, Env: vars})
+	if err != nil {
+		return nil, "", s.notFound(env, &pool.StartError{Team: k.Team, Permanent: true, Err: err})
+	}
+	s.o.Conversations.MoveTo(k, t.Dir)
+	return &claude.Terminal{Path: path, Args: argv, Env: vars, Dir: t.Dir}, was.ID, nil
 }
 
 // noTerminal says that an agent has no program for a terminal.

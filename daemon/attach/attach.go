@@ -62,7 +62,7 @@ type attachment struct {
 	// Protected by Registry.mu.
 	program procs.ID  // zero until it is known
 	session string    // id of the conversation, which the program may change
-	config  string    // directory of Claude Code
+	config  string    // directory of Claude Code; empty for another program
 	hungUp  time.Time // when the program was ended because its client is gone
 }
 

@@ -1,5 +1,5 @@
-// Package attach lets a person sit down in a conversation: its agent goes, Claude Code runs
-// in the person's terminal, and the messages of the conversation wait until it ends.
+// Package attach lets a person sit down in a conversation: its agent goes, its program
+// runs in the person's terminal, and the messages of the conversation wait until it ends.
 //
 //	Attach ── hold ──▶ wait for the turn ──▶ the agent goes ──▶ on record ──▶ the client has
 //	   │                 (or interrupt it)                          │         the program

@@ -145,11 +145,15 @@ func (r *Registry) lasts(a *attachment) bool {
 
 // follow looks which conversation the program has open. The process that the client has
 // started may be a script around it, and a client may die before it can tell which it is:
-// then the program is the process that has the conversation open and the mark.
+// then the program is the process that has the conversation open and the mark. Only Claude
+// Code says which conversation that is.
 func (r *Registry) follow(a *attachment) {
 	r.mu.Lock()
 	config, session, program := a.config, a.session, a.program.PID
 	r.mu.Unlock()
+	if config == "" {
+		return
+	}
 	if id := claude.SessionOf(config, program); id != "" {
 		r.mu.Lock()
 		a.session = id

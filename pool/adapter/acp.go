@@ -38,7 +38,11 @@ func (d *acp) open(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	params := map[string]any{"cwd": cwd, "mcpServers": []any{}}
+	servers, err := acpServers(d.a.server.Options.Args)
+	if err != nil {
+		return "", err
+	}
+	params := map[string]any{"cwd": cwd, "mcpServers": servers}
 	method := "session/new"
 	if id != "" {
 		params["sessionId"] = id

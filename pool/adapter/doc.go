@@ -12,11 +12,12 @@
 //	Run (run.go)           flags, the program, then an echo.Server
 //	  program (program.go) the process
 //	    conn (conn.go)     JSON-RPC over its streams
-//	  dialect              acp (acp.go) or codex (codex.go)
+//	  dialect              acp (acp.go, servers.go) or codex (codex.go)
 //	  answer (turn.go)     one turn: the prompt, what comes meanwhile, the result
 //	    ask (ask.go)       tool calls that wait for permission
 //	  sessions (session.go) which conversation of the program is which of iris
 //	  failed (failure.go)  words of a program -> status of a failed turn
+//	Terminal (terminal.go) the command line of a person who goes on with a conversation
 //
 // A conversation of the program has an id of the program's own. The adapter keeps it in
 // a file of the state directory, under the id that iris has given, before the first

@@ -5,13 +5,13 @@ import (
 	"strconv"
 )
 
-// A Terminal is Claude Code in a person's terminal, in the conversation of an agent.
+// A Terminal is a program in a person's terminal, in the conversation of an agent.
 type Terminal struct {
 	Path   string
 	Args   []string // the name of the program first
 	Env    []string // without what belongs to the terminal
 	Dir    string
-	Config string // the directory of Claude Code
+	Config string // the directory of Claude Code; empty for another program
 }
 
 // NewTerminal returns the program that a person is to run in the place of an agent with

@@ -31,7 +31,7 @@ const name = "fake-acp"
 // A message is a list of acts, one a line; what is no act is part of the answer:
 //
 //	sleep:DURATION, exit:STATUS, big:MEGABYTES, noise, hang, ask:COMMAND, tool:TEXT,
-//	message:ID:TEXT, stop:REASON, error:CODE:TEXT, cost:USD, request, think, deaf
+//	message:ID:TEXT, stop:REASON, error:CODE:TEXT, cost:USD, request, servers, think, deaf
 func Command(modes ...string) []string {
 	exe, err := os.Executable()
 	if err != nil {
@@ -50,8 +50,9 @@ func Main() {
 }
 
 type fake struct {
-	modes string
-	out   *os.File
+	modes   string
+	out     *os.File
+	servers string // that it was told when its conversation was opened
 
 	mu      sync.Mutex
 	answers map[string]chan json.RawMessage
@@ -156,8 +157,12 @@ func (f *fake) initialize(id json.RawMessage) {
 
 // A conversation is a file in the working directory with a line for each message.
 func (f *fake) session(id json.RawMessage, method string, params json.RawMessage) {
-	var p struct{ SessionID, Cwd string }
+	var p struct {
+		SessionID, Cwd string
+		MCPServers     json.RawMessage
+	}
 	json.Unmarshal(params, &p)
+	f.servers = string(p.MCPServers)
 	if _, err := os.Stat("login"); f.is("logout") && err != nil {
 		f.refuse(id, -32000, "Authentication required")
 		return
@@ -250,6 +255,8 @@ func (f *fake) act(id json.RawMessage, act, reason string) (string, bool) {
 			"toolCall": object{"toolCallId": "t2", "title": arg, "kind": "execute", "rawInput": object{"command": arg}},
 			"options":  []object{{"optionId": "7", "kind": "reject_once"}, {"optionId": "8", "kind": "allow_once"}, {"optionId": "9", "kind": "allow_always"}},
 		}))
+	case "servers":
+		f.text(f.servers)
 	case "request":
 		f.text(f.ask("fs/read_text_file", object{"path": "/etc/passwd"}))
 	case "message":

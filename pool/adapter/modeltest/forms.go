@@ -11,7 +11,7 @@ type form interface {
 	begin() []event
 	piece(text string) []event
 	end() []event
-	tool(tools []string, command string) []event // the whole answer
+	tool(name, arguments string) []event // the whole answer
 }
 
 // event is a server-sent event; data is a text or is written as JSON.
@@ -72,7 +72,7 @@ func readChat(body []byte) (q ask) {
 	for _, x := range m.Messages {
 		switch x.Role {
 		case "user":
-			q.text, q.after = strings.TrimSpace(texts(x.Content)), false
+			q.says(texts(x.Content))
 		case "tool":
 			q.said, q.after = strings.TrimSpace(texts(x.Content)), true
 		}
@@ -97,8 +97,7 @@ func (c chat) finish(reason string) []event {
 
 func (c chat) end() []event { return c.finish("stop") }
 
-func (c chat) tool(tools []string, command string) []event {
-	name, arguments := shell(tools, command)
+func (c chat) tool(name, arguments string) []event {
 	call := object{"index": 0, "id": "call_1", "type": "function", "function": object{"name": name, "arguments": arguments}}
 	return append([]event{{"", c.chunk(object{"role": "assistant", "tool_calls": []object{call}}, nil)}}, c.finish("tool_calls")...)
 }
@@ -122,7 +121,7 @@ func readResponses(body []byte) (q ask) {
 	for _, x := range m.Input {
 		switch {
 		case x.Role == "user":
-			q.text, q.after = strings.TrimSpace(texts(x.Content)), false
+			q.says(texts(x.Content))
 		case strings.HasSuffix(x.Type, "_output"):
 			q.said, q.after = strings.TrimSpace(texts(x.Output)), true
 		}
@@ -156,8 +155,7 @@ func (r *responses) done(item object) []event {
 	}
 }
 
-func (r *responses) tool(tools []string, command string) []event {
-	name, arguments := shell(tools, command)
+func (r *responses) tool(name, arguments string) []event {
 	created := event{"response.created", object{"type": "response.created", "response": object{"id": "r1"}}}
 	return append([]event{created}, r.done(object{"type": "function_call", "call_id": "call_1", "name": name, "arguments": arguments})...)
 }
@@ -190,7 +188,7 @@ func readGemini(body []byte) (q ask) {
 			case p.Response != nil:
 				q.said, q.after = string(p.Response.Response), true
 			case c.Role == "user" && p.Text != "":
-				q.text, q.after = strings.TrimSpace(p.Text), false
+				q.says(p.Text)
 			}
 		}
 	}
@@ -210,8 +208,7 @@ func (gemini) begin() []event              { return nil }
 func (g gemini) piece(text string) []event { return g.part(object{"text": text}, "") }
 func (g gemini) end() []event              { return g.part(object{"text": ""}, "STOP") }
 
-func (g gemini) tool(tools []string, command string) []event {
-	name, arguments := shell(tools, command)
+func (g gemini) tool(name, arguments string) []event {
 	var args any
 	json.Unmarshal([]byte(arguments), &args)
 	return g.part(object{"functionCall": object{"name": name, "args": args}}, "STOP")

@@ -6,6 +6,8 @@
 //	quota              it fails with 429, the quota being used up
 //	slow:N:DELAY[:X]   "d0 d1 ... ", with a pause before each piece
 //	tool:COMMAND       a call of the shell; then "tool said: " and what that returned
+//	call:NAME:INPUT    a call of that tool, likewise
+//	dump               all texts of the user, each in quotes
 //	hang               no answer
 //	anything else      "ok: " and the text
 package modeltest
@@ -71,11 +73,18 @@ var words = map[int]string{
 
 // ask is a request in the words of no API.
 type ask struct {
-	text  string // the last of the user
-	said  string // the result of a tool, if the request continues after one
+	text  string   // the last of the user
+	all   []string // those of the user
+	said  string   // the result of a tool, if the request continues after one
 	after bool
 	tools []string
 	side  bool // not of the conversation, such as a title for it
+}
+
+// says is a text of the user.
+func (q *ask) says(text string) {
+	q.text, q.after = strings.TrimSpace(text), false
+	q.all = append(q.all, q.text)
 }
 
 // ServeHTTP implements http.Handler.
@@ -126,7 +135,12 @@ func (s *Stub) answer(w http.ResponseWriter, r *http.Request, q ask, out form) {
 		}
 		s.stream(w, r, out, pieces, d)
 	case verb == "tool":
-		send(w, out.tool(q.tools, arg))
+		send(w, out.tool(shell(q.tools, arg)))
+	case verb == "call":
+		name, input, _ := strings.Cut(arg, ":")
+		send(w, out.tool(name, input))
+	case q.text == "dump":
+		s.stream(w, r, out, []string{fmt.Sprintf("%q", q.all)}, 0)
 	case q.text == "hang":
 		s.pause(r, time.Hour)
 	default:
