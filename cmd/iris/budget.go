@@ -22,7 +22,7 @@ func printBudgets(ctx context.Context, opts *usageOptions, q *ipc.UsageQuery, s 
 	}
 	switch {
 	case opts.json:
-		return terminal.JSON(s.out, orEmpty(all))
+		return terminal.JSON(s.out, ipc.BudgetList{Budgets: orEmpty(all)})
 	case len(all) == 0:
 		say(s.err, "no budget is set; \"budget\" of the configuration sets one (iris-config(5))")
 		return nil

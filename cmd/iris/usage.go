@@ -32,7 +32,7 @@ func (o *usageOptions) addFlags(f *pflag.FlagSet) {
 	f.Var(wordFlag(&o.by, usageBy), "by", "by team, session or day; by default by team")
 	f.Var(&o.since, "since", "only messages accepted since then: 90m, 7d; or 2026-11-23, or 2026-11-23T18:00:00Z")
 	f.BoolVar(&o.budget, "budget", false, "show the budgets instead: limit, spent, reserved, left")
-	f.BoolVar(&o.json, "json", false, "print one JSON object; with --budget an array")
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
 }
 
 func newUsageCmd(g *globals) *cobra.Command {
@@ -68,7 +68,7 @@ JSON
   sums, an array of objects: team, session, day (as --by says), messages,
   cost_usd, usage (input_tokens, output_tokens, cache_read_tokens,
   cache_write_tokens), own (turns, cost_usd, usage: of turns that nobody sent);
-  and total, an object of the last four. With --budget: an array of objects:
+  and total, an object of the last four. With --budget: budgets, an array of:
   team (unless it is of all teams), period (day, month), limit_usd, spent_usd,
   reserved_usd, left_usd, ends
 
