@@ -66,7 +66,7 @@ func (s *server) sendMessage(ctx context.Context, req *mcp.CallToolRequest, in s
 			st, err = c.Submit(w.long, m)
 			return err
 		})
-		return message{ID: st.ID, State: st.State, Note: later}, err
+		return message{ID: st.ID, State: st.State, Note: noteOn(st)}, err
 	}
 	var reply *ipc.Reply
 	err = w.accept(&m, func(c *ipc.Client) (err error) {
@@ -90,6 +90,14 @@ func await(ctx context.Context, c *ipc.Client, id string) (*ipc.Reply, error) {
 
 // later is the note on a message that has not ended.
 const later = "wait_message with this id gets the answer"
+
+// noteOn is the note on a message that has not ended, with what it waits for.
+func noteOn(st ipc.MessageState) string {
+	if st.WaitsFor == "" {
+		return later
+	}
+	return "it waits for " + st.WaitsFor + "; " + later
+}
 
 // target checks whom a message goes to.
 func target(to, session string) (team, of string, err error) {
@@ -269,11 +277,11 @@ func (w *watch) latest() string {
 	return w.last
 }
 
-// state is what was heard of a message; empty for nothing.
-func (w *watch) state(id string) string {
+// state is what was heard of a message; the zero one for nothing.
+func (w *watch) state(id string) ipc.MessageState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.states[id].State
+	return w.states[id]
 }
 
 // follow makes calls on connections that hear the states of messages.
@@ -310,7 +318,8 @@ func (w *watch) ended(ids ...string) error {
 // result is the answer of a tool about a message: its reply from an offset on, at most so
 // many bytes, or what is known when there is none yet.
 func (w *watch) result(id string, reply *ipc.Reply, err error, offset, most int) (message, error) {
-	m := message{ID: id, State: w.state(id), Note: later}
+	st := w.state(id)
+	m := message{ID: id, State: st.State, Note: noteOn(st)}
 	switch _, wire := errors.AsType[*ipc.Error](err); {
 	case err == nil:
 		return answer(reply, offset, most)

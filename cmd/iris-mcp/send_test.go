@@ -75,6 +75,16 @@ func TestWaitHasAnEnd(t *testing.T) {
 	}
 }
 
+// A message that is held says what it waits for.
+func TestNoteSaysWhatAMessageWaitsFor(t *testing.T) {
+	held := ipc.MessageState{ID: "m1", State: "queued", WaitsFor: "the terminal of a person"}
+	_, s := newDaemon(t, map[string]ipc.Handler{ipc.MethodSubmit: says(held)})
+	out, failed := s.use(t, "send_message", map[string]any{"to": "api", "message": "x", "wait": "0"})
+	if out["note"] != "it waits for the terminal of a person; "+later {
+		t.Errorf("got %v %s", out, failed)
+	}
+}
+
 // A call that waits says so as long as it does.
 func TestProgressWhileItWaits(t *testing.T) {
 	enough := make(chan bool)

@@ -22,6 +22,7 @@ var nextSteps = map[string]string{
 	"queue-full":      "Try again later, or do that work yourself",
 	"pool-full":       "Try again later, or do that work yourself",
 	"no-memory":       "Try again later, or do that work yourself",
+	"budget":          "Do that work yourself, or tell the person that the budget does not allow it",
 	"busy":            "Try again later, or do that work yourself",
 	"disk-full":       "Tell the person that the disk is full",
 	"stopping":        "The person has stopped the daemon of iris. A message that it has accepted stays: wait_message with its id goes on later",
