@@ -166,8 +166,8 @@ func (o *oracle) endedByLimit(s *story, rec *record) bool {
 	if rec.OnLimit != "fail" {
 		return false
 	}
-	if len(s.begun) > 0 {
-		return len(s.limits) > 0
+	if n := len(rec.History); n > 1 && rec.History[n-2].State == "queued" { // it may have begun before, and was sent again
+		return o.limited[account(rec.Team)]
 	}
-	return o.limited[account(rec.Team)]
+	return len(s.limits) > 0
 }
