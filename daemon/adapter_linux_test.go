@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,7 +36,7 @@ func TestAdapterOrItsProgramIsKilled(t *testing.T) {
 			m := submit(d, ipc.Send{Team: "api", Text: "part\nhang"})
 			killed := 0
 			eventually(t, "a process to kill", func() bool {
-				if show(d, m.ID).State == "running" {
+				if outputs(t, d, `"text":"part`) { // the program has the message
 					for pid, argv := range ofDaemon(d) {
 						if len(argv) > 1 && argv[1] == victim {
 							killed = pid
@@ -52,6 +53,19 @@ func TestAdapterOrItsProgramIsKilled(t *testing.T) {
 			eventually(t, "the end of all its processes", func() bool { return len(ofDaemon(d)) == 0 })
 		})
 	}
+}
+
+// outputs reports whether an agent has written a text.
+func outputs(t *testing.T, d *testDaemon, text string) bool {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(d.paths.Spool, "*.out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		data, _ := os.ReadFile(name)
+		return bytes.Contains(data, []byte(text))
+	})
 }
 
 // A program that heeds neither the end of its input nor SIGTERM is gone with its agent.
