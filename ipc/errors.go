@@ -68,6 +68,21 @@ func (e *Error) Hint() string {
 	return e.Data.Hint
 }
 
+// ReasonOf returns the reason in an error from the wire, empty if there is none.
+func ReasonOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok && e.Data != nil {
+		return e.Data.Reason
+	}
+	return ""
+}
+
+// CutOff reports whether a call got no answer because the daemon's program was replaced or
+// has ended.
+func CutOff(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return errors.Is(err, ErrLost) || ok && e.Code == CodeCancelled && e.Data == nil
+}
+
 // toError turns a handler's error into the error that its caller gets.
 func toError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok && e != nil {

@@ -345,10 +345,13 @@ func (t *table) nextPeriod() {
 	}
 }
 
+// NearlySpent reports whether four fifths of a limit are spent.
+func NearlySpent(spent, limit turn.Cost) bool { return spent >= limit-limit/5 }
+
 // warn reports each limit of a team, and of all teams, of which four fifths are spent.
 func (t *table) warn(team string) {
 	t.eachLimit(team, func(l limit) {
-		if l.spent >= l.most-l.most/5 {
+		if NearlySpent(l.spent, l.most) {
 			e := t.budgetError(l)
 			t.tell(&e, 80)
 		}

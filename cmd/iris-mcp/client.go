@@ -105,7 +105,7 @@ func (c *client) follow(ctx context.Context, talk func(*ipc.Client) error) error
 	for err == nil {
 		err = talk(conn)
 		conn.Close()
-		if !cutOff(err) || ctx.Err() != nil {
+		if !ipc.CutOff(err) || ctx.Err() != nil {
 			return err
 		}
 		conn, err = c.redial(ctx)
@@ -126,10 +126,4 @@ func (c *client) redial(ctx context.Context) (*ipc.Client, error) {
 			return nil, ctx.Err()
 		}
 	}
-}
-
-// cutOff reports whether a call got no answer because the daemon has ended.
-func cutOff(err error) bool {
-	wire, ok := errors.AsType[*ipc.Error](err)
-	return errors.Is(err, ipc.ErrLost) || ok && wire.Code == ipc.CodeCancelled && wire.Data == nil
 }

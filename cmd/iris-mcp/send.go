@@ -169,7 +169,7 @@ func (s *server) waitMessage(ctx context.Context, req *mcp.CallToolRequest, in w
 // nil. An error about this message alone is in its fields.
 func (s *server) result(w *watch, id string, err error, most int) (message, error) {
 	var reply *ipc.Reply
-	if reasonOf(err) != "deadlock" { // that only refuses the wait
+	if ipc.ReasonOf(err) != "deadlock" { // that only refuses the wait
 		reply, err = s.client.verbs().Result(w.ctx, ipc.MessageRef{ID: id})
 	}
 	m, err := w.result(id, reply, err, 0, most)
@@ -299,7 +299,7 @@ func (w *watch) follow(talk func(*ipc.Client) error) error {
 func (w *watch) accept(m *ipc.Send, talk func(*ipc.Client) error) error {
 	return w.follow(func(c *ipc.Client) error {
 		err := talk(c)
-		if wire, ok := errors.AsType[*ipc.Error](err); ok && reasonOf(err) == "other-id" {
+		if wire, ok := errors.AsType[*ipc.Error](err); ok && ipc.ReasonOf(err) == "other-id" {
 			m.ID = wire.Data.ID
 			err = talk(c)
 		}
@@ -327,7 +327,7 @@ func (w *watch) result(id string, reply *ipc.Reply, err error, offset, most int)
 		return m, w.ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded) && m.State != "":
 		return m, nil
-	case reasonOf(err) == "not-ended":
+	case ipc.ReasonOf(err) == "not-ended":
 		shown, err := w.s.client.verbs().Show(w.ctx, ipc.MessageRef{ID: id})
 		m.State = shown.State
 		return m, err

@@ -35,22 +35,14 @@ var nextSteps = map[string]string{
 	"pruned":          "Ask again with another key",
 }
 
-// reasonOf returns the reason in an error of the daemon, or "".
-func reasonOf(err error) string {
-	if wire, ok := errors.AsType[*ipc.Error](err); ok && wire.Data != nil {
-		return wire.Data.Reason
-	}
-	return ""
-}
-
 // explain words an error for a model: what went wrong, and what to do next.
 func explain(err error) error {
 	wire, ok := errors.AsType[*ipc.Error](err)
 	switch {
 	case err == nil:
 		return nil
-	case nextSteps[reasonOf(err)] != "":
-		return fmt.Errorf("%s. %s", about(wire), nextSteps[reasonOf(err)])
+	case nextSteps[ipc.ReasonOf(err)] != "":
+		return fmt.Errorf("%s. %s", about(wire), nextSteps[ipc.ReasonOf(err)])
 	case ok && wire.Hint() != "":
 		return fmt.Errorf("%s. Hint for the person: %s", about(wire), wire.Hint())
 	case ok:

@@ -43,7 +43,7 @@ func (s *successor) move(ctx context.Context, check bool) ([]ipc.Conversation, e
 		return nil, nil // no conversation is on record, so that no daemon need be started
 	}
 	moved, err := s.verbs().Move(ctx, ipc.Move{From: s.from, To: s.to, Check: check})
-	if reasonOf(err) == "other-configuration" {
+	if ipc.ReasonOf(err) == "other-configuration" {
 		return nil, nil // its teams are others
 	}
 	return moved, err
@@ -77,7 +77,7 @@ func teamsText(names []string) string {
 // a team of the same name before, stays: then it takes none.
 func (s *successor) mayTake(ctx context.Context) error {
 	err := s.check(ctx)
-	if reasonOf(err) != "conversation-exists" {
+	if ipc.ReasonOf(err) != "conversation-exists" {
 		return err
 	}
 	s.from = ""

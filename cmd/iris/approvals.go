@@ -140,7 +140,7 @@ func (o *approvalsOptions) list(ctx context.Context, args []string) (list []ipc.
 	}
 	if args[0] != "" { // which would be all of them
 		list, err = o.approvals(ctx, ipc.ApprovalFilter{ID: lowerID(args[0])})
-		if err == nil && len(list) > 0 || err != nil && reasonOf(err) != "no-such-approval" {
+		if err == nil && len(list) > 0 || err != nil && ipc.ReasonOf(err) != "no-such-approval" {
 			return list, true, err
 		}
 	}
@@ -149,7 +149,7 @@ func (o *approvalsOptions) list(ctx context.Context, args []string) (list []ipc.
 		return nil, false, err
 	}
 	list, err = o.approvals(ctx, ipc.ApprovalFilter{Team: team})
-	if reasonOf(err) == "no-such-team" {
+	if ipc.ReasonOf(err) == "no-such-team" {
 		return nil, false, orDirectory(team, ipc.Errorf(ipc.CodeNotFound, "no approval %q waits, and there is no such team", args[0]))
 	}
 	return slices.DeleteFunc(list, func(a ipc.Approval) bool { return session != "" && a.Session != session }), false, err

@@ -105,7 +105,7 @@ func (o *attachOptions) sitDown(ctx context.Context, a ipc.Attach, s streams) (t
 		c.OnNotify = func(method string, params json.RawMessage) { h.Notify(method, params) }
 		t, err = c.Attach(ctx, a)
 		return err
-	}, cutOff)
+	}, ipc.CutOff)
 	if ctx.Err() != nil {
 		return t, &waitError{cause: context.Canceled, text: "not attached: the wait was interrupted"}
 	}
@@ -128,7 +128,7 @@ func (p *seat) report(pid int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), reportWithin)
 	defer cancel()
 	err := p.opts.verbs().Attached(ctx, ipc.Attached{ID: p.terminal.ID, PID: pid})
-	if reasonOf(err) == "not-attached" { // the daemon has seen the end already
+	if ipc.ReasonOf(err) == "not-attached" { // the daemon has seen the end already
 		return nil
 	}
 	return err

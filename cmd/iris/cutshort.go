@@ -45,7 +45,7 @@ func (d *delivery) explain(ctx context.Context, err error) error {
 func (d *delivery) gone(err error) error {
 	ids := d.ids
 	switch {
-	case reasonOf(err) == "clients" && !d.lost:
+	case ipc.ReasonOf(err) == "clients" && !d.lost:
 		return err
 	case len(ids) == 0 && d.lost:
 		return d.doubt("lost the daemon, and there is no other", false)
@@ -145,7 +145,7 @@ func (d *delivery) undecided(ctx context.Context, err error) error {
 	case err == nil:
 		d.note(ipc.MessageState{ID: m.ID, State: m.State})
 		return nil
-	case reasonOf(err) == "no-such-message":
+	case ipc.ReasonOf(err) == "no-such-message":
 		return notAccepted(ctx)
 	}
 	return d.doubt(whyEnded(ctx, d.timeout), d.cancelsNow(ctx))
@@ -161,7 +161,7 @@ func (d *delivery) find(ctx context.Context) (ipc.Message, error) {
 	defer stop()
 	daemon := d.running().verbs()
 	m, err := daemon.Show(ctx, ipc.MessageRef{ID: d.newID})
-	if d.retries == "" || reasonOf(err) != "no-such-message" {
+	if d.retries == "" || ipc.ReasonOf(err) != "no-such-message" {
 		return m, err
 	}
 	old, err2 := daemon.Show(ctx, ipc.MessageRef{ID: d.retries})

@@ -245,7 +245,7 @@ func runDaemonRestart(ctx context.Context, g *globals, _ []string, s streams) er
 // its version or this system.
 func notReplaceable(err error) bool {
 	var wire *ipc.Error
-	return errors.As(err, &wire) && (wire.Code == ipc.CodeMethodNotFound || reasonOf(err) == "unsupported")
+	return errors.As(err, &wire) && (wire.Code == ipc.CodeMethodNotFound || ipc.ReasonOf(err) == "unsupported")
 }
 
 // replace replaces the daemon's program by this one, and returns when it is in
@@ -261,7 +261,7 @@ func (g globals) replace(ctx context.Context) error {
 		return err
 	}
 	err = daemon.Replace(ctx, ipc.Restart{Program: self})
-	if !cutOff(err) {
+	if !ipc.CutOff(err) {
 		return err
 	}
 	after, err := daemon.Status(ctx)
@@ -269,13 +269,6 @@ func (g globals) replace(ctx context.Context) error {
 		return ipc.Errorf(ipc.CodeFailed, "the daemon was not replaced; its log %s says why", after.Log)
 	}
 	return err
-}
-
-// cutOff reports whether a call got no answer because the daemon's program was
-// replaced or has ended.
-func cutOff(err error) bool {
-	var wire *ipc.Error
-	return errors.Is(err, ipc.ErrLost) || errors.As(err, &wire) && wire.Code == ipc.CodeCancelled && wire.Data == nil
 }
 
 func newDaemonSettleCmd(g *globals) *cobra.Command {

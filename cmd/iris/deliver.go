@@ -138,7 +138,7 @@ func (d *delivery) send(ctx context.Context, c *ipc.Client) (*ipc.Reply, error) 
 	for tries := 0; ; tries++ {
 		reply, err := d.accept(ctx, c)
 		var wire *ipc.Error
-		if reasonOf(err) != "other-id" || !errors.As(err, &wire) || tries == maxLosses {
+		if ipc.ReasonOf(err) != "other-id" || !errors.As(err, &wire) || tries == maxLosses {
 			return reply, err
 		}
 		d.newID = wire.Data.ID
@@ -168,7 +168,7 @@ func missing(err error) string {
 
 // noteLoss records that a lost daemon may have accepted the message.
 func (d *delivery) noteLoss(err error) error {
-	if cutOff(err) && !errors.Is(err, ipc.ErrLost) {
+	if ipc.CutOff(err) && !errors.Is(err, ipc.ErrLost) {
 		err = fmt.Errorf("%w: %w", ipc.ErrLost, err) // the end of the daemon cancelled the call, not the message
 	}
 	d.lost = d.lost || errors.Is(err, ipc.ErrLost) && !notReceived(err)
@@ -180,7 +180,7 @@ func (d *delivery) repeats(err error) bool {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return false
-	case reasonOf(err) == "clients": // all clients reconnect to the new daemon at once
+	case ipc.ReasonOf(err) == "clients": // all clients reconnect to the new daemon at once
 		return d.lost || len(d.ids) > 0
 	}
 	return errors.Is(err, ipc.ErrLost)

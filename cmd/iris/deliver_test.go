@@ -243,7 +243,7 @@ func TestEndOfTheDaemonIsNoCancelling(t *testing.T) {
 		t.Errorf("with an id: got %q, %v", out, err)
 	}
 	_, g = newStub(t, map[string]ipc.Handler{ipc.MethodSend: says(nil, context.Canceled)})
-	if _, err := sendTo(t.Context(), sendOptions{globals: g}); status(err) != ipc.CodeUnknown || reasonOf(err) != "maybe-accepted" {
+	if _, err := sendTo(t.Context(), sendOptions{globals: g}); status(err) != ipc.CodeUnknown || ipc.ReasonOf(err) != "maybe-accepted" {
 		t.Errorf("without one: got %v, status %d", err, status(err))
 	}
 }

@@ -253,19 +253,10 @@ func codeHint(e *ipc.Error) string {
 	switch {
 	case e.Hint() != "":
 		return e.Hint()
-	case reasonOf(e) == "not-ended" && e.Data.ID != "":
+	case ipc.ReasonOf(e) == "not-ended" && e.Data.ID != "":
 		return fmt.Sprintf("%q waits for it", "iris wait "+e.Data.ID)
 	case e.Code == ipc.CodeMethodNotFound, e.Code == ipc.CodeInvalidParams && strings.Contains(e.Message, "unknown field"):
 		return "the running daemon is of another version: \"iris daemon stop\" ends it, the next command starts this one"
-	}
-	return ""
-}
-
-// reasonOf returns the reason in an error of the daemon, or "".
-func reasonOf(err error) string {
-	var wire *ipc.Error
-	if errors.As(err, &wire) && wire.Data != nil {
-		return wire.Data.Reason
 	}
 	return ""
 }

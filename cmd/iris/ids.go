@@ -95,7 +95,7 @@ func (g *globals) messageID(ctx context.Context, ref ipc.MessageRef) (string, er
 		return ref.ID, nil
 	}
 	id, err := g.verbs().Find(ctx, ref)
-	if ref.ID != "" && reasonOf(err) == "no-such-message" {
+	if ref.ID != "" && ipc.ReasonOf(err) == "no-such-message" {
 		return ref.ID, nil
 	}
 	return id, err

@@ -125,7 +125,7 @@ func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, i
 	_, whole := ipc.ParseID(message.ID)
 	if whole {
 		t, err := o.verbs().Locate(ctx, message)
-		if reasonOf(err) != "no-such-message" {
+		if ipc.ReasonOf(err) != "no-such-message" {
 			return message, t, err
 		}
 	}
@@ -136,7 +136,7 @@ func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, i
 	which := ipc.MessageRef{Team: team, Session: session}
 	t, err := o.verbs().Locate(ctx, which)
 	switch {
-	case reasonOf(err) != "no-such-team":
+	case ipc.ReasonOf(err) != "no-such-team":
 		return which, t, err
 	case whole:
 		return which, t, ipc.Errorf(ipc.CodeNotFound, "no message and no team %q", arg)
@@ -146,7 +146,7 @@ func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, i
 		return which, t, unfound
 	}
 	message.ID = id
-	if t, unfound = o.verbs().Locate(ctx, message); reasonOf(unfound) == "no-such-message" {
+	if t, unfound = o.verbs().Locate(ctx, message); ipc.ReasonOf(unfound) == "no-such-message" {
 		return which, t, orDirectory(team, err)
 	}
 	return message, t, unfound

@@ -152,7 +152,7 @@ func (p *prompter) ask(a *ipc.Approval) {
 		case d.Always:
 			say(p.out, "%s", alwaysText(&decided))
 		}
-		again = reasonOf(err) == "bad-answer" || reasonOf(err) == "not-offered"
+		again = ipc.ReasonOf(err) == "bad-answer" || ipc.ReasonOf(err) == "not-offered"
 	}
 }
 

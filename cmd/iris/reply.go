@@ -134,7 +134,7 @@ func printReplyJSON(stdout io.Writer, none errorReply, reply *ipc.Reply, err err
 		}
 		return ended
 	}
-	none.Outcome, none.Error, none.Hint, none.Reason, none.Status = "none", err.Error(), hint(err), reasonOf(err), status(err)
+	none.Outcome, none.Error, none.Hint, none.Reason, none.Status = "none", err.Error(), hint(err), ipc.ReasonOf(err), status(err)
 	var wire *ipc.Error
 	var wait *waitError
 	switch {

@@ -348,7 +348,7 @@ func (o *sendOptions) params(team, session, text string) ipc.Send {
 
 // meaning turns an error of the daemon into that of the command.
 func (o *sendOptions) meaning(p ipc.Send, err error) error {
-	if o.ifBusy == "skip" && reasonOf(err) == "busy" {
+	if o.ifBusy == "skip" && ipc.ReasonOf(err) == "busy" {
 		return &skippedError{team: name(p.Team, p.Session), cause: err}
 	}
 	return orDirectory(p.Team, err)

@@ -91,7 +91,7 @@ func isDir(path string) bool {
 // with that name here.
 func orDirectory(team string, err error) error {
 	var wire *ipc.Error
-	if errors.As(err, &wire) && reasonOf(err) == "no-such-team" && !isPath(team) && isDir(team) {
+	if errors.As(err, &wire) && ipc.ReasonOf(err) == "no-such-team" && !isPath(team) && isDir(team) {
 		wire.Data.Hint = "./" + team + " means the directory"
 	}
 	return err

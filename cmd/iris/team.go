@@ -166,7 +166,7 @@ func lasting(path string) string {
 // not reload.
 func (g globals) takeUp(ctx context.Context) error {
 	_, err := g.running().verbs().Reload(ctx)
-	if errors.Is(err, ipc.ErrNoDaemon) || reasonOf(err) == "other-configuration" {
+	if errors.Is(err, ipc.ErrNoDaemon) || ipc.ReasonOf(err) == "other-configuration" {
 		return nil
 	}
 	return err
@@ -327,7 +327,7 @@ func (g *globals) mayChange(ctx context.Context, what string) (config.Paths, err
 // hangs is an error: it could not take the change up.
 func (g globals) notByAgents(ctx context.Context, what string) error {
 	c, err := g.running().ofAnyConfig().verbs().Caller(ctx)
-	if ctx.Err() != nil || reasonOf(err) == "hung" { // nothing is changed yet
+	if ctx.Err() != nil || ipc.ReasonOf(err) == "hung" { // nothing is changed yet
 		return err
 	}
 	if err != nil {

@@ -117,14 +117,15 @@ func (d *Dispatcher) appendBudgets(all []ipc.Budget, team string, set config.Bud
 // BudgetWarnings names the budgets of which four fifths or more are spent.
 func (d *Dispatcher) BudgetWarnings() (all []string) {
 	for _, b := range d.budgets() {
-		if b.SpentUSD < b.LimitUSD*4/5 {
+		spent, limit := turn.Dollars(b.SpentUSD), turn.Dollars(b.LimitUSD)
+		if !pool.NearlySpent(spent, limit) {
 			continue
 		}
 		of := ""
 		if b.Team != "" {
 			of = " of team " + b.Team
 		}
-		all = append(all, fmt.Sprintf("the %s's budget%s: %v of %v spent", b.Period, of, turn.Dollars(b.SpentUSD), turn.Dollars(b.LimitUSD)))
+		all = append(all, fmt.Sprintf("the %s's budget%s: %v of %v spent", b.Period, of, spent, limit))
 	}
 	return all
 }

@@ -66,32 +66,15 @@ func (j *Journal) Owns(f Filter) iter.Seq2[Own, error] {
 	return inChunks(at, func(at []byte) ([]finding[Own], []byte, error) { return j.ownsFrom(&f, at) })
 }
 
-// ownsFrom reads a chunk of records, and returns the key to continue from; nil at the
-// end.
-func (j *Journal) ownsFrom(f *Filter, at []byte) (found []finding[Own], next []byte, err error) {
-	err = j.view(func(tx *txn) error {
-		found, next = nil, nil
-		b := tx.Bucket(bucketOwn)
-		if b == nil {
-			return nil
+// ownsFrom reads a chunk of records.
+func (j *Journal) ownsFrom(f *Filter, at []byte) ([]finding[Own], []byte, error) {
+	return readChunk(j, bucketOwn, nil, at, func(k, v []byte) (finding[Own], bool) {
+		var o Own
+		if err := openJSON(bucketOwn, k, v, &o); err != nil {
+			return finding[Own]{err: &DamageError{Path: j.path, What: fmt.Sprintf("%s %x: %v", bucketOwn, k, err)}}, true
 		}
-		c, n := b.Cursor(), 0
-		for k, v := c.Seek(at); k != nil; k, v = c.Next() {
-			if n++; n > chunk {
-				next = append([]byte(nil), k...)
-				return nil
-			}
-			var o Own
-			switch err := openJSON(bucketOwn, k, v, &o); {
-			case err != nil:
-				found = append(found, finding[Own]{err: &DamageError{Path: j.path, What: fmt.Sprintf("%s %x: %v", bucketOwn, k, err)}})
-			case (f.Team == "" || o.Team == f.Team) && (f.Session == nil || o.Session == *f.Session):
-				found = append(found, finding[Own]{record: o})
-			}
-		}
-		return nil
+		return finding[Own]{record: o}, (f.Team == "" || o.Team == f.Team) && (f.Session == nil || o.Session == *f.Session)
 	})
-	return found, next, err
 }
 
 // oldOwns returns some of the own turns that ended before a time.

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -32,6 +33,31 @@ func inChunks[T any](at []byte, from func(at []byte) ([]finding[T], []byte, erro
 			at = next
 		}
 	}
+}
+
+// readChunk reads a chunk of a bucket from the key at on, of the keys with a prefix, and
+// returns the key to continue from; nil at the end. The list has what read returns, unless
+// that says that the record is not wanted.
+func readChunk[T any](j *Journal, bucket, prefix, at []byte, read func(k, v []byte) (f finding[T], wanted bool)) (found []finding[T], next []byte, err error) {
+	err = j.view(func(tx *txn) error {
+		found, next = nil, nil
+		b := tx.Bucket(bucket)
+		if b == nil { // of lateBuckets
+			return nil
+		}
+		c, n := b.Cursor(), 0
+		for k, v := c.Seek(at); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			if n++; n > chunk {
+				next = append([]byte(nil), k...)
+				return nil
+			}
+			if f, wanted := read(k, v); wanted {
+				found = append(found, f)
+			}
+		}
+		return nil
+	})
+	return found, next, err
 }
 
 // openJSON reads a sealed value as JSON.

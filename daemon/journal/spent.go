@@ -117,25 +117,9 @@ func (j *Journal) ensureSpent() error {
 	return j.update(makeSpent)
 }
 
-// spentFrom reads a chunk of records, and returns the key to continue from; nil at the end.
-func (j *Journal) spentFrom(at []byte) (found []finding[Spent], next []byte, err error) {
-	err = j.view(func(tx *txn) error {
-		found, next = nil, nil
-		b := tx.Bucket(bucketSpent)
-		if b == nil {
-			return nil
-		}
-		c, n := b.Cursor(), 0
-		for k, v := c.Seek(at); k != nil; k, v = c.Next() {
-			if n++; n > chunk {
-				next = append([]byte(nil), k...)
-				return nil
-			}
-			found = append(found, openSpent(j.path, k, v))
-		}
-		return nil
-	})
-	return found, next, err
+// spentFrom reads a chunk of records.
+func (j *Journal) spentFrom(at []byte) ([]finding[Spent], []byte, error) {
+	return readChunk(j, bucketSpent, nil, at, func(k, v []byte) (finding[Spent], bool) { return openSpent(j.path, k, v), true })
 }
 
 func openSpent(path string, k, v []byte) finding[Spent] {

@@ -74,32 +74,15 @@ func (j *Journal) recorded(f Filter, l level, at []byte) iter.Seq2[Sum, error] {
 	return inChunks(at, func(at []byte) ([]finding[Sum], []byte, error) { return j.sumsFrom(&f, l, at) })
 }
 
-// sumsFrom reads a chunk of sums, and returns the key to continue from; nil at the end.
-func (j *Journal) sumsFrom(f *Filter, l level, at []byte) (found []finding[Sum], next []byte, err error) {
-	err = j.view(func(tx *txn) error {
-		found, next = make([]finding[Sum], 0, chunk), nil
-		c := tx.Bucket(bucketSums).Cursor()
-		n := 0
-		for k, v := c.Seek(at); k != nil && k[0] == l.code; k, v = c.Next() {
-			if n++; n > chunk {
-				next = append([]byte(nil), k...)
-				return nil
-			}
-			t, err := readTally(k, v)
-			switch {
-			case err != nil:
-				found = append(found, finding[Sum]{err: damagedSum(tx, k, err)})
-			case (f.Team == "" || t.team == f.Team) && (f.Session == nil || t.session == *f.Session):
-				found = append(found, finding[Sum]{record: t.sum()})
-			}
+// sumsFrom reads a chunk of sums.
+func (j *Journal) sumsFrom(f *Filter, l level, at []byte) ([]finding[Sum], []byte, error) {
+	return readChunk(j, bucketSums, []byte{l.code}, at, func(k, v []byte) (finding[Sum], bool) {
+		t, err := readTally(k, v)
+		if err != nil {
+			return finding[Sum]{err: damagedRecord(j.path, bucketSums, k, err)}, true
 		}
-		return nil
+		return finding[Sum]{record: t.sum()}, (f.Team == "" || t.team == f.Team) && (f.Session == nil || t.session == *f.Session)
 	})
-	return found, next, err
-}
-
-func damagedSum(tx *txn, k []byte, err error) error {
-	return damagedRecord(tx.DB().Path(), bucketSums, k, err)
 }
 
 // A span is where the messages accepted in a time are: before end, with ids from first to
@@ -121,7 +104,7 @@ func (j *Journal) span(at time.Time, l level) (s span, err error) {
 		for k, v := c.Seek(l.key(at, "", "")); k != nil && string(k) < end; k, v = c.Next() {
 			t, err := readTally(k, v)
 			if err != nil {
-				s.bad = append(s.bad, damagedSum(tx, k, err))
+				s.bad = append(s.bad, damagedRecord(j.path, bucketSums, k, err))
 				continue
 			}
 			all.include(t.first)
