@@ -87,6 +87,14 @@ type Target struct {
 	Tree        bool   `json:"tree,omitempty"` // of process.kill: also end the daemons that the agents have started
 }
 
+// Name joins a team and a session in the form that commands accept: TEAM or TEAM@SESSION.
+func Name(team, session string) string {
+	if session == "" {
+		return team
+	}
+	return team + "@" + session
+}
+
 // Stopped lists the agents that a call stopped, and those that stop when their
 // running turn is over.
 type Stopped struct {

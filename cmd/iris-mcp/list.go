@@ -70,18 +70,10 @@ func (s *server) listMessages(ctx context.Context, _ *mcp.CallToolRequest, in li
 			out.More = true
 			return out, nil
 		default:
-			out.Messages = append(out.Messages, listed{m.ID, name(m.Team, m.Session), m.From, m.State, m.Accepted, m.Error, m.CostUSD})
+			out.Messages = append(out.Messages, listed{m.ID, ipc.Name(m.Team, m.Session), m.From, m.State, m.Accepted, m.Error, m.CostUSD})
 		}
 	}
 	return out, nil
-}
-
-// name is TEAM or TEAM@SESSION.
-func name(team, session string) string {
-	if session == "" {
-		return team
-	}
-	return team + "@" + session
 }
 
 type idInput struct {
@@ -98,8 +90,8 @@ func (s *server) cancelMessage(ctx context.Context, _ *mcp.CallToolRequest, in i
 	if err != nil {
 		return message{}, err
 	}
-	if me.Agent != "" && m.From != name(me.Team, me.Session) {
-		return message{}, fmt.Errorf("you have not sent the message %s. list_messages lists yours: those from %s", m.ID, name(me.Team, me.Session))
+	if me.Agent != "" && m.From != ipc.Name(me.Team, me.Session) {
+		return message{}, fmt.Errorf("you have not sent the message %s. list_messages lists yours: those from %s", m.ID, ipc.Name(me.Team, me.Session))
 	}
 	st, err := v.Cancel(ctx, m.ID)
 	return message{ID: st.ID, State: st.State}, err
@@ -129,7 +121,7 @@ func (s *server) listTeams(ctx context.Context, _ *mcp.CallToolRequest, _ struct
 	if err != nil {
 		return out, err
 	}
-	out.You = name(me.Team, me.Session)
+	out.You = ipc.Name(me.Team, me.Session)
 	live, err := s.client.verbs().Processes(ctx, ipc.ProcessQuery{})
 	if err != nil {
 		return out, err
@@ -200,9 +192,9 @@ func (s *server) wakeTeam(ctx context.Context, _ *mcp.CallToolRequest, in teamIn
 		return err
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return agentState{}, fmt.Errorf("no agent of team %s was ready within %v: no slot may be free. A message to it waits for one", name(t.Team, t.Session), wakeWithin)
+		return agentState{}, fmt.Errorf("no agent of team %s was ready within %v: no slot may be free. A message to it waits for one", ipc.Name(t.Team, t.Session), wakeWithin)
 	}
-	return agentState{name(p.Team, p.Session), p.State}, err
+	return agentState{ipc.Name(p.Team, p.Session), p.State}, err
 }
 
 func (s *server) evictTeam(ctx context.Context, _ *mcp.CallToolRequest, in teamInput) (agentState, error) {
@@ -215,7 +207,7 @@ func (s *server) evictTeam(ctx context.Context, _ *mcp.CallToolRequest, in teamI
 	if len(done.Later) > 0 {
 		state = "stops after its turn"
 	}
-	return agentState{name(t.Team, t.Session), state}, err
+	return agentState{ipc.Name(t.Team, t.Session), state}, err
 }
 
 func (s *server) resetSession(ctx context.Context, _ *mcp.CallToolRequest, in teamInput) (agentState, error) {
@@ -224,5 +216,5 @@ func (s *server) resetSession(ctx context.Context, _ *mcp.CallToolRequest, in te
 		return agentState{}, err
 	}
 	_, err = s.client.verbs().Reset(ctx, t)
-	return agentState{name(t.Team, t.Session), "reset"}, err
+	return agentState{ipc.Name(t.Team, t.Session), "reset"}, err
 }

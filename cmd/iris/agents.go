@@ -175,7 +175,7 @@ func printStopped(s streams, asJSON bool, stopped ipc.Stopped) error {
 		return err
 	}
 	for _, p := range stopped.Later {
-		say(s.err, "%s goes when its turn is over", name(p.Team, p.Session))
+		say(s.err, "%s goes when its turn is over", ipc.Name(p.Team, p.Session))
 	}
 	return nil
 }

@@ -172,7 +172,7 @@ func approvalRow(a *ipc.Approval, now time.Time, home string) []string {
 		input = questionsLine(a.Questions)
 	}
 	return []string{
-		a.ID, short(now.Sub(a.Asked)), in(now, a.Deadline), tilde(name(a.Team, a.Session), home), toolOf(a), input,
+		a.ID, short(now.Sub(a.Asked)), in(now, a.Deadline), tilde(ipc.Name(a.Team, a.Session), home), toolOf(a), input,
 	}
 }
 
@@ -202,7 +202,7 @@ func questionsLine(questions []ipc.Question) string {
 func approvalText(a *ipc.Approval, now time.Time) string {
 	var b bytes.Buffer
 	fields := [][2]string{
-		{"approval", a.ID}, {"team", name(a.Team, a.Session)}, {"message", a.Message},
+		{"approval", a.ID}, {"team", ipc.Name(a.Team, a.Session)}, {"message", a.Message},
 		{"asked", ago(now, &a.Asked) + ", denied " + in(now, a.Deadline)},
 		{"tool", a.Tool}, {"subagent", subagentOf(a)}, {"about", a.Description}, {"path", a.BlockedPath}, {"because", a.Why},
 		{"always", strings.Join(a.Always, ", ")},
@@ -312,7 +312,7 @@ func completeApprovals(g *globals) cobra.CompletionFunc {
 		list, _ := g.quiet().Approvals(context.Background(), ipc.ApprovalFilter{})
 		var ids []string
 		for _, a := range list {
-			ids = append(ids, a.ID+"\t"+terminal.Escape(name(a.Team, a.Session)+" "+a.Tool))
+			ids = append(ids, a.ID+"\t"+terminal.Escape(ipc.Name(a.Team, a.Session)+" "+a.Tool))
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}

@@ -100,7 +100,7 @@ func runDecide(ctx context.Context, opts jsonOptions, params ipc.Decide, s strea
 
 // alwaysText says what an agent may do from now on.
 func alwaysText(a *ipc.Approval) string {
-	return fmt.Sprintf("until it ends, the agent of team %s may use without asking: %s", name(a.Team, a.Session), strings.Join(a.Always, ", "))
+	return fmt.Sprintf("until it ends, the agent of team %s may use without asking: %s", ipc.Name(a.Team, a.Session), strings.Join(a.Always, ", "))
 }
 
 // decide decides about an approval. Without a daemon no approval waits.

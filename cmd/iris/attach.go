@@ -71,7 +71,7 @@ func runAttach(ctx context.Context, opts *attachOptions, args []string, s stream
 		return err
 	}
 	if !terminal.Is(s.in) || !terminal.Is(s.out) {
-		return usagef("\"iris send "+name(team, session)+" MESSAGE\" talks to it from a script", "attach needs a terminal on standard input and output")
+		return usagef("\"iris send "+ipc.Name(team, session)+" MESSAGE\" talks to it from a script", "attach needs a terminal on standard input and output")
 	}
 	t, err := opts.sitDown(ctx, ipc.Attach{Team: team, Session: session, Now: opts.now, Fork: opts.fork}, s)
 	if err != nil {
@@ -83,7 +83,7 @@ func runAttach(ctx context.Context, opts *attachOptions, args []string, s stream
 		return err
 	}
 	if lost := p.report(0); lost != nil {
-		say(s.err, "the daemon does not know yet that %s is free again (%s); the next command of iris starts it", name(team, session), lost)
+		say(s.err, "the daemon does not know yet that %s is free again (%s); the next command of iris starts it", ipc.Name(team, session), lost)
 	}
 	return err
 }
@@ -95,7 +95,7 @@ func (o *attachOptions) sitDown(ctx context.Context, a ipc.Attach, s streams) (t
 	line := terminal.NewStatusLine(s.err)
 	defer line.Clear()
 	h := ipc.Handlers{State: func(st ipc.MessageState) {
-		if text := name(a.Team, a.Session) + ": waits for " + st.WaitsFor; line != nil {
+		if text := ipc.Name(a.Team, a.Session) + ": waits for " + st.WaitsFor; line != nil {
 			line.Set(text)
 		} else {
 			say(s.err, "%s", text)
@@ -241,6 +241,6 @@ func runAdopt(ctx context.Context, opts *jsonOptions, args []string, s streams) 
 	if opts.json {
 		return terminal.JSON(s.out, a)
 	}
-	terminal.Done(s.err, "the next message to %s goes on with session %s", name(a.Team, a.Session), a.SessionID)
+	terminal.Done(s.err, "the next message to %s goes on with session %s", ipc.Name(a.Team, a.Session), a.SessionID)
 	return nil
 }

@@ -167,7 +167,7 @@ func (g *globals) sessionsOf(team string) (names []string) {
 	now := time.Now()
 	for _, c := range list {
 		if c.Team == team && c.Session != "" {
-			names = append(names, name(c.Team, c.Session)+"\tbegun "+ago(now, &c.Created))
+			names = append(names, ipc.Name(c.Team, c.Session)+"\tbegun "+ago(now, &c.Created))
 		}
 	}
 	return names
@@ -227,7 +227,7 @@ func completeMessages(g *globals, most int, states ...string) cobra.CompletionFu
 		now := time.Now()
 		for _, m := range list.Messages {
 			if !slices.Contains(args, m.ID) {
-				ids = append(ids, m.ID+"\t"+terminal.Escape(m.State+" "+name(m.Team, m.Session)+" "+ago(now, &m.Accepted)))
+				ids = append(ids, m.ID+"\t"+terminal.Escape(m.State+" "+ipc.Name(m.Team, m.Session)+" "+ago(now, &m.Accepted)))
 			}
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder

@@ -59,7 +59,7 @@ func (d *doctor) answers(ctx context.Context, s *ipc.Status) {
 	d.journal(&s.Journal)
 	for _, b := range s.Broken {
 		d.findings = append(d.findings, finding{
-			Check: "agents", Team: name(b.Team, b.Session), Is: checkFail, status: ipc.CodeCannotRun, Fix: "iris daemon reload && iris wake " + config.ShellQuote(name(b.Team, b.Session)),
+			Check: "agents", Team: ipc.Name(b.Team, b.Session), Is: checkFail, status: ipc.CodeCannotRun, Fix: "iris daemon reload && iris wake " + config.ShellQuote(ipc.Name(b.Team, b.Session)),
 			Found: fmt.Sprintf("do not start (%s): %s", plural(b.Failures, "failure"), b.Error),
 		})
 	}
@@ -90,7 +90,7 @@ func (d *doctor) orphans(ctx context.Context) {
 		}
 		if found {
 			d.findings = append(d.findings, finding{
-				Check: "agent", Team: name(p.Team, p.Session), Is: checkWarn, Fix: "iris kill " + config.ShellQuote(name(p.Team, p.Session)),
+				Check: "agent", Team: ipc.Name(p.Team, p.Session), Is: checkWarn, Fix: "iris kill " + config.ShellQuote(ipc.Name(p.Team, p.Session)),
 				Found: fmt.Sprintf("pid %d is left over from an earlier daemon and %s", p.PID, does),
 			})
 		}

@@ -257,7 +257,7 @@ func (p *eventPrinter) wrote(err error) {
 func eventLine(e *ipc.Event, now time.Time) string {
 	words := []string{fmt.Sprintf("%4d  %s  %-18s", e.Seq, clock(e.Time, now), terminal.Escape(e.Type))}
 	if e.Team != "" {
-		words = append(words, terminal.Escape(tilde(name(e.Team, e.Session), os.Getenv("HOME"))))
+		words = append(words, terminal.Escape(tilde(ipc.Name(e.Team, e.Session), os.Getenv("HOME"))))
 	}
 	switch {
 	case e.Message != "":

@@ -154,7 +154,7 @@ func (o *logsOptions) locate(ctx context.Context, arg string) (ipc.MessageRef, i
 
 // missing says why there is nothing to show; nil if --follow may wait for it.
 func (o *logsOptions) missing(t *ipc.Transcript, id string) error {
-	who := name(t.Team, t.Session)
+	who := ipc.Name(t.Team, t.Session)
 	waits := id != "" && t.Since == nil && t.Until == nil
 	switch {
 	case t.Agent == "echo":

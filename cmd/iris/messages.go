@@ -158,13 +158,13 @@ var messageHeader = []string{"ID", "STATE", "TEAM", "SENT", "TOOK", "COST", "OUT
 // messageRow is a message in a table, with the whole text of its error.
 func messageRow(m *ipc.Message, now time.Time, home string) []string {
 	return []string{
-		m.ID, m.State, tilde(name(m.Team, m.Session), home), ago(now, &m.Accepted), took(m, now), dollars(m.CostUSD), outcomeText(m),
+		m.ID, m.State, tilde(ipc.Name(m.Team, m.Session), home), ago(now, &m.Accepted), took(m, now), dollars(m.CostUSD), outcomeText(m),
 	}
 }
 
 // outcomeText is how a message ended, unless its state says everything.
 func outcomeText(m *ipc.Message) string {
-	text := strings.TrimPrefix(m.Error, "team "+name(m.Team, m.Session)+": ")
+	text := strings.TrimPrefix(m.Error, "team "+ipc.Name(m.Team, m.Session)+": ")
 	if m.Outcome == "success" || m.Outcome == m.State {
 		return text
 	}

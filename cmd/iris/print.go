@@ -6,14 +6,6 @@ import (
 	"time"
 )
 
-// name joins a team and a session in the form that commands accept.
-func name(team, session string) string {
-	if session == "" {
-		return team
-	}
-	return team + "@" + session
-}
-
 // span is a duration in one unit.
 func span(d time.Duration) string { return plural(rough(d)) }
 

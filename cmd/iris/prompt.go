@@ -136,7 +136,7 @@ func (p *prompter) ask(a *ipc.Approval) {
 		p.in.Discard() // earlier input is no answer
 		io.WriteString(p.out, approvalText(a, time.Now()))
 	} else {
-		say(p.out, "approval %s waits: %s of team %s; \"iris approvals %s\" shows it", a.ID, a.Tool, name(a.Team, a.Session), a.ID)
+		say(p.out, "approval %s waits: %s of team %s; \"iris approvals %s\" shows it", a.ID, a.Tool, ipc.Name(a.Team, a.Session), a.ID)
 	}
 	for again := true; again; {
 		d, err := p.answer(a)

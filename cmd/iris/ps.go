@@ -188,7 +188,7 @@ func processRow(p ipc.Process, now time.Time, home string) []string {
 		pid = strconv.Itoa(p.PID)
 	}
 	return []string{
-		tilde(name(p.Team, p.Session), home), state, pid, messages, strconv.Itoa(p.Queue), size(p.Memory),
+		tilde(ipc.Name(p.Team, p.Session), home), state, pid, messages, strconv.Itoa(p.Queue), size(p.Memory),
 		short(time.Duration(p.Uptime) * time.Millisecond), lastUsed, until, strings.TrimPrefix(p.Why, "never: "),
 	}
 }
@@ -203,7 +203,7 @@ func tilde(path, home string) string {
 
 // printNames writes one TEAM[@SESSION] a line.
 func printNames(w io.Writer, ps []ipc.Process) error {
-	return printEach(w, ps, func(p *ipc.Process) string { return name(p.Team, p.Session) })
+	return printEach(w, ps, func(p *ipc.Process) string { return ipc.Name(p.Team, p.Session) })
 }
 
 // orEmpty makes a missing list an empty one, so that it is [] in JSON.
@@ -245,7 +245,7 @@ func treeRows(a *ipc.AgentTree, home string) [][]string {
 	if a.PID > 0 {
 		pid = strconv.Itoa(a.PID)
 	}
-	rows := [][]string{{tilde(name(a.Team, a.Session), home), pid, size(a.Memory), "(" + a.State + ")"}}
+	rows := [][]string{{tilde(ipc.Name(a.Team, a.Session), home), pid, size(a.Memory), "(" + a.State + ")"}}
 	below := map[int][]*ipc.TreeProcess{}
 	pids := map[int]bool{}
 	for i := range a.Processes {

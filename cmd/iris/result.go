@@ -143,7 +143,7 @@ func messageFields(m *ipc.Message, now time.Time) [][2]string {
 		}
 	}
 	add("id", m.ID)
-	add("team", name(m.Team, m.Session))
+	add("team", ipc.Name(m.Team, m.Session))
 	add("state", stateText(m))
 	add("outcome", m.Outcome)
 	add("error", m.Error)

@@ -307,7 +307,7 @@ func runSend(ctx context.Context, opts *sendOptions, args []string, s streams) e
 	defer d.prompt.close()
 	params.Approvals = d.prompt != nil
 	if opts.streams(terminal.Is(s.out)) {
-		d.streaming = newStreaming(&opts.outputOptions, name(team, session), opts.raw, s.out, s.err)
+		d.streaming = newStreaming(&opts.outputOptions, ipc.Name(team, session), opts.raw, s.out, s.err)
 		params.Stream, params.Partial, params.Place = true, d.streaming.partial, d.streaming.place
 	}
 	d.accept = func(ctx context.Context, c *ipc.Client) (*ipc.Reply, error) {
@@ -349,7 +349,7 @@ func (o *sendOptions) params(team, session, text string) ipc.Send {
 // meaning turns an error of the daemon into that of the command.
 func (o *sendOptions) meaning(p ipc.Send, err error) error {
 	if o.ifBusy == "skip" && ipc.ReasonOf(err) == "busy" {
-		return &skippedError{team: name(p.Team, p.Session), cause: err}
+		return &skippedError{team: ipc.Name(p.Team, p.Session), cause: err}
 	}
 	return orDirectory(p.Team, err)
 }

@@ -75,7 +75,7 @@ func runSessionLs(ctx context.Context, opts *sessionLsOptions, _ []string, s str
 		return terminal.JSON(s.out, list)
 	}
 	if opts.quiet {
-		return printEach(s.out, list, func(c *ipc.Conversation) string { return name(c.Team, c.Session) })
+		return printEach(s.out, list, func(c *ipc.Conversation) string { return ipc.Name(c.Team, c.Session) })
 	}
 	header := []string{"TEAM", "SESSION", "ID", "CREATED", "DIR"}
 	attached := slices.ContainsFunc(list, func(c ipc.Conversation) bool { return c.Attached != 0 })
@@ -122,7 +122,7 @@ func runSessionReset(ctx context.Context, g *globals, args []string, s streams) 
 		return err
 	}
 	if _, err = g.verbs().Reset(ctx, ipc.Target{Team: team, Session: session}); err == nil {
-		terminal.Done(s.err, "the next message to %s begins a new conversation", name(team, session))
+		terminal.Done(s.err, "the next message to %s begins a new conversation", ipc.Name(team, session))
 	}
 	return err
 }

@@ -88,7 +88,7 @@ func statusFields(s *ipc.Status, now time.Time) [][2]string {
 	}
 	for _, b := range s.Broken {
 		fields = append(fields, [2]string{"broken", fmt.Sprintf("%s: %s (%s, next try in %s)",
-			name(b.Team, b.Session), b.Error, plural(b.Failures, "failure"), span(time.Duration(b.Retry)*time.Millisecond))})
+			ipc.Name(b.Team, b.Session), b.Error, plural(b.Failures, "failure"), span(time.Duration(b.Retry)*time.Millisecond))})
 	}
 	for i := range s.Limited {
 		a := &s.Limited[i]

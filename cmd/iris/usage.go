@@ -180,7 +180,7 @@ func (v *usageView) row(home string, own bool) []string {
 	title := v.Day
 	switch {
 	case v.Session != nil:
-		title = tilde(name(v.Team, *v.Session), home)
+		title = tilde(ipc.Name(v.Team, *v.Session), home)
 	case v.Day == "":
 		title = tilde(v.Team, home)
 	}

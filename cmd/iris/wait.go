@@ -204,7 +204,7 @@ func (e *answerPrinter) answer(id string, reply *ipc.Reply) {
 		if e.any {
 			gap = "\n"
 		}
-		_, e.failed = fmt.Fprintf(e.stdout, "%s==> %s <==\n", gap, terminal.Escape(id+" "+name(reply.Team, reply.Session)))
+		_, e.failed = fmt.Fprintf(e.stdout, "%s==> %s <==\n", gap, terminal.Escape(id+" "+ipc.Name(reply.Team, reply.Session)))
 	}
 	e.any = true
 	if reply.Notice != "" {

@@ -30,7 +30,7 @@ func duration(ms int64) string {
 func printWhyMessage(w io.Writer, m *ipc.WhyMessage) error {
 	now := time.Now()
 	fields := [][2]string{
-		{"message", m.ID + " to " + tilde(name(m.Team, m.Session), os.Getenv("HOME"))},
+		{"message", m.ID + " to " + tilde(ipc.Name(m.Team, m.Session), os.Getenv("HOME"))},
 		{"accepted", stamp(&m.Accepted)},
 		{"state", whyState(m)},
 	}
@@ -150,7 +150,7 @@ func whyTeamFields(t *ipc.WhyTeam) (fields [][2]string) {
 	}
 	for i := range t.Broken {
 		b := &t.Broken[i]
-		add("no agent", tilde(name(b.Team, b.Session), home)+": "+brokenText(b))
+		add("no agent", tilde(ipc.Name(b.Team, b.Session), home)+": "+brokenText(b))
 	}
 	add("went", fmt.Sprintf("%s in %s", plural(len(t.Gone), "agent"), span(time.Since(t.Since))))
 	for _, r := range t.Reasons {
@@ -164,7 +164,7 @@ func whyTeamFields(t *ipc.WhyTeam) (fields [][2]string) {
 
 // liveText is a live agent in one line.
 func liveText(p *ipc.Process, home string) string {
-	text := tilde(name(p.Team, p.Session), home) + " is " + p.State
+	text := tilde(ipc.Name(p.Team, p.Session), home) + " is " + p.State
 	if p.TurnSince != nil {
 		text += " for " + span(time.Since(*p.TurnSince))
 	}
@@ -204,7 +204,7 @@ func goneRow(g *ipc.GoneAgent, now time.Time, home string) []string {
 	if g.Own > 0 {
 		turns += "+" + strconv.Itoa(g.Own)
 	}
-	return []string{tilde(name(g.Team, g.Session), home), ago(now, &g.Ended), turns}
+	return []string{tilde(ipc.Name(g.Team, g.Session), home), ago(now, &g.Ended), turns}
 }
 
 // shortMS is a number of milliseconds for a column of a table, with a digit more than
